@@ -1,0 +1,77 @@
+"""What Nix answered, validated: store paths and the closure they form."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+STORE = "/nix/store"
+# Nix: src/libstore/path.cc; nix-base32 has no e, o, t, u.
+_BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StorePath:
+    """``/nix/store/<hash>-<name>``, kept without the store's directory."""
+
+    base: str
+
+    @classmethod
+    def parse(cls, text: str) -> "StorePath":
+        """Raises ValueError."""
+        base = text.removeprefix(f"{STORE}/")
+        if not _BASE.fullmatch(base):
+            raise ValueError(f"not a store path: {text!r}")
+        return cls(base)
+
+    @property
+    def hash_part(self) -> str:
+        return self.base[:32]
+
+    @property
+    def name(self) -> str:
+        return self.base[33:]
+
+    def __str__(self) -> str:
+        return f"{STORE}/{self.base}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreObject:
+    """A valid store path; ``nar_size`` in bytes, ``references`` sorted, self reference dropped."""
+
+    path: StorePath
+    nar_size: int
+    references: tuple[StorePath, ...]
+
+
+class Closure:
+    """Store objects complete under references, in path order."""
+
+    __slots__ = ("_objects",)
+
+    def __init__(self, objects: Iterable[StoreObject]) -> None:
+        """Raises ValueError if a reference is missing."""
+        self._objects: dict[StorePath, StoreObject] = {
+            item.path: item for item in sorted(objects, key=lambda item: item.path)
+        }
+        for item in self._objects.values():
+            for reference in item.references:
+                if reference not in self._objects:
+                    raise ValueError(f"{item.path} refers to {reference}, which is not there")
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._objects
+
+    def __getitem__(self, path: StorePath) -> StoreObject:
+        return self._objects[path]
+
+    @property
+    def objects(self) -> Mapping[StorePath, StoreObject]:
+        return self._objects
+
+    @property
+    def paths(self) -> tuple[StorePath, ...]:
+        return tuple(self._objects)

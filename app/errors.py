@@ -1,0 +1,168 @@
+"""What can go wrong, in the words of the distribution specification.
+
+    RegistryError
+      NameInvalid              400 NAME_INVALID
+      DigestInvalid            400 DIGEST_INVALID
+      ManifestUnknown          404 MANIFEST_UNKNOWN
+        TagUnknown             the source knows no such revision
+        PackagesUnknown        the package set has no such attributes
+        NotADerivation         the attribute exists and is no package
+      NameUnknown              404 NAME_UNKNOWN
+      BlobUnknown              404 BLOB_UNKNOWN
+      RangeInvalid             416 UNSUPPORTED
+      PaginationInvalid        400 UNSUPPORTED
+      Refused                  403 UNKNOWN, the one status whose text every client prints
+        PolicyRefused          a setting of the source forbids it (unfree, insecure, broken, ...)
+        EvaluationFailed       the package set itself raised, or went over a limit
+        BuildFailed            a derivation failed; names it and its last log lines
+        BuildTimedOut          a limit ended the build; names the limit
+      TooManyRequests          429 TOOMANYREQUESTS with Retry-After
+        StillBuilding          the client's patience is used up, the build goes on
+      Unavailable              503 UNAVAILABLE: ours to mend
+        StorageUnavailable
+        SourceUnavailable      the source cannot be reached and no revision is known
+        Draining               the server is stopping
+
+Statuses live in app.routers.errors, which has one row for each branch; they are repeated
+here only as a map for the reader.  Codes: distribution-spec, "Error Codes"; UNKNOWN and
+UNAVAILABLE are the extensions every registry uses.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    BLOB_UNKNOWN = "BLOB_UNKNOWN"
+    DIGEST_INVALID = "DIGEST_INVALID"
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
+    NAME_INVALID = "NAME_INVALID"
+    NAME_UNKNOWN = "NAME_UNKNOWN"
+    TOOMANYREQUESTS = "TOOMANYREQUESTS"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNKNOWN = "UNKNOWN"
+    UNSUPPORTED = "UNSUPPORTED"
+
+
+class RegistryError(Exception):
+    """The message is one line for the user's terminal; the detail is for programs."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.UNKNOWN
+
+    def __init__(self, message: str, detail: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail or {}
+
+
+class NameInvalid(RegistryError):
+    code = ErrorCode.NAME_INVALID
+
+
+class DigestInvalid(RegistryError):
+    code = ErrorCode.DIGEST_INVALID
+
+
+class ManifestUnknown(RegistryError):
+    code = ErrorCode.MANIFEST_UNKNOWN
+
+
+class TagUnknown(ManifestUnknown):
+    """The package source has no revision of this name; the message lists what it has."""
+
+
+class PackagesUnknown(ManifestUnknown):
+    """The package set has no attribute for at least one requested package."""
+
+    def __init__(self, packages: tuple[str, ...], suggestions: tuple[str, ...] = ()) -> None:
+        message = f"no such package: {', '.join(packages)}"
+        if suggestions:
+            message += f" (did you mean {', '.join(suggestions)}?)"
+        super().__init__(message, {"packages": list(packages), "suggestions": list(suggestions)})
+        self.packages = packages
+
+
+class NotADerivation(ManifestUnknown):
+    """The attribute exists, but is a function, a set of packages or plain data."""
+
+    def __init__(self, package: str, kind: str) -> None:
+        super().__init__(f"{package} is {kind}, not a package", {"package": package, "kind": kind})
+
+
+class NameUnknown(RegistryError):
+    code = ErrorCode.NAME_UNKNOWN
+
+
+class BlobUnknown(RegistryError):
+    code = ErrorCode.BLOB_UNKNOWN
+
+
+class RangeInvalid(RegistryError):
+    """No byte of the requested range exists; ``size`` is the blob's, in bytes."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the blob has {size} bytes", {"size": size})
+        self.size = size
+
+
+class PaginationInvalid(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+
+class Refused(RegistryError):
+    """The request was understood and will not be fulfilled; asking again does not help."""
+
+
+class PolicyRefused(Refused):
+    pass
+
+
+class EvaluationFailed(Refused):
+    """The package set raised an error or exceeded a limit while it was evaluated."""
+
+
+class BuildFailed(Refused):
+    """A derivation did not build.  ``log`` holds its last lines, for the build's page."""
+
+    def __init__(self, message: str, *, derivation: str = "", log: tuple[str, ...] = ()) -> None:
+        super().__init__(message, {"derivation": derivation} if derivation else None)
+        self.derivation = derivation
+        self.log = log
+
+
+class BuildTimedOut(Refused):
+    pass
+
+
+class TooManyRequests(RegistryError):
+    """``retry_after`` is an honest estimate, in whole seconds."""
+
+    code = ErrorCode.TOOMANYREQUESTS
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, {"retry_after": retry_after})
+        self.retry_after = retry_after
+
+
+class StillBuilding(TooManyRequests):
+    pass
+
+
+class Unavailable(RegistryError):
+    """Our own fault or our surroundings'; the same request may succeed later."""
+
+    code = ErrorCode.UNAVAILABLE
+
+
+class StorageUnavailable(Unavailable):
+    pass
+
+
+class SourceUnavailable(Unavailable):
+    pass
+
+
+class Draining(Unavailable):
+    pass

@@ -1,0 +1,66 @@
+"""The image specification's values: digests, media types, descriptors, canonical bytes."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.errors import DigestInvalid
+
+_ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_HEX = re.compile(r"[a-f0-9]+")
+
+
+class MediaType(StrEnum):
+    OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+    OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+    OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+    OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+    OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+    DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+    DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+    DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+    DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """``algorithm:hex`` (image-spec, descriptor.md "Digests").  We make only sha256."""
+
+    algorithm: str
+    hex: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Digest":
+        """Raises DigestInvalid; a well-formed digest of an algorithm we never use is valid."""
+        algorithm, _, encoded = text.partition(":")
+        if _DIGEST.fullmatch(text):
+            length = _ALGORITHMS.get(algorithm)
+            if length is None or (len(encoded) == length and _HEX.fullmatch(encoded)):
+                return cls(algorithm, encoded)
+        raise DigestInvalid("a digest is written sha256:<64 lower-case hexadecimal digits>")
+
+    @classmethod
+    def of(cls, body: bytes) -> "Digest":
+        return cls("sha256", hashlib.sha256(body).hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """``size`` is the exact number of bytes the digest covers."""
+
+    media_type: MediaType
+    digest: Digest
+    size: int
+
+
+def canonical_json(value: object) -> bytes:
+    """The only writer of bytes that get hashed: sorted keys, no white space, UTF-8."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()

@@ -1,0 +1,64 @@
+"""What a client may write behind the registry's host: a repository name with a tag or digest."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import ManifestUnknown, NameInvalid
+from app.oci import Digest
+
+# distribution-spec, "Pulling manifests"; ``fullmatch`` throughout, since ``$`` admits a newline.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_NAME_LIMIT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryName:
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "RepositoryName":
+        """Raises NameInvalid."""
+        if len(text) > _NAME_LIMIT:
+            raise NameInvalid(f"a repository name has at most {_NAME_LIMIT} characters")
+        if not _NAME.fullmatch(text):
+            raise NameInvalid(
+                "a repository name is made of lower-case letters and digits,"
+                " separated by one of . _ __ - or /"
+            )
+        return cls(text)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return tuple(self.text.split("/"))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Tag":
+        """Raises ManifestUnknown: a tag nobody can push is a tag we do not have."""
+        if not _TAG.fullmatch(text):
+            raise ManifestUnknown("a tag is made of letters, digits, . _ and -, at most 128")
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    name: RepositoryName
+    reference: Tag | Digest
+
+    @classmethod
+    def parse(cls, name: str, reference: str) -> "ImageReference":
+        """Raises NameInvalid, DigestInvalid (anything with a colon), ManifestUnknown."""
+        parsed = Digest.parse(reference) if ":" in reference else Tag.parse(reference)
+        return cls(RepositoryName.parse(name), parsed)

@@ -1,0 +1,1 @@
+"""Configuration, typed, read from the environment once."""

@@ -1,0 +1,82 @@
+"""What a storage backend promises; tests/contract/test_storage.py holds every backend to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class ObjectNotFound(Exception):
+    """Nothing is stored under the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A finished file on this machine, at least until it is opened."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUrl:
+    """A pre-signed address for GET; never to be handed to a HEAD."""
+
+    url: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+
+Location = LocalFile | RemoteUrl | Content
+
+
+class Storage(Protocol):
+    """Objects under keys such as ``blobs/sha256/<hex>`` (see app.storage.keys).
+
+    An object is visible whole or not at all, to every process, also after a power cut.
+    Two writers of one key never mix: one of the two wins.  Every method may raise
+    StorageUnavailable; those that look for an object raise ObjectNotFound.
+    """
+
+    async def size(self, key: str) -> int:
+        """Size in bytes; raises ObjectNotFound."""
+
+    async def read(self, key: str) -> bytes:
+        """A small object, whole; raises ObjectNotFound."""
+
+    async def locate(self, key: str) -> Location:
+        """Where the bytes are, for a response; raises ObjectNotFound."""
+
+    async def write(self, key: str, body: bytes) -> None:
+        """Replace the object."""
+
+    async def create(self, key: str, body: bytes) -> bytes:
+        """Write unless something is there; returns what is stored now (the winner's bytes)."""
+
+    async def adopt(self, key: str, file: BinaryIO) -> None:
+        """Store the content of an open spool file (from ``spool``) under a content-addressed key.
+
+        An existing object of that key is left as it is.  The file stays the caller's to close.
+        """
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; an absent one is no error."""
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with the prefix, sorted."""
+
+    def spool(self) -> BinaryIO:
+        """Blocking.  An empty, unnamed file near the store that vanishes unless adopted."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Blocking.  The object as a seekable stream, for workers; raises ObjectNotFound."""
+
+    async def close(self) -> None:
+        """Release connections; the storage is not used afterwards."""
