@@ -1,0 +1,1 @@
+"""What a route may ask for; the only reader of ``app.state``."""
