@@ -1,1 +1,317 @@
-"""Configuration, typed, read from the environment once."""
+"""Configuration, typed, read once.
+
+Every setting is an environment variable and, by its field's name, a line of the TOML file
+that NIXERY_CONFIG names; the environment wins.  Nixery's own variable names keep working.
+Package sources with names of their own can only be written in the file (docs/sources.md).
+"""
+
+import os
+import platform
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from app.log import LogFormat
+
+PROJECT = Path(__file__).resolve().parent.parent
+EMBEDDED_PACKAGES = PROJECT / "nix" / "debian"
+CONFIG_VARIABLE = "NIXERY_CONFIG"
+
+_SYSTEMS = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}
+
+
+class SettingsError(Exception):
+    """What is wrong with the configuration, one line a mistake, for the operator."""
+
+
+class StorageBackend(StrEnum):
+    FILESYSTEM = "filesystem"
+    MEMORY = "memory"
+    GCS = "gcs"
+
+
+class CodecName(StrEnum):
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+def _state_directory() -> Path:
+    base = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
+    return Path(base or Path.home() / ".local" / "state") / "nixery"
+
+
+Seconds = Annotated[float, Field(gt=0)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    # -- serving
+    host: str = Field(
+        "127.0.0.1",
+        validation_alias=AliasChoices("NIXERY_HOST"),
+        description="Address to listen on; whoever reaches it can start builds.",
+    )
+    port: int = Field(
+        8080,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("NIXERY_PORT", "PORT"),
+        description="Port to listen on; 0 picks a free one and logs it.",
+    )
+    external_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        validation_alias=AliasChoices("NIXERY_EXTERNAL_URL"),
+        description="How users reach this server (scheme and host), for links in messages.",
+    )
+    web_dir: AbsolutePath | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_WEB_DIR", "WEB_DIR"),
+        description="A directory of static pages to serve at /.",
+    )
+    catalog: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("NIXERY_CATALOG"),
+        description="Answer GET /v2/_catalog with the names of the images built so far.",
+    )
+
+    # -- packages
+    pkgs_path: AbsolutePath | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_PKGS_PATH"),
+        description="A local package set: a directory that Nix can import.",
+    )
+    pkgs_repo: str | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_PKGS_REPO"),
+        description="A git repository with a package set; the tag chooses branch or commit.",
+    )
+    channel: str | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_CHANNEL"),
+        description="A nixpkgs channel, such as nixos-unstable; the tag may name another.",
+    )
+    system: str = Field(
+        default_factory=lambda: _SYSTEMS.get(platform.machine(), "x86_64-linux"),
+        pattern=r"^(x86_64|aarch64)-linux$",
+        validation_alias=AliasChoices("NIXERY_SYSTEM"),
+        description="The Nix system of images that name no architecture.",
+    )
+    revision_seconds: float = Field(
+        600,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_REVISION_SECONDS"),
+        description="How long a channel or branch is taken to stand still.",
+    )
+
+    # -- Nix
+    build_seconds: Seconds = Field(
+        3600,
+        validation_alias=AliasChoices("NIXERY_BUILD_SECONDS", "NIX_TIMEOUT"),
+        description="The longest Nix may build or download for one image.",
+    )
+    evaluation_seconds: Seconds = Field(
+        120,
+        validation_alias=AliasChoices("NIXERY_EVALUATION_SECONDS"),
+        description="The longest Nix may evaluate for one image.",
+    )
+    evaluations: int = Field(
+        2,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_EVALUATIONS"),
+        description="Evaluations at one time.",
+    )
+    realisations: int = Field(
+        2,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_REALISATIONS"),
+        description="Images whose packages Nix builds or downloads at one time.",
+    )
+    packings: int = Field(
+        4,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_PACKINGS"),
+        description="Images being packed at one time.",
+    )
+    queue: int = Field(
+        64,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_QUEUE"),
+        description="Images that may wait at each step; more are told to come back.",
+    )
+
+    # -- layers
+    layer_budget: int = Field(
+        94,
+        ge=1,
+        le=120,
+        validation_alias=AliasChoices("NIXERY_LAYER_BUDGET"),
+        description="The most layers of packages in an image; two more are the image's own.",
+    )
+    codec: CodecName = Field(
+        CodecName.GZIP,
+        validation_alias=AliasChoices("NIXERY_CODEC"),
+        description="gzip, which every client reads, or zstd, for containerd and podman.",
+    )
+    popularity: str | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_POPULARITY", "NIX_POPULARITY_URL"),
+        description="URL or file of a layer plan or of Nixery's popularity data.",
+    )
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_WORKERS"),
+        description="Threads that read, hash and compress.",
+    )
+
+    # -- storage
+    storage: StorageBackend = Field(
+        StorageBackend.FILESYSTEM,
+        validation_alias=AliasChoices("NIXERY_STORAGE", "NIXERY_STORAGE_BACKEND"),
+        description="filesystem, memory or gcs.",
+    )
+    storage_path: AbsolutePath = Field(
+        default_factory=lambda: _state_directory() / "storage",
+        validation_alias=AliasChoices("NIXERY_STORAGE_PATH", "STORAGE_PATH"),
+        description="Where the filesystem backend keeps blobs, manifests and records.",
+    )
+    state_path: AbsolutePath = Field(
+        default_factory=_state_directory,
+        validation_alias=AliasChoices("NIXERY_STATE_PATH"),
+        description="Scratch state of this process: roots that hold paths while they are packed.",
+    )
+    gcs_bucket: str | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_GCS_BUCKET", "GCS_BUCKET"),
+        description="The bucket of the gcs backend.",
+    )
+
+    # -- waiting, see docs/wire.md
+    hop_seconds: float = Field(
+        20,
+        gt=0,
+        lt=30,
+        validation_alias=AliasChoices("NIXERY_HOP_SECONDS"),
+        description="How long a request waits for a build before it is sent to itself again;"
+        " below the 30 s after which containerd gives up.",
+    )
+    hops: int = Field(
+        9,
+        ge=0,
+        le=9,
+        validation_alias=AliasChoices("NIXERY_HOPS"),
+        description="How often, at most; Go's clients follow ten redirects.",
+    )
+    hold_seconds: float = Field(
+        900,
+        gt=0,
+        le=7200,
+        validation_alias=AliasChoices("NIXERY_HOLD_SECONDS"),
+        description="How long the last request is held for clients that can wait.",
+    )
+    failure_seconds: float = Field(
+        60,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_FAILURE_SECONDS"),
+        description="How long a failure that may pass is remembered.",
+    )
+    drain_seconds: float = Field(
+        30,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_DRAIN_SECONDS"),
+        description="How long a stopping server lets running builds finish.",
+    )
+
+    # -- logging
+    log_level: str = Field(
+        "INFO",
+        pattern="^(TRACE|DEBUG|INFO|WARNING|ERROR)$",
+        validation_alias=AliasChoices("NIXERY_LOG_LEVEL"),
+        description="TRACE, DEBUG, INFO, WARNING or ERROR.",
+    )
+    log_format: LogFormat = Field(
+        LogFormat.AUTO,
+        validation_alias=AliasChoices("NIXERY_LOG_FORMAT"),
+        description="human, json, or auto: human on a terminal.",
+    )
+
+    @classmethod
+    def settings_customise_sources(  # the signature is pydantic-settings'
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = os.environ.get(CONFIG_VARIABLE)
+        if not file:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Settings":
+        named = [
+            name
+            for name, value in (
+                ("NIXERY_PKGS_PATH", self.pkgs_path),
+                ("NIXERY_PKGS_REPO", self.pkgs_repo),
+                ("NIXERY_CHANNEL", self.channel),
+            )
+            if value is not None
+        ]
+        if len(named) > 1:
+            raise ValueError(f"only one of {', '.join(named)} can be set")
+        return self
+
+    @model_validator(mode="after")
+    def _bucket(self) -> "Settings":
+        if self.storage is StorageBackend.GCS and not self.gcs_bucket:
+            raise ValueError("the gcs storage needs GCS_BUCKET")
+        return self
+
+
+def variables(field: str) -> tuple[str, ...]:
+    """The environment variables of a setting; the first is the one to recommend."""
+    alias = Settings.model_fields[field].validation_alias
+    assert isinstance(alias, AliasChoices), field
+    return tuple(str(choice) for choice in alias.choices)
+
+
+def load() -> Settings:
+    """Read environment and file; raises SettingsError with a line for each mistake."""
+    known = {CONFIG_VARIABLE, *(name for f in Settings.model_fields for name in variables(f))}
+    # pydantic-settings does not look at variables no field asks for, so a typing error in a
+    # name would silently leave the default in force.
+    unknown = sorted(n for n in os.environ if n.startswith("NIXERY_") and n not in known)
+    if unknown:
+        raise SettingsError(f"unknown setting: {', '.join(unknown)}")
+    file = os.environ.get(CONFIG_VARIABLE)
+    if file and not Path(file).is_file():
+        raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {file}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_mistake(item) for item in error.errors())) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from None
+
+
+def _mistake(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    field = next((f for f in Settings.model_fields if where in (f, *variables(f))), None)
+    name = variables(field)[0] if field else where
+    return f"{name}: {error['msg']}" if name else error["msg"].removeprefix("Value error, ")

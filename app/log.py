@@ -1,0 +1,83 @@
+"""Loguru set up once; the standard library's loggers (uvicorn's, httpx's) flow into it."""
+
+import json
+import logging
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from typing import TYPE_CHECKING, TextIO
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+VERSION = version("nixery")
+
+_HUMAN = (
+    "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <7}</level> "
+    "<dim>nixery/{extra[version]}</dim> {message} <dim>{extra[values]}</dim>\n{exception}"
+)
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"  # human on a terminal, JSON otherwise
+    HUMAN = "human"
+    JSON = "json"
+
+
+class _Forward(logging.Handler):
+    """Hands a standard library record to loguru with its own level and place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level: str | int = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno
+        logger.bind(logger=record.name).opt(exception=record.exc_info).log(
+            level, "{}", record.getMessage()
+        )
+
+
+def _values(record: "Record") -> str:
+    shown = {k: v for k, v in record["extra"].items() if k not in {"version", "values"}}
+    return " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def _line(message: "Message") -> str:
+    """One JSON object: what a log collector indexes, in flat fields."""
+    record = message.record
+    extra = {k: v for k, v in record["extra"].items() if k != "values"}
+    document: dict[str, object] = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name.lower(),
+        "message": record["message"],
+        **extra,
+    }
+    if record["exception"] is not None:
+        document["exception"] = str(message)[len(record["message"]) :].strip()
+    return json.dumps(document, default=str)
+
+
+def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
+    """Every line carries the version, so that a log tells which build wrote it."""
+    human = form is LogFormat.HUMAN or (form is LogFormat.AUTO and stream.isatty())
+    logger.remove()
+    logger.configure(
+        extra={"version": VERSION},
+        patcher=lambda record: record["extra"].update(values=_values(record)),
+    )
+    if human:
+        logger.add(stream, level=level, format=_HUMAN, backtrace=False, diagnose=False)
+    else:
+        logger.add(
+            lambda message: print(_line(message), file=stream, flush=True),
+            level=level,
+            format="{message}\n{exception}",
+            backtrace=False,
+            diagnose=False,
+        )
+    logging.basicConfig(handlers=[_Forward()], level=logging.INFO, force=True)
+    # httpx and httpcore tell every request at INFO, which is what our own lines do better.
+    for name in ("httpx", "httpcore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, StorageBackend, load, variables
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        for name in variables(field):
+            monkeypatch.delenv(name, raising=False)
+
+
+def test_without_any_variable_the_embedded_defaults_hold() -> None:
+    settings = load()
+
+    assert settings.storage is StorageBackend.FILESYSTEM
+    assert settings.layer_budget == 94
+    assert (settings.pkgs_path, settings.pkgs_repo, settings.channel) == (None, None, None)
+
+
+def test_the_names_nixery_had_keep_working(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PORT", "5000")
+    monkeypatch.setenv("NIXERY_PKGS_PATH", str(tmp_path))
+    monkeypatch.setenv("NIXERY_STORAGE_BACKEND", "filesystem")
+    monkeypatch.setenv("STORAGE_PATH", str(tmp_path / "storage"))
+    monkeypatch.setenv("NIX_TIMEOUT", "60")
+    monkeypatch.setenv("NIX_POPULARITY_URL", "popularity.json")
+
+    settings = load()
+
+    assert (settings.port, settings.build_seconds) == (5000, 60)
+    assert settings.pkgs_path == tmp_path
+    assert settings.storage_path == tmp_path / "storage"
+    assert settings.popularity == "popularity.json"
+
+
+def test_a_mistyped_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIXERY_PROT", "1")
+
+    with pytest.raises(SettingsError, match="unknown setting: NIXERY_PROT"):
+        load()
+
+
+def test_a_value_out_of_bounds_is_refused_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NIXERY_HOP_SECONDS", "31")
+
+    with pytest.raises(SettingsError, match=r"NIXERY_HOP_SECONDS: .*less than 30"):
+        load()
+
+
+def test_two_sources_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIXERY_CHANNEL", "nixos-unstable")
+    monkeypatch.setenv("NIXERY_PKGS_PATH", "/pkgs")
+
+    with pytest.raises(SettingsError, match="only one of NIXERY_PKGS_PATH, NIXERY_CHANNEL"):
+        load()
+
+
+def test_a_bucket_is_needed_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIXERY_STORAGE_BACKEND", "gcs")
+
+    with pytest.raises(SettingsError, match="GCS_BUCKET"):
+        load()
+
+
+def test_the_file_sets_what_the_environment_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text('port = 1000\nhost = "0.0.0.0"\n')
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+    monkeypatch.setenv("PORT", "2000")
+
+    settings = load()
+
+    assert (settings.host, settings.port) == ("0.0.0.0", 2000)
+
+
+@pytest.mark.parametrize("text", ["nonsense = 1\n", "port = [\n"])
+def test_a_wrong_file_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text(text)
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+
+    with pytest.raises(SettingsError):
+        load()
