@@ -42,8 +42,15 @@ class Storage(Protocol):
 
     An object is visible whole or not at all, to every process, also after a power cut.
     Two writers of one key never mix: one of the two wins.  Every method may raise
-    StorageUnavailable; those that look for an object raise ObjectNotFound.
+    StorageUnavailable; those that look for an object raise ObjectNotFound.  A key that
+    app.storage.keys would not make is a ValueError: no key is ever taken from the network.
     """
+
+    async def start(self) -> None:
+        """Check once, before serving, that objects can be stored, and sweep what crashes left.
+
+        Raises StorageUnavailable with a message that tells the operator what to do.
+        """
 
     async def size(self, key: str) -> int:
         """Size in bytes; raises ObjectNotFound."""
@@ -61,9 +68,10 @@ class Storage(Protocol):
         """Write unless something is there; returns what is stored now (the winner's bytes)."""
 
     async def adopt(self, key: str, file: BinaryIO) -> None:
-        """Store the content of an open spool file (from ``spool``) under a content-addressed key.
+        """Store a spool file (from ``spool``), whole, under a content-addressed key.
 
-        An existing object of that key is left as it is.  The file stays the caller's to close.
+        An existing object of that key and size is left as it is.  The file stays the caller's
+        to close, and must not be written to any more.
         """
 
     async def delete(self, key: str) -> None:
@@ -73,7 +81,10 @@ class Storage(Protocol):
         """The keys that begin with the prefix, sorted."""
 
     def spool(self) -> BinaryIO:
-        """Blocking.  An empty, unnamed file near the store that vanishes unless adopted."""
+        """Blocking.  An empty file near the store that vanishes when closed, unless adopted.
+
+        Its ``write`` raises StorageUnavailable when there is no room.
+        """
 
     def open(self, key: str) -> BinaryIO:
         """Blocking.  The object as a seekable stream, for workers; raises ObjectNotFound."""

@@ -4,7 +4,13 @@ Blobs and manifests are content-addressed; everything else is a record under the
 canonical document, so that a key never means two things.
 """
 
+import re
+
 from app.oci import Digest
+
+_SEGMENT = r"[a-z0-9][a-z0-9._-]{0,127}"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,7}}")
+_PREFIX = re.compile(rf"(?:{_SEGMENT}/){{0,7}}(?:{_SEGMENT})?")
 
 
 def blob(digest: Digest) -> str:
@@ -20,3 +26,19 @@ def manifest(digest: Digest) -> str:
 def record(kind: str, key: Digest) -> str:
     """``kind`` names what is remembered: builds, layers, paths, attributes, closures, ..."""
     return f"{kind}/{key.hex}"
+
+
+def checked(key: str) -> str:
+    """The last line of defence before a path or an object name: raises ValueError.
+
+    No segment begins with a dot, so no key leads outside the store or into its staging area.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not a key: {key!r}")
+    return key
+
+
+def checked_prefix(prefix: str) -> str:
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"not the beginning of a key: {prefix!r}")
+    return prefix
