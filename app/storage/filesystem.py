@@ -1,0 +1,226 @@
+"""Files below one directory, linked into place when they are finished and on the disk."""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from app.errors import StorageUnavailable
+from app.storage import spool
+from app.storage.base import LocalFile, Location, ObjectNotFound
+from app.storage.failures import reported
+from app.storage.keys import checked, checked_prefix
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Enough to keep a disk's queue filled; reads of the page cache return at once.
+_THREADS = 16
+# No key begins with a dot.
+_STAGING = ".staging"
+# What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
+_NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
+
+
+class FilesystemStorage:
+    """Data to the disk, link, directory to the disk: the order is the promise.
+
+    The directory is one file system, with hard links, and may be shared by several servers.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._staging = self._root / _STAGING
+        self._limiter = CapacityLimiter(_THREADS)
+        self._made: set[Path] = set()
+        self._new_spool: Callable[[Path], BinaryIO] = spool.unnamed
+
+    async def start(self) -> None:
+        await self._run(self._start)
+
+    async def size(self, key: str) -> int:
+        return await self._run(self._size, checked(key))
+
+    async def read(self, key: str) -> bytes:
+        return await self._run(self._read, checked(key))
+
+    async def locate(self, key: str) -> Location:
+        return LocalFile(self._path(key), await self.size(key))
+
+    async def write(self, key: str, body: bytes) -> None:
+        await self._run(self._write, checked(key), body)
+
+    async def create(self, key: str, body: bytes) -> bytes:
+        return await self._run(self._create, checked(key), body)
+
+    async def adopt(self, key: str, file: BinaryIO) -> None:
+        await self._run(self._adopt, checked(key), file)
+
+    async def delete(self, key: str) -> None:
+        await self._run(self._delete, checked(key))
+
+    async def keys(self, prefix: str) -> list[str]:
+        return await self._run(self._keys, checked_prefix(prefix))
+
+    def spool(self) -> BinaryIO:
+        with reported():
+            return self._new_spool(self._staging)
+
+    def open(self, key: str) -> BinaryIO:
+        with reported(), _absence(key):
+            return self._path(key).open("rb")
+
+    async def close(self) -> None:
+        pass
+
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with reported():
+            return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+
+    def _path(self, key: str) -> Path:
+        return self._root / checked(key)
+
+    def _start(self) -> None:
+        """Blocking."""
+        try:
+            self._staging.mkdir(parents=True, exist_ok=True)
+            self._new_spool = self._find_spool()
+            spool.sweep(self._staging)
+        except OSError as error:
+            raise StorageUnavailable(
+                f"cannot store files in {self._root} ({error.strerror}): create it on a disk that"
+                f" has hard links, owned by user {os.geteuid()}, or choose another STORAGE_PATH"
+            ) from error
+
+    def _find_spool(self) -> Callable[[Path], BinaryIO]:
+        """Blocking.  Only a trial shows what a file system can do."""
+        try:
+            self._try(spool.unnamed)
+        except OSError as error:
+            if error.errno not in _NO_UNNAMED:
+                raise
+            self._try(spool.named)
+            return spool.named
+        return spool.unnamed
+
+    def _try(self, new_spool: Callable[[Path], BinaryIO]) -> None:
+        """Blocking."""
+        trial = self._staging / f"trial-{secrets.token_hex(16)}"
+        with new_spool(self._staging) as file:
+            spool.link(file, trial)
+        trial.unlink()
+
+    def _size(self, key: str) -> int:
+        """Blocking."""
+        with _absence(key):
+            status = self._path(key).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectNotFound(key)
+        return status.st_size
+
+    def _read(self, key: str) -> bytes:
+        """Blocking."""
+        with _absence(key):
+            return self._path(key).read_bytes()
+
+    def _write(self, key: str, body: bytes) -> None:
+        """Blocking."""
+        with self._new_spool(self._staging) as file:
+            file.write(body)
+            self._publish(key, file, replace=True)
+
+    def _create(self, key: str, body: bytes) -> bytes:
+        """Blocking."""
+        with self._new_spool(self._staging) as file:
+            file.write(body)
+            while not self._publish(key, file, replace=False):
+                with suppress(ObjectNotFound):  # deleted meanwhile: once more
+                    return self._read(key)
+        return body
+
+    def _adopt(self, key: str, file: BinaryIO) -> None:
+        """Blocking."""
+        if spool.is_spool(file):
+            self._publish_content(key, file)
+            return
+        with self._new_spool(self._staging) as copy:
+            file.seek(0)
+            shutil.copyfileobj(file, copy, 1 << 20)
+            self._publish_content(key, copy)
+
+    def _publish_content(self, key: str, file: BinaryIO) -> None:
+        """Blocking.  An object of another size under the digest's key is damage: replace it."""
+        size = file.seek(0, os.SEEK_END)
+        if not self._publish(key, file, replace=False) and self._size(key) != size:
+            self._publish(key, file, replace=True)
+
+    def _publish(self, key: str, file: BinaryIO, *, replace: bool) -> bool:
+        """Blocking.  False if an object is there and has been left."""
+        file.flush()
+        os.fsync(file.fileno())
+        target = self._path(key)
+        directory = self._directory(target.parent)
+        try:
+            if replace:
+                passing = self._staging / f"passing-{secrets.token_hex(16)}"
+                spool.link(file, passing)
+                passing.rename(target)
+                return True
+            spool.link(file, target)
+        except FileExistsError:
+            return False
+        else:
+            return True
+        finally:
+            # Also for the loser: the winner may die before it gets here.
+            os.fsync(directory)
+            os.close(directory)
+
+    def _directory(self, path: Path) -> int:
+        """Blocking.  A descriptor of the directory, made if need be and safe on the disk."""
+        if path not in self._made or not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            for ancestor in path.relative_to(self._root).parents:
+                _sync(self._root / ancestor)
+            self._made.add(path)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _delete(self, key: str) -> None:
+        """Blocking."""
+        path = self._path(key)
+        with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            path.unlink()
+            _sync(path.parent)
+
+    def _keys(self, prefix: str) -> list[str]:
+        """Blocking."""
+        found = []
+        for directory, subdirectories, names in os.walk(self._root / prefix.rpartition("/")[0]):
+            subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+            folder = Path(directory).relative_to(self._root)
+            found += [(folder / name).as_posix() for name in names]
+        return sorted(key for key in found if key.startswith(prefix))
+
+
+@contextmanager
+def _absence(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise ObjectNotFound(key) from None
+
+
+def _sync(directory: Path) -> None:
+    """Blocking."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

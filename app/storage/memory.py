@@ -1,0 +1,60 @@
+"""A dictionary: for tests, and for trying things out."""
+
+import io
+import tempfile
+from typing import BinaryIO
+
+from app.storage.base import Content, Location, ObjectNotFound
+from app.storage.keys import checked, checked_prefix
+
+
+class MemoryStorage:
+    def __init__(self) -> None:
+        self._objects: dict[str, bytes] = {}
+
+    async def start(self) -> None:
+        pass
+
+    async def size(self, key: str) -> int:
+        return len(self._find(key))
+
+    async def read(self, key: str) -> bytes:
+        return self._find(key)
+
+    async def locate(self, key: str) -> Location:
+        return Content(self._find(key))
+
+    async def write(self, key: str, body: bytes) -> None:
+        self._objects[checked(key)] = bytes(body)
+
+    async def create(self, key: str, body: bytes) -> bytes:
+        return self._objects.setdefault(checked(key), bytes(body))
+
+    async def adopt(self, key: str, file: BinaryIO) -> None:
+        file.seek(0)
+        body = file.read()
+        if len(self._objects.setdefault(checked(key), body)) != len(body):
+            self._objects[key] = body
+
+    async def delete(self, key: str) -> None:
+        self._objects.pop(checked(key), None)
+
+    async def keys(self, prefix: str) -> list[str]:
+        checked_prefix(prefix)
+        return sorted(key for key in self._objects if key.startswith(prefix))
+
+    def spool(self) -> BinaryIO:
+        # A real file, because packers may want its descriptor.
+        return tempfile.TemporaryFile()
+
+    def open(self, key: str) -> BinaryIO:
+        return io.BytesIO(self._find(key))
+
+    async def close(self) -> None:
+        self._objects.clear()
+
+    def _find(self, key: str) -> bytes:
+        try:
+            return self._objects[checked(key)]
+        except KeyError:
+            raise ObjectNotFound(key) from None

@@ -1,0 +1,75 @@
+"""Files that are being written: without a name where the system can, so that a crash leaves none."""
+
+import contextlib
+import os
+import secrets
+import time
+from io import BufferedRandom, FileIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from app.storage.failures import reported
+
+_BUFFER = 1 << 18
+_STALE = 3600.0
+_MODE = 0o644
+
+
+class SpoolFile(FileIO):
+    """``name`` is the path of a named file, or the descriptor's number of an unnamed one."""
+
+    def __init__(self, descriptor: int, path: Path | None) -> None:
+        super().__init__(descriptor, "w+b")
+        self.path = path
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer is 3.12
+        with reported():
+            return super().write(data)
+
+    def close(self) -> None:
+        if self.path is not None and not self.closed:
+            self.path.unlink(missing_ok=True)
+        super().close()
+
+
+def unnamed(staging: Path) -> BinaryIO:
+    """Blocking.  Raises OSError where the file system has no O_TMPFILE."""
+    descriptor = os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE)
+    return _buffered(descriptor, None)
+
+
+def named(staging: Path) -> BinaryIO:
+    """Blocking.  For file systems without O_TMPFILE; ``sweep`` removes what a crash leaves."""
+    path = staging / f"spool-{secrets.token_hex(16)}"
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
+    return _buffered(descriptor, path)
+
+
+def _buffered(descriptor: int, path: Path | None) -> BinaryIO:
+    # BufferedRandom has all of BinaryIO's methods; typeshed derives it from another class.
+    return cast("BinaryIO", BufferedRandom(SpoolFile(descriptor, path), _BUFFER))
+
+
+def is_spool(file: BinaryIO) -> bool:
+    return isinstance(getattr(file, "raw", None), SpoolFile)
+
+
+def link(file: BinaryIO, target: Path) -> None:
+    """Blocking.  Give a spool file a name; raises FileExistsError."""
+    raw = cast("BufferedRandom", file).raw
+    assert isinstance(raw, SpoolFile)
+    source = raw.path or f"/proc/self/fd/{raw.fileno()}"
+    # Without a directory descriptor CPython calls link(2), which does not follow /proc's links.
+    # Both paths are absolute, so any descriptor will do.
+    os.link(source, target, src_dir_fd=raw.fileno(), follow_symlinks=True)
+
+
+def sweep(staging: Path) -> None:
+    """Blocking.  Remove files nobody has written to for an hour.
+
+    Younger ones may belong to another server that shares the directory.
+    """
+    for path in staging.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_mtime < time.time() - _STALE:
+                path.unlink()

@@ -1,0 +1,240 @@
+"""Every backend keeps the promises of app.storage.base.Storage."""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from app.oci import Digest
+from app.storage import spool
+from app.storage.base import Content, LocalFile, Location, ObjectNotFound, Storage
+from app.storage.filesystem import FilesystemStorage
+from app.storage.memory import MemoryStorage
+
+KEY = f"blobs/sha256/{'a' * 64}"
+RECORD = "builds/0"
+LARGE = bytes(range(256)) * 20_000
+
+
+@pytest.fixture(params=["memory", "filesystem", "filesystem with named spool files"])
+async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
+    backend: Storage
+    if request.param == "memory":
+        backend = MemoryStorage()
+    else:
+        backend = FilesystemStorage(tmp_path / "store")
+    await backend.start()
+    if request.param == "filesystem with named spool files":
+        assert isinstance(backend, FilesystemStorage)
+        backend._new_spool = spool.named
+    yield backend
+    await backend.close()
+
+
+def fetch(location: Location) -> bytes:
+    match location:
+        case LocalFile():
+            return location.path.read_bytes()
+        case Content():
+            return location.body
+        case _:
+            raise NotImplementedError
+
+
+async def test_what_is_written_is_read_back(storage: Storage) -> None:
+    await storage.write(RECORD, b"body")
+
+    assert await storage.read(RECORD) == b"body"
+    assert await storage.size(RECORD) == 4
+    location = await storage.locate(RECORD)
+    assert (location.size, fetch(location)) == (4, b"body")
+    with storage.open(RECORD) as stream:
+        stream.seek(2)
+        assert stream.read() == b"dy"
+
+
+async def test_an_empty_object_is_an_object(storage: Storage) -> None:
+    await storage.write(RECORD, b"")
+
+    assert await storage.size(RECORD) == 0
+    assert await storage.read(RECORD) == b""
+
+
+@pytest.mark.parametrize("key", ["absent", "blobs", "blobs/sha256", f"{KEY}/below", f"{KEY}0"])
+async def test_what_was_never_written_is_not_found(storage: Storage, key: str) -> None:
+    await storage.write(KEY, b"body")
+
+    for look in (storage.size, storage.read, storage.locate):
+        with pytest.raises(ObjectNotFound):
+            await look(key)
+    with pytest.raises(ObjectNotFound):
+        storage.open(key)
+    await storage.delete(key)
+
+
+async def test_write_replaces(storage: Storage) -> None:
+    await storage.write(RECORD, LARGE)
+    await storage.write(RECORD, b"short")
+
+    assert await storage.read(RECORD) == b"short"
+
+
+async def test_an_open_object_outlives_its_replacement_and_its_deletion(storage: Storage) -> None:
+    await storage.write(RECORD, LARGE)
+
+    with storage.open(RECORD) as stream:
+        start = stream.read(1000)
+        await storage.write(RECORD, b"short")
+        await storage.delete(RECORD)
+        rest = stream.read()
+
+    assert start + rest == LARGE
+
+
+async def test_create_keeps_the_first_and_returns_it(storage: Storage) -> None:
+    assert await storage.create(RECORD, b"first") == b"first"
+    assert await storage.create(RECORD, b"second") == b"first"
+    assert await storage.read(RECORD) == b"first"
+
+
+async def test_of_many_creators_all_see_one_winner(storage: Storage) -> None:
+    seen: list[bytes] = []
+
+    async def create(number: int) -> None:
+        seen.append(await storage.create(RECORD, b"creator %d" % number))
+
+    async with anyio.create_task_group() as group:
+        for number in range(24):
+            group.start_soon(create, number)
+
+    assert len(seen) == 24
+    assert set(seen) == {await storage.read(RECORD)}
+
+
+async def test_a_spool_file_is_adopted_whole_wherever_its_position(storage: Storage) -> None:
+    with storage.spool() as file:
+        file.write(LARGE)
+        file.seek(7)
+        await storage.adopt(KEY, file)
+        assert not file.closed
+
+    assert await storage.read(KEY) == LARGE
+
+
+async def test_an_empty_spool_file_is_adopted(storage: Storage) -> None:
+    with storage.spool() as file:
+        await storage.adopt(KEY, file)
+
+    assert await storage.size(KEY) == 0
+
+
+async def test_a_spool_file_can_be_read_back_before_it_is_adopted(storage: Storage) -> None:
+    with storage.spool() as file:
+        file.write(LARGE)
+        file.seek(0)
+        digest = Digest("sha256", hashlib.file_digest(file, "sha256").hexdigest())  # type: ignore[arg-type]  # typeshed asks for readinto of a protocol BinaryIO lacks
+        await storage.adopt(KEY, file)
+
+    assert digest == Digest.of(await storage.read(KEY))
+
+
+async def test_adopting_leaves_what_is_there(storage: Storage) -> None:
+    for body in (b"first", b"other"):
+        with storage.spool() as file:
+            file.write(body)
+            await storage.adopt(KEY, file)
+
+    assert await storage.read(KEY) == b"first"
+
+
+async def test_adopting_mends_an_object_of_another_size(storage: Storage) -> None:
+    await storage.write(KEY, LARGE[:1000])
+
+    with storage.spool() as file:
+        file.write(LARGE)
+        await storage.adopt(KEY, file)
+
+    assert await storage.read(KEY) == LARGE
+
+
+async def test_a_file_of_another_origin_is_adopted_too(storage: Storage) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(LARGE)
+        await storage.adopt(KEY, file)
+        file.seek(0)
+        file.write(b"changed afterwards")
+        file.flush()
+
+    assert await storage.read(KEY) == LARGE
+
+
+async def test_a_spool_file_that_is_not_adopted_leaves_nothing(storage: Storage) -> None:
+    with storage.spool() as file:
+        file.write(LARGE)
+
+    assert await storage.keys("") == []
+
+
+async def test_delete_removes_and_may_be_repeated(storage: Storage) -> None:
+    await storage.write(RECORD, b"body")
+
+    await storage.delete(RECORD)
+    await storage.delete(RECORD)
+
+    with pytest.raises(ObjectNotFound):
+        await storage.size(RECORD)
+    assert await storage.create(RECORD, b"again") == b"again"
+
+
+async def test_keys_are_found_by_their_beginning_and_sorted(storage: Storage) -> None:
+    for key in ("builds/b", "builds/a", "builds-old/c", "blobs/sha256/d", "top"):
+        await storage.write(key, b"")
+
+    assert await storage.keys("") == [
+        "blobs/sha256/d", "builds-old/c", "builds/a", "builds/b", "top",
+    ]  # fmt: skip
+    assert await storage.keys("builds/") == ["builds/a", "builds/b"]
+    assert await storage.keys("builds") == ["builds-old/c", "builds/a", "builds/b"]
+    assert await storage.keys("builds/a") == ["builds/a"]
+    assert await storage.keys("layers/") == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/", "/etc/passwd", "..", "../x", "a/../b", "a//b", "a/", "./a", ".staging/x", "a/.b",
+     "a\0b", "a\n", "A", "ä", "a b", "a\\b", "a" * 129, "/".join("a" * 9)],
+)  # fmt: skip
+async def test_what_is_no_key_is_refused_before_anything_is_touched(
+    storage: Storage, key: str
+) -> None:
+    with storage.spool() as file:
+        for attempt in (
+            lambda: storage.size(key),
+            lambda: storage.read(key),
+            lambda: storage.locate(key),
+            lambda: storage.write(key, b""),
+            lambda: storage.create(key, b""),
+            lambda: storage.adopt(key, file),
+            lambda: storage.delete(key),
+        ):
+            with pytest.raises(ValueError):
+                await attempt()
+    with pytest.raises(ValueError):
+        storage.open(key)
+
+
+@pytest.mark.parametrize("prefix", ["/", "..", "../", ".staging/", "a//", "*"])
+async def test_what_begins_no_key_is_refused(storage: Storage, prefix: str) -> None:
+    with pytest.raises(ValueError):
+        await storage.keys(prefix)
+
+
+async def test_starting_again_keeps_what_is_stored(storage: Storage) -> None:
+    await storage.write(RECORD, b"body")
+
+    await storage.start()
+
+    assert await storage.read(RECORD) == b"body"

@@ -1,0 +1,92 @@
+"""BlobStore: digests in, the specification's errors out."""
+
+import pytest
+
+from app.errors import BlobUnknown, ManifestUnknown
+from app.oci import Digest
+from app.storage.base import Content
+from app.storage.blobs import BlobStore
+from app.storage.memory import MemoryStorage
+
+ABSENT = Digest.of(b"absent")
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def blobs(storage: MemoryStorage) -> BlobStore:
+    return BlobStore(storage)
+
+
+async def test_a_blob_is_found_by_its_digest(blobs: BlobStore) -> None:
+    digest = await blobs.write_blob(b"config")
+
+    assert digest == Digest.of(b"config")
+    assert await blobs.locate(digest) == Content(b"config")
+    assert await blobs.size(digest) == 6
+    assert await blobs.contains(digest)
+    with blobs.open(digest) as stream:
+        assert stream.read() == b"config"
+
+
+async def test_an_adopted_layer_is_a_blob(blobs: BlobStore) -> None:
+    digest = Digest.of(b"layer")
+
+    with blobs.spool() as file:
+        file.write(b"layer")
+        await blobs.adopt(digest, file)
+
+    assert await blobs.locate(digest) == Content(b"layer")
+
+
+async def test_manifests_and_blobs_do_not_see_each_other(blobs: BlobStore) -> None:
+    manifest = await blobs.write_manifest(b"{}")
+    blob = await blobs.write_blob(b"[]")
+
+    assert await blobs.read_manifest(manifest) == b"{}"
+    assert not await blobs.contains(manifest)
+    with pytest.raises(ManifestUnknown):
+        await blobs.read_manifest(blob)
+
+
+async def test_an_unknown_digest_is_told_in_the_specifications_words(blobs: BlobStore) -> None:
+    with pytest.raises(BlobUnknown, match=str(ABSENT)):
+        await blobs.locate(ABSENT)
+    with pytest.raises(BlobUnknown):
+        await blobs.size(ABSENT)
+    with pytest.raises(BlobUnknown):
+        blobs.open(ABSENT)
+    with pytest.raises(ManifestUnknown, match=str(ABSENT)):
+        await blobs.read_manifest(ABSENT)
+    assert not await blobs.contains(ABSENT)
+
+
+@pytest.mark.parametrize(
+    "digest", ["sha512:" + "a" * 128, "sha384:" + "b" * 96, "multihash+b58:QmRZxt2b1FVZPNqd8hsi=="]
+)
+async def test_a_digest_of_another_algorithm_is_valid_and_unknown(
+    blobs: BlobStore, digest: str
+) -> None:
+    parsed = Digest.parse(digest)
+
+    with pytest.raises(BlobUnknown):
+        await blobs.locate(parsed)
+    with pytest.raises(BlobUnknown):
+        blobs.open(parsed)
+    with pytest.raises(ManifestUnknown):
+        await blobs.read_manifest(parsed)
+    assert not await blobs.contains(parsed)
+
+
+async def test_damaged_bytes_under_a_digest_are_replaced(
+    blobs: BlobStore, storage: MemoryStorage
+) -> None:
+    digest = Digest.of(b"manifest")
+    await storage.write(f"manifests/sha256/{digest.hex}", b"manif")
+
+    await blobs.write_manifest(b"manifest")
+
+    assert await blobs.read_manifest(digest) == b"manifest"
