@@ -1,0 +1,190 @@
+"""What is special about files: where they lie, in which order they are synced, who may start."""
+
+import os
+import shutil
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from app.errors import StorageUnavailable
+from app.storage import spool
+from app.storage.base import LocalFile
+from app.storage.filesystem import FilesystemStorage
+
+KEY = f"blobs/sha256/{'a' * 64}"
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> FilesystemStorage:
+    storage = FilesystemStorage(tmp_path / "store")
+    await storage.start()
+    return storage
+
+
+async def adopt(storage: FilesystemStorage, key: str, body: bytes) -> None:
+    with storage.spool() as file:
+        file.write(body)
+        await storage.adopt(key, file)
+
+
+async def test_an_object_lies_under_its_key_and_may_be_read_by_other_programs(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    await adopt(storage, KEY, b"layer")
+
+    path = tmp_path / "store" / KEY
+    assert await storage.locate(KEY) == LocalFile(path, 5)
+    assert path.read_bytes() == b"layer"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+async def test_a_layer_is_adopted_without_being_copied(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    with storage.spool() as file:
+        file.write(b"layer")
+        inode = os.fstat(file.fileno()).st_ino
+        await storage.adopt(KEY, file)
+
+    assert (tmp_path / "store" / KEY).stat().st_ino == inode
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reaches the system, in order: sync and link, with the name below the store."""
+    seen: list[str] = []
+    fsync, link, rename = os.fsync, os.link, Path.rename
+
+    def name(descriptor: int) -> str:
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        return "spool" if ".staging" in path else path.rpartition("/store")[2] or "/"
+
+    def recorded_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        seen.append(f"sync {name(descriptor)}")
+
+    def recorded_link(source: str, target: Path, *, src_dir_fd: int, follow_symlinks: bool) -> None:
+        link(source, target, src_dir_fd=src_dir_fd, follow_symlinks=follow_symlinks)
+        seen.append("name" if ".staging" in str(target) else f"link {target.name}")
+
+    def recorded_rename(path: Path, target: Path) -> Path:
+        seen.append(f"rename {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "link", recorded_link)
+    monkeypatch.setattr(Path, "rename", recorded_rename)
+    return seen
+
+
+async def test_data_are_synced_before_the_link_and_directories_after_it(
+    storage: FilesystemStorage, events: list[str]
+) -> None:
+    await adopt(storage, "blobs/sha256/x", b"layer")
+    first, events[:] = events[:], []
+    await storage.create("blobs/sha256/y", b"config")
+
+    assert first == [
+        "sync spool", "sync /blobs", "sync /", "link x", "sync /blobs/sha256",
+    ]  # fmt: skip
+    assert events == ["sync spool", "link y", "sync /blobs/sha256"]
+
+
+async def test_a_replacement_is_synced_before_it_is_renamed(
+    storage: FilesystemStorage, events: list[str]
+) -> None:
+    await storage.write("top/x", b"record")
+
+    assert events == ["sync spool", "sync /", "name", "rename x", "sync /top"]
+
+
+async def test_the_loser_of_a_race_syncs_what_the_winner_linked(
+    storage: FilesystemStorage, events: list[str]
+) -> None:
+    await storage.create("top/x", b"first")
+    events.clear()
+
+    await storage.create("top/x", b"second")
+
+    assert events[-1] == "sync /top"
+
+
+async def test_a_directory_that_somebody_removed_is_made_again(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    await adopt(storage, KEY, b"layer")
+    shutil.rmtree(tmp_path / "store" / "blobs")
+
+    await adopt(storage, KEY, b"layer")
+
+    assert await storage.read(KEY) == b"layer"
+
+
+async def test_stale_litter_is_swept_and_young_files_are_left(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    staging = tmp_path / "store" / ".staging"
+    for name, age in (("spool-old", 4000), ("spool-young", 3000)):
+        (staging / name).write_bytes(b"")
+        os.utime(staging / name, (time.time() - age,) * 2)
+
+    await storage.start()
+
+    assert [path.name for path in staging.iterdir()] == ["spool-young"]
+
+
+async def test_without_unnamed_files_named_ones_do(
+    storage: FilesystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(staging: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(spool, "unnamed", refuse)
+
+    await storage.start()
+
+    with storage.spool() as file:
+        assert [path.name[:6] for path in (tmp_path / "store/.staging").iterdir()] == ["spool-"]
+        await storage.adopt(KEY, file)
+    assert await storage.size(KEY) == 0
+    assert list((tmp_path / "store/.staging").iterdir()) == []
+
+
+async def test_a_directory_that_cannot_be_written_stops_the_start_with_advice(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(
+            StorageUnavailable,
+            match=r"cannot store files in .*/store \(Permission denied\): .*STORAGE_PATH",
+        ):
+            await FilesystemStorage(tmp_path / "store").start()
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o755)
+
+
+async def test_a_file_in_the_directorys_place_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"")
+
+    with pytest.raises(StorageUnavailable, match="cannot store files in"):
+        await FilesystemStorage(tmp_path / "store").start()
+
+
+async def test_what_goes_wrong_later_names_no_path(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "store" / "builds").write_bytes(b"in the way")
+
+    with pytest.raises(StorageUnavailable) as failure:
+        await storage.write("builds/x", b"")
+
+    assert str(tmp_path) not in failure.value.message
+    assert len(failure.value.message) < 300
+    assert isinstance(failure.value.__cause__, OSError)
