@@ -45,7 +45,11 @@ class ErrorCode(StrEnum):
 
 
 class RegistryError(Exception):
-    """The message is one line for the user's terminal; the detail is for programs."""
+    """The message is one line for the user's terminal; the detail is for programs.
+
+    ``build`` is the identifier of the build that ended so (set by app.builder.jobs); the
+    answer names its page.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.UNKNOWN
 
@@ -53,6 +57,7 @@ class RegistryError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail or {}
+        self.build = ""
 
 
 class NameInvalid(RegistryError):

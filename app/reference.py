@@ -11,6 +11,9 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _NAME_LIMIT = 255
+# distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
+# ask for these of themselves, so they must cost nothing.
+_RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:sig|att|sbom)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class Tag:
         if not _TAG.fullmatch(text):
             raise ManifestUnknown("a tag is made of letters, digits, . _ and -, at most 128")
         return cls(text)
+
+    @property
+    def reserved(self) -> bool:
+        """Whether clients ask for this tag to find signatures and referrers, never an image."""
+        return _RESERVED.fullmatch(self.text) is not None
 
     def __str__(self) -> str:
         return self.text
