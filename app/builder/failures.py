@@ -1,0 +1,40 @@
+"""For how long a failure is the answer, so that a client's blind repeats cost nothing."""
+
+from dataclasses import dataclass
+
+from app.errors import (
+    Draining,
+    NotADerivation,
+    PackagesUnknown,
+    PolicyRefused,
+    Refused,
+    RegistryError,
+    TagUnknown,
+    TooManyRequests,
+    Unavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureMemory:
+    """Seconds, by what has to happen before the same request can succeed."""
+
+    passing: float
+    """An upstream comes back, a fault of ours is mended."""
+    failed: float
+    """Somebody changes what was built, or a moving tag moves."""
+    unknown: float
+    """Another revision or another setting: nothing that happens to this key."""
+
+    def seconds(self, error: RegistryError) -> float:
+        match error:
+            case TooManyRequests() | Draining():
+                return 0  # says when to come back; being early must not be held against anyone
+            case PackagesUnknown() | NotADerivation() | PolicyRefused():
+                return self.unknown
+            case Refused() | TagUnknown():
+                return self.failed
+            case Unavailable():
+                return self.passing
+            case _:
+                return self.passing
