@@ -1,1 +1,78 @@
-"""What lives as long as the process."""
+"""What lives as long as the process, as the routes see it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from app.builder.image import BuiltImage
+from app.builder.job import Job
+from app.builder.jobs import Jobs
+from app.builder.manifests import Manifests
+from app.builder.readiness import Readiness
+from app.builder.stages import Stage
+from app.reference import ImageReference, RepositoryName
+from app.storage.blobs import BlobStore
+
+
+class Images(Protocol):
+    """Names into images."""
+
+    def job(self, reference: ImageReference) -> Job[BuiltImage]:
+        """The build of a tagged reference, running or finished; returns at once.
+
+        Resolving the tag is the job's first part, so nothing here waits for a network.
+        Raises Draining and whatever the name alone decides.
+        """
+
+    async def tags(self, name: RepositoryName) -> tuple[str, ...]:
+        """Tags this repository may be pulled with; raises NameUnknown."""
+
+    async def repositories(self) -> tuple[str, ...]:
+        """Repositories with at least one finished build."""
+
+
+class Search(Protocol):
+    async def __call__(self, text: str, limit: int) -> tuple[str, ...]:
+        """Attribute names that match the text, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request for an unbuilt image waits.
+
+    It waits ``hop_seconds``, then is sent to itself, ``hops`` times at most; at the last hop
+    clients without a limit of their own are held for ``hold_seconds``.
+    """
+
+    hop_seconds: float
+    hops: int
+    hold_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """``settings`` are shown to everyone: secrets are struck out before they come here."""
+
+    version: str
+    started_at: datetime
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """``external_url`` is the address people reach the server by, "" if nobody said."""
+
+    images: Images
+    builds: Jobs[BuiltImage]
+    stages: tuple[Stage, ...]
+    blobs: BlobStore
+    manifests: Manifests
+    search: Search
+    readiness: Readiness
+    patience: Patience
+    about: About
+    external_url: str
+    catalog: bool
+    responses: Counter[int] = field(default_factory=Counter)

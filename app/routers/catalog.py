@@ -1,0 +1,32 @@
+"""The repositories built so far: an extension of the distribution registry, off by default."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from app.dependencies import Services
+from app.routers.documents import ERROR, Catalog
+from app.routers.pagination import Pagination
+from app.routers.responses import answer
+
+router = APIRouter(tags=["registry"])
+
+_PATH = "/v2/_catalog"
+_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"model": Catalog}, 400: ERROR, 404: ERROR}
+
+
+@router.get(_PATH, summary="Repositories built so far", responses=_RESPONSES)
+@router.head(_PATH, include_in_schema=False)
+async def get_catalog(request: Request, page: Pagination, services: Services) -> Response:
+    if not services.catalog:
+        raise HTTPException(404, "the catalog is switched off here")
+    names, headers = page.of(await services.images.repositories(), _PATH)
+    return answer(
+        request,
+        body=json.dumps({"repositories": names}).encode(),
+        media_type="application/json",
+        headers=headers,
+    )

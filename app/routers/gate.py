@@ -1,0 +1,86 @@
+"""What holds for every request, before and around routing.
+
+Plain ASGI: a middleware that wraps the request in tasks of its own would cost more than a
+manifest and cancel what it should not.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.responses import Response
+from loguru import logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.dependencies import services_of
+from app.errors import ErrorCode
+from app.routers.errors import error_body, error_response
+
+_API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+_READING = frozenset({"GET", "HEAD"})
+_READ_ONLY = error_body(
+    ErrorCode.UNSUPPORTED,
+    "this registry is read-only: images are built from their names, not pushed",
+)
+_ESCAPED = error_body(
+    ErrorCode.NAME_INVALID,
+    "names, tags and digests contain nothing that needs percent-encoding",
+)
+
+
+class Gate:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        registry = path.startswith("/v2/") or path == "/v2"
+        responses = services_of(scope["app"]).responses
+        started = False
+
+        async def answering(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                responses[message["status"]] += 1
+                if registry:
+                    message["headers"] = [*message["headers"], _API_VERSION]
+            await send(message)
+
+        try:
+            refusal = _refusal(scope) if registry else None
+            await (refusal or self._app)(scope, receive, answering)
+        except ConnectionError:
+            if not started:
+                raise
+            # The client left in the middle of a body: nobody is there to be told.
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a registry's answer
+            logger.opt(exception=error).error("{} {} broke", scope["method"], path)
+            if started:
+                return  # unfinished: the server cuts the connection, so nobody takes it for whole
+            body = error_body(ErrorCode.UNKNOWN, "internal error")
+            broken = error_response(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, body)
+            await broken(scope, receive, answering)
+
+
+def _refusal(scope: Scope) -> Response | None:
+    if scope["method"] not in _READING:
+        headers = {"allow": "GET, HEAD"}
+        if _has_body(scope["headers"]):
+            # Not read, so the connection cannot be used for another request.
+            headers["connection"] = "close"
+        return error_response(Request(scope), HTTPStatus.METHOD_NOT_ALLOWED, _READ_ONLY, headers)
+    if b"%" in scope["raw_path"]:
+        # Routing sees the decoded path, in which an escaped slash looks like a real one.
+        return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _ESCAPED)
+    return None
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )

@@ -1,0 +1,40 @@
+"""Probes: alive (instant) and ready (asks storage and Nix)."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from app.builder.wording import sentence
+from app.dependencies import Services
+from app.routers.documents import CheckResult, Health, Readiness
+
+router = APIRouter(tags=["operations"])
+
+_PROBLEM_LIMIT = 300
+
+
+@router.get("/healthz", summary="The process serves requests")
+@router.head("/healthz", include_in_schema=False)
+async def get_health() -> Health:
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz",
+    summary="It can build and serve images now",
+    responses={503: {"model": Readiness, "description": "Something it needs is away"}},
+)
+@router.head("/readyz", include_in_schema=False)
+async def get_readiness(services: Services, response: Response) -> Readiness:
+    checks = [
+        CheckResult(
+            name=finding.name,
+            ok=not finding.problem,
+            problem=sentence(finding.problem, _PROBLEM_LIMIT),
+        )
+        for finding in await services.readiness.findings()
+    ]
+    ready = all(check.ok for check in checks) and not services.builds.draining
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Readiness(ready=ready, stopping=services.builds.draining, checks=checks)

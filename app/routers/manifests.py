@@ -1,0 +1,78 @@
+"""Manifests: end-3 of the distribution specification, by tag (built) and by digest (stored)."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.dependencies import Reference, Services
+from app.errors import ManifestUnknown
+from app.oci import Digest, MediaType
+from app.reference import ImageReference, Tag
+from app.routers.documents import ERROR
+from app.routers.negotiation import choose
+from app.routers.responses import (
+    IMMUTABLE,
+    REVALIDATED,
+    add_warnings,
+    answer,
+    content_headers,
+    is_current,
+)
+from app.routers.waiting import await_build
+from app.state import AppState
+
+router = APIRouter(tags=["registry"])
+
+_PATH = "/v2/{name:path}/manifests/{reference}"
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The manifest, byte for byte what Docker-Content-Digest covers",
+        "content": {MediaType.OCI_MANIFEST: {}, MediaType.DOCKER_MANIFEST: {}},
+    },
+    304: {"description": "If-None-Match names the current digest"},
+    307: {"description": "Still building: ask again at Location"},
+    400: ERROR,
+    403: {**ERROR, "description": "The build failed, or a setting refuses it"},
+    404: {**ERROR, "description": "No such package, tag or manifest"},
+    429: {**ERROR, "description": "Still building, or too many builds; see Retry-After"},
+    503: {**ERROR, "description": "The storage or the package source is away"},
+}
+
+
+@router.get(_PATH, summary="Build or find an image", responses=_RESPONSES, response_class=Response)
+@router.head(_PATH, summary="Its digest", responses=_RESPONSES, response_class=Response)
+async def get_manifest(request: Request, reference: Reference, services: Services) -> Response:
+    match reference.reference:
+        case Digest() as digest:
+            return await _stored(request, digest, services)
+        case Tag(reserved=True):
+            raise ManifestUnknown("nothing is attached to this image")
+        case Tag():
+            return await _built(request, reference, services)
+
+
+async def _stored(request: Request, digest: Digest, services: AppState) -> Response:
+    """By digest the type is the stored one, whatever is accepted, and nothing is ever built."""
+    manifest = await services.manifests.read(digest)
+    headers = content_headers(digest, IMMUTABLE)
+    if is_current(request, digest):
+        return Response(status_code=304, headers=headers)
+    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=headers)
+
+
+async def _built(request: Request, reference: ImageReference, services: AppState) -> Response:
+    image = await await_build(request, services.images.job(reference), services.patience)
+    if isinstance(image, Response):
+        return image
+    digest = choose(image, request.headers.getlist("accept")).digest
+    manifest = await services.manifests.read(digest)
+    headers = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
+    if is_current(request, digest):
+        response = Response(status_code=304, headers=headers)
+    else:
+        response = answer(
+            request, body=manifest.body, media_type=manifest.media_type, headers=headers
+        )
+    add_warnings(response, image.warnings)
+    return response

@@ -1,0 +1,50 @@
+"""Which of an image's two renderings a client gets: a pure function of what it accepts."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from app.builder.image import BuiltImage
+from app.oci import Descriptor, MediaType
+
+_DOCKER = frozenset({MediaType.DOCKER_MANIFEST, MediaType.DOCKER_LIST})
+_CANONICAL = frozenset(
+    {
+        MediaType.OCI_MANIFEST,
+        MediaType.OCI_INDEX,
+        "*/*",
+        "application/*",
+        "application/json",
+    }
+)
+
+
+def choose(image: BuiltImage, accept: Iterable[str]) -> Descriptor:
+    """``accept`` holds all Accept headers of the request, in any order.
+
+    Order says nothing: Docker's is that of a Go map and changes between a HEAD and its GET,
+    which have to agree on the digest.
+    """
+    if image.docker_manifest is not None and _docker_only(tuple(accept)):
+        return image.docker_manifest
+    return image.manifest
+
+
+@lru_cache(maxsize=256)
+def _docker_only(accept: tuple[str, ...]) -> bool:
+    accepted = {
+        media_type
+        for header in accept
+        for entry in header.split(",")
+        if (media_type := _accepted(entry))
+    }
+    return bool(accepted & _DOCKER) and not accepted & _CANONICAL
+
+
+def _accepted(entry: str) -> str:
+    """The entry's media type, "" if its quality is zero (RFC 9110, 12.5.1)."""
+    media_type, *parameters = entry.split(";")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q" and value.strip() in {"0", "0.", "0.0", "0.00", "0.000"}:
+            return ""
+    return media_type.strip().lower()

@@ -1,0 +1,49 @@
+"""Sorted lists in pages: ``n``, ``last`` and a relative Link (distribution-spec, "Listing Tags")."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Query
+
+from app.errors import PaginationInvalid
+
+_LIMIT = 1000
+_COUNT = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``count`` names at most, all of them greater than ``last``."""
+
+    count: int
+    last: str
+
+    def of(self, names: Iterable[str], path: str) -> tuple[list[str], dict[str, str]]:
+        """The names of this page and the headers that lead to the next one."""
+        rest = sorted(name for name in set(names) if name > self.last)
+        page = rest[: self.count]
+        if not page or len(page) == len(rest):
+            return page, {}
+        # A Link to another origin is refused, and behind a proxy we cannot know our own.
+        target = f"{path}?n={self.count}&last={quote(page[-1], safe='')}"
+        return page, {"link": f'<{target}>; rel="next"'}
+
+
+async def _page(
+    n: Annotated[
+        str | None,
+        Query(description="The most names to list", json_schema_extra={"pattern": "^[0-9]{1,9}$"}),
+    ] = None,
+    last: Annotated[str, Query(description="List what sorts after this name")] = "",
+) -> Page:
+    if n is None:
+        return Page(_LIMIT, last)
+    if not _COUNT.fullmatch(n):
+        raise PaginationInvalid("n is a whole number")
+    return Page(min(int(n), _LIMIT), last)
+
+
+Pagination = Annotated[Page, Depends(_page)]

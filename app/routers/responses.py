@@ -1,0 +1,57 @@
+"""Answers whose headers are the same for GET and HEAD."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from app.builder.wording import line
+from app.oci import Digest
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATED = "no-cache"
+
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_WARNING_LIMIT = 300
+_WARNINGS = 10
+
+
+def answer(
+    request: Request,
+    *,
+    body: bytes,
+    media_type: str,
+    headers: Mapping[str, str],
+    status: int = 200,
+) -> Response:
+    """A HEAD is told the length of the body it does not get."""
+    response = Response(b"" if request.method == "HEAD" else body, status, dict(headers))
+    response.headers["content-type"] = media_type  # as it is: never with a charset
+    response.headers["content-length"] = str(len(body))
+    return response
+
+
+def content_headers(digest: Digest, cache_control: str) -> dict[str, str]:
+    return {
+        "docker-content-digest": str(digest),
+        "etag": f'"{digest}"',
+        "cache-control": cache_control,
+    }
+
+
+def is_current(request: Request, digest: Digest) -> bool:
+    """Whether If-None-Match names this content (RFC 9110, 13.1.2)."""
+    conditions = request.headers.getlist("if-none-match")
+    if not conditions:
+        return False
+    tags = _ENTITY_TAG.findall(",".join(conditions))
+    return f'"{digest}"' in tags or any(text.strip() == "*" for text in conditions)
+
+
+def add_warnings(response: Response, warnings: Iterable[str]) -> None:
+    """distribution-spec, "Warnings": one header line each, so that quotes delimit exactly one."""
+    for warning, _ in zip(warnings, range(_WARNINGS), strict=False):
+        text = line(warning, _WARNING_LIMIT).replace("\\", "/").replace('"', "'")
+        text = text.encode("ascii", "replace").decode()
+        response.headers.append("warning", f'299 - "{text}"')

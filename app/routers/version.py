@@ -1,0 +1,16 @@
+"""The question whether a registry is here: end-1 of the distribution specification."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.routers.responses import answer
+
+router = APIRouter(tags=["registry"])
+
+
+@router.get("/v2/", summary="Whether this is a registry", response_class=Response)
+@router.head("/v2/", include_in_schema=False)
+@router.get("/v2", include_in_schema=False)
+@router.head("/v2", include_in_schema=False)
+async def get_version(request: Request) -> Response:
+    return answer(request, body=b"{}", media_type="application/json", headers={})

@@ -1,0 +1,82 @@
+"""Builds that take minutes, for clients that give up after seconds.
+
+A redirect to itself costs a client nothing and starts its clocks anew; Go's HTTP client,
+which nearly all of them are, follows ten (net/http, ``defaultCheckRedirect``).
+"""
+
+import asyncio
+import re
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from app.builder.image import BuiltImage
+from app.builder.job import Job
+from app.errors import StillBuilding
+from app.state import Patience
+
+_HOP = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
+_HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
+_UNSAFE = re.compile(rb"[^!-~]|[\"<>\\^`{|}]")
+# containerd 2.3 and later give up 30 s after a request without response headers; Docker names
+# the containerd in it, and BuildKit inside Docker has the limit without naming a version.
+_IMPATIENT = re.compile(r"containerd(?:-client)?/v?(?:2\.(?:[3-9]|\d\d)|[3-9]|\d\d)|buildkit/")
+_RETRY_SECONDS = 15
+
+
+async def await_build(
+    request: Request, job: Job[BuiltImage], patience: Patience
+) -> BuiltImage | Response:
+    """The image, or the redirect of a client that has waited long enough for now.
+
+    Raises what the build failed with, StillBuilding where waiting has no more forms.
+    """
+    if image := job.result():
+        return image
+    hop = _hop(request.scope["query_string"], patience.hops)
+    if hop < patience.hops:
+        image = await _wait(request, job, patience.hop_seconds)
+        return image or _to_itself(request, hop + 1)
+    impatient = _IMPATIENT.search(request.headers.get("user-agent", ""))
+    seconds = patience.hop_seconds if impatient else patience.hold_seconds
+    if image := await _wait(request, job, seconds):
+        return image
+    stage = f" ({job.progress.stage})" if job.progress.stage else ""
+    still = StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
+    still.build = job.identifier
+    raise still
+
+
+async def _wait(request: Request, job: Job[BuiltImage], seconds: float) -> BuiltImage | None:
+    """A client that leaves ends its own waiting, and nothing else."""
+    built = asyncio.ensure_future(job.wait(seconds))
+    left = asyncio.ensure_future(_leave(request))
+    try:
+        await asyncio.wait((built, left), return_when=asyncio.FIRST_COMPLETED)
+        return built.result() if built.done() else None
+    finally:
+        built.cancel()
+        left.cancel()
+
+
+async def _leave(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # a body nobody asked for
+
+
+def _hop(query: bytes, hops: int) -> int:
+    """Advice from the network: it may shorten the sender's own waiting, and nothing else."""
+    found = _HOP.search(query)
+    return min(int(found[1]), hops) if found else 0
+
+
+def _to_itself(request: Request, hop: int) -> Response:
+    """Relative, so that whatever address the client used stays the one it uses."""
+    query: bytes = request.scope["query_string"]
+    kept = [part for part in query.split(b"&") if part and not _HOP_PARAMETER.match(part)]
+    location = b"?" + b"&".join([*kept, b"_w=%d" % hop])
+    location = _UNSAFE.sub(lambda unsafe: b"%%%02X" % unsafe[0][0], location)
+    return Response(
+        status_code=307,
+        headers={"location": location.decode("ascii"), "cache-control": "no-store"},
+    )

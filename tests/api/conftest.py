@@ -1,0 +1,34 @@
+"""The routes in-process: no port, no lifespan, no Nix."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from loguru import logger
+
+from app.state import Patience
+from tests.api.registry import Registry, new_registry
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return new_registry(Patience(hop_seconds=0.05, hops=3, hold_seconds=0.2))
+
+
+@pytest.fixture
+async def client(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(registry.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry") as client:
+        yield client
+    for event in registry.images.slow.values():
+        event.set()
+    await registry.state.builds.drain(1)
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """Every line logged, with its traceback."""
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG")
+    yield lines
+    logger.remove(sink)

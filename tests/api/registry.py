@@ -1,0 +1,79 @@
+"""A registry assembled as the server's is, around memory and tiny images."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+
+from app.builder.failures import FailureMemory
+from app.builder.image import BuiltImage
+from app.builder.jobs import Jobs
+from app.builder.manifests import Manifests
+from app.builder.readiness import Check, Readiness
+from app.builder.stages import Stage
+from app.dependencies import provide
+from app.errors import StorageUnavailable
+from app.routers.assembly import include_routers
+from app.state import About, AppState, Patience
+from app.storage.blobs import BlobStore
+from app.storage.memory import MemoryStorage
+from tests.api.images import PACKAGES, TinyImages
+
+SECRET = "hunter2-is-no-setting-to-show"
+
+
+@dataclass
+class Registry:
+    app: FastAPI
+    state: AppState
+    storage: MemoryStorage
+    images: TinyImages
+    problems: dict[str, str]
+
+    def change(self, **fields: object) -> None:
+        """Settings are fixed for a server's life; tests have many lives."""
+        self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # any field
+        provide(self.app, self.state)
+
+
+async def _search(text: str, limit: int) -> tuple[str, ...]:
+    return tuple(sorted(name for name in PACKAGES if text in name))[:limit]
+
+
+def new_registry(patience: Patience) -> Registry:
+    storage = MemoryStorage()
+    blobs = BlobStore(storage)
+    stage = Stage("evaluation", at_once=2, waiting=3, expected_seconds=7)
+    jobs = Jobs[BuiltImage](
+        failures=FailureMemory(passing=5, failed=60, unknown=600),
+        result_seconds=600,
+        remember=100,
+        history=20,
+    )
+    images = TinyImages(blobs=blobs, jobs=jobs, evaluation=stage)
+    problems: dict[str, str] = {}
+
+    async def check_storage() -> None:
+        if problem := problems.get("storage"):
+            raise StorageUnavailable(problem)
+
+    app = FastAPI(title="Nixery", version="1.2.3")
+    include_routers(app)
+    state = AppState(
+        images=images,
+        builds=jobs,
+        stages=(stage,),
+        blobs=blobs,
+        manifests=Manifests(blobs=blobs, budget=1 << 20),
+        search=_search,
+        readiness=Readiness(
+            checks=(Check("storage", check_storage),), limit_seconds=1, remember_seconds=0
+        ),
+        patience=patience,
+        about=About("1.2.3", datetime.now(UTC), {"NIXERY_CHANNEL": "nixos-25.05"}),
+        external_url="",
+        catalog=False,
+    )
+    registry = Registry(app, state, storage, images, problems)
+    provide(app, state)
+    return registry

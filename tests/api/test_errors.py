@@ -1,0 +1,231 @@
+"""Errors people can read, in the one form registries have."""
+
+import httpx
+import pytest
+
+from app import errors
+from app.errors import (
+    BuildFailed,
+    BuildTimedOut,
+    EvaluationFailed,
+    PolicyRefused,
+    RegistryError,
+    SourceUnavailable,
+)
+from app.routers.errors import STATUS, status_of
+from tests.api.registry import Registry
+from tests.api.shape import assert_error, assert_of_a_registry
+
+HELLO = "/v2/hello/manifests/latest"
+
+
+def descendants(error: type[RegistryError]) -> list[type[RegistryError]]:
+    return [error, *(found for child in error.__subclasses__() for found in descendants(child))]
+
+
+@pytest.mark.parametrize("error", descendants(RegistryError), ids=lambda error: error.__name__)
+def test_every_error_has_the_status_its_documentation_says(error: type[RegistryError]) -> None:
+    assert errors.__doc__ is not None
+    documented = {
+        line.split()[0]: int(line.split()[1])
+        for line in errors.__doc__.splitlines()
+        if len(line.split()) > 2 and line.split()[1].isdigit()
+    }
+    documented["RegistryError"] = 500
+    row = next(name for base in error.__mro__ if (name := base.__name__) in documented)
+
+    assert status_of(error) == documented[row]
+
+
+def test_no_row_of_the_table_is_left_over() -> None:
+    assert set(STATUS) <= set(descendants(RegistryError))
+
+
+async def test_an_unknown_package_is_named_with_what_may_have_been_meant(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/v2/shell/helo/manifests/latest")
+
+    message = assert_error(response, 404, "MANIFEST_UNKNOWN")
+    assert message == "no such package: helo (did you mean hello?)"
+    assert response.json()["errors"][0]["detail"]["packages"] == ["helo"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BuildFailed("hello-1.0.drv failed: make: *** [all] Error 2"),
+        BuildTimedOut("the build took longer than 600 s"),
+        EvaluationFailed("infinite recursion encountered"),
+        PolicyRefused("hello is unfree; the setting allow_unfree decides"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_refusals_have_the_one_status_whose_text_every_client_prints(
+    client: httpx.AsyncClient, registry: Registry, error: RegistryError
+) -> None:
+    registry.images.broken["hello"] = error
+
+    response = await client.get(HELLO)
+
+    message = assert_error(response, 403, "UNKNOWN")
+    (job,) = registry.state.builds.finished
+    assert message == f"{error.message} (see /builds/{job.identifier})"
+
+
+async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.change(external_url="https://images.example.org")
+    registry.images.broken["hello"] = BuildFailed("x" * 1000)
+
+    message = assert_error(await client.get(HELLO), 403, "UNKNOWN")
+
+    (job,) = registry.state.builds.finished
+    assert message.endswith(f" (see https://images.example.org/builds/{job.identifier})")
+    assert "…" in message
+
+
+async def test_messages_and_details_are_one_line_without_secrets_or_host_paths(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.broken["hello"] = BuildFailed(
+        "\x1b[31merror:\x1b[0m\n at /srv/pkgs/x.nix: cannot fetch https://joe:hunter2@git/x",
+        derivation="/nix/store/x.drv",
+    )
+
+    response = await client.get(HELLO)
+
+    message = assert_error(response, 403, "UNKNOWN")
+    assert message.startswith("error: at x.nix: cannot fetch https://***@git/x")
+    assert response.json()["errors"][0]["detail"] == {"derivation": "/nix/store/x.drv"}
+
+
+async def test_a_fault_of_our_own_gives_nothing_away_but_is_logged(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    registry.images.broken["hello"] = OSError("/etc/shadow")
+
+    response = await client.get(HELLO)
+
+    assert assert_error(response, 500, "UNKNOWN").startswith("internal error (see /builds/")
+    assert_of_a_registry(response)
+    assert any("Traceback" in line and "/etc/shadow" in line for line in log)
+
+
+async def test_a_fault_in_a_route_is_answered_and_logged_once(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    registry.change(images=None)
+
+    response = await client.get(HELLO)
+
+    assert assert_error(response, 500, "UNKNOWN") == "internal error"
+    assert sum("Traceback" in line for line in log) == 1
+
+
+async def test_what_may_pass_says_when_to_come_back(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.broken["hello"] = SourceUnavailable("the channel cannot be reached")
+
+    response = await client.get(HELLO)
+
+    assert_error(response, 503, "UNAVAILABLE")
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_repeating_a_failed_request_builds_nothing(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.broken["hello"] = BuildFailed("no")
+
+    for _ in range(6):
+        assert (await client.head(HELLO)).status_code == 403
+
+    assert len(registry.images.builds) == 1
+
+
+async def test_the_head_of_an_error_has_its_length_and_no_body(client: httpx.AsyncClient) -> None:
+    head = await client.head("/v2/helo/manifests/latest")
+    get = await client.get("/v2/helo/manifests/latest")
+
+    assert head.status_code == 404
+    assert head.content == b""
+    assert head.headers == get.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/hello",
+        "/v2/hello/manifests/latest/",
+        "/v2/hello/manifests",
+        "/v2/manifests/latest",
+        "/v2/hello/tags",
+        "/v2/hello/tags/list/",
+        "/v2/x/y/z",
+        "/v2/hello/blobs/uploads/1/2",
+    ],
+)
+async def test_unknown_routes_are_answered_by_a_registry_and_redirected_nowhere(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path)
+
+    assert_error(response, 404, "UNSUPPORTED")
+    assert_of_a_registry(response)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/",
+        "/v2",
+        "/v2/hello/manifests/latest",
+        "/v2/hello/blobs/uploads/",
+        "/v2/hello/blobs/uploads/1?digest=x",
+        "/v2/%%%",
+        "/v2/hello/tags/list",
+    ],
+)
+async def test_nothing_is_ever_written(
+    client: httpx.AsyncClient, registry: Registry, method: str, path: str
+) -> None:
+    response = await client.request(method, path, content=b"layer")
+
+    assert_error(response, 405, "UNSUPPORTED")
+    assert_of_a_registry(response)
+    assert response.headers["allow"] == "GET, HEAD"
+    assert response.headers["connection"] == "close"
+    assert registry.images.builds == []
+
+
+async def test_a_write_without_a_body_leaves_the_connection_open(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.delete("/v2/hello/manifests/latest")
+
+    assert response.status_code == 405
+    assert "connection" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/v2/a%2fb/manifests/latest", "/v2/a/manifests/lat%0A", "/%762/"])
+async def test_escapes_are_refused_before_they_can_look_like_something_else(
+    client: httpx.AsyncClient, registry: Registry, path: str
+) -> None:
+    response = await client.get(path)
+
+    assert_error(response, 400, "NAME_INVALID")
+    assert_of_a_registry(response)
+    assert registry.images.builds == []
+
+
+async def test_other_addresses_answer_in_the_same_form_without_claiming_to_be_a_registry(
+    client: httpx.AsyncClient,
+) -> None:
+    for response in (await client.get("/nothing/here"), await client.get("/v2x")):
+        assert_error(response, 404, "UNSUPPORTED")
+        assert "docker-distribution-api-version" not in response.headers
+    assert_error(await client.post("/healthz"), 405, "UNSUPPORTED")
