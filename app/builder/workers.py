@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
+
+from app import threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,4 +20,4 @@ class Workers:
         self._limiter = CapacityLimiter(count)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self._limiter)
+        return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)

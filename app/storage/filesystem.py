@@ -7,11 +7,13 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 
+from app import threads
 from app.errors import StorageUnavailable
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
@@ -82,7 +84,7 @@ class FilesystemStorage:
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with reported():
-            return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+            return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
 
     def _path(self, key: str) -> Path:
         return self._root / checked(key)

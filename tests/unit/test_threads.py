@@ -1,0 +1,96 @@
+"""Cancelled or not, the thread has ended when ``run`` ends."""
+
+import asyncio
+import threading
+
+import anyio
+import pytest
+from anyio import CapacityLimiter
+
+from app import threads
+
+
+@pytest.fixture
+def limiter() -> CapacityLimiter:
+    return CapacityLimiter(1)
+
+
+async def test_the_result_and_the_failure_come_through(limiter: CapacityLimiter) -> None:
+    assert await threads.run(lambda: 42, limiter=limiter) == 42
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0, limiter=limiter)
+    assert limiter.available_tokens == 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_cancelled_caller_waits_for_its_thread(
+    limiter: CapacityLimiter, times: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+        raise ValueError("nobody is left to hear this")
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    assert not task.done()
+    assert limiter.available_tokens == 0
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended == [True]
+    assert limiter.available_tokens == 1
+
+
+async def test_a_cancelled_scope_waits_too_without_spinning(limiter: CapacityLimiter) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[bool] = []
+    turns = 0
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+
+    async def release() -> None:
+        nonlocal turns
+        await anyio.to_thread.run_sync(begun.wait)
+        scope.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+            turns += 1
+        go_on.set()
+
+    releasing = asyncio.create_task(release())
+    with anyio.CancelScope() as scope:
+        await threads.run(work, limiter=limiter)
+    await releasing
+
+    assert ended == [True]
+    assert turns == 20
+
+
+async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
+    limiter: CapacityLimiter,
+) -> None:
+    go_on = threading.Event()
+    ran: list[bool] = []
+    first = asyncio.create_task(threads.run(lambda: go_on.wait(10), limiter=limiter))
+    second = asyncio.create_task(threads.run(lambda: ran.append(True), limiter=limiter))
+    await asyncio.sleep(0.05)
+
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    go_on.set()
+    await first
+
+    assert ran == []
