@@ -1,0 +1,147 @@
+"""A blob's location as an answer: whole, a range of it, or where else it is."""
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from typing import BinaryIO
+
+from anyio import to_thread
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from app.errors import BlobUnknown, RangeInvalid
+from app.oci import Digest
+from app.storage.base import Content, LocalFile, Location, RemoteUrl
+from app.storage.failures import reported
+
+_ZERO_COPY = "http.response.zerocopysend"
+_CHUNK = 256 << 10
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+# More digits than any size: such a header is ignored, as RFC 9110 allows.
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
+
+
+def blob_response(request: Request, digest: Digest, location: Location) -> Response:
+    """For GET and HEAD.  Raises RangeInvalid."""
+    headers = {
+        "docker-content-digest": str(digest),
+        "etag": f'"{digest}"',
+        "cache-control": "public, max-age=31536000, immutable",
+    }
+    if _is_current(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    if isinstance(location, RemoteUrl) and request.method == "GET":
+        # The address is good for a while only, and the blob for ever.
+        headers |= {"location": location.url, "cache-control": "no-store"}
+        return Response(status_code=307, headers=headers)
+    status, span = 200, range(location.size)
+    wanted = _range(request, headers["etag"], location.size)
+    if wanted is not None:
+        status, span = 206, wanted
+        headers["content-range"] = f"bytes {span.start}-{span.stop - 1}/{location.size}"
+    headers |= {
+        "content-type": "application/octet-stream",
+        "content-length": str(len(span)),
+        "accept-ranges": "bytes",
+        "x-accel-buffering": "no",
+    }
+    if request.method == "GET":
+        if isinstance(location, LocalFile):
+            return _FileResponse(location, digest, span, headers)
+        if isinstance(location, Content):
+            return Response(location.body[span.start : span.stop], status, headers)
+    return Response(None, status, headers)
+
+
+def _is_current(request: Request, etag: str) -> bool:
+    """If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    return etag in _TAG.findall(given) or given.strip() == "*"
+
+
+def _range(request: Request, etag: str, size: int) -> range | None:
+    """The offsets of the one range asked for; None for the whole (RFC 9110, 14.2).
+
+    Ranges are for GET.  Unknown units, several ranges and what is malformed are ignored, and
+    so is any range of an empty blob: asking for the first byte of nothing is no mistake.
+    """
+    given = request.headers.getlist("range")
+    if request.method != "GET" or len(given) != 1 or size == 0:
+        return None
+    # By strong comparison; a date cannot match, since none is ever sent (13.1.5).
+    if request.headers.get("if-range", etag).strip() != etag:
+        return None
+    match = _RANGE.fullmatch(given[0].strip())
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last) + 1 if last else size, size)
+        if last and int(last) < start:
+            return None
+    if start >= size:
+        raise RangeInvalid(size)
+    return range(start, end)
+
+
+class _FileResponse(Response):
+    """Sent by the kernel where the server offers that, else in pieces read by threads."""
+
+    def __init__(
+        self, location: LocalFile, digest: Digest, span: range, headers: dict[str, str]
+    ) -> None:
+        partial = "content-range" in headers
+        super().__init__(None, 206 if partial else 200, headers)
+        self._location = location
+        self._digest = digest
+        self._span = span
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises BlobUnknown and StorageUnavailable before anything is sent."""
+        with reported():
+            file = await to_thread.run_sync(self._open)
+        with file:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            if _ZERO_COPY in scope.get("extensions", {}):
+                span = {"offset": self._span.start, "count": len(self._span)}
+                await send({"type": _ZERO_COPY, "file": file, **span})
+            else:
+                await self._stream(file, receive, send)
+
+    def _open(self) -> BinaryIO:
+        """Blocking."""
+        try:
+            return self._location.path.open("rb", buffering=0)
+        except FileNotFoundError:
+            raise BlobUnknown(f"the blob {self._digest} is stored here no more") from None
+
+    async def _stream(self, file: BinaryIO, receive: Receive, send: Send) -> None:
+        left = asyncio.create_task(_disconnect(receive))
+        try:
+            offset = self._span.start
+            while offset < self._span.stop and not left.done():
+                length = min(_CHUNK, self._span.stop - offset)
+                chunk = await to_thread.run_sync(os.pread, file.fileno(), length, offset)
+                if not chunk:
+                    raise EOFError("the file is shorter than it was")
+                offset += len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            left.cancel()
+            with suppress(asyncio.CancelledError):
+                await left
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,81 @@
+"""The web server: uvicorn, with files sent by the kernel."""
+
+import asyncio
+import math
+import socket
+from contextlib import suppress
+
+import uvicorn
+from loguru import logger
+from starlette.types import ASGIApp
+
+# Above the idle time of every proxy and client in use, so that they close first: a request
+# must never meet a connection that the server is just closing.
+_KEEP_ALIVE_SECONDS = 90
+_BACKLOG = 2048
+
+
+class Server:
+    """One process, one event loop; SIGTERM and SIGINT stop it when it runs in the main thread.
+
+    ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way.
+    Without ``sendfile`` files pass through Python.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, host: str, port: int, drain_seconds: float, sendfile: bool = True
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._config = uvicorn.Config(
+            app,
+            http=_sendfile_protocol() if sendfile else "httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=math.ceil(drain_seconds),
+        )
+        self._server = uvicorn.Server(self._config)
+        self._listener: socket.socket | None = None
+
+    def listen(self) -> str:
+        """Blocking.  Take the port and return our address; clients may connect from now on.
+
+        Raises OSError, for instance when the port is taken.
+        """
+        if self._listener is None:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            self._listener = socket.create_server(
+                (self._host, self._port),
+                family=family,
+                backlog=_BACKLOG,
+                dualstack_ipv6=self._host == "::",
+            )
+        port = self._listener.getsockname()[1]
+        return (
+            f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
+        )
+
+    def run(self) -> None:
+        """Blocking.  Serve until stopped.  SystemExit when the application cannot start."""
+        logger.info("listening on {}", self.listen())
+        assert self._listener is not None
+        with self._listener:
+            self._server.run(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """From any thread: finish what is under way, then let ``run`` return."""
+        self._server.should_exit = True
+
+
+def _sendfile_protocol() -> type[asyncio.Protocol] | str:
+    """uvicorn's own protocol where its inner names are others than we know."""
+    with suppress(ImportError):
+        from app.sendfile import SendfileProtocol, is_supported  # noqa: PLC0415  # may not import
+
+        if is_supported():
+            return SendfileProtocol
+    logger.warning("uvicorn {} is not known here: files are sent slowly", uvicorn.__version__)
+    return "httptools"
