@@ -1,0 +1,98 @@
+"""A private apt: one release, one architecture, nothing of the machine's own apt touched."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nix.debian.generator.deb822 import paragraphs
+from nix.debian.generator.release import Release, host_release
+from nix.debian.generator.sources import configured, source_for
+
+
+class AptFailed(Exception):
+    """An apt program ended with an error; the message is its last line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apt:
+    """Blocking throughout. State (indices) lies in the cache and is kept between runs."""
+
+    state: Path
+    source: Path
+    architecture: str
+
+    def _options(self) -> Iterator[str]:
+        empty = self.state / "empty"
+        settings = {
+            "Dir::State": self.state,
+            "Dir::State::lists": self.state / "lists",
+            "Dir::State::status": self.state / "status",
+            "Dir::Cache": self.state / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",
+            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+            "Dir::Etc::sourcelist": self.source,
+            "Dir::Etc::sourceparts": empty,
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": empty,
+            "APT::Architecture": self.architecture,
+            "APT::Architectures": self.architecture,
+            "APT::Get::List-Cleanup": "0",
+            "APT::Sandbox::User": "root",
+            "APT::Update::Error-Mode": "any",
+            "Acquire::Languages": "none",
+            "Acquire::Check-Valid-Until": "false",
+        }
+        for name, value in settings.items():
+            yield from ("-o", f"{name}={value}")
+
+    def _run(self, program: str, *arguments: str, directory: Path | None = None) -> str:
+        done = subprocess.run(
+            [program, *self._options(), *arguments],
+            cwd=directory,
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+            raise AptFailed(f"{program} {arguments[-1]}: {lines[-1]}")
+        return done.stdout
+
+    def update(self) -> None:
+        """Fetches the index. Raises AptFailed."""
+        self._run("apt-get", "-qq", "update")
+
+    def packages(self) -> dict[str, dict[str, str]]:
+        """Every package of the release by name; of several versions the last one listed."""
+        dump = self._run("apt-cache", "dumpavail")
+        return {fields["Package"]: fields for fields in paragraphs(dump.splitlines())}
+
+    def versions(self, names: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Which (package, version) of these names the archive has now."""
+        lines = self._run("apt-cache", "madison", *sorted(names)).splitlines()
+        fields = (line.split("|") for line in lines)
+        return frozenset((name.strip(), version.strip()) for name, version, *_ in fields)
+
+    def download(self, packages: Iterable[str], into: Path) -> None:
+        """`name=version` texts; the files keep the archive's names. Raises AptFailed."""
+        self._run("apt-get", "-qq", "download", *packages, directory=into)
+
+
+@contextmanager
+def private_apt(release: Release, architecture: str, cache: Path) -> Iterator[Apt]:
+    """Raises NoSource, and NotDebian where the machine has no apt of its own."""
+    state = cache / "apt" / f"{release.id}-{release.codename}-{architecture}"
+    for place in ("lists/partial", "cache/archives/partial", "empty"):
+        (state / place).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()
+    text = source_for(release, host_release(), configured())
+    with tempfile.TemporaryDirectory(prefix="package-set-") as directory:
+        Path(directory).chmod(0o755)
+        source = Path(directory) / "release.sources"
+        source.write_text(text)
+        yield Apt(state, source, architecture)

@@ -1,0 +1,33 @@
+"""The paragraphs of Debian's control files: package indices and apt's sources."""
+
+from collections.abc import Iterable, Iterator
+
+
+def paragraphs(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Fields by name, with continuation lines kept as they are after a newline.
+
+    Comment lines are passed over, wherever they stand. Field names are as written.
+    """
+    fields: dict[str, str] = {}
+    name = ""
+    for raw in lines:
+        line = raw.rstrip("\n")
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if fields:
+                yield fields
+            fields, name = {}, ""
+        elif line[0] in " \t":
+            if name:
+                fields[name] += "\n" + line
+        else:
+            name, _, value = line.partition(":")
+            fields[name] = value.strip()
+    if fields:
+        yield fields
+
+
+def formatted(fields: dict[str, str]) -> str:
+    """One paragraph, as `paragraphs` reads it."""
+    return "".join(f"{name}: {value}\n" for name, value in fields.items())

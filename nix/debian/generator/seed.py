@@ -1,0 +1,105 @@
+"""Putting what a lock names into the Nix store, where its derivations look for it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from nix.debian.generator.apt import private_apt
+from nix.debian.generator.downloads import Downloads
+from nix.debian.generator.lock import Deb, Lock
+from nix.debian.generator.nixstore import NixStore
+from nix.debian.generator.progress import say
+from nix.debian.generator.release import ARCHITECTURES
+from nix.debian.generator.runtime import unpack_runtime
+
+
+class SeedDiffers(Exception):
+    """What was put into the store is not what the lock names."""
+
+
+class VersionsGone(Exception):
+    """The archive no longer has versions the lock names."""
+
+    def __init__(self, gone: Iterable[Deb]) -> None:
+        self.gone = tuple(gone)
+        named = ", ".join(f"{deb.package} {deb.version}" for deb in self.gone[:5])
+        more = f" and {len(self.gone) - 5} more" if len(self.gone) > 5 else ""
+        super().__init__(f"the archive no longer has {named}{more}")
+
+
+def versions_gone(lock: Lock, debs: Iterable[Deb], cache: Path) -> tuple[Deb, ...]:
+    """Blocking. Those of the packages that can no longer be had, by a fresh index."""
+    gone: list[Deb] = []
+    for architecture, part in by_architecture(lock, debs).items():
+        with private_apt(lock.release, architecture, cache) as apt:
+            apt.update()
+            versions = apt.versions(deb.package for deb in part)
+            gone += [deb for deb in part if (deb.package, deb.version) not in versions]
+    return tuple(gone)
+
+
+def by_architecture(lock: Lock, debs: Iterable[Deb]) -> dict[str, list[Deb]]:
+    """Packages for every machine are fetched with those of the lock's own architecture."""
+    parts: dict[str, list[Deb]] = {}
+    for deb in debs:
+        own = lock.architecture if deb.architecture == "all" else deb.architecture
+        parts.setdefault(own, []).append(deb)
+    return parts
+
+
+def seed(lock: Lock, store: NixStore, cache: Path) -> int:
+    """Blocking. Returns how many packages were new to the store.
+
+    Raises VersionsGone, AptFailed, ContentDiffers, SeedDiffers.
+    """
+    downloads = Downloads(cache / "debs")
+    needed = lock.needed_debs()
+    runtime = lock.build.runtime
+    absent = store.invalid([*needed, runtime.store_path])
+    new = [needed[path] for path in sorted(absent - {runtime.store_path})]
+    asked = [lock.debs[key] for key in runtime.debs] if runtime.store_path in absent else []
+    missing = downloads.missing({deb.store_path: deb for deb in (*new, *asked)}.values())
+    if missing:
+        if gone := versions_gone(lock, missing, cache):
+            raise VersionsGone(gone)
+        for architecture, part in by_architecture(lock, missing).items():
+            with private_apt(lock.release, architecture, cache) as apt:
+                downloads.fetch(apt, part)
+    if new:
+        say(f"putting {len(new)} packages into the Nix store")
+        add_packages(new, downloads, store)
+    if asked:
+        add_runtime(lock, downloads, store)
+    return len(new)
+
+
+def add_packages(debs: Iterable[Deb], downloads: Downloads, store: NixStore) -> None:
+    """A store path is named like its file, hence the links under the names the lock has."""
+    wanted = tuple(debs)
+    with tempfile.TemporaryDirectory(dir=downloads.directory) as directory:
+        links = []
+        for deb in wanted:
+            link = Path(directory) / deb.file
+            link.hardlink_to(downloads.path(deb))
+            links.append(link)
+        added = store.add_files(links)
+    for deb, path in zip(wanted, added, strict=True):
+        if path != deb.store_path:
+            downloads.path(deb).unlink()
+            raise SeedDiffers(f"{deb.file}: {path} is not {deb.store_path}; run this again")
+
+
+def add_runtime(lock: Lock, downloads: Downloads, store: NixStore) -> None:
+    runtime = lock.build.runtime
+    directory = Path(tempfile.mkdtemp(prefix="package-set-"))
+    try:
+        packages = [downloads.path(lock.debs[key]) for key in runtime.debs]
+        tree = unpack_runtime(packages, ARCHITECTURES[lock.build.system], directory)
+        path = store.add_tree(tree)
+    finally:
+        shutil.rmtree(directory)
+    if path != runtime.store_path:
+        raise SeedDiffers(
+            f"{path} is not {runtime.store_path}: the lock was made by another version"
+        )

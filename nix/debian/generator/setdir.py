@@ -1,0 +1,43 @@
+"""A directory Nix can import: the set's expressions with a lock for each system.
+
+The tree's own is one. Others are made in the cache, with the expressions copied, so that they
+work as a package source by themselves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+TREE = Path(__file__).parent.parent
+EXPRESSIONS = ("*.nix", "*.sh", "*.c", "builder/*.py")
+
+
+@dataclass(frozen=True, slots=True)
+class SetDirectory:
+    path: Path
+
+    def lock(self, system: str) -> Path:
+        return self.path / "locks" / f"{system}.json"
+
+    def has_locks(self, systems: Iterable[str]) -> bool:
+        return all(self.lock(system).is_file() for system in systems)
+
+    @property
+    def everything(self) -> Path:
+        """The expression whose attributes refer to all of the set."""
+        return self.path / "all.nix"
+
+
+def refresh(directory: SetDirectory, tree: Path = TREE) -> None:
+    """Brings the expressions up to the tree's; a file at a time, each whole."""
+    if directory.path == tree:
+        return
+    for pattern in EXPRESSIONS:
+        for source in sorted(tree.glob(pattern)):
+            target = directory.path / source.relative_to(tree)
+            content = source.read_bytes()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                new = target.with_name(target.name + ".new")
+                new.write_bytes(content)
+                new.replace(target)

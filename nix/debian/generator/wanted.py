@@ -1,0 +1,141 @@
+"""What the set is to hold, as written by hand in wanted/*.toml."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+WANTED = Path(__file__).parent.parent / "wanted"
+RECIPE_KEYS = ("adjust", "dlopen", "env", "links", "only", "path", "redirect", "unresolved", "wrap")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One store path: one Debian package, or several merged; units.toml explains the fields.
+
+    `dependencies` None means: whatever the packages say. A deb ending in `?` may be missing.
+    """
+
+    name: str
+    debs: tuple[str, ...]
+    dependencies: tuple[str, ...] | None
+    pname: str | None
+    bare: bool
+    outputs: tuple[str, ...]
+    recipe: Mapping[str, Any]
+
+    def mentioned(self) -> frozenset[str]:
+        """The units its recipe names as `@unit@`."""
+        texts = (
+            text
+            for key in ("env", "links", "redirect")
+            for text in self.recipe.get(key, {}).values()
+        )
+        return frozenset(unit for text in texts for unit in re.findall(r"@([\w.+-]+)@", text)) - {
+            "out"
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How dependencies are read: resolution.toml explains the tables."""
+
+    drop: tuple[str, ...]
+    prefer: Mapping[str, str]
+    add: Mapping[str, tuple[str, ...]]
+    cut: Mapping[str, tuple[str, ...]]
+
+    def drops(self, package: str) -> bool:
+        return any(fnmatchcase(package, pattern) for pattern in self.drop)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    attributes: Mapping[str, str]
+    rules: Rules
+    units: Mapping[str, Unit]
+    runtime: tuple[str, ...]
+    digest: str
+
+    def unit(self, name: str) -> Unit:
+        return self.units.get(name) or parse_unit(name, {})
+
+    def only(self, attributes: frozenset[str]) -> "Wanted":
+        kept = {name: unit for name, unit in self.attributes.items() if name in attributes}
+        return replace(self, attributes=kept)
+
+
+def parse_unit(name: str, table: Mapping[str, Any]) -> Unit:
+    return Unit(
+        name=name,
+        debs=tuple(table.get("debs", (name,))),
+        dependencies=tuple(table["dependencies"]) if "dependencies" in table else None,
+        pname=table.get("pname"),
+        bare=table.get("bare", False),
+        outputs=tuple(table.get("outputs", ("out",))),
+        recipe={key: table[key] for key in RECIPE_KEYS if key in table},
+    )
+
+
+def fill(table: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, Any]:
+    """Puts versions in place of `{name}` in every text of a TOML table, keys included."""
+
+    def filled(value: object) -> object:
+        if isinstance(value, str):
+            return PLACEHOLDER.sub(lambda found: versions.get(found[1], found[0]), value)
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return fill(value, versions) if isinstance(value, dict) else value
+
+    return {str(filled(key)): filled(value) for key, value in table.items()}
+
+
+def find_versions(
+    table: Mapping[str, Mapping[str, str]], packages: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """Each version number a release's package names carry, read off a package's dependencies."""
+    versions = {}
+    for name, where in table.items():
+        fields = packages.get(where["package"], {})
+        text = " ".join((fields.get("Pre-Depends", ""), fields.get("Depends", "")))
+        if found := re.search(where["match"], text):
+            versions[name] = found[1]
+    return versions
+
+
+def read_wanted(
+    attributes: str, packages: Mapping[str, Mapping[str, str]], directory: Path = WANTED
+) -> Wanted:
+    """`attributes` names a list: `small` or `full`; `packages` is the release's index."""
+    names = (f"{attributes}.toml", "resolution.toml", "units.toml")
+    texts = {name: (directory / name).read_text() for name in names}
+    tables: dict[str, Any] = {}
+    for text in texts.values():
+        tables |= tomllib.loads(text)
+    tables = fill(tables, find_versions(tables["versions"], packages))
+    return Wanted(
+        attributes=tables["attributes"],
+        rules=Rules(
+            drop=tuple(tables["drop"]),
+            prefer=tables["prefer"],
+            add={unit: tuple(names) for unit, names in tables["add"].items()},
+            cut={unit: tuple(names) for unit, names in tables["cut"].items()},
+        ),
+        units={name: parse_unit(name, table) for name, table in tables["units"].items()},
+        runtime=tuple(tables["runtime"]),
+        digest=wanted_digest(attributes, directory),
+    )
+
+
+def wanted_digest(attributes: str, directory: Path = WANTED) -> str:
+    """Changes whenever what is wanted does, so that a lock made before shows itself as old."""
+    content = b"".join(
+        (directory / name).read_bytes()
+        for name in (f"{attributes}.toml", "resolution.toml", "units.toml")
+    )
+    return hashlib.sha256(content).hexdigest()[:16]
