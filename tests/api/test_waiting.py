@@ -1,0 +1,212 @@
+"""Builds that outlast a client's patience."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from app.state import Patience
+from tests.api.registry import Registry
+from tests.api.shape import assert_error, assert_of_a_registry
+
+SLOW = "/v2/shell/sleepy/manifests/latest"
+CONTAINERD = {"user-agent": "containerd/2.3.4+unknown"}
+PODMAN = {"user-agent": "containers/5.39.2 (github.com/containers/image)"}
+
+
+@pytest.fixture(autouse=True)
+def sleepy(registry: Registry) -> asyncio.Event:
+    return registry.images.slow.setdefault("sleepy", asyncio.Event())
+
+
+@contextmanager
+def taking(at_least: float, at_most: float) -> Iterator[None]:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    yield
+    assert at_least <= clock() - begun <= at_most
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_waited_long_enough_is_sent_to_itself(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    with taking(0.04, 30):
+        response = await client.request(method, SLOW)
+
+    assert response.status_code == 307
+    assert_of_a_registry(response)
+    assert response.headers["location"] == "?_w=1"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.content == b""
+
+
+@pytest.mark.parametrize(
+    ("query", "location"),
+    [
+        ("_w=2", "?_w=3"),
+        ("ns=docker.io&_w=1&x=y%20z", "?ns=docker.io&x=y%20z&_w=2"),
+        ("_w=-1", "?_w=1"),
+        ("_w=nonsense&_w=1", "?_w=2"),
+        ("_w", "?_w=1"),
+        ("x_w=2&&y", "?x_w=2&y&_w=1"),
+        ('x=<y>"', "?x=%3Cy%3E%22&_w=1"),
+    ],
+)
+async def test_other_query_parameters_go_along(
+    registry: Registry, client: httpx.AsyncClient, query: str, location: str
+) -> None:
+    url = httpx.URL("http://registry" + SLOW).copy_with(query=query.encode())
+
+    response = await client.get(url)
+
+    assert response.headers["location"] == location
+    assert urljoin(SLOW, location).startswith(SLOW + "?")
+
+
+async def test_a_client_that_follows_redirects_gets_its_image(
+    client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
+) -> None:
+    asyncio.get_running_loop().call_later(0.12, sleepy.set)
+
+    response = await client.get(SLOW, follow_redirects=True)
+
+    assert response.status_code == 200
+    assert len(response.history) == 2
+    assert len(registry.images.builds) == 1
+    assert response.content == (await client.get(SLOW)).content
+
+
+async def test_no_client_is_redirected_more_often_than_go_follows(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    response = await client.head(SLOW, headers=CONTAINERD, follow_redirects=True)
+
+    assert response.status_code == 429
+    assert len(response.history) == registry.state.patience.hops
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        "containerd/2.3.4+unknown",
+        "containerd/v2.10.0",
+        "containerd/3.0.0",
+        "docker/29.7.2 go/go1.26 os/linux containerd-client/2.3.1+unknown storage-driver/overlayfs",
+        "buildkit/v0.32",
+    ],
+)
+async def test_clients_with_a_header_limit_get_429_at_the_last_hop(
+    client: httpx.AsyncClient, registry: Registry, user_agent: str
+) -> None:
+    registry.change(patience=Patience(hop_seconds=0.05, hops=3, hold_seconds=60))
+
+    with taking(0.04, 30):
+        response = await client.get(f"{SLOW}?_w=3", headers={"user-agent": user_agent})
+
+    message = assert_error(response, 429, "TOOMANYREQUESTS")
+    assert message.startswith("still building shell/sleepy:latest (realising sleepy) (see /builds/")
+    assert int(response.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        "containers/5.39.2 (github.com/containers/image)",
+        "containerd/1.6.20~ds1",
+        "containerd/v2.2.9",
+        "docker/20.10.24+dfsg1 go/go1.19.8 kernel/6.1 os/linux arch/amd64",
+        "docker/29.5.0 containerd-client/2.2.1+unknown",
+        "go-containerregistry/v0.20",
+        "",
+    ],
+)
+async def test_all_others_are_held_at_the_last_hop(
+    client: httpx.AsyncClient, user_agent: str
+) -> None:
+    with taking(0.19, 30):
+        response = await client.get(f"{SLOW}?_w=3", headers={"user-agent": user_agent})
+
+    assert_error(response, 429, "TOOMANYREQUESTS")
+
+
+@pytest.mark.parametrize("hop", ["3", "7", "999"])
+async def test_a_held_request_is_answered_when_the_build_ends(
+    client: httpx.AsyncClient, sleepy: asyncio.Event, hop: str
+) -> None:
+    asyncio.get_running_loop().call_later(0.1, sleepy.set)
+
+    response = await client.get(f"{SLOW}?_w={hop}", headers=PODMAN)
+
+    assert response.status_code == 200
+
+
+async def test_a_failure_reaches_the_client_through_the_redirects(
+    client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
+) -> None:
+    asyncio.get_running_loop().call_later(0.08, sleepy.set)
+
+    response = await client.get(
+        "/v2/sleepy/typo/manifests/latest", follow_redirects=True, headers=CONTAINERD
+    )
+
+    assert response.history
+    assert_error(response, 404, "MANIFEST_UNKNOWN")
+
+
+async def test_a_built_image_is_answered_whatever_the_hop(
+    client: httpx.AsyncClient, sleepy: asyncio.Event
+) -> None:
+    sleepy.set()
+
+    for query in ("", "?_w=1", "?_w=9", "?_w=junk"):
+        assert (await client.get(SLOW + query)).status_code == 200
+
+
+async def test_a_client_that_leaves_cancels_nothing(
+    client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
+) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await client.get(SLOW)
+    sleepy.set()
+
+    assert (await client.get(SLOW)).status_code == 200
+    assert len(registry.images.builds) == 1
+
+
+async def test_who_finds_the_queue_full_is_told_when_to_come_back(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    pulls = []
+    for number in range(5):
+        registry.images.slow[f"slow{number}"] = asyncio.Event()
+        pulls.append(client.get(f"/v2/slow{number}/manifests/latest"))
+    running = asyncio.gather(*pulls)
+    await asyncio.sleep(0.01)
+
+    response = await client.get("/v2/hello/manifests/latest")
+
+    assert_error(response, 429, "TOOMANYREQUESTS")
+    assert response.headers["retry-after"] == "14"  # (3 + 1) x 7 s / 2 at once
+    await running
+
+
+async def test_a_stopping_server_refuses_what_it_has_not_begun(
+    client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
+) -> None:
+    waiting = asyncio.ensure_future(client.get(SLOW))
+    await asyncio.sleep(0.01)
+    stopped = asyncio.ensure_future(registry.state.builds.drain(5))
+    await asyncio.sleep(0)
+
+    refused = await client.get("/v2/hello/manifests/latest")
+    sleepy.set()
+    await stopped
+
+    assert_error(refused, 503, "UNAVAILABLE")
+    assert "retry-after" in refused.headers
+    assert (await waiting).status_code == 200

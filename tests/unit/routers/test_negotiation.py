@@ -1,0 +1,72 @@
+"""Which rendering a client gets."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.builder.image import BuiltImage
+from app.oci import Descriptor, Digest, MediaType
+from app.routers.negotiation import choose
+
+OCI = Descriptor(MediaType.OCI_MANIFEST, Digest.of(b"oci"), 3)
+DOCKER = Descriptor(MediaType.DOCKER_MANIFEST, Digest.of(b"docker"), 6)
+IMAGE = BuiltImage(manifest=OCI, docker_manifest=DOCKER)
+
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+CONTAINERD = (
+    f"{MediaType.DOCKER_MANIFEST}, {MediaType.DOCKER_LIST}, "
+    f"{MediaType.OCI_MANIFEST}, {MediaType.OCI_INDEX}, */*"
+)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        [],
+        ["*/*"],
+        [CONTAINERD],
+        [MediaType.OCI_INDEX, MediaType.OCI_MANIFEST],
+        [SCHEMA1],
+        ["text/html"],
+        [f"{MediaType.DOCKER_MANIFEST}, application/json"],
+        [f"{MediaType.DOCKER_MANIFEST}, application/*"],
+        [MediaType.DOCKER_MANIFEST, f"{MediaType.OCI_MANIFEST}; q=0.1"],
+        [f"{MediaType.DOCKER_MANIFEST};q=0"],
+    ],
+)
+def test_whoever_can_take_it_gets_the_canonical_form(accept: list[str]) -> None:
+    assert choose(IMAGE, accept) is OCI
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        [MediaType.DOCKER_MANIFEST],
+        [f"{SCHEMA1},{MediaType.DOCKER_MANIFEST} ; q=0.5", MediaType.DOCKER_LIST],
+        [MediaType.DOCKER_MANIFEST.upper()],
+        [MediaType.DOCKER_MANIFEST, f"{MediaType.OCI_MANIFEST};q=0.0", "*/*; q=0"],
+    ],
+)
+def test_whoever_takes_docker_only_gets_docker(accept: list[str]) -> None:
+    assert choose(IMAGE, accept) is DOCKER
+
+
+def test_without_a_docker_form_everyone_gets_the_canonical_one() -> None:
+    image = BuiltImage(manifest=OCI, docker_manifest=None)
+
+    assert choose(image, [MediaType.DOCKER_MANIFEST]) is OCI
+
+
+def test_the_order_of_headers_says_nothing() -> None:
+    headers = [MediaType.DOCKER_MANIFEST, MediaType.DOCKER_LIST, SCHEMA1, MediaType.OCI_MANIFEST]
+
+    for order in itertools.permutations(headers):
+        assert choose(IMAGE, order) is OCI
+        assert choose(IMAGE, [",".join(order)]) is OCI
+
+
+@given(st.lists(st.text()))
+def test_any_header_gets_an_answer(accept: list[str]) -> None:
+    assert choose(IMAGE, accept) in {OCI, DOCKER}

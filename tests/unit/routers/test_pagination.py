@@ -1,0 +1,39 @@
+"""Pages, put together, are the list."""
+
+from urllib.parse import parse_qs, urlsplit
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.routers.pagination import Page
+
+NAMES = st.lists(st.text(alphabet="abz019._-/é", min_size=1, max_size=8))
+
+
+@given(NAMES, st.integers(min_value=1, max_value=5))
+def test_following_the_links_gives_every_name_once_in_order(names: list[str], count: int) -> None:
+    collected: list[str] = []
+    page = Page(count, "")
+    while True:
+        part, headers = page.of(names, "/v2/x/tags/list")
+        assert len(part) <= count
+        collected += part
+        if not headers:
+            break
+        target, _, relation = headers["link"].partition("; ")
+        assert relation == 'rel="next"'
+        address = urlsplit(target.removeprefix("<").removesuffix(">"))
+        assert (address.scheme, address.netloc) == ("", "")
+        query = parse_qs(address.query)
+        page = Page(int(query["n"][0]), query["last"][0])
+
+    assert collected == sorted(set(names))
+
+
+def test_no_link_leads_from_a_page_of_none() -> None:
+    assert Page(0, "").of(["a"], "/") == ([], {})
+
+
+def test_last_need_not_exist_and_is_not_listed() -> None:
+    assert Page(9, "b").of(["c", "a"], "/") == (["c"], {})
+    assert Page(9, "a").of(["c", "a"], "/") == (["c"], {})
