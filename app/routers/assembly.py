@@ -3,11 +3,14 @@
 from fastapi import FastAPI
 
 from app.routers import (
+    builds,
     catalog,
+    debug,
     errors,
     health,
     manifests,
     referrers,
+    search,
     tags,
     version,
 )
@@ -21,5 +24,7 @@ def include_routers(app: FastAPI) -> None:
     app.router.redirect_slashes = False
     app.add_middleware(Gate)
     errors.install(app)
-    for module in (manifests, version, tags, referrers, catalog, health):
+    # The first two are what nearly all requests are for.
+    registry = (manifests, version, tags, referrers, catalog)
+    for module in (*registry, health, builds, debug, search):
         app.include_router(module.router)

@@ -1,8 +1,11 @@
 """The JSON documents of the registry's own making, for /docs and /openapi.json."""
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
+
+from app.builder.job import JobState
 
 
 class ErrorEntry(BaseModel):
@@ -44,3 +47,59 @@ class Readiness(BaseModel):
     ready: bool
     stopping: bool = Field(description="Running builds finish, new ones are refused")
     checks: list[CheckResult]
+
+
+class BuildSummary(BaseModel):
+    id: str
+    image: str = Field(description="What was asked for, with its tag")
+    state: JobState
+    stage: str = Field(description="What it does, or did last")
+    message: str = Field(description="Why it failed; empty where it did not")
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float
+    page: str = Field(description="Path of its page")
+
+
+class Build(BuildSummary):
+    derivation: str = Field(description="The derivation that failed; empty where none did")
+    failure_log: list[str] = Field(description="The last lines of that derivation's log")
+    log: list[str] = Field(description="The last lines of what the build said")
+
+
+class BuildList(BaseModel):
+    running: list[BuildSummary] = Field(description="Oldest first")
+    finished: list[BuildSummary] = Field(description="Latest first")
+
+
+class QueueState(BaseModel):
+    name: str
+    active: int
+    waiting: int
+    retry_after: int = Field(description="Seconds until those who wait will have been served")
+
+
+class BuildCounts(BaseModel):
+    """Since the process started."""
+
+    started: int
+    joined: int = Field(description="Requests that found their build running")
+    remembered: int = Field(description="Requests that found their build's outcome in memory")
+    succeeded: int
+    failed: int
+
+
+class Debug(BaseModel):
+    version: str
+    started_at: datetime
+    uptime_seconds: float
+    settings: dict[str, str]
+    responses: dict[int, int] = Field(description="Answers since the start, by status")
+    counts: BuildCounts
+    queues: list[QueueState]
+    builds: BuildList
+
+
+class SearchResult(BaseModel):
+    query: str
+    packages: list[str] = Field(description="Best match first")

@@ -8,7 +8,12 @@ from app.routers.responses import answer
 router = APIRouter(tags=["registry"])
 
 
-@router.get("/v2/", summary="Whether this is a registry", response_class=Response)
+@router.get(
+    "/v2/",
+    summary="Whether this is a registry",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {"example": {}}}}},
+)
 @router.head("/v2/", include_in_schema=False)
 @router.get("/v2", include_in_schema=False)
 @router.head("/v2", include_in_schema=False)

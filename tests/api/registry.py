@@ -19,8 +19,6 @@ from app.storage.blobs import BlobStore
 from app.storage.memory import MemoryStorage
 from tests.api.images import PACKAGES, TinyImages
 
-SECRET = "hunter2-is-no-setting-to-show"
-
 
 @dataclass
 class Registry:

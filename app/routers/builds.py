@@ -1,0 +1,100 @@
+"""Pages of builds: where a client's short message leads, and where to look without one.
+
+containerd before 2.3.3 prints only the status of a failed pull, so the list is for finding a
+build by its image.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.exceptions import HTTPException
+
+from app.builder.image import BuiltImage
+from app.builder.job import Job
+from app.builder.wording import line, sentence
+from app.dependencies import Services
+from app.errors import BuildFailed
+from app.routers import build_pages
+from app.routers.documents import ERROR, Build, BuildList, BuildSummary
+
+router = APIRouter(tags=["operations"])
+
+_LINE_LIMIT = 500
+_FINISHED = 100
+_HEADERS = {
+    "cache-control": "no-store",
+    "vary": "Accept",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+}
+
+
+@router.get(
+    "/builds",
+    summary="Running and recent builds",
+    response_model=BuildList,
+    responses={200: {"content": {"text/html": {}}}},
+)
+async def get_builds(
+    request: Request,
+    services: Services,
+    image: Annotated[str, Query(description="Only images whose name contains this")] = "",
+) -> Response:
+    running = [summary_of(job) for job in services.builds.running if image in job.title]
+    finished = [summary_of(job) for job in services.builds.finished if image in job.title]
+    builds = BuildList(running=running, finished=finished[:_FINISHED])
+    if _is_browser(request):
+        return _page(build_pages.overview(builds))
+    return _document(builds)
+
+
+@router.get(
+    "/builds/{identifier}",
+    summary="One build, with its log",
+    response_model=Build,
+    responses={200: {"content": {"text/html": {}}}, 404: ERROR},
+)
+async def get_build(request: Request, identifier: str, services: Services) -> Response:
+    job = services.builds.find(identifier)
+    if job is None:
+        raise HTTPException(404, "no such build; pages are kept for the latest ones only")
+    build = _build_of(job)
+    if _is_browser(request):
+        return _page(build_pages.single(build))
+    return _document(build)
+
+
+def summary_of(job: Job[BuiltImage]) -> BuildSummary:
+    return BuildSummary(
+        id=job.identifier,
+        image=job.title,
+        state=job.state,
+        stage=job.progress.stage,
+        message=sentence(job.failure.message, _LINE_LIMIT) if job.failure else "",
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        seconds=round(job.seconds, 3),
+        page=f"/builds/{job.identifier}",
+    )
+
+
+def _build_of(job: Job[BuiltImage]) -> Build:
+    failure = job.failure if isinstance(job.failure, BuildFailed) else None
+    return Build(
+        **summary_of(job).model_dump(),
+        derivation=failure.derivation if failure else "",
+        failure_log=[line(text, _LINE_LIMIT) for text in failure.log] if failure else [],
+        log=list(job.progress.log),
+    )
+
+
+def _is_browser(request: Request) -> bool:
+    return any("text/html" in accept for accept in request.headers.getlist("accept"))
+
+
+def _page(text: str) -> Response:
+    return Response(text, media_type="text/html", headers=_HEADERS)
+
+
+def _document(model: BuildList | Build) -> Response:
+    return Response(model.model_dump_json(), media_type="application/json", headers=_HEADERS)

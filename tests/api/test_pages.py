@@ -1,0 +1,151 @@
+"""Pages of builds, /debug and the search: for people who want to know what goes on."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from app.errors import BuildFailed
+from tests.api.registry import Registry
+from tests.api.shape import assert_error
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+EVIL = "<script>alert(1)</script>"
+
+
+async def page_of_failure(client: httpx.AsyncClient, registry: Registry) -> str:
+    registry.images.broken["hello"] = BuildFailed(
+        f"hello failed: {EVIL}", derivation="/nix/store/x-hello.drv", log=(EVIL, "make: Error 2")
+    )
+    failed = await client.get("/v2/hello/manifests/latest")
+    message: str = failed.json()["errors"][0]["message"]
+    return message.rpartition("(see ")[2].removesuffix(")")
+
+
+async def test_the_message_of_a_failed_build_leads_to_its_log(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    page = await page_of_failure(client, registry)
+
+    build = (await client.get(page)).json()
+
+    assert build["page"] == page
+    assert build["image"] == "hello:latest"
+    assert build["state"] == "failed"
+    assert build["message"] == f"hello failed: {EVIL}"
+    assert build["derivation"] == "/nix/store/x-hello.drv"
+    assert build["failure_log"] == [EVIL, "make: Error 2"]
+    assert build["log"] == ["evaluation"]
+    assert build["finished_at"] >= build["started_at"]
+
+
+@pytest.mark.parametrize("path", ["/builds", ""], ids=["list", "page"])
+async def test_a_browser_gets_html_in_which_foreign_text_is_only_text(
+    client: httpx.AsyncClient, registry: Registry, path: str
+) -> None:
+    page = await page_of_failure(client, registry)
+
+    response = await client.get(path or page, headers=BROWSER)
+
+    assert response.headers["content-type"].startswith("text/html")
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert page in (await client.get("/builds", headers=BROWSER)).text
+
+
+async def test_a_running_build_is_listed_with_its_stage_and_its_page_follows_it(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    event = registry.images.slow["sleepy"] = asyncio.Event()
+    await client.get("/v2/shell/sleepy/manifests/latest")
+
+    (running,) = (await client.get("/builds")).json()["running"]
+    assert running["state"] == "running"
+    assert running["stage"] == "realising sleepy"
+    assert running["finished_at"] is None
+    assert 'http-equiv="refresh"' in (await client.get(running["page"], headers=BROWSER)).text
+
+    event.set()
+    await client.get("/v2/shell/sleepy/manifests/latest", follow_redirects=True)
+    (finished,) = (await client.get("/builds")).json()["finished"]
+    assert finished["id"] == running["id"]
+    assert finished["state"] == "succeeded"
+    assert 'http-equiv="refresh"' not in (await client.get(running["page"], headers=BROWSER)).text
+
+
+async def test_builds_are_found_by_the_name_of_the_image(client: httpx.AsyncClient) -> None:
+    for name in ("hello", "shell/git"):
+        await client.get(f"/v2/{name}/manifests/latest")
+
+    builds = (await client.get("/builds?image=git")).json()
+
+    assert [build["image"] for build in builds["finished"]] == ["shell/git:latest"]
+
+
+async def test_an_unknown_page_is_not_found(client: httpx.AsyncClient) -> None:
+    assert_error(await client.get("/builds/0123456789ab"), 404, "UNSUPPORTED")
+
+
+async def test_debug_tells_version_settings_queues_and_counts(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    await client.get("/v2/hello/manifests/latest")
+    await client.get("/v2/hello/manifests/latest")
+    await client.get("/v2/helo/manifests/latest")
+
+    debug = (await client.get("/debug")).json()
+
+    assert debug["version"] == "1.2.3"
+    assert debug["uptime_seconds"] >= 0
+    assert debug["settings"] == {"NIXERY_CHANNEL": "nixos-25.05"}
+    assert debug["responses"] == {"200": 2, "404": 1}
+    assert debug["counts"] == {
+        "started": 2,
+        "joined": 0,
+        "remembered": 1,
+        "succeeded": 1,
+        "failed": 1,
+    }
+    assert debug["queues"][0]["name"] == "evaluation"
+    assert [build["image"] for build in debug["builds"]["finished"]] == [
+        "helo:latest",
+        "hello:latest",
+    ]
+
+
+async def test_the_search_finds_packages_by_part_of_their_name(client: httpx.AsyncClient) -> None:
+    response = await client.get("/api/search?q=h&limit=2")
+
+    assert response.json() == {"query": "h", "packages": ["hello", "htop"]}
+
+
+@pytest.mark.parametrize("query", ["", "?q=", "?q=x&limit=0", "?q=x&limit=y", f"?q={'x' * 101}"])
+async def test_a_search_for_nothing_is_refused(client: httpx.AsyncClient, query: str) -> None:
+    message = assert_error(await client.get(f"/api/search{query}"), 400, "UNSUPPORTED")
+
+    assert message.startswith(("q: ", "limit: "))
+
+
+async def test_everything_is_in_the_interface_description(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+
+    for path in (
+        "/v2/",
+        "/v2/{name}/manifests/{reference}",
+        "/v2/{name}/tags/list",
+        "/v2/{name}/referrers/{digest}",
+        "/v2/_catalog",
+        "/healthz",
+        "/readyz",
+        "/debug",
+        "/builds",
+        "/builds/{identifier}",
+        "/api/search",
+    ):
+        operation = document["paths"][path]["get"]
+        assert operation["summary"]
+        assert "422" not in operation["responses"]
+        assert operation["responses"]["200"]["content"]
+    assert (await client.get("/docs")).status_code == 200
