@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from app.routers import (
+    blobs,
     builds,
     catalog,
     debug,
@@ -14,6 +15,7 @@ from app.routers import (
     tags,
     version,
 )
+from app.routers.documents import ERROR
 from app.routers.gate import Gate
 
 
@@ -25,6 +27,6 @@ def include_routers(app: FastAPI) -> None:
     app.add_middleware(Gate)
     errors.install(app)
     # The first two are what nearly all requests are for.
-    registry = (manifests, version, tags, referrers, catalog)
+    registry = (manifests, blobs, version, tags, referrers, catalog)
     for module in (*registry, health, builds, debug, search):
-        app.include_router(module.router)
+        app.include_router(module.router, responses={"4XX": ERROR})

@@ -51,6 +51,18 @@ async def test_a_head_for_an_unbuilt_image_builds_it(
     assert len(registry.images.builds) == 1
 
 
+async def test_everything_a_manifest_names_is_stored_when_it_is_answered(
+    client: httpx.AsyncClient,
+) -> None:
+    manifest = (await client.get(LATEST)).json()
+
+    for descriptor in [manifest["config"], *manifest["layers"]]:
+        blob = await client.get(f"/v2/shell/git/blobs/{descriptor['digest']}")
+        assert blob.status_code == 200
+        assert len(blob.content) == descriptor["size"]
+        assert str(Digest.of(blob.content)) == descriptor["digest"]
+
+
 async def test_by_digest_the_stored_manifest_is_served_whatever_is_accepted(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:

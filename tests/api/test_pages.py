@@ -134,6 +134,7 @@ async def test_everything_is_in_the_interface_description(client: httpx.AsyncCli
     for path in (
         "/v2/",
         "/v2/{name}/manifests/{reference}",
+        "/v2/{name}/blobs/{digest}",
         "/v2/{name}/tags/list",
         "/v2/{name}/referrers/{digest}",
         "/v2/_catalog",

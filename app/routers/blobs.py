@@ -1,0 +1,30 @@
+"""Layers and configs: end-2 of the distribution specification; nothing is ever built here."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.dependencies import ContentDigest, Services
+from app.routers.blob_response import blob_response
+from app.routers.documents import ERROR
+
+router = APIRouter(tags=["registry"])
+
+_PATH = "/v2/{name:path}/blobs/{digest}"
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The blob", "content": {"application/octet-stream": {}}},
+    206: {"description": "The requested range of it"},
+    304: {"description": "If-None-Match names this digest"},
+    307: {"description": "The object store has it, at Location"},
+    400: ERROR,
+    404: ERROR,
+    416: {**ERROR, "description": "No byte of the requested range exists"},
+    503: {**ERROR, "description": "The storage is away"},
+}
+
+
+@router.get(_PATH, summary="A layer or config", responses=_RESPONSES, response_class=Response)
+@router.head(_PATH, summary="Its size", responses=_RESPONSES, response_class=Response)
+async def get_blob(request: Request, digest: ContentDigest, services: Services) -> Response:
+    return blob_response(request, digest, await services.blobs.locate(digest))

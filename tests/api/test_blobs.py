@@ -1,0 +1,80 @@
+"""Blobs through the whole of the server; ranges in detail are app.routers.blob_response's."""
+
+import httpx
+import pytest
+
+from app.oci import Digest
+from tests.api.registry import Registry
+from tests.api.shape import assert_error, assert_of_a_registry
+
+BODY = bytes(range(100))
+
+
+@pytest.fixture
+async def path(registry: Registry) -> str:
+    return f"/v2/hello/blobs/{await registry.state.blobs.write_blob(BODY)}"
+
+
+async def test_a_blob_is_served_with_all_that_caches_and_clients_need(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    get, head = await client.get(path), await client.head(path)
+
+    assert get.status_code == 200
+    assert_of_a_registry(get)
+    assert get.content == BODY
+    assert get.headers["content-type"] == "application/octet-stream"
+    assert get.headers["content-length"] == "100"
+    assert get.headers["docker-content-digest"] == str(Digest.of(BODY))
+    assert get.headers["etag"] == f'"{Digest.of(BODY)}"'
+    assert get.headers["accept-ranges"] == "bytes"
+    assert get.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert "content-encoding" not in get.headers
+    assert head.headers == get.headers
+    assert head.content == b""
+
+
+async def test_a_range_beyond_the_end_is_told_the_size(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path, headers={"range": "bytes=100-"})
+
+    assert_error(response, 416, "UNSUPPORTED")
+    assert response.headers["content-range"] == "bytes */100"
+
+
+async def test_a_range_is_served(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path, headers={"range": "bytes=-10"})
+
+    assert response.status_code == 206
+    assert response.content == BODY[-10:]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_an_absent_blob_is_an_error_with_an_empty_success_never(
+    client: httpx.AsyncClient, registry: Registry, method: str
+) -> None:
+    for digest in ("sha256:" + "0" * 64, "sha512:" + "0" * 128):
+        response = await client.request(method, f"/v2/hello/blobs/{digest}")
+
+        assert response.status_code == 404
+    assert registry.images.builds == []
+
+
+async def test_an_absent_blob_is_named(client: httpx.AsyncClient) -> None:
+    assert_error(await client.get(f"/v2/hello/blobs/sha256:{'0' * 64}"), 404, "BLOB_UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    "digest", ["latest", "sha256:", "sha256:" + "0" * 63, "sha256:" + "G" * 64]
+)
+async def test_a_malformed_digest_is_refused(client: httpx.AsyncClient, digest: str) -> None:
+    assert_error(await client.get(f"/v2/hello/blobs/{digest}"), 400, "DIGEST_INVALID")
+
+
+async def test_a_manifest_is_no_blob(client: httpx.AsyncClient) -> None:
+    manifest = await client.get("/v2/hello/manifests/latest")
+
+    response = await client.get(f"/v2/hello/blobs/{manifest.headers['docker-content-digest']}")
+
+    assert_error(response, 404, "BLOB_UNKNOWN")
