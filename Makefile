@@ -1,11 +1,44 @@
-.PHONY: lint unit
+# Everything one types here. docs/development.md says more.
+UV := $(shell command -v uv || echo $(CURDIR)/.state/uv/bin/uv)
+# Containers, and a Nix without daemon, are root's.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-lint:
-	uv run ruff check
-	uv run ruff format --check
-	uv run mypy
-	uv run lint-imports
-	uv run codespell
+.PHONY: help demo demo-once test test-full unit lint bench clean
 
-unit:
-	uv run pytest -q
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
+
+demo: ## set up, pull an image with a real client, run it, keep serving until Ctrl-C
+	@python3 scripts/setup.py demo
+	@exec .venv/bin/python scripts/demo.py
+
+demo-once: ## the same, and end after the run
+	@$(MAKE) --no-print-directory demo DEMO_ONCE=1
+
+test: ## set up, lint, all tests with real clients; what .ci/run runs
+	@python3 scripts/setup.py test
+	@$(MAKE) --no-print-directory lint
+	$(AS_ROOT) .venv/bin/python -m pytest -m "not full"
+
+test-full: ## the same, and packages outside the small set (minutes, a download of gigabytes)
+	@python3 scripts/setup.py test
+	@$(MAKE) --no-print-directory lint
+	$(AS_ROOT) .venv/bin/python -m pytest -m ""
+
+unit: ## tests that need no Nix, no network, no client
+	$(UV) run pytest -q
+
+lint: ## style, types, imports, spelling
+	$(UV) run ruff check
+	$(UV) run ruff format --check
+	$(UV) run mypy
+	$(UV) run lint-imports
+	$(UV) run codespell
+
+bench: ## measure; prints ratios, judges nothing
+	@python3 scripts/setup.py demo
+	@for bench in bench/*.py; do echo "== $$bench"; $(AS_ROOT) .venv/bin/python $$bench || exit 1; done
+
+clean: ## remove what demo and tests left in .state
+	$(AS_ROOT) rm -rf .state

@@ -1,0 +1,173 @@
+"""Real clients behind one face: pull an image, run a program from it.
+
+Every one keeps its data below a directory of its own and, where there is a daemon, has a
+daemon of its own; what else the machine runs is not touched.
+"""
+
+import json
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Protocol
+
+from scripts import rootfs
+from tests.e2e.process import Process, run, succeed
+
+
+class Client(Protocol):
+    """Images are named HOST:PORT/NAME:TAG, as on a command line."""
+
+    name: str
+
+    def try_pull(
+        self, image: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Pull, whatever comes of it; over plain HTTP unless options in the client's words
+        say otherwise."""
+        ...
+
+    def run(self, image: str, *command: str) -> str:
+        """Start a pulled image's program by the image's own PATH; returns its standard output."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def pull(client: Client, image: str, *options: str, timeout: float = 120) -> None:
+    done = client.try_pull(image, *options, timeout=timeout)
+    assert done.returncode == 0, f"{client.name} pull {image}:\n{done.stdout}{done.stderr}"
+
+
+class Skopeo:
+    """Copies to a directory, decompressing; the rest of an engine's work is ours."""
+
+    name = "skopeo"
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def _directory(self, image: str) -> Path:
+        return self._home / "".join(c if c.isalnum() else "-" for c in image)
+
+    def try_pull(
+        self, image: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        options = options or ("--src-tls-verify=false",)
+        return run(
+            "skopeo", "--insecure-policy", "copy", "--dest-decompress", *options,
+            f"docker://{image}", f"dir:{self._directory(image)}", timeout=timeout,
+        )  # fmt: skip
+
+    def run(self, image: str, *command: str) -> str:
+        directory = self._directory(image)
+        root = directory.with_name(directory.name + ".root")
+        if not root.exists():
+            rootfs.unpack(directory, root)
+        return _run_in(root, rootfs.variables(directory), *command)
+
+    def close(self) -> None:
+        """Nothing runs between two calls."""
+
+
+class Containerd:
+    """A containerd of our own, asked by ctr."""
+
+    name = "containerd"
+
+    def __init__(self, home: Path) -> None:
+        self.socket = home / "containerd.sock"
+        config = home / "config.toml"
+        config.write_text(
+            "version = 2\n"
+            f"root = {json.dumps(str(home / 'root'))}\n"
+            f"state = {json.dumps(str(home / 'state'))}\n"
+            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f"[grpc]\naddress = {json.dumps(str(self.socket))}\n"
+        )
+        self._daemon = Process(["containerd", "--config", str(config)], log=home / "log")
+        self._daemon.wait_until(lambda: run(*self._ctr, "version").returncode == 0)
+
+    @property
+    def _ctr(self) -> tuple[str, ...]:
+        return ("ctr", "--address", str(self.socket))
+
+    def try_pull(
+        self, image: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        options = options or ("--plain-http",)
+        return run(*self._ctr, "images", "pull", *options, image, timeout=timeout)
+
+    def run(self, image: str, *command: str) -> str:
+        return succeed(*self._ctr, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
+
+    def close(self) -> None:
+        self._daemon.stop()
+
+
+class Docker:
+    """A dockerd of our own, over the given containerd; without network, so without iptables."""
+
+    name = "docker"
+
+    def __init__(self, home: Path, *, containerd: Containerd) -> None:
+        (home / "daemon.json").write_text("{}")
+        self._docker = ("docker", "--host", f"unix://{home / 'docker.sock'}")
+        self._daemon = Process(
+            [
+                "dockerd", "--config-file", str(home / "daemon.json"),
+                "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
+                "--pidfile", str(home / "pid"), "--host", f"unix://{home / 'docker.sock'}",
+                "--containerd", str(containerd.socket), "--containerd-namespace", "docker-under-test",
+                "--iptables=false", "--ip6tables=false", "--bridge=none",
+            ],
+            log=home / "log",
+        )  # fmt: skip
+        self._daemon.wait_until(lambda: run(*self._docker, "version").returncode == 0)
+
+    def try_pull(
+        self, image: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return run(*self._docker, "pull", *options, image, timeout=timeout)
+
+    def run(self, image: str, *command: str) -> str:
+        return succeed(*self._docker, "run", "--rm", "--network=none", image, *command)
+
+    def close(self) -> None:
+        self._daemon.stop()
+
+
+class Podman:
+    """Storage of its own. Its containers raise limits, which build machines often forbid, so
+    the unpacked image is mounted and entered instead."""
+
+    name = "podman"
+
+    def __init__(self, home: Path) -> None:
+        self._podman = (
+            "podman", "--root", str(home / "root"), "--runroot", str(home / "run"),
+            "--storage-driver=vfs",
+        )  # fmt: skip
+
+    def try_pull(
+        self, image: str, *options: str, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        options = options or ("--tls-verify=false",)
+        return run(*self._podman, "pull", *options, image, timeout=timeout)
+
+    def run(self, image: str, *command: str) -> str:
+        [document] = json.loads(succeed(*self._podman, "image", "inspect", image))
+        variables = dict(variable.split("=", 1) for variable in document["Config"]["Env"])
+        root = succeed(*self._podman, "image", "mount", image).strip()
+        try:
+            return _run_in(Path(root), variables, *command)
+        finally:
+            succeed(*self._podman, "image", "unmount", image)
+
+    def close(self) -> None:
+        """Nothing runs between two calls."""
+
+
+def _run_in(root: Path, variables: dict[str, str], *command: str) -> str:
+    done = rootfs.run_in(root, variables, *command)
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout

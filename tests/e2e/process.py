@@ -1,0 +1,96 @@
+"""Processes the tests own: started with a log file, awaited, ended by id."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+SYSTEM_PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def program(name: str) -> str:
+    """The path of a program; its absence is a failure, never a reason to skip."""
+    found = shutil.which(name, path=SYSTEM_PATH)
+    assert found, f"{name} is not installed; `make test` installs it"
+    return found
+
+
+def run(
+    *command: str, timeout: float = 120, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end whatever the exit status; both streams are kept, as text."""
+    return subprocess.run(
+        [program(command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env={**os.environ, "PATH": SYSTEM_PATH, **(env or {})},
+        check=False,
+    )
+
+
+def succeed(*command: str, timeout: float = 120) -> str:
+    """Run, insist on success, return standard output."""
+    done = run(*command, timeout=timeout)
+    assert done.returncode == 0, (
+        f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
+    return done.stdout
+
+
+class Process:
+    """A child in a session of its own, so that it can be ended with all it started; asked to
+    end by the kernel when the tests themselves are killed."""
+
+    def __init__(
+        self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.log_file = log
+        lifeline = [program("setpriv"), "--pdeathsig", "TERM"]
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(
+                [*lifeline, program(command[0]), *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PATH": SYSTEM_PATH, **(env or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float = 60) -> Self:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            assert self._popen.poll() is None, f"ended before it was ready:\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, f"not ready in {timeout} s:\n{self.log[-4000:]}"
+            time.sleep(0.05)
+        return self
+
+    def stop(self, *, timeout: float = 30) -> int:
+        """Ask it to end; returns its exit status. One that will not end is killed, and a failure."""
+        if self._popen.poll() is None:
+            self._popen.terminate()
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(
+                f"still there {timeout} s after SIGTERM:\n{self.log[-4000:]}"
+            ) from None
+
+    def kill(self) -> None:
+        """Power off: SIGKILL to the process and everything it started."""
+        os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait(30)

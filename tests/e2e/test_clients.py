@@ -1,0 +1,98 @@
+"""The clients themselves, against a registry of forty lines with one busybox in it.
+
+Where these fail, look at the machine (runc, cgroups, overlay), not at our server.
+"""
+
+import gzip
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from app.oci import Digest, MediaType, canonical_json
+from tests.e2e.clients import Client, pull
+
+pytestmark = pytest.mark.e2e
+
+
+def busybox_image() -> tuple[bytes, dict[str, bytes]]:
+    """A manifest, and blobs by digest; the one layer is of two gzip members."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        for name in ("bin", "dev", "etc", "proc", "sys"):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        tar.add(Path("/bin/busybox").resolve(), "bin/busybox")
+        entry = tarfile.TarInfo("bin/echo")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+        tar.addfile(entry)
+    whole = layer.getvalue()
+    packed = gzip.compress(whole[:100_000], mtime=0) + gzip.compress(whole[100_000:], mtime=0)
+    config = canonical_json(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(whole))]},
+        }
+    )
+    manifest = canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": MediaType.OCI_MANIFEST,
+            "config": descriptor(MediaType.OCI_CONFIG, config),
+            "layers": [descriptor(MediaType.OCI_LAYER_GZIP, packed)],
+        }
+    )
+    return manifest, {str(Digest.of(blob)): blob for blob in (manifest, config, packed)}
+
+
+def descriptor(media_type: MediaType, content: bytes) -> dict[str, str | int]:
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[str]:
+    """HOST:PORT of a server that knows the one image under every name and tag."""
+    manifest, blobs = busybox_image()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            _, kind, reference = f"/{self.path}".rsplit("/", 2)
+            body = blobs.get(reference, manifest if kind == "manifests" else b"{}")
+            self.send_response(200)
+            self.send_header("Content-Type", MediaType.OCI_MANIFEST)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Docker-Content-Digest", str(Digest.of(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Silence: the clients say what went wrong."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_every_client_runs_a_program_from_a_known_good_image(client: Client, registry: str) -> None:
+    image = f"{registry}/busybox:latest"
+
+    pull(client, image)
+
+    assert client.run(image, "echo", "ran", "in", client.name) == f"ran in {client.name}\n"
