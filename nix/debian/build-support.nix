@@ -1,5 +1,5 @@
 # stdenv.mkDerivation, runCommand, symlinkJoin and the like, with nixpkgs' calling conventions.
-{ lib, config, buildSystem, packages }:
+{ lib, config, system, buildSystem, packages }:
 
 let
   inherit (packages) bash;
@@ -7,7 +7,7 @@ let
     packages.coreutils packages.findutils packages.diffutils packages.sed packages.grep packages.gawk packages.tar
     packages.gzip packages.bzip2 packages.xz-utils bash
   ];
-  checkMeta = import ./check-meta.nix { inherit lib config; };
+  checkMeta = import ./check-meta.nix { inherit lib config system; };
 
   setup = builtins.toFile "setup.sh" ''
     set -eu -o pipefail
@@ -40,7 +40,7 @@ let
       });
       meta = { outputsToInstall = arguments.outputs or [ "out" ]; } // arguments.meta or { } // { inherit name; };
       extra = { inherit meta; } // arguments.passthru or { };
-      checked = checkMeta { inherit name meta; position = builtins.unsafeGetAttrPos "name" arguments; };
+      checked = checkMeta { inherit name meta; position = builtins.unsafeGetAttrPos (if arguments ? name then "name" else "pname") arguments; };
     in
     # As in nixpkgs: a package may be looked at, but its paths are not to be had when it is refused.
     built // extra // {

@@ -1,10 +1,11 @@
 # Refuses packages that config does not allow, in the words nixpkgs uses.
-{ lib, config }:
+{ lib, config, system }:
 
 let
   fromEnvironment = name: builtins.getEnv name == "1";
   allowUnfree = config.allowUnfree or false || fromEnvironment "NIXPKGS_ALLOW_UNFREE";
   allowBroken = config.allowBroken or false || fromEnvironment "NIXPKGS_ALLOW_BROKEN";
+  allowUnsupported = config.allowUnsupportedSystem or false || fromEnvironment "NIXPKGS_ALLOW_UNSUPPORTED_SYSTEM";
   allowInsecure = fromEnvironment "NIXPKGS_ALLOW_INSECURE";
   allowUnfreePredicate = config.allowUnfreePredicate or (_: false);
   allowInsecurePredicate = config.allowInsecurePredicate or
@@ -27,6 +28,10 @@ let
     else if vulnerabilities meta != [ ] && !allowInsecure && !allowInsecurePredicate package then {
       reason = "is marked as insecure";
       remedy = "add it to config.permittedInsecurePackages. Known issues: ${lib.concatStringsSep "; " (vulnerabilities meta)}";
+    }
+    else if !(lib.elem system (meta.platforms or [ system ])) && !allowUnsupported then {
+      reason = "is not available on the requested hostPlatform (‘${system}’)";
+      remedy = "set config.allowUnsupportedSystem";
     }
     else null;
 in

@@ -34,7 +34,7 @@ let
     debian = { inherit lock data sources; };
   }
   // import ./attributes.nix { inherit lib units; attributes = data.attributes; }
-  // import ./build-support.nix { inherit lib config buildSystem; packages = native.debianPackages; };
+  // import ./build-support.nix { inherit lib config system buildSystem; packages = native.debianPackages; };
 
   extend = self: previous: overlay: previous // overlay self previous;
   set = lib.foldl' (extend set) (base // { pkgs = set; inherit callPackage; }) overlays;

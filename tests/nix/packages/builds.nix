@@ -1,0 +1,38 @@
+# Builds that fail, and builds that take their time.
+{ salt }:
+
+self: super:
+
+let
+  inherit (super) lib;
+  inherit (self) runCommand;
+  salted = name: script: runCommand name { inherit salt; } script;
+  slow = seconds: salted "slow-${seconds}" "sleep ${seconds}; mkdir -p $out/bin; echo ${seconds} > $out/slow";
+in
+{
+  broken-build = salted "broken-build" ''
+    echo "configuring the frobnicator"
+    echo "error: frobnicator 4711 not found" >&2
+    exit 3
+  '';
+
+  # Depends on one that fails: the failure is another derivation's.
+  broken-dependency = salted "broken-dependency" "ln -s ${self.broken-build} $out";
+
+  # Far more than anyone keeps, with bytes that are no text and lines longer than a screen.
+  noisy-build = salted "noisy-build" ''
+    for number in $(seq 1 20000); do echo "line $number of a long log"; done
+    printf 'bytes \377\376 that are not UTF-8\r\n'
+    head -c 100000 /dev/zero | tr '\0' x
+    echo
+    echo "last words of the noisy build" >&2
+    exit 1
+  '';
+
+  # Succeeds without having made its output.
+  no-output = salted "no-output" "true";
+
+  # Starts a process that holds the log open after the build has failed.
+  lingering-build = salted "lingering-build" "sleep 30 & echo 'left one behind' >&2; exit 1";
+}
+// lib.listToAttrs (map (seconds: lib.nameValuePair "slow-${seconds}" (slow seconds)) [ "1" "2" "5" "10" "30" "60" "180" ])

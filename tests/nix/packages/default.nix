@@ -1,0 +1,22 @@
+# The Debian package set with packages on top that no archive has: ones that fail, take their
+# time, have odd names, or hold odd files.
+#
+#   import tests/nix/packages { system = "x86_64-linux"; }
+#
+# `salt` makes new derivations of the failing and the slow ones, so that a test sees them built
+# although another has built them before. `debian` is the set below, where the tree's own lock
+# is of no use on the machine.
+{ debian ? ../../../nix/debian
+, salt ? ""
+, overlays ? [ ]
+, ...
+}@arguments:
+
+import debian (removeAttrs arguments [ "debian" "salt" ] // {
+  overlays = [
+    (import ./names.nix)
+    (import ./refusals.nix)
+    (import ./trees.nix)
+    (import ./builds.nix { inherit salt; })
+  ] ++ overlays;
+})
