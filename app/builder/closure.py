@@ -75,3 +75,14 @@ class Closure:
     @property
     def paths(self) -> tuple[StorePath, ...]:
         return tuple(self._objects)
+
+    def below(self, path: StorePath) -> tuple[StoreObject, ...]:
+        """The path and everything it refers to, directly or not, in path order."""
+        seen = {path}
+        todo = [path]
+        while todo:
+            for reference in self._objects[todo.pop()].references:
+                if reference not in seen:
+                    seen.add(reference)
+                    todo.append(reference)
+        return tuple(self._objects[item] for item in sorted(seen))

@@ -1,0 +1,53 @@
+"""Remembered facts: small JSON documents under the hash of what they are about.
+
+A record is written after everything it speaks of, so that a crash leaves unused blobs,
+never a record that points at nothing.  A record that cannot be understood is a miss: it
+was written by another version, and what it says will be found out again.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+from loguru import logger
+
+from app.oci import Digest, canonical_json
+from app.storage import keys
+from app.storage.base import ObjectNotFound, Storage
+
+T = TypeVar("T")
+
+
+def key_of(document: object) -> Digest:
+    """The key of a record about this document, which must name everything that matters."""
+    return Digest.of(canonical_json(document))
+
+
+class Records:
+    """Records of one kind (see app.storage.keys.record)."""
+
+    def __init__(self, *, storage: Storage, kind: str) -> None:
+        self._storage = storage
+        self._kind = kind
+
+    async def read(self, key: Digest, parse: Callable[[dict[str, object]], T]) -> T | None:
+        """``parse`` may raise KeyError, TypeError or ValueError for what it does not know."""
+        try:
+            body = await self._storage.read(keys.record(self._kind, key))
+        except ObjectNotFound:
+            return None
+        try:
+            return parse(_object(body))
+        except (KeyError, TypeError, ValueError) as error:
+            logger.bind(kind=self._kind, key=str(key)).warning("unreadable record: {}", error)
+            return None
+
+    async def write(self, key: Digest, document: dict[str, object]) -> None:
+        await self._storage.write(keys.record(self._kind, key), canonical_json(document))
+
+
+def _object(body: bytes) -> dict[str, object]:
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise TypeError("not an object")
+    return document
