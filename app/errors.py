@@ -20,6 +20,7 @@
         StillBuilding          the client's patience is used up, the build goes on
       Unavailable              503 UNAVAILABLE: ours to mend
         StorageUnavailable
+        StoreUnreadable        a store path is gone, or changed while it was packed
         SourceUnavailable      the source cannot be reached and no revision is known
         Draining               the server is stopping
 
@@ -163,6 +164,13 @@ class Unavailable(RegistryError):
 
 class StorageUnavailable(Unavailable):
     pass
+
+
+class StoreUnreadable(Unavailable):
+    """``path`` is a store path, as text."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be packed: {reason}", {"path": path})
 
 
 class SourceUnavailable(Unavailable):
