@@ -1,0 +1,151 @@
+"""Compression of one block into one independent gzip member or zstd frame.
+
+The bytes of a layer depend on the library, its version, the level and, with ISA-L, on what
+the processor can do (docs/packing.md).  ``identity`` holds all of them, and the digest of
+what becomes of a fixed sample for whatever else there may be; it is part of every record's
+key, so that under a key there is ever one sequence of bytes.
+"""
+
+import hashlib
+import random
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import zstandard
+
+from app.builder.packing.blocks import BLOCK_SIZE
+from app.builder.packing.header import END_OF_ARCHIVE, directory
+from app.oci import MediaType
+
+try:
+    from isal import ISAL_VERSION, igzip_lib
+    from isal import __version__ as isal_version
+except ImportError:  # there is none for this machine
+    _HAS_ISAL = False
+else:
+    _HAS_ISAL = True
+
+# Raise when the tar stream or the cutting changes.
+_FORMAT = 1
+_GZIP = 31
+_PARENTS = directory(b"nix/", mode=0o755) + directory(b"nix/store/", mode=0o755)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    tar: bytes
+    compressed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """``compress`` and ``decompress`` (which is told the size to expect) release the GIL.
+
+    ``decompress`` raises ValueError for damaged data.  ``prefix`` opens every layer with the
+    directories above store paths, ``end`` closes it.
+    """
+
+    media_type: MediaType
+    identity: str
+    compress: Callable[[memoryview | bytes], bytes]
+    decompress: Callable[[bytes, int], bytes]
+    prefix: Member
+    end: Member
+
+
+def find(name: str) -> Codec:
+    """``gzip`` (ISA-L where there is a build of it, zlib elsewhere), ``zlib`` or ``zstd``."""
+    match name:
+        case "gzip":
+            return isal_gzip() if _HAS_ISAL else zlib_gzip()
+        case "zlib":
+            return zlib_gzip()
+        case "zstd":
+            return zstd()
+        case _:
+            raise ValueError(f"no codec {name!r}: choose gzip, zlib or zstd")
+
+
+def isal_gzip() -> Codec:
+    """Level 2, for level 3 gives other bytes on each generation of processors."""
+    level = 2
+    # Its stubs take the exception for an instance.
+    isal_error = cast("type[Exception]", igzip_lib.error)
+
+    def compress(block: memoryview | bytes) -> bytes:
+        return igzip_lib.compress(block, level, igzip_lib.COMP_GZIP)
+
+    def decompress(member: bytes, size: int) -> bytes:
+        try:
+            return igzip_lib.decompress(member, igzip_lib.DECOMP_GZIP, 15, size)
+        except isal_error as error:
+            raise ValueError(f"not a gzip member: {error}") from error
+
+    library = f"isal-{isal_version}-{ISAL_VERSION}"
+    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", compress, decompress)
+
+
+def zlib_gzip() -> Codec:
+    level = 6
+
+    def compress(block: memoryview | bytes) -> bytes:
+        stream = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+        return stream.compress(block) + stream.flush()
+
+    def decompress(member: bytes, size: int) -> bytes:
+        try:
+            return zlib.decompress(member, _GZIP, size)
+        except zlib.error as error:
+            raise ValueError(f"not a gzip member: {error}") from error
+
+    library = f"zlib-{zlib.ZLIB_RUNTIME_VERSION}"
+    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", compress, decompress)
+
+
+def zstd() -> Codec:
+    level = 3
+    # A compressor has large tables and serves one thread at a time.
+    local = threading.local()
+
+    def compress(block: memoryview | bytes) -> bytes:
+        compressor = getattr(local, "compressor", None)
+        if compressor is None:
+            compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
+            local.compressor = compressor
+        return compressor.compress(block)
+
+    def decompress(member: bytes, size: int) -> bytes:
+        try:
+            return zstandard.ZstdDecompressor().decompress(member, max_output_size=size)
+        except zstandard.ZstdError as error:
+            raise ValueError(f"not a zstd frame: {error}") from error
+
+    library = "zstd-" + ".".join(map(str, zstandard.ZSTD_VERSION))
+    return _codec(MediaType.OCI_LAYER_ZSTD, f"{library}/{level}", compress, decompress)
+
+
+def _codec(
+    media_type: MediaType,
+    library: str,
+    compress: Callable[[memoryview | bytes], bytes],
+    decompress: Callable[[bytes, int], bytes],
+) -> Codec:
+    trial = hashlib.sha256(compress(_sample())).hexdigest()[:16]
+    return Codec(
+        media_type=media_type,
+        identity=f"{library}/{BLOCK_SIZE}/{_FORMAT}/{trial}",
+        compress=compress,
+        decompress=decompress,
+        prefix=Member(_PARENTS, compress(_PARENTS)),
+        end=Member(END_OF_ARCHIVE, compress(END_OF_ARCHIVE)),
+    )
+
+
+def _sample() -> bytes:
+    """Near and far repetitions, text and noise: what match finders differ in."""
+    source = random.Random(1)  # noqa: S311  # wanted: the same everywhere
+    words = [source.randbytes(source.randrange(2, 40)) for _ in range(500)]
+    return b"".join(words[min(int(source.expovariate(0.02)), 499)] for _ in range(12_000))

@@ -1,0 +1,90 @@
+"""Archive entries held in memory: for the layers that are not store paths."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.builder.packing import header
+from app.builder.packing.blocks import BLOCK_SIZE, BlockStream
+from app.oci import Digest
+
+ROOT = b"."
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """``name`` is relative to the image's root, without a slash at its end; ROOT is the root."""
+
+    name: bytes
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    name: bytes
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    name: bytes
+    target: bytes
+
+
+Entry = Directory | File | Symlink
+
+
+def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """As a walk through the tree meets them, each below a directory: one of 0755 is added if need be.
+
+    Raises ValueError for a name that repeats or lies below something else than a directory.
+    """
+    tree: dict[bytes, Entry] = {}
+    for entry in entries:
+        if entry.name in tree:
+            raise ValueError(f"twice in one layer: {entry.name!r}")
+        tree[entry.name] = entry
+    for name in tuple(tree):
+        parent = name.rpartition(b"/")[0]
+        while parent:
+            above = tree.setdefault(parent, Directory(parent))
+            if not isinstance(above, Directory):
+                raise ValueError(f"{name!r} lies below {parent!r}, which is no directory")  # noqa: TRY004  # the value is wrong
+            parent = parent.rpartition(b"/")[0]
+    return tuple(sorted(tree.values(), key=_order))
+
+
+def write_entries(stream: BlockStream, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        match entry:
+            case Directory(name, mode, uid, gid):
+                stream.write(header.directory(name + b"/", mode=mode, uid=uid, gid=gid))
+            case File(name, content, mode, uid, gid):
+                stream.write(header.file(name, len(content), mode=mode, uid=uid, gid=gid))
+                stream.write(content)
+                stream.write(header.padding(len(content)))
+            case Symlink(name, target):
+                stream.write(header.symlink(name, target))
+
+
+def tar_digest(entries: Iterable[Entry]) -> Digest:
+    """Blocking.  Of the entries' tar stream."""
+    digest = hashlib.sha256()
+
+    def deliver(buffer: bytearray, filled: int) -> bytearray:
+        digest.update(memoryview(buffer)[:filled])
+        return buffer
+
+    stream = BlockStream(bytearray(BLOCK_SIZE), deliver)
+    write_entries(stream, entries)
+    stream.flush()
+    return Digest("sha256", digest.hexdigest())
+
+
+def _order(entry: Entry) -> tuple[bytes, ...]:
+    return () if entry.name == ROOT else tuple(entry.name.split(b"/"))

@@ -1,0 +1,194 @@
+"""Store paths to layers, each path compressed once; what was packed is remembered.
+
+A path is packed as a layer of its own.  A layer of several paths is made of the members of
+theirs, without compressing anything, so that another grouping costs next to nothing.
+Order of writing: the blob, then the record that speaks of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from app.builder.closure import StorePath
+from app.builder.image import Layer
+from app.builder.packing import record
+from app.builder.packing.codec import Codec
+from app.builder.packing.entry import Entry, archive_order, tar_digest
+from app.builder.packing.flight import SingleFlight
+from app.builder.packing.memory import RememberedRecords
+from app.builder.packing.presence import Presence
+from app.builder.packing.press import BlobPress
+from app.builder.packing.record import PackedPath
+from app.builder.records import Records
+from app.builder.workers import Workers
+from app.oci import Digest
+from app.storage.base import ObjectNotFound, Storage
+
+T = TypeVar("T")
+
+
+class BytesChanged(RuntimeError):
+    """What was packed again differs from what is remembered under the same key."""
+
+    def __init__(self, subject: str, remembered: Layer, found: Layer) -> None:
+        cause = (
+            "its compressed bytes"
+            if remembered.diff_id == found.diff_id
+            else "its content (was it built again, differently?)"
+        )
+        super().__init__(
+            f"{subject} was {remembered.descriptor.digest} and is {found.descriptor.digest} now:"
+            f" {cause} changed"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PackingCounters:
+    """Since the process began; ``compressed_bytes`` counts tar bytes given to the codec."""
+
+    paths_packed: int = 0
+    layers_assembled: int = 0
+    compressed_bytes: int = 0
+
+
+class LayerPacker:
+    """Same paths, same bytes: whatever the order, the number of workers, or what was there."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        workers: Workers,
+        codec: Codec,
+        store_directory: Path = Path("/nix/store"),
+    ) -> None:
+        self._codec = codec
+        self._workers = workers
+        self._press = BlobPress(
+            storage=storage, workers=workers, codec=codec, store_directory=store_directory
+        )
+        self._paths = RememberedRecords(
+            Records(storage=storage, kind="paths"),
+            parse=record.parse_path,
+            document=record.path_document,
+        )
+        self._layers = RememberedRecords(
+            Records(storage=storage, kind="layers"),
+            parse=record.parse_layer,
+            document=record.layer_document,
+        )
+        self._presence = Presence(storage)
+        self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
+        self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
+        self._counters = PackingCounters()
+
+    @property
+    def counters(self) -> PackingCounters:
+        return self._counters
+
+    async def layer(self, paths: Iterable[StorePath]) -> Layer:
+        """Stored when this returns.  The caller keeps the paths alive (a root) meanwhile.
+
+        Raises StoreUnreadable, StorageUnavailable, BytesChanged.
+        """
+        ordered = sorted(set(paths), key=lambda path: (path.name, path.base))
+        if not ordered:
+            raise ValueError("a layer of no store paths")
+        if len(ordered) == 1:
+            return (await self._path(ordered[0])).layer
+        key = record.layer_key(self._codec, ordered)
+        return await self._stored(key, partial(self._assemble, key, tuple(ordered)))
+
+    async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
+        """A layer of entries held in memory; missing parent directories are added, 0755.
+
+        Raises StorageUnavailable; ValueError for entries that make no tree.
+        """
+        complete = archive_order(entries)
+        digest = await self._workers.run(tar_digest, complete)
+        key = record.contents_key(self._codec, digest)
+        return await self._stored(key, partial(self._pack_entries, key, complete))
+
+    def forget(self, digest: Digest) -> None:
+        """For whoever finds a blob missing in storage: it will be packed again when asked for."""
+        self._presence.forget(digest)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await self._layer_flights.wait()
+        await self._path_flights.wait()
+        await self._press.close()
+
+    async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
+        known = await self._layers.read(key)
+        if known is not None and await self._presence.holds(known.descriptor.digest):
+            return known
+        return await self._layer_flights.run(key, make)
+
+    async def _path(self, path: StorePath) -> PackedPath:
+        key = record.path_key(self._codec, path)
+        known = await self._paths.read(key)
+        if known is not None and await self._presence.holds(known.layer.descriptor.digest):
+            return known
+        return await self._path_flights.run(key, partial(self._pack_path, key, path))
+
+    async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
+        packed = await self._press.pack_path(path)
+        self._count(paths_packed=1, compressed_bytes=packed.tar_size)
+        known = await self._paths.read(key)
+        if known is None:
+            await self._paths.write(key, packed)
+        elif known != packed:
+            raise BytesChanged(str(path), known.layer, packed.layer)
+        self._presence.note(packed.layer.descriptor.digest)
+        return packed
+
+    async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
+        packed = await self._press.pack_entries(entries)
+        self._count(compressed_bytes=packed.tar_size)
+        return await self._keep(key, "a layer of an image's own files", packed.layer)
+
+    async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
+        parts = await _gather(self._path(path) for path in paths)
+        try:
+            assembled = await self._press.assemble(parts)
+        except ObjectNotFound:
+            # A path's blob has been removed since it was last seen; look at all of them again.
+            for part in parts:
+                self._presence.forget(part.layer.descriptor.digest)
+            parts = await _gather(self._path(path) for path in paths)
+            assembled = await self._press.assemble(parts)
+        self._count(layers_assembled=1)
+        return await self._keep(key, f"the layer of {paths[0]} and others", assembled.layer)
+
+    async def _keep(self, key: Digest, subject: str, layer: Layer) -> Layer:
+        known = await self._layers.read(key)
+        if known is None:
+            await self._layers.write(key, layer)
+        elif known != layer:
+            raise BytesChanged(subject, known, layer)
+        self._presence.note(layer.descriptor.digest)
+        return layer
+
+    def _count(
+        self, *, paths_packed: int = 0, layers_assembled: int = 0, compressed_bytes: int = 0
+    ) -> None:
+        now = self._counters
+        self._counters = PackingCounters(
+            now.paths_packed + paths_packed,
+            now.layers_assembled + layers_assembled,
+            now.compressed_bytes + compressed_bytes,
+        )
+
+
+async def _gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
+    """In order; a failure is raised as itself, when nothing of the rest is under way."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return tuple(task.result() for task in tasks)

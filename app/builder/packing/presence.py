@@ -1,0 +1,40 @@
+"""Which blobs are known to be in storage, so that an image of known layers asks nothing.
+
+What was seen is trusted for a while.  Whoever removes blobs leaves alone what was used
+within the last hour; whoever finds one missing says so with ``forget``.
+"""
+
+import time
+
+from app.oci import Digest
+from app.storage import keys
+from app.storage.base import ObjectNotFound, Storage
+
+_TRUSTED_SECONDS = 300.0
+_LIMIT = 100_000
+
+
+class Presence:
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._seen: dict[Digest, float] = {}
+
+    async def holds(self, digest: Digest) -> bool:
+        if time.monotonic() - self._seen.get(digest, -_TRUSTED_SECONDS) < _TRUSTED_SECONDS:
+            return True
+        try:
+            await self._storage.size(keys.blob(digest))
+        except ObjectNotFound:
+            self.forget(digest)
+            return False
+        self.note(digest)
+        return True
+
+    def note(self, digest: Digest) -> None:
+        self._seen.pop(digest, None)
+        if len(self._seen) >= _LIMIT:
+            del self._seen[next(iter(self._seen))]
+        self._seen[digest] = time.monotonic()
+
+    def forget(self, digest: Digest) -> None:
+        self._seen.pop(digest, None)

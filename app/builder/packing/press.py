@@ -1,0 +1,112 @@
+"""Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from app.builder.closure import StorePath
+from app.builder.packing.assembly import assemble
+from app.builder.packing.blob import BlobWriter, tar_stream
+from app.builder.packing.blocks import BlockStream, Buffers
+from app.builder.packing.codec import Codec
+from app.builder.packing.entry import Entry, write_entries
+from app.builder.packing.record import PackedPath
+from app.builder.packing.tree import TreeWriter
+from app.builder.workers import Workers
+from app.errors import StoreUnreadable
+from app.storage import keys
+from app.storage.base import Storage
+from app.storage.failures import reported
+
+
+class BlobPress:
+    """Bytes depend on the codec and the input alone, not on ``workers``."""
+
+    def __init__(
+        self, *, storage: Storage, workers: Workers, codec: Codec, store_directory: Path
+    ) -> None:
+        self._storage = storage
+        self._workers = workers
+        self._codec = codec
+        self._store = os.fsencode(store_directory)
+        # A path's own thread reads and hashes; these compress its blocks side by side.
+        self._compressors = ThreadPoolExecutor(workers.count, thread_name_prefix="compress")
+        self._look_ahead = workers.count + 1
+        self._buffers = Buffers(2 * workers.count + 2)
+        # Bounds what lies on the disk between packing and storing.
+        self._spools = asyncio.Semaphore(2 * workers.count)
+
+    async def pack_path(self, path: StorePath) -> PackedPath:
+        """Raises StoreUnreadable, StorageUnavailable."""
+        return await self._make(partial(self._read_tree, path))
+
+    async def pack_entries(self, entries: Sequence[Entry]) -> PackedPath:
+        """Raises ValueError for entries that make no tree."""
+        return await self._make(partial(self._read_entries, entries))
+
+    async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
+        """Raises ObjectNotFound if the blob of a part is gone."""
+        return await self._make(partial(self._read_parts, parts))
+
+    async def close(self) -> None:
+        self._compressors.shutdown(wait=False)
+
+    async def _make(self, read: Callable[[BlobWriter], None]) -> PackedPath:
+        async with self._spools:
+            with reported(), ExitStack() as spool:
+                file, packed = await self._workers.run(self._write, read, spool)
+                await self._storage.adopt(keys.blob(packed.layer.descriptor.digest), file)
+        return packed
+
+    def _write(
+        self, read: Callable[[BlobWriter], None], spool: ExitStack
+    ) -> tuple[BinaryIO, PackedPath]:
+        """Blocking."""
+        file = spool.enter_context(self._storage.spool())
+        blob = BlobWriter(self._codec, file)
+        read(blob)
+        return file, blob.finish()
+
+    def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
+        """Blocking."""
+        base = path.base.encode()
+        with self._stream(blob) as stream:
+            try:
+                TreeWriter(stream).write(self._store + b"/" + base, b"nix/store/" + base)
+            except OSError as error:
+                raise StoreUnreadable(str(path), error.strerror or str(error)) from error
+
+    def _read_entries(self, entries: Sequence[Entry], blob: BlobWriter) -> None:
+        """Blocking."""
+        with self._stream(blob) as stream:
+            write_entries(stream, entries)
+
+    def _read_parts(self, parts: Sequence[PackedPath], blob: BlobWriter) -> None:
+        """Blocking."""
+
+        def opened() -> Iterator[tuple[BinaryIO, PackedPath]]:
+            for part in parts:
+                with self._storage.open(keys.blob(part.layer.descriptor.digest)) as file:
+                    yield file, part
+
+        assemble(
+            blob,
+            opened(),
+            self._codec,
+            inflaters=self._compressors,
+            look_ahead=self._look_ahead,
+        )
+
+    def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
+        return tar_stream(
+            blob,
+            self._codec,
+            compressors=self._compressors,
+            look_ahead=self._look_ahead,
+            buffers=self._buffers,
+        )

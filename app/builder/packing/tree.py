@@ -1,0 +1,91 @@
+"""A store path as a tar stream: a function of what Nix would put into its NAR, of nothing else.
+
+So: entries in the order of their names' bytes, each directory before its content, the
+executable bit as the only mode, no owners, no times, and no hard links, which
+``nix-store --optimise`` makes on one machine and not on another.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from operator import attrgetter
+
+from app.builder.packing import header
+from app.builder.packing.blocks import BlockStream
+
+_BY_NAME = attrgetter("name")
+# O_NONBLOCK: opening a pipe must not wait for a writer.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_DIRECTORY_MODE = 0o555
+# image-spec, layer.md "Whiteouts": such a name removes another, and cannot itself be kept.
+_WHITEOUT = b".wh."
+
+
+class TreeWriter:
+    """Blocking; raises OSError for what cannot be read or changes while it is read."""
+
+    def __init__(self, stream: BlockStream) -> None:
+        self._stream = stream
+        self._flags = _READ | getattr(os, "O_NOATIME", 0)
+
+    def write(self, location: bytes, name: bytes) -> None:
+        """``location`` in the file system, as ``name`` in the archive."""
+        mode = os.lstat(location).st_mode
+        if stat.S_ISLNK(mode):
+            self._write_symlink(location, name)
+        elif stat.S_ISDIR(mode):
+            self._write_directory(location + b"/", name + b"/")
+        else:
+            self._write_file(location, name)
+
+    def _write_directory(self, location: bytes, name: bytes) -> None:
+        stack = [self._open_directory(location, name)]
+        while stack:
+            location, name, entries = stack[-1]
+            for entry in entries:
+                base = entry.name
+                if base.startswith(_WHITEOUT):
+                    raise OSError("a name that begins with .wh. is a whiteout in a layer")
+                if entry.is_symlink():
+                    self._write_symlink(location + base, name + base)
+                elif entry.is_dir(follow_symlinks=False):
+                    below = base + b"/"
+                    stack.append(self._open_directory(location + below, name + below))
+                    break
+                else:
+                    self._write_file(location + base, name + base)
+            else:
+                stack.pop()
+
+    def _open_directory(
+        self, location: bytes, name: bytes
+    ) -> tuple[bytes, bytes, Iterator["os.DirEntry[bytes]"]]:
+        self._stream.write(header.directory(name, mode=_DIRECTORY_MODE))
+        with os.scandir(location) as entries:
+            return location, name, iter(sorted(entries, key=_BY_NAME))
+
+    def _write_symlink(self, location: bytes, name: bytes) -> None:
+        target = os.readlink(location)  # noqa: PTH115  # pathlib knows no names in bytes
+        self._stream.write(header.symlink(name, target))
+
+    def _write_file(self, location: bytes, name: bytes) -> None:
+        descriptor = self._open(location)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError("neither a file, a directory nor a symlink")
+            mode = 0o555 if status.st_mode & stat.S_IXUSR else 0o444
+            self._stream.write(header.file(name, status.st_size, mode=mode))
+            self._stream.write_file(descriptor, status.st_size)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, location: bytes) -> int:
+        try:
+            return os.open(location, self._flags)
+        except PermissionError:
+            # O_NOATIME is for the owner: Nix's stores belong to root, servers often do not.
+            if self._flags == _READ:
+                raise
+            self._flags = _READ
+            return os.open(location, self._flags)
