@@ -22,13 +22,13 @@ UV_HOME = ROOT / ".state" / "uv"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A file's absence, or a program's, means: install that Debian package.
-DEMO = {
+DEV = {"/etc/ssl/certs/ca-certificates.crt": "ca-certificates"}
+DEMO = DEV | {
     "nix-instantiate": "nix-bin",
     "/bin/busybox": "busybox-static",
     "git": "git",
     "xz": "xz-utils",
     "skopeo": "skopeo",
-    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 }
 TEST = DEMO | {
     "containerd": "containerd",
@@ -41,7 +41,7 @@ TEST = DEMO | {
     "openssl": "openssl",
     "curl": "curl",
 }
-NEEDS: dict[str, dict[str, str]] = {"dev": {}, "demo": DEMO, "test": TEST}
+NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 
 # Debian starts and enables services on installation; the tests bring up their own, privately.
 UNITS = {
@@ -63,6 +63,8 @@ def main() -> None:
         sys.exit(__doc__)
     install_debian(missing(NEEDS[sys.argv[1]]))
     uv = find_uv()
+    # By the certificates this machine trusts, as apt, pip and git do; uv would bring its own.
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")
     run([uv, "sync", "--locked", "--quiet"], "the Python packages of uv.lock")
 
 
