@@ -11,7 +11,7 @@ help: ## list these targets
 
 demo: ## set up, pull an image with a real client, run it, keep serving until Ctrl-C
 	@python3 scripts/setup.py demo
-	@exec .venv/bin/python scripts/demo.py
+	@$(AS_ROOT) .venv/bin/python -m scripts.demo
 
 demo-once: ## the same, and end after the run
 	@$(MAKE) --no-print-directory demo DEMO_ONCE=1

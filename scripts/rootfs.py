@@ -19,6 +19,12 @@ def unpack(image: Path, root: Path) -> None:
     partial.rename(root)
 
 
+def contents(image: Path) -> tuple[int, int]:
+    """The number of layers, and their size in bytes when unpacked."""
+    layers = json.loads((image / "manifest.json").read_bytes())["layers"]
+    return len(layers), sum(_blob(image, layer).stat().st_size for layer in layers)
+
+
 def variables(image: Path) -> dict[str, str]:
     """The environment the image asks for."""
     manifest = json.loads((image / "manifest.json").read_bytes())

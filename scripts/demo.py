@@ -1,0 +1,162 @@
+"""The whole way once: prepare packages, serve, pull with a real client, run what was pulled.
+
+Keeps serving until Ctrl-C, or ends after the run when DEMO_ONCE is set. PORT chooses the port.
+`make demo` installs what this needs and calls it.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from scripts import rootfs
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".state" / "demo"
+IMAGE = "shell/git/htop"
+COMMANDS = (("git", "--version"), ("htop", "--version"), ("bash", "-c", "echo $BASH_VERSION"))
+START_SECONDS = 60
+
+
+class Failed(Exception):
+    """What went wrong, for a person."""
+
+
+def main() -> int:
+    if os.geteuid() != 0:
+        print("demo: Nix without a daemon and chroot are root's: use `make demo`", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, stop)
+    STATE.mkdir(parents=True, exist_ok=True)
+    try:
+        demonstrate(once=bool(os.environ.get("DEMO_ONCE")))
+    except Failed as reason:
+        print(f"demo: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(flush=True)
+    say("the registry has stopped")
+    return 0
+
+
+def demonstrate(*, once: bool) -> None:
+    packages = prepare_packages()
+    log = STATE / "server.log"
+    say("starting the registry")
+    server = start_server(packages, log)
+    try:
+        registry = wait_for_address(server, log)
+        say(f"serving at http://{registry}; its log is {log.relative_to(ROOT)}")
+        pull_and_run(f"{registry}/{IMAGE}")
+        if not once:
+            print(f"\nNow you, while this keeps serving:\n\n    docker pull {registry}/{IMAGE}")
+            print(f"    docker run --rm -it {registry}/{IMAGE}\n")
+            print("An image's name lists what is in it. Ctrl-C ends the registry.", flush=True)
+            raise Failed(f"the registry ended with {server.wait()}:\n{tail(log)}")
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait()
+
+
+def stop(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def prepare_packages() -> str:
+    """The directory of the package set; progress goes to the terminal."""
+    say("preparing the packages (the first time: a download of some 100 MB, then a minute)")
+    done = subprocess.run(
+        [sys.executable, "nix/debian/generate.py", "prepare"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Failed("the packages could not be prepared; the reason stands above")
+    return done.stdout.strip()
+
+
+def start_server(packages: str, log: Path) -> subprocess.Popen[bytes]:
+    environment = {
+        "NIXERY_PORT": os.environ.get("PORT", "0"),
+        "NIXERY_PKGS_PATH": packages,
+        "NIXERY_STORAGE": "filesystem",
+        "NIXERY_STORAGE_PATH": str(STATE / "storage"),
+        "NIXERY_STATE_PATH": str(STATE),
+        # Nothing of the set is in any binary cache, and root needs no build users.
+        "NIX_CONFIG": "substitute = false\nbuild-users-group =",
+    }
+    with log.open("wb") as out:
+        # In a session of its own, because Ctrl-C is for us, who then end it in order.
+        return subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        if found := re.search(r"listening on http://[^\s\"]*?:(\d+)", log.read_text()):
+            try:
+                urlopen(f"http://localhost:{found[1]}/healthz", timeout=5).close()
+            except URLError:
+                pass
+            else:
+                return f"localhost:{found[1]}"
+        time.sleep(0.05)
+    raise Failed(f"the registry did not start:\n{tail(log)}")
+
+
+def pull_and_run(image: str) -> None:
+    pulled, root = STATE / "image", STATE / "root"
+    started = time.monotonic()
+    command = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false"]
+    run([*command, "--dest-decompress", f"docker://{image}", f"dir:{pulled}"])
+    layers, size = rootfs.contents(pulled)
+    took = time.monotonic() - started
+    say(f"pulled {layers} layers, unpacked {size / 1e6:.0f} MB, in {took:.1f} s")
+    shutil.rmtree(root, ignore_errors=True)
+    rootfs.unpack(pulled, root)
+    for inside in COMMANDS:
+        show(("chroot", str(root.relative_to(ROOT)), *inside))
+        done = rootfs.run_in(root, rootfs.variables(pulled), *inside)
+        print(done.stdout + done.stderr, end="", flush=True)
+        if done.returncode:
+            raise Failed(f"{inside[0]} from the image ended with {done.returncode}")
+
+
+def run(command: list[str]) -> None:
+    show(command)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{command[0]} ended with {done.returncode}:\n{done.stderr}")
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
+
+def show(command: tuple[str, ...] | list[str]) -> None:
+    print(f"$ {' '.join(command)}", flush=True)
+
+
+def say(message: str) -> None:
+    print(f"demo: {message}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
