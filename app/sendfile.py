@@ -47,15 +47,22 @@ class SendfileProtocol(HttpToolsProtocol):
     """``stall_seconds``: a client that takes not one byte for so long is gone."""
 
     stall_seconds = 600.0
+    _answering: RequestResponseCycle | None = None
     _waiting: asyncio.Future[None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        # uvicorn tells the last of several requests on their way, which need not be the one
+        # that is being answered.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         # A duplicate of the socket is being watched, which does not see the end of the first.
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: object) -> None:
+        self._answering = cycle
         if self.transport.get_extra_info("sslcontext") is None:
             app = partial(self._run, cycle, cast("Application", app))
         super()._start_asgi_task(cycle, cast("Any", app))
@@ -71,6 +78,9 @@ class SendfileProtocol(HttpToolsProtocol):
         scope["extensions"] = {**scope.get("extensions", {}), EXTENSION: {}}
 
         async def send_with_files(message: Message) -> None:
+            # Garbage behind a request closes the connection; uvloop then takes nothing more,
+            # and uvicorn is told a turn of the loop later.
+            cycle.disconnected = cycle.disconnected or self.transport.is_closing()
             if message["type"] != EXTENSION:
                 await send(message)
                 return
