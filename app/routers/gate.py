@@ -53,10 +53,6 @@ class Gate:
         try:
             refusal = _refusal(scope) if registry else None
             await (refusal or self._app)(scope, receive, answering)
-        except ConnectionError:
-            if not started:
-                raise
-            # The client left in the middle of a body: nobody is there to be told.
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a registry's answer
             logger.opt(exception=error).error("{} {} broke", scope["method"], path)
             if started:

@@ -28,13 +28,15 @@ TAGS = ("latest", "nixos-25.05", "v1.0")
 class TinyImages:
     """Knows a handful of packages and counts how often it was made to build.
 
-    A package in ``slow`` is built once its event is set; one in ``broken`` raises its error.
+    A package in ``slow`` is built once its event is set, one in ``seconds`` after so many;
+    one in ``broken`` raises its error.
     """
 
     blobs: BlobStore
     jobs: Jobs[BuiltImage]
     evaluation: Stage
     slow: dict[str, asyncio.Event] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, RegistryError | OSError] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     docker: bool = True
@@ -68,7 +70,9 @@ class TinyImages:
                 if package in self.slow:
                     progress.enter(f"realising {package}")
                     await self.slow[package].wait()
-            unknown = tuple(p for p in packages if p not in PACKAGES | set(self.slow))
+                await asyncio.sleep(self.seconds.get(package, 0))
+            known = PACKAGES | set(self.slow) | set(self.seconds)
+            unknown = tuple(package for package in packages if package not in known)
             if unknown:
                 raise PackagesUnknown(unknown, ("hello",))
             return await self._store(packages)
