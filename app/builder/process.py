@@ -1,0 +1,291 @@
+"""The one place where programs are started.
+
+A program runs in a session of its own with an environment made from nothing; both its
+streams are read together with bounded memory.  It never outlives its time limit or the task
+that waits for it: it is asked to end (Nix then ends its builders, which live in sessions of
+their own), and after a grace the whole process group is killed.
+
+asyncio's own processes are not used: waiting for one also waits for whoever inherited its
+streams, and its number may belong to a stranger by the time its group is killed.  A pidfd
+tells of the end while the number is still taken.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess  # noqa: TID251 - this is the place
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_CHUNK = 64 * 1024
+_LINE = 16 * 1024
+_MIB = 1024 * 1024
+
+# What a program may see of the server's own environment: where programs and certificates
+# are, which store to speak to.  Everything else, above all other programs' secrets, stays out.
+_ALLOWED = (
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NIX_CONF_DIR",
+    "NIX_CONFIG",
+    "NIX_DAEMON_SOCKET_PATH",
+    "NIX_REMOTE",
+    "NIX_SSL_CERT_FILE",
+    "NO_PROXY",
+    "PATH",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+
+
+class ProgramMissing(Exception):
+    """There is no such program on PATH."""
+
+
+class LimitExceeded(Exception):
+    """A limit ended the program.  ``tail`` is the end of its standard error."""
+
+    def __init__(self, limit: str, tail: bytes) -> None:
+        super().__init__(limit)
+        self.limit = limit
+        self.tail = tail
+
+
+class OutOfTime(LimitExceeded):
+    pass
+
+
+class OutOfSpace(LimitExceeded):
+    """The program wrote more than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``memory`` and ``output`` in bytes; the output is what both streams carry together.
+
+    ``tail`` is how much of standard error is kept, ``grace_seconds`` how long the program
+    has to clean up when it is stopped.
+    """
+
+    seconds: float
+    memory: int | None = None
+    output: int = 64 * _MIB
+    tail: int = 64 * 1024
+    grace_seconds: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """``code`` is negative for a signal; ``stderr`` holds the last bytes only."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+
+
+def child_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
+    """A child's environment; ``home`` is a directory of ours, so that no user's files count."""
+    chosen = {name: surroundings[name] for name in _ALLOWED if name in surroundings}
+    return {
+        "PATH": os.defpath,
+        **chosen,
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+    }
+
+
+async def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    limits: Limits,
+    on_line: Callable[[str], None] | None = None,
+) -> Finished:
+    """Run to the end; ``on_line`` is given each line of standard error as it appears.
+
+    Raises ProgramMissing, OutOfTime, OutOfSpace.  An exit code is the caller's to judge.
+    """
+    begun = time.monotonic()
+    program = _Program(command, environment, limits, on_line)
+    try:
+        await program.listen()
+        async with asyncio.timeout(limits.seconds):
+            await program.end()
+    except TimeoutError:
+        raise OutOfTime(f"{limits.seconds:g} s", program.tail) from None
+    finally:
+        await program.stop()
+    assert program.code is not None
+    return Finished(program.code, program.stdout, program.tail, time.monotonic() - begun)
+
+
+class _Program:
+    """A running program; from the constructor on somebody must call ``stop``."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None,
+    ) -> None:
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._process = _start(command, environment, limits)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._exited = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._reap)
+        self._left = limits.output
+        self._overflow = self._loop.create_future()
+        self._stdout = bytearray()
+        self._stderr = _Tail(limits.tail, on_line)
+        self._streams: list[asyncio.BaseTransport] = []
+        self.code: int | None = None
+
+    @property
+    def stdout(self) -> bytes:
+        return bytes(self._stdout)
+
+    @property
+    def tail(self) -> bytes:
+        return self._stderr.content
+
+    async def listen(self) -> None:
+        self._ended = [
+            await self._connect(self._process.stdout, self._stdout.extend),
+            await self._connect(self._process.stderr, self._stderr.add),
+        ]
+
+    async def end(self) -> None:
+        """Until exit and the end of both streams; raises OutOfSpace."""
+        await asyncio.wait([self._exited, self._overflow], return_when=asyncio.FIRST_COMPLETED)
+        if not self._overflow.done():
+            # Somebody outside the group may have inherited the streams: he is not waited for.
+            await asyncio.wait(self._ended, timeout=self._limits.grace_seconds)
+        if self._overflow.done():
+            raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", self.tail)
+        self._stderr.finish()
+
+    async def stop(self) -> None:
+        self._stderr.mute()
+        try:
+            if not self._exited.done():
+                os.kill(self._process.pid, signal.SIGTERM)
+                await asyncio.wait([self._exited], timeout=self._limits.grace_seconds)
+        finally:
+            # Reached by a second cancellation as well; _reap then runs without us.
+            if not self._exited.done():
+                os.killpg(self._process.pid, signal.SIGKILL)
+            for stream in self._streams:
+                stream.close()
+        await asyncio.wait([self._exited])
+
+    def _reap(self) -> None:
+        """The leader is a zombie: its number is still taken, and so is its group's."""
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self.code = self._process.wait()
+        self._exited.set_result(None)
+
+    async def _connect(
+        self, pipe: IO[bytes] | None, take: Callable[[bytes], None]
+    ) -> asyncio.Future[None]:
+        ended: asyncio.Future[None] = self._loop.create_future()
+        transport, _ = await self._loop.connect_read_pipe(
+            lambda: _Stream(lambda chunk: self._take(chunk, take), ended), pipe
+        )
+        self._streams.append(transport)
+        return ended
+
+    def _take(self, chunk: bytes, take: Callable[[bytes], None]) -> None:
+        """What comes after the limit is read and dropped, so that the program can end."""
+        self._left -= len(chunk)
+        if self._left >= 0:
+            take(chunk)
+        elif not self._overflow.done():
+            self._overflow.set_result(None)
+
+
+class _Stream(asyncio.Protocol):
+    def __init__(self, take: Callable[[bytes], None], ended: asyncio.Future[None]) -> None:
+        self._take = take
+        self._ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        self._take(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+
+class _Tail:
+    """The last bytes of a stream, and its lines while they come."""
+
+    def __init__(self, size: int, on_line: Callable[[str], None] | None) -> None:
+        self._size = size
+        self._on_line = on_line
+        self._kept = bytearray()
+        self._line = bytearray()
+
+    @property
+    def content(self) -> bytes:
+        return bytes(self._kept[-self._size :])
+
+    def add(self, chunk: bytes) -> None:
+        self._kept += chunk
+        if len(self._kept) > 2 * self._size:
+            del self._kept[: -self._size]
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            self._line += line
+            self.finish()
+        self._line += rest
+        if len(self._line) > _LINE:
+            self.finish()
+
+    def mute(self) -> None:
+        """What is said while it is being stopped is nobody's news."""
+        self._on_line = None
+
+    def finish(self) -> None:
+        """Hand out the line that has begun."""
+        if self._on_line is not None and self._line:
+            self._on_line(self._line.decode(errors="replace"))
+        self._line.clear()
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], limits: Limits
+) -> subprocess.Popen[bytes]:
+    try:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise ProgramMissing(command[0]) from None
+    if limits.memory is not None:
+        with suppress(ProcessLookupError):
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (limits.memory, limits.memory))
+    return process
