@@ -1,0 +1,56 @@
+"""What an image name asks for: a source, a system, packages and a few properties."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.errors import NameInvalid
+from app.reference import RepositoryName
+
+# In every image, so that TLS works and service names are known.
+ALWAYS = ("cacert", "iana-etc")
+SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
+SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
+META_PACKAGES = frozenset({"shell", "nonroot", *SYSTEMS})
+COMPONENT_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """``packages`` as asked for, sorted, each once; ``source`` is None for the default one."""
+
+    source: str | None
+    system: str
+    packages: tuple[str, ...]
+    shell: bool
+    nonroot: bool
+
+    @classmethod
+    def parse(
+        cls, name: RepositoryName, *, sources: Collection[str], system: str
+    ) -> "ImageRequest":
+        """``sources`` are the names that a first component may be; ``system`` the default.
+
+        Raises NameInvalid.
+        """
+        components = name.components
+        if len(components) > COMPONENT_LIMIT:
+            raise NameInvalid(f"an image name has at most {COMPONENT_LIMIT} components")
+        source, asked = (
+            (components[0], set(components[1:]))
+            if components[0] in sources
+            else (None, set(components))
+        )
+        architectures = sorted(asked & SYSTEMS.keys())
+        if len(architectures) > 1:
+            raise NameInvalid(f"an image has one architecture, not {' and '.join(architectures)}")
+        packages = {*(asked - META_PACKAGES), *ALWAYS}
+        if "shell" in asked:
+            # bashinteractive is how a client writes the shell's own bashInteractive.
+            packages = {p for p in packages if p not in {s.lower() for s in SHELL}} | {*SHELL}
+        return cls(
+            source=source,
+            system=SYSTEMS[architectures[0]] if architectures else system,
+            packages=tuple(sorted(packages)),
+            shell="shell" in asked,
+            nonroot="nonroot" in asked,
+        )
