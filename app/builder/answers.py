@@ -1,0 +1,108 @@
+"""What a package set answered about each name (nix/evaluate.nix), and what a policy says of it.
+
+The same form goes into records, so that what was remembered is checked like what is new.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
+
+from app.builder.closure import StorePath
+
+
+def _store_path(value: object) -> StorePath:
+    return value if isinstance(value, StorePath) else StorePath.parse(str(value))
+
+
+def _derivation(value: object) -> StorePath:
+    path = _store_path(value)
+    if not path.name.endswith(".drv"):
+        raise ValueError("not a derivation")
+    return path
+
+
+_Path = Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str)]
+_Derivation = Annotated[StorePath, PlainValidator(_derivation), PlainSerializer(str)]
+_Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """``name`` is the SPDX identifier where the package set knows one."""
+
+    name: str | None
+    free: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What a package says about itself; None and empty where it says nothing."""
+
+    name: str | None = None
+    pname: str | None = None
+    version: str | None = None
+    licenses: tuple[License, ...] = ()
+    vulnerabilities: tuple[str | None, ...] = ()
+    insecure: bool = False
+    broken: bool = False
+    priority: int | None = None
+    main_program: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package(Metadata):
+    """``path`` is the path of ``output``, which the attribute itself chose: mostly the first."""
+
+    attribute: str
+    derivation: _Derivation
+    output: _Output
+    path: _Path
+    outputs: tuple[str, ...]
+    status: Literal["package"] = "package"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised(Metadata):
+    """The attribute exists, and did not evaluate; ``message`` is "" until it was asked for."""
+
+    attribute: str = ""
+    message: str = ""
+    status: Literal["raised"] = "raised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    status: Literal["unknown"] = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous:
+    """Several attributes differ from the name in nothing but their capitals."""
+
+    candidates: tuple[str, ...]
+    status: Literal["ambiguous"] = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """``kind`` with its article: "a function"."""
+
+    attribute: str
+    kind: str
+    status: Literal["other"] = "other"
+
+
+Answer = Package | Raised | Unknown | Ambiguous | Other
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="status")])
+
+
+def parse(document: object) -> Answer:
+    """Raises ValueError."""
+    return _ANSWER.validate_python(document)
+
+
+def document(answer: Answer) -> dict[str, object]:
+    written = _ANSWER.dump_python(answer, mode="json")
+    assert isinstance(written, dict)
+    return written

@@ -1,0 +1,123 @@
+"""What Nix says while it realises (``--log-format internal-json``), read line by line.
+
+Nix: src/libutil/logging.hh, ActivityType and ResultType.
+"""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable
+
+from app.builder.closure import StorePath
+from app.builder.wording import line
+
+_PREFIX = "@nix "
+_COPY, _BUILD, _SUBSTITUTE = 100, 105, 108
+_LOG_LINE, _POST_BUILD_LINE = 101, 107
+_ERROR, _WARNING = 0, 1
+_LINES = 40
+_LINE_LIMIT = 500
+_FINISHED = 64
+_DERIVATION = re.compile(r"/nix/store/[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+\.drv")
+# Said of derivations that would have used the failed one, in words old and new.
+_CONSEQUENCE = re.compile(r"dependenc(?:y|ies)|\bdependencies of\b|some outputs of")
+_REPEATED = re.compile(r";? last \d+ log lines:|\s*output paths:", re.IGNORECASE)
+
+
+class BuildLog:
+    """Follows a realisation: who builds now, what they said, who failed first."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._running: dict[int, str] = {}
+        self._logs: dict[str, deque[str]] = {}
+        self._finished: deque[str] = deque()
+        self._errors: list[str] = []
+
+    def hear(self, text: str) -> None:
+        """One line of standard error."""
+        if not text.startswith(_PREFIX):
+            self._say(text)
+            return
+        try:
+            event = json.loads(text.removeprefix(_PREFIX))
+        except ValueError:
+            return
+        match event:
+            case {"action": "start", "type": int(kind), "id": int(number)}:
+                self._start(kind, number, event)
+            case {"action": "stop", "id": int(number)}:
+                self._stop(number)
+            case {"action": "result", "type": int(kind), "id": int(number), "fields": [str(said)]}:
+                if kind in (_LOG_LINE, _POST_BUILD_LINE):
+                    self._log(number, said)
+            case {"action": "msg", "level": int(level), "msg": str(said)}:
+                if level == _ERROR:
+                    self._errors.append(line(said, 4000))
+                elif level == _WARNING:
+                    self._say(said)
+            case _:
+                pass
+
+    @property
+    def building(self) -> tuple[str, ...]:
+        """Derivations, as store paths."""
+        return tuple(dict.fromkeys(self._running.values()))
+
+    @property
+    def failed(self) -> str:
+        """The derivation that failed, not those that needed it; "" if Nix named none."""
+        for error in self._errors:
+            found = _DERIVATION.search(error)
+            if found and not _CONSEQUENCE.search(error):
+                return found[0]
+        return ""
+
+    @property
+    def reason(self) -> str:
+        """Nix's own words about the failure, without the log lines it repeats."""
+        causes = [error for error in self._errors if not _CONSEQUENCE.search(error)]
+        return _REPEATED.split((causes or self._errors or [""])[0].removeprefix("error: "))[0]
+
+    def log(self, derivation: str) -> tuple[str, ...]:
+        """Its last lines."""
+        return tuple(self._logs.get(derivation, ()))
+
+    def _start(self, kind: int, number: int, event: dict[str, object]) -> None:
+        match kind, event.get("fields"):
+            case (int(k), [str(derivation), *_]) if k == _BUILD:
+                self._running[number] = derivation
+                self._logs[derivation] = deque(maxlen=_LINES)
+                self._say(f"building {derivation}")
+            case (int(k), [str(path), *_]) if k in (_COPY, _SUBSTITUTE):
+                self._say(f"fetching {path}")
+            case _:
+                pass
+
+    def _stop(self, number: int) -> None:
+        derivation = self._running.pop(number, "")
+        if derivation in self._logs and derivation != self.failed:
+            # Its failure may be told later, but not very much later.
+            self._finished.append(derivation)
+            if len(self._finished) > _FINISHED:
+                self._logs.pop(self._finished.popleft(), None)
+
+    def _log(self, number: int, said: str) -> None:
+        derivation = self._running.get(number)
+        if derivation is None:
+            return
+        cleaned = line(said, _LINE_LIMIT)
+        self._logs[derivation].append(cleaned)
+        self._on_line(f"{_short(derivation)}> {cleaned}")
+
+    def _say(self, text: str) -> None:
+        cleaned = line(text, _LINE_LIMIT)
+        if cleaned:
+            self._on_line(cleaned)
+
+
+def _short(derivation: str) -> str:
+    try:
+        return StorePath.parse(derivation).name.removesuffix(".drv")
+    except ValueError:
+        return derivation

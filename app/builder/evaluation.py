@@ -1,0 +1,166 @@
+"""From names to packages: each evaluated once per revision, system and policy."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
+from app.builder.holds import Hold
+from app.builder.nix import (
+    Allowed,
+    DerivationsGone,
+    Evaluation,
+    EvaluationStopped,
+    Nix,
+    Realisation,
+)
+from app.builder.policy import refusal
+from app.builder.sources.revision import Revision
+from app.builder.sources.source import Source
+from app.builder.sources.upstream import SourceMoved
+from app.errors import (
+    EvaluationFailed,
+    ManifestUnknown,
+    NotADerivation,
+    PackagesUnknown,
+    PolicyRefused,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A source's package set, pinned to a revision and a Nix system."""
+
+    source: Source
+    revision: Revision
+    system: str
+
+
+class Evaluator:
+    def __init__(self, *, nix: Nix) -> None:
+        self._nix = nix
+
+    async def packages(self, pinned: Pinned, names: Sequence[str]) -> tuple[Package, ...]:
+        """The packages of the names, in their order.
+
+        Raises PackagesUnknown, NotADerivation, ManifestUnknown (ambiguous), PolicyRefused,
+        EvaluationFailed, SourceUnavailable.
+        """
+        answers = await self._evaluate(pinned, names)
+        return _packages(pinned.source, dict(zip(names, answers, strict=True)))
+
+    async def realise(
+        self,
+        pinned: Pinned,
+        packages: Sequence[Package],
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Make the packages' paths valid until the hold ends.
+
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable.
+        """
+        definition = pinned.source.definition
+        realisation = Realisation(
+            source=definition.name,
+            seconds=definition.build_seconds,
+            build=definition.build,
+            substituters=definition.substituters,
+        )
+        try:
+            await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+        except DerivationsGone:
+            # Remembered from before a garbage collection: evaluating writes them anew.
+            names = [package.attribute for package in packages]
+            await self._evaluate(pinned, names)
+            await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+
+    async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
+        source, definition = pinned.source, pinned.source.definition
+        try:
+            async with source.checkout(pinned.revision) as package_set:
+                evaluation = Evaluation(
+                    source=source.name,
+                    package_set=package_set,
+                    system=pinned.system,
+                    allowed=_allowed(source),
+                    restricted=not definition.trusted,
+                    seconds=definition.evaluation_seconds,
+                    memory=definition.evaluation_bytes,
+                )
+                return await _one_by_one(self._nix, evaluation, tuple(names))
+        except SourceMoved:
+            source.forget()
+            raise
+
+
+async def _one_by_one(
+    nix: Nix, evaluation: Evaluation, names: tuple[str, ...]
+) -> tuple[Answer, ...]:
+    """All names in one evaluation, unless one of them ends it: then without that one.
+
+    Nix cannot catch an abort, an infinite recursion or a missing attribute inside a package.
+    """
+    try:
+        answers = await nix.evaluate(evaluation, names)
+    except EvaluationFailed as error:
+        if len(names) == 1:
+            if isinstance(error, EvaluationStopped):
+                raise
+            return (Raised(message=error.message),)
+        await nix.evaluate(evaluation, ())  # raises what is wrong with the set as a whole
+        middle = len(names) // 2
+        return (
+            *await _one_by_one(nix, evaluation, names[:middle]),
+            *await _one_by_one(nix, evaluation, names[middle:]),
+        )
+    return tuple(
+        await asyncio.gather(
+            *(_explained(nix, evaluation, *pair) for pair in zip(names, answers, strict=True))
+        )
+    )
+
+
+async def _explained(nix: Nix, evaluation: Evaluation, name: str, answer: Answer) -> Answer:
+    if not isinstance(answer, Raised) or answer.message or refusal(evaluation.allowed, answer):
+        return answer
+    try:
+        (again,) = await nix.evaluate(evaluation, [name], explain=True)
+    except EvaluationStopped:
+        raise
+    except EvaluationFailed as error:
+        return Raised(attribute=answer.attribute, message=error.message)
+    return again
+
+
+def _allowed(source: Source) -> Allowed:
+    policy = source.definition.policy
+    return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
+
+
+def _packages(source: Source, answers: dict[str, Answer]) -> tuple[Package, ...]:
+    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, Unknown))
+    if unknown:
+        raise PackagesUnknown(unknown)
+    return tuple(_package(source, name, answer) for name, answer in answers.items())
+
+
+def _package(source: Source, name: str, answer: Answer) -> Package:
+    match answer:
+        case Ambiguous(candidates=candidates):
+            raise ManifestUnknown(
+                f"{name} may be {' or '.join(candidates[:8])}; a name cannot tell capitals apart",
+                {"package": name, "candidates": list(candidates)},
+            )
+        case Other(attribute=attribute, kind=kind):
+            raise NotADerivation(attribute, kind)
+        case Package() | Raised():
+            reason = refusal(_allowed(source), answer)
+            if reason:
+                raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
+            if isinstance(answer, Raised):
+                raise EvaluationFailed(f"{name}: {answer.message}", {"package": name})
+            return answer
+        case Unknown():
+            raise PackagesUnknown((name,))

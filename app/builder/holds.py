@@ -1,0 +1,82 @@
+"""Roots that keep store paths from Nix's garbage collector while they are packed.
+
+Each hold is a directory of links that Nix registers as indirect roots, and a lock beside it
+that its process holds open.  What a killed process left behind has no lock and is swept away.
+"""
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from app.builder.closure import StorePath
+from app.builder.workers import Workers
+
+
+class Hold:
+    """A directory for Nix to put roots in."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._count = 0
+
+    def next_root(self) -> Path:
+        """For ``--add-root``; Nix appends numbers if it has several."""
+        self._count += 1
+        return self._directory / f"root{self._count}"
+
+    def held(self) -> frozenset[StorePath]:
+        """Blocking."""
+        return frozenset(
+            StorePath.parse(str(link.readlink())) for link in self._directory.iterdir()
+        )
+
+
+class Holds:
+    def __init__(self, *, directory: Path, workers: Workers) -> None:
+        self._directory = directory
+        self._workers = workers
+
+    def sweep(self) -> None:
+        """Blocking.  Remove what no process holds any longer."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for lock in self._directory.glob("*.lock"):
+            descriptor = os.open(lock, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(lock)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Hold]:
+        lock, descriptor = await self._workers.run(self._create)
+        try:
+            yield Hold(lock.with_suffix(""))
+        finally:
+            # No await here: a cancelled task must let go as well.
+            _remove(lock)
+            os.close(descriptor)
+
+    def _create(self) -> tuple[Path, int]:
+        """Blocking."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        lock = self._directory / f"{uuid.uuid4().hex}.lock"
+        descriptor = os.open(lock.with_suffix(".new"), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        # Locked before it has its name: nobody's sweep sees it without.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock.with_suffix(".new").rename(lock)
+        lock.with_suffix("").mkdir()
+        return lock, descriptor
+
+
+def _remove(lock: Path) -> None:
+    """Blocking, for some unlinking."""
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    with suppress(FileNotFoundError):
+        lock.unlink()

@@ -1,0 +1,340 @@
+"""The door to Nix: evaluate, realise, closure, and nothing else leaves or enters.
+
+Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
+"""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from app.builder import answers, pathinfo
+from app.builder.answers import Answer, Package, Raised
+from app.builder.buildlog import BuildLog
+from app.builder.closure import Closure, StorePath
+from app.builder.holds import Hold, Holds
+from app.builder.nixtext import ending, evaluation_error, failure_text, missing_derivations
+from app.builder.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.builder.workers import Workers
+from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, PolicyRefused, Unavailable
+
+_GRACE_SECONDS = 10  # for Nix to end its builders
+_STORE_SECONDS = 60  # for questions to the store alone
+_MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
+_FEATURES = ("--extra-experimental-features", "nix-command flakes")
+
+
+class EvaluationStopped(EvaluationFailed):
+    """A limit or the machine ended the evaluation; it says nothing about the package set."""
+
+
+class DerivationsGone(Exception):
+    """Derivations were collected as garbage since they were evaluated: evaluate again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSet:
+    """A package set to be imported from a path, or a locked flake reference."""
+
+    kind: Literal["path", "flake"]
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Each is all, none, or the pnames allowed; this is part of what an answer depends on."""
+
+    unfree: bool | tuple[str, ...]
+    insecure: bool | tuple[str, ...]
+    broken: bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What to evaluate, and how far it may go.
+
+    ``restricted`` keeps it to the package set's own files, without network.  ``source`` is
+    what the package set is called in messages.
+    """
+
+    source: str
+    package_set: PackageSet
+    system: str
+    allowed: Allowed
+    restricted: bool
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Realisation:
+    """How packages may come to be.  ``substituters`` None means Nix's own configuration."""
+
+    source: str
+    seconds: float
+    build: bool
+    substituters: tuple[str, ...] | None
+
+
+class Nix(Protocol):
+    """``starts`` counts the processes started, by what for."""
+
+    starts: Counter[str]
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[Answer, ...]:
+        """An answer for each name, in their order.
+
+        With ``explain`` an error of the package set is raised instead of answered.
+        Raises EvaluationFailed, EvaluationStopped.
+        """
+
+    async def realise(
+        self,
+        packages: Sequence[Package],
+        realisation: Realisation,
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Make the packages' output paths valid, and keep them so until the hold ends.
+
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, DerivationsGone.
+        """
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        """The closure of valid paths."""
+
+    def hold(self) -> AbstractAsyncContextManager[Hold]:
+        """A place for roots that keep paths from the garbage collector."""
+
+
+class NixCommand:
+    """Nix's own programs, a process for each question.
+
+    ``expressions`` is the directory with evaluate.nix; ``options`` are settings of Nix for
+    every call.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        expressions: Path,
+        holds: Holds,
+        workers: Workers,
+        options: Mapping[str, str],
+    ) -> None:
+        self.starts: Counter[str] = Counter()
+        self._environment = environment
+        self._expressions = expressions
+        self._holds = holds
+        self._workers = workers
+        self._options = tuple(
+            word for name, value in options.items() for word in ("--option", name, value)
+        )
+
+    async def version(self) -> str:
+        """As Nix prints it; raises Unavailable if there is no Nix."""
+        finished = await self._run(
+            "version", ["nix-instantiate", "--version"], Limits(seconds=_STORE_SECONDS)
+        )
+        return finished.stdout.decode(errors="replace").strip()
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[Answer, ...]:
+        output = await self._evaluate(
+            "evaluate",
+            "evaluate.nix",
+            evaluation,
+            {"names": list(names), "explain": explain},
+        )
+        rows = json.loads(output)
+        if not isinstance(rows, list) or len(rows) != len(names):
+            raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
+        return tuple(_answer(row, evaluation) for row in rows)
+
+    async def realise(
+        self,
+        packages: Sequence[Package],
+        realisation: Realisation,
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        wanted = sorted({(str(p.derivation), p.output, str(p.path)) for p in packages})
+        if not await self._workers.run(_all_exist, [derivation for derivation, _, _ in wanted]):
+            raise DerivationsGone
+        targets = [f"{derivation}!{output}" for derivation, output, _ in wanted]
+        options = [*self._options, *_substituters(realisation.substituters)]
+        if not realisation.build:
+            await self._refuse_builds(targets, options, realisation)
+        log = BuildLog(on_line)
+        command = ["nix-store", "--realise", *targets, "--add-root", str(hold.next_root())]
+        try:
+            finished = await self._run(
+                "realise",
+                [*command, "--log-format", "internal-json", *options],
+                Limits(seconds=realisation.seconds, grace_seconds=_GRACE_SECONDS),
+                on_line=log.hear,
+            )
+        except OutOfTime:
+            building = f" while building {log.building[0]}" if log.building else ""
+            raise BuildTimedOut(
+                f"stopped after the {realisation.seconds:g} s that builds of source"
+                f" {realisation.source} may take (build_seconds){building}",
+                {"derivations": list(log.building), "seconds": realisation.seconds},
+            ) from None
+        except OutOfSpace as error:
+            raise BuildFailed(f"the build log grew beyond {error.limit}") from None
+        if finished.code != 0:
+            raise BuildFailed(
+                failure_text(log, finished), derivation=log.failed, log=log.log(log.failed)
+            )
+        await self._check(wanted, hold)
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        if not paths:
+            return Closure(())
+        names = [str(path) for path in sorted(set(paths))]
+        command = ["nix", "path-info", "--json", "--recursive", *names, *_FEATURES]
+        finished = await self._run(
+            "closure", [*command, *self._options], Limits(seconds=_STORE_SECONDS)
+        )
+        if finished.code != 0:
+            raise Unavailable(f"Nix does not know a closure: {evaluation_error(finished.stderr)}")
+        return pathinfo.parse(finished.stdout)
+
+    def hold(self) -> AbstractAsyncContextManager[Hold]:
+        return self._holds.open()
+
+    async def _evaluate(
+        self, kind: str, expression: str, evaluation: Evaluation, request: dict[str, object]
+    ) -> bytes:
+        """What the expression prints; its request is data, never Nix text."""
+        package_set = evaluation.package_set
+        body = json.dumps(
+            {
+                "set": {"kind": package_set.kind, "reference": package_set.reference},
+                "system": evaluation.system,
+                "config": {
+                    "unfree": evaluation.allowed.unfree,
+                    "insecure": evaluation.allowed.insecure,
+                    "broken": evaluation.allowed.broken,
+                },
+                **request,
+            }
+        )
+        command = [
+            "nix-instantiate",
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            str(self._expressions / expression),
+            "--argstr",
+            "request",
+            body,
+            *self._options,
+            *_FEATURES,
+            *("--option", "allow-import-from-derivation", "false"),
+            *(self._restriction(package_set) if evaluation.restricted else ()),
+        ]
+        limits = Limits(seconds=evaluation.seconds, memory=evaluation.memory)
+        try:
+            finished = await self._run(kind, command, limits)
+        except OutOfTime:
+            raise EvaluationStopped(
+                f"stopped after the {evaluation.seconds:g} s that evaluations of source"
+                f" {evaluation.source} may take (evaluation_seconds)"
+            ) from None
+        except OutOfSpace as error:
+            raise EvaluationStopped(f"evaluation printed more than {error.limit}") from None
+        if finished.code == 0:
+            return finished.stdout
+        raise _evaluation_failure(finished, evaluation)
+
+    def _restriction(self, package_set: PackageSet) -> tuple[str, ...]:
+        return (
+            *("--option", "restrict-eval", "true", "--option", "allowed-uris", ""),
+            *("-I", f"nixery={self._expressions}", "-I", f"source={package_set.reference}"),
+        )
+
+    async def _refuse_builds(
+        self, targets: Sequence[str], options: Sequence[str], realisation: Realisation
+    ) -> None:
+        finished = await self._run(
+            "plan",
+            ["nix-store", "--realise", "--dry-run", *targets, *options],
+            Limits(seconds=_STORE_SECONDS, tail=1024 * 1024),
+        )
+        missing = missing_derivations(finished.stderr)
+        if missing:
+            names = ", ".join(path.name.removesuffix(".drv") for path in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise PolicyRefused(
+                f"source {realisation.source} only serves what a binary cache has"
+                f" (build = false); not there: {names}{more}",
+                {"derivations": [str(path) for path in missing]},
+            )
+
+    async def _check(self, wanted: Sequence[tuple[str, str, str]], hold: Hold) -> None:
+        """A package set may claim any path; only what the derivation made counts."""
+        made = {str(path) for path in await self._workers.run(hold.held)}
+        for derivation, output, path in wanted:
+            if path not in made:
+                raise BuildFailed(f"{derivation} has no output {output} at {path}")
+
+    async def _run(
+        self,
+        kind: str,
+        command: Sequence[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        self.starts[kind] += 1
+        try:
+            return await run(command, environment=self._environment, limits=limits, on_line=on_line)
+        except ProgramMissing as error:
+            raise Unavailable(
+                f"{error} is not installed: on Debian and Ubuntu run `apt-get install nix-bin`,"
+                " elsewhere see nixos.org/download"
+            ) from None
+
+
+def _all_exist(paths: Sequence[str]) -> bool:
+    """Blocking."""
+    return all(map(os.path.exists, paths))
+
+
+def _answer(row: object, evaluation: Evaluation) -> Answer:
+    try:
+        return answers.parse(row)
+    except ValueError:
+        return Raised(message=f"a package of {evaluation.source} is not well-formed")
+
+
+def _evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
+    message = evaluation_error(finished.stderr)
+    if finished.code < 0 or not message or _MEMORY.search(message):
+        memory = evaluation.memory // (1024 * 1024)
+        return EvaluationStopped(
+            f"{message or ending(finished)}; evaluations of source {evaluation.source} may use"
+            f" {memory} MiB (evaluation_memory)"
+        )
+    return EvaluationFailed(message)
+
+
+def _substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    if not chosen:
+        return ("--option", "substitute", "false")
+    return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))

@@ -1,0 +1,136 @@
+"""What an operator may write about a package source (docs/sources.md), checked by pydantic."""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from app.builder.packages import META_PACKAGES
+
+_MIB = 1024 * 1024
+_USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
+
+
+def _no_credentials(location: str) -> str:
+    if _USERINFO.search(location):
+        raise ValueError("a location holds no user name or password; see token_file and ssh_key")
+    return location
+
+
+def _not_meta(name: str) -> str:
+    if name in META_PACKAGES:
+        raise ValueError(f"{name} is a meta package; call the source something else")
+    return name
+
+
+Names = bool | tuple[str, ...]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Policy(_Frozen):
+    """Each is false, true, or the pnames of the packages that are allowed."""
+
+    allow_unfree: Names = False
+    allow_insecure: Names = False
+    allow_broken: Names = False
+
+
+class Definition(_Frozen):
+    """What all kinds have in common."""
+
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=64),
+        AfterValidator(_not_meta),
+    ] = Field(description="The first path component that chooses this source.")
+    default: bool = Field(default=False, description="Used by names that choose no source.")
+    refs: tuple[str, ...] = Field(
+        ("*",), description="Patterns; a tag that matches none of them names nothing here."
+    )
+    revision_seconds: float = Field(
+        600, ge=0, description="How long a moving tag is taken to stand still."
+    )
+    evaluation_seconds: float = Field(120, gt=0, description="The longest one evaluation may run.")
+    evaluation_memory: int = Field(
+        4096, ge=128, description="The most memory an evaluation may use, in MiB."
+    )
+    build_seconds: float = Field(3600, gt=0, description="The longest builds of an image may run.")
+    build: bool = Field(
+        default=True, description="false: only what a binary cache has, nothing is built."
+    )
+    substituters: tuple[str, ...] | None = Field(
+        None, description="Binary caches; unset: Nix's own configuration, empty: none."
+    )
+    trusted: bool = Field(
+        default=True, description="false: evaluation reads nothing but the source itself."
+    )
+    policy: Policy = Policy()
+
+    @property
+    def evaluation_bytes(self) -> int:
+        return self.evaluation_memory * _MIB
+
+    def allows(self, tag: str) -> bool:
+        return any(fnmatchcase(tag, pattern) for pattern in self.refs)
+
+
+class PathDefinition(Definition):
+    """A directory (or file) on this machine that Nix can import."""
+
+    kind: Literal["path"] = "path"
+    location: AbsolutePath
+    revision_seconds: float = Field(
+        5, ge=0, description="How long the files are taken to be unchanged."
+    )
+
+
+class _Git(Definition):
+    location: GitLocation = Field(description="URL or path, as git clone takes it.")
+    default_ref: str = Field("HEAD", description="The branch or tag that `latest` means.")
+    token_file: AbsolutePath | None = Field(None, description="A password or token for https.")
+    username: str = Field("git", description="The user name sent with the token.")
+    ssh_key: AbsolutePath | None = Field(None, description="A private key for ssh.")
+    known_hosts: AbsolutePath | None = Field(None, description="The host keys ssh accepts.")
+
+
+class GitDefinition(_Git):
+    """A git repository; its default.nix is imported."""
+
+    kind: Literal["git"] = "git"
+
+
+class FlakeDefinition(_Git):
+    """A git repository with a flake; legacyPackages and packages are looked into."""
+
+    kind: Literal["flake"] = "flake"
+
+
+class ChannelDefinition(Definition):
+    """A channel host as NixOS runs one, and the archive of the commits it publishes."""
+
+    kind: Literal["channel"] = "channel"
+    location: GitLocation = "https://channels.nixos.org"
+    channel: str = Field("nixos-unstable", description="The channel that `latest` means.")
+    archive: GitLocation = Field(
+        "https://github.com/NixOS/nixpkgs/archive/{commit}.tar.gz",
+        description="Where the source of a commit is found.",
+    )
+
+    @model_validator(mode="after")
+    def _commit(self) -> "ChannelDefinition":
+        if "{commit}" not in self.archive:
+            raise ValueError("archive must contain {commit}")
+        return self
+
+
+SourceDefinition = Annotated[
+    PathDefinition | GitDefinition | FlakeDefinition | ChannelDefinition,
+    Field(discriminator="kind"),
+]

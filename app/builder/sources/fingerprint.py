@@ -1,0 +1,100 @@
+"""The git tree hash of a directory as it lies there, cheap to compute again.
+
+A clean checkout, a copy of it and an unpacked archive have one identity, and it is the one
+git knows.  Unlike git nothing is ignored, for Nix sees it all; only ``.git`` is left out.
+"""
+
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+# A file changed again within one tick of the file system's clock looks unchanged.
+_RACY_NANOSECONDS = 100_000_000
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a file looked like when it was hashed."""
+
+    signature: tuple[int, ...]
+    digest: bytes
+
+
+class Fingerprint:
+    """Of one path; remembers the files' hashes by inode, size and times."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._seen: dict[str, _Seen] = {}
+
+    def take(self) -> str:
+        """Blocking.  Hexadecimal; raises OSError."""
+        before, self._seen, now = self._seen, {}, time.time_ns()
+        status = Path(self._path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            return self._tree(self._path, before, now).hex()
+        return self._file(self._path, status, before, now).hex()
+
+    def _tree(self, directory: str, before: dict[str, _Seen], now: int) -> bytes:
+        rows: list[tuple[bytes, bytes]] = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.name == ".git":
+                    continue
+                row = self._row(entry, before, now)
+                if row is not None:
+                    mode, digest = row
+                    name = os.fsencode(entry.name)
+                    # git sorts a directory as if its name ended in a slash.
+                    sorting = name + b"/" if mode == b"40000" else name
+                    rows.append((sorting, mode + b" " + name + b"\0" + digest))
+        return _hash(b"tree", b"".join(row for _, row in sorted(rows)))
+
+    def _row(
+        self, entry: os.DirEntry[str], before: dict[str, _Seen], now: int
+    ) -> tuple[bytes, bytes] | None:
+        if entry.is_symlink():
+            return b"120000", _hash(b"blob", os.fsencode(Path(entry.path).readlink()))
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            digest = self._tree(entry.path, before, now)
+            # git knows no empty directories.
+            return None if digest == _EMPTY_TREE else (b"40000", digest)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        mode = b"100755" if status.st_mode & stat.S_IXUSR else b"100644"
+        return mode, self._file(entry.path, status, before, now)
+
+    def _file(self, path: str, status: os.stat_result, before: dict[str, _Seen], now: int) -> bytes:
+        signature = (
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+        seen = before.get(path)
+        if seen is None or seen.signature != signature:
+            seen = _Seen(signature, _hash_file(path))
+        if now - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY_NANOSECONDS:
+            self._seen[path] = seen
+        return seen.digest
+
+
+def _hash(kind: bytes, body: bytes) -> bytes:
+    return hashlib.sha1(b"%s %d\0" % (kind, len(body)) + body, usedforsecurity=False).digest()
+
+
+def _hash_file(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()
+
+
+_EMPTY_TREE = _hash(b"tree", b"")

@@ -1,0 +1,134 @@
+"""A source of packages: tags become revisions, once for all who wait, and are remembered."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from loguru import logger
+
+from app.builder.nix import PackageSet
+from app.builder.records import Records, key_of
+from app.builder.sources.definition import Definition
+from app.builder.sources.revision import Revision
+from app.builder.sources.upstream import Upstream
+from app.errors import SourceUnavailable, TagUnknown
+from app.oci import Digest
+from app.reference import Tag
+from app.storage.base import Storage
+
+_FORMAT = 1
+_REMEMBERED = 4096
+_RETRY_SECONDS = 30  # for an upstream that did not answer
+
+
+class Source:
+    def __init__(
+        self,
+        *,
+        definition: Definition,
+        upstream: Upstream,
+        storage: Storage,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.definition = definition
+        self._upstream = upstream
+        self._records = Records(storage=storage, kind="revisions")
+        self._clock = clock
+        self._known: dict[str, tuple[float, Revision]] = {}
+        self._asking: dict[str, asyncio.Task[Revision]] = {}
+
+    @property
+    def name(self) -> str:
+        return self.definition.name
+
+    async def resolve(self, tag: Tag) -> Revision:
+        """Raises TagUnknown, SourceUnavailable."""
+        text = tag.text
+        if not self.definition.allows(text):
+            raise TagUnknown(
+                f"source {self.name} serves tags like {', '.join(self.definition.refs)}, not {tag}"
+            )
+        known = self._known.get(text)
+        if known is not None and self._clock() < known[0]:
+            return known[1]
+        task = self._asking.get(text)
+        if task is None:
+            task = self._asking[text] = asyncio.create_task(self._ask(text))
+            task.add_done_callback(lambda done: self._answered(text, done))
+        # Whoever gives up does not end what the others wait for.
+        return await asyncio.shield(task)
+
+    def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
+        """Raises SourceUnavailable, SourceMoved."""
+        return self._upstream.checkout(revision)
+
+    def forget(self) -> None:
+        """Ask anew for every tag: what was known turned out to have changed."""
+        self._known.clear()
+
+    async def close(self) -> None:
+        for task in tuple(self._asking.values()):
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    def _answered(self, text: str, done: asyncio.Task[Revision]) -> None:
+        del self._asking[text]
+        if not done.cancelled():
+            done.exception()  # everybody may have left; that is no error of its own
+
+    async def _ask(self, text: str) -> Revision:
+        try:
+            revision = await self._upstream.find(text)
+        except SourceUnavailable as error:
+            revision = await self._last_known(text, error)
+            self._remember(text, revision, _RETRY_SECONDS)
+            return revision
+        key = self._key(text)
+        if await self._records.read(key, lambda d: _parse(d, self.name)) != revision:
+            await self._records.write(key, _document(revision))
+        seconds = self.definition.revision_seconds if revision.moves else float("inf")
+        self._remember(text, revision, seconds)
+        logger.bind(source=self.name, tag=text, revision=revision.identity).debug("resolved")
+        return revision
+
+    async def _last_known(self, text: str, error: SourceUnavailable) -> Revision:
+        known = await self._records.read(self._key(text), lambda d: _parse(d, self.name))
+        if known is None:
+            raise error
+        logger.bind(source=self.name, tag=text, revision=known.identity).warning(
+            "using the last known revision: {}", error
+        )
+        warning = (
+            f"source {self.name} cannot be reached;"
+            f" {text} is its last known revision {known.label[:12]}"
+        )
+        return replace(known, warnings=(warning,))
+
+    def _remember(self, text: str, revision: Revision, seconds: float) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[text] = (self._clock() + seconds, revision)
+
+    def _key(self, text: str) -> Digest:
+        location = str(getattr(self.definition, "location", ""))
+        return key_of({"format": _FORMAT, "source": self.name, "location": location, "tag": text})
+
+
+def _document(revision: Revision) -> dict[str, object]:
+    return {
+        "identity": revision.identity,
+        "date": revision.date.timestamp() if revision.date else None,
+        "moves": revision.moves,
+    }
+
+
+def _parse(document: dict[str, object], source: str) -> Revision:
+    match document:
+        case {"identity": str(identity), "date": int() | float() | None as date, "moves": bool(m)}:
+            moment = None if date is None else datetime.fromtimestamp(date, UTC)
+            return Revision(source=source, identity=identity, date=moment, moves=m)
+        case _:
+            raise TypeError("not a revision")

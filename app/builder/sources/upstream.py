@@ -1,0 +1,30 @@
+"""What each kind of source can do; the rest, patience and memory, is app.builder.sources.source."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from app.builder.nix import PackageSet
+from app.builder.sources.revision import Revision
+from app.errors import SourceUnavailable
+
+
+class SourceMoved(SourceUnavailable):
+    """The files changed while they were used; what was made of them belongs to no revision."""
+
+
+class Upstream(Protocol):
+    async def find(self, tag: str) -> Revision:
+        """What the tag stands for now.
+
+        Raises:
+            TagUnknown: it stands for nothing; the message lists what there is.
+            SourceUnavailable: nobody could be asked.
+        """
+
+    def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
+        """The revision's files, as long as the context lasts.
+
+        Raises:
+            SourceUnavailable: they are not here and cannot be fetched.
+            SourceMoved: at entry or exit, they are not the revision's.
+        """

@@ -1,0 +1,384 @@
+"""The door to Nix against the Nix of this machine."""
+
+import asyncio
+import os
+import subprocess
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.builder.answers import Package
+from app.builder.closure import StorePath
+from app.builder.evaluation import Evaluator, Pinned
+from app.builder.holds import Holds
+from app.builder.nix import NixCommand
+from app.builder.process import child_environment
+from app.builder.sources.definition import PathDefinition, Policy
+from app.builder.sources.path import PathUpstream
+from app.builder.sources.source import Source
+from app.builder.workers import Workers
+from app.errors import (
+    BuildFailed,
+    BuildTimedOut,
+    EvaluationFailed,
+    ManifestUnknown,
+    NotADerivation,
+    PackagesUnknown,
+    PolicyRefused,
+)
+from app.reference import Tag
+from app.storage.memory import MemoryStorage
+
+pytestmark = pytest.mark.e2e
+
+PROJECT = Path(__file__).resolve().parents[2]
+SMALL = PROJECT / "tests" / "nix" / "small"
+SYSTEM = f"{os.uname().machine}-linux"
+
+
+@dataclass
+class Door:
+    """Nix and an evaluator over one path source."""
+
+    nix: NixCommand
+    evaluator: Evaluator
+    source: Source
+    heard: list[str]
+
+    async def pinned(self) -> Pinned:
+        return Pinned(self.source, await self.source.resolve(Tag("latest")), SYSTEM)
+
+    async def packages(self, *names: str) -> tuple[Package, ...]:
+        return await self.evaluator.packages(await self.pinned(), names)
+
+    async def package(self, name: str) -> Package:
+        (package,) = await self.packages(name)
+        return package
+
+    async def realise(self, *packages: Package) -> None:
+        async with self.nix.hold() as hold:
+            await self.evaluator.realise(
+                await self.pinned(), packages, hold=hold, on_line=self.heard.append
+            )
+
+
+MakeDoor = Callable[..., Door]
+
+
+@pytest.fixture
+def make_door(tmp_path: Path) -> MakeDoor:
+    workers = Workers(2)
+    holds = Holds(directory=tmp_path / "roots", workers=workers)
+    nix = NixCommand(
+        environment=child_environment(os.environ, home=tmp_path / "home"),
+        expressions=PROJECT / "nix",
+        holds=holds,
+        workers=workers,
+        options={"build-users-group": ""} if os.geteuid() == 0 else {},
+    )
+
+    def make(location: Path, **settings: object) -> Door:
+        definition = PathDefinition.model_validate(
+            {"name": "small", "location": location, "substituters": (), **settings}
+        )
+        source = Source(
+            definition=definition,
+            upstream=PathUpstream(definition=definition, workers=workers),
+            storage=MemoryStorage(),
+        )
+        return Door(nix, Evaluator(nix=nix), source, [])
+
+    return make
+
+
+@pytest.fixture
+def lookup(make_door: MakeDoor) -> Door:
+    return make_door(SMALL / "lookup.nix")
+
+
+@pytest.fixture
+def salted(tmp_path: Path) -> Path:
+    """The packages of builds.nix under store paths nobody has built."""
+    file = tmp_path / "salted.nix"
+    file.write_text(
+        f'arguments: import {SMALL}/builds.nix (arguments // {{ salt = "{uuid.uuid4()}"; }})'
+    )
+    return file
+
+
+@pytest.fixture
+def builds(make_door: MakeDoor, salted: Path) -> Door:
+    return make_door(salted)
+
+
+# ---- evaluation
+
+
+@pytest.mark.parametrize(
+    ("asked", "attribute"),
+    [
+        ("hello", "hello"),
+        ("bashinteractive", "bashInteractive"),
+        ("2ping", "_2ping"),
+        ("github", "github"),
+        ("dotted.name", "dotted.name"),
+        ("python3packages.numpy", "python3Packages.numPy"),
+        ("python3packages.3to2", "python3Packages._3to2"),
+        ("python3packages.inner.deep", "python3Packages.inner.Deep"),
+    ],
+)
+async def test_names_are_found_as_clients_can_write_them(
+    lookup: Door, asked: str, attribute: str
+) -> None:
+    assert (await lookup.package(asked)).attribute == attribute
+
+
+async def test_all_names_are_asked_for_in_one_evaluation(lookup: Door) -> None:
+    packages = await lookup.packages("hello", "2ping", "many", "python3packages.numpy")
+
+    assert [p.pname for p in packages] == ["hello", "2ping", "many", "numpy"]
+    assert lookup.nix.starts == Counter(evaluate=1)
+
+
+async def test_a_package_says_what_images_need_to_know(lookup: Door) -> None:
+    hello = await lookup.package("hello")
+
+    assert (hello.name, hello.pname, hello.version) == ("hello-2.12", "hello", "2.12")
+    assert [one.name for one in hello.licenses] == ["GPL-3.0-or-later"]
+    assert (hello.main_program, hello.priority) == ("hello", 4)
+
+
+async def test_odd_metadata_is_no_metadata(lookup: Door) -> None:
+    odd = await lookup.package("oddmeta")
+
+    assert (odd.licenses, odd.main_program, odd.priority) == ((), None, None)
+
+
+async def test_the_output_taken_is_the_first_unless_another_is_named(lookup: Door) -> None:
+    first, man = await lookup.packages("many", "many.man")
+
+    assert (first.output, man.output) == ("bin", "man")
+    assert first.derivation == man.derivation
+    assert first.path.name == "many-1-bin"
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ("override", "a function"),
+        ("functor", "a function"),
+        ("version", "a string"),
+        ("lib", "a set"),
+        ("nothing", "null"),
+        ("python3packages", "a set of packages"),
+        ("hello.meta.license", "a set"),
+    ],
+)
+async def test_what_is_no_package_is_called_what_it_is(lookup: Door, asked: str, kind: str) -> None:
+    with pytest.raises(NotADerivation, match=f"is {kind}, not a package"):
+        await lookup.package(asked)
+
+
+async def test_capitals_that_could_mean_two_attributes_are_an_error_that_lists_both(
+    lookup: Door,
+) -> None:
+    with pytest.raises(ManifestUnknown, match="twin may be Twin or tWin"):
+        await lookup.package("twin")
+
+
+async def test_all_unknown_names_are_reported_at_once(lookup: Door) -> None:
+    with pytest.raises(PackagesUnknown) as failure:
+        await lookup.packages("nope", "hello", "hello.nope", "override.x")
+
+    assert failure.value.packages == ("nope", "hello.nope", "override.x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("throws", "throws: this package was removed in 2020"),
+        ("refusing", "refusing: hello refuses"),
+    ],
+)
+async def test_an_error_of_a_package_is_told_in_its_own_words(
+    lookup: Door, asked: str, message: str
+) -> None:
+    with pytest.raises(EvaluationFailed, match=f"^{message}$"):
+        await lookup.packages("hello", asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "setting"),
+    [
+        ("unfree", "unfree licence unfree", "allow_unfree"),
+        ("insecure", "CVE-2000-0001", "allow_insecure"),
+        ("broken", "marked as broken", "allow_broken"),
+    ],
+)
+async def test_policy_refuses_with_its_reason_and_the_setting(
+    make_door: MakeDoor, asked: str, reason: str, setting: str
+) -> None:
+    strict = make_door(SMALL / "lookup.nix")
+    by_name = make_door(SMALL / "lookup.nix", policy=Policy.model_validate({setting: [asked]}))
+    everything = make_door(SMALL / "lookup.nix", policy=Policy.model_validate({setting: True}))
+
+    with pytest.raises(PolicyRefused, match=rf"{reason}.*{setting}"):
+        await strict.package(asked)
+    assert (await by_name.package(asked)).pname == asked
+    assert (await everything.package(asked)).pname == asked
+
+
+# ---- realisation
+
+
+async def test_a_package_is_built_and_its_closure_known(builds: Door) -> None:
+    tree = await builds.package("tree")
+
+    await builds.realise(tree)
+
+    closure = await builds.nix.closure([tree.path])
+    assert [path.name for path in sorted(closure.paths, key=lambda p: p.name)] == [
+        "leaf-1.0",
+        "tree-1.0",
+    ]
+    assert [r.name for r in closure[tree.path].references] == ["leaf-1.0"]
+    assert closure[tree.path].nar_size == int(store("--size", str(tree.path)))
+    assert "leaf-1.0> building the leaf" in builds.heard
+
+
+async def test_the_closure_of_nothing_is_empty(builds: Door) -> None:
+    assert len(await builds.nix.closure([])) == 0
+
+
+async def test_only_the_wanted_output_is_in_the_closure(builds: Door) -> None:
+    many = await builds.package("many")
+
+    await builds.realise(many)
+
+    closure = await builds.nix.closure([many.path])
+    assert [path.name for path in closure.paths] == ["many-1.0-bin"]
+
+
+@pytest.mark.parametrize("name", ["failing", "dependent"])
+async def test_a_failed_build_names_the_derivation_that_failed_and_its_last_words(
+    builds: Door, name: str
+) -> None:
+    package = await builds.package(name)
+
+    with pytest.raises(BuildFailed) as failure:
+        await builds.realise(package)
+
+    assert StorePath.parse(failure.value.derivation).name == "failing-1.0.drv"
+    assert failure.value.log == ("first words", "last words")
+    assert failure.value.message == (
+        f"{failure.value.derivation} failed with exit code 3: first words | last words"
+    )
+
+
+async def test_a_build_that_runs_out_of_time_really_ends(make_door: MakeDoor, salted: Path) -> None:
+    door = make_door(salted, build_seconds=1.5)
+    slow = await door.package("slow")
+
+    with pytest.raises(BuildTimedOut, match=r"1\.5 s.*small.*build_seconds.*slow-1\.0\.drv"):
+        await door.realise(slow)
+
+    assert any("slow begins" in line for line in door.heard)
+    assert await nothing_builds(slow)
+
+
+async def test_a_build_nobody_waits_for_any_longer_ends(builds: Door) -> None:
+    slow = await builds.package("slow")
+    task = asyncio.create_task(builds.realise(slow))
+    for _ in range(500):
+        if any("slow begins" in line for line in builds.heard):
+            break
+        await asyncio.sleep(0.02)
+
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert await nothing_builds(slow)
+
+
+async def test_a_source_that_may_not_build_lists_what_is_missing(
+    make_door: MakeDoor, salted: Path
+) -> None:
+    door = make_door(salted, build=False)
+    tree = await door.package("tree")
+
+    with pytest.raises(PolicyRefused, match=r"build = false.*leaf-1\.0, tree-1\.0"):
+        await door.realise(tree)
+
+    assert not Path(str(tree.path)).exists()
+
+
+async def test_a_source_that_may_not_build_serves_what_is_there(
+    make_door: MakeDoor, salted: Path
+) -> None:
+    await (built := make_door(salted)).realise(await built.package("leaf"))
+    door = make_door(salted, build=False)
+
+    await door.realise(await door.package("leaf"))
+
+
+async def test_a_path_the_derivation_does_not_make_is_refused(builds: Door) -> None:
+    liar = await builds.package("liar")
+
+    with pytest.raises(BuildFailed, match="has no output out at"):
+        await builds.realise(liar)
+
+
+async def test_paths_are_roots_while_they_are_held_and_not_longer(builds: Door) -> None:
+    tree = await builds.package("tree")
+    async with builds.nix.hold() as hold:
+        await builds.evaluator.realise(
+            await builds.pinned(), [tree], hold=hold, on_line=builds.heard.append
+        )
+
+        assert str(tree.path) in store("--roots", str(tree.path))
+
+    assert store("--roots", str(tree.path)) == ""
+
+
+async def test_a_derivation_lost_to_garbage_collection_is_evaluated_again(builds: Door) -> None:
+    leaf = await builds.package("leaf")
+    subprocess.run(
+        ["nix-store", "--delete", str(leaf.derivation)],
+        check=True,
+        capture_output=True,
+    )
+
+    await builds.realise(leaf)
+
+    assert Path(str(leaf.path)).exists()
+
+
+def store(question: str, path: str) -> str:
+    done = subprocess.run(
+        ["nix-store", "--query", question, path], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+async def nothing_builds(package: Package) -> bool:
+    """Whether every process of the package's builder goes away soon."""
+    marker = str(package.path).encode()
+    for _ in range(250):
+        if not any(marker in environment for environment in environments()):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+def environments() -> list[bytes]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found.append(process.read_bytes())
+    return found
