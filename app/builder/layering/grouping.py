@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from app.builder.closure import Closure, StorePath
 from app.builder.image import LayerPlan
@@ -14,21 +15,22 @@ GROUPING = "size-and-cohorts-1"
 # Bytes of NAR from which a path travels alone whatever its cohort: sharing is decided by bytes,
 # and anything between 1 and 8 MB gives the same result.
 FLOOR = 2_000_000
-# The most layers for what is left over; one per power of ten in use.
-TAIL = 4
+# The most layers for what is left over: with a plan by how much a path is used, without one by
+# its name, which keeps an upgrade from renewing all of them.
+BANDS = 4
+BUCKETS = 8
 
 _UNKNOWN = PlanEntry(None, 1)
 
 
 class _Member(NamedTuple):
+    """Sorts in the order paths keep inside a layer."""
+
+    name: str
     path: StorePath
     size: int
     cohort: int | None
     users: int
-
-    @property
-    def order(self) -> tuple[str, str]:
-        return self.path.name, self.path.base
 
 
 class _Group(NamedTuple):
@@ -37,8 +39,8 @@ class _Group(NamedTuple):
     weight: int
 
     @property
-    def order(self) -> tuple[str, str]:
-        return self.members[0].order
+    def order(self) -> _Member:
+        return self.members[0]
 
 
 def plan_layers(closure: Closure, plan: Plan | None, budget: int) -> tuple[LayerPlan, ...]:
@@ -51,11 +53,11 @@ def plan_layers(closure: Closure, plan: Plan | None, budget: int) -> tuple[Layer
     groups = _group(_members(closure, plan))
     tail: list[_Group] = []
     if len(groups) > budget:
-        bands = max(1, min(TAIL, budget // 4)) if plan else 1
+        layers = max(1, min(BANDS if plan else BUCKETS, budget // 4))
         groups.sort(key=lambda group: (-group.size, group.order))
-        rest = [member for group in groups[budget - bands :] for member in group.members]
-        del groups[budget - bands :]
-        tail = _bands(rest, plan.packages if plan else 1, bands)
+        rest = sorted(member for group in groups[budget - layers :] for member in group.members)
+        del groups[budget - layers :]
+        tail = _bands(rest, plan.packages, layers) if plan else _buckets(rest, layers)
     # Clients that reuse layers only as an unbroken chain from the bottom (moby#38446) keep
     # most if what is large and everywhere lies lowest.
     groups.sort(key=lambda group: (-group.weight, group.order))
@@ -71,12 +73,10 @@ def _members(closure: Closure, plan: Plan | None) -> list[_Member]:
         for path in closure.paths
     }
     users = _users(closure, entries)
-    members = [
-        _Member(path, item.nar_size, entries[path.base].cohort, users[path.base])
+    return sorted(
+        _Member(path.name, path, item.nar_size, entries[path.base].cohort, users[path.base])
         for path, item in closure.objects.items()
-    ]
-    members.sort(key=lambda member: member.order)
-    return members
+    )
 
 
 def _users(closure: Closure, entries: Mapping[str, PlanEntry]) -> Mapping[str, int]:
@@ -110,26 +110,35 @@ def _group(members: Iterable[_Member]) -> list[_Group]:
     cohorts: dict[int, list[_Member]] = {}
     for member in members:
         if member.cohort is None or member.size >= FLOOR:
-            alone.append(_Group((member,), member.size, member.size * member.users))
+            alone.append(_together((member,)))
         else:
             cohorts.setdefault(member.cohort, []).append(member)
     return alone + [_together(cohort) for cohort in cohorts.values()]
 
 
 def _together(members: Sequence[_Member]) -> _Group:
+    """Use counts by its magnitude: by its value, tiny paths would lie below large ones."""
     return _Group(
         tuple(members),
         sum(member.size for member in members),
-        sum(member.size * member.users for member in members),
+        sum(member.size * member.users.bit_length() for member in members),
     )
 
 
-def _bands(rest: Iterable[_Member], packages: int, bands: int) -> list[_Group]:
+def _bands(rest: Iterable[_Member], packages: int, layers: int) -> list[_Group]:
     """By the power of ten in which a package is used, the most used first, none empty."""
-    banded: list[list[_Member]] = [[] for _ in range(bands)]
-    for member in sorted(rest, key=lambda member: member.order):
+    bands: list[list[_Member]] = [[] for _ in range(layers)]
+    for member in rest:
         band = 0
-        while band < bands - 1 and member.users * 10 ** (band + 1) <= packages:
+        while band < layers - 1 and member.users * 10 ** (band + 1) <= packages:
             band += 1
-        banded[band].append(member)
-    return [_together(members) for members in banded if members]
+        bands[band].append(member)
+    return [_together(members) for members in bands if members]
+
+
+def _buckets(rest: Iterable[_Member], layers: int) -> list[_Group]:
+    """By name, so that another version falls into the same one; none empty."""
+    buckets: list[list[_Member]] = [[] for _ in range(layers)]
+    for member in rest:
+        buckets[crc32(unversioned(member.path.name).encode()) % layers].append(member)
+    return [_together(members) for members in buckets if members]

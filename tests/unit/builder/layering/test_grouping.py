@@ -21,7 +21,7 @@ EXAMPLE = closure(
         "B-1": (MB, ["E-1"]),
         "C-1": (MB, ["E-1", "D-1"]),
         "D-1": (MB, ["F-1", "G-1"]),
-        "E-1": (MB // 2, []),
+        "E-1": (MB, []),
         "F-1": (MB // 4, []),
         "G-1": (200 * MB, []),
     }
@@ -99,7 +99,7 @@ def test_a_new_version_keeps_its_cohort() -> None:
 
 
 def test_a_path_the_plan_does_not_know_has_the_users_of_its_referrers() -> None:
-    plan = Plan(100, {"app": PlanEntry(None, 50)})
+    plan = Plan(100, {"app": PlanEntry(None, 63)})
     paths = closure({"app-1": (10, ["new-1"]), "new-1": (10, []), "other-1": (10, [])})
 
     layers = plan_layers(paths, plan, BUDGET)
@@ -223,8 +223,8 @@ def assert_reference(paths: Closure, layers: tuple[LayerPlan, ...], budget: int)
     if len(paths) <= budget:
         assert not together
     else:
-        assert len(layers) >= budget - 3
-        # Nothing that shares a layer is larger than what has one of its own, but for a band
-        # that happens to hold a single path.
+        assert len(layers) > budget - 8
+        # Nothing that shares a layer is larger than what has one of its own, but for what
+        # happens to be by itself among the last.
         largest = max(sizes[path] for path in together)
-        assert sum(sizes[path] >= largest for path in alone) >= min(len(alone), budget - 4)
+        assert sum(sizes[path] >= largest for path in alone) >= min(len(alone), budget - 8)

@@ -1,0 +1,160 @@
+"""Makes a plan from a whole package set: who is used by how many, and who occurs with whom.
+
+Co-occurrence is measured on sampled images, because what matters is not how packages refer to
+each other but whether images that hold the one hold the other.  Everything is drawn from one
+seed, so that the same package set gives the same plan everywhere.
+"""
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from app.builder.closure import Closure, StorePath
+from app.builder.layering.grouping import FLOOR
+from app.builder.layering.names import unversioned
+from app.builder.layering.plan import Plan, PlanEntry
+
+SEED = 1
+SAMPLES = 2000
+# Of the images that hold either of two packages, the part that must hold both.  With less,
+# images carry what they did not ask for; with more, there are layers that save no bytes.
+TAU = 0.8
+
+# How many images ask for one package, for two, and so on.
+_REQUESTS = tuple(accumulate((0.32, 0.26, 0.18, 0.12, 0.07, 0.05)))
+# What every image holds, and what the half of them that has a shell does.
+_ALWAYS = frozenset({"nss-cacert", "ca-certificates", "iana-etc", "netbase"})
+_SHELL = frozenset({"bash", "bash-interactive", "coreutils", "moreutils", "nano"})
+# So many packages have their users counted at a time, which bounds the memory.
+_BLOCK = 8192
+
+
+def learn_plan(closure: Closure, requested: Iterable[StorePath]) -> Plan:
+    """``requested`` is what images are made of, each path equally likely.
+
+    Raises ValueError if references form a cycle or nothing is requested.
+    """
+    graph = _graph(closure)
+    users = _users(graph)
+    cohorts = _cohorts(_images(graph, sorted(set(requested))), graph)
+    return Plan(
+        len(closure), {name: PlanEntry(cohorts.get(name), count) for name, count in users.items()}
+    )
+
+
+def unreferenced(closure: Closure) -> tuple[StorePath, ...]:
+    """What nothing refers to is there for its own sake: a guess at what is requested."""
+    referenced = {other for item in closure.objects.values() for other in item.references}
+    return tuple(path for path in closure.paths if path not in referenced)
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """By place in an order in which referrers come before what they refer to."""
+
+    places: Mapping[StorePath, int]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    references: tuple[tuple[int, ...], ...]
+
+    def flow(self, bits: list[int], start: int = 0) -> Mapping[str, int]:
+        """Hand each path's bits to all it needs; the union by name."""
+        named: defaultdict[str, int] = defaultdict(int)
+        for place in range(start, len(bits)):
+            if own := bits[place]:
+                named[self.names[place]] |= own
+                for below in self.references[place]:
+                    bits[below] |= own
+        return named
+
+
+def _graph(closure: Closure) -> _Graph:
+    waiting = dict.fromkeys(closure.paths, 0)
+    for item in closure.objects.values():
+        for reference in item.references:
+            waiting[reference] += 1
+    order = [path for path, count in waiting.items() if count == 0]
+    for path in order:
+        for reference in closure[path].references:
+            waiting[reference] -= 1
+            if waiting[reference] == 0:
+                order.append(reference)
+    if len(order) < len(closure):
+        raise ValueError(f"{min(set(closure.paths) - set(order))} is part of a cycle of references")
+    places = {path: place for place, path in enumerate(order)}
+    return _Graph(
+        places,
+        tuple(unversioned(path.name) for path in order),
+        tuple(closure[path].nar_size for path in order),
+        tuple(tuple(places[r] for r in closure[path].references) for path in order),
+    )
+
+
+def _users(graph: _Graph) -> Mapping[str, int]:
+    users: defaultdict[str, int] = defaultdict(int)
+    count = len(graph.names)
+    for start in range(0, count, _BLOCK):
+        bits = [0] * count
+        for place in range(start, min(start + _BLOCK, count)):
+            bits[place] = 1 << (place - start)
+        for name, holders in graph.flow(bits, start).items():
+            users[name] += holders.bit_count()
+    return users
+
+
+def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
+    """For every name, a bit for each sampled image that holds it."""
+    if not requested:
+        raise ValueError("no package is requested, so there is nothing to sample images from")
+    # random() alone is promised to give the same numbers in every version of Python.
+    draw = random.Random(SEED).random  # noqa: S311  sampled, not secret
+    always = [graph.places[path] for path in requested if unversioned(path.name) in _ALWAYS]
+    shell = [graph.places[path] for path in requested if unversioned(path.name) in _SHELL]
+    bits = [0] * len(graph.names)
+    for sample in range(SAMPLES):
+        chance = draw()
+        wanted = 1 + sum(chance >= bound for bound in _REQUESTS[:-1])
+        chosen = [graph.places[requested[int(draw() * len(requested))]] for _ in range(wanted)]
+        for place in (*chosen, *always, *(shell if draw() < 0.5 else ())):
+            bits[place] |= 1 << sample
+    return graph.flow(bits)
+
+
+def _cohorts(images: Mapping[str, int], graph: _Graph) -> Mapping[str, int]:
+    """Small packages by the leader they occur with; a cohort has at least two members."""
+    large = {name for name, size in zip(graph.names, graph.sizes, strict=True) if size >= FLOOR}
+    counted = [(held.bit_count(), name) for name, held in images.items() if name not in large]
+    leaders: list[int] = []
+    # Who is similar shares an image, so leaders are looked for by the images that hold them.
+    by_image: defaultdict[int, list[int]] = defaultdict(list)
+    members: list[list[str]] = []
+    for count, name in sorted(counted, key=lambda item: (-item[0], item[1])):
+        held = images[name]
+        # Two sets that differ in so few images agree on at least one of these.
+        enough = count - math.ceil(TAU * count) + 1
+        near = {leader for image in _first(held, enough) for leader in by_image[image]}
+        best = max(((_similarity(leaders[other], held), other) for other in near), default=(0.0, 0))
+        if best[0] >= TAU:
+            members[best[1]].append(name)
+        else:
+            for image in _first(held, count):
+                by_image[image].append(len(leaders))
+            leaders.append(held)
+            members.append([name])
+    shared = (names for names in members if len(names) > 1)
+    return {name: cohort for cohort, names in enumerate(shared) for name in names}
+
+
+def _similarity(one: int, other: int) -> float:
+    """Jaccard's: of the images that hold either, the part that holds both."""
+    return (one & other).bit_count() / (one | other).bit_count()
+
+
+def _first(bits: int, count: int) -> Iterable[int]:
+    for _ in range(count):
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
