@@ -8,7 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, FastAPI, Path, Request
 
 from app.oci import Digest
-from app.reference import ImageReference, RepositoryName
+from app.reference import NAME_LIMIT, NAME_PATTERN, TAG_PATTERN, ImageReference, RepositoryName
 from app.state import AppState
 
 
@@ -24,22 +24,36 @@ async def _services(request: Request) -> AppState:
     return services_of(request.app)
 
 
+_Name = Annotated[
+    str,
+    Path(
+        description="Packages, separated by slashes: `shell/git/htop`",
+        json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": NAME_LIMIT},
+    ),
+]
+_DIGEST = "sha256:[a-f0-9]{64}"
+
+
 async def _reference(
-    name: Annotated[str, Path(description="Packages, separated by slashes: `shell/git/htop`")],
-    reference: Annotated[str, Path(description="A tag or a digest")],
+    name: _Name,
+    reference: Annotated[
+        str,
+        Path(
+            description="A tag or a digest",
+            json_schema_extra={"pattern": f"^(?:{TAG_PATTERN}|{_DIGEST})$"},
+        ),
+    ],
 ) -> ImageReference:
     return ImageReference.parse(name, reference)
 
 
-async def _repository(
-    name: Annotated[str, Path(description="Packages, separated by slashes: `shell/git/htop`")],
-) -> RepositoryName:
+async def _repository(name: _Name) -> RepositoryName:
     return RepositoryName.parse(name)
 
 
 async def _digest(
-    name: Annotated[str, Path(description="Packages, separated by slashes: `shell/git/htop`")],
-    digest: Annotated[str, Path(description="`sha256:` and 64 lower-case hexadecimal digits")],
+    name: _Name,
+    digest: Annotated[str, Path(json_schema_extra={"pattern": f"^{_DIGEST}$"})],
 ) -> Digest:
     RepositoryName.parse(name)
     return Digest.parse(digest)

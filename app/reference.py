@@ -8,9 +8,11 @@ from app.oci import Digest
 
 # distribution-spec, "Pulling manifests"; ``fullmatch`` throughout, since ``$`` admits a newline.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_NAME_LIMIT = 255
+NAME_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+NAME_LIMIT = 255
+_NAME = re.compile(NAME_PATTERN)
+_TAG = re.compile(TAG_PATTERN)
 # distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
 # ask for these of themselves, so they must cost nothing.
 _RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:sig|att|sbom)")
@@ -23,8 +25,8 @@ class RepositoryName:
     @classmethod
     def parse(cls, text: str) -> "RepositoryName":
         """Raises NameInvalid."""
-        if len(text) > _NAME_LIMIT:
-            raise NameInvalid(f"a repository name has at most {_NAME_LIMIT} characters")
+        if len(text) > NAME_LIMIT:
+            raise NameInvalid(f"a repository name has at most {NAME_LIMIT} characters")
         if not _NAME.fullmatch(text):
             raise NameInvalid(
                 "a repository name is made of lower-case letters and digits,"

@@ -40,6 +40,10 @@ class Gate:
         registry = path.startswith("/v2/") or path == "/v2"
         responses = services_of(scope["app"]).responses
         started = False
+        # The registry's routes tell HEAD from GET themselves: a HEAD is never redirected away.
+        headless = scope["method"] == "HEAD" and not registry
+        if headless:
+            scope = {**scope, "method": "GET"}
 
         async def answering(message: Message) -> None:
             nonlocal started
@@ -48,6 +52,8 @@ class Gate:
                 responses[message["status"]] += 1
                 if registry:
                     message["headers"] = [*message["headers"], _API_VERSION]
+            elif headless:
+                message = {**message, "body": b""}
             await send(message)
 
         try:

@@ -14,7 +14,6 @@ _PROBLEM_LIMIT = 300
 
 
 @router.get("/healthz", summary="The process serves requests")
-@router.head("/healthz", include_in_schema=False)
 async def get_health() -> Health:
     return Health(status="ok")
 
@@ -24,7 +23,6 @@ async def get_health() -> Health:
     summary="It can build and serve images now",
     responses={503: {"model": Readiness, "description": "Something it needs is away"}},
 )
-@router.head("/readyz", include_in_schema=False)
 async def get_readiness(services: Services, response: Response) -> Readiness:
     checks = [
         CheckResult(

@@ -9,7 +9,9 @@ from tests.api.registry import Registry
 
 async def test_a_live_server_says_so(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
-    assert (await client.head("/healthz")).status_code == 200
+    head = await client.head("/healthz")
+    assert head.status_code == 200
+    assert head.content == b""
 
 
 async def test_a_ready_server_lists_what_it_checked(client: httpx.AsyncClient) -> None:
