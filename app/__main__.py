@@ -1,5 +1,35 @@
-"""The command line."""
+"""The command line: ``nixery`` and ``python -m app`` serve."""
+
+import sys
+
+from loguru import logger
+
+from app import log
+from app.main import create_app
+from app.server import Server
+from app.settings import SettingsError, load
 
 
 def main() -> None:
-    """Run the registry."""
+    """Exit status 2 for a configuration that cannot be used, 3 if the server cannot start."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.exit(f"nixery: {error}")
+    log.set_up(level=settings.log_level, form=settings.log_format)
+    server = Server(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        drain_seconds=settings.drain_seconds,
+    )
+    try:
+        server.listen()
+    except OSError as error:
+        logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
+        sys.exit(3)
+    server.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,40 @@
-"""The composition root."""
+"""The composition root: settings into services, services into one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+from loguru import logger
+from starlette.staticfiles import StaticFiles
+
+from app.assembly import assemble
+from app.dependencies import provide
+from app.log import VERSION
+from app.routers.assembly import include_routers
+from app.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An application whose services are made when it starts and closed when it stops."""
+    app = FastAPI(
+        title="Nixery",
+        summary="A container registry in which the image name is the recipe",
+        version=VERSION,
+        lifespan=partial(_lifespan, settings),
+    )
+    include_routers(app)
+    if settings.web_dir is not None:
+        app.mount("/", StaticFiles(directory=settings.web_dir, html=True))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        state = await assemble(settings, stack)
+        provide(app, state)
+        logger.bind(storage=settings.storage.value).info("ready")
+        yield
+        logger.info("stopping: running builds have {:g} s", settings.drain_seconds)
+        await state.builds.drain(settings.drain_seconds)

@@ -30,6 +30,11 @@ CONFIG_VARIABLE = "NIXERY_CONFIG"
 _SYSTEMS = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}
 
 
+def surroundings() -> dict[str, str]:
+    """The process's whole environment, for the programs it starts to inherit a part of."""
+    return dict(os.environ)
+
+
 class SettingsError(Exception):
     """What is wrong with the configuration, one line a mistake, for the operator."""
 
@@ -37,7 +42,6 @@ class SettingsError(Exception):
 class StorageBackend(StrEnum):
     FILESYSTEM = "filesystem"
     MEMORY = "memory"
-    GCS = "gcs"
 
 
 class CodecName(StrEnum):
@@ -181,7 +185,7 @@ class Settings(BaseSettings):
     storage: StorageBackend = Field(
         StorageBackend.FILESYSTEM,
         validation_alias=AliasChoices("NIXERY_STORAGE", "NIXERY_STORAGE_BACKEND"),
-        description="filesystem, memory or gcs.",
+        description="filesystem or memory.",
     )
     storage_path: AbsolutePath = Field(
         default_factory=lambda: _state_directory() / "storage",
@@ -192,11 +196,6 @@ class Settings(BaseSettings):
         default_factory=_state_directory,
         validation_alias=AliasChoices("NIXERY_STATE_PATH"),
         description="Scratch state of this process: roots that hold paths while they are packed.",
-    )
-    gcs_bucket: str | None = Field(
-        None,
-        validation_alias=AliasChoices("NIXERY_GCS_BUCKET", "GCS_BUCKET"),
-        description="The bucket of the gcs backend.",
     )
 
     # -- waiting, see docs/wire.md
@@ -275,12 +274,6 @@ class Settings(BaseSettings):
         ]
         if len(named) > 1:
             raise ValueError(f"only one of {', '.join(named)} can be set")
-        return self
-
-    @model_validator(mode="after")
-    def _bucket(self) -> "Settings":
-        if self.storage is StorageBackend.GCS and not self.gcs_bucket:
-            raise ValueError("the gcs storage needs GCS_BUCKET")
         return self
 
 

@@ -26,10 +26,11 @@ class BuiltImage:
     """Everything named here is stored.
 
     ``docker_manifest`` is the schema 2 rendering of the same config and layers for clients
-    that accept nothing newer; there is none for zstd layers.  ``warnings`` are sentences
-    for the ``Warning`` header.
+    that accept nothing newer; there is none for zstd layers.  ``blobs`` are what the
+    manifests name: layers and config.  ``warnings`` are sentences for the ``Warning`` header.
     """
 
     manifest: Descriptor
     docker_manifest: Descriptor | None
+    blobs: frozenset[Digest] = frozenset()
     warnings: tuple[str, ...] = ()

@@ -60,13 +60,6 @@ def test_two_sources_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         load()
 
 
-def test_a_bucket_is_needed_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NIXERY_STORAGE_BACKEND", "gcs")
-
-    with pytest.raises(SettingsError, match="GCS_BUCKET"):
-        load()
-
-
 def test_the_file_sets_what_the_environment_does_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

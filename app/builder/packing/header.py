@@ -34,7 +34,7 @@ def symlink(name: bytes, target: bytes) -> bytes:
     return _header(name, 0o777, 0, 0, 0, _SYMLINK, target)
 
 
-def _header(  # noqa: PLR0913, PLR0917  # the fields of the format
+def _header(  # noqa: PLR0917  # the fields of the format
     name: bytes, mode: int, uid: int, gid: int, size: int, kind: bytes, link: bytes
 ) -> bytes:
     split = _split(name)
@@ -76,7 +76,7 @@ def _split(name: bytes) -> tuple[bytes, bytes] | None:
     return name[:slash], name[slash + 1 :]
 
 
-def _ustar(  # noqa: PLR0913, PLR0917  # the fields of the format
+def _ustar(  # noqa: PLR0917  # the fields of the format
     prefix: bytes, name: bytes, mode: int, uid: int, gid: int, size: int, kind: bytes, link: bytes
 ) -> bytes:
     numbers = b"%07o\0%07o\0%07o\0%011o\x0000000000001\0" % (mode, uid, gid, size)

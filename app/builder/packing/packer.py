@@ -5,14 +5,13 @@ theirs, without compressing anything, so that another grouping costs next to not
 Order of writing: the blob, then the record that speaks of it.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from app.builder.closure import StorePath
+from app.builder.concurrency import gather
 from app.builder.image import Layer
 from app.builder.packing import record
 from app.builder.packing.codec import Codec
@@ -26,8 +25,6 @@ from app.builder.records import Records
 from app.builder.workers import Workers
 from app.oci import Digest
 from app.storage.base import ObjectNotFound, Storage
-
-T = TypeVar("T")
 
 
 class BytesChanged(RuntimeError):
@@ -112,6 +109,26 @@ class LayerPacker:
         key = record.contents_key(self._codec, digest)
         return await self._stored(key, partial(self._pack_entries, key, complete))
 
+    async def has(self, paths: Iterable[StorePath]) -> bool:
+        """Whether ``layer`` of these paths would need nothing of the store."""
+        ordered = sorted(set(paths), key=lambda path: (path.name, path.base))
+        if len(ordered) > 1:
+            known = await self._layers.read(record.layer_key(self._codec, ordered))
+            if known is not None and await self._presence.holds(known.descriptor.digest):
+                return True
+        for path in ordered:
+            packed = await self._paths.read(record.path_key(self._codec, path))
+            if packed is None or not await self.holds((packed.layer.descriptor.digest,)):
+                return False
+        return True
+
+    async def holds(self, digests: Iterable[Digest]) -> bool:
+        """Whether all these blobs are in storage, as far as was seen within some minutes."""
+        for digest in digests:
+            if not await self._presence.holds(digest):
+                return False
+        return True
+
     def forget(self, digest: Digest) -> None:
         """For whoever finds a blob missing in storage: it will be packed again when asked for."""
         self._presence.forget(digest)
@@ -152,14 +169,14 @@ class LayerPacker:
         return await self._keep(key, "a layer of an image's own files", packed.layer)
 
     async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
-        parts = await _gather(self._path(path) for path in paths)
+        parts = await gather(self._path(path) for path in paths)
         try:
             assembled = await self._press.assemble(parts)
         except ObjectNotFound:
             # A path's blob has been removed since it was last seen; look at all of them again.
             for part in parts:
                 self._presence.forget(part.layer.descriptor.digest)
-            parts = await _gather(self._path(path) for path in paths)
+            parts = await gather(self._path(path) for path in paths)
             assembled = await self._press.assemble(parts)
         self._count(layers_assembled=1)
         return await self._keep(key, f"the layer of {paths[0]} and others", assembled.layer)
@@ -182,13 +199,3 @@ class LayerPacker:
             now.layers_assembled + layers_assembled,
             now.compressed_bytes + compressed_bytes,
         )
-
-
-async def _gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
-    """In order; a failure is raised as itself, when nothing of the rest is under way."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return tuple(task.result() for task in tasks)

@@ -1,0 +1,207 @@
+"""Settings into services: who is made of what, and in which order it is closed."""
+
+import grp
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+from loguru import logger
+
+from app.builder.build import ImageBuilder, Stages
+from app.builder.builds import Builds
+from app.builder.catalogue import Catalogue
+from app.builder.closures import Closures
+from app.builder.composer import Composer, Layering
+from app.builder.contents.listings import Listings
+from app.builder.evaluation import Evaluator
+from app.builder.failures import FailureMemory
+from app.builder.holds import Holds
+from app.builder.image import BuiltImage
+from app.builder.images import ImageService
+from app.builder.jobs import Jobs
+from app.builder.manifests import Manifests
+from app.builder.nix import NixCommand
+from app.builder.packing import codec
+from app.builder.packing.packer import LayerPacker
+from app.builder.popularity import load_plan
+from app.builder.process import child_environment
+from app.builder.readiness import Check, Readiness
+from app.builder.sources.definition import PathDefinition
+from app.builder.sources.path import PathUpstream
+from app.builder.sources.source import Source
+from app.builder.stages import Stage
+from app.builder.wording import line
+from app.builder.workers import Workers
+from app.log import VERSION
+from app.settings import (
+    EMBEDDED_PACKAGES,
+    PROJECT,
+    Settings,
+    StorageBackend,
+    surroundings,
+    variables,
+)
+from app.state import About, AppState, Patience
+from app.storage.base import Storage
+from app.storage.blobs import BlobStore
+from app.storage.filesystem import FilesystemStorage
+from app.storage.memory import MemoryStorage
+
+_MANIFEST_BYTES = 64 << 20
+_SHOWN_LIMIT = 300
+_JOB_HISTORY = 200
+_OUTCOMES = 10_000
+_CHECK_SECONDS = 10
+_CHECK_REMEMBERED_SECONDS = 15
+
+
+async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
+    """What is opened is closed by the stack.  Raises RegistryError, for the operator to read."""
+    started = datetime.now(UTC)
+    storage = _storage(settings)
+    await storage.start()
+    stack.push_async_callback(storage.close)
+    workers = Workers(settings.workers)
+    plan = await load_plan(settings.popularity) if settings.popularity else None
+    holds = Holds(directory=settings.state_path / "roots", workers=workers)
+    await workers.run(holds.sweep)
+    nix = NixCommand(
+        environment=child_environment(surroundings(), home=settings.state_path / "home"),
+        expressions=PROJECT / "nix",
+        holds=holds,
+        workers=workers,
+        options=_nix_options(),
+    )
+    logger.info("using {}", await nix.version())
+    layering = Layering(
+        plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
+    )
+    packer = LayerPacker(storage=storage, workers=workers, codec=layering.codec)
+    stack.push_async_callback(packer.close)
+    builds = Builds(storage=storage, packer=packer)
+    blobs = BlobStore(storage)
+    stages = _stages(settings)
+    evaluator = Evaluator(nix=nix)
+    builder = ImageBuilder(
+        nix=nix,
+        evaluator=evaluator,
+        composer=Composer(
+            packer=packer,
+            listings=Listings(storage=storage, workers=workers),
+            layering=layering,
+        ),
+        layering=layering,
+        closures=Closures(storage=storage),
+        builds=builds,
+        blobs=blobs,
+        stages=stages,
+    )
+    jobs: Jobs[BuiltImage] = Jobs(
+        failures=FailureMemory(
+            passing=min(settings.failure_seconds, 10),
+            failed=settings.failure_seconds,
+            unknown=max(settings.failure_seconds, settings.revision_seconds),
+        ),
+        result_seconds=0,
+        remember=_OUTCOMES,
+        history=_JOB_HISTORY,
+    )
+    default = _source(settings, storage, workers)
+    stack.push_async_callback(default.close)
+    return AppState(
+        images=ImageService(
+            jobs=jobs,
+            builder=builder,
+            builds=builds,
+            catalogue=Catalogue(storage=storage),
+            sources={},
+            default=default,
+            system=settings.system,
+        ),
+        builds=jobs,
+        stages=(stages.evaluation, stages.realisation, stages.packing),
+        blobs=blobs,
+        manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
+        search=_nothing,
+        readiness=Readiness(
+            checks=(Check("storage", storage.start), Check("nix", lambda: _nix_answers(nix))),
+            limit_seconds=_CHECK_SECONDS,
+            remember_seconds=_CHECK_REMEMBERED_SECONDS,
+        ),
+        patience=Patience(
+            hop_seconds=settings.hop_seconds,
+            hops=settings.hops,
+            hold_seconds=settings.hold_seconds,
+        ),
+        about=About(version=VERSION, started_at=started, settings=_shown(settings)),
+        external_url=settings.external_url,
+        catalog=settings.catalog,
+    )
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    """By the variables' names; what looks like a credential is struck out."""
+    return {
+        variables(field)[0]: line(str(value), _SHOWN_LIMIT)
+        for field, value in settings
+        if value is not None
+    }
+
+
+async def _nothing(text: str, limit: int) -> tuple[str, ...]:
+    del text, limit
+    return ()
+
+
+async def _nix_answers(nix: NixCommand) -> None:
+    await nix.version()
+
+
+def _storage(settings: Settings) -> Storage:
+    match settings.storage:
+        case StorageBackend.FILESYSTEM:
+            return FilesystemStorage(settings.storage_path)
+        case StorageBackend.MEMORY:
+            return MemoryStorage()
+
+
+def _stages(settings: Settings) -> Stages:
+    return Stages(
+        evaluation=Stage(
+            "evaluation",
+            at_once=settings.evaluations,
+            waiting=settings.queue,
+            expected_seconds=2,
+        ),
+        realisation=Stage(
+            "realisation",
+            at_once=settings.realisations,
+            waiting=settings.queue,
+            expected_seconds=30,
+        ),
+        packing=Stage(
+            "packing", at_once=settings.packings, waiting=settings.queue, expected_seconds=5
+        ),
+    )
+
+
+def _source(settings: Settings, storage: Storage, workers: Workers) -> Source:
+    if settings.pkgs_path is None:
+        definition = PathDefinition(name="debian", location=EMBEDDED_PACKAGES)
+    else:
+        definition = PathDefinition(name="path", location=settings.pkgs_path)
+    return Source(
+        definition=definition,
+        upstream=PathUpstream(definition=definition, workers=workers),
+        storage=storage,
+    )
+
+
+def _nix_options() -> dict[str, str]:
+    """Root without a daemon needs no build users, and Debian's Nix comes without the group."""
+    if os.geteuid() == 0:
+        try:
+            grp.getgrnam("nixbld")
+        except KeyError:
+            return {"build-users-group": ""}
+    return {}

@@ -1,0 +1,34 @@
+"""Doing several things at once, and one thing only once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
+    """In order; a failure is raised as itself, when nothing of the rest is under way."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return tuple(task.result() for task in tasks)
+
+
+class KeyedLock(Generic[K]):
+    """One holder for each key at a time."""
+
+    def __init__(self) -> None:
+        # A lock lives as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[K, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def holding(self, key: K) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            yield

@@ -1,0 +1,82 @@
+"""Names into images: what the routes ask for."""
+
+from collections.abc import Mapping
+
+from app.builder.build import ImageBuilder
+from app.builder.builds import Builds
+from app.builder.catalogue import Catalogue
+from app.builder.evaluation import Pinned
+from app.builder.image import BuiltImage
+from app.builder.job import Job
+from app.builder.jobs import Jobs
+from app.builder.packages import ImageRequest
+from app.builder.progress import Progress
+from app.builder.records import key_of
+from app.builder.sources.source import Source
+from app.oci import Digest
+from app.reference import ImageReference, RepositoryName, Tag
+
+
+class ImageService:
+    """``sources`` by the path component that chooses them; ``default`` for all other names.
+
+    ``system`` is the Nix system of names that say no architecture.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: Jobs[BuiltImage],
+        builder: ImageBuilder,
+        builds: Builds,
+        catalogue: Catalogue,
+        sources: Mapping[str, Source],
+        default: Source,
+        system: str,
+    ) -> None:
+        self._jobs = jobs
+        self._builder = builder
+        self._builds = builds
+        self._catalogue = catalogue
+        self._sources = sources
+        self._default = default
+        self._system = system
+
+    def job(self, reference: ImageReference) -> Job[BuiltImage]:
+        request = self._request(reference.name)
+        tag = reference.reference
+        assert isinstance(tag, Tag)
+        key = key_of([request.source, request.system, request.packages, request.nonroot, str(tag)])
+
+        async def start(progress: Progress) -> BuiltImage:
+            return await self._build(reference, request, tag, progress)
+
+        return self._jobs.join(str(key), start, title=f"{reference.name}:{tag}")
+
+    async def tags(self, name: RepositoryName) -> tuple[str, ...]:
+        """The one every source has, and those that were built under this name."""
+        self._request(name)
+        return tuple(sorted({"latest", *await self._catalogue.tags(name)}))
+
+    async def repositories(self) -> tuple[str, ...]:
+        return await self._catalogue.names()
+
+    def lost(self, digest: Digest) -> None:
+        self._builds.lost(digest)
+
+    def _request(self, name: RepositoryName) -> ImageRequest:
+        return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
+
+    def _source(self, request: ImageRequest) -> Source:
+        return self._default if request.source is None else self._sources[request.source]
+
+    async def _build(
+        self, reference: ImageReference, request: ImageRequest, tag: Tag, progress: Progress
+    ) -> BuiltImage:
+        source = self._source(request)
+        revision = await source.resolve(tag)
+        image = await self._builder.build(
+            request, Pinned(source, revision, request.system), progress
+        )
+        await self._catalogue.add(reference)
+        return image
