@@ -111,7 +111,7 @@ class SendfileProtocol(HttpToolsProtocol):
                 burst = partial(_send_burst, connection, file, offset, turn)
                 sent = await threads.run(burst, limiter=limiter)
                 offset, count = offset + sent, count - sent
-                if sent < turn:
+                if sent < turn and not cycle.disconnected:
                     await self._writable(connection)
         except (ConnectionError, TimeoutError):
             cycle.disconnected = True

@@ -1,0 +1,203 @@
+"""The kernel sends the file, where that is possible; nobody is served other bytes elsewhere."""
+
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http import httptools_impl
+
+from app import sendfile
+from app.oci import Digest
+from app.sendfile import EXTENSION, SendfileProtocol
+from app.server import Server
+
+BODY = os.urandom(2_000_000)
+# More than a socket takes at once, so that the file has to wait for it.
+FILLER = os.urandom(12_000_000)
+WHOLE = BODY[:1_500_000] + FILLER + BODY[1_500_000:]
+
+
+@pytest.fixture
+def blob(tmp_path: Path) -> Path:
+    path = tmp_path / "blob"
+    path.write_bytes(BODY)
+    return path
+
+
+class Application:
+    """Sends the blob in two parts around bytes of its own."""
+
+    def __init__(self, blob: Path) -> None:
+        self._blob = blob
+        self.offered: list[bool] = []
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        self.offered.append(EXTENSION in scope.get("extensions", {}))
+        length = str(len(WHOLE)).encode()
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with self._blob.open("rb") as file:
+            if self.offered[-1]:
+                await send(part(file, 0, 1_500_000, more=True))
+                await send({"type": "http.response.body", "body": FILLER, "more_body": True})
+                await send(part(file, 1_500_000, 500_000, more=False))
+            else:
+                await send({"type": "http.response.body", "body": WHOLE})
+
+
+def part(file: object, offset: int, count: int, *, more: bool) -> dict[str, object]:
+    return {"type": EXTENSION, "file": file, "offset": offset, "count": count, "more_body": more}
+
+
+@contextmanager
+def running(app: object, **options: object) -> Iterator[int]:
+    """uvicorn with our protocol and options of our choice; gives the port."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # any ASGI application
+        http=SendfileProtocol,
+        lifespan="off",
+        log_config=None,
+        **options,  # type: ignore[arg-type]  # options of several types
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def fetch(client: socket.socket) -> bytes:
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    time.sleep(0.2)  # the server has filled the socket by now, and goes on as it empties
+    return b"".join(iter(lambda: client.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_files_and_bytes_make_one_body(blob: Path, loop: str) -> None:
+    app = Application(blob)
+
+    with running(app, loop=loop) as port:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                assert Digest.of(fetch(client)) == Digest.of(WHOLE)
+
+    assert app.offered == [True] * 3
+
+
+def test_through_tls_the_kernel_cannot_send_and_it_is_not_offered(
+    blob: Path, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run(
+        [*make, "-keyout", key, "-out", certificate, "-addext", "subjectAltName=DNS:localhost"],
+        check=True,
+        capture_output=True,
+    )
+    app = Application(blob)
+    context = ssl.create_default_context(cafile=certificate)
+
+    with (
+        running(app, ssl_keyfile=key, ssl_certfile=certificate) as port,
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as client,
+    ):
+        body = fetch(client)
+
+    assert app.offered == [False]
+    assert Digest.of(body) == Digest.of(WHOLE)
+
+
+class Huge:
+    """Sends more than any socket takes; ``given_up`` once nobody wants it."""
+
+    def __init__(self, blob: Path) -> None:
+        os.truncate(blob, 100_000_000)
+        self._blob = blob
+        self.given_up = threading.Event()
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"100000000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with self._blob.open("rb") as file:
+            await send(part(file, 0, 100_000_000, more=False))
+        self.given_up.set()
+
+
+def test_a_client_that_takes_nothing_is_given_up(
+    blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SendfileProtocol, "stall_seconds", 0.3)
+    app = Huge(blob)
+
+    with running(app) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert app.given_up.wait(5)
+        taken = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
+
+    assert 0 < taken < 100_000_000
+
+
+@pytest.mark.parametrize("patience", [0, 0.3])  # while a thread sends, and while nobody does
+def test_a_client_that_hangs_up_without_closing_is_noticed(blob: Path, patience: float) -> None:
+    app = Huge(blob)
+
+    with running(app) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        client.recv(1000)
+        time.sleep(patience)
+        client.shutdown(socket.SHUT_WR)
+        assert app.given_up.wait(5)
+
+
+def test_more_than_was_announced_is_not_sent(blob: Path) -> None:
+    async def liar(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"10")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with blob.open("rb") as file:
+            await send(part(file, 0, 11, more=False))
+
+    with running(liar) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        assert fetch(client) == b""
+
+
+def test_this_uvicorn_is_known() -> None:
+    assert sendfile.is_supported()
+
+
+@pytest.mark.parametrize("change", ["no start", "other arguments", "other state"])
+def test_a_uvicorn_with_other_inner_names_serves_without_us(
+    monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    class Protocol(httptools_impl.HttpToolsProtocol):
+        def _start_asgi_task(self, cycle: object) -> None:  # type: ignore[override]  # the point
+            raise NotImplementedError
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.transport = None
+
+    name, replacement = {
+        "no start": ("HttpToolsProtocol", object),
+        "other arguments": ("HttpToolsProtocol", Protocol),
+        "other state": ("RequestResponseCycle", Cycle),
+    }[change]
+    monkeypatch.setattr(sendfile, name, replacement)
+
+    server = Server(Application(Path()), host="127.0.0.1", port=0, drain_seconds=1)
+
+    assert not sendfile.is_supported()
+    assert server._config.http == "httptools"
