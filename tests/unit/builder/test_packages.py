@@ -11,7 +11,7 @@ from app.reference import RepositoryName
 COMPONENTS = st.lists(
     st.sampled_from(["git", "htop", "shell", "arm64", "nonroot", "python3packages.numpy"]),
     min_size=1,
-    max_size=8,
+    max_size=5,  # twice as many longest ones still make a name of legal length
 )
 
 
