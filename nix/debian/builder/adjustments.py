@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -122,10 +123,18 @@ def adjust_postgresql(prefix: Prefix) -> None:
             link.symlink_to(os.path.relpath(program, out / "bin"))
 
 
+def adjust_graphviz(prefix: Prefix) -> None:
+    """Writes the index of plugins, which lies beside them; the unit's own program makes it."""
+    plugins = prefix.task.out / "lib/graphviz"
+    (update,) = (prefix.task.out / "bin").glob("libgvc*-config-update")
+    subprocess.run([update, "-c"], check=True, env={"GVBINDIR": str(plugins)})
+
+
 ADJUSTMENTS: Mapping[str, Callable[[Prefix], None]] = {
     "cacert": adjust_cacert,
     "gcc": adjust_gcc,
     "glibc": adjust_glibc,
+    "graphviz": adjust_graphviz,
     "libtinfo": adjust_libtinfo,
     "perl": adjust_perl,
     "postgresql": adjust_postgresql,

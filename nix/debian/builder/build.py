@@ -7,8 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from nix.debian.builder.adjustments import ADJUSTMENTS
+from nix.debian.builder.adjustments import ADJUSTMENTS, ContentMissing
+from nix.debian.builder.archive import NotAPackage
 from nix.debian.builder.dependencies import Record, closure, write_record
+from nix.debian.builder.elf import NoSpareHeader
 from nix.debian.builder.layout import Layout
 from nix.debian.builder.libraries import own_sonames, patch_libraries
 from nix.debian.builder.prefix import Prefix
@@ -16,6 +18,7 @@ from nix.debian.builder.scripts import rewrite_scripts
 from nix.debian.builder.task import Task, read_task
 from nix.debian.builder.unpack import unpack
 from nix.debian.builder.wrappers import (
+    NoShell,
     has_perl,
     has_python,
     perl_directories,
@@ -31,8 +34,11 @@ class LibrariesUnresolved(Exception):
     """A program needs libraries that nothing it depends on provides."""
 
 
+REFUSALS = (ContentMissing, LibrariesUnresolved, NoShell, NoSpareHeader, NotAPackage)
+
+
 def build(task: Task) -> None:
-    """Raises LibrariesUnresolved."""
+    """Raises ContentMissing, LibrariesUnresolved, NoShell, NoSpareHeader, NotAPackage."""
     for output in (task.out, *((task.man,) if task.man else ()), *task.other_outputs):
         output.mkdir(parents=True, exist_ok=True)
     prefix = Prefix(task, Layout(task.triplet), closure(task.dependencies))
@@ -66,8 +72,8 @@ def add_links(prefix: Prefix) -> None:
 def refuse_unresolved(task: Task, unresolved: frozenset[str]) -> None:
     if surprising := unresolved - task.recipe.unresolved:
         raise LibrariesUnresolved(
-            f"{task.unit}: no dependency provides {', '.join(sorted(surprising))}; where a program"
-            " does without, list it as `unresolved` in wanted/units.toml"
+            f"no dependency provides {', '.join(sorted(surprising))}; "
+            "what can be done without is listed as `unresolved` in wanted/units.toml"
         )
 
 
@@ -78,5 +84,10 @@ def remove_empty_directories(out: Path) -> None:
 
 
 def main() -> None:
+    """The last words of a refused build are what is wrong, not where it was noticed."""
     # By its place: what Nix 2.8 puts into NIX_ATTRS_JSON_FILE names the path outside the sandbox.
-    build(read_task(Path(".attrs.json"), zstd=tuple(sys.argv[1:])))
+    task = read_task(Path(".attrs.json"), zstd=tuple(sys.argv[1:]))
+    try:
+        build(task)
+    except REFUSALS as reason:
+        sys.exit(f"{task.unit}: {reason}")

@@ -3,6 +3,7 @@
 import re
 
 from nix.debian.builder.prefix import Prefix
+from nix.debian.builder.wrappers import shell
 
 COMPILERS = {"gcc": "gcc", "cc": "gcc", "g++": "g++", "c++": "g++"}
 ONLY_COMPILING = "-c|-S|-E|-M|-MM"
@@ -36,5 +37,5 @@ def adjust_gcc(prefix: Prefix) -> None:
 def write_driver(prefix: Prefix, name: str, script: str) -> None:
     path = prefix.task.out / "bin" / name
     path.unlink(missing_ok=True)
-    path.write_text(f"#!{prefix.program('bash')}\n{script}")
+    path.write_text(f"#!{shell(prefix)}\n{script}")
     path.chmod(0o755)

@@ -102,12 +102,18 @@ class Elf:
 
 def read_elf(path: Path, machine: int) -> Elf:
     """Raises NotElf, also for a static program and for another machine's."""
-    content = path.read_bytes()
+    try:
+        return parse_elf(path.read_bytes(), machine)
+    except struct.error:
+        raise NotElf("cut short") from None
+
+
+def parse_elf(content: bytes, machine: int) -> Elf:
     if len(content) < 64 or content[:6] != MAGIC + CLASS64_LITTLE:
-        raise NotElf(path.name)
+        raise NotElf("not a 64-bit little-endian ELF file")
     kind, for_machine = struct.unpack_from("<HH", content, 16)
     if for_machine != machine or kind not in (EXECUTABLE, SHARED):
-        raise NotElf(path.name)
+        raise NotElf("for another machine, or not to be run")
     segments_offset, sections_offset = struct.unpack_from("<QQ", content, 32)
     segment_size, segment_count, section_size, section_count = struct.unpack_from(
         "<HHHH", content, 54
@@ -122,16 +128,16 @@ def read_elf(path: Path, machine: int) -> Elf:
     )
     by_kind = {segment.kind: segment for segment in reversed(segments)}
     if PT_DYNAMIC not in by_kind:
-        raise NotElf(path.name)
+        raise NotElf("not dynamically linked")
     table = by_kind[PT_DYNAMIC]
     entries = [
         ENTRY.unpack_from(content, table.offset + at)
         for at in range(0, table.size - 15, ENTRY.size)
     ]
-    end = next(index for index, (tag, _) in enumerate(entries) if tag == DT_NULL)
+    end = next((index for index, (tag, _) in enumerate(entries) if tag == DT_NULL), 0)
     values = dict(reversed(entries[:end]))
     if DT_STRTAB not in values:
-        raise NotElf(path.name)
+        raise NotElf("without strings")
     start = file_offset(segments, values[DT_STRTAB])
     interpreter = None
     if PT_INTERP in by_kind:

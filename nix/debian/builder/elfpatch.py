@@ -105,7 +105,7 @@ def spare_segment(elf: Elf) -> int:
         if segment.kind in SPARE_KINDS
     ]
     if not spares:
-        raise NoSpareHeader
+        raise NoSpareHeader("an ELF file has no program header to give up")
     return min(spares)[2]
 
 

@@ -10,6 +10,10 @@ from nix.debian.builder.prefix import Prefix
 Variables = tuple[tuple[str, str], ...]
 
 
+class NoShell(Exception):
+    """A unit whose programs are wrapped does not depend on a shell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """`defaults` yield to the caller's values; `before` and `after` join a search path."""
@@ -36,10 +40,15 @@ def wrap(prefix: Prefix, place: str, environment: Environment) -> None:
     path = prefix.absolute(place)
     hidden = path.with_name(f".{path.name}-wrapped")
     path.rename(hidden)
-    path.write_text(
-        f'#!{prefix.program("bash")}\n{environment.script()}exec -a "$0" {hidden} "$@"\n'
-    )
+    path.write_text(f'#!{shell(prefix)}\n{environment.script()}exec -a "$0" {hidden} "$@"\n')
     path.chmod(0o755)
+
+
+def shell(prefix: Prefix) -> Path:
+    """Raises NoShell."""
+    if found := prefix.program("bash"):
+        return found
+    raise NoShell("a wrapper is a shell script, and bash is not among the dependencies")
 
 
 def wrap_programs(prefix: Prefix, interpreters: Mapping[str, str]) -> None:

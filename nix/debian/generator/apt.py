@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nix.debian.generator.deb822 import paragraphs
-from nix.debian.generator.release import Release, host_release
-from nix.debian.generator.sources import configured, source_for
+from nix.debian.generator.release import Release
+from nix.debian.generator.sources import source_for
+from nix.debian.generator.workplace import Workplace
 
 
 class AptFailed(Exception):
@@ -84,13 +85,13 @@ class Apt:
 
 
 @contextmanager
-def private_apt(release: Release, architecture: str, cache: Path) -> Iterator[Apt]:
-    """Raises NoSource, and NotDebian where the machine has no apt of its own."""
-    state = cache / "apt" / f"{release.id}-{release.codename}-{architecture}"
-    for place in ("lists/partial", "cache/archives/partial", "empty"):
-        (state / place).mkdir(parents=True, exist_ok=True)
+def private_apt(place: Workplace, release: Release, architecture: str) -> Iterator[Apt]:
+    """Raises NoSource."""
+    state = place.cache / "apt" / f"{release.id}-{release.codename}-{architecture}"
+    for part in ("lists/partial", "cache/archives/partial", "empty"):
+        (state / part).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
-    text = source_for(release, host_release(), configured())
+    text = source_for(release, place.host.release, place.host.sources)
     with tempfile.TemporaryDirectory(prefix="package-set-") as directory:
         Path(directory).chmod(0o755)
         source = Path(directory) / "release.sources"

@@ -12,18 +12,13 @@ from nix.debian.generator.locking import Locking
 from nix.debian.generator.nixstore import NixFailed, NixMissing, NixStore, nix_environment
 from nix.debian.generator.prepare import Preparation
 from nix.debian.generator.progress import say
-from nix.debian.generator.release import (
-    ARCHITECTURES,
-    NotDebian,
-    Release,
-    host_architecture,
-    host_release,
-)
+from nix.debian.generator.release import ARCHITECTURES, NotDebian, Release
 from nix.debian.generator.resolver import Unresolvable
 from nix.debian.generator.runtime import RuntimeIncomplete
 from nix.debian.generator.seed import SeedDiffers, VersionsGone, seed, versions_gone
 from nix.debian.generator.setdir import TREE, SetDirectory
 from nix.debian.generator.sources import NoSource
+from nix.debian.generator.workplace import Workplace, read_host
 
 DESCRIPTION = """\
 A package set for Nix made of Debian's binary packages; see docs/package-set.md.
@@ -55,7 +50,10 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--full", action="store_true", help="all of wanted/full.toml")
     command.add_argument(
-        "--system", action="append", choices=sorted(ARCHITECTURES), help="default: both"
+        "--system",
+        action="append",
+        choices=sorted(ARCHITECTURES),
+        help="default: both, of the full set this machine's",
     )
     command.set_defaults(run=run_prepare)
 
@@ -73,29 +71,31 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def run_prepare(arguments: argparse.Namespace) -> int:
+def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
     preparation = Preparation(
-        attributes="full" if arguments.full else "small",
-        systems=tuple(arguments.system or ARCHITECTURES),
-        cache=cache_directory(),
-        store=NixStore(nix_environment()),
+        attributes=chosen_list(arguments),
+        systems=tuple(arguments.system or default_systems(place, full=arguments.full)),
+        place=place,
     )
     print(preparation.prepare())
     return 0
 
 
-def run_lock(arguments: argparse.Namespace) -> int:
+def chosen_list(arguments: argparse.Namespace) -> str:
+    return "full" if arguments.full else "small"
+
+
+def default_systems(place: Workplace, *, full: bool) -> tuple[str, ...]:
+    return (place.host.architecture.system,) if full else tuple(ARCHITECTURES)
+
+
+def run_lock(arguments: argparse.Namespace, place: Workplace) -> int:
     path = arguments.lock or SetDirectory(TREE).lock(arguments.system)
     if arguments.check:
-        return check(read_lock(path))
-    host = host_release()
-    locking = Locking(
-        Release(host.id, arguments.codename or host.codename),
-        host_architecture(),
-        cache_directory(),
-        NixStore(nix_environment()),
-    )
-    lock = locking.lock(ARCHITECTURES[arguments.system], "full" if arguments.full else "small")
+        return check(place, read_lock(path))
+    host = place.host.release
+    locking = Locking(place, Release(host.id, arguments.codename or host.codename))
+    lock = locking.lock(ARCHITECTURES[arguments.system], chosen_list(arguments))
     write_lock(lock, path)
     say(
         f"{len(lock.attributes)} attributes, {len(lock.units)} units, {len(lock.debs)} packages, "
@@ -106,17 +106,17 @@ def run_lock(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check(lock: Lock) -> int:
-    gone = versions_gone(lock, lock.debs.values(), cache_directory())
+def check(place: Workplace, lock: Lock) -> int:
+    gone = versions_gone(place, lock, lock.debs.values())
     for deb in gone:
         print(f"{deb.package} {deb.version} {deb.architecture}")
     say(f"{len(gone)} of {len(lock.debs)} pinned versions are gone from the archive")
     return 1 if gone else 0
 
 
-def run_seed(arguments: argparse.Namespace) -> int:
+def run_seed(arguments: argparse.Namespace, place: Workplace) -> int:
     lock = read_lock(arguments.lock)
-    new = seed(lock, NixStore(nix_environment()), cache_directory())
+    new = seed(place, lock)
     say(f"{len(lock.debs)} packages in the store, {new} of them new")
     return 0
 
@@ -124,8 +124,9 @@ def run_seed(arguments: argparse.Namespace) -> int:
 def main() -> int:
     arguments = parser().parse_args()
     try:
-        with exclusive(cache_directory()):
-            status: int = arguments.run(arguments)
+        place = Workplace(read_host(), cache_directory(), NixStore(nix_environment()))
+        with exclusive(place.cache):
+            status: int = arguments.run(arguments, place)
             return status
     except EXPECTED as reason:
         print(f"{Path(sys.argv[0]).name}: {reason}", file=sys.stderr)

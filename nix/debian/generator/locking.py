@@ -11,12 +11,12 @@ from nix.debian.generator.archive import Archive
 from nix.debian.generator.cycles import without_cycles
 from nix.debian.generator.downloads import Downloads
 from nix.debian.generator.lock import BuildMachine, Deb, Lock, Runtime
-from nix.debian.generator.nixstore import NixStore
 from nix.debian.generator.progress import say
 from nix.debian.generator.release import Architecture, Release
 from nix.debian.generator.resolution import resolve
 from nix.debian.generator.runtime import NAME, unpack_runtime
 from nix.debian.generator.wanted import read_wanted
+from nix.debian.generator.workplace import Workplace
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +26,21 @@ class Locking:
     Raises AptFailed, ContentDiffers, NixFailed, NoSource, RuntimeIncomplete, Unresolvable.
     """
 
+    place: Workplace
     release: Release
-    builder: Architecture
-    cache: Path
-    store: NixStore
 
     def lock(self, target: Architecture, attributes: str) -> Lock:
         """`attributes` names a list of wanted/."""
+        builder = self.place.host.architecture
         say(f"resolving the {attributes} set for {self.release}, {target.debian}")
         with self._archive(target) as archive:
             wanted = read_wanted(attributes, archive.index)
             resolution = resolve(archive, wanted)
-        if target == self.builder:
+        if target == builder:
             build, runtime = self._build_machine(archive, wanted.runtime, "")
         else:
-            with self._archive(self.builder) as native:
-                build, runtime = self._build_machine(
-                    native, wanted.runtime, f":{self.builder.debian}"
-                )
+            with self._archive(builder) as native:
+                build, runtime = self._build_machine(native, wanted.runtime, f":{builder.debian}")
         acyclic, cut = without_cycles(resolution.graph)
         debs = {deb: archive.deb(deb) for unit in acyclic for deb in resolution.debs(unit)}
         return Lock(
@@ -66,20 +63,20 @@ class Locking:
 
     @contextmanager
     def _archive(self, architecture: Architecture) -> Iterator[Archive]:
-        with private_apt(self.release, architecture.debian, self.cache) as apt:
+        with private_apt(self.place, self.release, architecture.debian) as apt:
             apt.update()
-            downloads = Downloads(self.cache / "debs")
-            yield Archive(apt, apt.packages(), downloads, self.cache / "scans")
+            downloads = Downloads(self.place.downloads)
+            yield Archive(apt, apt.packages(), downloads, self.place.cache / "scans")
 
     def _build_machine(
         self, archive: Archive, packages: tuple[str, ...], marker: str
     ) -> tuple[BuildMachine, dict[str, Deb]]:
         """With the packages its runtime is taken out of, by their keys in the lock."""
+        builder = self.place.host.architecture
         debs = {f"{package}{marker}": archive.deb(package) for package in packages}
         archive.downloads.fetch(archive.apt, debs.values())
         files = [archive.downloads.path(deb) for deb in debs.values()]
         with tempfile.TemporaryDirectory() as directory:
-            tree = unpack_runtime(files, self.builder, Path(directory))
-            runtime = Runtime(NAME, self.store.nar_hash(tree), tuple(debs))
-        builder = self.builder
+            tree = unpack_runtime(files, builder, Path(directory))
+            runtime = Runtime(NAME, self.place.store.nar_hash(tree), tuple(debs))
         return BuildMachine(builder.system, builder.debian, builder.loader, runtime), debs

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nix.debian.generator.apt import AptFailed
-from nix.debian.generator.lock import Lock, read_lock, write_lock
+from nix.debian.generator.lock import Lock, LockUnreadable, read_lock, write_lock
 from nix.debian.generator.locking import Locking
-from nix.debian.generator.nixstore import NixStore
 from nix.debian.generator.progress import say
-from nix.debian.generator.release import ARCHITECTURES, host_architecture, host_release
+from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.seed import VersionsGone, seed
 from nix.debian.generator.setdir import TREE, SetDirectory, refresh
 from nix.debian.generator.wanted import wanted_digest
+from nix.debian.generator.workplace import Workplace
 
 # What is built ahead: all of the small set; of the full one it would take minutes, so there
 # only what things are made from is put into the store.
@@ -28,14 +28,13 @@ class Preparation:
 
     attributes: str
     systems: tuple[str, ...]
-    cache: Path
-    store: NixStore
+    place: Workplace
 
     def prepare(self) -> Path:
         """Returns the directory to be imported; what is there already is not done again."""
-        cached = SetDirectory(self.cache / "sets" / self.attributes)
+        cached = SetDirectory(self.place.cache / "sets" / self.attributes)
         candidates = [cached] if self.attributes == "full" else [SetDirectory(TREE), cached]
-        existing = [d for d in candidates if d.has_locks(self.systems)]
+        existing = [d for d in candidates if d.is_complete(self.systems)]
         for directory in existing:
             refresh(directory)
             if self._is_ready(directory):
@@ -43,33 +42,38 @@ class Preparation:
         for directory in existing:
             try:
                 return self._make_ready(directory)
-            except (LockUnusable, VersionsGone) as reason:
-                say(f"{directory.path}: {reason}; resolving anew for {host_release()}")
+            except (LockUnreadable, LockUnusable, VersionsGone) as reason:
+                say(f"{directory.path}: {reason}")
+        say(f"resolving anew for {self.place.host.release}, into {cached.path}")
         refresh(cached)
-        return self._make_ready(cached, self._resolve(cached))
+        self._resolve(cached)
+        return self._make_ready(cached)
+
+    def _locked(self, directory: SetDirectory) -> tuple[str, ...]:
+        return tuple(system for system in self.systems if directory.lock(system).is_file())
 
     def _is_ready(self, directory: SetDirectory) -> bool:
         outputs = {
-            self.store.output(directory.everything, attribute, {"system": system}): self._root(
-                attribute, system
-            )
-            for system in self.systems
+            self.place.store.output(
+                directory.everything, attribute, {"system": system}
+            ): self._root(attribute, system)
+            for system in self._locked(directory)
             for attribute in PREPARED[self.attributes]
         }
         rooted = all(
             root.is_symlink() and str(root.readlink()) == path for path, root in outputs.items()
         )
-        return rooted and not self.store.invalid(outputs)
+        return rooted and not self.place.store.invalid(outputs)
 
-    def _make_ready(self, directory: SetDirectory, systems: tuple[str, ...] = ()) -> Path:
-        """Raises LockUnusable, VersionsGone, and what seeding and building raise."""
-        for system in systems or self.systems:
+    def _make_ready(self, directory: SetDirectory) -> Path:
+        """Raises LockUnreadable, LockUnusable, VersionsGone, and what seeding and building raise."""
+        for system in self._locked(directory):
             lock = read_lock(directory.lock(system))
             self._check_usable(lock)
             say(f"{system}: {len(lock.attributes)} attributes, {len(lock.debs)} packages")
-            seed(lock, self.store, self.cache)
+            seed(self.place, lock)
             for attribute in PREPARED[self.attributes]:
-                self.store.build(
+                self.place.store.build(
                     directory.everything,
                     attribute,
                     {"system": system},
@@ -78,18 +82,17 @@ class Preparation:
         return directory.path
 
     def _check_usable(self, lock: Lock) -> None:
-        if lock.release != host_release():
+        if lock.release != self.place.host.release:
             raise LockUnusable(f"the lock is for {lock.release}")
-        if lock.build.system != host_architecture().system:
+        if lock.build.system != self.place.host.architecture.system:
             raise LockUnusable(f"the lock is for building on {lock.build.system}")
         if lock.wanted != wanted_digest(self.attributes):
             raise LockUnusable("what is wanted has changed since the lock was made")
 
-    def _resolve(self, directory: SetDirectory) -> tuple[str, ...]:
-        """Makes a lock for each system, and returns those it could be made for."""
-        made = []
-        builder = host_architecture()
-        locking = Locking(host_release(), builder, self.cache, self.store)
+    def _resolve(self, directory: SetDirectory) -> None:
+        """Makes a lock for each system the archive has; for this machine's it must."""
+        builder = self.place.host.architecture
+        locking = Locking(self.place, self.place.host.release)
         for system in self.systems:
             try:
                 lock = locking.lock(ARCHITECTURES[system], self.attributes)
@@ -97,10 +100,10 @@ class Preparation:
                 if system == builder.system:
                     raise
                 say(f"leaving out {system}, which this machine's archive does not have: {reason}")
-                continue
-            write_lock(lock, directory.lock(system))
-            made.append(system)
-        return tuple(made)
+                directory.lock(system).unlink(missing_ok=True)
+                directory.absent(system).touch()
+            else:
+                write_lock(lock, directory.lock(system))
 
     def _root(self, attribute: str, system: str) -> Path:
-        return self.cache / "roots" / f"{self.attributes}-{attribute}-{system}"
+        return self.place.cache / "roots" / f"{self.attributes}-{attribute}-{system}"

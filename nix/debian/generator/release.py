@@ -1,12 +1,8 @@
-"""Which distribution and architecture this machine is, and what the architectures are called."""
+"""Distributions and architectures, and what each is called."""
 
-import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-OS_RELEASE = Path("/etc/os-release")
 
 
 class NotDebian(Exception):
@@ -61,11 +57,3 @@ def parse_release(os_release: str) -> Release:
             " is made of Debian's or Ubuntu's packages, by their apt"
         )
     return Release(fields["ID"], fields["VERSION_CODENAME"])
-
-
-def host_release() -> Release:
-    return parse_release(OS_RELEASE.read_text())
-
-
-def host_architecture() -> Architecture:
-    return ARCHITECTURES[f"{platform.machine()}-linux"]

@@ -86,11 +86,11 @@ def resolve(archive: Archive, wanted: Wanted) -> Resolution:
 
 
 def available_roots(resolver: Resolver, wanted: Wanted) -> frozenset[str]:
-    """Less the attributes this release has no package for, which it says."""
+    """Less the attributes this release lacks a package for, which it says."""
     found = set(SUPPORT)
     for attribute, unit in wanted.attributes.items():
         try:
-            resolver.debs(wanted.unit(unit))
+            resolver.close(frozenset((unit,)), lambda _: frozenset())
         except Unresolvable as reason:
             say(f"  leaving out {attribute}: {reason}")
         else:

@@ -12,6 +12,7 @@ from nix.debian.generator.nixstore import NixStore
 from nix.debian.generator.progress import say
 from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.runtime import unpack_runtime
+from nix.debian.generator.workplace import Workplace
 
 
 class SeedDiffers(Exception):
@@ -28,11 +29,11 @@ class VersionsGone(Exception):
         super().__init__(f"the archive no longer has {named}{more}")
 
 
-def versions_gone(lock: Lock, debs: Iterable[Deb], cache: Path) -> tuple[Deb, ...]:
+def versions_gone(place: Workplace, lock: Lock, debs: Iterable[Deb]) -> tuple[Deb, ...]:
     """Blocking. Those of the packages that can no longer be had, by a fresh index."""
     gone: list[Deb] = []
     for architecture, part in by_architecture(lock, debs).items():
-        with private_apt(lock.release, architecture, cache) as apt:
+        with private_apt(place, lock.release, architecture) as apt:
             apt.update()
             versions = apt.versions(deb.package for deb in part)
             gone += [deb for deb in part if (deb.package, deb.version) not in versions]
@@ -48,12 +49,12 @@ def by_architecture(lock: Lock, debs: Iterable[Deb]) -> dict[str, list[Deb]]:
     return parts
 
 
-def seed(lock: Lock, store: NixStore, cache: Path) -> int:
+def seed(place: Workplace, lock: Lock) -> int:
     """Blocking. Returns how many packages were new to the store.
 
     Raises VersionsGone, AptFailed, ContentDiffers, SeedDiffers.
     """
-    downloads = Downloads(cache / "debs")
+    downloads, store = Downloads(place.downloads), place.store
     needed = lock.needed_debs()
     runtime = lock.build.runtime
     absent = store.invalid([*needed, runtime.store_path])
@@ -61,10 +62,10 @@ def seed(lock: Lock, store: NixStore, cache: Path) -> int:
     asked = [lock.debs[key] for key in runtime.debs] if runtime.store_path in absent else []
     missing = downloads.missing({deb.store_path: deb for deb in (*new, *asked)}.values())
     if missing:
-        if gone := versions_gone(lock, missing, cache):
+        if gone := versions_gone(place, lock, missing):
             raise VersionsGone(gone)
         for architecture, part in by_architecture(lock, missing).items():
-            with private_apt(lock.release, architecture, cache) as apt:
+            with private_apt(place, lock.release, architecture) as apt:
                 downloads.fetch(apt, part)
     if new:
         say(f"putting {len(new)} packages into the Nix store")

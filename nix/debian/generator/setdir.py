@@ -19,8 +19,13 @@ class SetDirectory:
     def lock(self, system: str) -> Path:
         return self.path / "locks" / f"{system}.json"
 
-    def has_locks(self, systems: Iterable[str]) -> bool:
-        return all(self.lock(system).is_file() for system in systems)
+    def absent(self, system: str) -> Path:
+        """Says that the archive has nothing for the system, so that it is not asked again."""
+        return self.path / "locks" / f"{system}.absent"
+
+    def is_complete(self, systems: Iterable[str]) -> bool:
+        """Whether each of these systems has been resolved, be it to nothing."""
+        return all(self.lock(s).is_file() or self.absent(s).is_file() for s in systems)
 
     @property
     def everything(self) -> Path:

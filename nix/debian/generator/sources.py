@@ -4,13 +4,12 @@ Read at run time and written to a temporary directory only: no host name is ever
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nix.debian.generator.deb822 import formatted, paragraphs
 from nix.debian.generator.release import Release
 
-APT = Path("/etc/apt")
 # What says where from and whom to trust; the rest says what to fetch, which is ours to say.
 KEPT = ("URIs", "Signed-By", "Trusted", "Allow-Insecure", "Check-Valid-Until")
 OPTION_FIELDS = {"signed-by": "Signed-By", "trusted": "Trusted", "allow-insecure": "Allow-Insecure"}
@@ -44,8 +43,8 @@ def parse_deb822(text: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def configured(apt: Path = APT) -> tuple[dict[str, str], ...]:
-    """Every source in effect, in the order in which apt reads them."""
+def configured(apt: Path) -> tuple[Mapping[str, str], ...]:
+    """Every source in effect below `/etc/apt`, in the order in which apt reads them."""
     found: list[dict[str, str]] = []
     classic = apt / "sources.list"
     if classic.is_file():
@@ -58,7 +57,7 @@ def configured(apt: Path = APT) -> tuple[dict[str, str], ...]:
     return tuple(found)
 
 
-def source_for(release: Release, host: Release, sources: tuple[dict[str, str], ...]) -> str:
+def source_for(release: Release, host: Release, sources: tuple[Mapping[str, str], ...]) -> str:
     """A source of `release` and nothing but it, made from the one the host is installed from.
 
     Only the release itself, without its updates: it changes at point releases alone, so what a

@@ -4,7 +4,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,6 @@ class Wanted:
     def unit(self, name: str) -> Unit:
         return self.units.get(name) or parse_unit(name, {})
 
-    def only(self, attributes: frozenset[str]) -> "Wanted":
-        kept = {name: unit for name, unit in self.attributes.items() if name in attributes}
-        return replace(self, attributes=kept)
-
 
 def parse_unit(name: str, table: Mapping[str, Any]) -> Unit:
     return Unit(
@@ -112,14 +108,16 @@ def read_wanted(
     attributes: str, packages: Mapping[str, Mapping[str, str]], directory: Path = WANTED
 ) -> Wanted:
     """`attributes` names a list: `small` or `full`; `packages` is the release's index."""
-    names = (f"{attributes}.toml", "resolution.toml", "units.toml")
-    texts = {name: (directory / name).read_text() for name in names}
+    names: dict[str, Any] = {}
     tables: dict[str, Any] = {}
-    for text in texts.values():
-        tables |= tomllib.loads(text)
-    tables = fill(tables, find_versions(tables["versions"], packages))
+    for path in files(attributes, directory):
+        document = tomllib.loads(path.read_text())
+        names |= document.pop("attributes", {})
+        tables |= document
+    versions = find_versions(tables["versions"], packages)
+    tables = fill(tables, versions)
     return Wanted(
-        attributes=tables["attributes"],
+        attributes=fill(names, versions),
         rules=Rules(
             drop=tuple(tables["drop"]),
             prefer=tables["prefer"],
@@ -132,10 +130,13 @@ def read_wanted(
     )
 
 
+def files(attributes: str, directory: Path) -> tuple[Path, ...]:
+    """The full set holds the small one."""
+    names = ["resolution", "units", "small", *(["full"] if attributes == "full" else [])]
+    return tuple(directory / f"{name}.toml" for name in names)
+
+
 def wanted_digest(attributes: str, directory: Path = WANTED) -> str:
     """Changes whenever what is wanted does, so that a lock made before shows itself as old."""
-    content = b"".join(
-        (directory / name).read_bytes()
-        for name in (f"{attributes}.toml", "resolution.toml", "units.toml")
-    )
+    content = b"".join(path.read_bytes() for path in files(attributes, directory))
     return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,41 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nix.debian.generator.deb822 import formatted, paragraphs
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(paragraphs(text.splitlines(keepends=True)))
+
+
+def test_paragraphs_are_parted_by_blank_lines_however_many() -> None:
+    assert read("\n\nA: 1\nB: 2\n\n \n\nA: 3\n") == [{"A": "1", "B": "2"}, {"A": "3"}]
+
+
+def test_a_continuation_line_belongs_to_the_field_before_it() -> None:
+    assert read("Signed-By:\n -----BEGIN-----\n .\n mQINBF\nTypes: deb\n") == [
+        {"Signed-By": "\n -----BEGIN-----\n .\n mQINBF", "Types": "deb"}
+    ]
+
+
+def test_comments_are_passed_over_even_between_continuation_lines() -> None:
+    assert read("# first\nA: 1\n# within\n more\n") == [{"A": "1\n more"}]
+
+
+def test_a_value_may_hold_colons() -> None:
+    assert read("URIs: mirror+file:/etc/apt/list\n") == [{"URIs": "mirror+file:/etc/apt/list"}]
+
+
+def test_a_continuation_line_without_a_field_is_ignored() -> None:
+    assert read(" lost\nA: 1\n") == [{"A": "1"}]
+
+
+names = st.from_regex(r"[A-Z][A-Za-z-]{0,10}", fullmatch=True)
+values = st.from_regex(
+    r"[a-z0-9:.,|]([a-z0-9 :.,|]{0,20}[a-z0-9])?(\n [a-z.]{1,10}){0,3}", fullmatch=True
+)
+
+
+@given(st.dictionaries(names, values, min_size=1))
+def test_what_is_formatted_reads_the_same(fields: dict[str, str]) -> None:
+    assert read(formatted(fields)) == [fields]

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+from nix.debian.generator.lock import read_lock
+from nix.debian.generator.setdir import TREE, SetDirectory
+from nix.debian.generator.wanted import WANTED, read_wanted, wanted_digest
+
+INDEX = {
+    "python3": {"Depends": "python3.13 (>= 3.13.5), libpython3-stdlib"},
+    "perl": {"Depends": "perl-base (= 5.40), perl-modules-5.40 (>= 5.40), libperl5.40 (= 5.40)"},
+    "openssl": {"Depends": "libc6, libssl3t64 (>= 3.5)"},
+}
+
+
+def test_numbers_in_package_names_are_the_releases() -> None:
+    wanted = read_wanted("small", INDEX)
+    assert wanted.unit("perl").debs == (
+        "perl-base",
+        "perl",
+        "perl-modules-5.40",
+        "libperl5.40",
+    )
+    assert wanted.unit("python3").recipe["links"] == {"bin/python": "python3.13"}
+    assert "python3.13-minimal" in wanted.runtime
+
+
+def test_a_number_the_release_does_not_have_stays_unresolvable() -> None:
+    assert "python{python}" in read_wanted("small", {}).unit("python3").debs
+
+
+def test_the_full_set_holds_the_small_one() -> None:
+    small, full = read_wanted("small", INDEX), read_wanted("full", INDEX)
+    assert small.attributes.items() < full.attributes.items()
+    assert full.attributes["python313"] == "python3"
+    assert (small.units, small.rules) == (full.units, full.rules)
+
+
+def test_a_unit_without_a_table_is_the_package_of_its_name() -> None:
+    unit = read_wanted("small", INDEX).unit("hello")
+    assert (unit.debs, unit.outputs, unit.recipe) == (("hello",), ("out",), {})
+
+
+def test_the_digest_changes_with_any_table(tmp_path: Path) -> None:
+    for path in WANTED.glob("*.toml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = wanted_digest("small", tmp_path)
+    assert before == wanted_digest("small")
+    with (tmp_path / "units.toml").open("a") as file:
+        file.write("# more\n")
+    assert wanted_digest("small", tmp_path) != before
+
+
+def test_the_committed_locks_are_of_what_is_wanted_now() -> None:
+    for system in ("x86_64-linux", "aarch64-linux"):
+        lock = read_lock(SetDirectory(TREE).lock(system))
+        assert lock.wanted == wanted_digest("small"), "run generate.py lock --system " + system
+        assert len(lock.attributes) == len(read_wanted("small", {}).attributes)
