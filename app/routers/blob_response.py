@@ -12,24 +12,20 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import BlobUnknown, RangeInvalid
 from app.oci import Digest
+from app.routers.responses import IMMUTABLE, content_headers, is_current
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
 from app.storage.failures import reported
 
 _ZERO_COPY = "http.response.zerocopysend"
 _CHUNK = 256 << 10
-_TAG = re.compile(r'(?:W/)?("[^"]*")')
 # More digits than any size: such a header is ignored, as RFC 9110 allows.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 
 
 def blob_response(request: Request, digest: Digest, location: Location) -> Response:
     """For GET and HEAD.  Raises RangeInvalid."""
-    headers = {
-        "docker-content-digest": str(digest),
-        "etag": f'"{digest}"',
-        "cache-control": "public, max-age=31536000, immutable",
-    }
-    if _is_current(request, headers["etag"]):
+    headers = content_headers(digest, IMMUTABLE)
+    if is_current(request, digest):
         return Response(status_code=304, headers=headers)
     if isinstance(location, RemoteUrl) and request.method == "GET":
         # The address is good for a while only, and the blob for ever.
@@ -48,16 +44,10 @@ def blob_response(request: Request, digest: Digest, location: Location) -> Respo
     }
     if request.method == "GET":
         if isinstance(location, LocalFile):
-            return _FileResponse(location, digest, span, headers)
+            return _FileResponse(location, digest, span, status, headers)
         if isinstance(location, Content):
             return Response(location.body[span.start : span.stop], status, headers)
     return Response(None, status, headers)
-
-
-def _is_current(request: Request, etag: str) -> bool:
-    """If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
-    given = ",".join(request.headers.getlist("if-none-match"))
-    return etag in _TAG.findall(given) or given.strip() == "*"
 
 
 def _range(request: Request, etag: str, size: int) -> range | None:
@@ -91,10 +81,14 @@ class _FileResponse(Response):
     """Sent by the kernel where the server offers that, else in pieces read by threads."""
 
     def __init__(
-        self, location: LocalFile, digest: Digest, span: range, headers: dict[str, str]
+        self,
+        location: LocalFile,
+        digest: Digest,
+        span: range,
+        status: int,
+        headers: dict[str, str],
     ) -> None:
-        partial = "content-range" in headers
-        super().__init__(None, 206 if partial else 200, headers)
+        super().__init__(None, status, headers)
         self._location = location
         self._digest = digest
         self._span = span
