@@ -124,7 +124,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
         search=_nothing,
         readiness=Readiness(
-            checks=(Check("storage", storage.start), Check("nix", lambda: _nix_answers(nix))),
+            checks=(Check("storage", storage.check), Check("nix", lambda: _nix_answers(nix))),
             limit_seconds=_CHECK_SECONDS,
             remember_seconds=_CHECK_REMEMBERED_SECONDS,
         ),

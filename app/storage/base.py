@@ -47,10 +47,13 @@ class Storage(Protocol):
     """
 
     async def start(self) -> None:
-        """Check once, before serving, that objects can be stored, and sweep what crashes left.
+        """Called once, before all else: check what can be stored, sweep what crashes left.
 
         Raises StorageUnavailable with a message that tells the operator what to do.
         """
+
+    async def check(self) -> None:
+        """Try whether objects can be stored now; raises StorageUnavailable, in words for users."""
 
     async def size(self, key: str) -> int:
         """Size in bytes; raises ObjectNotFound."""

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # Enough to keep a disk's queue filled; reads of the page cache return at once.
 _THREADS = 16
+# A full disk still takes empty files.
+_TRIAL_SIZE = 64 << 10
 # No key begins with a dot.
 _STAGING = ".staging"
 # What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
@@ -46,6 +48,9 @@ class FilesystemStorage:
 
     async def start(self) -> None:
         await self._run(self._start)
+
+    async def check(self) -> None:
+        await self._run(self._try, self._new_spool)
 
     async def size(self, key: str) -> int:
         return await self._run(self._size, checked(key))
@@ -116,6 +121,9 @@ class FilesystemStorage:
         """Blocking."""
         trial = self._staging / f"trial-{secrets.token_hex(16)}"
         with new_spool(self._staging) as file:
+            file.write(bytes(_TRIAL_SIZE))
+            file.flush()
+            os.fsync(file.fileno())
             spool.link(file, trial)
         trial.unlink()
 

@@ -15,6 +15,9 @@ class MemoryStorage:
     async def start(self) -> None:
         pass
 
+    async def check(self) -> None:
+        pass
+
     async def size(self, key: str) -> int:
         return len(self._find(key))
 

@@ -232,6 +232,12 @@ async def test_what_begins_no_key_is_refused(storage: Storage, prefix: str) -> N
         await storage.keys(prefix)
 
 
+async def test_a_check_leaves_nothing_behind(storage: Storage) -> None:
+    await storage.check()
+
+    assert await storage.keys("") == []
+
+
 async def test_starting_again_keeps_what_is_stored(storage: Storage) -> None:
     await storage.write(RECORD, b"body")
 

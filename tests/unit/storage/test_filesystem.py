@@ -177,6 +177,18 @@ async def test_a_file_in_the_directorys_place_stops_the_start(tmp_path: Path) ->
         await FilesystemStorage(tmp_path / "store").start()
 
 
+async def test_a_store_that_has_gone_fails_its_check_without_naming_it(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    await storage.check()
+    shutil.rmtree(tmp_path / "store")
+
+    with pytest.raises(StorageUnavailable) as failure:
+        await storage.check()
+
+    assert str(tmp_path) not in failure.value.message
+
+
 async def test_what_goes_wrong_later_names_no_path(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:

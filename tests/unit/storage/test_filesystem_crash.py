@@ -101,6 +101,12 @@ async def test_a_full_disk_is_told_and_nothing_partial_stays(
     free = shutil.disk_usage(disk).free
     kept = await blobs.write_blob(random.randbytes(free - (128 << 10)))
 
+    await storage.check()
+    await storage.write("records/last", random.randbytes(100 << 10))
+    with pytest.raises(StorageUnavailable, match="storage is full"):
+        await storage.check()
+    await storage.delete("records/last")
+
     for size in (200 << 10, 5 << 20):  # still in a buffer when the file is adopted, or not
         body = random.randbytes(size)
         for store in (blobs.write_blob, blobs.write_manifest, partial(adopt, blobs)):
