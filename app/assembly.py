@@ -3,6 +3,7 @@
 import grp
 import os
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from loguru import logger
@@ -123,6 +124,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         blobs=blobs,
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
         search=_nothing,
+        plan=plan,
+        activity=lambda: _activity(nix, packer),
         readiness=Readiness(
             checks=(Check("storage", storage.check), Check("nix", lambda: _nix_answers(nix))),
             limit_seconds=_CHECK_SECONDS,
@@ -137,6 +140,11 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         external_url=settings.external_url,
         catalog=settings.catalog,
     )
+
+
+def _activity(nix: NixCommand, packer: LayerPacker) -> dict[str, int]:
+    starts = {f"nix.{kind}": count for kind, count in sorted(nix.starts.items())}
+    return starts | {f"packing.{name}": n for name, n in asdict(packer.counters).items()}
 
 
 def _shown(settings: Settings) -> dict[str, str]:

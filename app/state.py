@@ -1,7 +1,7 @@
 """What lives as long as the process, as the routes see it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -9,9 +9,11 @@ from typing import Protocol
 from app.builder.image import BuiltImage
 from app.builder.job import Job
 from app.builder.jobs import Jobs
+from app.builder.layering.plan import Plan
 from app.builder.manifests import Manifests
 from app.builder.readiness import Readiness
 from app.builder.stages import Stage
+from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
 
@@ -31,6 +33,9 @@ class Images(Protocol):
 
     async def repositories(self) -> tuple[str, ...]:
         """Repositories with at least one finished build."""
+
+    def lost(self, digest: Digest) -> None:
+        """A client was sent for a blob that is not there: make it again at the next pull."""
 
 
 class Search(Protocol):
@@ -62,7 +67,11 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """``external_url`` is the address people reach the server by, "" if nobody said."""
+    """``external_url`` is the address people reach the server by, "" if nobody said.
+
+    ``plan`` is what the popularity data read at the start says, None where there is none;
+    ``activity`` counts what was done since then, by names such as ``nix.evaluate``.
+    """
 
     images: Images
     builds: Jobs[BuiltImage]
@@ -70,6 +79,8 @@ class AppState:
     blobs: BlobStore
     manifests: Manifests
     search: Search
+    plan: Plan | None
+    activity: Callable[[], Mapping[str, int]]
     readiness: Readiness
     patience: Patience
     about: About

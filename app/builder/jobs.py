@@ -89,13 +89,6 @@ class Jobs(Generic[T]):
         task.add_done_callback(partial(self._settle, key, job), context=context)
         return job
 
-    def forget(self, job: Job[T]) -> None:
-        """Drop a finished job's outcome: what it produced is no longer there."""
-        for key, (remembered, _) in self._outcomes.items():
-            if remembered is job:
-                del self._outcomes[key]
-                return
-
     def find(self, identifier: str) -> Job[T] | None:
         for job in self._running.values():
             if job.identifier == identifier:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.dependencies import ContentDigest, Services
+from app.errors import BlobUnknown
 from app.routers.blob_response import blob_response
 from app.routers.documents import ERROR
 
@@ -27,4 +28,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.get(_PATH, summary="A layer or config", responses=_RESPONSES, response_class=Response)
 @router.head(_PATH, summary="Its size", responses=_RESPONSES, response_class=Response)
 async def get_blob(request: Request, digest: ContentDigest, services: Services) -> Response:
-    return blob_response(request, digest, await services.blobs.locate(digest))
+    try:
+        location = await services.blobs.locate(digest)
+    except BlobUnknown:
+        services.images.lost(digest)
+        raise
+    return blob_response(request, digest, location)

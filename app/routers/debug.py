@@ -24,6 +24,8 @@ async def get_debug(services: Services) -> Debug:
         settings=dict(about.settings),
         responses=dict(sorted(services.responses.items())),
         counts=BuildCounts(**asdict(builds.counts)),
+        activity=dict(services.activity()),
+        popularity=None if services.plan is None else len(services.plan.entries),
         queues=[
             QueueState(
                 name=stage.name,

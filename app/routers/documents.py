@@ -96,6 +96,12 @@ class Debug(BaseModel):
     settings: dict[str, str]
     responses: dict[int, int] = Field(description="Answers since the start, by status")
     counts: BuildCounts
+    activity: dict[str, int] = Field(
+        description="Nix processes started, store paths packed, bytes compressed, since the start"
+    )
+    popularity: int | None = Field(
+        description="How many packages the popularity data read at the start knows"
+    )
     queues: list[QueueState]
     builds: BuildList
 

@@ -41,6 +41,7 @@ class TinyImages:
     warnings: tuple[str, ...] = ()
     docker: bool = True
     builds: list[str] = field(default_factory=list)
+    missed: list[Digest] = field(default_factory=list)
 
     def job(self, reference: ImageReference) -> Job[BuiltImage]:
         name, tag = reference.name, str(reference.reference)
@@ -58,6 +59,9 @@ class TinyImages:
 
     async def repositories(self) -> tuple[str, ...]:
         return tuple(build.partition(":")[0] for build in self.builds)
+
+    def lost(self, digest: Digest) -> None:
+        self.missed.append(digest)
 
     async def _build(self, packages: tuple[str, ...], tag: str, progress: Progress) -> BuiltImage:
         async with self.evaluation.slot(progress):

@@ -64,6 +64,8 @@ def new_registry(patience: Patience) -> Registry:
         blobs=blobs,
         manifests=Manifests(blobs=blobs, budget=1 << 20),
         search=_search,
+        plan=None,
+        activity=lambda: {"nix.evaluate": len(images.builds)},
         readiness=Readiness(
             checks=(Check("storage", check_storage),), limit_seconds=1, remember_seconds=0
         ),

@@ -78,3 +78,14 @@ async def test_a_manifest_is_no_blob(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/v2/hello/blobs/{manifest.headers['docker-content-digest']}")
 
     assert_error(response, 404, "BLOB_UNKNOWN")
+
+
+async def test_a_blob_that_is_not_there_is_made_again_at_the_next_pull(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    digest = Digest.of(b"gone")
+
+    response = await client.get(f"/v2/hello/blobs/{digest}")
+
+    assert_error(response, 404, "BLOB_UNKNOWN")
+    assert registry.images.missed == [digest]

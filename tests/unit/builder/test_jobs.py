@@ -143,18 +143,6 @@ async def test_a_result_is_remembered_until_its_time_is_up(jobs: Jobs[str], cloc
     assert work.starts == 2
 
 
-async def test_a_forgotten_result_is_built_again(jobs: Jobs[str]) -> None:
-    work = Work()
-    await finished(jobs, work, "other")
-    first = await finished(jobs, work)
-
-    jobs.forget(first)
-    await finished(jobs, work)
-    await finished(jobs, work, "other")
-
-    assert work.starts == 3
-
-
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [(BuildFailed("gcc failed"), 60), (PackagesUnknown(("helo",)), 600), (OSError("bug"), 5)],

@@ -1,0 +1,128 @@
+"""Whole builds with real Nix and the small package set, without a network in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.assembly import assemble
+from app.builder.image import BuiltImage
+from app.errors import BuildFailed
+from app.reference import ImageReference
+from app.settings import Settings
+from app.state import AppState
+from app.storage import keys
+from app.storage.filesystem import FilesystemStorage
+
+pytestmark = pytest.mark.e2e
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    """Servers without their HTTP side; ``start("one")`` again is the same one restarted."""
+    monkeypatch.setenv("NIX_CONFIG", "substitute = false")
+    async with AsyncExitStack() as stack:
+
+        async def open_state(name: str, **settings: object) -> AppState:
+            values: dict[str, Any] = {
+                "storage_path": tmp_path / name,
+                "state_path": tmp_path / f"{name}.state",
+                **settings,
+            }
+            return await assemble(Settings(**values), stack)
+
+        yield open_state
+
+
+async def build(state: AppState, name: str, tag: str = "latest") -> BuiltImage:
+    image = await state.images.job(ImageReference.parse(name, tag)).wait(None)
+    assert image is not None
+    return image
+
+
+def nix_starts(state: AppState) -> int:
+    return sum(count for name, count in state.activity().items() if name.startswith("nix."))
+
+
+def compressed(state: AppState) -> int:
+    return state.activity()["packing.compressed_bytes"]
+
+
+async def test_two_servers_make_the_same_bytes(start: Open) -> None:
+    one = await start("one", workers=1)
+    two = await start("two", workers=4)
+    await build(two, "jq")
+    await build(two, "curl")
+
+    for name in ("shell/git/htop", "jq/curl", "arm64/hello", "nonroot/hello"):
+        assert (await build(one, name)).manifest == (await build(two, name)).manifest
+
+
+async def test_order_and_repetition_do_not_matter_and_the_architecture_does(start: Open) -> None:
+    state = await start("one")
+
+    image = await build(state, "jq/curl")
+
+    assert (await build(state, "curl/jq/curl")).manifest == image.manifest
+    assert (await build(state, "arm64/hello")).manifest != (await build(state, "hello")).manifest
+
+
+async def test_another_budget_compresses_nothing_again(start: Open) -> None:
+    await build(await start("one"), "shell/git")
+
+    state = await start("one", layer_budget=5)
+    image = await build(state, "shell/git")
+
+    assert compressed(state) < 64 * 1024
+    assert len(image.blobs) == 5 + 2 + 1
+
+
+async def test_a_restarted_server_serves_what_was_built_without_asking_nix(start: Open) -> None:
+    image = await build(await start("one"), "jq")
+    state = await start("one")
+    starts = nix_starts(state)
+
+    assert (await build(state, "jq")).manifest == image.manifest
+    assert nix_starts(state) == starts
+
+
+async def test_a_lost_layer_is_packed_again_with_the_same_digest(
+    start: Open, tmp_path: Path
+) -> None:
+    state = await start("one")
+    image = await build(state, "jq")
+    storage = FilesystemStorage(tmp_path / "one")
+    for digest in image.blobs:
+        await storage.delete(keys.blob(digest))
+        state.images.lost(digest)
+
+    again = await build(state, "jq")
+
+    assert again.manifest == image.manifest
+    for digest in image.blobs:
+        assert await state.blobs.contains(digest)
+
+
+async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> None:
+    state = await start("one")
+
+    await asyncio.gather(*(build(state, name) for name in ["jq/curl", "curl/jq"] * 10))
+
+    assert state.activity()["nix.evaluate"] == 1
+    assert state.activity()["nix.realise"] == 1
+
+
+async def test_a_failing_build_names_its_derivation_and_its_last_words(start: Open) -> None:
+    packages = Path(__file__).parent.parent / "nix" / "packages"
+    state = await start("one", pkgs_path=packages)
+
+    with pytest.raises(BuildFailed, match=r"broken-build") as failure:
+        await build(state, "broken-build")
+
+    assert failure.value.derivation.endswith(".drv")
+    assert failure.value.log
