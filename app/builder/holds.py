@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.builder.closure import StorePath
+from app.builder.locks import try_exclusive
 from app.builder.workers import Workers
 
 
@@ -44,13 +45,9 @@ class Holds:
         """Blocking.  Remove what no process holds any longer."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for lock in self._directory.glob("*.lock"):
-            descriptor = os.open(lock, os.O_RDWR)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = try_exclusive(lock)
+            if descriptor is not None:
                 _remove(lock)
-            except BlockingIOError:
-                pass
-            finally:
                 os.close(descriptor)
 
     @asynccontextmanager

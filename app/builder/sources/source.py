@@ -21,7 +21,8 @@ from app.storage.base import Storage
 
 _FORMAT = 1
 _REMEMBERED = 4096
-_RETRY_SECONDS = 30  # for an upstream that did not answer
+_AT_ONCE = 4
+_RETRY_SECONDS = 30  # for an upstream that did not answer, or that has no such tag
 
 
 class Source:
@@ -37,7 +38,8 @@ class Source:
         self._upstream = upstream
         self._records = Records(storage=storage, kind="revisions")
         self._clock = clock
-        self._known: dict[str, tuple[float, Revision]] = {}
+        self._known: dict[str, tuple[float, Revision | TagUnknown]] = {}
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
 
     @property
@@ -53,7 +55,7 @@ class Source:
             )
         known = self._known.get(text)
         if known is not None and self._clock() < known[0]:
-            return known[1]
+            return _given(known[1])
         task = self._asking.get(text)
         if task is None:
             task = self._asking[text] = asyncio.create_task(self._ask(text))
@@ -81,7 +83,11 @@ class Source:
 
     async def _ask(self, text: str) -> Revision:
         try:
-            revision = await self._upstream.find(text)
+            async with self._at_once:
+                revision = await self._upstream.find(text)
+        except TagUnknown as unknown:
+            self._remember(text, unknown, min(self.definition.revision_seconds, _RETRY_SECONDS))
+            raise
         except SourceUnavailable as error:
             revision = await self._last_known(text, error)
             self._remember(text, revision, _RETRY_SECONDS)
@@ -107,7 +113,7 @@ class Source:
         )
         return replace(known, warnings=(warning,))
 
-    def _remember(self, text: str, revision: Revision, seconds: float) -> None:
+    def _remember(self, text: str, revision: Revision | TagUnknown, seconds: float) -> None:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[text] = (self._clock() + seconds, revision)
@@ -115,6 +121,12 @@ class Source:
     def _key(self, text: str) -> Digest:
         location = str(getattr(self.definition, "location", ""))
         return key_of({"format": _FORMAT, "source": self.name, "location": location, "tag": text})
+
+
+def _given(known: Revision | TagUnknown) -> Revision:
+    if isinstance(known, TagUnknown):
+        raise known.with_traceback(None)
+    return known
 
 
 def _document(revision: Revision) -> dict[str, object]:

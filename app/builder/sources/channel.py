@@ -1,0 +1,148 @@
+"""Channels as NixOS publishes them: the commit that was built and tested, not a branch's head.
+
+The host answers ``/CHANNEL/git-revision`` with a commit; the commit's files come as an archive
+from where the commits are kept, which also knows abbreviated commits.
+"""
+
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO
+
+import anyio
+import httpx
+
+from app.builder.nix import PackageSet
+from app.builder.sources import archive
+from app.builder.sources.archive import BadArchive
+from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.revision import Revision
+from app.builder.sources.trees import Trees
+from app.builder.workers import Workers
+from app.errors import SourceUnavailable, TagUnknown
+
+_FULL = re.compile(r"[0-9a-f]{40}")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_CHANNEL = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
+_LATEST = "latest"
+_EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-small")
+# Hosts of static files answer for what is not there with any of these.
+_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
+_ARCHIVE_LIMIT = 2 * 1024**3
+
+
+class ChannelUpstream:
+    """``http`` follows redirects: a channel is a link to its newest release."""
+
+    def __init__(
+        self,
+        *,
+        definition: ChannelDefinition,
+        http: httpx.AsyncClient,
+        trees: Trees,
+        workers: Workers,
+        seconds: float,
+    ) -> None:
+        self._definition = definition
+        self._http = http
+        self._trees = trees
+        self._workers = workers
+        self._seconds = seconds
+
+    async def find(self, tag: str) -> Revision:
+        try:
+            with anyio.fail_after(self._seconds):
+                return await self._find(tag)
+        except (httpx.HTTPError, BadArchive, TimeoutError) as error:
+            raise self._unavailable(error) from None
+
+    @asynccontextmanager
+    async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
+        try:
+            async with self._tree(revision.label) as tree:
+                yield PackageSet("path", str(tree))
+        except (httpx.HTTPError, BadArchive) as error:
+            raise self._unavailable(error) from None
+
+    async def _find(self, tag: str) -> Revision:
+        if _COMMIT.fullmatch(tag):
+            commit, moves = await self._full(tag), False
+        else:
+            channel = self._definition.channel if tag == _LATEST else tag
+            commit, moves = await self._published(channel, tag), True
+        async with self._tree(commit) as tree:
+            status = await self._workers.run(tree.stat)
+        return Revision(
+            source=self._definition.name,
+            identity=f"commit:{commit}",
+            date=datetime.fromtimestamp(int(status.st_mtime), UTC),
+            moves=moves,
+        )
+
+    async def _published(self, channel: str, tag: str) -> str:
+        if not _CHANNEL.fullmatch(channel):
+            raise self._unknown(tag)
+        response = await self._http.get(f"{self._definition.location}/{channel}/git-revision")
+        if response.status_code in _ABSENT:
+            raise self._unknown(tag)
+        response.raise_for_status()
+        commit = response.text.strip()
+        if not _FULL.fullmatch(commit):
+            raise SourceUnavailable(
+                f"source {self._definition.name} publishes no commit for channel {channel}"
+            )
+        return commit
+
+    async def _full(self, commit: str) -> str:
+        if _FULL.fullmatch(commit):
+            return commit
+        async with self._downloaded(commit) as file:
+            full = (await self._workers.run(archive.read_head, file)).commit
+            if full is None or not full.startswith(commit):
+                raise self._unknown(commit)
+            async with self._trees.tree(full, lambda path: self._unpack(file, path)):
+                return full
+
+    @asynccontextmanager
+    async def _tree(self, commit: str) -> AsyncIterator[Path]:
+        async def make(path: Path) -> None:
+            async with self._downloaded(commit) as file:
+                await self._unpack(file, path)
+
+        async with self._trees.tree(commit, make) as tree:
+            yield tree
+
+    async def _unpack(self, file: IO[bytes], path: Path) -> None:
+        await self._workers.run(archive.unpack, file, path)
+
+    @asynccontextmanager
+    async def _downloaded(self, commit: str) -> AsyncIterator[IO[bytes]]:
+        url = self._definition.archive.replace("{commit}", commit)
+        with tempfile.TemporaryFile() as file:
+            async with self._http.stream("GET", url) as response:
+                if response.status_code in _ABSENT:
+                    raise self._unknown(commit)
+                response.raise_for_status()
+                async for chunk in response.aiter_bytes():
+                    await self._workers.run(file.write, chunk)
+                    if file.tell() > _ARCHIVE_LIMIT:
+                        raise BadArchive("the archive is too large")
+            yield file
+
+    def _unknown(self, tag: str) -> TagUnknown:
+        known = self._definition.refs if self._definition.refs != ("*",) else _EXAMPLES
+        return TagUnknown(
+            f"source {self._definition.name} has no channel or commit {tag}; it has"
+            f" {_LATEST} ({self._definition.channel}), channels like {', '.join(known)},"
+            " and commits of 7 to 40 digits"
+        )
+
+    def _unavailable(self, error: Exception) -> SourceUnavailable:
+        cause = str(error) or type(error).__name__
+        if isinstance(error, httpx.HTTPStatusError):
+            cause = f"it answered {error.response.status_code}"
+        return SourceUnavailable(f"source {self._definition.name} cannot be reached: {cause}")

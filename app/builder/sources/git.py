@@ -1,0 +1,124 @@
+"""A git repository as a source: tags, branches and commits, whole or abbreviated.
+
+Two bare repositories are kept for it: one with the commits that were asked for, each without
+its past, and one with all history but without files, to tell what an abbreviation means.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.builder.nix import PackageSet
+from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.gitcommand import GitCommand, GitFailed
+from app.builder.sources.revision import Revision
+from app.builder.sources.trees import Trees
+from app.errors import SourceUnavailable, TagUnknown
+
+_FULL = re.compile(r"[0-9a-f]{40}")
+_SHORT = re.compile(r"[0-9a-f]{7,39}")
+_LATEST = "latest"
+_LISTED = 12
+_HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
+
+
+class GitUpstream:
+    def __init__(
+        self,
+        *,
+        definition: GitDefinition | FlakeDefinition,
+        git: GitCommand,
+        directory: Path,
+        trees: Trees,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._definition = definition
+        self._git = git
+        name = hashlib.sha256(definition.location.encode()).hexdigest()[:16]
+        self._commits = directory / f"{name}.commits"
+        self._history = directory / f"{name}.history"
+        self._trees = trees
+        self._clock = clock
+        self._history_until = float("-inf")
+
+    async def find(self, tag: str) -> Revision:
+        try:
+            commit, moves = await self._find(tag)
+            date = await self._fetch(commit)
+        except GitFailed as error:
+            raise SourceUnavailable(
+                f"source {self._definition.name} cannot be reached: {error}"
+            ) from None
+        return Revision(
+            source=self._definition.name, identity=f"commit:{commit}", date=date, moves=moves
+        )
+
+    @asynccontextmanager
+    async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
+        commit = revision.label
+        try:
+            await self._fetch(commit)
+            if isinstance(self._definition, FlakeDefinition):
+                reference = f"git+file://{self._commits}?rev={commit}&shallow=1"
+                yield PackageSet("flake", reference)
+                return
+        except GitFailed as error:
+            raise SourceUnavailable(
+                f"source {self._definition.name} has no commit {commit}: {error}"
+            ) from None
+        async with self._trees.tree(commit, lambda path: self._unpack(commit, path)) as tree:
+            yield PackageSet("path", str(tree))
+
+    async def _find(self, tag: str) -> tuple[str, bool]:
+        """A commit, and whether the tag may move on from it."""
+        wanted = self._definition.default_ref if tag == _LATEST else tag
+        refs = await self._git.refs(self._definition.location, wanted)
+        for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
+            if name in refs:
+                return refs[name], True
+        if wanted == "HEAD" and wanted in refs:
+            return refs[wanted], True
+        if _FULL.fullmatch(wanted):
+            return wanted, False
+        if _SHORT.fullmatch(wanted):
+            return await self._expand(wanted), False
+        raise await self._unknown(tag)
+
+    async def _expand(self, short: str) -> str:
+        if self._clock() >= self._history_until:
+            await self._git.fetch_history(self._history, self._definition.location)
+            self._history_until = self._clock() + _HISTORY_SECONDS
+        commits = await self._git.commits_beginning(self._history, short)
+        if len(commits) == 1:
+            return commits[0]
+        if commits:
+            raise TagUnknown(f"{short} may be {' or '.join(c[:12] for c in commits[:8])}")
+        raise await self._unknown(short)
+
+    async def _fetch(self, commit: str) -> datetime:
+        """Have the commit and its files here; raises TagUnknown, GitFailed."""
+        seconds = await self._git.commit_date(self._commits, commit)
+        if seconds is None:
+            await self._git.fetch_commit(self._commits, self._definition.location, commit)
+            seconds = await self._git.commit_date(self._commits, commit)
+        if seconds is None:
+            raise await self._unknown(commit)
+        return datetime.fromtimestamp(seconds, UTC)
+
+    async def _unpack(self, commit: str, path: Path) -> None:
+        await self._git.unpack(self._commits, commit, path)
+
+    async def _unknown(self, tag: str) -> TagUnknown:
+        names = await self._git.names(self._definition.location)
+        allowed = [name for name in names if self._definition.allows(name)]
+        listed = ", ".join(allowed[:_LISTED]) or "neither branches nor tags"
+        more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
+        return TagUnknown(
+            f"source {self._definition.name} has no branch, tag or commit {tag}; it has"
+            f" {_LATEST}, {listed}{more}",
+            {"tags": [_LATEST, *allowed]},
+        )

@@ -1,0 +1,90 @@
+"""From a definition to the source it describes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_never
+
+import httpx
+
+from app.builder.sources.channel import ChannelUpstream
+from app.builder.sources.definition import (
+    ChannelDefinition,
+    FlakeDefinition,
+    GitDefinition,
+    PathDefinition,
+    SourceDefinition,
+)
+from app.builder.sources.git import GitUpstream
+from app.builder.sources.gitcommand import GitCommand
+from app.builder.sources.path import PathUpstream
+from app.builder.sources.source import Source
+from app.builder.sources.trees import Trees
+from app.builder.sources.upstream import Upstream
+from app.builder.workers import Workers
+from app.storage.base import Storage
+
+_TREES_KEPT = 6
+_FETCH_SECONDS = 600
+_HTTP_SECONDS = 30
+
+
+class Sources:
+    """Opens sources that share a directory for what they fetch.
+
+    ``environment`` is what their programs see (app.builder.process.child_environment).
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        environment: Mapping[str, str],
+        storage: Storage,
+        workers: Workers,
+    ) -> None:
+        self._directory = directory
+        self._environment = environment
+        self._storage = storage
+        self._workers = workers
+        self._trees = Trees(directory=directory / "trees", workers=workers, keep=_TREES_KEPT)
+        self._http = httpx.AsyncClient(follow_redirects=True, timeout=_HTTP_SECONDS)
+        self._opened: list[Source] = []
+
+    def open(self, definition: SourceDefinition) -> Source:
+        source = Source(
+            definition=definition, upstream=self._upstream(definition), storage=self._storage
+        )
+        self._opened.append(source)
+        return source
+
+    async def close(self) -> None:
+        for source in self._opened:
+            await source.close()
+        await self._http.aclose()
+
+    def _upstream(self, definition: SourceDefinition) -> Upstream:
+        match definition:
+            case PathDefinition():
+                return PathUpstream(definition=definition, workers=self._workers)
+            case GitDefinition() | FlakeDefinition():
+                directory = self._directory / "git"
+                git = GitCommand(
+                    definition=definition,
+                    environment=self._environment,
+                    directory=directory,
+                    workers=self._workers,
+                    seconds=_FETCH_SECONDS,
+                )
+                return GitUpstream(
+                    definition=definition, git=git, directory=directory, trees=self._trees
+                )
+            case ChannelDefinition():
+                return ChannelUpstream(
+                    definition=definition,
+                    http=self._http,
+                    trees=self._trees,
+                    workers=self._workers,
+                    seconds=_FETCH_SECONDS,
+                )
+            case _:
+                assert_never(definition)

@@ -1,0 +1,116 @@
+"""Source trees of revisions, unpacked once and shared by every process of this state directory.
+
+A tree appears whole under its name or not at all.  What a power cut may have left of it is
+checked against its fingerprint before the first use after a restart of the machine: cheaper
+than to wait for the disk whenever a tree is unpacked.  A tree's lock is shared while it is
+used, and exclusive while it is made or removed.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from app.builder.locks import EXCLUSIVE, SHARED, locked, try_exclusive
+from app.builder.sources.fingerprint import Fingerprint
+from app.builder.workers import Workers
+
+# As Nix calls a fetched tree; a derivation that takes the whole tree is named after it.
+_SOURCE = "source"
+_FINGERPRINT = "fingerprint"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Trees:
+    """``keep`` is how many trees stay when others are asked for."""
+
+    def __init__(self, *, directory: Path, workers: Workers, keep: int) -> None:
+        self._directory = directory
+        self._workers = workers
+        self._keep = keep
+        self._whole: set[Path] = set()
+
+    @asynccontextmanager
+    async def tree(self, name: str, make: Callable[[Path], Awaitable[None]]) -> AsyncIterator[Path]:
+        """The tree, made by ``make`` in an empty directory if it is not there."""
+        path = self._directory / name / _SOURCE
+        lock = self._directory / f"{name}.lock"
+        while True:
+            async with locked(lock, SHARED, workers=self._workers) as descriptor:
+                if await self._workers.run(self._is_whole, path):
+                    await self._workers.run(os.utime, descriptor)
+                    yield path
+                    break
+            async with locked(lock, EXCLUSIVE, workers=self._workers):
+                if not await self._workers.run(self._is_whole, path):
+                    await self._make(path, make)
+        await self._workers.run(self._drop_oldest)
+
+    async def _make(self, path: Path, make: Callable[[Path], Awaitable[None]]) -> None:
+        scratch = await self._workers.run(_scratch, path.parent)
+        await make(scratch)
+        await self._workers.run(_publish, scratch, path)
+
+    def _is_whole(self, path: Path) -> bool:
+        """Blocking."""
+        if path not in self._whole and _has_fingerprint(path):
+            self._whole.add(path)
+        return path in self._whole and path.exists()
+
+    def _drop_oldest(self) -> None:
+        """Blocking.  Remove trees nobody uses, the longest unused first."""
+        locks = sorted(self._directory.glob("*.lock"), key=_last_use)
+        for lock in locks[: -self._keep]:
+            with suppress(FileNotFoundError):
+                descriptor = try_exclusive(lock)
+                if descriptor is not None:
+                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                    lock.unlink()
+                    os.close(descriptor)
+
+
+def _scratch(directory: Path) -> Path:
+    """Blocking.  An empty directory; what a dead process left is in the way of nobody."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return Path(tempfile.mkdtemp(dir=directory))
+
+
+def _publish(scratch: Path, path: Path) -> None:
+    """Blocking."""
+    scratch.chmod(0o755)
+    _write_fingerprint(path, Fingerprint(str(scratch)).take())
+    scratch.rename(path)
+
+
+def _has_fingerprint(path: Path) -> bool:
+    """Blocking."""
+    try:
+        boot, fingerprint = path.with_name(_FINGERPRINT).read_text().split()
+        if boot == _boot():
+            return True
+        if Fingerprint(str(path)).take() != fingerprint:
+            return False
+    except (OSError, ValueError):
+        return False
+    _write_fingerprint(path, fingerprint)
+    return True
+
+
+def _write_fingerprint(path: Path, fingerprint: str) -> None:
+    """Blocking.  Under the boot that will have written the tree."""
+    path.with_name(_FINGERPRINT).write_text(f"{_boot()} {fingerprint}\n")
+
+
+def _boot() -> str:
+    """Blocking."""
+    return _BOOT.read_text().strip()
+
+
+def _last_use(lock: Path) -> float:
+    try:
+        return lock.stat().st_mtime
+    except FileNotFoundError:
+        return 0

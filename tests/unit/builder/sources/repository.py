@@ -1,0 +1,70 @@
+"""A real git repository to take packages from, and the source over it."""
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.builder.process import child_environment
+from app.builder.sources.definition import GitDefinition
+from app.builder.sources.git import GitUpstream
+from app.builder.sources.gitcommand import GitCommand
+from app.builder.sources.trees import Trees
+from app.builder.workers import Workers
+
+WORKERS = Workers(4)
+
+
+class Repository:
+    """Commits are an hour apart, so that dates tell them apart."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hour = 0
+        path.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> str:
+        date = datetime(2024, 5, 1, self._hour, tzinfo=UTC).isoformat()
+        done = subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+            cwd=self.path,
+            env={
+                "PATH": os.environ["PATH"],
+                "GIT_COMMITTER_DATE": date,
+                "GIT_AUTHOR_DATE": date,
+                "GIT_CONFIG_GLOBAL": "/dev/null",
+                "GIT_CONFIG_SYSTEM": "/dev/null",
+            },
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def commit(self, content: str, file: str = "default.nix") -> str:
+        """The new commit's name."""
+        self._hour += 1
+        (self.path / file).write_text(content)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", content)
+        return self.git("rev-parse", "HEAD")
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.path}"
+
+
+def upstream(
+    definition: GitDefinition, state: Path, environment: dict[str, str] | None = None
+) -> GitUpstream:
+    home = child_environment(os.environ, home=state / "home")
+    git = GitCommand(
+        definition=definition,
+        environment={**home, **(environment or {})},
+        directory=state / "git",
+        workers=WORKERS,
+        seconds=30,
+    )
+    trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)
+    return GitUpstream(definition=definition, git=git, directory=state / "git", trees=trees)

@@ -1,0 +1,236 @@
+"""Against a server on the loopback that answers as the channel host and its archive do."""
+
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.builder.sources.archive import BadArchive, unpack
+from app.builder.sources.channel import ChannelUpstream
+from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.trees import Trees
+from app.builder.workers import Workers
+from app.errors import SourceUnavailable, TagUnknown
+
+DATE = datetime(2024, 11, 5, 7, 0, tzinfo=UTC)
+OLD, NEW = "0" * 39 + "1", "1234567" + "a" * 33
+WORKERS = Workers(2)
+
+
+def packed(*members: tuple[tarfile.TarInfo, bytes], comment: str | None = None) -> bytes:
+    body = io.BytesIO()
+    headers = {} if comment is None else {"comment": comment}
+    with tarfile.open(
+        fileobj=body, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers=headers
+    ) as archive:
+        for member, content in members:
+            archive.addfile(member, io.BytesIO(content))
+    return body.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, **fields: object) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.mtime = int(DATE.timestamp())
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+def of_commit(commit: str) -> bytes:
+    text = f"# {commit}".encode()
+    return packed(
+        (member(f"nixpkgs-{commit}", tarfile.DIRTYPE, mode=0o755), b""),
+        (member(f"nixpkgs-{commit}/default.nix", size=len(text)), text),
+        (member(f"nixpkgs-{commit}/run", mode=0o755), b""),
+        (member(f"nixpkgs-{commit}/link", tarfile.SYMTYPE, linkname="run"), b""),
+        comment=commit,
+    )
+
+
+class Host:
+    """``files`` by path; a path ending in ``->`` redirects."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.redirects: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.broken = False
+        host = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                host.asked.append(self.path)
+                target = host.redirects.get(self.path)
+                body = host.files.get(self.path)
+                status = 500 if host.broken else 302 if target else 200 if body else 404
+                self.send_response(status)
+                if target:
+                    self.send_header("Location", target)
+                answer = body if status == 200 and body else b""
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    thread = threading.Thread(target=host.server.serve_forever, args=[0.01])
+    thread.start()
+    for commit in (OLD, NEW):
+        host.files[f"/archive/{commit}.tar.gz"] = of_commit(commit)
+    host.redirects["/nixos-unstable/git-revision"] = "/release-1/git-revision"
+    host.files["/release-1/git-revision"] = NEW.encode()
+    host.files["/nixos-23.11/git-revision"] = f"{OLD}\n".encode()
+    yield host
+    host.server.shutdown()
+    thread.join()
+    host.server.server_close()
+
+
+@pytest.fixture
+async def source(host: Host, tmp_path: Path) -> AsyncIterator[ChannelUpstream]:
+    async with httpx.AsyncClient(follow_redirects=True) as client:
+        yield ChannelUpstream(
+            definition=ChannelDefinition(
+                name="nixpkgs",
+                location=host.url,
+                archive=f"{host.url}/archive/{{commit}}.tar.gz",
+            ),
+            http=client,
+            trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
+            workers=WORKERS,
+            seconds=20,
+        )
+
+
+async def test_latest_is_the_commit_the_channel_publishes(source: ChannelUpstream) -> None:
+    revision = await source.find("latest")
+
+    assert revision.identity == f"commit:{NEW}"
+    assert revision.date == DATE
+    assert revision.moves
+
+
+async def test_a_tag_may_name_another_channel(source: ChannelUpstream) -> None:
+    assert (await source.find("nixos-23.11")).label == OLD
+
+
+async def test_a_commit_is_itself(host: Host, source: ChannelUpstream) -> None:
+    revision = await source.find(OLD)
+
+    assert (revision.label, revision.moves) == (OLD, False)
+    assert host.asked == [f"/archive/{OLD}.tar.gz"]
+
+
+async def test_an_abbreviated_commit_is_spelled_out_by_its_archive(
+    host: Host, source: ChannelUpstream
+) -> None:
+    host.files[f"/archive/{NEW[:9]}.tar.gz"] = of_commit(NEW)
+
+    revision = await source.find(NEW[:9])
+
+    assert (revision.label, revision.moves) == (NEW, False)
+    async with source.checkout(revision):
+        assert host.asked == [f"/archive/{NEW[:9]}.tar.gz"]
+
+
+async def test_an_archive_of_something_else_is_not_taken_for_the_commit(
+    host: Host, source: ChannelUpstream
+) -> None:
+    host.files[f"/archive/{NEW[:9]}.tar.gz"] = of_commit(OLD)
+
+    with pytest.raises(TagUnknown):
+        await source.find(NEW[:9])
+
+
+async def test_the_files_are_the_commits(source: ChannelUpstream) -> None:
+    async with source.checkout(await source.find("latest")) as package_set:
+        tree = Path(package_set.reference)
+
+        assert (tree / "default.nix").read_text() == f"# {NEW}"
+        assert (tree / "run").stat().st_mode & 0o777 == 0o755
+        assert (tree / "link").readlink() == Path("run")
+        assert tree.name == "source"
+
+
+async def test_an_archive_is_fetched_once(host: Host, source: ChannelUpstream) -> None:
+    for _ in range(3):
+        await source.find("latest")
+
+    assert host.asked.count(f"/archive/{NEW}.tar.gz") == 1
+
+
+@pytest.mark.parametrize("tag", ["nixos-99.99", "v1", "Nixos", "..", "0" * 40, "0" * 7])
+async def test_what_the_channel_host_does_not_have_is_unknown(
+    source: ChannelUpstream, tag: str
+) -> None:
+    with pytest.raises(TagUnknown, match=r"latest \(nixos-unstable\), channels like nixos-"):
+        await source.find(tag)
+
+
+async def test_a_host_that_fails_is_unavailable(host: Host, source: ChannelUpstream) -> None:
+    host.broken = True
+
+    with pytest.raises(SourceUnavailable, match="cannot be reached: it answered 500"):
+        await source.find("latest")
+
+
+async def test_a_host_that_publishes_nonsense_is_unavailable(
+    host: Host, source: ChannelUpstream
+) -> None:
+    host.files["/release-1/git-revision"] = b"<html>"
+
+    with pytest.raises(SourceUnavailable, match="publishes no commit"):
+        await source.find("latest")
+
+
+@pytest.mark.parametrize("missing", [1, 30, 200, 10_000])
+async def test_a_damaged_archive_leaves_nothing_behind(
+    host: Host, source: ChannelUpstream, missing: int
+) -> None:
+    path = f"/archive/{NEW}.tar.gz"
+    whole, host.files[path] = host.files[path], host.files[path][:-missing] or b"x"
+    with pytest.raises(SourceUnavailable):
+        await source.find("latest")
+
+    host.files[path] = whole
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        assert (Path(package_set.reference) / "default.nix").exists()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("top/../../outside")],
+        [member("/top/outside")],
+        [member("top/link", tarfile.SYMTYPE, linkname="/"), member("top/link/outside")],
+        [member("top/link", tarfile.SYMTYPE, linkname="/etc/x"), member("top/link")],
+        [member("top/device", tarfile.CHRTYPE)],
+        [member("top/hard", tarfile.LNKTYPE, linkname="/etc/passwd")],
+    ],
+)
+def test_an_archive_cannot_reach_outside(tmp_path: Path, members: list[tarfile.TarInfo]) -> None:
+    body = packed(*((info, b"") for info in members))
+
+    with pytest.raises(BadArchive):
+        unpack(io.BytesIO(body), tmp_path)
+
+
+def test_the_archive_must_say_where_the_commit_goes() -> None:
+    with pytest.raises(ValueError, match=r"must contain \{commit\}"):
+        ChannelDefinition(name="nixpkgs", archive="https://example.org/x.tar.gz")

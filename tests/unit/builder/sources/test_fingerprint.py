@@ -1,0 +1,91 @@
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.builder.sources.fingerprint import Fingerprint
+from tests.unit.builder.sources.repository import Repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    repository = Repository(tmp_path / "tree")
+    for directory in ("a", "a.b", "a-b", "deep/er"):
+        (repository.path / directory).mkdir(parents=True)
+        (repository.path / directory / "file").write_text(directory)
+    (repository.path / "run").write_text("x")
+    (repository.path / "run").chmod(0o755)
+    (repository.path / "link").symlink_to("nowhere")
+    (repository.path / "empty").mkdir()
+    (repository.path / os.fsdecode(b"bytes-\xff")).write_text("")
+    repository.commit("{ }")
+    return repository
+
+
+def test_a_clean_checkout_has_gits_own_tree_hash(repository: Repository) -> None:
+    taken = Fingerprint(str(repository.path)).take()
+
+    assert taken == repository.git("rev-parse", "HEAD^{tree}")
+
+
+def test_a_file_has_gits_own_blob_hash(repository: Repository) -> None:
+    file = repository.path / "default.nix"
+
+    assert Fingerprint(str(file)).take() == repository.git("rev-parse", "HEAD:default.nix")
+
+
+def relink(path: Path) -> None:
+    (path / "link").unlink()
+    (path / "link").symlink_to("elsewhere")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content of the same size": lambda path: (path / "a/file").write_text("A"),
+    "mode": lambda path: (path / "run").chmod(0o644),
+    "new file": lambda path: (path / "new").write_text(""),
+    "file less": lambda path: (path / "a/file").unlink(),
+    "name": lambda path: (path / "a/file").rename(path / "a/elif"),
+    "link": relink,
+    "ignored": lambda path: (path / ".gitignore").write_text("*"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_shows(repository: Repository, change: str) -> None:
+    fingerprint = Fingerprint(str(repository.path))
+    before = fingerprint.take()
+
+    CHANGES[change](repository.path)
+
+    assert fingerprint.take() != before
+
+
+def test_a_change_right_after_another_shows_although_size_and_time_are_the_same(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    fingerprint = Fingerprint(str(tmp_path))
+    taken = set()
+    for content in "abcdefghijklmnop":
+        file.write_text(content)
+        taken.add(fingerprint.take())
+
+    assert len(taken) == 16
+
+
+def test_what_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    old = time.time() - 1000
+    os.utime(file, (old, old))
+    time.sleep(0.15)
+    fingerprint = Fingerprint(str(tmp_path))
+    before = fingerprint.take()
+
+    seen = dict(fingerprint._seen)
+    assert fingerprint.take() == before
+
+    assert seen
+    assert all(fingerprint._seen[path] is kept for path, kept in seen.items())

@@ -1,0 +1,102 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.builder.sources import trees as module
+from app.builder.sources.trees import Trees
+from app.builder.workers import Workers
+
+WORKERS = Workers(4)
+
+
+class Made:
+    """Makes trees of one file, and counts."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    async def __call__(self, path: Path) -> None:
+        self.times += 1
+        await asyncio.sleep(0.01)
+        (path / "file").write_text("content")
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Trees:
+    return Trees(directory=tmp_path, workers=WORKERS, keep=2)
+
+
+async def use(trees: Trees, name: str, made: Made) -> None:
+    async with trees.tree(name, made) as tree:
+        assert (tree / "file").read_text() == "content"
+
+
+async def test_a_tree_is_made_once_for_all_who_want_it(trees: Trees, tmp_path: Path) -> None:
+    made = Made()
+    other_process = Trees(directory=tmp_path, workers=WORKERS, keep=2)
+
+    await asyncio.gather(*(use(t, "a", made) for t in (trees, other_process) for _ in range(5)))
+
+    assert made.times == 1
+
+
+async def test_a_tree_that_could_not_be_made_is_made_the_next_time(trees: Trees) -> None:
+    async def fail(path: Path) -> None:
+        (path / "half").touch()
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        async with trees.tree("a", fail):
+            pass
+
+    async with trees.tree("a", Made()) as tree:
+        assert [entry.name for entry in tree.iterdir()] == ["file"]
+
+
+async def test_the_longest_unused_trees_are_dropped(trees: Trees, tmp_path: Path) -> None:
+    made = Made()
+    for name in ("a", "b", "a", "c"):
+        await use(trees, name, made)
+
+    assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"a", "c"}
+    await use(trees, "b", made)
+    assert made.times == 4
+
+
+async def test_a_tree_in_use_is_not_dropped(trees: Trees) -> None:
+    made = Made()
+    async with trees.tree("a", made) as tree:
+        for name in ("b", "c", "d"):
+            await use(trees, name, made)
+
+        assert (tree / "file").exists()
+
+
+async def test_a_tree_damaged_by_a_power_cut_is_made_again(
+    trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made()
+    async with trees.tree("a", made) as tree:
+        (tree / "file").write_text("")
+    after_restart = tmp_path / "boot"
+    after_restart.write_text("another")
+    monkeypatch.setattr(module, "_BOOT", after_restart)
+
+    await use(Trees(directory=tmp_path, workers=WORKERS, keep=2), "a", made)
+
+    assert made.times == 2
+
+
+async def test_a_whole_tree_survives_a_restart_of_the_machine(
+    trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made()
+    await use(trees, "a", made)
+    after_restart = tmp_path / "boot"
+    after_restart.write_text("another")
+    monkeypatch.setattr(module, "_BOOT", after_restart)
+
+    await use(Trees(directory=tmp_path, workers=WORKERS, keep=2), "a", made)
+
+    assert made.times == 1
