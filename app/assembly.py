@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from loguru import logger
 
+from app.builder.answermemory import AnswerMemory
 from app.builder.build import ImageBuilder, Stages
 from app.builder.builds import Builds
 from app.builder.catalogue import Catalogue
@@ -82,7 +83,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     builds = Builds(storage=storage, packer=packer)
     blobs = BlobStore(storage)
     stages = _stages(settings)
-    evaluator = Evaluator(nix=nix)
+    evaluator = Evaluator(nix=nix, memory=AnswerMemory(storage=storage))
     builder = ImageBuilder(
         nix=nix,
         evaluator=evaluator,

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
 from app.builder.holds import Hold
 from app.builder.nix import (
@@ -37,8 +39,9 @@ class Pinned:
 
 
 class Evaluator:
-    def __init__(self, *, nix: Nix) -> None:
+    def __init__(self, *, nix: Nix, memory: AnswerMemory) -> None:
         self._nix = nix
+        self._memory = memory
 
     async def packages(self, pinned: Pinned, names: Sequence[str]) -> tuple[Package, ...]:
         """The packages of the names, in their order.
@@ -46,7 +49,9 @@ class Evaluator:
         Raises PackagesUnknown, NotADerivation, ManifestUnknown (ambiguous), PolicyRefused,
         EvaluationFailed, SourceUnavailable.
         """
-        answers = await self._evaluate(pinned, names)
+        answers = await self._memory.answers(
+            _subject(pinned), names, partial(self._evaluate, pinned)
+        )
         return _packages(pinned.source, dict(zip(names, answers, strict=True)))
 
     async def realise(
@@ -132,6 +137,17 @@ async def _explained(nix: Nix, evaluation: Evaluation, name: str, answer: Answer
     except EvaluationFailed as error:
         return Raised(attribute=answer.attribute, message=error.message)
     return again
+
+
+def _subject(pinned: Pinned) -> dict[str, object]:
+    definition = pinned.source.definition
+    return {
+        "kind": definition.kind,
+        "revision": pinned.revision.identity,
+        "system": pinned.system,
+        "policy": definition.policy.model_dump(mode="json"),
+        "trusted": definition.trusted,
+    }
 
 
 def _allowed(source: Source) -> Allowed:

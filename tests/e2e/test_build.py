@@ -49,8 +49,8 @@ def nix_starts(state: AppState) -> int:
     return sum(count for name, count in state.activity().items() if name.startswith("nix."))
 
 
-def compressed(state: AppState) -> int:
-    return state.activity()["packing.compressed_bytes"]
+def paths_packed(state: AppState) -> int:
+    return state.activity()["packing.paths_packed"]
 
 
 async def test_two_servers_make_the_same_bytes(start: Open) -> None:
@@ -72,13 +72,27 @@ async def test_order_and_repetition_do_not_matter_and_the_architecture_does(star
     assert (await build(state, "arm64/hello")).manifest != (await build(state, "hello")).manifest
 
 
+async def test_a_new_combination_of_known_packages_needs_no_nix_and_no_compression(
+    start: Open,
+) -> None:
+    state = await start("one")
+    await build(state, "jq")
+    await build(state, "curl")
+    before = nix_starts(state), paths_packed(state)
+
+    image = await build(state, "curl/jq")
+
+    assert (nix_starts(state), paths_packed(state)) == before
+    assert image.blobs
+
+
 async def test_another_budget_compresses_nothing_again(start: Open) -> None:
     await build(await start("one"), "shell/git")
 
     state = await start("one", layer_budget=5)
     image = await build(state, "shell/git")
 
-    assert compressed(state) < 64 * 1024
+    assert paths_packed(state) == 0
     assert len(image.blobs) == 5 + 2 + 1
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Package
 from app.builder.closure import StorePath
 from app.builder.evaluation import Evaluator, Pinned
@@ -91,7 +92,9 @@ def make_door(tmp_path: Path) -> MakeDoor:
             upstream=PathUpstream(definition=definition, workers=workers),
             storage=MemoryStorage(),
         )
-        return Door(nix, Evaluator(nix=nix), source, [])
+        return Door(
+            nix, Evaluator(nix=nix, memory=AnswerMemory(storage=MemoryStorage())), source, []
+        )
 
     return make
 

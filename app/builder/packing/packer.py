@@ -13,11 +13,11 @@ from pathlib import Path
 from app.builder.closure import StorePath
 from app.builder.concurrency import gather
 from app.builder.image import Layer
+from app.builder.memory import RememberedRecords
 from app.builder.packing import record
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, archive_order, tar_digest
 from app.builder.packing.flight import SingleFlight
-from app.builder.packing.memory import RememberedRecords
 from app.builder.packing.presence import Presence
 from app.builder.packing.press import BlobPress
 from app.builder.packing.record import PackedPath

@@ -45,6 +45,7 @@ class Policy(_Frozen):
 class Definition(_Frozen):
     """What all kinds have in common."""
 
+    kind: str
     name: Annotated[
         str,
         Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=64),

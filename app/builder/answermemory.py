@@ -1,0 +1,68 @@
+"""Each name is evaluated once per revision, system and policy, and remembered for good.
+
+A revision never changes, so neither does what its package set says of a name, be it good
+or bad.  An image of names seen before is put together without starting Nix.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.builder import answers
+from app.builder.answers import Answer
+from app.builder.concurrency import gather
+from app.builder.memory import RememberedRecords
+from app.builder.records import Records, key_of
+from app.oci import Digest
+from app.storage.base import Storage
+
+# Raise when nix/evaluate.nix says more, or something else, of the same package.
+_FORMAT = 1
+
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
+
+
+class AnswerMemory:
+    def __init__(self, *, storage: Storage) -> None:
+        self._known = RememberedRecords(
+            Records(storage=storage, kind="attributes"),
+            parse=answers.parse,
+            document=answers.document,
+        )
+        self._asked: dict[Digest, asyncio.Event] = {}
+
+    async def answers(
+        self, subject: dict[str, object], names: Sequence[str], ask: Ask
+    ) -> tuple[Answer, ...]:
+        """In the order of the names; ``ask`` is called once, for all that nobody has asked.
+
+        ``subject`` is everything the answers depend on besides the name.  Raises what ``ask``
+        raises; an error that somebody else's question met is not ours, so we ask again.
+        """
+        keys = {name: key_of({"format": _FORMAT, "name": name, **subject}) for name in names}
+        while True:
+            found = dict(
+                zip(keys, await gather(self._known.read(k) for k in keys.values()), strict=True)
+            )
+            missing = [name for name, answer in found.items() if answer is None]
+            if not missing:
+                return tuple(answer for name in names if (answer := found[name]) is not None)
+            ours = [name for name in missing if keys[name] not in self._asked]
+            if ours:
+                await self._ask({name: keys[name] for name in ours}, ask)
+            for name in missing:
+                if asked := self._asked.get(keys[name]):
+                    await asked.wait()
+
+    async def _ask(self, keys: dict[str, Digest], ask: Ask) -> None:
+        done = asyncio.Event()
+        self._asked.update(dict.fromkeys(keys.values(), done))
+        try:
+            found = await ask(tuple(keys))
+            await gather(
+                self._known.write(key, answer)
+                for key, answer in zip(keys.values(), found, strict=True)
+            )
+        finally:
+            for key in keys.values():
+                del self._asked[key]
+            done.set()
