@@ -1,15 +1,21 @@
 """What a route may ask for; the only reader of ``app.state``.
 
-``async def`` throughout, though little is awaited: FastAPI sends plain functions to threads.
+Dependencies are ``async def`` though little is awaited: FastAPI sends plain functions to
+threads.  The two routes that nearly all requests are for call plain functions instead, since
+resolving dependencies costs a third of such a request; their parameters are described by hand.
 """
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, Path, Request
 
 from app.oci import Digest
 from app.reference import NAME_LIMIT, NAME_PATTERN, TAG_PATTERN, ImageReference, RepositoryName
 from app.state import AppState
+
+_NAME_DESCRIPTION = "Packages, separated by slashes: `shell/git/htop`"
+_NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME_PATTERN}$", "maxLength": NAME_LIMIT}
+_DIGEST = "sha256:[a-f0-9]{64}"
 
 
 def provide(app: FastAPI, state: AppState) -> None:
@@ -20,46 +26,56 @@ def services_of(app: FastAPI) -> AppState:
     return cast("AppState", app.state.services)
 
 
+def services(request: Request) -> AppState:
+    return services_of(request.app)
+
+
+def image_reference(request: Request) -> ImageReference:
+    """Raises NameInvalid, DigestInvalid, ManifestUnknown."""
+    path = request.path_params
+    return ImageReference.parse(path["name"], path["reference"])
+
+
+def content_digest(request: Request) -> Digest:
+    """Raises NameInvalid, DigestInvalid."""
+    path = request.path_params
+    RepositoryName.parse(path["name"])
+    return Digest.parse(path["digest"])
+
+
+def _described(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "string", **schema}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": schema,
+    }
+
+
+_NAME = _described("name", _NAME_DESCRIPTION, _NAME_SCHEMA)
+IMAGE_REFERENCE: dict[str, Any] = {
+    "parameters": [
+        _NAME,
+        _described("reference", "A tag or a digest", {"pattern": f"^(?:{TAG_PATTERN}|{_DIGEST})$"}),
+    ]
+}
+CONTENT_DIGEST: dict[str, Any] = {
+    "parameters": [_NAME, _described("digest", "Of the content", {"pattern": f"^{_DIGEST}$"})]
+}
+"""For ``openapi_extra=`` of the routes that call the functions above."""
+
+
 async def _services(request: Request) -> AppState:
     return services_of(request.app)
 
 
-_Name = Annotated[
-    str,
-    Path(
-        description="Packages, separated by slashes: `shell/git/htop`",
-        json_schema_extra={"pattern": f"^{NAME_PATTERN}$", "maxLength": NAME_LIMIT},
-    ),
-]
-_DIGEST = "sha256:[a-f0-9]{64}"
-
-
-async def _reference(
-    name: _Name,
-    reference: Annotated[
-        str,
-        Path(
-            description="A tag or a digest",
-            json_schema_extra={"pattern": f"^(?:{TAG_PATTERN}|{_DIGEST})$"},
-        ),
-    ],
-) -> ImageReference:
-    return ImageReference.parse(name, reference)
-
-
-async def _repository(name: _Name) -> RepositoryName:
+async def _repository(
+    name: Annotated[str, Path(description=_NAME_DESCRIPTION, json_schema_extra=_NAME_SCHEMA)],
+) -> RepositoryName:
     return RepositoryName.parse(name)
 
 
-async def _digest(
-    name: _Name,
-    digest: Annotated[str, Path(json_schema_extra={"pattern": f"^{_DIGEST}$"})],
-) -> Digest:
-    RepositoryName.parse(name)
-    return Digest.parse(digest)
-
-
 Services = Annotated[AppState, Depends(_services)]
-Reference = Annotated[ImageReference, Depends(_reference)]
 Repository = Annotated[RepositoryName, Depends(_repository)]
-ContentDigest = Annotated[Digest, Depends(_digest)]

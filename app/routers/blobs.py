@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.dependencies import ContentDigest, Services
+from app.dependencies import CONTENT_DIGEST, content_digest, services
 from app.errors import BlobUnknown
 from app.routers.blob_response import blob_response
 from app.routers.documents import ERROR
@@ -25,12 +25,26 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(_PATH, summary="A layer or config", responses=_RESPONSES, response_class=Response)
-@router.head(_PATH, summary="Its size", responses=_RESPONSES, response_class=Response)
-async def get_blob(request: Request, digest: ContentDigest, services: Services) -> Response:
+@router.get(
+    _PATH,
+    summary="A layer or config",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=CONTENT_DIGEST,
+)
+@router.head(
+    _PATH,
+    summary="Its size",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=CONTENT_DIGEST,
+)
+async def get_blob(request: Request) -> Response:
+    digest = content_digest(request)
+    state = services(request)
     try:
-        location = await services.blobs.locate(digest)
+        location = await state.blobs.locate(digest)
     except BlobUnknown:
-        services.images.lost(digest)
+        state.images.lost(digest)
         raise
     return blob_response(request, digest, location)

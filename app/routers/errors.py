@@ -89,9 +89,9 @@ async def _registry_error(request: Request, error: Exception) -> Response:
     level = "ERROR" if status == HTTPStatus.INTERNAL_SERVER_ERROR else "INFO"
     if isinstance(error, Unavailable):
         level = "WARNING"
-    logger.bind(code=error.code, status=int(status), path=request.url.path, build=error.build).log(
-        level, "{}", sentence(error.message, _MESSAGE_LIMIT)
-    )
+    logger.bind(
+        code=error.code, status=int(status), path=request.scope["path"], build=error.build
+    ).log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
     body = error_body(error.code, _with_page(request, error, status), error.detail)
     return error_response(request, status, body, _headers(error))
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.dependencies import Reference, Services
+from app.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
 from app.reference import ImageReference, Tag
@@ -40,33 +40,46 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(_PATH, summary="Build or find an image", responses=_RESPONSES, response_class=Response)
-@router.head(_PATH, summary="Its digest", responses=_RESPONSES, response_class=Response)
-async def get_manifest(request: Request, reference: Reference, services: Services) -> Response:
+@router.get(
+    _PATH,
+    summary="Build or find an image",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=IMAGE_REFERENCE,
+)
+@router.head(
+    _PATH,
+    summary="Its digest",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=IMAGE_REFERENCE,
+)
+async def get_manifest(request: Request) -> Response:
+    reference = image_reference(request)
     match reference.reference:
         case Digest() as digest:
-            return await _stored(request, digest, services)
+            return await _stored(request, digest, services(request))
         case Tag(reserved=True):
             raise ManifestUnknown("nothing is attached to this image")
         case Tag():
-            return await _built(request, reference, services)
+            return await _built(request, reference, services(request))
 
 
-async def _stored(request: Request, digest: Digest, services: AppState) -> Response:
+async def _stored(request: Request, digest: Digest, state: AppState) -> Response:
     """By digest the type is the stored one, whatever is accepted, and nothing is ever built."""
-    manifest = await services.manifests.read(digest)
+    manifest = await state.manifests.read(digest)
     headers = content_headers(digest, IMMUTABLE)
     if is_current(request, digest):
         return Response(status_code=304, headers=headers)
     return answer(request, body=manifest.body, media_type=manifest.media_type, headers=headers)
 
 
-async def _built(request: Request, reference: ImageReference, services: AppState) -> Response:
-    image = await await_build(request, services.images.job(reference), services.patience)
+async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
+    image = await await_build(request, state.images.job(reference), state.patience)
     if isinstance(image, Response):
         return image
     digest = choose(image, request.headers.getlist("accept")).digest
-    manifest = await services.manifests.read(digest)
+    manifest = await state.manifests.read(digest)
     headers = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
     if is_current(request, digest):
         response = Response(status_code=304, headers=headers)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.dependencies import ContentDigest
+from app.dependencies import CONTENT_DIGEST, content_digest
 from app.oci import MediaType, canonical_json
 from app.routers.documents import ERROR
 from app.routers.responses import answer
@@ -23,12 +23,18 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(_PATH, summary="What is attached to it", responses=_RESPONSES, response_class=Response)
+@router.get(
+    _PATH,
+    summary="What is attached to it",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=CONTENT_DIGEST,
+)
 @router.head(_PATH, include_in_schema=False)
 async def get_referrers(
     request: Request,
-    digest: ContentDigest,  # noqa: ARG001 - parsed for the 400 the specification asks for
     artifact_type: Annotated[str | None, Query(alias="artifactType")] = None,
 ) -> Response:
+    content_digest(request)  # the specification asks for 400 where it is none
     headers = {} if artifact_type is None else {"oci-filters-applied": "artifactType"}
     return answer(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=headers)

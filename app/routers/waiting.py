@@ -22,6 +22,7 @@ _UNSAFE = re.compile(rb"[^!-~]|[\"<>\\^`{|}]")
 # the containerd in it, and BuildKit inside Docker has the limit without naming a version.
 _IMPATIENT = re.compile(r"containerd(?:-client)?/v?(?:2\.(?:[3-9]|\d\d)|[3-9]|\d\d)|buildkit/")
 _RETRY_SECONDS = 15
+_FIND_SECONDS = 0.05
 
 
 async def await_build(
@@ -49,7 +50,11 @@ async def await_build(
 
 async def _wait(request: Request, job: Job[BuiltImage], seconds: float) -> BuiltImage | None:
     """A client that leaves ends its own waiting, and nothing else."""
-    built = asyncio.ensure_future(job.wait(seconds))
+    # Most images are built already and found at once: too soon to watch for anyone leaving.
+    soon = min(seconds, _FIND_SECONDS)
+    if image := await job.wait(soon):
+        return image
+    built = asyncio.ensure_future(job.wait(seconds - soon))
     left = asyncio.ensure_future(_leave(request))
     try:
         await asyncio.wait((built, left), return_when=asyncio.FIRST_COMPLETED)

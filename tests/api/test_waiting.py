@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.state import Patience
+from tests.api.asgi import ask, hang_up
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
 
@@ -176,6 +177,18 @@ async def test_a_client_that_leaves_cancels_nothing(
 
     assert (await client.get(SLOW)).status_code == 200
     assert len(registry.images.builds) == 1
+
+
+async def test_nobody_waits_for_a_client_that_hung_up(
+    registry: Registry, client: httpx.AsyncClient
+) -> None:
+    registry.change(patience=Patience(hop_seconds=60, hops=3, hold_seconds=60))
+
+    with taking(0, 30):
+        await ask(registry.app, "GET", SLOW.encode(), receive=hang_up)
+        await ask(registry.app, "GET", SLOW.encode(), query=b"_w=3", receive=hang_up)
+
+    assert registry.state.builds.running
 
 
 async def test_who_finds_the_queue_full_is_told_when_to_come_back(
