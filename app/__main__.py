@@ -1,16 +1,21 @@
-"""The command line: ``nixery`` and ``python -m app`` serve."""
+"""``nixery`` and ``python -m app``: the command line, and the server it starts by default."""
 
 import sys
 
 from loguru import logger
 
-from app import log
+from app import cli, log
 from app.main import create_app
 from app.server import Server
 from app.settings import SettingsError, load
 
 
 def main() -> None:
+    """The command line's entry."""
+    sys.exit(cli.run(sys.argv[1:], serve=serve))
+
+
+def serve() -> None:
     """Exit status 2 for a configuration that cannot be used, 3 if the server cannot start."""
     try:
         settings = load()

@@ -1,0 +1,119 @@
+"""The command line: ``nixery`` serves; its subcommands prepare what a server may be given."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.builder.binary_cache.cache import NotABinaryCache
+from app.builder.binary_cache.fetch import FetchFailed
+from app.builder.binary_cache.known import KnownUnusable
+from app.builder.binary_cache.narinfo import NarInfoInvalid
+from app.commands.listing import ListingUnusable, channel_list
+from app.commands.popcount import popcount
+from app.commands.survey import DEFAULT_CACHE
+from app.commands.terminal import Progress, write_answer
+from app.log import VERSION
+from app.settings import surroundings
+
+_EXPECTED = (
+    FetchFailed,
+    KnownUnusable,
+    ListingUnusable,
+    NarInfoInvalid,
+    NotABinaryCache,
+    OSError,
+)
+
+
+def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
+    """The exit status: 1 for what went wrong and was said, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(words)
+    if arguments.command in {None, "serve"}:
+        serve()
+        return 0
+    try:
+        arguments.run(arguments)
+    except _EXPECTED as error:
+        sys.stderr.write(f"nixery {arguments.command}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command goes on from here\n")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nixery",
+        description="A container registry in which the image name is the recipe.",
+        epilog="Without a command the registry is served; docs/configuration.md has its settings.",
+    )
+    parser.add_argument("--version", action="version", version=f"nixery {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="run the registry")
+    _add_popcount(commands.add_parser("popcount", help="count references, as popularity data"))
+    return parser
+
+
+def _add_popcount(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Counts how often each package is referred to, and writes Nixery's popularity data."
+        " What was read over HTTP is kept, so an interrupted count goes on where it stopped."
+    )
+    _add_cache(command)
+    _add_output(command)
+    command.set_defaults(run=_popcount)
+
+
+def _add_cache(command: argparse.ArgumentParser) -> None:
+    listing = command.add_mutually_exclusive_group()
+    listing.add_argument("--channel", metavar="NAME", help="such as nixos-unstable")
+    listing.add_argument(
+        "--store-paths",
+        metavar="LIST",
+        help="file or URL with a store path on each line, plain or .xz; - is standard input",
+    )
+    command.add_argument(
+        "--cache",
+        metavar="LOCATION",
+        default=DEFAULT_CACHE,
+        help="binary cache: URL or directory; a directory needs no list (%(default)s)",
+    )
+    command.add_argument(
+        "--known",
+        metavar="FILE",
+        type=Path,
+        default=_cache_directory() / "narinfos.sqlite",
+        help="where what was read over HTTP is kept (%(default)s)",
+    )
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--output", metavar="FILE", type=Path, help="where to write (standard output)"
+    )
+
+
+def _popcount(arguments: argparse.Namespace) -> None:
+    progress = Progress(sys.stderr)
+    document = popcount(
+        cache=arguments.cache,
+        store_paths=_listing(arguments),
+        known=arguments.known,
+        report=progress,
+    )
+    progress.end()
+    write_answer(document, arguments.output)
+
+
+def _listing(arguments: argparse.Namespace) -> str | None:
+    if arguments.channel is not None:
+        return channel_list(arguments.channel)
+    listing: str | None = arguments.store_paths
+    return listing
+
+
+def _cache_directory() -> Path:
+    base = surroundings().get("XDG_CACHE_HOME")
+    return Path(base) / "nixery" if base else Path.home() / ".cache" / "nixery"

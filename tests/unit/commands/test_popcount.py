@@ -1,0 +1,168 @@
+"""The command, run as a process is, against a binary cache on loopback."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.builder.binary_cache import fetch
+from tests.unit.builder.binary_cache.caches import CacheServer, make_cache, serving, status
+from tests.unit.builder.layering.closures import store_path
+
+PACKAGES = {
+    "libc-1": ["libc-1"],
+    "libz-1": ["libc-1"],
+    "git-2": ["git-2", "libc-1", "libz-1"],
+    "curl-7": ["libc-1", "libz-1", "gone-1"],
+}
+EXPECTED = b'{"libc-1":4,"libz-1":2}'
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheServer]:
+    monkeypatch.setattr(fetch, "FIRST_DELAY", 0.001)
+    directory = make_cache(tmp_path / "cache", PACKAGES)
+    (directory / "store-paths").write_text(
+        "".join(f"{store_path(name)}\n" for name in [*PACKAGES, "gone-1"])
+    )
+    with serving(directory) as server:
+        yield server
+
+
+def run(*words: str) -> int:
+    def serve() -> None:
+        raise AssertionError("a subcommand does not serve")
+
+    return cli.run(words, serve=serve)
+
+
+def test_a_directory_is_counted_whole(
+    server: CacheServer, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert run("popcount", "--cache", str(server.directory)) == 0
+
+    out, err = capfdbinary.readouterr()
+    assert out == EXPECTED + b"\n"
+    assert b"4 of 4 store paths" in err
+
+
+def test_a_list_is_counted_over_http_and_written_to_a_file(
+    server: CacheServer, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    output = tmp_path / "popularity.json"
+    words = ["popcount", "--cache", server.url, "--store-paths", f"{server.url}/store-paths"]
+
+    code = run(*words, "--known", str(tmp_path / "known"), "--output", str(output))
+
+    assert code == 0
+    assert output.read_bytes() == EXPECTED
+    out, err = capfdbinary.readouterr()
+    assert out == b""
+    assert b"1 not in the cache" in err
+
+
+def test_a_second_count_asks_only_for_what_is_new(server: CacheServer, tmp_path: Path) -> None:
+    listing = server.directory / "store-paths"
+    words = ["popcount", "--cache", server.url, "--store-paths", str(listing)]
+    words += ["--known", str(tmp_path / "known"), "--output", str(tmp_path / "popularity.json")]
+    run(*words)
+    make_cache(server.directory, {"new-1": ["libz-1"]})
+    listing.write_text(f"{listing.read_text()}{store_path('new-1')}\n{store_path('git-2')}\n")
+    before = server.requests.total()
+
+    assert run(*words) == 0
+
+    # nix-cache-info, the new path, and the one that was not there.
+    assert server.requests.total() - before == 3
+    assert json.loads((tmp_path / "popularity.json").read_bytes()) == {
+        "git-2": 2,
+        "libc-1": 5,
+        "libz-1": 4,
+    }
+
+
+def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(*words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_a_cache_behind_http_needs_a_list(
+    server: CacheServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = str(tmp_path / "known")
+
+    message = failure(capsys, "popcount", "--cache", server.url, "--known", known)
+
+    assert "--store-paths" in message
+
+
+def test_a_cache_that_has_nothing_of_the_list_is_an_error(
+    server: CacheServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing = tmp_path / "list"
+    listing.write_text(f"{store_path('gone-1')}\n")
+    words = ["--store-paths", str(listing), "--known", str(tmp_path / "known")]
+
+    message = failure(capsys, "popcount", "--cache", server.url, *words)
+
+    assert "has none of 1 store paths" in message
+
+
+@pytest.mark.parametrize(
+    ("listing", "complaint"),
+    [("/does/not/exist", "No such file"), ("EMPTY", "names no store path"), ("BAD", "line 1 is")],
+)
+def test_a_list_that_cannot_be_used_is_named(
+    server: CacheServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    listing: str,
+    complaint: str,
+) -> None:
+    (tmp_path / "EMPTY").write_text("\n")
+    (tmp_path / "BAD").write_text("../../etc/passwd\n")
+    place = str(tmp_path / listing)
+    words = ["--store-paths", place, "--known", str(tmp_path / "known")]
+
+    message = failure(capsys, "popcount", "--cache", server.url, *words)
+
+    assert place in message
+    assert complaint in message
+
+
+def test_a_channel_is_named_as_a_channel_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no channel" in failure(capsys, "popcount", "--channel", "../../evil?x=")
+
+
+def test_a_cache_that_refuses_is_an_error_that_names_it(
+    server: CacheServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.faults["nix-cache-info"] = [status(401)]
+
+    message = failure(capsys, "popcount", "--cache", server.url)
+
+    assert message == f"nixery popcount: {server.url}/nix-cache-info: the server answers 401\n"
+
+
+def test_ctrl_c_says_how_to_go_on(
+    server: CacheServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "popcount", interrupt)
+
+    assert run("popcount", "--cache", str(server.directory)) == 130
+    assert "goes on from here" in capsys.readouterr().err
+
+
+def test_without_a_command_the_registry_is_served() -> None:
+    served: list[str] = []
+
+    assert cli.run([], serve=lambda: served.append("registry")) == 0
+    assert cli.run(["serve"], serve=lambda: served.append("again")) == 0
+    assert served == ["registry", "again"]
