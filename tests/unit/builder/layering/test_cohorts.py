@@ -108,13 +108,13 @@ def package_sets(draw: st.DrawFn) -> Closure:
     )
 
 
-@given(package_sets(), st.randoms(use_true_random=False))
+@given(package_sets(), st.integers(0, 2**32))
 @settings(max_examples=30)
-def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, random: Random) -> None:
+def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, seed: int) -> None:
     shuffled = list(packages.objects.values())
-    random.shuffle(shuffled)
+    Random(seed).shuffle(shuffled)
     requested = list(unreferenced(packages))
-    random.shuffle(requested)
+    Random(seed).shuffle(requested)
 
     assert learn_plan(Closure(shuffled), requested) == learn_plan(packages, unreferenced(packages))
 
