@@ -28,15 +28,12 @@ from app.builder.packing.packer import LayerPacker
 from app.builder.popularity import load_plan
 from app.builder.process import child_environment
 from app.builder.readiness import Check, Readiness
-from app.builder.sources.definition import PathDefinition
-from app.builder.sources.path import PathUpstream
-from app.builder.sources.source import Source
+from app.builder.sources.opening import Sources
 from app.builder.stages import Stage
 from app.builder.wording import line
 from app.builder.workers import Workers
 from app.log import VERSION
 from app.settings import (
-    EMBEDDED_PACKAGES,
     PROJECT,
     Settings,
     StorageBackend,
@@ -67,8 +64,9 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     plan = await load_plan(settings.popularity) if settings.popularity else None
     holds = Holds(directory=settings.state_path / "roots", workers=workers)
     await workers.run(holds.sweep)
+    environment = child_environment(surroundings(), home=settings.state_path / "home")
     nix = NixCommand(
-        environment=child_environment(surroundings(), home=settings.state_path / "home"),
+        environment=environment,
         expressions=PROJECT / "nix",
         holds=holds,
         workers=workers,
@@ -108,15 +106,23 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         remember=_OUTCOMES,
         history=_JOB_HISTORY,
     )
-    default = _source(settings, storage, workers)
-    stack.push_async_callback(default.close)
+    opener = Sources(
+        directory=settings.state_path / "sources",
+        environment=environment,
+        storage=storage,
+        workers=workers,
+    )
+    stack.push_async_callback(opener.close)
+    sources = {definition.name: opener.open(definition) for definition in settings.definitions}
+    default = next(source for source in sources.values() if source.definition.default)
     return AppState(
         images=ImageService(
             jobs=jobs,
             builder=builder,
             builds=builds,
             catalogue=Catalogue(storage=storage),
-            sources={},
+            # A single source needs no name, and its name might be a package's.
+            sources=sources if settings.sources else {},
             default=default,
             system=settings.system,
         ),
@@ -191,18 +197,6 @@ def _stages(settings: Settings) -> Stages:
         packing=Stage(
             "packing", at_once=settings.packings, waiting=settings.queue, expected_seconds=5
         ),
-    )
-
-
-def _source(settings: Settings, storage: Storage, workers: Workers) -> Source:
-    if settings.pkgs_path is None:
-        definition = PathDefinition(name="debian", location=EMBEDDED_PACKAGES)
-    else:
-        definition = PathDefinition(name="path", location=settings.pkgs_path)
-    return Source(
-        definition=definition,
-        upstream=PathUpstream(definition=definition, workers=workers),
-        storage=storage,
     )
 
 

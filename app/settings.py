@@ -21,6 +21,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.builder.sources.definition import (
+    ChannelDefinition,
+    GitDefinition,
+    PathDefinition,
+    SourceDefinition,
+)
 from app.log import LogFormat
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -59,7 +65,10 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    # The prefix keeps a field's bare name, such as HOST, from being read as a variable.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, env_prefix="NIXERY_"
+    )
 
     # -- serving
     host: str = Field(
@@ -106,6 +115,12 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("NIXERY_CHANNEL"),
         description="A nixpkgs channel, such as nixos-unstable; the tag may name another.",
+    )
+    sources: tuple[SourceDefinition, ...] = Field(
+        (),
+        validation_alias=AliasChoices("NIXERY_SOURCES"),
+        description="Further sources with names of their own; written in the file, see"
+        " docs/sources.md.",
     )
     system: str = Field(
         default_factory=lambda: _SYSTEMS.get(platform.machine(), "x86_64-linux"),
@@ -260,6 +275,42 @@ class Settings(BaseSettings):
         if not file:
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+
+    @model_validator(mode="after")
+    def _distinct_sources(self) -> "Settings":
+        names = [definition.name for definition in self.definitions]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are called {name}")
+        if sum(definition.default for definition in self.definitions) > 1:
+            raise ValueError("only one source can be the default")
+        return self
+
+    @property
+    def definitions(self) -> tuple[SourceDefinition, ...]:
+        """All sources; one of them is the default."""
+        own = self._own_source()
+        if own is None:
+            return self.sources
+        return (own, *self.sources)
+
+    def _own_source(self) -> SourceDefinition | None:
+        """What the variables name, or the embedded set where there is no other default."""
+        limits = {
+            "default": True,
+            "build_seconds": self.build_seconds,
+            "evaluation_seconds": self.evaluation_seconds,
+        }
+        moving = {**limits, "revision_seconds": self.revision_seconds}
+        if self.pkgs_path is not None:
+            return PathDefinition(name="path", location=self.pkgs_path, **limits)
+        if self.pkgs_repo is not None:
+            return GitDefinition(name="git-source", location=self.pkgs_repo, **moving)
+        if self.channel is not None:
+            return ChannelDefinition(name="nixpkgs", channel=self.channel, **moving)
+        if any(definition.default for definition in self.sources):
+            return None
+        return PathDefinition(name="debian", location=EMBEDDED_PACKAGES, **limits)
 
     @model_validator(mode="after")
     def _one_source(self) -> "Settings":

@@ -1,8 +1,10 @@
 """Whole builds with real Nix and the small package set, without a network in between."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from app.assembly import assemble
 from app.builder.image import BuiltImage
-from app.errors import BuildFailed
+from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
+from app.errors import BuildFailed, PolicyRefused
 from app.reference import ImageReference
 from app.settings import Settings
 from app.state import AppState
@@ -20,6 +23,32 @@ from app.storage.filesystem import FilesystemStorage
 pytestmark = pytest.mark.e2e
 
 Open = Callable[..., Any]
+DEBIAN = Path(__file__).parent.parent.parent / "nix" / "debian"
+
+
+@dataclass
+class Repository:
+    """A git repository with a package set in which ``tool`` is a package of the small set."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.path.mkdir()
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    def commit(self, package: str) -> str:
+        text = f"args: let pkgs = import {DEBIAN} args; in pkgs // {{ tool = pkgs.{package}; }}"
+        (self.path / "default.nix").write_text(text)
+        self._git("add", "default.nix")
+        identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+        self._git(*identity, "commit", "--quiet", "--message", package)
+        return self._git("rev-parse", "HEAD")
+
+    def _git(self, *words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(self.path), *words], check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
 
 
 @pytest.fixture
@@ -140,3 +169,46 @@ async def test_a_failing_build_names_its_derivation_and_its_last_words(start: Op
 
     assert failure.value.derivation.endswith(".drv")
     assert failure.value.log
+
+
+async def test_two_sources_with_different_policies_serve_side_by_side(start: Open) -> None:
+    packages = Path(__file__).parent.parent / "nix" / "packages"
+    state = await start(
+        "one",
+        sources=(
+            PathDefinition(name="strict", location=packages),
+            PathDefinition(name="free", location=packages, policy=Policy(allow_unfree=True)),
+        ),
+    )
+
+    image = await build(state, "free/unfree-package")
+    with pytest.raises(PolicyRefused, match=r"unfree.* allow_unfree"):
+        await build(state, "strict/unfree-package")
+
+    assert image.blobs
+    assert (await build(state, "hello")).manifest != image.manifest
+
+
+async def test_a_moved_branch_is_followed_after_its_time_and_not_before(
+    start: Open, tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path / "repository")
+    first = repository.commit("hello")
+    state = await start(
+        "one",
+        sources=(
+            GitDefinition(
+                name="team", location=str(repository.path), revision_seconds=2, default=True
+            ),
+        ),
+    )
+    image = await build(state, "tool")
+    second = repository.commit("jq")
+
+    assert (await build(state, "tool")).manifest == image.manifest
+    await asyncio.sleep(2.1)
+    moved = await build(state, "tool")
+
+    assert moved.manifest != image.manifest
+    assert (await build(state, "tool", first)).manifest == image.manifest
+    assert (await build(state, "tool", second[:10])).manifest == moved.manifest

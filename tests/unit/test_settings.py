@@ -83,3 +83,55 @@ def test_a_wrong_file_is_refused(
 
     with pytest.raises(SettingsError):
         load()
+
+
+def test_bare_names_of_fields_are_nobodys_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "elsewhere")
+    monkeypatch.setenv("SYSTEM", "vax")
+
+    assert load().host == "127.0.0.1"
+
+
+def test_the_variables_of_nixery_choose_the_default_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert [d.name for d in load().definitions] == ["debian"]
+
+    monkeypatch.setenv("NIXERY_PKGS_REPO", "/srv/packages.git")
+    (definition,) = load().definitions
+
+    assert (definition.kind, definition.default) == ("git", True)
+
+
+def test_sources_of_the_file_stand_beside_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text(
+        '[[sources]]\nname = "team"\nkind = "git"\nlocation = "/srv/team.git"\nbuild = false\n'
+    )
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+
+    debian, team = load().definitions
+
+    assert (debian.name, debian.default) == ("debian", True)
+    assert (team.name, team.default, team.build) == ("team", False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "shell"\nkind = "path"\nlocation = "/x"', "shell is a meta package"),
+        ('name = "debian"\nkind = "path"\nlocation = "/x"', "two sources are called debian"),
+        ('name = "a"\nkind = "svn"\nlocation = "/x"', "svn"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text(f"[[sources]]\n{text}\n")
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+
+    with pytest.raises(SettingsError, match=message):
+        load()
