@@ -3,19 +3,16 @@
 The members are inflated on the way, since digests do not compose: the diff ID needs the tar.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
+from functools import partial
 from typing import BinaryIO
 
 from app.builder.packing.blob import BlobWriter
-from app.builder.packing.blocks import BLOCK_SIZE
 from app.builder.packing.codec import Codec
+from app.builder.packing.inorder import InOrder
 from app.builder.packing.record import PackedPath
 from app.errors import StorageUnavailable
-
-# Below this a thread takes longer to be told than to do it.
-_SMALL = 256 << 10
 
 
 def assemble(
@@ -23,24 +20,28 @@ def assemble(
     parts: Iterable[tuple[BinaryIO, PackedPath]],
     codec: Codec,
     *,
-    inflaters: Executor,
-    look_ahead: int,
+    threads: Executor,
+    limit: int,
 ) -> None:
     """Blocking.  Raises StorageUnavailable for a damaged blob."""
-    pending: deque[Future[bytes]] = deque()
+    inflated = InOrder(threads, limit=limit)
+
+    def take(member: bytes, tar: bytes) -> None:
+        blob.add_tar(tar)
+        blob.add_member(member)
+
     try:
-        for member, size in _members(parts):
-            blob.add_member(member)
-            if len(member) < _SMALL and not pending:
-                blob.add_tar(_inflate(codec, member, size))
-                continue
-            pending.append(inflaters.submit(_inflate, codec, member, size))
-            while len(pending) > look_ahead or (pending and pending[0].done()):
-                blob.add_tar(pending.popleft().result())
-        while pending:
-            blob.add_tar(pending.popleft().result())
+        for member, size in _members(parts, codec.block_size):
+            inflated.add(partial(_inflate, codec, member, size), partial(take, member), _nothing)
+        inflated.finish()
     except ValueError as error:
         raise StorageUnavailable(f"a stored layer is damaged: {error}") from error
+    finally:
+        inflated.wait()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
@@ -50,7 +51,9 @@ def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
     return tar
 
 
-def _members(parts: Iterable[tuple[BinaryIO, PackedPath]]) -> Iterator[tuple[bytes, int]]:
+def _members(
+    parts: Iterable[tuple[BinaryIO, PackedPath]], block_size: int
+) -> Iterator[tuple[bytes, int]]:
     """Each member with the size it unpacks to; raises ValueError for a blob that is too short."""
     for file, packed in parts:
         file.seek(packed.prefix)
@@ -59,6 +62,6 @@ def _members(parts: Iterable[tuple[BinaryIO, PackedPath]]) -> Iterator[tuple[byt
             member = file.read(length)
             if len(member) != length:
                 raise ValueError(f"{packed.layer.descriptor.digest} is too short")
-            size = min(left, BLOCK_SIZE)
+            size = min(left, block_size)
             yield member, size
             left -= size

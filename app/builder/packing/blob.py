@@ -4,15 +4,16 @@ A blob is the codec's prefix, the members of its paths' blocks, and the codec's 
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from typing import BinaryIO
 
 from app.builder.image import Layer
-from app.builder.packing.blocks import BLOCK_SIZE, BlockStream, Buffers
+from app.builder.packing.blocks import BlockStream, Buffers
 from app.builder.packing.codec import Codec, Member
+from app.builder.packing.inorder import InOrder
 from app.builder.packing.record import PackedPath
 from app.oci import Descriptor, Digest
 from app.storage.failures import reported
@@ -67,80 +68,60 @@ class BlobWriter:
 
 @contextmanager
 def tar_stream(
-    blob: BlobWriter, codec: Codec, *, compressors: Executor, look_ahead: int, buffers: Buffers
+    blob: BlobWriter, codec: Codec, *, threads: Executor, limit: int, buffers: Buffers
 ) -> Iterator[BlockStream]:
-    """Blocking.  What is written to the stream ends up in the blob when the context ends."""
-    blocks = _Blocks(blob, codec, compressors, look_ahead, buffers)
+    """Blocking.  What is written to the stream is in the blob when the context has ended.
+
+    The caller's thread only reads: it is what a path of many small files waits for.  Memory is
+    bounded by the buffers; ``limit`` keeps one path from taking all of them.
+    """
+    blocks = _Blocks(blob, codec, InOrder(threads, limit=limit), buffers)
     try:
-        stream = BlockStream(blocks.first(), blocks.deliver)
+        stream = BlockStream(blocks.begin(), blocks.deliver)
         yield stream
         stream.flush()
-        blocks.drain()
+        blocks.finish()
     finally:
         blocks.release()
 
 
 class _Blocks:
-    """Compressed side by side, written in order."""
-
-    def __init__(
-        self,
-        blob: BlobWriter,
-        codec: Codec,
-        compressors: Executor,
-        look_ahead: int,
-        buffers: Buffers,
-    ) -> None:
+    def __init__(self, blob: BlobWriter, codec: Codec, members: InOrder, buffers: Buffers) -> None:
         self._blob = blob
         self._codec = codec
-        self._compressors = compressors
-        self._look_ahead = look_ahead
+        self._members = members
         self._buffers = buffers
-        self._pending: deque[tuple[Future[bytes], bytearray]] = deque()
         self._filling: bytearray | None = None
+        self._is_first = True
 
-    def first(self) -> bytearray:
+    def begin(self) -> bytearray:
         self._filling = self._buffers.take()
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:
         block = memoryview(buffer)[:filled]
-        self._blob.add_tar(block)
-        if filled < BLOCK_SIZE and not self._pending:
+        if self._is_first and filled < len(buffer):
             # Most store paths are one short block: its thread compresses it itself.
-            self._blob.add_member(self._codec.compress(block))
+            self._add(block, self._codec.compress(block))
             return buffer
-        self._pending.append((self._compressors.submit(self._codec.compress, block), buffer))
+        self._is_first = False
+        self._members.add(
+            partial(self._codec.compress, block),
+            partial(self._add, block),
+            partial(self._buffers.give_back, buffer),
+        )
         self._filling = None
-        while self._pending and (
-            len(self._pending) > self._look_ahead or self._pending[0][0].done()
-        ):
-            self._write_first()
-        while self._filling is None:
-            if self._pending:
-                self._filling = self._buffers.try_take()
-                if self._filling is None:
-                    self._write_first()
-            else:
-                self._filling = self._buffers.take()
-        return self._filling
+        return self.begin()
 
-    def drain(self) -> None:
-        while self._pending:
-            self._write_first()
+    def finish(self) -> None:
+        self._members.finish()
 
     def release(self) -> None:
-        """Give back every buffer; after a failure, when no thread reads it any more."""
-        while self._pending:
-            compressed, buffer = self._pending.popleft()
-            wait((compressed,))
-            self._buffers.give_back(buffer)
+        """After this no thread works for the blob, which may be closed, also after a failure."""
+        self._members.wait()
         if self._filling is not None:
             self._buffers.give_back(self._filling)
-            self._filling = None
 
-    def _write_first(self) -> None:
-        compressed, buffer = self._pending[0]
-        self._blob.add_member(compressed.result())
-        self._pending.popleft()
-        self._buffers.give_back(buffer)
+    def _add(self, block: memoryview, member: bytes) -> None:
+        self._blob.add_tar(block)
+        self._blob.add_member(member)

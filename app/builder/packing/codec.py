@@ -16,7 +16,6 @@ from typing import cast
 
 import zstandard
 
-from app.builder.packing.blocks import BLOCK_SIZE
 from app.builder.packing.header import END_OF_ARCHIVE, directory
 from app.oci import MediaType
 
@@ -31,6 +30,9 @@ else:
 # Raise when the tar stream or the cutting changes.
 _FORMAT = 1
 _GZIP = 31
+# gzip looks back 32 KiB and gains nothing by larger blocks; zstd looks back as far as it can.
+_GZIP_BLOCK = 1 << 20
+_ZSTD_BLOCK = 4 << 20
 _PARENTS = directory(b"nix/", mode=0o755) + directory(b"nix/store/", mode=0o755)
 
 
@@ -50,6 +52,7 @@ class Codec:
 
     media_type: MediaType
     identity: str
+    block_size: int
     compress: Callable[[memoryview | bytes], bytes]
     decompress: Callable[[bytes, int], bytes]
     prefix: Member
@@ -85,7 +88,7 @@ def isal_gzip() -> Codec:
             raise ValueError(f"not a gzip member: {error}") from error
 
     library = f"isal-{isal_version}-{ISAL_VERSION}"
-    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", compress, decompress)
+    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", _GZIP_BLOCK, compress, decompress)
 
 
 def zlib_gzip() -> Codec:
@@ -102,7 +105,7 @@ def zlib_gzip() -> Codec:
             raise ValueError(f"not a gzip member: {error}") from error
 
     library = f"zlib-{zlib.ZLIB_RUNTIME_VERSION}"
-    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", compress, decompress)
+    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", _GZIP_BLOCK, compress, decompress)
 
 
 def zstd() -> Codec:
@@ -124,19 +127,21 @@ def zstd() -> Codec:
             raise ValueError(f"not a zstd frame: {error}") from error
 
     library = "zstd-" + ".".join(map(str, zstandard.ZSTD_VERSION))
-    return _codec(MediaType.OCI_LAYER_ZSTD, f"{library}/{level}", compress, decompress)
+    return _codec(MediaType.OCI_LAYER_ZSTD, f"{library}/{level}", _ZSTD_BLOCK, compress, decompress)
 
 
 def _codec(
     media_type: MediaType,
     library: str,
+    block_size: int,
     compress: Callable[[memoryview | bytes], bytes],
     decompress: Callable[[bytes, int], bytes],
 ) -> Codec:
     trial = hashlib.sha256(compress(_sample())).hexdigest()[:16]
     return Codec(
         media_type=media_type,
-        identity=f"{library}/{BLOCK_SIZE}/{_FORMAT}/{trial}",
+        identity=f"{library}/{block_size}/{_FORMAT}/{trial}",
+        block_size=block_size,
         compress=compress,
         decompress=decompress,
         prefix=Member(_PARENTS, compress(_PARENTS)),

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.builder.packing import header
-from app.builder.packing.blocks import BLOCK_SIZE, BlockStream
+from app.builder.packing.blocks import BlockStream
 from app.oci import Digest
 
 ROOT = b"."
+# How much is hashed at a time.
+_HASHED = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def tar_digest(entries: Iterable[Entry]) -> Digest:
         digest.update(memoryview(buffer)[:filled])
         return buffer
 
-    stream = BlockStream(bytearray(BLOCK_SIZE), deliver)
+    stream = BlockStream(bytearray(_HASHED), deliver)
     write_entries(stream, entries)
     stream.flush()
     return Digest("sha256", digest.hexdigest())

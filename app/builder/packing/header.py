@@ -14,6 +14,14 @@ _ZEROS = bytes(RECORD)
 _FILE, _SYMLINK, _DIRECTORY, _EXTENDED = b"0", b"2", b"5", b"x"
 _TAIL = b"ustar\x0000" + bytes(64) + b"0000000\x00" * 2
 _CONSTANT_SUM = sum(_TAIL) + 8 * ord(" ")
+_NO_PREFIX = bytes(RECORD - 345)
+# For FileHeaders: from the type on, then mode and owners with the sum of all that is constant.
+_PLAIN_END = _FILE + bytes(_LINK) + _TAIL + _NO_PREFIX
+_FILE_SUM = _CONSTANT_SUM + sum(_FILE) + sum(b"00000000001")
+_DATA, _PROGRAM = (
+    (mode, _FILE_SUM + sum(mode))
+    for mode in (b"%07o\0%07o\0%07o\0" % (bits, 0, 0) for bits in (0o444, 0o555))
+)
 
 
 def padding(size: int) -> bytes:
@@ -28,6 +36,48 @@ def directory(name: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> bytes:
 
 def file(name: bytes, size: int, *, mode: int, uid: int = 0, gid: int = 0) -> bytes:
     return _header(name, mode, uid, gid, size, _FILE, b"")
+
+
+class FileHeaders:
+    """Headers of the files in one directory, equal to ``file``'s: what they share is made once.
+
+    A header is a third of the work on a small file if it is made from nothing.
+    """
+
+    def __init__(self, directory: bytes) -> None:
+        """``directory`` ends with a slash."""
+        self._directory = directory
+        self._is_plain = directory.isascii()
+        self._room = _NAME - len(directory)
+        self._sum = sum(directory)
+        # Behind a slash that is not stored, so that the sum lacks it too.
+        self._can_split = 1 < len(directory) <= _PREFIX + 1
+        self._prefix_sum = self._sum - ord("/")
+        self._prefix_end = _PLAIN_END[: -len(_NO_PREFIX)] + directory[:-1].ljust(
+            len(_NO_PREFIX), b"\0"
+        )
+
+    def make(self, base: bytes, size: int, *, executable: bool) -> bytes:
+        if not (self._is_plain and base.isascii() and size <= _LARGEST):
+            return self._any(base, size, executable=executable)
+        if len(base) <= self._room:
+            name, end, checksum = self._directory + base, _PLAIN_END, self._sum
+        elif self._can_split and len(base) <= _NAME:
+            name, end, checksum = base, self._prefix_end, self._prefix_sum
+        else:
+            return self._any(base, size, executable=executable)
+        digits = b"%011o" % size
+        mode, constant = _PROGRAM if executable else _DATA
+        return b"%b%b%b\x0000000000001\0%06o\0 %b" % (
+            name.ljust(_NAME, b"\0"),
+            mode,
+            digits,
+            constant + checksum + sum(base) + sum(digits),
+            end,
+        )
+
+    def _any(self, base: bytes, size: int, *, executable: bool) -> bytes:
+        return file(self._directory + base, size, mode=0o555 if executable else 0o444)
 
 
 def symlink(name: bytes, target: bytes) -> bytes:
@@ -89,7 +139,7 @@ def _ustar(  # noqa: PLR0917  # the fields of the format
             kind,
             link.ljust(_LINK, b"\0"),
             _TAIL,
-            prefix.ljust(RECORD - 345, b"\0"),
+            prefix.ljust(len(_NO_PREFIX), b"\0"),
         )
     )
 

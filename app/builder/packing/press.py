@@ -34,10 +34,10 @@ class BlobPress:
         self._workers = workers
         self._codec = codec
         self._store = os.fsencode(store_directory)
-        # A path's own thread reads and hashes; these compress its blocks side by side.
-        self._compressors = ThreadPoolExecutor(workers.count, thread_name_prefix="compress")
-        self._look_ahead = workers.count + 1
-        self._buffers = Buffers(2 * workers.count + 2)
+        # A path's own thread reads; these compress its blocks side by side and hash them.
+        self._threads = ThreadPoolExecutor(workers.count, thread_name_prefix="press")
+        self._limit = workers.count + 1
+        self._buffers = Buffers(2 * workers.count + 2, size=codec.block_size)
         # Bounds what lies on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count)
 
@@ -54,7 +54,7 @@ class BlobPress:
         return await self._make(partial(self._read_parts, parts))
 
     async def close(self) -> None:
-        self._compressors.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
 
     async def _make(self, read: Callable[[BlobWriter], None]) -> PackedPath:
         async with self._spools:
@@ -98,15 +98,15 @@ class BlobPress:
             blob,
             opened(),
             self._codec,
-            inflaters=self._compressors,
-            look_ahead=self._look_ahead,
+            threads=self._threads,
+            limit=self._limit,
         )
 
     def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
         return tar_stream(
             blob,
             self._codec,
-            compressors=self._compressors,
-            look_ahead=self._look_ahead,
+            threads=self._threads,
+            limit=self._limit,
             buffers=self._buffers,
         )

@@ -12,7 +12,6 @@ import pytest
 from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing import codec
-from app.builder.packing.blocks import BLOCK_SIZE
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Directory, File, Symlink
 from app.builder.packing.packer import BytesChanged, LayerPacker, PackingCounters
@@ -28,6 +27,8 @@ from tests.unit.builder.packing.trees import ODDITIES, plant_path, store_path
 SMALL = store_path(1, "small-1.0")
 LARGE = store_path(2, "large-2.0")
 ODD = store_path(3, "odd-3.0")
+# The largest of the codecs.
+BLOCK_SIZE = codec.find("zstd").block_size
 PATHS = (SMALL, LARGE, ODD)
 PackerFactory = Callable[..., LayerPacker]
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.packing.blocks import BLOCK_SIZE, BlockStream
+from app.builder.packing.blocks import BlockStream
 from app.builder.packing.header import END_OF_ARCHIVE
 from app.builder.packing.tree import TreeWriter
 from tests.unit.builder.packing.trees import ODDITIES, Node, plant
 
+BLOCK_SIZE = 1 << 16
 Reader = Callable[[bytes], dict[bytes, tuple[str, object]]]
 NAME = b"nix/store/00000000000000000000000000000000-odd"
 
@@ -208,7 +209,7 @@ def test_a_file_that_changes_its_size_while_it_is_read_is_an_error(
     stream = BlockStream(bytearray(BLOCK_SIZE), lambda buffer, _: buffer)
 
     with file.open("rb") as opened, pytest.raises(OSError, match="size changed"):
-        stream.write_file(opened.fileno(), size + 1 + change)
+        stream.write_file(b"", opened.fileno(), size + 1 + change)
 
 
 def test_what_no_layer_can_hold_is_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from app.builder.packing.inorder import InOrder
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+def test_results_are_taken_in_the_order_given_however_long_each_takes(
+    threads: ThreadPoolExecutor,
+) -> None:
+    taken: list[int] = []
+    ended: list[int] = []
+    second_is_done = threading.Event()
+    work = InOrder(threads, limit=4)
+
+    def slow() -> int:
+        assert second_is_done.wait(10)
+        return 1
+
+    def quick() -> int:
+        second_is_done.set()
+        return 2
+
+    work.add(slow, taken.append, partial(ended.append, 1))
+    work.add(quick, taken.append, partial(ended.append, 2))
+    work.finish()
+
+    assert taken == ended == [1, 2]
+
+
+def test_no_more_than_the_limit_is_under_way(threads: ThreadPoolExecutor) -> None:
+    under_way = most = 0
+    lock = threading.Lock()
+
+    def begin() -> None:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+
+    def end() -> None:
+        nonlocal under_way
+        with lock:
+            under_way -= 1
+
+    work = InOrder(threads, limit=2)
+    for _ in range(200):
+        work.add(begin, lambda _: None, end)
+    work.finish()
+
+    assert (under_way, most <= 2) == (0, True)
+
+
+def test_after_a_failure_nothing_is_taken_everything_ends_and_the_first_is_raised(
+    threads: ThreadPoolExecutor,
+) -> None:
+    taken: list[int] = []
+    ended: list[int] = []
+    gate = threading.Event()
+    work = InOrder(threads, limit=3)
+
+    def fail(message: str) -> int:
+        assert gate.wait(10)
+        raise OSError(message)
+
+    work.add(partial(fail, "first"), taken.append, partial(ended.append, 1))
+    work.add(partial(fail, "second"), taken.append, partial(ended.append, 2))
+    work.add(lambda: 3, taken.append, partial(ended.append, 3))
+    gate.set()
+
+    with pytest.raises(OSError, match="first"):
+        work.finish()
+    assert (taken, sorted(ended)) == ([], [1, 2, 3])
+    with pytest.raises(OSError, match="first"):
+        work.add(lambda: 4, taken.append, partial(ended.append, 4))
