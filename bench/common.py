@@ -1,0 +1,75 @@
+"""What benchmarks share: store paths to work on, and programs measured from outside."""
+
+import os
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STORE = Path("/nix/store")
+
+
+class Missing(Exception):
+    """Says what has to be there and how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds; ``memory`` is the largest process's resident set in bytes."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+def closure(attributes: Sequence[str], lock: Path | None) -> list[Path]:
+    """The store paths of an image of these packages; raises Missing."""
+    names = " ".join(
+        f'(lib.getAttrFromPath (lib.splitString "." "{name}") set)' for name in attributes
+    )
+    argument = "{ }" if lock is None else f"{{ lock = {lock.absolute()}; }}"
+    expression = (
+        f"let set = import {ROOT}/nix/debian {argument}; inherit (set) lib;"
+        f" in map (item: item.outPath) [ {names} ]"
+    )
+    if not shutil.which("nix-instantiate"):
+        raise Missing("Nix is not installed")
+    asked = subprocess.run(
+        ["nix-instantiate", "--eval", "--strict", "-E", expression],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise Missing(asked.stderr.strip().splitlines()[-1])
+    roots = [word.strip('"') for word in asked.stdout.split() if word.startswith('"')]
+    if absent := [root for root in roots if not Path(root).exists()]:
+        raise Missing(f"not built yet: {' '.join(absent)}")
+    listed = subprocess.run(
+        ["nix-store", "-qR", *roots], capture_output=True, text=True, check=True
+    )
+    return sorted(Path(line) for line in listed.stdout.split())
+
+
+def measure(command: Sequence[str | Path], *, directory: Path | None = None) -> Cost:
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=directory)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    wall = time.perf_counter() - begun
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def own_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def own_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
