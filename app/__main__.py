@@ -1,11 +1,12 @@
 """``nixery`` and ``python -m app``: the command line, and the server it starts by default."""
 
 import sys
+from functools import partial
 
 from loguru import logger
 
 from app import cli, log
-from app.main import create_app
+from app.main import create_app, stop_building
 from app.server import Server
 from app.settings import SettingsError, load
 
@@ -22,11 +23,13 @@ def serve() -> None:
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
     log.set_up(level=settings.log_level, form=settings.log_format)
+    app = create_app(settings)
     server = Server(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         drain_seconds=settings.drain_seconds,
+        on_stop=partial(stop_building, app, settings),
     )
     try:
         server.listen()

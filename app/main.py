@@ -9,7 +9,7 @@ from loguru import logger
 from starlette.staticfiles import StaticFiles
 
 from app.assembly import assemble
-from app.dependencies import provide
+from app.dependencies import provide, services_of
 from app.log import VERSION
 from app.routers.assembly import include_routers
 from app.settings import Settings
@@ -29,6 +29,12 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+async def stop_building(app: FastAPI, settings: Settings) -> None:
+    """For the moment a stop is asked for: requests that wait for builds wait no longer then."""
+    logger.info("stopping: running builds have {:g} s", settings.drain_seconds)
+    await services_of(app).builds.drain(settings.drain_seconds)
+
+
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
@@ -36,5 +42,4 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         provide(app, state)
         logger.bind(storage=settings.storage.value).info("ready")
         yield
-        logger.info("stopping: running builds have {:g} s", settings.drain_seconds)
         await state.builds.drain(settings.drain_seconds)

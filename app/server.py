@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import uvicorn
@@ -13,17 +14,27 @@ from starlette.types import ASGIApp
 # must never meet a connection that the server is just closing.
 _KEEP_ALIVE_SECONDS = 90
 _BACKLOG = 2048
+# For answers that on_stop has just made possible.
+_LAST_WORDS_SECONDS = 2
 
 
 class Server:
     """One process, one event loop; SIGTERM and SIGINT stop it when it runs in the main thread.
 
-    ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way.
-    Without ``sendfile`` files pass through Python.
+    ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way, and
+    runs ``on_stop`` meanwhile: what answers wait for has to end before they can.  Without
+    ``sendfile`` files pass through Python.
     """
 
     def __init__(
-        self, app: ASGIApp, *, host: str, port: int, drain_seconds: float, sendfile: bool = True
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        on_stop: Callable[[], Awaitable[None]] | None = None,
+        sendfile: bool = True,
     ) -> None:
         self._host = host
         self._port = port
@@ -35,9 +46,9 @@ class Server:
             log_config=None,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=math.ceil(drain_seconds),
+            timeout_graceful_shutdown=math.ceil(drain_seconds + _LAST_WORDS_SECONDS),
         )
-        self._server = uvicorn.Server(self._config)
+        self._server = _Stopping(self._config, on_stop)
         self._listener: socket.socket | None = None
 
     def listen(self) -> str:
@@ -68,6 +79,26 @@ class Server:
     def stop(self) -> None:
         """From any thread: finish what is under way, then let ``run`` return."""
         self._server.should_exit = True
+
+
+class _Stopping(uvicorn.Server):
+    """uvicorn tells the application that it stops only after the last answer is sent."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._on_stop is None:
+            await super().shutdown(sockets)
+            return
+        stopping = asyncio.ensure_future(self._on_stop())
+        await super().shutdown(sockets)
+        if self.force_exit:
+            stopping.cancel()
+        await asyncio.wait((stopping,))
 
 
 def _sendfile_protocol() -> type[asyncio.Protocol] | str:

@@ -1,7 +1,7 @@
 """The real server on a free port of the loopback, in a thread."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.types import ASGIApp
@@ -10,9 +10,22 @@ from app.server import Server
 
 
 @contextmanager
-def served(app: ASGIApp, *, sendfile: bool = True, drain_seconds: float = 5) -> Iterator[str]:
+def served(
+    app: ASGIApp,
+    *,
+    sendfile: bool = True,
+    drain_seconds: float = 5,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> Iterator[str]:
     """Gives the server's address; leaving waits until the server has stopped."""
-    server = Server(app, host="127.0.0.1", port=0, drain_seconds=drain_seconds, sendfile=sendfile)
+    server = Server(
+        app,
+        host="127.0.0.1",
+        port=0,
+        drain_seconds=drain_seconds,
+        on_stop=on_stop,
+        sendfile=sendfile,
+    )
     address = server.listen()
     thread = threading.Thread(target=server.run)
     thread.start()
