@@ -47,6 +47,7 @@ STATUS: Mapping[type[RegistryError], HTTPStatus] = {
 _MESSAGE_LIMIT = 300
 _DETAIL_ITEMS = 20
 _UNAVAILABLE_SECONDS = 10
+_WITHOUT_PAGE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE})
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -130,10 +131,10 @@ def _headers(error: RegistryError) -> dict[str, str]:
 def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> str:
     """The message, cut so that the address of the build's page is never what is lost.
 
-    A 404 says all there is to say: no such package, no such tag.
+    A 404 says all there is to say, and a server that stops takes its pages along.
     """
     page = ""
-    if error.build and status != HTTPStatus.NOT_FOUND:
+    if error.build and status not in _WITHOUT_PAGE:
         page = f" (see {services_of(request.app).external_url}/builds/{error.build})"
     return sentence(error.message, _MESSAGE_LIMIT - len(page)) + page
 

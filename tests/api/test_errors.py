@@ -131,7 +131,8 @@ async def test_what_may_pass_says_when_to_come_back(
 
     response = await client.get(HELLO)
 
-    assert_error(response, 503, "UNAVAILABLE")
+    message = assert_error(response, 503, "UNAVAILABLE")
+    assert message == "the channel cannot be reached"
     assert int(response.headers["retry-after"]) > 0
 
 
