@@ -6,6 +6,7 @@
       ManifestUnknown          404 MANIFEST_UNKNOWN
         TagUnknown             the source knows no such revision
         PackagesUnknown        the package set has no such attributes
+          NamesPending         the same, before there was anything to propose
         NotADerivation         the attribute exists and is no package
       NameUnknown              404 NAME_UNKNOWN
       BlobUnknown              404 BLOB_UNKNOWN
@@ -86,6 +87,10 @@ class PackagesUnknown(ManifestUnknown):
             message += f" (did you mean {', '.join(suggestions)}?)"
         super().__init__(message, {"packages": list(packages), "suggestions": list(suggestions)})
         self.packages = packages
+
+
+class NamesPending(PackagesUnknown):
+    """The same before the set's names are listed: asked again, it may propose some of them."""
 
 
 class NotADerivation(ManifestUnknown):

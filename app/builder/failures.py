@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.errors import (
     Draining,
+    NamesPending,
     NotADerivation,
     PackagesUnknown,
     PolicyRefused,
@@ -30,6 +31,8 @@ class FailureMemory:
         match error:
             case TooManyRequests() | Draining():
                 return 0  # says when to come back; being early must not be held against anyone
+            case NamesPending():
+                return self.passing
             case PackagesUnknown() | NotADerivation() | PolicyRefused():
                 return self.unknown
             case Refused() | TagUnknown():
