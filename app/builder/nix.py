@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -26,6 +26,7 @@ from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, PolicyRefus
 _GRACE_SECONDS = 10  # for Nix to end its builders
 _STORE_SECONDS = 60  # for questions to the store alone
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
+_TRACE = re.compile(r'trace: (".*")')
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 
@@ -95,6 +96,20 @@ class Nix(Protocol):
         Raises EvaluationFailed, EvaluationStopped.
         """
 
+    async def names(
+        self,
+        evaluation: Evaluation,
+        *,
+        leave_out: Sequence[str] | None,
+        on_attribute: Callable[[str], None],
+    ) -> tuple[str, ...]:
+        """The attribute paths of all packages, those in sets of packages too.
+
+        ``on_attribute`` is told each attribute before it is looked at: the last one told is
+        what ended a listing that fails.  ``leave_out`` None looks at nothing; the answer is
+        then every name at the top, of packages or not.  Raises as ``evaluate`` does.
+        """
+
     async def realise(
         self,
         packages: Sequence[Package],
@@ -161,6 +176,23 @@ class NixCommand:
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
         return tuple(_answer(row, evaluation) for row in rows)
 
+    async def names(
+        self,
+        evaluation: Evaluation,
+        *,
+        leave_out: Sequence[str] | None,
+        on_attribute: Callable[[str], None],
+    ) -> tuple[str, ...]:
+        request: dict[str, object] = {"leave_out": None if leave_out is None else list(leave_out)}
+        output = await self._evaluate(
+            "list",
+            "list-attributes.nix",
+            evaluation,
+            request,
+            on_line=lambda text: _hear_attribute(text, on_attribute),
+        )
+        return await self._workers.run(_names, output)
+
     async def realise(
         self,
         packages: Sequence[Package],
@@ -216,7 +248,12 @@ class NixCommand:
         return self._holds.open()
 
     async def _evaluate(
-        self, kind: str, expression: str, evaluation: Evaluation, request: dict[str, object]
+        self,
+        kind: str,
+        expression: str,
+        evaluation: Evaluation,
+        request: dict[str, object],
+        on_line: Callable[[str], None] | None = None,
     ) -> bytes:
         """What the expression prints; its request is data, never Nix text."""
         package_set = evaluation.package_set
@@ -249,7 +286,7 @@ class NixCommand:
         ]
         limits = Limits(seconds=evaluation.seconds, memory=evaluation.memory)
         try:
-            finished = await self._run(kind, command, limits)
+            finished = await self._run(kind, command, limits, on_line)
         except OutOfTime:
             raise EvaluationStopped(
                 f"stopped after the {evaluation.seconds:g} s that evaluations of source"
@@ -319,6 +356,19 @@ def _answer(row: object, evaluation: Evaluation) -> Answer:
         return answers.parse(row)
     except ValueError:
         return Raised(message=f"a package of {evaluation.source} is not well-formed")
+
+
+def _names(output: bytes) -> tuple[str, ...]:
+    """Blocking: there may be megabytes."""
+    names = json.loads(output)
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _hear_attribute(text: str, on_attribute: Callable[[str], None]) -> None:
+    found = _TRACE.fullmatch(text)
+    if found:
+        with suppress(ValueError):  # a package set may trace anything
+            on_attribute(str(json.loads(found[1])))
 
 
 def _evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
