@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from loguru import logger
 
 from app.builder.answermemory import AnswerMemory
+from app.builder.attributes import AttributeIndex
 from app.builder.build import ImageBuilder, Stages
 from app.builder.builds import Builds
 from app.builder.catalogue import Catalogue
@@ -115,22 +116,26 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     stack.push_async_callback(opener.close)
     sources = {definition.name: opener.open(definition) for definition in settings.definitions}
     default = next(source for source in sources.values() if source.definition.default)
+    attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
+    stack.push_async_callback(attributes.close)
+    images = ImageService(
+        jobs=jobs,
+        builder=builder,
+        attributes=attributes,
+        builds=builds,
+        catalogue=Catalogue(storage=storage),
+        # A single source needs no name, and its name might be a package's.
+        sources=sources if settings.sources else {},
+        default=default,
+        system=settings.system,
+    )
     return AppState(
-        images=ImageService(
-            jobs=jobs,
-            builder=builder,
-            builds=builds,
-            catalogue=Catalogue(storage=storage),
-            # A single source needs no name, and its name might be a package's.
-            sources=sources if settings.sources else {},
-            default=default,
-            system=settings.system,
-        ),
+        images=images,
         builds=jobs,
         stages=(stages.evaluation, stages.realisation, stages.packing),
         blobs=blobs,
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
-        search=_nothing,
+        search=images.search,
         plan=plan,
         activity=lambda: _activity(nix, packer),
         readiness=Readiness(
@@ -161,11 +166,6 @@ def _shown(settings: Settings) -> dict[str, str]:
         for field, value in settings
         if value is not None
     }
-
-
-async def _nothing(text: str, limit: int) -> tuple[str, ...]:
-    del text, limit
-    return ()
 
 
 async def _nix_answers(nix: NixCommand) -> None:

@@ -1,7 +1,8 @@
 """From names to packages: each evaluated once per revision, system and policy."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +51,7 @@ class Evaluator:
         EvaluationFailed, SourceUnavailable.
         """
         answers = await self._memory.answers(
-            _subject(pinned), names, partial(self._evaluate, pinned)
+            subject(pinned), names, partial(self._evaluate, pinned)
         )
         return _packages(pinned.source, dict(zip(names, answers, strict=True)))
 
@@ -82,22 +83,28 @@ class Evaluator:
             await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
 
     async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
-        source, definition = pinned.source, pinned.source.definition
-        try:
-            async with source.checkout(pinned.revision) as package_set:
-                evaluation = Evaluation(
-                    source=source.name,
-                    package_set=package_set,
-                    system=pinned.system,
-                    allowed=_allowed(source),
-                    restricted=not definition.trusted,
-                    seconds=definition.evaluation_seconds,
-                    memory=definition.evaluation_bytes,
-                )
-                return await _one_by_one(self._nix, evaluation, tuple(names))
-        except SourceMoved:
-            source.forget()
-            raise
+        async with opened(pinned) as evaluation:
+            return await _one_by_one(self._nix, evaluation, tuple(names))
+
+
+@asynccontextmanager
+async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
+    """What Nix may be asked about, as long as the context lasts.  Raises SourceUnavailable."""
+    source, definition = pinned.source, pinned.source.definition
+    try:
+        async with source.checkout(pinned.revision) as package_set:
+            yield Evaluation(
+                source=source.name,
+                package_set=package_set,
+                system=pinned.system,
+                allowed=_allowed(source),
+                restricted=not definition.trusted,
+                seconds=definition.evaluation_seconds,
+                memory=definition.evaluation_bytes,
+            )
+    except SourceMoved:
+        source.forget()
+        raise
 
 
 async def _one_by_one(
@@ -139,7 +146,8 @@ async def _explained(nix: Nix, evaluation: Evaluation, name: str, answer: Answer
     return again
 
 
-def _subject(pinned: Pinned) -> dict[str, object]:
+def subject(pinned: Pinned) -> dict[str, object]:
+    """Everything that what is known of a package set depends on, to make keys of."""
     definition = pinned.source.definition
     return {
         "kind": definition.kind,

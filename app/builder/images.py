@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.builder.attributes import AttributeIndex
 from app.builder.build import ImageBuilder
 from app.builder.builds import Builds
 from app.builder.catalogue import Catalogue
@@ -13,8 +14,11 @@ from app.builder.packages import ImageRequest
 from app.builder.progress import Progress
 from app.builder.records import key_of
 from app.builder.sources.source import Source
+from app.errors import PackagesUnknown
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
+
+_LATEST = Tag("latest")
 
 
 class ImageService:
@@ -28,6 +32,7 @@ class ImageService:
         *,
         jobs: Jobs[BuiltImage],
         builder: ImageBuilder,
+        attributes: AttributeIndex,
         builds: Builds,
         catalogue: Catalogue,
         sources: Mapping[str, Source],
@@ -36,6 +41,7 @@ class ImageService:
     ) -> None:
         self._jobs = jobs
         self._builder = builder
+        self._attributes = attributes
         self._builds = builds
         self._catalogue = catalogue
         self._sources = sources
@@ -61,6 +67,12 @@ class ImageService:
     async def repositories(self) -> tuple[str, ...]:
         return await self._catalogue.names()
 
+    async def search(self, text: str, limit: int) -> tuple[str, ...]:
+        """Names of the default source's packages, as they are now, best match first."""
+        revision = await self._default.resolve(_LATEST)
+        pinned = Pinned(self._default, revision, self._system)
+        return await self._attributes.search(pinned, text, limit)
+
     def lost(self, digest: Digest) -> None:
         self._builds.lost(digest)
 
@@ -75,8 +87,10 @@ class ImageService:
     ) -> BuiltImage:
         source = self._source(request)
         revision = await source.resolve(tag)
-        image = await self._builder.build(
-            request, Pinned(source, revision, request.system), progress
-        )
+        pinned = Pinned(source, revision, request.system)
+        try:
+            image = await self._builder.build(request, pinned, progress)
+        except PackagesUnknown as error:
+            raise await self._attributes.explained(pinned, error) from None
         await self._catalogue.add(reference)
         return image

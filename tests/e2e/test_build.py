@@ -13,7 +13,7 @@ import pytest
 from app.assembly import assemble
 from app.builder.image import BuiltImage
 from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
-from app.errors import BuildFailed, PolicyRefused
+from app.errors import BuildFailed, PackagesUnknown, PolicyRefused
 from app.reference import ImageReference
 from app.settings import Settings
 from app.state import AppState
@@ -212,3 +212,10 @@ async def test_a_moved_branch_is_followed_after_its_time_and_not_before(
     assert moved.manifest != image.manifest
     assert (await build(state, "tool", first)).manifest == image.manifest
     assert (await build(state, "tool", second[:10])).manifest == moved.manifest
+
+
+async def test_an_unknown_package_is_named_and_a_similar_one_proposed(start: Open) -> None:
+    state = await start("one")
+
+    with pytest.raises(PackagesUnknown, match=r"no such package: gitt .*git"):
+        await build(state, "gitt")
