@@ -8,11 +8,15 @@
 # is of no use on the machine.
 { debian ? ../../../nix/debian
 , salt ? ""
+  # Named, though they only pass through: the server hands over what a set asks for by name.
+, system ? "x86_64-linux"
+, config ? { }
 , overlays ? [ ]
 , ...
 }@arguments:
 
 import debian (removeAttrs arguments [ "debian" "salt" ] // {
+  inherit system config;
   overlays = [
     (import ./names.nix)
     (import ./refusals.nix)
