@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from app.builder.answers import Package
 from app.builder.closure import Closure
 from app.builder.concurrency import gather
-from app.builder.contents import forest
 from app.builder.contents.base import base_entries
 from app.builder.contents.config import ImageConfig, ImageLayer, command, describe_paths
 from app.builder.contents.forest import DEFAULT_PRIORITY, Collision, Forest
@@ -103,15 +102,10 @@ class Composer:
         return plan_layers(closure, self._layering.plan, self._layering.budget)
 
     async def _forest(self, packages: Sequence[Package]) -> Forest:
-        listings = await gather(self._listings.listing(package.path) for package in packages)
-        return forest.merge(
+        return await self._listings.forest(
             (
-                forest.Package(
-                    package.path,
-                    listing,
-                    DEFAULT_PRIORITY if package.priority is None else package.priority,
-                )
-                for package, listing in zip(packages, listings, strict=True)
+                (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)
+                for package in packages
             ),
             base_entries(),
         )

@@ -115,12 +115,15 @@ class _Merger:
 
     def _settle(self, name: bytes, claims: Sequence[_Branch], trail: frozenset[bytes]) -> None:
         own = self.base.get(name)
+        if own is None and len(claims) == 1:
+            self._plant(name, claims[0].node, claims[0].location, claims[0].package)
+            return
         if own is not None and not isinstance(own, Directory):
             self._drop(name, None, [claim for claim in claims if not _is_link(claim, own)])
             return
         trees = [_as_tree(claim, trail) for claim in claims]
         if own is None and trees[0] is None:
-            self._link(name, claims[0])
+            self.entries[name] = Symlink(name, _STORE + claims[0].location)
             self._drop(name, claims[0].package.path, claims[1:])
             return
         keeper = claims[0].package.path if own is None else None
@@ -135,8 +138,18 @@ class _Merger:
         self.entries[name] = Directory(name) if own is None else own
         self.merge(name + b"/", [tree for _, tree in kept], trail)
 
-    def _link(self, name: bytes, branch: _Branch) -> None:
-        self.entries[name] = Symlink(name, _STORE + branch.location)
+    def _plant(self, name: bytes, node: Node, location: bytes, package: Package) -> None:
+        """What nobody else claims: most of a large package."""
+        if not isinstance(node, Tree):
+            self.entries[name] = Symlink(name, _STORE + location)
+            return
+        self.entries[name] = Directory(name)
+        for base in sorted(node.children):
+            below = name + b"/" + base
+            if base.startswith(_WHITEOUT):
+                self.collisions.append(Collision(below, None, package.path))
+            else:
+                self._plant(below, node.children[base], location + b"/" + base, package)
 
     def _drop(self, name: bytes, keeper: StorePath | None, losers: Iterable[_Branch]) -> None:
         self.collisions += [Collision(name, keeper, loser.package.path) for loser in losers]

@@ -38,6 +38,10 @@ class Listing:
     linked: Mapping[bytes, Tree]
 
 
+# Nix itself unpacks no deeper archive than 64 directories, since 2026.
+_DEEPEST = 200
+
+
 def scan(path: StorePath, store_directory: Path) -> Listing:
     """Blocking.  Raises OSError."""
     store = os.path.realpath(os.fsencode(store_directory)) + b"/"
@@ -60,18 +64,20 @@ def _scan(location: bytes, store: bytes, wanted: list[bytes]) -> Node:
     if stat.S_ISLNK(mode):
         return _scan_link(location, store, wanted)
     if stat.S_ISDIR(mode):
-        return _scan_directory(location, store, wanted)
+        return _scan_directory(location, store, wanted, 0)
     return RegularFile()
 
 
-def _scan_directory(location: bytes, store: bytes, wanted: list[bytes]) -> Tree:
+def _scan_directory(location: bytes, store: bytes, wanted: list[bytes], depth: int) -> Tree:
+    if depth > _DEEPEST:
+        raise OSError(f"more than {_DEEPEST} directories deep")
     children: dict[bytes, Node] = {}
     with os.scandir(location) as entries:
         for entry in entries:
             if entry.is_symlink():
                 children[entry.name] = _scan_link(entry.path, store, wanted)
             elif entry.is_dir(follow_symlinks=False):
-                children[entry.name] = _scan_directory(entry.path, store, wanted)
+                children[entry.name] = _scan_directory(entry.path, store, wanted, depth + 1)
             else:
                 children[entry.name] = RegularFile()
     return Tree(children)

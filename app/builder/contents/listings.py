@@ -1,10 +1,14 @@
-"""Listings, each made once and remembered."""
+"""Listings, each made once and remembered, and what is made of them."""
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from app.builder.closure import StorePath
+from app.builder.concurrency import gather
+from app.builder.contents.forest import Forest, Package, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
+from app.builder.packing.entry import Entry
 from app.builder.records import Records, key_of
 from app.builder.workers import Workers
 from app.errors import StoreUnreadable
@@ -16,6 +20,8 @@ _FORMAT = 1
 
 
 class Listings:
+    """A large package has tens of thousands of names: workers go through them, not the loop."""
+
     def __init__(
         self, *, storage: Storage, workers: Workers, store_directory: Path = Path("/nix/store")
     ) -> None:
@@ -25,19 +31,41 @@ class Listings:
 
     async def has(self, path: StorePath) -> bool:
         """Whether ``listing`` would need nothing of the store."""
-        return await self._records.read(_key(path), parse_listing) is not None
+        return await self._records.read(_key(path), dict) is not None
 
     async def listing(self, path: StorePath) -> Listing:
         """Raises StoreUnreadable, StorageUnavailable."""
-        key = _key(path)
-        listing = await self._records.read(key, parse_listing)
+        listing = await self._read(path)
         if listing is None:
             try:
                 listing = await self._workers.run(partial(scan, path, self._store))
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
-            await self._records.write(key, listing_document(listing))
+            await self._records.write(
+                _key(path), await self._workers.run(listing_document, listing)
+            )
         return listing
+
+    async def forest(
+        self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry]
+    ) -> Forest:
+        """The packages, with their priorities, merged over ``base``.  Raises as ``listing`` does."""
+        ordered = tuple(packages)
+        listings = await gather(self.listing(path) for path, _ in ordered)
+        trees = [
+            Package(path, listing, priority)
+            for (path, priority), listing in zip(ordered, listings, strict=True)
+        ]
+        return await self._workers.run(merge, trees, base)
+
+    async def _read(self, path: StorePath) -> Listing | None:
+        document = await self._records.read(_key(path), dict)
+        if document is None:
+            return None
+        try:
+            return await self._workers.run(parse_listing, document)
+        except (KeyError, TypeError, ValueError):
+            return None
 
 
 def _key(path: StorePath) -> Digest:

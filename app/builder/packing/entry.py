@@ -42,7 +42,7 @@ Entry = Directory | File | Symlink
 
 
 def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """As a walk through the tree meets them, each below a directory: one of 0755 is added if need be.
+    """As a walk through the tree meets them; missing directories are added, 0755.
 
     Raises ValueError for a name that repeats or lies below something else than a directory.
     """
@@ -52,12 +52,13 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
             raise ValueError(f"twice in one layer: {entry.name!r}")
         tree[entry.name] = entry
     for name in tuple(tree):
-        parent = name.rpartition(b"/")[0]
-        while parent:
-            above = tree.setdefault(parent, Directory(parent))
-            if not isinstance(above, Directory):
-                raise ValueError(f"{name!r} lies below {parent!r}, which is no directory")  # noqa: TRY004  # the value is wrong
-            parent = parent.rpartition(b"/")[0]
+        below, parent = name, name.rpartition(b"/")[0]
+        # Who is there already has parents, or is about to get them.
+        while parent and parent not in tree:
+            tree[parent] = Directory(parent)
+            below, parent = parent, parent.rpartition(b"/")[0]
+        if parent and not isinstance(tree[parent], Directory):
+            raise ValueError(f"{below!r} lies below {parent!r}, which is no directory")
     return tuple(sorted(tree.values(), key=_order))
 
 
@@ -88,5 +89,6 @@ def tar_digest(entries: Iterable[Entry]) -> Digest:
     return Digest("sha256", digest.hexdigest())
 
 
-def _order(entry: Entry) -> tuple[bytes, ...]:
-    return () if entry.name == ROOT else tuple(entry.name.split(b"/"))
+def _order(entry: Entry) -> bytes:
+    # No name has a zero byte, which sorts before all others as the end of a name does.
+    return b"" if entry.name == ROOT else entry.name.replace(b"/", b"\0")

@@ -104,8 +104,7 @@ class LayerPacker:
 
         Raises StorageUnavailable; ValueError for entries that make no tree.
         """
-        complete = archive_order(entries)
-        digest = await self._workers.run(tar_digest, complete)
+        complete, digest = await self._workers.run(_archive, entries)
         key = record.contents_key(self._codec, digest)
         return await self._stored(key, partial(self._pack_entries, key, complete))
 
@@ -124,10 +123,7 @@ class LayerPacker:
 
     async def holds(self, digests: Iterable[Digest]) -> bool:
         """Whether all these blobs are in storage, as far as was seen within some minutes."""
-        for digest in digests:
-            if not await self._presence.holds(digest):
-                return False
-        return True
+        return await self._presence.holds_all(digests)
 
     def forget(self, digest: Digest) -> None:
         """For whoever finds a blob missing in storage: it will be packed again when asked for."""
@@ -199,3 +195,9 @@ class LayerPacker:
             now.layers_assembled + layers_assembled,
             now.compressed_bytes + compressed_bytes,
         )
+
+
+def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
+    """Blocking."""
+    complete = archive_order(entries)
+    return complete, tar_digest(complete)

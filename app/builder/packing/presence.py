@@ -5,7 +5,9 @@ within the last hour; whoever finds one missing says so with ``forget``.
 """
 
 import time
+from collections.abc import Iterable
 
+from app.builder.concurrency import gather
 from app.oci import Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
@@ -20,7 +22,7 @@ class Presence:
         self._seen: dict[Digest, float] = {}
 
     async def holds(self, digest: Digest) -> bool:
-        if time.monotonic() - self._seen.get(digest, -_TRUSTED_SECONDS) < _TRUSTED_SECONDS:
+        if self._is_seen(digest):
             return True
         try:
             await self._storage.size(keys.blob(digest))
@@ -30,6 +32,11 @@ class Presence:
         self.note(digest)
         return True
 
+    async def holds_all(self, digests: Iterable[Digest]) -> bool:
+        return all(
+            await gather(self.holds(digest) for digest in digests if not self._is_seen(digest))
+        )
+
     def note(self, digest: Digest) -> None:
         self._seen.pop(digest, None)
         if len(self._seen) >= _LIMIT:
@@ -38,3 +45,7 @@ class Presence:
 
     def forget(self, digest: Digest) -> None:
         self._seen.pop(digest, None)
+
+    def _is_seen(self, digest: Digest) -> bool:
+        seen = self._seen.get(digest)
+        return seen is not None and time.monotonic() - seen < _TRUSTED_SECONDS

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 
 from app.builder.contents.listings import Listings
+from app.builder.packing.entry import Symlink
 from app.builder.workers import Workers
 from app.errors import StoreUnreadable
 from app.storage.memory import MemoryStorage
-from tests.unit.builder.packing.trees import plant_path, store_path
+from tests.unit.builder.packing.trees import Node, plant_path, store_path
 
 PATH = store_path(1, "package")
 
@@ -26,4 +27,47 @@ async def test_a_store_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
 
     with pytest.raises(StoreUnreadable, match="package cannot be packed: No such file"):
+        await listings.listing(PATH)
+
+
+async def test_a_listing_nobody_understands_is_made_anew(tmp_path: Path) -> None:
+    storage = MemoryStorage()
+    plant_path(tmp_path, PATH, {b"bin": {}})
+    listings = Listings(storage=storage, workers=Workers(1), store_directory=tmp_path)
+    listing = await listings.listing(PATH)
+    (key,) = await storage.keys("listings/")
+    await storage.write(key, b'{"root": 7, "linked": {}}')
+
+    assert await listings.listing(PATH) == listing
+    assert b"bin" in await storage.read(key)
+
+
+async def test_it_is_known_whether_a_listing_needs_the_store(tmp_path: Path) -> None:
+    plant_path(tmp_path, PATH, {})
+    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+
+    assert not await listings.has(PATH)
+    await listings.listing(PATH)
+    assert await listings.has(PATH)
+
+
+async def test_packages_are_merged_by_their_priorities(tmp_path: Path) -> None:
+    other = store_path(2, "other")
+    for path in (PATH, other):
+        plant_path(tmp_path, path, {b"x": b""})
+    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+
+    forest = await listings.forest([(PATH, 1), (other, 0)], ())
+
+    assert forest.entries == (Symlink(b"x", f"{other}/x".encode()),)
+
+
+async def test_a_bottomless_tree_is_refused(tmp_path: Path) -> None:
+    tree: Node = {}
+    for _ in range(300):
+        tree = {b"d": tree}
+    plant_path(tmp_path, PATH, tree)
+    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+
+    with pytest.raises(StoreUnreadable, match="200 directories deep"):
         await listings.listing(PATH)
