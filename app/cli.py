@@ -1,6 +1,7 @@
 """The command line: ``nixery`` serves; its subcommands prepare what a server may be given."""
 
 import argparse
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,10 +10,14 @@ from app.builder.binary_cache.cache import NotABinaryCache
 from app.builder.binary_cache.fetch import FetchFailed
 from app.builder.binary_cache.known import KnownUnusable
 from app.builder.binary_cache.narinfo import NarInfoInvalid
+from app.builder.closure import StorePath
+from app.builder.layering.plan import Plan
 from app.commands.listing import ListingUnusable, channel_list
+from app.commands.plan import plan_of_cache, plan_of_packages, plan_of_store
 from app.commands.popcount import popcount
 from app.commands.survey import DEFAULT_CACHE
 from app.commands.terminal import Progress, write_answer
+from app.errors import RegistryError
 from app.log import VERSION
 from app.settings import surroundings
 
@@ -23,6 +28,7 @@ _EXPECTED = (
     NarInfoInvalid,
     NotABinaryCache,
     OSError,
+    RegistryError,
 )
 
 
@@ -53,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run the registry")
     _add_popcount(commands.add_parser("popcount", help="count references, as popularity data"))
+    _add_plan(commands.add_parser("plan", help="learn which packages share a layer"))
     return parser
 
 
@@ -61,13 +68,40 @@ def _add_popcount(command: argparse.ArgumentParser) -> None:
         "Counts how often each package is referred to, and writes Nixery's popularity data."
         " What was read over HTTP is kept, so an interrupted count goes on where it stopped."
     )
-    _add_cache(command)
-    _add_output(command)
+    _add_cache(command, command.add_mutually_exclusive_group())
     command.set_defaults(run=_popcount)
 
 
-def _add_cache(command: argparse.ArgumentParser) -> None:
-    listing = command.add_mutually_exclusive_group()
+def _add_plan(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Learns from a whole package set which small packages occur in the same images, and"
+        " writes a plan file for NIXERY_POPULARITY. The packages are those of a package set,"
+        " as far as they are built here; store paths here; or what a binary cache has."
+    )
+    what = command.add_mutually_exclusive_group()
+    what.add_argument(
+        "paths",
+        metavar="STORE_PATH",
+        nargs="*",
+        default=[],
+        type=store_path,
+        help="in this machine's store",
+    )
+    what.add_argument(
+        "--packages", metavar="DIRECTORY", type=Path, help="a package set that Nix can import"
+    )
+    command.add_argument(
+        "--system",
+        default=f"{platform.machine()}-linux",
+        help="that the package set is for (%(default)s)",
+    )
+    _add_cache(command, what)
+    command.set_defaults(run=_plan)
+
+
+def _add_cache(
+    command: argparse.ArgumentParser, listing: "argparse._MutuallyExclusiveGroup"
+) -> None:
     listing.add_argument("--channel", metavar="NAME", help="such as nixos-unstable")
     listing.add_argument(
         "--store-paths",
@@ -87,9 +121,6 @@ def _add_cache(command: argparse.ArgumentParser) -> None:
         default=_cache_directory() / "narinfos.sqlite",
         help="where what was read over HTTP is kept (%(default)s)",
     )
-
-
-def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", metavar="FILE", type=Path, help="where to write (standard output)"
     )
@@ -107,11 +138,41 @@ def _popcount(arguments: argparse.Namespace) -> None:
     write_answer(document, arguments.output)
 
 
+def _plan(arguments: argparse.Namespace) -> None:
+    if arguments.paths:
+        plan = plan_of_store(arguments.paths)
+    elif arguments.packages:
+        plan, missing = plan_of_packages(arguments.packages, arguments.system)
+        if missing:
+            sys.stderr.write(f"left out, as they are not built: {missing} packages\n")
+    else:
+        progress = Progress(sys.stderr)
+        plan = plan_of_cache(
+            cache=arguments.cache,
+            store_paths=_listing(arguments),
+            known=arguments.known,
+            report=progress,
+        )
+        progress.end()
+    _write_plan(plan, arguments.output)
+
+
+def _write_plan(plan: Plan, output: Path | None) -> None:
+    cohorts = {entry.cohort for entry in plan.entries.values()} - {None}
+    sys.stderr.write(f"{len(plan.entries)} packages, {len(cohorts)} cohorts: {plan.identity}\n")
+    write_answer(plan.to_json(), output)
+
+
 def _listing(arguments: argparse.Namespace) -> str | None:
     if arguments.channel is not None:
         return channel_list(arguments.channel)
     listing: str | None = arguments.store_paths
     return listing
+
+
+def store_path(text: str) -> StorePath:
+    """Named for argparse, which says "invalid store_path value"."""
+    return StorePath.parse(text)
 
 
 def _cache_directory() -> Path:

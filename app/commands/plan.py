@@ -1,0 +1,105 @@
+"""``nixery plan``: a plan file, from a package source, the local store or a binary cache."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.builder.answers import Package
+from app.builder.attributes import list_names
+from app.builder.binary_cache.reading import Tally
+from app.builder.closure import Closure, StorePath
+from app.builder.holds import Holds
+from app.builder.layering.cohorts import learn_plan, unreferenced
+from app.builder.layering.plan import Plan
+from app.builder.nix import Allowed, Evaluation, NixCommand, PackageSet
+from app.builder.process import child_environment
+from app.builder.workers import Workers
+from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths
+from app.commands.survey import surveying
+from app.settings import PROJECT, surroundings
+
+# All of nixpkgs takes minutes and a good part of this.
+_SECONDS = 3600
+_MEMORY = 32 << 30
+_AT_ONCE = 1000
+
+
+def plan_of_cache(
+    *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
+) -> Plan:
+    """Blocking.  From what a binary cache says of a list of paths, or of all it has.
+
+    A list names more than is asked for, so that images are thought to be made of those paths
+    that nothing refers to.  Raises what popcount raises.
+    """
+    with surveying(cache, known, report) as survey:
+        if store_paths is None:
+            wanted = hash_parts_in(survey.cache)
+        else:
+            paths = load_store_paths(store_paths, survey.stop)
+            wanted = tuple(path.hash_part for path in paths)
+        closure = survey.reader.read_closure(wanted)
+    if not len(closure):
+        raise ListingUnusable(f"{survey.cache.location} has none of {len(wanted)} store paths")
+    return learn_plan(closure, unreferenced(closure))
+
+
+def plan_of_store(paths: Sequence[StorePath]) -> Plan:
+    """Blocking.  From the closure of paths in the local store, which is what images ask for.
+
+    Raises RegistryError.
+    """
+    return learn_plan(asyncio.run(_closure(paths)), paths)
+
+
+def plan_of_packages(directory: Path, system: str) -> tuple[Plan, int]:
+    """Blocking.  From those packages of a set that are built, and how many are not.
+
+    Raises RegistryError, ListingUnusable.
+    """
+    outputs = asyncio.run(_outputs(directory.absolute(), system))
+    built = [path for path in sorted(outputs) if Path(str(path)).exists()]
+    if not built:
+        raise ListingUnusable(
+            f"none of the {len(outputs)} packages of {directory} is built: build some"
+            " first, or give --cache and a list"
+        )
+    return plan_of_store(built), len(outputs) - len(built)
+
+
+async def _closure(paths: Sequence[StorePath]) -> Closure:
+    with tempfile.TemporaryDirectory() as home:
+        return await _nix(Path(home)).closure(paths)
+
+
+async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
+    """What images would take of each package of the set."""
+    evaluation = Evaluation(
+        source=str(directory),
+        package_set=PackageSet("path", str(directory)),
+        system=system,
+        allowed=Allowed(unfree=True, insecure=True, broken=True),
+        restricted=False,
+        seconds=_SECONDS,
+        memory=_MEMORY,
+    )
+    found: set[StorePath] = set()
+    with tempfile.TemporaryDirectory() as home:
+        nix = _nix(Path(home))
+        names = await list_names(nix, evaluation)
+        for start in range(0, len(names), _AT_ONCE):
+            answers = await nix.evaluate(evaluation, names[start : start + _AT_ONCE])
+            found.update(answer.path for answer in answers if isinstance(answer, Package))
+    return frozenset(found)
+
+
+def _nix(home: Path) -> NixCommand:
+    workers = Workers(1)
+    return NixCommand(
+        environment=child_environment(surroundings(), home=home),
+        expressions=PROJECT / "nix",
+        holds=Holds(directory=home / "roots", workers=workers),
+        workers=workers,
+        options={},
+    )

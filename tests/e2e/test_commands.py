@@ -1,0 +1,153 @@
+"""``nixery popcount`` and ``nixery plan`` with real Nix: its store and its binary caches."""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app import cli
+from app.builder.layering.plan import PlanEntry, parse_plan
+from app.builder.popularity import load_plan
+from tests.unit.builder.binary_cache.caches import CacheServer, drop, serving, status
+
+pytestmark = pytest.mark.e2e
+
+GRAPH = Path(__file__).resolve().parents[1] / "nix" / "small" / "graph.nix"
+SYSTEM = f"{os.uname().machine}-linux"
+ROOT = "build-users-group =\n" if os.geteuid() == 0 else ""
+NIX = {**os.environ, "NIX_CONFIG": f"{ROOT}experimental-features = nix-command\n"}
+
+
+def nix(*command: str) -> list[str]:
+    finished = subprocess.run(command, env=NIX, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.split()
+
+
+def run(*words: str) -> int:
+    return cli.run(words, serve=lambda: None)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The outputs of graph.nix, but for what is not to be built; held by roots meanwhile."""
+    roots = tmp_path_factory.mktemp("roots")
+    wanted = [w for name in ("libc", "libz.dev", "git", "plugins.lfs") for w in ("-A", name)]
+    arguments = ["--argstr", "system", SYSTEM, "-o", str(roots / "root")]
+    return nix("nix-build", str(GRAPH), *wanted, *arguments)
+
+
+@pytest.fixture(scope="module")
+def cache(built: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
+    """A binary cache by Nix itself, with the list a channel would have."""
+    directory = tmp_path_factory.mktemp("cache")
+    nix("nix", "copy", "--to", f"file://{directory}?compression=none", *built)
+    paths = nix("nix-store", "--query", "--requisites", *built)
+    (directory / "store-paths").write_text("\n".join([*paths, paths[0]]))
+    with serving(directory) as server:
+        yield server
+
+
+def name(path: str) -> str:
+    return path.rsplit("/", maxsplit=1)[-1][33:]
+
+
+def hash_part(path: str) -> str:
+    return path.rsplit("/", maxsplit=1)[-1][:32]
+
+
+def references(paths: list[str]) -> Counter[str]:
+    """What Nix itself says, self references included."""
+    every = [other for path in paths for other in nix("nix-store", "-q", "--references", path)]
+    return Counter(name(other) for other in every)
+
+
+def test_popcount_counts_what_nix_says(cache: CacheServer, tmp_path: Path) -> None:
+    listing = cache.directory / "store-paths"
+    output = tmp_path / "popularity.json"
+    known = str(tmp_path / "known.sqlite")
+    paths = listing.read_text().split()
+    cache.faults[f"{hash_part(paths[1])}.narinfo"] = [status(503), drop, status(429)]
+
+    words = ["--cache", cache.url, "--store-paths", f"{cache.url}/store-paths"]
+    assert run("popcount", *words, "--known", known, "--output", str(output)) == 0
+
+    expected = {n: count for n, count in sorted(references(paths).items()) if count > 1}
+    assert expected["libc-2.35"] >= 4
+    assert output.read_text() == json.dumps(expected, separators=(",", ":"))
+
+
+def test_popcount_goes_on_after_a_run_that_was_killed(cache: CacheServer, tmp_path: Path) -> None:
+    known = str(tmp_path / "known.sqlite")
+    listing = tmp_path / "list"
+    paths = (cache.directory / "store-paths").read_text().split()
+    listing.write_text("\n".join(paths[:2]))
+    words = ["popcount", "--cache", cache.url, "--store-paths", str(listing), "--known", known]
+    assert run(*words, "--output", str(tmp_path / "first.json")) == 0
+    listing.write_text("\n".join(paths))
+    cache.requests.clear()
+
+    assert run(*words, "--output", str(tmp_path / "second.json")) == 0
+
+    asked = {path for path in cache.requests if path.endswith(".narinfo")}
+    assert len(asked) == len(set(paths)) - len(set(paths[:2]))
+
+
+async def test_popularity_so_counted_is_what_the_server_loads(
+    cache: CacheServer, tmp_path: Path
+) -> None:
+    output = tmp_path / "popularity.json"
+    run("popcount", "--cache", str(cache.directory), "--output", str(output))
+
+    plan = await load_plan(str(output))
+
+    assert (
+        plan.entries["libc"].users
+        == references([f"/nix/store/{line.split('/')[-1]}" for line in _all(cache)])["libc-2.35"]
+    )
+
+
+def _all(cache: CacheServer) -> list[str]:
+    return sorted(set((cache.directory / "store-paths").read_text().split()))
+
+
+def test_a_plan_of_the_store_and_of_a_cache_agree(
+    built: list[str], cache: CacheServer, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+
+    tops = [path for path in built if "git-lfs" in path or path.endswith("-dev")]
+    assert run("plan", *tops, "--output", str(here)) == 0
+    assert run("plan", "--cache", str(cache.directory), "--output", str(there)) == 0
+
+    assert here.read_bytes() == there.read_bytes()
+    entries = parse_plan(here.read_bytes()).entries
+    assert entries["libc"].users == 5
+    assert entries["git"] == PlanEntry(entries["git-lfs"].cohort, 2)
+
+
+def test_a_plan_of_a_package_set_has_what_is_built_of_it(
+    built: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "plan.json"
+
+    assert run("plan", "--packages", str(GRAPH), "--output", str(output)) == 0
+
+    assert sorted(parse_plan(output.read_bytes()).entries) == ["git", "git-lfs", "libc", "libz"]
+    assert "not built: 1 packages" in capfd.readouterr().err
+
+
+def test_a_store_path_that_is_not_there_is_an_error_of_one_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    missing = f"/nix/store/{'0' * 32}-missing-1"
+
+    assert run("plan", missing) == 1
+
+    message = capfd.readouterr().err
+    assert missing in message
+    assert message.count("\n") == 1
