@@ -157,6 +157,25 @@ async def test_a_client_that_has_it_gets_no_body(client: httpx.AsyncClient) -> N
         assert (await client.get(path, headers={"if-none-match": '"x"'})).status_code == 200
 
 
+async def test_all_accept_headers_count_in_any_order(client: httpx.AsyncClient) -> None:
+    accepted = [
+        ("accept", media_type)
+        for media_type in (MediaType.DOCKER_MANIFEST, MediaType.DOCKER_LIST, MediaType.OCI_MANIFEST)
+    ]
+
+    for headers in (accepted, accepted[::-1]):
+        response = await client.get(LATEST, headers=headers)
+        assert response.headers["content-type"] == MediaType.OCI_MANIFEST
+
+
+async def test_nothing_is_ever_compressed_again(client: httpx.AsyncClient) -> None:
+    head = await client.head(LATEST)
+    get = await client.get(LATEST, headers={"accept-encoding": "zstd, gzip, br"})
+
+    assert "content-encoding" not in get.headers
+    assert get.headers["content-length"] == head.headers["content-length"]
+
+
 async def test_warnings_are_printed_by_clients_as_one_quoted_line_each(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
