@@ -17,7 +17,7 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Exit status 2 for a configuration that cannot be used, 3 if the server cannot start."""
+    """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
     try:
         settings = load()
     except SettingsError as error:

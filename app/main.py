@@ -1,5 +1,6 @@
 """The composition root: settings into services, services into one application."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -9,7 +10,9 @@ from loguru import logger
 from starlette.staticfiles import StaticFiles
 
 from app.assembly import assemble
+from app.builder.popularity import PopularityUnavailable
 from app.dependencies import provide, services_of
+from app.errors import RegistryError
 from app.log import VERSION
 from app.routers.assembly import include_routers
 from app.settings import Settings
@@ -38,7 +41,12 @@ async def stop_building(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        state = await assemble(settings, stack)
+        try:
+            state = await assemble(settings, stack)
+        except (RegistryError, PopularityUnavailable) as error:
+            # The process ends with this: the operator needs the sentence, not who said it.
+            sys.tracebacklimit = 0
+            raise error from None
         provide(app, state)
         logger.bind(storage=settings.storage.value).info("ready")
         yield

@@ -1,0 +1,52 @@
+"""A server that cannot start says why in one sentence, and ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "NIXERY_PORT": "0",
+            "NIXERY_STORAGE_PATH": str(tmp_path / "storage"),
+            "NIXERY_STATE_PATH": str(tmp_path / "state"),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "sentence"),
+    [
+        ({"NIXERY_PROT": "1"}, 1, "unknown setting: NIXERY_PROT"),
+        ({"NIXERY_HOPS": "99"}, 1, "NIXERY_HOPS: "),
+        (
+            {"NIX_POPULARITY_URL": "http://localhost:1/popularity.json"},
+            3,
+            "cannot use the popularity data at http://localhost:1/popularity.json",
+        ),
+        ({"NIXERY_STORAGE_PATH": "/proc/nowhere"}, 3, "/proc/nowhere"),
+        ({"NIXERY_STORAGE": "memory", "PATH": "/nowhere"}, 3, "apt-get install nix-bin"),
+    ],
+    ids=["unknown setting", "out of bounds", "popularity", "storage", "no Nix"],
+)
+def test_the_reason_is_told_without_a_traceback(
+    variables: dict[str, str], status: int, sentence: str, tmp_path: Path
+) -> None:
+    done = start(tmp_path, **variables)
+
+    assert done.returncode == status
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert 'File "' not in done.stderr
