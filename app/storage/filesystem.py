@@ -1,6 +1,5 @@
 """Files below one directory, linked into place when they are finished and on the disk."""
 
-import errno
 import os
 import secrets
 import shutil
@@ -25,12 +24,8 @@ T = TypeVar("T")
 
 # Enough to keep a disk's queue filled; reads of the page cache return at once.
 _THREADS = 16
-# A full disk still takes empty files.
-_TRIAL_SIZE = 64 << 10
 # No key begins with a dot.
 _STAGING = ".staging"
-# What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
-_NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
 
 
 class FilesystemStorage:
@@ -44,13 +39,13 @@ class FilesystemStorage:
         self._staging = self._root / _STAGING
         self._limiter = CapacityLimiter(_THREADS)
         self._made: set[Path] = set()
-        self._new_spool: Callable[[Path], BinaryIO] = spool.unnamed
+        self._new_spool: spool.NewSpool = spool.unnamed
 
     async def start(self) -> None:
         await self._run(self._start)
 
     async def check(self) -> None:
-        await self._run(self._try, self._new_spool)
+        await self._run(spool.attempt, self._new_spool, self._staging)
 
     async def size(self, key: str) -> int:
         return await self._run(self._size, checked(key))
@@ -98,34 +93,13 @@ class FilesystemStorage:
         """Blocking."""
         try:
             self._staging.mkdir(parents=True, exist_ok=True)
-            self._new_spool = self._find_spool()
+            self._new_spool = spool.find(self._staging)
             spool.sweep(self._staging)
         except OSError as error:
             raise StorageUnavailable(
                 f"cannot store files in {self._root} ({error.strerror}): create it on a disk that"
                 f" has hard links, owned by user {os.geteuid()}, or choose another STORAGE_PATH"
             ) from error
-
-    def _find_spool(self) -> Callable[[Path], BinaryIO]:
-        """Blocking.  Only a trial shows what a file system can do."""
-        try:
-            self._try(spool.unnamed)
-        except OSError as error:
-            if error.errno not in _NO_UNNAMED:
-                raise
-            self._try(spool.named)
-            return spool.named
-        return spool.unnamed
-
-    def _try(self, new_spool: Callable[[Path], BinaryIO]) -> None:
-        """Blocking."""
-        trial = self._staging / f"trial-{secrets.token_hex(16)}"
-        with new_spool(self._staging) as file:
-            file.write(bytes(_TRIAL_SIZE))
-            file.flush()
-            os.fsync(file.fileno())
-            spool.link(file, trial)
-        trial.unlink()
 
     def _size(self, key: str) -> int:
         """Blocking."""

@@ -1,9 +1,11 @@
 """Files that are being written: without a name where the system can, so that a crash leaves none."""
 
 import contextlib
+import errno
 import os
 import secrets
 import time
+from collections.abc import Callable
 from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,6 +15,12 @@ from app.storage.failures import reported
 _BUFFER = 1 << 18
 _STALE = 3600.0
 _MODE = 0o644
+# A full disk still takes empty files.
+_TRIAL_SIZE = 64 << 10
+# What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
+_NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
+
+NewSpool = Callable[[Path], BinaryIO]
 
 
 class SpoolFile(FileIO):
@@ -62,6 +70,32 @@ def link(file: BinaryIO, target: Path) -> None:
     # Without a directory descriptor CPython calls link(2), which does not follow /proc's links.
     # Both paths are absolute, so any descriptor will do.
     os.link(source, target, src_dir_fd=raw.fileno(), follow_symlinks=True)
+
+
+def find(staging: Path) -> NewSpool:
+    """Blocking.  The better kind that works here: only an attempt shows what a disk can do.
+
+    Raises OSError, StorageUnavailable.
+    """
+    try:
+        attempt(unnamed, staging)
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED:
+            raise
+        attempt(named, staging)
+        return named
+    return unnamed
+
+
+def attempt(new_spool: NewSpool, staging: Path) -> None:
+    """Blocking.  Store a little and remove it.  Raises OSError, StorageUnavailable."""
+    trial = staging / f"trial-{secrets.token_hex(16)}"
+    with new_spool(staging) as file:
+        file.write(bytes(_TRIAL_SIZE))
+        file.flush()
+        os.fsync(file.fileno())
+        link(file, trial)
+    trial.unlink()
 
 
 def sweep(staging: Path) -> None:
