@@ -13,7 +13,6 @@ from typing import BinaryIO, ParamSpec, TypeVar
 from anyio import CapacityLimiter
 
 from app import threads
-from app.errors import StorageUnavailable
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
 from app.storage.failures import reported
@@ -42,7 +41,7 @@ class FilesystemStorage:
         self._new_spool: spool.NewSpool = spool.unnamed
 
     async def start(self) -> None:
-        await self._run(self._start)
+        self._new_spool = await self._run(spool.prepare, self._staging)
 
     async def check(self) -> None:
         await self._run(spool.attempt, self._new_spool, self._staging)
@@ -88,18 +87,6 @@ class FilesystemStorage:
 
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
-
-    def _start(self) -> None:
-        """Blocking."""
-        try:
-            self._staging.mkdir(parents=True, exist_ok=True)
-            self._new_spool = spool.find(self._staging)
-            spool.sweep(self._staging)
-        except OSError as error:
-            raise StorageUnavailable(
-                f"cannot store files in {self._root} ({error.strerror}): create it on a disk that"
-                f" has hard links, owned by user {os.geteuid()}, or choose another STORAGE_PATH"
-            ) from error
 
     def _size(self, key: str) -> int:
         """Blocking."""

@@ -10,6 +10,7 @@ from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from app.errors import StorageUnavailable
 from app.storage.failures import reported
 
 _BUFFER = 1 << 18
@@ -47,7 +48,7 @@ def unnamed(staging: Path) -> BinaryIO:
 
 
 def named(staging: Path) -> BinaryIO:
-    """Blocking.  For file systems without O_TMPFILE; ``sweep`` removes what a crash leaves."""
+    """Blocking.  For file systems without O_TMPFILE; ``prepare`` removes what a crash leaves."""
     path = staging / f"spool-{secrets.token_hex(16)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
     return _buffered(descriptor, path)
@@ -72,11 +73,25 @@ def link(file: BinaryIO, target: Path) -> None:
     os.link(source, target, src_dir_fd=raw.fileno(), follow_symlinks=True)
 
 
-def find(staging: Path) -> NewSpool:
-    """Blocking.  The better kind that works here: only an attempt shows what a disk can do.
+def prepare(staging: Path) -> NewSpool:
+    """Blocking.  Make the directory, sweep it, and find the better kind that works there.
 
-    Raises OSError, StorageUnavailable.
+    Raises StorageUnavailable, for the operator.
     """
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        new_spool = _find(staging)
+        _sweep(staging)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"cannot store files in {staging.parent} ({error.strerror}): create it on a disk that"
+            f" has hard links, owned by user {os.geteuid()}, or choose another directory"
+        ) from error
+    return new_spool
+
+
+def _find(staging: Path) -> NewSpool:
+    """Blocking.  Only an attempt shows what a disk can do."""
     try:
         attempt(unnamed, staging)
     except OSError as error:
@@ -98,7 +113,7 @@ def attempt(new_spool: NewSpool, staging: Path) -> None:
     trial.unlink()
 
 
-def sweep(staging: Path) -> None:
+def _sweep(staging: Path) -> None:
     """Blocking.  Remove files nobody has written to for an hour.
 
     Younger ones may belong to another server that shares the directory.
