@@ -3,35 +3,46 @@
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
 import pytest
+import requests
 
 from app.oci import Digest
 from app.storage import spool
-from app.storage.base import Content, LocalFile, Location, ObjectNotFound, Storage
+from app.storage.base import Content, LocalFile, Location, ObjectNotFound, RemoteUrl, Storage
 from app.storage.filesystem import FilesystemStorage
+from app.storage.gcs import GcsStorage
 from app.storage.memory import MemoryStorage
+from tests.fakes.gcs import BUCKET, FakeGcs
 
 KEY = f"blobs/sha256/{'a' * 64}"
 RECORD = "builds/0"
 LARGE = bytes(range(256)) * 20_000
 
 
-@pytest.fixture(params=["memory", "filesystem", "filesystem with named spool files"])
-async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
-    backend: Storage
-    if request.param == "memory":
-        backend = MemoryStorage()
-    else:
-        backend = FilesystemStorage(tmp_path / "store")
-    await backend.start()
-    if request.param == "filesystem with named spool files":
-        assert isinstance(backend, FilesystemStorage)
-        backend._new_spool = spool.named
-    yield backend
-    await backend.close()
+@pytest.fixture(params=["memory", "filesystem", "filesystem with named spool files", "gcs"])
+async def storage(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Storage]:
+    with ExitStack() as stack:
+        backend: Storage
+        match request.param:
+            case "memory":
+                backend = MemoryStorage()
+            case "gcs":
+                stack.enter_context(FakeGcs.served(monkeypatch, tmp_path))
+                backend = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
+            case _:
+                backend = FilesystemStorage(tmp_path / "store")
+        await backend.start()
+        if request.param == "filesystem with named spool files":
+            assert isinstance(backend, FilesystemStorage)
+            backend._new_spool = spool.named
+        yield backend
+        await backend.close()
 
 
 def fetch(location: Location) -> bytes:
@@ -40,8 +51,8 @@ def fetch(location: Location) -> bytes:
             return location.path.read_bytes()
         case Content():
             return location.body
-        case _:
-            raise NotImplementedError
+        case RemoteUrl():
+            return requests.get(location.url, timeout=10).content
 
 
 async def test_what_is_written_is_read_back(storage: Storage) -> None:

@@ -1,0 +1,75 @@
+"""Google credentials that can also sign addresses, with a private key or without one."""
+
+from typing import Any
+
+import google.auth
+from google.auth import iam
+from google.auth.credentials import AnonymousCredentials, Signing
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import Request
+
+from app.errors import StorageUnavailable
+
+# The second is for signBlob; what the account may do is decided by its roles, not by these.
+_SCOPES = (
+    "https://www.googleapis.com/auth/devstorage.read_write",
+    "https://www.googleapis.com/auth/cloud-platform",
+)
+
+
+def find_credentials() -> Any:  # noqa: ANN401  # google-auth has no common typed base for them
+    """Blocking.  A key file (GOOGLE_APPLICATION_CREDENTIALS), or what the machine itself has.
+
+    Raises StorageUnavailable, for the operator.
+    """
+    try:
+        credentials, _ = google.auth.default(scopes=_SCOPES)
+    except GoogleAuthError as error:
+        raise StorageUnavailable(
+            "no Google credentials: run on a machine with a service account, or name a key file"
+            " in GOOGLE_APPLICATION_CREDENTIALS"
+        ) from error
+    return credentials
+
+
+def signing(credentials: Any) -> Signing:  # noqa: ANN401  # as above
+    """Blocking.  Raises StorageUnavailable for credentials of no service account."""
+    if isinstance(credentials, Signing) and not isinstance(credentials, AnonymousCredentials):
+        return credentials
+    request = Request()
+    try:
+        # A machine's credentials know whose they are only after the first token.
+        credentials.refresh(request)
+    except GoogleAuthError as error:
+        raise StorageUnavailable("Google gives no token for these credentials") from error
+    email = getattr(credentials, "service_account_email", None)
+    if not email:
+        raise StorageUnavailable(
+            "these Google credentials are of no service account, so addresses cannot be signed"
+        )
+    signer = iam.Signer(request, credentials, email)  # type: ignore[no-untyped-call]  # theirs
+    return _SignedByGoogle(signer, email)
+
+
+class _SignedByGoogle(Signing):
+    """Asks IAM's signBlob, which needs roles/iam.serviceAccountTokenCreator on the account itself.
+
+    The client library can do so too, but opens a connection for each signature.
+    """
+
+    def __init__(self, signer: iam.Signer, email: str) -> None:
+        self._signer = signer
+        self._email = email
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        signature = self._signer.sign(message)
+        assert isinstance(signature, bytes)
+        return signature
+
+    @property
+    def signer_email(self) -> str:
+        return self._email
+
+    @property
+    def signer(self) -> iam.Signer:
+        return self._signer
