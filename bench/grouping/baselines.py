@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from app.builder.closure import Closure, StorePath
 from bench.grouping.clients import Layers
 
-# Nixery's own thresholds.
-_POPULAR = 100
+# Nixery's own threshold, for closures.
 _LARGE = 100_000_000
 
 
@@ -24,18 +23,22 @@ def by_popularity(closure: Closure, references: Mapping[str, int], budget: int) 
 
 
 def by_dominance(
-    closure: Closure, top: frozenset[StorePath], references: Mapping[str, int], budget: int
+    closure: Closure,
+    top: frozenset[StorePath],
+    references: Mapping[str, int],
+    budget: int,
+    popular: int,
 ) -> Layers:
     """As Nixery: subtrees of the dominator tree below the image.
 
-    A path is the image's own child if it was asked for, is popular, or has a large closure.
+    A path is the image's own child if it was asked for, is referred to ``popular`` times, or has a large closure.
     Over budget, the layers of the least size times popularity are merged.
     """
     closure_size = {path: _closure_size(closure, path) for path in closure.paths}
     children = {
         path
         for path in closure.paths
-        if path in top or references.get(path.name, 0) >= _POPULAR or closure_size[path] >= _LARGE
+        if path in top or references.get(path.name, 0) >= popular or closure_size[path] >= _LARGE
     }
     dominator = _dominators(closure, children)
     groups: dict[StorePath, list[StorePath]] = {}

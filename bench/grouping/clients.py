@@ -1,5 +1,6 @@
 """What moves when images are pulled, in bytes of NAR relative to each path once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.builder.closure import Closure, StorePath
@@ -45,11 +46,12 @@ class Pulled:
     by_digest: int
     by_chain: int
 
-    def __add__(self, other: "Pulled") -> "Pulled":
-        return Pulled(
-            self.ideal + other.ideal,
-            self.by_digest + other.by_digest,
-            self.by_chain + other.by_chain,
+    @classmethod
+    def sum(cls, pulls: Sequence["Pulled"]) -> "Pulled":
+        return cls(
+            sum(pulled.ideal for pulled in pulls),
+            sum(pulled.by_digest for pulled in pulls),
+            sum(pulled.by_chain for pulled in pulls),
         )
 
     @property
@@ -59,6 +61,3 @@ class Pulled:
     @property
     def chain_ratio(self) -> float:
         return self.by_chain / self.ideal
-
-
-NOTHING = Pulled(0, 0, 0)

@@ -1,48 +1,65 @@
 """A package set as values: what refers to what, how large it is, and what a release changes."""
 
 import hashlib
+import json
 import random
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from app.builder import pathinfo
 from app.builder.closure import Closure, StoreObject, StorePath
+from bench.common import ROOT, Missing
 
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """``size`` in bytes of NAR; ``references`` are names of packages."""
-
-    size: int
-    references: tuple[str, ...]
-    release: int = 0
+# Attributes by dotted path, and what each is as a store path.
+_EXPRESSION = """
+{ lock, system }:
+let
+  set = import %s/nix/debian { inherit system lock; };
+  path = name: set.lib.getAttrFromPath (set.lib.splitString "." name) set;
+in
+map (name: { inherit name; path = (path name).outPath; })
+  (builtins.attrNames (builtins.fromJSON (builtins.readFile lock)).attributes)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """``attributes`` are the packages that images are made of."""
+    """Closures by attribute, and a release for what has changed since the first."""
 
-    packages: Mapping[str, Package]
-    attributes: tuple[str, ...]
+    attributes: Mapping[str, StorePath]
+    objects: Mapping[StorePath, StoreObject]
+    releases: Mapping[StorePath, int]
 
-    def needs(self, names: Iterable[str]) -> frozenset[str]:
-        found: set[str] = set()
-        open_ends = list(names)
+    def needs(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
+        found: set[StorePath] = set()
+        open_ends = list(paths)
         while open_ends:
-            name = open_ends.pop()
-            if name not in found:
-                found.add(name)
-                open_ends.extend(self.packages[name].references)
+            path = open_ends.pop()
+            if path not in found:
+                found.add(path)
+                open_ends.extend(self.objects[path].references)
         return frozenset(found)
 
-    def users(self) -> Mapping[str, int]:
-        """How many packages need each, itself included."""
-        counts = dict.fromkeys(self.packages, 0)
-        for name in self.packages:
-            for needed in self.needs([name]):
-                counts[needed] += 1
-        return counts
+    def closure(self, paths: Iterable[StorePath]) -> Closure:
+        """As this release has it: what changed has another hash, and so have its dependants."""
+        return Closure(
+            StoreObject(
+                self.path(path),
+                self.objects[path].nar_size,
+                tuple(sorted(self.path(other) for other in self.objects[path].references)),
+            )
+            for path in self.needs(paths)
+        )
+
+    def path(self, path: StorePath) -> StorePath:
+        release = self.releases.get(path, 0)
+        if not release:
+            return path
+        digest = hashlib.sha256(f"{path} {release}".encode()).digest()
+        return StorePath.parse("".join(_NIX32[b % 32] for b in digest) + f"-{path.name}")
 
     def after(self, part: float, seed: int) -> "PackageSet":
         """The next release: ``part`` of the packages changed, their dependants rebuilt.
@@ -50,41 +67,47 @@ class PackageSet:
         What a tenth of all packages need does not change between two releases of this kind:
         that is the mass rebuild, after which nothing is left to share.
         """
-        users = self.users()
-        may = sorted(name for name, count in users.items() if count * 10 <= len(users))
+        needs = {path: self.needs([path]) for path in self.objects}
+        users = dict.fromkeys(self.objects, 0)
+        for needed in needs.values():
+            for path in needed:
+                users[path] += 1
+        may = sorted(path for path, count in users.items() if count * 10 <= len(users))
         changed = set(random.Random(seed).sample(may, round(part * len(users))))
-        rebuilt = {name for name in self.packages if changed & self.needs([name])}
-        packages = {
-            name: Package(p.size, p.references, p.release + (name in rebuilt))
-            for name, p in self.packages.items()
+        releases = {
+            path: self.releases.get(path, 0) + bool(changed & needed)
+            for path, needed in needs.items()
         }
-        return PackageSet(packages, self.attributes)
+        return PackageSet(self.attributes, self.objects, releases)
 
 
-class Store:
-    """Closures of a package set, with a hash for every package and release of it."""
+def built_packages(lock: Path) -> PackageSet:
+    """The attributes of a lock of the embedded set that are built here.  Raises Missing."""
+    system = lock.stem
+    expression = _EXPRESSION % ROOT
+    arguments = ["--argstr", "lock", str(lock.absolute()), "--argstr", "system", system]
+    asked = _nix(
+        ["nix-instantiate", "--eval", "--strict", "--json", "--expr", expression, *arguments]
+    )
+    attributes = {row["name"]: StorePath.parse(row["path"]) for row in json.loads(asked)}
+    built = {name: path for name, path in attributes.items() if Path(str(path)).exists()}
+    if len(built) * 2 < len(attributes):
+        raise Missing(
+            f"{len(built)} of {len(attributes)} packages of {lock} are built; build them with"
+            f" nix-build nix/debian/all.nix -A units --argstr system {system}"
+            f" --argstr lock {lock.absolute()} --no-out-link"
+        )
+    paths = [str(path) for path in sorted(set(built.values()))]
+    features = ["--extra-experimental-features", "nix-command"]
+    information = _nix(["nix", "path-info", "--json", "--recursive", *paths, *features])
+    return PackageSet(built, pathinfo.parse(information).objects, {})
 
-    def __init__(self, packages: PackageSet) -> None:
-        self._objects = {
-            name: StoreObject(
-                self._path(name, p),
-                p.size,
-                tuple(sorted(self._path(r, packages.packages[r]) for r in p.references)),
-            )
-            for name, p in packages.packages.items()
-        }
-        self._packages = packages
 
-    def closure(self, names: Iterable[str]) -> Closure:
-        return Closure(self._objects[name] for name in self._packages.needs(names))
-
-    def everything(self) -> Closure:
-        return Closure(self._objects.values())
-
-    def path(self, name: str) -> StorePath:
-        return self._objects[name].path
-
-    @staticmethod
-    def _path(name: str, package: Package) -> StorePath:
-        digest = hashlib.sha256(f"{name} {package.release}".encode()).digest()
-        return StorePath.parse("".join(_NIX32[b % 32] for b in digest) + f"-{name}-1")
+def _nix(command: list[str]) -> bytes:
+    try:
+        finished = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise Missing("Nix is not installed") from None
+    if finished.returncode:
+        raise Missing(finished.stderr.decode().strip().splitlines()[-1])
+    return finished.stdout
