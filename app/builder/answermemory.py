@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.builder import answers
-from app.builder.answers import Answer
+from app.builder.answers import Answer, Raised
 from app.builder.concurrency import gather
 from app.builder.memory import RememberedRecords
 from app.builder.records import Records, key_of
@@ -39,29 +39,33 @@ class AnswerMemory:
         raises; an error that somebody else's question met is not ours, so we ask again.
         """
         keys = {name: key_of({"format": _FORMAT, "name": name, **subject}) for name in names}
+        told: dict[str, Answer] = {}
         while True:
-            found = dict(
-                zip(keys, await gather(self._known.read(k) for k in keys.values()), strict=True)
-            )
-            missing = [name for name, answer in found.items() if answer is None]
+            missing = [name for name in keys if name not in told]
+            read = await gather(self._known.read(keys[name]) for name in missing)
+            told |= {n: known for n, known in zip(missing, read, strict=True) if known is not None}
+            missing = [name for name in missing if name not in told]
             if not missing:
-                return tuple(answer for name in names if (answer := found[name]) is not None)
+                return tuple(told[name] for name in names)
             ours = [name for name in missing if keys[name] not in self._asked]
             if ours:
-                await self._ask({name: keys[name] for name in ours}, ask)
+                told |= await self._ask({name: keys[name] for name in ours}, ask)
             for name in missing:
                 if asked := self._asked.get(keys[name]):
                     await asked.wait()
 
-    async def _ask(self, keys: dict[str, Digest], ask: Ask) -> None:
+    async def _ask(self, keys: dict[str, Digest], ask: Ask) -> dict[str, Answer]:
+        """What may be another answer the next time is told and not remembered."""
         done = asyncio.Event()
         self._asked.update(dict.fromkeys(keys.values(), done))
         try:
-            found = await ask(tuple(keys))
+            found = dict(zip(keys, await ask(tuple(keys)), strict=True))
             await gather(
-                self._known.write(key, answer)
-                for key, answer in zip(keys.values(), found, strict=True)
+                self._known.write(keys[name], answer)
+                for name, answer in found.items()
+                if not (isinstance(answer, Raised) and answer.passing)
             )
+            return found
         finally:
             for key in keys.values():
                 del self._asked[key]

@@ -64,10 +64,14 @@ class Package(Metadata):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised(Metadata):
-    """The attribute exists, and did not evaluate; ``message`` is "" until it was asked for."""
+    """The attribute exists, and did not evaluate; ``message`` is "" until it was asked for.
+
+    ``passing`` if it may evaluate the next time: a limit ended it, or the network.
+    """
 
     attribute: str = ""
     message: str = ""
+    passing: bool = False
     status: Literal["raised"] = "raised"
 
 

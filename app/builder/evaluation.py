@@ -1,6 +1,5 @@
 """From names to packages: each evaluated once per revision, system and policy."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import partial
 from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
 from app.builder.holds import Hold
+from app.builder.isolation import evaluate_apart
 from app.builder.nix import (
     Allowed,
     DerivationsGone,
@@ -22,6 +22,7 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved
 from app.errors import (
+    BuildFailed,
     EvaluationFailed,
     ManifestUnknown,
     NotADerivation,
@@ -80,11 +81,14 @@ class Evaluator:
             # Remembered from before a garbage collection: evaluating writes them anew.
             names = [package.attribute for package in packages]
             await self._evaluate(pinned, names)
-            await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+            try:
+                await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+            except DerivationsGone as gone:
+                raise BuildFailed(f"{gone} does not exist, whatever its package says") from None
 
     async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
         async with opened(pinned) as evaluation:
-            return await _one_by_one(self._nix, evaluation, tuple(names))
+            return await evaluate_apart(self._nix, evaluation, names)
 
 
 @asynccontextmanager
@@ -105,45 +109,6 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
     except SourceMoved:
         source.forget()
         raise
-
-
-async def _one_by_one(
-    nix: Nix, evaluation: Evaluation, names: tuple[str, ...]
-) -> tuple[Answer, ...]:
-    """All names in one evaluation, unless one of them ends it: then without that one.
-
-    Nix cannot catch an abort, an infinite recursion or a missing attribute inside a package.
-    """
-    try:
-        answers = await nix.evaluate(evaluation, names)
-    except EvaluationFailed as error:
-        if len(names) == 1:
-            if isinstance(error, EvaluationStopped):
-                raise
-            return (Raised(message=error.message),)
-        await nix.evaluate(evaluation, ())  # raises what is wrong with the set as a whole
-        middle = len(names) // 2
-        return (
-            *await _one_by_one(nix, evaluation, names[:middle]),
-            *await _one_by_one(nix, evaluation, names[middle:]),
-        )
-    return tuple(
-        await asyncio.gather(
-            *(_explained(nix, evaluation, *pair) for pair in zip(names, answers, strict=True))
-        )
-    )
-
-
-async def _explained(nix: Nix, evaluation: Evaluation, name: str, answer: Answer) -> Answer:
-    if not isinstance(answer, Raised) or answer.message or refusal(evaluation.allowed, answer):
-        return answer
-    try:
-        (again,) = await nix.evaluate(evaluation, [name], explain=True)
-    except EvaluationStopped:
-        raise
-    except EvaluationFailed as error:
-        return Raised(attribute=answer.attribute, message=error.message)
-    return again
 
 
 def subject(pinned: Pinned) -> dict[str, object]:
@@ -184,7 +149,8 @@ def _package(source: Source, name: str, answer: Answer) -> Package:
             if reason:
                 raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
             if isinstance(answer, Raised):
-                raise EvaluationFailed(f"{name}: {answer.message}", {"package": name})
+                failure = EvaluationStopped if answer.passing else EvaluationFailed
+                raise failure(f"{name}: {answer.message}", {"package": name})
             return answer
         case Unknown():
             raise PackagesUnknown((name,))

@@ -4,7 +4,6 @@ Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
 """
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,8 @@ _GRACE_SECONDS = 10  # for Nix to end its builders
 _STORE_SECONDS = 60  # for questions to the store alone
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 _TRACE = re.compile(r'trace: (".*")')
+_EVALUATION_OUTPUT = 32 * 1024 * 1024
+_EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 
@@ -35,7 +36,7 @@ class EvaluationStopped(EvaluationFailed):
 
 
 class DerivationsGone(Exception):
-    """Derivations were collected as garbage since they were evaluated: evaluate again."""
+    """A derivation was collected as garbage since it was evaluated: evaluate again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class NixCommand:
         rows = json.loads(output)
         if not isinstance(rows, list) or len(rows) != len(names):
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
-        return tuple(_answer(row, evaluation) for row in rows)
+        return tuple(map(_answer, rows))
 
     async def names(
         self,
@@ -202,8 +203,9 @@ class NixCommand:
         on_line: Callable[[str], None],
     ) -> None:
         wanted = sorted({(str(p.derivation), p.output, str(p.path)) for p in packages})
-        if not await self._workers.run(_all_exist, [derivation for derivation, _, _ in wanted]):
-            raise DerivationsGone
+        gone = await self._workers.run(_absent, [derivation for derivation, _, _ in wanted])
+        if gone:
+            raise DerivationsGone(gone[0])
         targets = [f"{derivation}!{output}" for derivation, output, _ in wanted]
         options = [*self._options, *_substituters(realisation.substituters)]
         if not realisation.build:
@@ -284,7 +286,12 @@ class NixCommand:
             *("--option", "allow-import-from-derivation", "false"),
             *(self._restriction(package_set) if evaluation.restricted else ()),
         ]
-        limits = Limits(seconds=evaluation.seconds, memory=evaluation.memory)
+        limits = Limits(
+            seconds=evaluation.seconds,
+            memory=evaluation.memory,
+            output=_EVALUATION_OUTPUT,
+            tail=_EVALUATION_TAIL,
+        )
         try:
             finished = await self._run(kind, command, limits, on_line)
         except OutOfTime:
@@ -346,16 +353,16 @@ class NixCommand:
             ) from None
 
 
-def _all_exist(paths: Sequence[str]) -> bool:
+def _absent(paths: Sequence[str]) -> list[str]:
     """Blocking."""
-    return all(map(os.path.exists, paths))
+    return [path for path in paths if not Path(path).exists()]
 
 
-def _answer(row: object, evaluation: Evaluation) -> Answer:
+def _answer(row: object) -> Answer:
     try:
         return answers.parse(row)
     except ValueError:
-        return Raised(message=f"a package of {evaluation.source} is not well-formed")
+        return Raised(message="it is no well-formed package")
 
 
 def _names(output: bytes) -> tuple[str, ...]:
@@ -372,11 +379,11 @@ def _hear_attribute(text: str, on_attribute: Callable[[str], None]) -> None:
 
 
 def _evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
-    message = evaluation_error(finished.stderr)
-    if finished.code < 0 or not message or _MEMORY.search(message):
+    message = evaluation_error(finished.stderr) or ending(finished)
+    if finished.code < 0 or _MEMORY.search(message):
         memory = evaluation.memory // (1024 * 1024)
         return EvaluationStopped(
-            f"{message or ending(finished)}; evaluations of source {evaluation.source} may use"
+            f"{message}; evaluations of source {evaluation.source} may use"
             f" {memory} MiB (evaluation_memory)"
         )
     return EvaluationFailed(message)

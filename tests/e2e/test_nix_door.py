@@ -1,28 +1,18 @@
 """The door to Nix against the Nix of this machine."""
 
 import asyncio
-import os
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Package
 from app.builder.closure import StorePath
-from app.builder.evaluation import Evaluator, Pinned
-from app.builder.holds import Holds
-from app.builder.nix import NixCommand
-from app.builder.process import child_environment
-from app.builder.sources.definition import PathDefinition, Policy
-from app.builder.sources.path import PathUpstream
-from app.builder.sources.source import Source
-from app.builder.workers import Workers
+from app.builder.sources.definition import Policy
 from app.errors import (
     BuildFailed,
     BuildTimedOut,
@@ -32,76 +22,22 @@ from app.errors import (
     PackagesUnknown,
     PolicyRefused,
 )
-from app.reference import Tag
 from app.storage.memory import MemoryStorage
+from tests.e2e.door import SETS, Door, MakeDoor, door
 
 pytestmark = pytest.mark.e2e
 
-PROJECT = Path(__file__).resolve().parents[2]
-SMALL = PROJECT / "tests" / "nix" / "small"
-SYSTEM = f"{os.uname().machine}-linux"
-
-
-@dataclass
-class Door:
-    """Nix and an evaluator over one path source."""
-
-    nix: NixCommand
-    evaluator: Evaluator
-    source: Source
-    heard: list[str]
-
-    async def pinned(self) -> Pinned:
-        return Pinned(self.source, await self.source.resolve(Tag("latest")), SYSTEM)
-
-    async def packages(self, *names: str) -> tuple[Package, ...]:
-        return await self.evaluator.packages(await self.pinned(), names)
-
-    async def package(self, name: str) -> Package:
-        (package,) = await self.packages(name)
-        return package
-
-    async def realise(self, *packages: Package) -> None:
-        async with self.nix.hold() as hold:
-            await self.evaluator.realise(
-                await self.pinned(), packages, hold=hold, on_line=self.heard.append
-            )
-
-
-MakeDoor = Callable[..., Door]
+SMALL = SETS / "small"
 
 
 @pytest.fixture
 def make_door(tmp_path: Path) -> MakeDoor:
-    workers = Workers(2)
-    holds = Holds(directory=tmp_path / "roots", workers=workers)
-    nix = NixCommand(
-        environment=child_environment(os.environ, home=tmp_path / "home"),
-        expressions=PROJECT / "nix",
-        holds=holds,
-        workers=workers,
-        options={"build-users-group": ""} if os.geteuid() == 0 else {},
-    )
-
-    def make(location: Path, **settings: object) -> Door:
-        definition = PathDefinition.model_validate(
-            {"name": "small", "location": location, "substituters": (), **settings}
-        )
-        source = Source(
-            definition=definition,
-            upstream=PathUpstream(definition=definition, workers=workers),
-            storage=MemoryStorage(),
-        )
-        return Door(
-            nix, Evaluator(nix=nix, memory=AnswerMemory(storage=MemoryStorage())), source, []
-        )
-
-    return make
+    return partial(door, tmp_path)
 
 
 @pytest.fixture
 def lookup(make_door: MakeDoor) -> Door:
-    return make_door(SMALL / "lookup.nix")
+    return make_door(location=SMALL / "lookup.nix")
 
 
 @pytest.fixture
@@ -116,7 +52,7 @@ def salted(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def builds(make_door: MakeDoor, salted: Path) -> Door:
-    return make_door(salted)
+    return make_door(location=salted)
 
 
 # ---- evaluation
@@ -226,14 +162,68 @@ async def test_an_error_of_a_package_is_told_in_its_own_words(
 async def test_policy_refuses_with_its_reason_and_the_setting(
     make_door: MakeDoor, asked: str, reason: str, setting: str
 ) -> None:
-    strict = make_door(SMALL / "lookup.nix")
-    by_name = make_door(SMALL / "lookup.nix", policy=Policy.model_validate({setting: [asked]}))
-    everything = make_door(SMALL / "lookup.nix", policy=Policy.model_validate({setting: True}))
+    strict = make_door(location=SMALL / "lookup.nix")
+    by_name = make_door(
+        location=SMALL / "lookup.nix", policy=Policy.model_validate({setting: [asked]})
+    )
+    everything = make_door(
+        location=SMALL / "lookup.nix", policy=Policy.model_validate({setting: True})
+    )
 
     with pytest.raises(PolicyRefused, match=rf"{reason}.*{setting}"):
         await strict.package(asked)
     assert (await by_name.package(asked)).pname == asked
     assert (await everything.package(asked)).pname == asked
+
+
+# ---- memory
+
+
+async def test_a_name_is_evaluated_once_for_a_revision_whatever_the_answer(lookup: Door) -> None:
+    await lookup.packages("hello", "2ping")
+    with pytest.raises(PackagesUnknown):
+        await lookup.packages("hello", "nope")
+    with pytest.raises(EvaluationFailed):
+        await lookup.package("throws")
+    before = lookup.nix.starts["evaluate"]
+
+    await lookup.packages("2ping", "hello")
+    with pytest.raises(PackagesUnknown):
+        await lookup.packages("nope", "2ping")
+    with pytest.raises(EvaluationFailed):
+        await lookup.package("throws")
+
+    assert lookup.nix.starts["evaluate"] == before
+
+
+async def test_those_who_ask_for_the_same_names_at_once_share_one_evaluation(lookup: Door) -> None:
+    await asyncio.gather(*(lookup.packages("hello", "2ping") for _ in range(20)))
+
+    assert lookup.nix.starts == Counter(evaluate=1)
+
+
+async def test_answers_outlive_the_server(make_door: MakeDoor) -> None:
+    storage = MemoryStorage()
+    first = make_door(location=SMALL / "lookup.nix", storage=storage)
+    hello = await first.package("hello")
+
+    restarted = make_door(location=SMALL / "lookup.nix", storage=storage)
+
+    assert await restarted.package("hello") == hello
+    assert restarted.nix.starts == Counter()
+
+
+async def test_another_policy_is_another_evaluation(make_door: MakeDoor) -> None:
+    storage = MemoryStorage()
+    strict = make_door(location=SMALL / "lookup.nix", storage=storage)
+    with pytest.raises(PolicyRefused):
+        await strict.package("unfree")
+
+    lax = make_door(
+        location=SMALL / "lookup.nix", storage=storage, policy=Policy(allow_unfree=True)
+    )
+
+    assert (await lax.package("unfree")).pname == "unfree"
 
 
 # ---- realisation
@@ -284,7 +274,7 @@ async def test_a_failed_build_names_the_derivation_that_failed_and_its_last_word
 
 
 async def test_a_build_that_runs_out_of_time_really_ends(make_door: MakeDoor, salted: Path) -> None:
-    door = make_door(salted, build_seconds=1.5)
+    door = make_door(location=salted, build_seconds=1.5)
     slow = await door.package("slow")
 
     with pytest.raises(BuildTimedOut, match=r"1\.5 s.*small.*build_seconds.*slow-1\.0\.drv"):
@@ -312,7 +302,7 @@ async def test_a_build_nobody_waits_for_any_longer_ends(builds: Door) -> None:
 async def test_a_source_that_may_not_build_lists_what_is_missing(
     make_door: MakeDoor, salted: Path
 ) -> None:
-    door = make_door(salted, build=False)
+    door = make_door(location=salted, build=False)
     tree = await door.package("tree")
 
     with pytest.raises(PolicyRefused, match=r"build = false.*leaf-1\.0, tree-1\.0"):
@@ -324,8 +314,8 @@ async def test_a_source_that_may_not_build_lists_what_is_missing(
 async def test_a_source_that_may_not_build_serves_what_is_there(
     make_door: MakeDoor, salted: Path
 ) -> None:
-    await (built := make_door(salted)).realise(await built.package("leaf"))
-    door = make_door(salted, build=False)
+    await (built := make_door(location=salted)).realise(await built.package("leaf"))
+    door = make_door(location=salted, build=False)
 
     await door.realise(await door.package("leaf"))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.builder.answermemory import AnswerMemory
-from app.builder.answers import Answer, Other, Unknown
+from app.builder.answers import Answer, Other, Raised, Unknown
 from app.storage.memory import MemoryStorage
 
 SUBJECT: dict[str, object] = {"revision": "tree:1"}
@@ -89,3 +89,19 @@ async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) ->
         await first
 
     assert await second == (Other(attribute="a", kind="a set"),)
+
+
+async def test_an_answer_that_may_pass_is_told_and_asked_for_again() -> None:
+    memory = AnswerMemory(storage=MemoryStorage())
+    times = 0
+
+    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+        nonlocal times
+        times += 1
+        return tuple(Raised(message="out of time", passing=True) for _ in names)
+
+    for _ in range(2):
+        (answer,) = await memory.answers(SUBJECT, ["slow"], ask)
+        assert answer == Raised(message="out of time", passing=True)
+
+    assert times == 2

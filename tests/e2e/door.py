@@ -1,0 +1,83 @@
+"""Nix, an evaluator and one source, as the server puts them together."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from app.builder.answermemory import AnswerMemory
+from app.builder.answers import Package
+from app.builder.evaluation import Evaluator, Pinned
+from app.builder.holds import Holds
+from app.builder.nix import NixCommand
+from app.builder.process import child_environment
+from app.builder.sources.definition import SourceDefinition
+from app.builder.sources.opening import Sources
+from app.builder.sources.source import Source
+from app.builder.workers import Workers
+from app.reference import Tag
+from app.storage.base import Storage
+from app.storage.memory import MemoryStorage
+
+PROJECT = Path(__file__).resolve().parents[2]
+SETS = PROJECT / "tests" / "nix"
+SYSTEM = f"{os.uname().machine}-linux"
+_DEFINITION: TypeAdapter[SourceDefinition] = TypeAdapter(SourceDefinition)
+
+
+@dataclass
+class Door:
+    nix: NixCommand
+    evaluator: Evaluator
+    source: Source
+    heard: list[str]
+
+    async def pinned(self, tag: str = "latest") -> Pinned:
+        return Pinned(self.source, await self.source.resolve(Tag(tag)), SYSTEM)
+
+    async def packages(self, *names: str, tag: str = "latest") -> tuple[Package, ...]:
+        return await self.evaluator.packages(await self.pinned(tag), names)
+
+    async def package(self, name: str, tag: str = "latest") -> Package:
+        (package,) = await self.packages(name, tag=tag)
+        return package
+
+    async def realise(self, *packages: Package) -> None:
+        async with self.nix.hold() as hold:
+            await self.evaluator.realise(
+                await self.pinned(), packages, hold=hold, on_line=self.heard.append
+            )
+
+
+MakeDoor = Callable[..., Door]
+
+
+def door(
+    state: Path,
+    *,
+    programs: Sequence[Path] = (),
+    storage: Storage | None = None,
+    **definition: object,
+) -> Door:
+    """``programs`` are directories looked into before PATH, for another Nix."""
+    environment = child_environment(os.environ, home=state / "home")
+    environment["PATH"] = ":".join([*map(str, programs), environment["PATH"]])
+    workers = Workers(2)
+    nix = NixCommand(
+        environment=environment,
+        expressions=PROJECT / "nix",
+        holds=Holds(directory=state / "roots", workers=workers),
+        workers=workers,
+        options={"build-users-group": ""} if os.geteuid() == 0 else {},
+    )
+    storage = storage or MemoryStorage()
+    sources = Sources(directory=state, environment=environment, storage=storage, workers=workers)
+    settings = {"name": "small", "kind": "path", "substituters": (), **definition}
+    return Door(
+        nix=nix,
+        evaluator=Evaluator(nix=nix, memory=AnswerMemory(storage=storage)),
+        source=sources.open(_DEFINITION.validate_python(settings)),
+        heard=[],
+    )

@@ -1,0 +1,193 @@
+"""Package sets of strangers: every attack fails by itself, with words of its own."""
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.builder.answers import Package
+from app.errors import (
+    BuildFailed,
+    EvaluationFailed,
+    PackagesUnknown,
+    PolicyRefused,
+    RegistryError,
+)
+from tests.e2e.door import SETS, Door, MakeDoor, door
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def make_door(tmp_path: Path) -> MakeDoor:
+    """Sources nobody trusts, with little time and memory."""
+    return partial(door, tmp_path, trusted=False, evaluation_seconds=6, evaluation_memory=1024)
+
+
+@pytest.fixture
+def hostile(make_door: MakeDoor) -> Door:
+    return make_door(location=SETS / "hostile", name="strange")
+
+
+ENDINGS = {
+    "aborts": "evaluation aborted with the following error message: 'by all means'",
+    "recurses": "infinite recursion encountered",
+    "deep": "stack overflow",
+    "missing": "attribute 'noSuchAttribute' missing",
+    "mistyped": "cannot add a string to an integer",
+    "throws": "sorry",
+    "throwsmuch": "line 0 of an essay line 1 of an essay",
+    "spins": r"stopped after the 6 s that evaluations of source strange may take",
+    "eats": r"out of memory; evaluations of source strange may use 1024 MiB \(evaluation_memory\)",
+    "hugeoutputs": "evaluation printed more than 32 MiB",
+    "chatters": "evaluation printed more than 32 MiB",
+    "readspasswords": "forbidden in restricted mode",
+    "readsbysource": "forbidden in restricted mode",
+    "listsdirectories": "forbidden in restricted mode",
+    "importsoutside": "forbidden in restricted mode",
+    "followsalink": "forbidden in restricted mode",
+    "fetches": "forbidden in restricted mode",
+    "fetchesgit": "forbidden in restricted mode",
+    "buildswhileevaluating": "allow-import-from-derivation",
+    "claims": "it is no well-formed package",
+    "escapes": "it is no well-formed package",
+    "injects": "it is no well-formed package",
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+async def test_each_fails_in_words_of_its_own_on_one_short_line(hostile: Door, name: str) -> None:
+    begun = time.monotonic()
+
+    with pytest.raises(EvaluationFailed, match=f"^{name}: .*{ENDINGS[name]}") as failure:
+        await hostile.package(name)
+
+    assert len(failure.value.message) <= 330
+    assert "\n" not in failure.value.message
+    assert "/etc" not in failure.value.message
+    assert time.monotonic() - begun < 40
+
+
+@pytest.mark.parametrize(
+    "name", ["aborts", "recurses", "deep", "missing", "eats", "spins", "claims"]
+)
+async def test_none_poisons_what_was_asked_for_with_it(hostile: Door, name: str) -> None:
+    with pytest.raises(EvaluationFailed, match=f"^{name}: "):
+        await hostile.packages("fine", name, "alsofine")
+    starts = hostile.nix.starts["evaluate"]
+
+    fine, also = await hostile.packages("fine", "alsofine")
+
+    assert (fine.pname, also.pname) == ("fine", "also-fine")
+    assert hostile.nix.starts["evaluate"] == starts
+
+
+async def test_one_request_does_not_spoil_another_that_comes_at_once(hostile: Door) -> None:
+    bad = asyncio.create_task(hostile.packages("fine", "aborts"))
+    good = asyncio.create_task(hostile.packages("alsofine", "fine"))
+
+    with pytest.raises(EvaluationFailed, match=r"^aborts: "):
+        await bad
+
+    assert [package.pname for package in await good] == ["also-fine", "fine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("looksaround", "not-there"), ("readsenvironment", "path-0")],
+)
+async def test_the_machine_cannot_be_seen(hostile: Door, name: str, found: str) -> None:
+    assert (await hostile.package(name)).name == found
+
+
+async def test_huge_metadata_is_no_metadata(hostile: Door) -> None:
+    package = await hostile.package("hugename")
+
+    assert (package.attribute, package.name, package.pname) == ("hugeName", None, None)
+
+
+async def test_forged_metadata_is_no_permission(hostile: Door) -> None:
+    with pytest.raises(PolicyRefused, match="unfree"):
+        await hostile.package("forges")
+
+
+async def test_a_derivation_that_was_never_made_is_not_built(hostile: Door) -> None:
+    liar = await hostile.package("lies")
+
+    with pytest.raises(BuildFailed, match="does not exist, whatever its package says"):
+        await hostile.realise(liar)
+
+
+@pytest.mark.parametrize(
+    ("name", "pname"),
+    [
+        ('${builtins.abort "spliced"}', "dollar"),
+        ('quote"quote', "quote"),
+        ("it's", "apostrophe"),
+        ("new\nline", "newline"),
+    ],
+)
+async def test_names_are_data_even_where_they_exist(hostile: Door, name: str, pname: str) -> None:
+    assert (await hostile.package(name)).pname == pname
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '"; abort "out"; "',
+        '${abort "x"}',
+        "''${abort \"x\"}''",
+        "fine}; x = ${fine",
+        "$(touch /tmp/nixery-was-here)",
+        "`touch /tmp/nixery-was-here`",
+        "--option",
+        "../../etc/passwd",
+        "\\",
+        "fine\\",
+        "a\u0000b",
+        "\ud7ff\U0010ffff",
+        "." * 200,
+        "x" * 60_000,
+    ],
+)
+async def test_names_that_would_be_code_are_just_unknown(hostile: Door, name: str) -> None:
+    with pytest.raises(PackagesUnknown):
+        await hostile.package(name)
+
+    assert not Path("/tmp/nixery-was-here").exists()
+
+
+WHOLE_SETS = {
+    "abort": ('abort "the whole set"', "evaluation aborted.*the whole set"),
+    "syntax": ("{ a = ; }", "syntax error"),
+    "number": ("7", "the package source is a number, not a set of packages"),
+    "endless": ("let x = x; in x", "infinite recursion"),
+    "outside": ("import /etc/hostname", "forbidden in restricted mode"),
+    "arguments": ("{ nothing }: nothing", "without required argument 'nothing'"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_SETS)
+async def test_a_set_that_does_not_evaluate_at_all_says_why(
+    make_door: MakeDoor, tmp_path: Path, name: str
+) -> None:
+    text, message = WHOLE_SETS[name]
+    (tmp_path / "set.nix").write_text(text)
+    whole = make_door(location=tmp_path / "set.nix")
+
+    with pytest.raises(EvaluationFailed, match=message) as failure:
+        await whole.packages("a", "b", "c")
+
+    assert str(tmp_path) not in failure.value.message
+    assert whole.nix.starts["evaluate"] == 2
+
+
+async def test_a_trusted_source_may_read_what_it_likes(make_door: MakeDoor) -> None:
+    trusting = make_door(location=SETS / "hostile", trusted=True)
+
+    package: Package | RegistryError = await trusting.package("looksaround")
+
+    assert isinstance(package, Package)
+    assert package.name == "there"
