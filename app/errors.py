@@ -47,11 +47,7 @@ class ErrorCode(StrEnum):
 
 
 class RegistryError(Exception):
-    """The message is one line for the user's terminal; the detail is for programs.
-
-    ``build`` is the identifier of the build that ended so (set by app.builder.jobs); the
-    answer names its page.
-    """
+    """The message is one line for the user's terminal; the detail is for programs."""
 
     code: ClassVar[ErrorCode] = ErrorCode.UNKNOWN
 
@@ -59,7 +55,6 @@ class RegistryError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail or {}
-        self.build = ""
 
 
 class NameInvalid(RegistryError):

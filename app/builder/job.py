@@ -80,7 +80,6 @@ class Job(Generic[T]):
         self._finish()
 
     def fail(self, failure: RegistryError) -> None:
-        failure.build = failure.build or self.identifier
         self._failure = failure
         self._finish()
 

@@ -91,7 +91,7 @@ async def _registry_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Unavailable):
         level = "WARNING"
     logger.bind(
-        code=error.code, status=int(status), path=request.scope["path"], build=error.build
+        code=error.code, status=int(status), path=request.scope["path"], build=_build_of(request)
     ).log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
     body = error_body(error.code, _with_page(request, error, status), error.detail)
     return error_response(request, status, body, _headers(error))
@@ -134,9 +134,14 @@ def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> st
     A 404 says all there is to say, and a server that stops takes its pages along.
     """
     page = ""
-    if error.build and status not in _WITHOUT_PAGE:
-        page = f" (see {services_of(request.app).external_url}/builds/{error.build})"
+    build = _build_of(request)
+    if build and status not in _WITHOUT_PAGE:
+        page = f" (see {services_of(request.app).external_url}/builds/{build})"
     return sentence(error.message, _MESSAGE_LIMIT - len(page)) + page
+
+
+def _build_of(request: Request) -> str:
+    return str(getattr(request.state, "build", ""))
 
 
 def _presentable(value: object) -> object:

@@ -30,8 +30,10 @@ async def await_build(
 ) -> BuiltImage | Response:
     """The image, or the redirect of a client that has waited long enough for now.
 
-    Raises what the build failed with, StillBuilding where waiting has no more forms.
+    Raises what the build failed with, StillBuilding where waiting has no more forms; the
+    answer to either names the build's page.
     """
+    request.state.build = job.identifier
     if image := job.result():
         return image
     hop = _hop(request.scope["query_string"], patience.hops)
@@ -43,9 +45,7 @@ async def await_build(
     if image := await _wait(request, job, seconds):
         return image
     stage = f" ({job.progress.stage})" if job.progress.stage else ""
-    still = StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
-    still.build = job.identifier
-    raise still
+    raise StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
 
 
 async def _wait(request: Request, job: Job[BuiltImage], seconds: float) -> BuiltImage | None:

@@ -73,6 +73,17 @@ async def test_refusals_have_the_one_status_whose_text_every_client_prints(
     assert message == f"{error.message} (see /builds/{job.identifier})"
 
 
+async def test_one_error_of_two_builds_leads_each_client_to_its_own(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.broken["hello"] = BuildFailed("no")
+
+    for name in ("hello", "git/hello", "hello"):
+        message = assert_error(await client.get(f"/v2/{name}/manifests/latest"), 403, "UNKNOWN")
+        page = await client.get(message.partition("(see ")[2].rstrip(")"))
+        assert page.json()["image"] == f"{name}:latest"
+
+
 async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:

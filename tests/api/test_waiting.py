@@ -134,6 +134,17 @@ async def test_all_others_are_held_at_the_last_hop(
     assert_error(response, 429, "TOOMANYREQUESTS")
 
 
+async def test_without_hops_the_first_request_is_held(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.change(patience=Patience(hop_seconds=0.05, hops=0, hold_seconds=0.2))
+
+    with taking(0.19, 30):
+        response = await client.get(SLOW, headers=PODMAN)
+
+    assert_error(response, 429, "TOOMANYREQUESTS")
+
+
 @pytest.mark.parametrize("hop", ["3", "7", "999"])
 async def test_a_held_request_is_answered_when_the_build_ends(
     client: httpx.AsyncClient, sleepy: asyncio.Event, hop: str
