@@ -24,11 +24,16 @@ _CANCEL_SECONDS = 10
 
 @dataclass(slots=True)
 class JobCounts:
-    """Since the process started.  ``joined`` counts requests that found a running job."""
+    """Since the process started.
+
+    ``joined`` and ``remembered`` count requests that found a job running or its outcome in
+    memory; ``found`` counts jobs that had nothing to do.
+    """
 
     started: int = 0
     joined: int = 0
     remembered: int = 0
+    found: int = 0
     succeeded: int = 0
     failed: int = 0
 
@@ -128,7 +133,10 @@ class Jobs(Generic[T]):
             self._fail(key, job, _as_registry_error(error, job))
         else:
             job.succeed(task.result())
-            self.counts.succeeded += 1
+            if job.progress.stage:
+                self.counts.succeeded += 1
+            else:
+                self.counts.found += 1
             self._close(key, job, self._result_seconds)
 
     def _fail(self, key: str, job: Job[T], error: RegistryError) -> None:

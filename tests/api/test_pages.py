@@ -105,6 +105,7 @@ async def test_debug_tells_version_settings_queues_and_counts(
         "started": 2,
         "joined": 0,
         "remembered": 1,
+        "found": 0,
         "succeeded": 1,
         "failed": 1,
     }
