@@ -30,7 +30,7 @@ from app.storage.base import ObjectNotFound, Storage
 
 # Raise when the same revision gives other names.
 _FORMAT = 1
-_KIND = "names"
+_KIND = "packages"
 _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
@@ -188,7 +188,10 @@ def _document(names: tuple[str, ...]) -> bytes:
 def _parse(body: bytes) -> tuple[str, ...] | None:
     """Blocking.  None if another version wrote it."""
     try:
-        names = json.loads(body)["names"]
-    except (KeyError, TypeError, ValueError):
+        match json.loads(body):
+            case {"names": [*names]} if all(isinstance(name, str) for name in names):
+                return tuple(names)
+            case _:
+                return None
+    except ValueError:
         return None
-    return tuple(name for name in names if isinstance(name, str))

@@ -167,6 +167,18 @@ async def test_a_restarted_server_lists_nothing_again(listing: Listing) -> None:
     assert not listing.nix.starts
 
 
+async def test_names_that_were_damaged_or_deleted_are_listed_again(listing: Listing) -> None:
+    pinned = await listing.pinned(DEBIAN)
+    names = await listing.index.names(pinned)
+    (key,) = await listing.storage.keys("packages/")
+    for body in (b"", b"{}", b"[1]", b'{"names": 7}', b'{"names": [7]}', b'{"names": [7', b"\xff"):
+        await listing.storage.write(key, body)
+        listing.restart()
+
+        assert await listing.index.names(pinned) == names
+        assert listing.nix.starts["list"] == 1
+
+
 async def test_another_revision_has_its_own_names(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
