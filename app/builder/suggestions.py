@@ -9,9 +9,9 @@ A text is compared with the last component of each name as well, so that ``numpy
 """
 
 import re
-from bisect import bisect_left
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain
@@ -35,15 +35,16 @@ def typed(attribute: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class NameIndex:
-    """``names`` in order, each once.
+    """``names`` in order, each once; ``text`` is all of them, each between newlines.
 
     ``leaves`` are last components with the names that end so, best first; ``lengths`` the
-    leaves by their length, each with the set of its characters as bits.
+    leaves by their length, and for each the set of its characters as bits.
     """
 
     names: tuple[str, ...]
+    text: str
     leaves: dict[str, tuple[str, ...]]
-    lengths: dict[int, tuple[tuple[str, int], ...]]
+    lengths: dict[int, tuple[Sequence[str], Sequence[int]]]
 
     @classmethod
     def of(cls, attributes: Iterable[str]) -> "NameIndex":
@@ -52,13 +53,17 @@ class NameIndex:
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
             leaves[_split(name)[1]].append(name)
-        lengths: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+        lengths: defaultdict[int, list[str]] = defaultdict(list)
         for leaf in leaves:
-            lengths[len(leaf)].append((leaf, _characters(leaf)))
+            lengths[len(leaf)].append(leaf)
         return cls(
             tuple(names),
+            "\n".join(["", *names, ""]),
             {leaf: _ranked(found) for leaf, found in leaves.items()},
-            {length: tuple(found) for length, found in lengths.items()},
+            {
+                length: (tuple(found), array("Q", map(_characters, found)))
+                for length, found in lengths.items()
+            },
         )
 
     def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
@@ -87,12 +92,10 @@ class NameIndex:
         characters = _characters(leaf)
         found: list[tuple[int, int, str]] = []
         for length in range(len(leaf) - most, len(leaf) + most + 1):
-            for other, others in self.lengths.get(length, ()):
-                # A mistake takes one character away and brings one in, at most.
-                if (characters & ~others).bit_count() > most:
-                    continue
-                if (others & ~characters).bit_count() > most:
-                    continue
+            others, sets = self.lengths.get(length, ((), ()))
+            # A mistake takes one character away and brings one in, at most.
+            near = [n for n, one in enumerate(sets) if (characters ^ one).bit_count() <= 2 * most]
+            for other in map(others.__getitem__, near):
                 mistakes = distance(leaf, other, most)
                 if mistakes is not None:
                     name = self._choose(other, place)
@@ -112,19 +115,31 @@ class NameIndex:
             yield from self.leaves.get(text[:end], ())[:1]
 
     def _beginning(self, text: str, limit: int) -> Iterator[str]:
-        start = bisect_left(self.names, text)
-        end = bisect_left(self.names, text + "\x7f")
-        inner = (names[0] for leaf, names in self.leaves.items() if leaf.startswith(text))
-        yield from nsmallest(limit, chain(self.names[start:end], inner), key=_rank)
+        if not text:
+            return
+        inner = (name for name in self._where("." + text) if text in _split(name)[1])
+        yield from nsmallest(limit, chain(self._where("\n" + text), inner), key=_rank)
 
     def _holding(self, text: str, limit: int) -> Iterator[str]:
         if len(text) >= _SHORTEST:
-            found = [name for name in self.names if text in name]
+            # What a set is called tells nothing of the thousands of packages in it.
+            found = (n for n in self._where(text) if n.rfind(text) > n.rfind(".") - len(text))
             yield from nsmallest(limit + 1, found, key=_rank)
+
+    def _where(self, part: str) -> Iterator[str]:
+        """The names with this part; a newline stands for where they begin.
+
+        One search of one text: going through the names takes ten times as long.
+        """
+        found = self.text.find(part)
+        while found >= 0 and (end := self.text.find("\n", found + len(part))) >= 0:
+            yield self.text[self.text.rfind("\n", 0, found + 1) + 1 : end]
+            found = self.text.find(part, end)
 
 
 def _folded(text: str) -> str:
-    return _UNDERSCORE.sub("", text[:_LONGEST].strip().lower())
+    """As names are; more than one line is no name."""
+    return _UNDERSCORE.sub("", text.strip().lower().partition("\n")[0][:_LONGEST])
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -140,6 +155,8 @@ def _rank(name: str) -> tuple[bool, int, str]:
 
 def _ranked(names: list[str]) -> tuple[str, ...]:
     """As _rank does, but of two that differ in a version the later first."""
+    if len(names) == 1:
+        return (names[0],)
     later_first = sorted(names, reverse=True)
     return tuple(sorted(later_first, key=lambda name: _rank(name)[:2]))
 

@@ -70,7 +70,7 @@ def test_what_was_probably_meant_comes_first(unknown: str, best: str) -> None:
     assert INDEX.suggest(unknown, 3)[0] == best
 
 
-@pytest.mark.parametrize("unknown", ["zzzzzzzz", "q", "", "x" * 255])
+@pytest.mark.parametrize("unknown", ["zzzzzzzz", "q", "", "x" * 255, "ackages", "python3"])
 def test_nothing_is_made_of_what_tells_nothing(unknown: str) -> None:
     assert INDEX.suggest(unknown, 3) == ()
 
