@@ -109,4 +109,4 @@ class Debug(BaseModel):
 
 class SearchResult(BaseModel):
     query: str
-    packages: list[str] = Field(description="Best match first")
+    packages: list[str] = Field(description="As an image name says them, best match first")

@@ -7,10 +7,13 @@ from fastapi import APIRouter, Query
 from app.dependencies import Services
 from app.routers.documents import ERROR, SearchResult
 
+# 403 where the package set cannot be evaluated, 429 while too many others are listed.
+_ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 429, 503), ERROR)
+
 router = APIRouter(prefix="/api", tags=["packages"])
 
 
-@router.get("/search", summary="Find packages by name", responses={400: ERROR, 503: ERROR})
+@router.get("/search", summary="Find packages by name", responses=_ERRORS)
 async def get_search(
     services: Services,
     q: Annotated[str, Query(min_length=1, max_length=100, description="Part of a name")],

@@ -219,3 +219,13 @@ async def test_an_unknown_package_is_named_and_a_similar_one_proposed(start: Ope
 
     with pytest.raises(PackagesUnknown, match=r"no such package: gitt .*git"):
         await build(state, "gitt")
+
+
+async def test_the_search_knows_the_names_of_the_default_source(start: Open) -> None:
+    state = await start("one")
+
+    assert (await state.search("gi", 5))[0] == "git"
+    assert "bashinteractive" in await state.search("interactive", 5)
+    with pytest.raises(PackagesUnknown, match=r"no such package: htopp .*htop"):
+        await build(state, "htopp")
+    assert state.activity()["nix.list"] == 1
