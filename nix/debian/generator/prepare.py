@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nix.debian.generator.apt import AptFailed
-from nix.debian.generator.lock import Lock, LockUnreadable, read_lock, write_lock
+from nix.debian.generator.lock import LockUnreadable, read_lock, write_lock
 from nix.debian.generator.locking import Locking
 from nix.debian.generator.progress import say
 from nix.debian.generator.release import ARCHITECTURES
@@ -35,14 +35,21 @@ class Preparation:
         cached = SetDirectory(self.place.cache / "sets" / self.attributes)
         candidates = [cached] if self.attributes == "full" else [SetDirectory(TREE), cached]
         existing = [d for d in candidates if d.is_complete(self.systems)]
+        usable = []
         for directory in existing:
             refresh(directory)
+            try:
+                self._check_usable(directory)
+            except (LockUnreadable, LockUnusable) as reason:
+                say(f"{directory.path}: {reason}")
+                continue
             if self._is_ready(directory):
                 return directory.path
-        for directory in existing:
+            usable.append(directory)
+        for directory in usable:
             try:
                 return self._make_ready(directory)
-            except (LockUnreadable, LockUnusable, VersionsGone) as reason:
+            except VersionsGone as reason:
                 say(f"{directory.path}: {reason}")
         say(f"resolving anew for {self.place.host.release}, into {cached.path}")
         refresh(cached)
@@ -66,10 +73,9 @@ class Preparation:
         return rooted and not self.place.store.invalid(outputs)
 
     def _make_ready(self, directory: SetDirectory) -> Path:
-        """Raises LockUnreadable, LockUnusable, VersionsGone, and what seeding and building raise."""
+        """Raises VersionsGone, and what seeding and building raise."""
         for system in self._locked(directory):
             lock = read_lock(directory.lock(system))
-            self._check_usable(lock)
             say(f"{system}: {len(lock.attributes)} attributes, {len(lock.debs)} packages")
             seed(self.place, lock)
             for attribute in PREPARED[self.attributes]:
@@ -81,13 +87,17 @@ class Preparation:
                 )
         return directory.path
 
-    def _check_usable(self, lock: Lock) -> None:
-        if lock.release != self.place.host.release:
-            raise LockUnusable(f"the lock is for {lock.release}")
-        if lock.build.system != self.place.host.architecture.system:
-            raise LockUnusable(f"the lock is for building on {lock.build.system}")
-        if lock.wanted != wanted_digest(self.attributes):
-            raise LockUnusable("what is wanted has changed since the lock was made")
+    def _check_usable(self, directory: SetDirectory) -> None:
+        """Raises LockUnreadable, LockUnusable."""
+        host = self.place.host
+        for system in self._locked(directory):
+            lock = read_lock(directory.lock(system))
+            if lock.release != host.release:
+                raise LockUnusable(f"made for {lock.release}, and this is {host.release}")
+            if lock.build.system != host.architecture.system:
+                raise LockUnusable(f"made for building on {lock.build.system}")
+            if lock.wanted != wanted_digest(self.attributes):
+                raise LockUnusable("what is wanted has changed since the lock was made")
 
     def _resolve(self, directory: SetDirectory) -> None:
         """Makes a lock for each system the archive has; for this machine's it must."""
