@@ -34,7 +34,7 @@ class Locking:
         builder = self.place.host.architecture
         say(f"resolving the {attributes} set for {self.release}, {target.debian}")
         with self._archive(target) as archive:
-            wanted = read_wanted(attributes, archive.index)
+            wanted = read_wanted(attributes, archive.index, target)
             resolution = resolve(archive, wanted)
         if target == builder:
             build, runtime = self._build_machine(archive, wanted.runtime, "")

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from nix.debian.generator.release import Architecture
+
 WANTED = Path(__file__).parent.parent / "wanted"
 RECIPE_KEYS = ("adjust", "dlopen", "env", "links", "only", "path", "redirect", "unresolved", "wrap")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -105,7 +107,10 @@ def find_versions(
 
 
 def read_wanted(
-    attributes: str, packages: Mapping[str, Mapping[str, str]], directory: Path = WANTED
+    attributes: str,
+    packages: Mapping[str, Mapping[str, str]],
+    architecture: Architecture,
+    directory: Path = WANTED,
 ) -> Wanted:
     """`attributes` names a list: `small` or `full`; `packages` is the release's index."""
     names: dict[str, Any] = {}
@@ -114,7 +119,11 @@ def read_wanted(
         document = tomllib.loads(path.read_text())
         names |= document.pop("attributes", {})
         tables |= document
-    versions = find_versions(tables["versions"], packages)
+    versions = {
+        **find_versions(tables["versions"], packages),
+        "architecture": architecture.debian,
+        "triplet": architecture.triplet,
+    }
     tables = fill(tables, versions)
     return Wanted(
         attributes=fill(names, versions),

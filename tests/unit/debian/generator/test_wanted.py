@@ -1,9 +1,11 @@
 from pathlib import Path
 
 from nix.debian.generator.lock import read_lock
+from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.setdir import TREE, SetDirectory
 from nix.debian.generator.wanted import WANTED, read_wanted, wanted_digest
 
+AMD64, ARM64 = ARCHITECTURES["x86_64-linux"], ARCHITECTURES["aarch64-linux"]
 INDEX = {
     "python3": {"Depends": "python3.13 (>= 3.13.5), libpython3-stdlib"},
     "perl": {"Depends": "perl-base (= 5.40), perl-modules-5.40 (>= 5.40), libperl5.40 (= 5.40)"},
@@ -12,7 +14,7 @@ INDEX = {
 
 
 def test_numbers_in_package_names_are_the_releases() -> None:
-    wanted = read_wanted("small", INDEX)
+    wanted = read_wanted("small", INDEX, AMD64)
     assert wanted.unit("perl").debs == (
         "perl-base",
         "perl",
@@ -24,18 +26,36 @@ def test_numbers_in_package_names_are_the_releases() -> None:
 
 
 def test_a_number_the_release_does_not_have_stays_unresolvable() -> None:
-    assert "python{python}" in read_wanted("small", {}).unit("python3").debs
+    assert "python{python}" in read_wanted("small", {}, AMD64).unit("python3").debs
+
+
+def test_names_of_the_architecture_are_its_own() -> None:
+    on_amd64, on_arm64 = (
+        (
+            wanted.unit("openjdk-{java}-jre-headless").recipe["links"]["bin/java"],
+            sorted(wanted.unit("zsh").recipe["redirect"])[0],
+        )
+        for wanted in (read_wanted("small", INDEX, machine) for machine in (AMD64, ARM64))
+    )
+    assert on_amd64 == (
+        "../lib/jvm/java-{java}-openjdk-amd64/bin/java",
+        "/usr/lib/x86_64-linux-gnu/zsh",
+    )
+    assert on_arm64 == (
+        "../lib/jvm/java-{java}-openjdk-arm64/bin/java",
+        "/usr/lib/aarch64-linux-gnu/zsh",
+    )
 
 
 def test_the_full_set_holds_the_small_one() -> None:
-    small, full = read_wanted("small", INDEX), read_wanted("full", INDEX)
+    small, full = read_wanted("small", INDEX, AMD64), read_wanted("full", INDEX, AMD64)
     assert small.attributes.items() < full.attributes.items()
     assert full.attributes["python313"] == "python3"
     assert (small.units, small.rules) == (full.units, full.rules)
 
 
 def test_a_unit_without_a_table_is_the_package_of_its_name() -> None:
-    unit = read_wanted("small", INDEX).unit("hello")
+    unit = read_wanted("small", INDEX, AMD64).unit("hello")
     assert (unit.debs, unit.outputs, unit.recipe) == (("hello",), ("out",), {})
 
 
@@ -53,4 +73,4 @@ def test_the_committed_locks_are_of_what_is_wanted_now() -> None:
     for system in ("x86_64-linux", "aarch64-linux"):
         lock = read_lock(SetDirectory(TREE).lock(system))
         assert lock.wanted == wanted_digest("small"), "run generate.py lock --system " + system
-        assert len(lock.attributes) == len(read_wanted("small", {}).attributes)
+        assert len(lock.attributes) == len(read_wanted("small", {}, AMD64).attributes)
