@@ -93,14 +93,14 @@ FULL: Mapping[str, tuple[str, str]] = {
     "mosquitto": ("mosquitto -h || true", "mosquitto version"),
     "postgresql": (
         USER + "mkdir pg && chown 99:99 pg /tmp && chroot --userspec=99:99 / /bin/bash -c 'set -e; initdb -D /tmp/pg/d"
-        " && pg_ctl -D /tmp/pg/d -o \"-k /tmp -h \\\"\\\"\" -w start && psql -h /tmp -d postgres -Atc \"select 6 * 7\""
+        ' && pg_ctl -D /tmp/pg/d -o "-k /tmp -h \\"\\"" -w start && psql -h /tmp -d postgres -Atc "select 6 * 7"'
         " && pg_ctl -D /tmp/pg/d stop'",
         "\n42\n",
     ),
     "prometheus": ("prometheus --version", "prometheus, version"),
     "redis": (
-        "redis-server --port 0 --unixsocket /tmp/r.sock --daemonize yes; sleep 1; redis-cli -s /tmp/r.sock set a b"
-        " && redis-cli -s /tmp/r.sock get a",
+        ("redis-server --port 0 --unixsocket /tmp/r.sock --daemonize yes; sleep 1; redis-cli -s /tmp/r.sock set a b"
+        " && redis-cli -s /tmp/r.sock get a"),
         "OK\nb\n",
     ),
     # Languages
@@ -109,28 +109,28 @@ FULL: Mapping[str, tuple[str, str]] = {
     "cargo": ("cargo --version", "cargo 1"),
     "clang": ("clang-14 --version", "clang version 14"),
     "cmake": (
-        "printf 'cmake_minimum_required(VERSION 3.0)\\nproject(x NONE)\\n' > CMakeLists.txt"
-        " && cmake -S . -B b -G 'Unix Makefiles' -DCMAKE_MAKE_PROGRAM=/bin/true",
+        ("printf 'cmake_minimum_required(VERSION 3.0)\\nproject(x NONE)\\n' > CMakeLists.txt"
+        " && cmake -S . -B b -G 'Unix Makefiles' -DCMAKE_MAKE_PROGRAM=/bin/true"),
         "Generating done",
     ),
     "erlang": ("erl -noshell -eval 'io:format(\"~p~n\", [6 * 7]), halt().'", "42"),
     "flex": ("printf '%%%%\\n' > a.l && flex a.l && ls", "lex.yy.c"),
     "gcc": (
-        "printf '#include <stdio.h>\\n#include <math.h>\\nint main(int c, char **v) { printf(\"%%.0f\\\\n\", sqrt(c) * 41); }' > a.c"
+        ("printf '#include <stdio.h>\\n#include <math.h>\\nint main(int c, char **v) { printf(\"%%.0f\\\\n\", sqrt(c) * 41); }' > a.c"
         " && gcc -o a a.c -lm && ./a && printf '#include <iostream>\\nint main() { try { throw 42; } catch (int e) { std::cout << e << std::endl; } }' > b.cc"
-        " && g++ -o b b.cc -static-libstdc++ -static-libgcc && ./b",
+        " && g++ -o b b.cc -static-libstdc++ -static-libgcc && ./b"),
         "41\n42\n",
     ),
     "gettext": ("msgfmt --version", "GNU gettext"),
     "go": (
-        "mkdir m && cd m && printf 'package main\\nimport \"fmt\"\\nfunc main() { fmt.Println(6 * 7) }' > m.go"
-        " && CGO_ENABLED=0 go run m.go",
+        ("mkdir m && cd m && printf 'package main\\nimport \"fmt\"\\nfunc main() { fmt.Println(6 * 7) }' > m.go"
+        " && CGO_ENABLED=0 go run m.go"),
         "42",
     ),
     "guile": ("guile -c '(display (* 6 7))'", "42"),
     "jdk_headless": (
-        "printf 'class A { public static void main(String[] a) { System.out.println(6 * 7); } }' > A.java"
-        " && javac A.java && $(echo /nix/store/*-jre-headless-*/bin/java) A",
+        ("printf 'class A { public static void main(String[] a) { System.out.println(6 * 7); } }' > A.java"
+        " && javac A.java && $(echo /nix/store/*-jre-headless-*/bin/java) A"),
         "42",
     ),
     "jre_headless": ("java -version", "OpenJDK"),
@@ -139,8 +139,8 @@ FULL: Mapping[str, tuple[str, str]] = {
     "meson": ("meson --version", "1."),
     "ninja": ("ninja --version", "1."),
     "nodejs": (
-        "node -e 'console.log(6 * 7, typeof fetch, require(\"crypto\").createHash(\"sha1\").update(\"x\").digest(\"hex\"))'"
-        " && node --input-type=module -e 'import fs from \"fs\"; console.log(!!fs)'",
+        ("node -e 'console.log(6 * 7, typeof fetch, require(\"crypto\").createHash(\"sha1\").update(\"x\").digest(\"hex\"))'"
+        " && node --input-type=module -e 'import fs from \"fs\"; console.log(!!fs)'"),
         "42 function 11f6ad8ec52a2984abaafd7c3b516503785c2072\ntrue",
     ),
     "ocaml": ("echo 'print_int (6 * 7);;' > a.ml && ocaml a.ml", "42"),
@@ -153,8 +153,8 @@ FULL: Mapping[str, tuple[str, str]] = {
     "tcl": ("echo 'puts [expr 6 * 7]; puts [clock format 0]' | tclsh8.6", "42"),
     # Media and documents
     "ffmpeg": (
-        "ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc=duration=1:size=320x240:rate=10 -f lavfi -i sine -t 1"
-        " -c:v libx264 -c:a aac x.mp4 && ffprobe -v error -show_streams x.mp4",
+        ("ffmpeg -hide_banner -loglevel error -f lavfi -i testsrc=duration=1:size=320x240:rate=10 -f lavfi -i sine -t 1"
+        " -c:v libx264 -c:a aac x.mp4 && ffprobe -v error -show_streams x.mp4"),
         "codec_name=h264",
     ),
     "ghostscript": ("gs -q -dNODISPLAY -c '6 7 mul == quit'", "42"),

@@ -21,11 +21,16 @@ SMALL: Mapping[str, tuple[str, str]] = {
     "diffutils": ("diff <(echo a) <(echo b) || true", "> b"),
     "findutils": ("find /bin -name find && echo one two | xargs -n1 echo", "two"),
     "gawk": ("echo 1 2 | gawk '{print $1 + $2}' && echo x | awk '{print \"awk\"}'", "awk"),
-    "getent": ("getent services https && printf '\\303\\274' | iconv -f UTF-8 -t UTF-16LE | od -tx1", "fc 00"),
+    "getent": (
+        "getent --version && printf '\\303\\274' | iconv -f UTF-8 -t UTF-16LE | od -tx1",
+        "fc 00",
+    ),
     "git": (
-        f"git init -q r && cd r && echo text > f && git add f && {GIT} commit -qm first"
-        f" && git clone -q /tmp/r /tmp/r2 && cd /tmp/r2 && git log --format=%s && git submodule status"
-        f" && {GIT} format-patch --root -o /tmp/p && echo q | git add -p && git grep text",
+        (
+            f"git init -q r && cd r && echo text > f && git add f && {GIT} commit -qm first"
+            f" && git clone -q /tmp/r /tmp/r2 && cd /tmp/r2 && git log --format=%s && git submodule status"
+            f" && {GIT} format-patch --root -o /tmp/p && echo q | git add -p && git grep text"
+        ),
         "f:text",
     ),
     "glibc": ("ls /lib/libc.so.6", "libc.so.6"),
@@ -44,13 +49,17 @@ SMALL: Mapping[str, tuple[str, str]] = {
     "nano": ("nano --version", "GNU nano"),
     "ncurses": ("tput -T xterm colors && infocmp linux | head -1", "linux"),
     "nginx": (
-        "nginx -v && echo nobody:x:9:9::/: > /etc/passwd && echo nogroup:x:9: > /etc/group && printf 'pid /tmp/pid; error_log stderr; events {} http { access_log off; }' > c"
-        " && nginx -e stderr -p /tmp -c c -t",
+        (
+            "nginx -v && echo nobody:x:9:9::/: > /etc/passwd && echo nogroup:x:9: > /etc/group && printf 'pid /tmp/pid; error_log stderr; events {} http { access_log off; }' > c"
+            " && nginx -e stderr -p /tmp -c c -t"
+        ),
         "test is successful",
     ),
     "openssl": (
-        "openssl version && openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=x -days 1 2>/dev/null"
-        " && openssl x509 -in c -noout -subject && openssl list -providers -provider legacy",
+        (
+            "openssl version && openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -subj /CN=x -days 1 2>/dev/null"
+            " && openssl x509 -in c -noout -subject && openssl list -providers -provider legacy"
+        ),
         "legacy",
     ),
     "perl": (
@@ -59,10 +68,12 @@ SMALL: Mapping[str, tuple[str, str]] = {
     ),
     "perlPackages.JSON": ("ls -L /share/perl5/JSON.pm", "JSON.pm"),
     "python3": (
-        "python3 -c 'import ssl, json, sqlite3, ctypes, hashlib, lzma, bz2, curses, readline, zlib, decimal, asyncio,"
-        " multiprocessing, uuid; curses.setupterm(\"xterm\", 1); print(sqlite3.connect(\":memory:\")"
-        ".execute(\"select 6 * 7\").fetchone(), ssl.OPENSSL_VERSION)'"
-        " && python --version",
+        (
+            "python3 -c 'import ssl, json, sqlite3, ctypes, hashlib, lzma, bz2, curses, readline, zlib, decimal, asyncio,"
+            ' multiprocessing, uuid; curses.setupterm("xterm", 1); print(sqlite3.connect(":memory:")'
+            '.execute("select 6 * 7").fetchone(), ssl.OPENSSL_VERSION)\''
+            " && python --version"
+        ),
         "(42,)",
     ),
     "python3Packages.requests": ("ls -L /lib/python3/dist-packages/requests/api.py", "api.py"),

@@ -50,7 +50,8 @@ def adjust_glibc(prefix: Prefix) -> None:
     )
     libc = library / "libc.so.6"
     elf = read_elf(libc, prefix.task.machine)
-    change(libc, elf, interpreter=None, runpath=(str(library),))
+    loader = str(library / prefix.task.loader) if elf.interpreter else None
+    change(libc, elf, interpreter=loader, runpath=(str(library),))
 
 
 def adjust_libtinfo(prefix: Prefix) -> None:

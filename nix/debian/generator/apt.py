@@ -69,9 +69,16 @@ class Apt:
         self._run("apt-get", "-qq", "update")
 
     def packages(self) -> dict[str, dict[str, str]]:
-        """Every package of the release by name; of several versions the last one listed."""
+        """Every package of the release by name; of several versions the last one listed.
+
+        Raises AptFailed, also where the archive has nothing for the architecture: apt itself
+        passes over that.
+        """
         dump = self._run("apt-cache", "dumpavail")
-        return {fields["Package"]: fields for fields in paragraphs(dump.splitlines())}
+        found = {fields["Package"]: fields for fields in paragraphs(dump.splitlines())}
+        if not any(fields["Architecture"] == self.architecture for fields in found.values()):
+            raise AptFailed(f"the archive has no packages for {self.architecture}")
+        return found
 
     def versions(self, names: Iterable[str]) -> frozenset[tuple[str, str]]:
         """Which (package, version) of these names the archive has now."""

@@ -76,6 +76,7 @@ def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
         attributes=chosen_list(arguments),
         systems=tuple(arguments.system or default_systems(place, full=arguments.full)),
         place=place,
+        tree=SetDirectory(TREE),
     )
     print(preparation.prepare())
     return 0

@@ -9,7 +9,7 @@ from nix.debian.generator.locking import Locking
 from nix.debian.generator.progress import say
 from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.seed import VersionsGone, seed
-from nix.debian.generator.setdir import TREE, SetDirectory, refresh
+from nix.debian.generator.setdir import SetDirectory, refresh
 from nix.debian.generator.wanted import wanted_digest
 from nix.debian.generator.workplace import Workplace
 
@@ -24,16 +24,20 @@ class LockUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Blocking throughout. `attributes` names a list of wanted/: `small` or `full`."""
+    """Blocking throughout. `attributes` names a list of wanted/: `small` or `full`.
+
+    `tree` is the set whose locks are committed; others are made below the cache.
+    """
 
     attributes: str
     systems: tuple[str, ...]
     place: Workplace
+    tree: SetDirectory
 
     def prepare(self) -> Path:
         """Returns the directory to be imported; what is there already is not done again."""
         cached = SetDirectory(self.place.cache / "sets" / self.attributes)
-        candidates = [cached] if self.attributes == "full" else [SetDirectory(TREE), cached]
+        candidates = [cached] if self.attributes == "full" else [self.tree, cached]
         existing = [d for d in candidates if d.is_complete(self.systems)]
         usable = []
         for directory in existing:
