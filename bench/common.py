@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nix.debian.generator.cache import cache_directory
+
 ROOT = Path(__file__).resolve().parent.parent
 STORE = Path("/nix/store")
 
@@ -26,14 +28,19 @@ class Cost:
     memory: int
 
 
-def closure(attributes: Sequence[str], lock: Path | None) -> list[Path]:
+def package_set() -> Path:
+    """The full one if it has been prepared, else the small one; a directory to import."""
+    full = cache_directory() / "sets" / "full"
+    return full if full.exists() else ROOT / "nix" / "debian"
+
+
+def closure(attributes: Sequence[str], packages: Path) -> list[Path]:
     """The store paths of an image of these packages; raises Missing."""
     names = " ".join(
         f'(lib.getAttrFromPath (lib.splitString "." "{name}") set)' for name in attributes
     )
-    argument = "{ }" if lock is None else f"{{ lock = {lock.absolute()}; }}"
     expression = (
-        f"let set = import {ROOT}/nix/debian {argument}; inherit (set) lib;"
+        f"let set = import {packages.absolute()} {{ }}; inherit (set) lib;"
         f" in map (item: item.outPath) [ {names} ]"
     )
     if not shutil.which("nix-instantiate"):
@@ -45,10 +52,13 @@ def closure(attributes: Sequence[str], lock: Path | None) -> list[Path]:
         check=False,
     )
     if asked.returncode:
-        raise Missing(asked.stderr.strip().splitlines()[-1])
+        reason = asked.stderr.strip().splitlines()[-1]
+        raise Missing(f"{reason}; for all of them: python3 nix/debian/generate.py prepare --full")
     roots = [word.strip('"') for word in asked.stdout.split() if word.startswith('"')]
     if absent := [root for root in roots if not Path(root).exists()]:
-        raise Missing(f"not built yet: {' '.join(absent)}")
+        raise Missing(
+            f"not built yet ({' '.join(absent)}): nix-build {packages} -A {' -A '.join(attributes)}"
+        )
     listed = subprocess.run(
         ["nix-store", "-qR", *roots], capture_output=True, text=True, check=True
     )

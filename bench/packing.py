@@ -1,6 +1,6 @@
 """Packing against tar and gzip, on the same store paths in the same run.
 
-usage: bench/packing.py [--lock LOCK] [--rounds N] [SUBJECT...]
+usage: bench/packing.py [--packages DIRECTORY] [--rounds N] [SUBJECT...]
 
 Subjects: gcc, python3, ffmpeg, shell+git, small-files, everything.  Rounds of all competitors
 follow one another and the best of each counts, as other work on the machine comes and goes.
@@ -70,7 +70,7 @@ def main() -> None:
         for name in names:
             print(f"\n{name}: ", end="")
             try:
-                subject = find(name, scratch, arguments.lock)
+                subject = find(name, scratch, arguments.packages)
             except Missing as missing:
                 print(f"left out, {missing}")
                 continue
@@ -80,18 +80,18 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lock", type=Path)
+    parser.add_argument("--packages", type=Path, default=common.package_set())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("subject", nargs="*")
     return parser.parse_args()
 
 
-def find(name: str, scratch: Path, lock: Path | None) -> Subject:
+def find(name: str, scratch: Path, packages: Path) -> Subject:
     if name == "small-files":
         return weigh(name, scratch / "store", [plant_small_files(scratch / "store")])
     if name == "everything":
         return everything()
-    paths = common.closure((*PACKAGES.get(name, (name,)), *ALWAYS), lock)
+    paths = common.closure((*PACKAGES.get(name, (name,)), *ALWAYS), packages)
     return weigh(name, STORE, [path.name for path in paths])
 
 
