@@ -6,15 +6,14 @@ Where these fail, look at the machine (runc, cgroups, overlay), not at our serve
 import gzip
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from app.oci import Digest, MediaType, canonical_json
 from tests.e2e.clients import Client, pull
+from tests.e2e.static_registry import serving
 
 pytestmark = pytest.mark.e2e
 
@@ -59,35 +58,8 @@ def descriptor(media_type: MediaType, content: bytes) -> dict[str, str | int]:
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
     """HOST:PORT of a server that knows the one image under every name and tag."""
-    manifest, blobs = busybox_image()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            _, kind, reference = f"/{self.path}".rsplit("/", 2)
-            body = blobs.get(reference, manifest if kind == "manifests" else b"{}")
-            self.send_response(200)
-            self.send_header("Content-Type", MediaType.OCI_MANIFEST)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Docker-Content-Digest", str(Digest.of(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: object) -> None:
-            """Silence: the clients say what went wrong."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"localhost:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(*busybox_image()) as address:
+        yield address
 
 
 def test_every_client_runs_a_program_from_a_known_good_image(client: Client, registry: str) -> None:
