@@ -29,6 +29,16 @@ def sentence(text: str, limit: int) -> str:
     return line(_HOST_PATH.sub("", text[: 16 * limit]), limit)
 
 
+def ends(text: str, limit: int) -> str:
+    """A sentence that loses its middle where it is too long: what failed stands first in an
+    error, and the last words of its log stand last."""
+    text = sentence(text, 16 * limit)
+    if len(text) <= limit:
+        return text
+    beginning = text[: limit // 2].rstrip()
+    return f"{beginning}…{text[len(text) - limit + len(beginning) + 1 :].lstrip()}"
+
+
 def _without_credentials(text: str) -> str:
     text = _USERINFO.sub("***@", text)
     text = _SECRET.sub(r"\1***", text)

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
-from app.builder.wording import sentence
+from app.builder.wording import ends, sentence
 from app.dependencies import services_of
 from app.errors import (
     BlobUnknown,
@@ -137,7 +137,7 @@ def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> st
     build = _build_of(request)
     if build and status not in _WITHOUT_PAGE:
         page = f" (see {services_of(request.app).external_url}/builds/{build})"
-    return sentence(error.message, _MESSAGE_LIMIT - len(page)) + page
+    return ends(error.message, _MESSAGE_LIMIT - len(page)) + page
 
 
 def _build_of(request: Request) -> str:

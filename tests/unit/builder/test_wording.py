@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.wording import line, sentence
+from app.builder.wording import ends, line, sentence
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
@@ -55,3 +55,23 @@ def test_names_of_images_and_addresses_are_no_paths() -> None:
     text = "shell/git/htop is at https://example.org/v2/shell/git/manifests/latest"
 
     assert sentence(text, 300) == text
+
+
+@given(st.text(st.characters(categories=["L", "N"]), max_size=400), st.integers(10, 300))
+def test_ends_keep_both_ends_within_the_limit(text: str, limit: int) -> None:
+    kept = ends(text, limit)
+
+    assert len(kept) <= limit
+    beginning, _, ending = kept.partition("…")
+    assert text.startswith(beginning)
+    assert text.endswith(ending)
+
+
+def test_the_last_words_of_a_long_log_survive_in_an_error() -> None:
+    text = "/nix/store/x-broken.drv failed: " + "line | " * 60 + "no such frobnicator"
+
+    kept = ends(text, 200)
+
+    assert kept.startswith("/nix/store/x-broken.drv failed: ")
+    assert kept.endswith("no such frobnicator")
+    assert len(kept) == 200
