@@ -121,37 +121,36 @@ def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
     raise Failed(f"the registry did not start:\n{tail(log)}")
 
 
-def pull_and_run(image: str) -> None:
-    pulled, root = STATE / "image", STATE / "root"
+def pull_and_run(name: str) -> None:
     started = time.monotonic()
-    command = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false"]
-    run([*command, "--dest-decompress", f"docker://{image}", f"dir:{pulled}"])
-    layers, size = rootfs.contents(pulled)
+    layout = STATE / "pulled"
+    copy = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false"]
+    run([*copy, f"docker://{name}", f"oci:{layout.relative_to(ROOT)}:demo"])
+    image = rootfs.read(layout, "demo")
+    size = sum(layer.stat().st_size for layer in image.layers) / 1e6
     took = time.monotonic() - started
-    say(f"pulled {layers} layers, unpacked {size / 1e6:.0f} MB, in {took:.1f} s")
-    shutil.rmtree(root, ignore_errors=True)
-    rootfs.unpack(pulled, root)
-    for inside in COMMANDS:
-        show(("chroot", str(root.relative_to(ROOT)), *inside))
-        done = rootfs.run_in(root, rootfs.variables(pulled), *inside)
+    say(f"{image.digest[:19]}: {len(image.layers)} layers, {size:.0f} MB, in {took:.1f} s")
+    root = STATE / "roots" / image.digest.replace(":", "-")
+    if not root.exists():
+        shutil.rmtree(root.parent, ignore_errors=True)
+        rootfs.unpack(image, root)
+    for command in COMMANDS:
+        print(f"[{IMAGE}]$ {' '.join(command)}", flush=True)
+        done = rootfs.run_in(root, image.variables, *command)
         print(done.stdout + done.stderr, end="", flush=True)
         if done.returncode:
-            raise Failed(f"{inside[0]} from the image ended with {done.returncode}")
+            raise Failed(f"{command[0]} from the image ended with {done.returncode}")
 
 
 def run(command: list[str]) -> None:
-    show(command)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(f"$ {' '.join(command)}", flush=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"{command[0]} ended with {done.returncode}:\n{done.stderr}")
 
 
 def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-
-
-def show(command: tuple[str, ...] | list[str]) -> None:
-    print(f"$ {' '.join(command)}", flush=True)
 
 
 def say(message: str) -> None:

@@ -40,6 +40,7 @@ TEST = DEMO | {
     "nginx": "nginx-light",
     "openssl": "openssl",
     "curl": "curl",
+    "zstd": "zstd",
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 

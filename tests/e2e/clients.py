@@ -39,14 +39,14 @@ def pull(client: Client, image: str, *options: str, timeout: float = 120) -> Non
 
 
 class Skopeo:
-    """Copies to a directory, decompressing; the rest of an engine's work is ours."""
+    """Copies to an OCI layout; the rest of an engine's work is ours."""
 
     name = "skopeo"
 
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def _directory(self, image: str) -> Path:
+    def _layout(self, image: str) -> Path:
         return self._home / "".join(c if c.isalnum() else "-" for c in image)
 
     def try_pull(
@@ -54,16 +54,19 @@ class Skopeo:
     ) -> subprocess.CompletedProcess[str]:
         options = options or ("--src-tls-verify=false",)
         return run(
-            "skopeo", "--insecure-policy", "copy", "--dest-decompress", *options,
-            f"docker://{image}", f"dir:{self._directory(image)}", timeout=timeout,
+            "skopeo", "--insecure-policy", "copy", *options,
+            f"docker://{image}", f"oci:{self._layout(image)}:pulled", timeout=timeout,
         )  # fmt: skip
 
     def run(self, image: str, *command: str) -> str:
-        directory = self._directory(image)
-        root = directory.with_name(directory.name + ".root")
-        if not root.exists():
-            rootfs.unpack(directory, root)
-        return _run_in(root, rootfs.variables(directory), *command)
+        variables = rootfs.read(self._layout(image), "pulled").variables
+        return _run_in(self.unpacked(image), variables, *command)
+
+    def unpacked(self, image: str) -> Path:
+        """The root file system of a pulled image."""
+        root = self._layout(image).with_suffix(".root")
+        rootfs.unpack(rootfs.read(self._layout(image), "pulled"), root)
+        return root
 
     def close(self) -> None:
         """Nothing runs between two calls."""
@@ -137,16 +140,14 @@ class Docker:
 
 
 class Podman:
-    """Storage of its own. Its containers raise limits, which build machines often forbid, so
-    the unpacked image is mounted and entered instead."""
+    """Storage of its own. Starting its containers raises limits, which build machines often
+    forbid, so they are created, mounted and entered instead."""
 
     name = "podman"
 
     def __init__(self, home: Path) -> None:
-        self._podman = (
-            "podman", "--root", str(home / "root"), "--runroot", str(home / "run"),
-            "--storage-driver=vfs",
-        )  # fmt: skip
+        self._mount = home / "root" / "overlay"
+        self._podman = ("podman", "--root", str(home / "root"), "--runroot", str(home / "run"))
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -155,16 +156,19 @@ class Podman:
         return run(*self._podman, "pull", *options, image, timeout=timeout)
 
     def run(self, image: str, *command: str) -> str:
-        [document] = json.loads(succeed(*self._podman, "image", "inspect", image))
-        variables = dict(variable.split("=", 1) for variable in document["Config"]["Env"])
-        root = succeed(*self._podman, "image", "mount", image).strip()
+        container = succeed(*self._podman, "create", "--network=none", image, *command).strip()
         try:
-            return _run_in(Path(root), variables, *command)
+            [document] = json.loads(succeed(*self._podman, "container", "inspect", container))
+            variables = dict(variable.split("=", 1) for variable in document["Config"]["Env"])
+            root = Path(succeed(*self._podman, "mount", container).strip())
+            return _run_in(root, variables, *command)
         finally:
-            succeed(*self._podman, "image", "unmount", image)
+            succeed(*self._podman, "rm", "--force", container)
 
     def close(self) -> None:
-        """Nothing runs between two calls."""
+        # Podman binds its overlay directory to itself and leaves it so, which looks like no
+        # mount to Python; where the driver is another, there is nothing to unmount.
+        run("umount", str(self._mount))
 
 
 def _run_in(root: Path, variables: dict[str, str], *command: str) -> str:

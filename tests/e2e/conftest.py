@@ -1,10 +1,15 @@
-"""What end-to-end tests share: the clients, started once, below one directory per session."""
+"""What end-to-end tests share: clients, started once, packages, and servers."""
 
+import sys
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
+from tests.e2e.process import succeed
+from tests.e2e.server import ROOT, Server, ServerFactory
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +32,10 @@ def docker(tmp_path_factory: pytest.TempPathFactory, containerd: Containerd) -> 
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
-    return Podman(tmp_path_factory.mktemp("podman"))
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+    client = Podman(tmp_path_factory.mktemp("podman"))
+    yield client
+    client.close()
 
 
 @pytest.fixture(params=["skopeo", "containerd", "docker", "podman"])
@@ -36,3 +43,56 @@ def client(request: pytest.FixtureRequest) -> Client:
     """Every real client in turn."""
     client: Client = request.getfixturevalue(request.param)
     return client
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """Debian's packages for Nix, made ready; a moment when an earlier run has done it."""
+    generate = ROOT / "nix" / "debian" / "generate.py"
+    return Path(succeed(sys.executable, str(generate), "prepare", timeout=900).strip())
+
+
+@pytest.fixture(scope="session")
+def salted_packages(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same and tests/nix/packages over it: failing and slow builds that this session is
+    the first to see."""
+    directory = tmp_path_factory.mktemp("packages")
+    (directory / "default.nix").write_text(
+        f"arguments: import {ROOT}/tests/nix/packages (arguments // {{\n"
+        f'  debian = {packages};\n  salt = "{uuid.uuid4().hex}";\n}})\n'
+    )
+    return directory
+
+
+@pytest.fixture
+def new_server(packages: Path, tmp_path: Path) -> Iterator[ServerFactory]:
+    """Makes servers, each with an empty storage of its own; they are stopped at the end."""
+    yield from _factory(packages, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_server(
+    packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerFactory]:
+    """The same, for servers that all tests of a module share."""
+    yield from _factory(packages, tmp_path_factory.mktemp("servers"))
+
+
+@pytest.fixture(scope="session")
+def server(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests that only pull."""
+    for make in _factory(packages, tmp_path_factory.mktemp("registry")):
+        yield make()
+
+
+def _factory(packages: Path, home: Path) -> Iterator[ServerFactory]:
+    made: list[Server] = []
+
+    def make(packages: Path = packages, **settings: str) -> Server:
+        server = Server(home / f"server-{len(made)}", packages, **settings)
+        made.append(server)
+        return server.start()
+
+    yield make
+    for server in made:
+        server.stop()

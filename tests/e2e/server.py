@@ -1,0 +1,111 @@
+"""The real server as a process of its own, configured by environment as an operator would."""
+
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.process import SYSTEM_PATH, Process, program
+
+ROOT = Path(__file__).resolve().parents[2]
+NIX_PROGRAMS = ("nix", "nix-build", "nix-instantiate", "nix-store", "nix-env")
+ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+
+
+class Server:
+    """``home`` holds its storage, state and log, and outlives it: start again to go on.
+
+    ``settings`` are environment variables.
+    """
+
+    def __init__(self, home: Path, packages: Path, **settings: str) -> None:
+        self.storage = home / "storage"
+        self._nix_log = home / "nix-starts"
+        self._log = home / "log"
+        home.mkdir(exist_ok=True)
+        self._environment = {
+            "PATH": f"{_counting_nix(home / 'bin', self._nix_log)}:{SYSTEM_PATH}",
+            "NIXERY_PORT": "0",
+            "NIXERY_PKGS_PATH": str(packages),
+            "NIXERY_STORAGE": "filesystem",
+            "NIXERY_STORAGE_PATH": str(self.storage),
+            "NIXERY_STATE_PATH": str(home / "state"),
+            "NIX_CONFIG": "substitute = false\nbuild-users-group =",
+            **settings,
+        }
+        self._process: Process | None = None
+        self.address = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def nix_starts(self) -> list[str]:
+        """One line for each Nix program started: its name and arguments."""
+        return self._nix_log.read_text().splitlines() if self._nix_log.exists() else []
+
+    def start(self) -> "Server":
+        assert self._process is None, "already running"
+        self._log.unlink(missing_ok=True)
+        self._process = Process([sys.executable, "-m", "app"], log=self._log, env=self._environment)
+        self._process.wait_until(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        found = re.search(r"listening on http://[^\s\"]*?:(\d+)", self.log)
+        if found is None:
+            return False
+        self.address = f"localhost:{found[1]}"
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=10).is_success
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, *, timeout: float = 120, **headers: str) -> httpx.Response:
+        accept = {"Accept": ACCEPT}
+        return httpx.get(
+            self.url + path, headers=accept | headers, timeout=timeout, follow_redirects=True
+        )
+
+    def digest(self, name: str, tag: str = "latest") -> str:
+        """Build the image if need be; what every client would be told it is."""
+        answer = self.get(f"/v2/{name}/manifests/{tag}")
+        assert answer.status_code == 200, f"{name}: {answer.status_code} {answer.text}\n{self.log}"
+        return answer.headers["Docker-Content-Digest"]
+
+    def stop(self) -> None:
+        """As systemd or an engine stops it; SIGTERM is raised again when all is finished."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        assert process.stop(timeout=60) in (0, -signal.SIGTERM), self.log
+        assert "Traceback" not in self.log
+
+    def kill(self) -> None:
+        assert self._process is not None, "not running"
+        self._process.kill()
+        self._process = None
+
+
+ServerFactory = Callable[..., Server]
+
+
+def _counting_nix(directory: Path, log: Path) -> Path:
+    """Programs named like Nix's own that write down each start, then become the real ones."""
+    directory.mkdir(exist_ok=True)
+    for name in NIX_PROGRAMS:
+        script = directory / name
+        script.write_text(
+            f"#!/bin/sh\nprintf '%s\\n' \"{name} $(echo $* | tr '\\n' ' ')\" >>{log}\n"
+            f'exec {program(name)} "$@"\n'
+        )
+        script.chmod(0o755)
+    return directory

@@ -1,0 +1,51 @@
+"""Both compressions, read by those who can."""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Client, pull
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def zstd_server(packages: Path, module_server: ServerFactory) -> Server:
+    return module_server(packages, NIXERY_CODEC="zstd")
+
+
+@pytest.mark.parametrize("name", ["skopeo", "containerd", "podman"])
+def test_zstd_layers_are_read_by_all_but_docker_before_23(
+    name: str, zstd_server: Server, request: pytest.FixtureRequest
+) -> None:
+    client: Client = request.getfixturevalue(name)
+    image = f"{zstd_server.address}/coreutils/jq:latest"
+
+    pull(client, image)
+
+    assert client.run(image, "jq", "-n", "40+2") == "42\n"
+    manifest = zstd_server.get("/v2/coreutils/jq/manifests/latest").json()
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+
+
+def test_gzip_layers_of_several_members_are_read_by_every_client(
+    client: Client, server: Server
+) -> None:
+    image = "coreutils/jq/git/curl"
+    pull(client, f"{server.address}/{image}:latest")
+
+    assert client.run(f"{server.address}/{image}:latest", "jq", "-n", "40+2") == "42\n"
+    manifest = server.get(f"/v2/{image}/manifests/latest").json()
+    blobs = (server.get(f"/v2/{image}/blobs/{d['digest']}") for d in manifest["layers"])
+    assert any(sum(1 for _ in members(blob.content)) > 1 for blob in blobs)
+
+
+def members(content: bytes) -> Iterator[bytes]:
+    """The parts of a gzip file that are gzip files themselves (RFC 1952, 2.2)."""
+    while content:
+        member = zlib.decompressobj(wbits=31)
+        yield member.decompress(content)
+        content = member.unused_data

@@ -1,0 +1,61 @@
+"""What a person reads in a client's terminal when an image cannot be had."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Client
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+# containerd asks with HEAD, whose answer has no text; since 2.3.3 it asks again on 403.
+SILENT = {"containerd"}
+
+
+def test_an_unknown_package_is_named(client: Client, server: Server) -> None:
+    done = client.try_pull(f"{server.address}/git/frobnicator:latest")
+
+    assert done.returncode != 0
+    if client.name in SILENT:
+        assert "not found" in done.stderr
+    else:
+        assert "manifest unknown" in done.stderr
+        assert "frobnicator" in done.stderr.replace("git/frobnicator", "")
+
+
+def test_a_failed_build_names_derivation_and_last_words(
+    client: Client, failing_server: Server
+) -> None:
+    done = client.try_pull(f"{failing_server.address}/broken-build:latest")
+
+    assert done.returncode != 0
+    if client.name in SILENT:
+        assert "403" in done.stderr
+    else:
+        assert "-broken-build.drv" in done.stderr
+        assert "frobnicator 4711 not found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "derivation", "reason"),
+    [
+        ("broken-dependency", "-broken-build.drv", "frobnicator 4711 not found"),
+        ("noisy-build", "-noisy-build.drv", "last words of the noisy build"),
+        ("no-output", "-no-output.drv", "output"),
+    ],
+)
+def test_the_derivation_that_failed_is_named_with_its_reason(
+    package: str, derivation: str, reason: str, failing_server: Server
+) -> None:
+    answer = failing_server.get(f"/v2/{package}/manifests/latest")
+
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (403, "UNKNOWN")
+    assert derivation in error["message"]
+    assert reason in error["message"]
+
+
+@pytest.fixture(scope="module")
+def failing_server(salted_packages: Path, module_server: ServerFactory) -> Server:
+    return module_server(salted_packages)

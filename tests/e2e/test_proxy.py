@@ -1,0 +1,157 @@
+"""A real nginx in front, which ends TLS with a certificate nobody but us knows."""
+
+import socket
+import ssl
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo, pull
+from tests.e2e.process import Process, succeed
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """``certificates`` is a directory as skopeo and podman want it: with a ca.crt."""
+
+    address: str
+    certificates: Path
+    server: Server
+
+    @property
+    def ca(self) -> Path:
+        return self.certificates / "ca.crt"
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        trust = ssl.create_default_context(cafile=self.ca)
+        return httpx.get(f"https://{self.address}{path}", verify=trust, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    salted_packages: Path,
+    module_server: ServerFactory,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxy]:
+    server = module_server(salted_packages, NIXERY_HOP_SECONDS="0.3")
+    home = tmp_path_factory.mktemp("nginx")
+    make_certificate(home)
+    port = free_port()
+    (home / "nginx.conf").write_text(configuration(home, port, server.address))
+    nginx = Process(
+        ["nginx", "-e", "stderr", "-c", str(home / "nginx.conf"), "-g", "daemon off;"],
+        log=home / "log",
+    )
+    proxy = Proxy(f"localhost:{port}", home / "certificates", server)
+    nginx.wait_until(lambda: answers(proxy))
+    yield proxy
+    nginx.stop()
+
+
+def configuration(home: Path, port: int, upstream: str) -> str:
+    return textwrap.dedent(f"""\
+        pid {home}/pid;
+        events {{}}
+        http {{
+          access_log {home}/access;
+          client_body_temp_path {home}/body;
+          fastcgi_temp_path {home}/fastcgi;
+          proxy_temp_path {home}/proxy;
+          scgi_temp_path {home}/scgi;
+          uwsgi_temp_path {home}/uwsgi;
+          server {{
+            listen 127.0.0.1:{port} ssl;
+            ssl_certificate {home}/certificates/ca.crt;
+            ssl_certificate_key {home}/key.pem;
+            location / {{
+              proxy_pass http://{upstream.replace("localhost", "127.0.0.1")};
+              proxy_http_version 1.1;
+              proxy_set_header Host $http_host;
+              proxy_set_header X-Forwarded-Proto $scheme;
+              proxy_read_timeout 900s;
+              proxy_max_temp_file_size 0;
+            }}
+          }}
+        }}
+    """)
+
+
+def hosts_directory(proxy: Proxy) -> Path:
+    """containerd's way to trust a certificate; without it, it speaks plain HTTP to localhost."""
+    directory = proxy.certificates / "hosts" / proxy.address
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "hosts.toml").write_text(
+        f'server = "https://{proxy.address}"\n[host."https://{proxy.address}"]\n'
+        f'capabilities = ["pull", "resolve"]\nca = "{proxy.ca}"\n'
+    )
+    return directory.parent
+
+
+def make_certificate(home: Path) -> None:
+    (home / "certificates").mkdir()
+    succeed(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout", str(home / "key.pem"), "-out", str(home / "certificates" / "ca.crt"),
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def answers(proxy: Proxy) -> bool:
+    try:
+        return proxy.get("/healthz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_every_client_pulls_a_slow_build_through_tls(
+    proxy: Proxy, skopeo: Skopeo, containerd: Containerd, docker: Docker, podman: Podman
+) -> None:
+    image = f"{proxy.address}/coreutils/slow-2:latest"
+    # Docker takes certificates from /etc only, and takes any for localhost.
+    verified: dict[Client, tuple[str, ...]] = {
+        skopeo: ("--src-tls-verify=true", f"--src-cert-dir={proxy.certificates}"),
+        containerd: ("--hosts-dir", str(hosts_directory(proxy))),
+        docker: ("--quiet",),
+        podman: ("--tls-verify=true", f"--cert-dir={proxy.certificates}"),
+    }
+
+    with ThreadPoolExecutor(len(verified)) as pool:
+        for pulled in [pool.submit(pull, c, image, *options) for c, options in verified.items()]:
+            pulled.result()
+
+    for client in verified:
+        assert client.run(image, "cat", "/slow") == "2\n"
+    assert proxy.server.get("/debug").json()["responses"]["307"] > 0
+
+
+def test_redirects_name_no_host_and_no_scheme(proxy: Proxy) -> None:
+    answer = proxy.get("/v2/slow-1/manifests/latest")
+
+    assert answer.status_code == 307
+    assert answer.headers["Location"].startswith(("?", "/"))
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_answers_pass_the_proxy_unchanged(proxy: Proxy) -> None:
+    path = "/v2/coreutils/manifests/latest"
+    direct = proxy.server.get(path)
+
+    passed = proxy.get(path, Accept=direct.request.headers["Accept"])
+
+    assert passed.content == direct.content
+    kept = ("Docker-Content-Digest", "Content-Type", "Content-Length", "ETag")
+    assert {k: passed.headers[k] for k in kept} == {k: direct.headers[k] for k in kept}
