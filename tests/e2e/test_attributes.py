@@ -98,6 +98,21 @@ async def test_names_that_raise_abort_or_recurse_cost_nobody_else_their_place(
     assert listing.nix.starts["list"] == 3  # one more for each that cannot be caught
 
 
+async def test_an_untrusted_source_is_listed_as_restricted_as_it_is_evaluated(
+    listing: Listing, written: Callable[[str], Path]
+) -> None:
+    package_set = written(
+        """{ ... }: {
+          good = { type = "derivation"; };
+          spy = builtins.seq (builtins.readFile /etc/hostname) { type = "derivation"; };
+        }"""
+    )
+
+    assert await listing.index.names(await listing.pinned(package_set)) == ("good", "spy")
+    untrusted = await listing.pinned(package_set, trusted=False)
+    assert await listing.index.names(untrusted) == ("good",)
+
+
 async def test_listing_makes_no_derivation(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
