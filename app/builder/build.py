@@ -90,7 +90,6 @@ class ImageBuilder:
                 "policy": pinned.source.definition.policy.model_dump(mode="json"),
                 "system": request.system,
                 "packages": request.packages,
-                "shell": request.shell,
                 "nonroot": request.nonroot,
                 "grouping": GROUPING,
                 "plan": str(plan.identity) if plan else None,

@@ -78,7 +78,7 @@ class Composer:
             architecture=_ARCHITECTURES[request.system],
             created=pinned.revision.date or _NO_DATE,
             command=command(
-                has_shell=request.shell,
+                has_shell=links.has_shell,
                 main_programs=[
                     package.main_program
                     for name, package in zip(request.packages, packages, strict=True)

@@ -21,7 +21,6 @@ class ImageRequest:
     source: str | None
     system: str
     packages: tuple[str, ...]
-    shell: bool
     nonroot: bool
 
     @classmethod
@@ -51,6 +50,5 @@ class ImageRequest:
             source=source,
             system=SYSTEMS[architectures[0]] if architectures else system,
             packages=tuple(sorted(packages)),
-            shell="shell" in asked,
             nonroot="nonroot" in asked,
         )

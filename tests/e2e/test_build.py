@@ -1,6 +1,7 @@
 """Whole builds with real Nix and the small package set, without a network in between."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from app.assembly import assemble
 from app.builder.image import BuiltImage
 from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
 from app.errors import BuildFailed, PackagesUnknown, PolicyRefused
+from app.oci import Digest
 from app.reference import ImageReference
 from app.settings import Settings
 from app.state import AppState
@@ -229,3 +231,20 @@ async def test_the_search_knows_the_names_of_the_default_source(start: Open) -> 
     with pytest.raises(PackagesUnknown, match=r"no such package: htopp .*htop"):
         await build(state, "htopp")
     assert state.activity()["nix.list"] == 1
+
+
+async def test_the_command_is_bash_with_a_shell_and_else_the_one_packages_program(
+    start: Open,
+) -> None:
+    state = await start("one")
+
+    assert await command(state, "shell/jq") == ["bash"]
+    assert await command(state, "jq") == ["jq"]
+    assert await command(state, "jq/curl") is None
+
+
+async def command(state: AppState, name: str) -> object:
+    image = await build(state, name)
+    manifest = json.loads(await state.blobs.read_manifest(image.manifest.digest))
+    with state.blobs.open(Digest.parse(manifest["config"]["digest"])) as file:
+        return json.loads(file.read())["config"].get("Cmd")

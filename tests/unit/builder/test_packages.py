@@ -35,7 +35,6 @@ def test_meta_packages_count_anywhere_and_are_no_packages() -> None:
     request = parse("git/shell/nonroot/arm64")
 
     assert request.packages == tuple(sorted({"git", *SHELL, *ALWAYS}))
-    assert request.shell
     assert request.nonroot
     assert request.system == "aarch64-linux"
 
