@@ -1,42 +1,20 @@
 """``nixery`` and ``python -m app``: the command line, and the server it starts by default."""
 
 import sys
-from functools import partial
 
-from loguru import logger
-
-from app import cli, log
-from app.main import create_app, stop_building
-from app.server import Server
-from app.settings import SettingsError, load
+from app import cli
 
 
 def main() -> None:
-    """The command line's entry."""
-    sys.exit(cli.run(sys.argv[1:], serve=serve))
+    """The entry of the console script."""
+    sys.exit(cli.run(sys.argv[1:], serve=_serve))
 
 
-def serve() -> None:
-    """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
-    try:
-        settings = load()
-    except SettingsError as error:
-        sys.exit(f"nixery: {error}")
-    log.set_up(level=settings.log_level, form=settings.log_format)
-    app = create_app(settings)
-    server = Server(
-        app,
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-        on_stop=partial(stop_building, app, settings),
-    )
-    try:
-        server.listen()
-    except OSError as error:
-        logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
-        sys.exit(3)
-    server.run()
+def _serve() -> None:
+    # Who counts references or asks for --help need not wait for a web server's imports.
+    from app.serving import serve  # noqa: PLC0415
+
+    serve()
 
 
 if __name__ == "__main__":

@@ -3,16 +3,31 @@
 import json
 import os
 import subprocess
+import sys
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from app import cli
+from app.builder.binary_cache.known import KnownNarInfos
+from app.builder.binary_cache.narinfo import NarInfo
+from app.builder.binary_cache.reading import BATCH, CONNECTIONS
+from app.builder.closure import StorePath
 from app.builder.layering.plan import PlanEntry, parse_plan
 from app.builder.popularity import load_plan
-from tests.unit.builder.binary_cache.caches import CacheServer, drop, serving, status
+from tests.unit.builder.binary_cache.caches import (
+    CacheServer,
+    drop,
+    hang,
+    make_cache,
+    serving,
+    status,
+)
+from tests.unit.builder.layering.closures import store_path
 
 pytestmark = pytest.mark.e2e
 
@@ -81,7 +96,7 @@ def test_popcount_counts_what_nix_says(cache: CacheServer, tmp_path: Path) -> No
     assert output.read_text() == json.dumps(expected, separators=(",", ":"))
 
 
-def test_popcount_goes_on_after_a_run_that_was_killed(cache: CacheServer, tmp_path: Path) -> None:
+def test_popcount_asks_only_for_what_a_longer_list_adds(cache: CacheServer, tmp_path: Path) -> None:
     known = str(tmp_path / "known.sqlite")
     listing = tmp_path / "list"
     paths = (cache.directory / "store-paths").read_text().split()
@@ -95,6 +110,50 @@ def test_popcount_goes_on_after_a_run_that_was_killed(cache: CacheServer, tmp_pa
 
     asked = {path for path in cache.requests if path.endswith(".narinfo")}
     assert len(asked) == len(set(paths)) - len(set(paths[:2]))
+
+
+def test_popcount_goes_on_after_being_killed(tmp_path: Path) -> None:
+    names = {f"p{i}-1": [f"p{i // 2}-1"] for i in range(BATCH + 300)}
+    directory = make_cache(tmp_path / "cache", names)
+    paths = sorted((store_path(name) for name in names), key=lambda path: path.hash_part)
+    (directory / "list").write_text("\n".join(map(str, paths)))
+    command = [sys.executable, "-m", "app", "popcount", "--store-paths", str(directory / "list")]
+    command += ["--known", str(tmp_path / "known"), "--output", str(tmp_path / "popularity")]
+    released = threading.Event()
+    with serving(directory) as server:
+        # The last answers do not come before the first run is dead.
+        for path in paths[-100:]:
+            server.faults[f"{path.hash_part}.narinfo"] = [hang(released)]
+        first = subprocess.Popen([*command, "--cache", server.url], stderr=subprocess.DEVNULL)
+        wait_until(lambda: server.requests.total() > len(paths) - 100 + CONNECTIONS)
+        wait_until(lambda: len(known_of(tmp_path / "known", paths)) == BATCH)
+        first.kill()
+        first.wait()
+        released.set()
+        server.faults.clear()
+        server.requests.clear()
+
+        second = subprocess.run(
+            [*command, "--cache", server.url], check=False, stderr=subprocess.PIPE, text=True
+        )
+
+        assert second.returncode == 0, second.stderr
+        assert server.requests.total() <= len(paths) - BATCH + 1
+        assert f"{BATCH:,} known before" in second.stderr
+    counts = json.loads((tmp_path / "popularity").read_bytes())
+    assert len(counts) == (BATCH + 300) // 2
+
+
+def known_of(file: Path, paths: Sequence[StorePath]) -> Mapping[str, NarInfo]:
+    with KnownNarInfos.open(file) as known:
+        return known.read(path.hash_part for path in paths)
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 async def test_popularity_so_counted_is_what_the_server_loads(

@@ -113,6 +113,16 @@ def truncate(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def hang(released: threading.Event) -> Fault:
+    """Say nothing until released, and then nothing either."""
+
+    def wait(handler: Handler) -> None:
+        released.wait(60)
+        handler.close_connection = True
+
+    return wait
+
+
 def garbage(handler: Handler) -> None:
     handler.answer(200, b"<html>please log in</html>")
 

@@ -1,0 +1,34 @@
+"""``nixery serve``: settings, log, application and server, and the exit status."""
+
+import sys
+from functools import partial
+
+from loguru import logger
+
+from app import log
+from app.main import create_app, stop_building
+from app.server import Server
+from app.settings import SettingsError, load
+
+
+def serve() -> None:
+    """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.exit(f"nixery: {error}")
+    log.set_up(level=settings.log_level, form=settings.log_format)
+    app = create_app(settings)
+    server = Server(
+        app,
+        host=settings.host,
+        port=settings.port,
+        drain_seconds=settings.drain_seconds,
+        on_stop=partial(stop_building, app, settings),
+    )
+    try:
+        server.listen()
+    except OSError as error:
+        logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
+        sys.exit(3)
+    server.run()
