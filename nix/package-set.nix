@@ -31,7 +31,9 @@ let
     else if functionArgs value == { } then value arguments
     else value (intersectAttrs (functionArgs value) arguments);
 
-  flake = builtins.getFlake set.reference;
+  flake =
+    if builtins ? getFlake then builtins.getFlake set.reference
+    else throw "the Nix of this server knows no flakes";
 in
 if set.kind == "flake"
 then (flake.legacyPackages.${system} or { }) // (flake.packages.${system} or { })

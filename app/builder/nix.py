@@ -306,9 +306,13 @@ class NixCommand:
         raise _evaluation_failure(finished, evaluation)
 
     def _restriction(self, package_set: PackageSet) -> tuple[str, ...]:
+        """Nothing but our expressions and the package set; of the network nothing at all."""
+        flake = package_set.kind == "flake"
+        readable = () if flake else ("-I", f"source={package_set.reference}")
+        reachable = package_set.reference.partition("?")[0] if flake else ""
         return (
-            *("--option", "restrict-eval", "true", "--option", "allowed-uris", ""),
-            *("-I", f"nixery={self._expressions}", "-I", f"source={package_set.reference}"),
+            *("--option", "restrict-eval", "true", "--option", "allowed-uris", reachable),
+            *("-I", f"nixery={self._expressions}", *readable),
         )
 
     async def _refuse_builds(

@@ -11,7 +11,7 @@ _MESSAGE_LIMIT = 300
 _REASON_LIMIT = 200
 _ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
-_BUILDER = re.compile(r"builder for '([^']+)'")
+_BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
 _PLANNED = re.compile(r"\bderivations? will be built:$")
 _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 
@@ -47,12 +47,16 @@ def ending(finished: Finished) -> str:
 def failure_text(log: BuildLog, finished: Finished) -> str:
     """Which derivation failed, why, and the end of its log, as much as fits."""
     reason = line(log.reason, _REASON_LIMIT) or ending(finished)
-    message = _BUILDER.sub(r"\1", reason)
+    message = _BUILDER.sub(_derivation_first, reason).rstrip(".")
     lines = " | ".join(text for text in log.log(log.failed)[-10:] if text)
     room = _MESSAGE_LIMIT - len(message) - 2
     if not lines or room < 20:
         return message
     return f"{message}: {lines if len(lines) <= room else '…' + lines[-(room - 1) :]}"
+
+
+def _derivation_first(found: re.Match[str]) -> str:
+    return f"{found[1]} " if found[0].endswith((" ", ":")) else found[1]
 
 
 def missing_derivations(stderr: bytes) -> tuple[StorePath, ...]:

@@ -58,7 +58,9 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-async def test_each_fails_in_words_of_its_own_on_one_short_line(hostile: Door, name: str) -> None:
+async def test_each_fails_in_words_of_its_own_on_one_short_line(
+    hostile: Door, name: str, tmp_path: Path
+) -> None:
     begun = time.monotonic()
 
     with pytest.raises(EvaluationFailed, match=f"^{name}: .*{ENDINGS[name]}") as failure:
@@ -66,7 +68,8 @@ async def test_each_fails_in_words_of_its_own_on_one_short_line(hostile: Door, n
 
     assert len(failure.value.message) <= 330
     assert "\n" not in failure.value.message
-    assert "/etc" not in failure.value.message
+    assert str(tmp_path) not in failure.value.message
+    assert str(SETS) not in failure.value.message
     assert time.monotonic() - begun < 40
 
 
@@ -146,7 +149,6 @@ async def test_names_are_data_even_where_they_exist(hostile: Door, name: str, pn
         "../../etc/passwd",
         "\\",
         "fine\\",
-        "a\u0000b",
         "\ud7ff\U0010ffff",
         "." * 200,
         "x" * 60_000,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from app.builder.nix import PackageSet
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
@@ -62,16 +63,16 @@ class GitUpstream:
         commit = revision.label
         try:
             await self._fetch(commit)
-            if isinstance(self._definition, FlakeDefinition):
-                reference = f"git+file://{self._commits}?rev={commit}&shallow=1"
-                yield PackageSet("flake", reference)
-                return
         except GitFailed as error:
             raise SourceUnavailable(
                 f"source {self._definition.name} has no commit {commit}: {error}"
             ) from None
         async with self._trees.tree(commit, lambda path: self._unpack(commit, path)) as tree:
-            yield PackageSet("path", str(tree))
+            if isinstance(self._definition, FlakeDefinition):
+                # A path, since Nix is particular about repositories without a past.
+                yield PackageSet("flake", f"path:{quote(str(tree))}?rev={commit}")
+            else:
+                yield PackageSet("path", str(tree))
 
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""
@@ -110,7 +111,8 @@ class GitUpstream:
         return datetime.fromtimestamp(seconds, UTC)
 
     async def _unpack(self, commit: str, path: Path) -> None:
-        await self._git.unpack(self._commits, commit, path)
+        date = await self._fetch(commit)
+        await self._git.unpack(self._commits, commit, path, date)
 
     async def _unknown(self, tag: str) -> TagUnknown:
         names = await self._git.names(self._definition.location)

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from app.builder.locks import EXCLUSIVE, locked
@@ -103,8 +104,11 @@ class GitCommand:
         kinds = [await self._speak(*base, "cat-file", "-t", name) for name in objects]
         return [name for name, kind in zip(objects, kinds, strict=True) if kind == "commit\n"]
 
-    async def unpack(self, repository: Path, commit: str, path: Path) -> None:
-        """The commit's files, as a checkout has them, in an empty directory."""
+    async def unpack(self, repository: Path, commit: str, path: Path, date: datetime) -> None:
+        """The commit's files, as a checkout has them, in an empty directory.
+
+        All bear the date, since flakes can see it.
+        """
         index = path.with_name(path.name + ".index")
         base = ["--git-dir", str(repository), "--work-tree", str(path)]
         environment = {"GIT_INDEX_FILE": str(index)}
@@ -113,6 +117,7 @@ class GitCommand:
             await self._speak(*base, "checkout-index", "--all", environment=environment)
         finally:
             await self._workers.run(index.unlink, missing_ok=True)
+        await self._workers.run(_set_times, path, date.timestamp())
 
     @asynccontextmanager
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
@@ -207,6 +212,13 @@ _ENVIRONMENT = {
     **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(_CONFIGURATION)},
     **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(_CONFIGURATION.values())},
 }
+
+
+def _set_times(root: Path, moment: float) -> None:
+    """Blocking."""
+    for directory, directories, files in os.walk(root, topdown=False):
+        for name in (*directories, *files, "."):
+            os.utime(Path(directory) / name, (moment, moment), follow_symlinks=False)
 
 
 def _drop_locks(repository: Path) -> None:

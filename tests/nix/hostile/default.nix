@@ -26,13 +26,13 @@ in
   spins = let each = f: builtins.foldl' (last: n: f n) fine (builtins.genList (n: n) 3000); in each (a: each (b: each (c: fine)));
   eats = package (let double = text: if builtins.stringLength text > 4000000000 then text else double (text + text); in double "xxxxxxxxxxxxxxxx");
   hugeName = fine // { name = builtins.concatStringsSep "" (builtins.genList (n: "0123456789") 1000000); };
-  hugeOutputs = fine // { outputs = builtins.genList (n: "output${toString n}-0123456789012345678901234567890123456789") 2000000; };
+  hugeOutputs = let long = builtins.concatStringsSep "" (builtins.genList (n: "0123456789") 90); in fine // { outputs = builtins.genList (n: "${long}${toString n}") 60000; };
   chatters = builtins.foldl' (a: n: builtins.trace "line ${toString n} of more than anybody reads ${builtins.concatStringsSep " " (builtins.genList toString 500)}" fine) fine (builtins.genList (n: n) 1000000);
 
   # ---- reaching out
   readsPasswords = package (builtins.readFile "/etc/passwd");
   readsBySource = derivation { name = "passwords"; inherit system; builder = "/bin/sh"; source = /etc/passwd; };
-  listsDirectories = package (toString (builtins.attrNames (builtins.readDir "/")));
+  listsDirectories = package (toString (builtins.attrNames (builtins.readDir "/etc")));
   importsOutside = import /etc/passwd;
   looksAround = if builtins.pathExists /etc/passwd then package "there" else package "not-there";
   readsEnvironment = package "path-${toString (builtins.stringLength (builtins.getEnv "PATH"))}";

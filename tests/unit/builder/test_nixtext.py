@@ -41,20 +41,27 @@ def test_a_long_error_is_cut() -> None:
     assert len(evaluation_error(b"error: " + b"x" * 5000)) == 300
 
 
-def log_with(*lines: str) -> BuildLog:
+FAILURES = (
+    f"error: builder for '{LEAF}' failed with code 3",
+    f"error: Cannot build '{LEAF}'.\nReason: builder failed with code 3.\nOutput paths:\n  /x",
+)
+
+
+def log_with(*lines: str, failure: str = FAILURES[0]) -> BuildLog:
     log = BuildLog(lambda _: None)
     events = [
         {"action": "start", "type": 105, "id": 1, "fields": [LEAF]},
         *({"action": "result", "type": 101, "id": 1, "fields": [line]} for line in lines),
-        {"action": "msg", "level": 0, "msg": f"error: builder for '{LEAF}' failed with code 3"},
+        {"action": "msg", "level": 0, "msg": failure},
     ]
     for event in events:
         log.hear("@nix " + json.dumps(event))
     return log
 
 
-def test_a_failed_build_names_the_derivation_and_its_last_words() -> None:
-    message = failure_text(log_with("one", "two"), Finished(100, b"", b"", 1))
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_build_names_the_derivation_and_its_last_words(failure: str) -> None:
+    message = failure_text(log_with("one", "two", failure=failure), Finished(100, b"", b"", 1))
 
     assert message == f"{LEAF} failed with code 3: one | two"
 

@@ -176,15 +176,19 @@ async def test_the_tree_is_the_commits_to_the_last_mode_and_link(
     (repository.path / "run").write_text("#!/bin/sh\n")
     (repository.path / "run").chmod(0o755)
     (repository.path / "link").symlink_to("run")
+    (repository.path / "away").symlink_to("/")
     repository.commit("export-ignore\n", ".gitattributes")
 
     async with source.checkout(await source.find("latest")) as package_set:
         tree = Path(package_set.reference)
 
-        assert sorted(entry.name for entry in tree.iterdir()) == [".gitattributes", "link", "run"]
+        names = sorted(entry.name for entry in tree.iterdir())
+        assert names == [".gitattributes", "away", "link", "run"]
         assert (tree / "run").stat().st_mode & stat.S_IXUSR
         assert (tree / "link").readlink() == Path("run")
         assert tree.name == "source"
+        for entry in (tree, *tree.iterdir()):
+            assert entry.lstat().st_mtime == datetime(2024, 5, 1, 1, tzinfo=UTC).timestamp()
 
 
 async def test_a_killed_fetch_is_no_obstacle(

@@ -1,0 +1,141 @@
+"""Git repositories and flakes, from the tag to the package, with real Nix."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.errors import EvaluationFailed, PackagesUnknown, SourceUnavailable, TagUnknown
+from app.storage.memory import MemoryStorage
+from tests.e2e.door import SYSTEM, MakeDoor, door
+from tests.unit.builder.sources.repository import Repository
+
+pytestmark = pytest.mark.e2e
+
+SET = """
+{ system, ... }: {
+  tool = derivation {
+    name = "tool-VERSION"; inherit system; builder = "/bin/sh"; args = [ "-c" "echo > $out" ];
+  };
+}
+"""
+
+FLAKE = f"""
+{{
+  outputs = {{ self }}: {{
+    packages.{SYSTEM} = {{
+      tool = derivation {{
+        name = "tool-VERSION"; system = "{SYSTEM}"; builder = "/bin/sh"; script = ./script;
+        args = [ "-c" "echo > $out" ];
+      }};
+      reads = derivation {{
+        name = builtins.readFile /etc/hostname; system = "{SYSTEM}"; builder = "/bin/sh";
+      }};
+    }};
+    legacyPackages.{SYSTEM} = {{
+      old.Tool = derivation {{ name = "old"; system = "{SYSTEM}"; builder = "/bin/sh"; }};
+    }};
+  }};
+}}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "upstream")
+
+
+@pytest.fixture
+def make_door(tmp_path: Path, repository: Repository) -> MakeDoor:
+    return partial(door, tmp_path / "state", location=repository.url)
+
+
+async def test_the_tag_chooses_the_revision_that_is_evaluated(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    first = repository.commit(SET.replace("VERSION", "1"))
+    repository.git("tag", "v1")
+    repository.commit(SET.replace("VERSION", "2"))
+    git = make_door(kind="git")
+
+    for tag, version in (("latest", "2"), ("v1", "1"), (first, "1"), (first[:8], "1")):
+        tool = await git.package("tool", tag=tag)
+        await git.realise(tool)
+        assert tool.version == version
+    with pytest.raises(TagUnknown, match="it has latest, main, v1"):
+        await git.package("tool", tag="v3")
+
+
+async def test_one_commit_is_evaluated_once_whatever_the_tag_that_led_to_it(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    commit = repository.commit(SET)
+    repository.git("tag", "v1")
+    git = make_door(kind="git")
+
+    for tag in ("latest", "main", "v1", commit, commit[:10]):
+        await git.package("tool", tag=tag)
+
+    assert git.nix.starts["evaluate"] == 1
+
+
+async def test_a_server_restarted_without_network_serves_what_it_served(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    repository.commit(SET)
+    storage = MemoryStorage()
+    before = await make_door(kind="git", storage=storage).package("tool")
+    repository.path.rename(repository.path.with_name("unreachable"))
+
+    restarted = make_door(kind="git", storage=storage)
+    pinned = await restarted.pinned()
+
+    assert pinned.revision.warnings
+    assert await restarted.package("tool") == before
+    assert sum(restarted.nix.starts.values()) == 0
+    with pytest.raises(PackagesUnknown):  # a name never asked for: the files are still here
+        await restarted.package("other")
+    with pytest.raises(SourceUnavailable):
+        await restarted.package("tool", tag="never-asked-for")
+
+
+async def test_the_place_of_the_repository_is_in_no_derivation(
+    repository: Repository, make_door: MakeDoor, tmp_path: Path
+) -> None:
+    repository.commit("{ system, ... }@a: import ./tool.nix a", "default.nix")
+    (repository.path / "script").write_text("echo hello")
+    repository.commit(SET.replace("builder", "script = ./script; builder"), "tool.nix")
+
+    tool = await make_door(kind="git").package("tool")
+
+    assert str(tmp_path) not in Path(str(tool.derivation)).read_text()
+
+
+# ---- flakes
+
+
+async def test_a_flakes_packages_and_legacy_packages_are_found(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    (repository.path / "script").write_text("echo hello")
+    first = repository.commit(FLAKE.replace("VERSION", "1"), "flake.nix")
+    repository.commit(FLAKE.replace("VERSION", "2"), "flake.nix")
+    flake = make_door(kind="flake")
+
+    tool, old = await flake.packages("tool", "old.tool")
+    earlier = await flake.package("tool", tag=first[:12])
+    await flake.realise(tool)
+
+    assert (tool.version, old.attribute, earlier.version) == ("2", "old.Tool", "1")
+
+
+async def test_a_flake_of_strangers_cannot_read_the_machine(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    (repository.path / "script").write_text("echo hello")
+    repository.commit(FLAKE.replace("VERSION", "1"), "flake.nix")
+    flake = make_door(kind="flake", trusted=False)
+
+    assert (await flake.package("tool")).version == "1"
+    with pytest.raises(EvaluationFailed, match="forbidden in restricted mode"):
+        await flake.package("reads")
