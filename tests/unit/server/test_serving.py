@@ -310,7 +310,7 @@ def test_clients_that_leave_half_way_leave_nothing_open(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while open_files(server[1]) > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert open_files(server[1]) == before
+    assert open_files(server[1]) <= before
