@@ -33,6 +33,7 @@ from app.builder.sources.opening import Sources
 from app.builder.stages import Stage
 from app.builder.wording import line
 from app.builder.workers import Workers
+from app.errors import StorageUnavailable
 from app.log import VERSION
 from app.settings import (
     PROJECT,
@@ -178,6 +179,20 @@ def _storage(settings: Settings) -> Storage:
             return FilesystemStorage(settings.storage_path)
         case StorageBackend.MEMORY:
             return MemoryStorage()
+        case StorageBackend.GCS:
+            return _bucket(settings)
+
+
+def _bucket(settings: Settings) -> Storage:
+    """Google's library is an extra, and takes longer to load than all the rest."""
+    try:
+        from app.storage.gcs import GcsStorage  # noqa: PLC0415  # only for whoever wants it
+    except ImportError as error:
+        raise StorageUnavailable(
+            "the gcs storage needs Google's library: install nixery[gcs]"
+        ) from error
+    assert settings.gcs_bucket is not None, "settings without a bucket are refused"
+    return GcsStorage(bucket=settings.gcs_bucket, spool_directory=settings.state_path / "spool")
 
 
 def _stages(settings: Settings) -> Stages:

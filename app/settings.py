@@ -48,6 +48,7 @@ class SettingsError(Exception):
 class StorageBackend(StrEnum):
     FILESYSTEM = "filesystem"
     MEMORY = "memory"
+    GCS = "gcs"
 
 
 class CodecName(StrEnum):
@@ -200,12 +201,17 @@ class Settings(BaseSettings):
     storage: StorageBackend = Field(
         StorageBackend.FILESYSTEM,
         validation_alias=AliasChoices("NIXERY_STORAGE", "NIXERY_STORAGE_BACKEND"),
-        description="filesystem or memory.",
+        description="filesystem, memory or gcs.",
     )
     storage_path: AbsolutePath = Field(
         default_factory=lambda: _state_directory() / "storage",
         validation_alias=AliasChoices("NIXERY_STORAGE_PATH", "STORAGE_PATH"),
         description="Where the filesystem backend keeps blobs, manifests and records.",
+    )
+    gcs_bucket: str | None = Field(
+        None,
+        validation_alias=AliasChoices("NIXERY_GCS_BUCKET", "GCS_BUCKET"),
+        description="The bucket of the gcs backend; GOOGLE_APPLICATION_CREDENTIALS may name a key.",
     )
     state_path: AbsolutePath = Field(
         default_factory=_state_directory,
@@ -275,6 +281,12 @@ class Settings(BaseSettings):
         if not file:
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(file))
+
+    @model_validator(mode="after")
+    def _bucket(self) -> "Settings":
+        if self.storage is StorageBackend.GCS and not self.gcs_bucket:
+            raise ValueError("the gcs storage needs GCS_BUCKET")
+        return self
 
     @model_validator(mode="after")
     def _distinct_sources(self) -> "Settings":

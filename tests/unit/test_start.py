@@ -37,9 +37,23 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
             "cannot use the popularity data at http://localhost:1/popularity.json",
         ),
         ({"NIXERY_STORAGE_PATH": "/proc/nowhere"}, 3, "/proc/nowhere"),
+        ({"NIXERY_STORAGE": "gcs"}, 1, "the gcs storage needs GCS_BUCKET"),
+        (
+            {"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "images", "NO_GCE_CHECK": "true"},
+            3,
+            "no Google credentials",
+        ),
         ({"NIXERY_STORAGE": "memory", "PATH": "/nowhere"}, 3, "apt-get install nix-bin"),
     ],
-    ids=["unknown setting", "out of bounds", "popularity", "storage", "no Nix"],
+    ids=[
+        "unknown setting",
+        "out of bounds",
+        "popularity",
+        "storage",
+        "no bucket",
+        "no credentials",
+        "no Nix",
+    ],
 )
 def test_the_reason_is_told_without_a_traceback(
     variables: dict[str, str], status: int, sentence: str, tmp_path: Path

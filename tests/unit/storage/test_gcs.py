@@ -1,6 +1,8 @@
 """What is special about a bucket: lost replies, signatures, permissions, credentials."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -273,3 +275,13 @@ async def test_many_at_once_share_a_pool_of_connections(
             group.start_soon(storage.read, RECORD)
 
     assert "pool" not in caplog.text
+
+
+def test_whoever_wants_no_bucket_does_not_load_googles_library() -> None:
+    program = "import sys, app.__main__; print(*(m for m in sys.modules if 'google' in m))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert loaded.stdout == "\n"
