@@ -19,6 +19,7 @@ from anyio.lowlevel import RunVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app import threads
+from app.heads import BoundedProtocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -43,7 +44,7 @@ def is_supported() -> bool:
     return {"transport", "disconnected", "expected_content_length"} <= made
 
 
-class SendfileProtocol(HttpToolsProtocol):
+class SendfileProtocol(BoundedProtocol):
     """``stall_seconds``: a client that takes not one byte for so long is gone."""
 
     stall_seconds = 600.0

@@ -40,7 +40,7 @@ class Server:
         self._port = port
         self._config = uvicorn.Config(
             app,
-            http=_sendfile_protocol() if sendfile else "httptools",
+            http=_protocol(sendfile=sendfile),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -101,12 +101,13 @@ class _Stopping(uvicorn.Server):
         await asyncio.wait((stopping,))
 
 
-def _sendfile_protocol() -> type[asyncio.Protocol] | str:
+def _protocol(*, sendfile: bool) -> type[asyncio.Protocol] | str:
     """uvicorn's own protocol where its inner names are others than we know."""
     with suppress(ImportError):
+        from app.heads import BoundedProtocol  # noqa: PLC0415  # may not import
         from app.sendfile import SendfileProtocol, is_supported  # noqa: PLC0415  # may not import
 
         if is_supported():
-            return SendfileProtocol
+            return SendfileProtocol if sendfile else BoundedProtocol
     logger.warning("uvicorn {} is not known here: files are sent slowly", uvicorn.__version__)
     return "httptools"
