@@ -46,9 +46,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, lock: Lock, stranger: Stran
 
 
 def at(stranger: Stranger, source: Mapping[str, str], release: Release, cache: Path) -> Workplace:
-    """The stranger's store from a machine of that release, with a cache that has only downloads."""
-    cache.mkdir()
-    (cache / "debs").symlink_to(stranger.cache / "debs")
+    """The stranger's store from a machine of that release, which has downloaded nothing yet."""
     return Workplace(Host(release, read_host().architecture, (source,)), cache, stranger.store)
 
 

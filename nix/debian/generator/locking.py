@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +33,14 @@ class Locking:
         """`attributes` names a list of wanted/."""
         builder = self.place.host.architecture
         say(f"resolving the {attributes} set for {self.release}, {target.debian}")
-        with self._archive(target) as archive:
+        with ExitStack() as archives:
+            archive = native = archives.enter_context(self._archive(target))
             wanted = read_wanted(attributes, archive.index, target)
             resolution = resolve(archive, wanted)
-        if target == builder:
-            build, runtime = self._build_machine(archive, wanted.runtime, "")
-        else:
-            with self._archive(builder) as native:
-                build, runtime = self._build_machine(native, wanted.runtime, f":{builder.debian}")
+            if target != builder:
+                native = archives.enter_context(self._archive(builder))
+            marker = "" if target == builder else f":{builder.debian}"
+            build, runtime = self._build_machine(native, wanted.runtime, marker)
         acyclic, cut = without_cycles(resolution.graph)
         debs = {deb: archive.deb(deb) for unit in acyclic for deb in resolution.debs(unit)}
         return Lock(

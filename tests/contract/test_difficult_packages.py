@@ -1,0 +1,152 @@
+"""The packages the other suites meet on purpose are as difficult as they are said to be."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores import TEST_PACKAGES, build, closure, evaluate, failure, nix, prepare
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared() -> None:
+    prepare()
+
+
+def refused(attribute: str, config: str = "{ }") -> str:
+    expression = f"(import {TEST_PACKAGES} {{ config = {config}; }}).{attribute}.outPath"
+    return failure("nix-instantiate", "--eval", "-E", expression)
+
+
+def allowed(attribute: str, config: str) -> bool:
+    return isinstance(evaluate(f"(import {TEST_PACKAGES} {{ config = {config}; }}).{attribute}.outPath"), str)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("attribute", "reason", "config"),
+    [
+        ("unfree-package", "has an unfree license (\u2018unfree\u2019)", "{ allowUnfree = true; }"),
+        ("unfree-other", "unfree license (\u2018mit, bsl11\u2019)", '{ allowUnfreePredicate = p: p.pname == "unfree-other"; }'),
+        ("broken-package", "is marked as broken", "{ allowBroken = true; }"),
+        ("insecure-package", "is marked as insecure", '{ permittedInsecurePackages = [ "insecure-package-1.0" ]; }'),
+        ("insecure-package", "CVE-2000-0001; CVE-2000-0002", "{ allowInsecurePredicate = p: true; }"),
+        ("unsupported-package", "is not available on the requested hostPlatform", "{ allowUnsupportedSystem = true; }"),
+    ],
+)  # fmt: skip
+def test_a_package_config_does_not_allow_is_refused_in_nixpkgs_words(
+    attribute: str, reason: str, config: str
+) -> None:
+    said = refused(attribute)
+    assert f"Package \u2018{attribute}-1.0\u2019 in {TEST_PACKAGES}" in said
+    assert reason in said
+    assert "refusing to evaluate" in said
+    assert allowed(attribute, config)
+
+
+def test_allowing_one_unfree_package_allows_no_other() -> None:
+    config = '{ allowUnfreePredicate = p: p.pname == "unfree-other"; }'
+    assert "unfree license" in refused("unfree-package", config)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "complaint"),
+    [
+        ("throws", "the moon is in the wrong phase"),
+        ("throws-late", "this package throws late"),
+        ("asserts", "assertion"),
+        ("recurses", "infinite recursion"),
+        ("misses-an-attribute", "attributeNobodyHas"),
+    ],
+)
+def test_a_package_that_cannot_be_evaluated_says_why(attribute: str, complaint: str) -> None:
+    assert complaint in refused(attribute)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "last_words"),
+    [
+        ("broken-build", "error: frobnicator 4711 not found"),
+        ("broken-dependency", "error: frobnicator 4711 not found"),
+        ("noisy-build", "last words of the noisy build"),
+        ("no-output", "failed to produce output path"),
+    ],
+)
+def test_a_build_that_fails_leaves_words_to_know_it_by(attribute: str, last_words: str) -> None:
+    salt = f"{attribute}-{time.time_ns()}"
+    command = ("nix-build", "--no-out-link", TEST_PACKAGES, "-A", attribute, "--argstr", "salt")
+    assert last_words in failure(*command, salt)
+
+
+def test_a_slow_build_takes_its_time_whenever_it_is_salted() -> None:
+    for _ in range(2):
+        begin = time.monotonic()
+        salted = f'(import {TEST_PACKAGES} {{ salt = "{time.time_ns()}"; }})'
+        out = Path(nix("nix-build", "--no-out-link", "-E", f"{salted}.slow-1").strip())
+        assert time.monotonic() - begin >= 1
+        assert (out / "slow").read_text() == "1\n"
+
+
+def test_names_that_differ_in_case_alone_are_different_packages() -> None:
+    names = ["foo", "Foo", "nested.Deep.foo", "nested.Deep.Foo", "twoFaced", "TwoFaced"]
+    built = [evaluate(f"(import {TEST_PACKAGES} {{ }}).{name}.outPath") for name in names]
+    assert len(set(map(str, built))) == len(names)
+
+
+def test_what_is_not_a_package_does_not_look_like_one() -> None:
+    expression = f"""let set = import {TEST_PACKAGES} {{ }}; in map set.lib.isDerivation
+        ([ set.a-function set.a-string set.a-set ] ++ builtins.attrValues set.not-packages)"""
+    values = evaluate(expression)
+    assert isinstance(values, list)
+    assert sum(values) == 1  # the pretender
+    assert len(values) == 12
+
+
+def test_outputs_come_in_the_order_given() -> None:
+    (out,) = build(TEST_PACKAGES, ["multi-output"])
+    assert (out / "bin/multi-output").is_file()
+    expression = f"let p = (import {TEST_PACKAGES} {{ }}).multi-output; in [ p.outputs p.meta.outputsToInstall ]"
+    assert evaluate(expression) == [["bin", "out", "doc"]] * 2
+
+
+def test_the_odd_tree_is_odd_in_every_way() -> None:
+    (out,) = build(TEST_PACKAGES, ["tree-oddities"])
+    share = out / "share"
+    names = {os.fsencode(path.name) for path in share.iterdir()}
+    assert {
+        b"bytes-\xff\xfe",
+        b"directory-\xe9",
+        b"two\nlines",
+        b"-dash",
+        b" spaces ",
+        b"0" * 255,
+    } < names
+    assert os.fsencode((share / "link-to-bytes").readlink()) == b"to-bytes-\xff"
+    assert len(str((share / "link-with-long-target").readlink())) > 255
+    assert (share / "empty-directory").is_dir()
+    assert not list((share / "empty-directory").iterdir())
+    assert not (share / "dangling-link").exists()
+    assert max(len(str(path)) for path in out.rglob("*")) > 500
+
+
+def test_a_store_path_may_be_a_file_a_link_or_nothing_but_a_directory() -> None:
+    file, link, tree = build(TEST_PACKAGES, ["single-file", "single-link", "empty-tree"])
+    assert file.is_file()
+    assert link.is_symlink()
+    assert list(tree.iterdir()) == []
+
+
+def test_a_package_may_refer_to_more_paths_than_an_image_has_layers() -> None:
+    assert len(closure(build(TEST_PACKAGES, ["many-paths"]))) > 150
+
+
+def test_the_difficult_packages_are_there_for_arm_too() -> None:
+    expression = f"""with import {TEST_PACKAGES} {{ system = "aarch64-linux"; }};
+        [ hello.outPath foo.pname or foo.name system ]"""
+    x86 = evaluate(f"(import {TEST_PACKAGES} {{ }}).hello.outPath")
+    values = evaluate(expression)
+    assert isinstance(values, list)
+    assert values[0] != x86
+    assert values[2] == "aarch64-linux"
