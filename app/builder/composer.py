@@ -69,11 +69,14 @@ class Composer:
         Raises StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         plans = self._plan(closure)
-        layers = await gather(self._packer.layer(plan.paths) for plan in plans)
-        base = base_entries()
-        base_layer = await self._packer.contents_layer(base)
         links = await self._forest(packages)
-        links_layer = await self._packer.contents_layer(links.entries)
+        base_layer, links_layer, *layers = await gather(
+            (
+                self._packer.contents_layer(base_entries()),
+                self._packer.contents_layer(links.entries),
+                *(self._packer.layer(plan.paths) for plan in plans),
+            )
+        )
         config = ImageConfig(
             architecture=_ARCHITECTURES[request.system],
             created=pinned.revision.date or _NO_DATE,

@@ -17,6 +17,8 @@ from app.storage.base import Storage
 
 # Raise when a listing holds something else.
 _FORMAT = 1
+# Of packages that were asked for by name; a large one takes some megabytes.
+_KEPT = 64
 
 
 class Listings:
@@ -28,14 +30,15 @@ class Listings:
         self._records = Records(storage=storage, kind="listings")
         self._workers = workers
         self._store = store_directory
+        self._kept: dict[StorePath, Listing] = {}
 
     async def has(self, path: StorePath) -> bool:
         """Whether ``listing`` would need nothing of the store."""
-        return await self._records.read(_key(path), dict) is not None
+        return await self._known(path) is not None
 
     async def listing(self, path: StorePath) -> Listing:
         """Raises StoreUnreadable, StorageUnavailable."""
-        listing = await self._read(path)
+        listing = await self._known(path)
         if listing is None:
             try:
                 listing = await self._workers.run(partial(scan, path, self._store))
@@ -44,6 +47,7 @@ class Listings:
             await self._records.write(
                 _key(path), await self._workers.run(listing_document, listing)
             )
+            self._keep(path, listing)
         return listing
 
     async def forest(
@@ -57,6 +61,19 @@ class Listings:
             for (path, priority), listing in zip(ordered, listings, strict=True)
         ]
         return await self._workers.run(merge, trees, base)
+
+    async def _known(self, path: StorePath) -> Listing | None:
+        listing = self._kept.get(path)
+        if listing is None:
+            listing = await self._read(path)
+            if listing is not None:
+                self._keep(path, listing)
+        return listing
+
+    def _keep(self, path: StorePath, listing: Listing) -> None:
+        if len(self._kept) >= _KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[path] = listing
 
     async def _read(self, path: StorePath) -> Listing | None:
         document = await self._records.read(_key(path), dict)

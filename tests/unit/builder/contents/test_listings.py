@@ -38,7 +38,9 @@ async def test_a_listing_nobody_understands_is_made_anew(tmp_path: Path) -> None
     (key,) = await storage.keys("listings/")
     await storage.write(key, b'{"root": 7, "linked": {}}')
 
-    assert await listings.listing(PATH) == listing
+    restarted = Listings(storage=storage, workers=Workers(1), store_directory=tmp_path)
+
+    assert await restarted.listing(PATH) == listing
     assert b"bin" in await storage.read(key)
 
 
