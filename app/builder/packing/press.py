@@ -39,7 +39,7 @@ class BlobPress:
         self._limit = workers.count + 1
         self._buffers = Buffers(2 * workers.count + 2, size=codec.block_size)
         # Bounds what lies on the disk between packing and storing.
-        self._spools = asyncio.Semaphore(2 * workers.count)
+        self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
     async def pack_path(self, path: StorePath) -> PackedPath:
         """Raises StoreUnreadable, StorageUnavailable."""
