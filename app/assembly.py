@@ -116,6 +116,12 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     )
     stack.push_async_callback(opener.close)
     sources = {definition.name: opener.open(definition) for definition in settings.definitions}
+    for definition in settings.definitions:
+        if definition.build and not definition.trusted and not await nix.sandboxed():
+            logger.bind(source=definition.name).warning(
+                "Nix builds without a sandbox here, so what a source nobody trusts builds can"
+                " read this machine's files; see docs/sources.md"
+            )
     default = next(source for source in sources.values() if source.definition.default)
     attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
     stack.push_async_callback(attributes.close)

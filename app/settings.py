@@ -322,7 +322,8 @@ class Settings(BaseSettings):
             return ChannelDefinition(name="nixpkgs", channel=self.channel, **moving)
         if any(definition.default for definition in self.sources):
             return None
-        return PathDefinition(name="debian", location=EMBEDDED_PACKAGES, **limits)
+        # No binary cache has the embedded packages; asking takes seconds where there is no network.
+        return PathDefinition(name="debian", location=EMBEDDED_PACKAGES, substituters=(), **limits)
 
     @model_validator(mode="after")
     def _one_source(self) -> "Settings":

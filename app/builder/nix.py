@@ -28,6 +28,9 @@ _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNOR
 _TRACE = re.compile(r'trace: (".*")')
 _EVALUATION_OUTPUT = 32 * 1024 * 1024
 _EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_OLDEST = (2, 8)
+_SANDBOX = re.compile(rb"^sandbox = (\w+)", re.MULTILINE)
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 
@@ -41,10 +44,14 @@ class DerivationsGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """A package set to be imported from a path, or a locked flake reference."""
+    """A package set to be imported from a path, or a flake reference.
+
+    ``readable`` are paths outside of it that it reads as well.
+    """
 
     kind: Literal["path", "flake"]
     reference: str
+    readable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +164,25 @@ class NixCommand:
         )
 
     async def version(self) -> str:
-        """As Nix prints it; raises Unavailable if there is no Nix."""
-        finished = await self._run(
-            "version", ["nix-instantiate", "--version"], Limits(seconds=_STORE_SECONDS)
-        )
-        return finished.stdout.decode(errors="replace").strip()
+        """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
+        finished = await self._run("version", ["nix", "--version"], Limits(seconds=_STORE_SECONDS))
+        version = finished.stdout.decode(errors="replace").strip()
+        number = _VERSION.search(version)
+        if number is None or (int(number[1]), int(number[2])) < _OLDEST:
+            wanted = ".".join(map(str, _OLDEST))
+            raise Unavailable(f"Nix {wanted} or later is needed, and this is {version or 'none'}")
+        return version
+
+    async def sandboxed(self) -> bool:
+        """Whether builds see no more than what they declare; raises Unavailable."""
+        for command in (["config", "show"], ["show-config"]):  # by its new name and its old
+            finished = await self._run(
+                "version", ["nix", *command, *_FEATURES], Limits(seconds=_STORE_SECONDS)
+            )
+            found = _SANDBOX.search(finished.stdout)
+            if found:
+                return found[1] != b"false"
+        return False
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
@@ -308,11 +329,13 @@ class NixCommand:
     def _restriction(self, package_set: PackageSet) -> tuple[str, ...]:
         """Nothing but our expressions and the package set; of the network nothing at all."""
         flake = package_set.kind == "flake"
-        readable = () if flake else ("-I", f"source={package_set.reference}")
         reachable = package_set.reference.partition("?")[0] if flake else ""
+        readable = [str(self._expressions), *package_set.readable]
+        if not flake:
+            readable.append(package_set.reference)
         return (
             *("--option", "restrict-eval", "true", "--option", "allowed-uris", reachable),
-            *("-I", f"nixery={self._expressions}", *readable),
+            *(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}")),
         )
 
     async def _refuse_builds(
@@ -352,7 +375,7 @@ class NixCommand:
             return await run(command, environment=self._environment, limits=limits, on_line=on_line)
         except ProgramMissing as error:
             raise Unavailable(
-                f"{error} is not installed: on Debian and Ubuntu run `apt-get install nix-bin`,"
+                f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
                 " elsewhere see nixos.org/download"
             ) from None
 

@@ -8,10 +8,12 @@ from app.builder.process import Finished
 from app.builder.wording import line, sentence
 
 _MESSAGE_LIMIT = 300
-_REASON_LIMIT = 200
+_REASON_LIMIT = 260
 _ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
+# Nix 2.8 and 2.34.
+_OTHER_SYSTEM = re.compile(r"^a '([\w-]+)' with features|Required system: '([\w-]+)'")
 _PLANNED = re.compile(r"\bderivations? will be built:$")
 _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 
@@ -46,6 +48,9 @@ def ending(finished: Finished) -> str:
 
 def failure_text(log: BuildLog, finished: Finished) -> str:
     """Which derivation failed, why, and the end of its log, as much as fits."""
+    system = _OTHER_SYSTEM.search(log.reason)
+    if system:
+        return f"{log.failed} can only be built on {system[1] or system[2]}, and this is another"
     reason = line(log.reason, _REASON_LIMIT) or ending(finished)
     message = _BUILDER.sub(_derivation_first, reason).rstrip(".")
     lines = " | ".join(text for text in log.log(log.failed)[-10:] if text)

@@ -1,7 +1,7 @@
 """Nix, an evaluator and one source, as the server puts them together."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,13 @@ MakeDoor = Callable[..., Door]
 def door(
     state: Path,
     *,
-    programs: Sequence[Path] = (),
+    path: str | None = None,
     storage: Storage | None = None,
     **definition: object,
 ) -> Door:
-    """``programs`` are directories looked into before PATH, for another Nix."""
+    """``path`` instead of PATH, for another Nix or none."""
     environment = child_environment(os.environ, home=state / "home")
-    environment["PATH"] = ":".join([*map(str, programs), environment["PATH"]])
+    environment["PATH"] = path or environment["PATH"]
     workers = Workers(2)
     nix = NixCommand(
         environment=environment,

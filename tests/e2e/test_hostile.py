@@ -186,6 +186,16 @@ async def test_a_set_that_does_not_evaluate_at_all_says_why(
     assert whole.nix.starts["evaluate"] == 2
 
 
+async def test_a_source_may_read_what_its_operator_says_it_reads(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    (tmp_path / "set.nix").write_text(f"import {tmp_path}/other.nix")
+    (tmp_path / "other.nix").write_text((SETS / "small" / "lookup.nix").read_text())
+    reading = make_door(location=tmp_path / "set.nix", reads=[str(tmp_path / "other.nix")])
+
+    assert (await reading.package("hello")).pname == "hello"
+
+
 async def test_a_trusted_source_may_read_what_it_likes(make_door: MakeDoor) -> None:
     trusting = make_door(location=SETS / "hostile", trusted=True)
 

@@ -21,6 +21,7 @@ from app.errors import (
     NotADerivation,
     PackagesUnknown,
     PolicyRefused,
+    Unavailable,
 )
 from app.storage.memory import MemoryStorage
 from tests.e2e.door import SETS, Door, MakeDoor, door
@@ -318,6 +319,31 @@ async def test_a_source_that_may_not_build_serves_what_is_there(
     door = make_door(location=salted, build=False)
 
     await door.realise(await door.package("leaf"))
+
+
+async def test_a_build_for_another_machine_says_so(builds: Door) -> None:
+    far = await builds.package("far")
+
+    with pytest.raises(BuildFailed, match=r"far-1\.0\.drv can only be built on m68k-linux"):
+        await builds.realise(far)
+
+
+async def test_nix_tells_its_version_and_whether_it_sandboxes(lookup: Door) -> None:
+    assert "Nix" in await lookup.nix.version()
+    assert await lookup.nix.sandboxed() in (True, False)
+
+
+async def test_no_nix_and_an_old_nix_are_told_from_each_other(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    nowhere = door(tmp_path / "a", location=SMALL / "lookup.nix", path=str(programs))
+    with pytest.raises(Unavailable, match=r"Nix is not installed.*apt-get install nix-bin"):
+        await nowhere.nix.version()
+
+    (programs / "nix").write_text("#!/bin/sh\necho 'nix (Nix) 2.3.16'\n")
+    (programs / "nix").chmod(0o755)
+    with pytest.raises(Unavailable, match=r"Nix 2\.8 or later is needed.*2\.3\.16"):
+        await nowhere.nix.version()
 
 
 async def test_a_path_the_derivation_does_not_make_is_refused(builds: Door) -> None:

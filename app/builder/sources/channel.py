@@ -19,7 +19,7 @@ import httpx
 from app.builder.nix import PackageSet
 from app.builder.sources import archive
 from app.builder.sources.archive import BadArchive
-from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
 from app.builder.workers import Workers
@@ -28,7 +28,6 @@ from app.errors import SourceUnavailable, TagUnknown
 _FULL = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _CHANNEL = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
-_LATEST = "latest"
 _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-small")
 # Hosts of static files answer for what is not there with any of these.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
@@ -72,7 +71,7 @@ class ChannelUpstream:
         if _COMMIT.fullmatch(tag):
             commit, moves = await self._full(tag), False
         else:
-            channel = self._definition.channel if tag == _LATEST else tag
+            channel = self._definition.channel if tag == LATEST else tag
             commit, moves = await self._published(channel, tag), True
         async with self._tree(commit) as tree:
             status = await self._workers.run(tree.stat)
@@ -137,7 +136,7 @@ class ChannelUpstream:
         known = self._definition.refs if self._definition.refs != ("*",) else _EXAMPLES
         return TagUnknown(
             f"source {self._definition.name} has no channel or commit {tag}; it has"
-            f" {_LATEST} ({self._definition.channel}), channels like {', '.join(known)},"
+            f" {LATEST} ({self._definition.channel}), channels like {', '.join(known)},"
             " and commits of 7 to 40 digits"
         )
 

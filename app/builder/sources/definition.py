@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from app.builder.packages import META_PACKAGES
 
+LATEST = "latest"
 _MIB = 1024 * 1024
 _USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
 
@@ -53,7 +54,9 @@ class Definition(_Frozen):
     ] = Field(description="The first path component that chooses this source.")
     default: bool = Field(default=False, description="Used by names that choose no source.")
     refs: tuple[str, ...] = Field(
-        ("*",), description="Patterns; a tag that matches none of them names nothing here."
+        ("*",),
+        description="Patterns; a tag that matches none of them names nothing here, be it a"
+        " branch, a tag or a commit. `latest` always does.",
     )
     revision_seconds: float = Field(
         600, ge=0, description="How long a moving tag is taken to stand still."
@@ -79,7 +82,14 @@ class Definition(_Frozen):
         return self.evaluation_memory * _MIB
 
     def allows(self, tag: str) -> bool:
-        return any(fnmatchcase(tag, pattern) for pattern in self.refs)
+        return tag == LATEST or any(fnmatchcase(tag, pattern) for pattern in self.refs)
+
+    @property
+    def place(self) -> dict[str, object]:
+        """What its tags are looked up in."""
+        return self.model_dump(
+            mode="json", include={"kind", "location", "default_ref", "channel", "archive", "reads"}
+        )
 
 
 class PathDefinition(Definition):
@@ -87,6 +97,9 @@ class PathDefinition(Definition):
 
     kind: Literal["path"] = "path"
     location: AbsolutePath
+    reads: tuple[AbsolutePath, ...] = Field(
+        (), description="Further files or directories that the package set reads."
+    )
     revision_seconds: float = Field(
         5, ge=0, description="How long the files are taken to be unchanged."
     )

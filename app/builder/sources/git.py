@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.builder.nix import PackageSet
-from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
@@ -22,7 +22,6 @@ from app.errors import SourceUnavailable, TagUnknown
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _SHORT = re.compile(r"[0-9a-f]{7,39}")
-_LATEST = "latest"
 _LISTED = 12
 _HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
 
@@ -76,7 +75,7 @@ class GitUpstream:
 
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""
-        wanted = self._definition.default_ref if tag == _LATEST else tag
+        wanted = self._definition.default_ref if tag == LATEST else tag
         refs = await self._git.refs(self._definition.location, wanted)
         for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
             if name in refs:
@@ -121,6 +120,6 @@ class GitUpstream:
         more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
         return TagUnknown(
             f"source {self._definition.name} has no branch, tag or commit {tag}; it has"
-            f" {_LATEST}, {listed}{more}",
-            {"tags": [_LATEST, *allowed]},
+            f" {LATEST}, {listed}{more}",
+            {"tags": [LATEST, *allowed]},
         )

@@ -1,29 +1,29 @@
 """A directory of this machine as a source; its only tag is ``latest``."""
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.builder.nix import PackageSet
-from app.builder.sources.definition import PathDefinition
+from app.builder.sources.definition import LATEST, PathDefinition
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import SourceMoved
 from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 
-TAG = "latest"
-
 
 class PathUpstream:
     def __init__(self, *, definition: PathDefinition, workers: Workers) -> None:
         self._definition = definition
         self._workers = workers
-        self._fingerprint = Fingerprint(str(definition.location))
+        paths = (definition.location, *definition.reads)
+        self._fingerprints = [Fingerprint(str(path)) for path in paths]
 
     async def find(self, tag: str) -> Revision:
-        if tag != TAG:
+        if tag != LATEST:
             raise TagUnknown(
-                f"source {self._definition.name} is a directory and has one tag, {TAG}, not {tag}"
+                f"source {self._definition.name} is a directory and has one tag, {LATEST}, not {tag}"
             )
         return Revision(
             source=self._definition.name, identity=await self._identity(), date=None, moves=True
@@ -32,7 +32,8 @@ class PathUpstream:
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         await self._still(revision)
-        yield PackageSet("path", str(self._definition.location))
+        readable = tuple(map(str, self._definition.reads))
+        yield PackageSet("path", str(self._definition.location), readable)
         await self._still(revision)
 
     async def _still(self, revision: Revision) -> None:
@@ -41,8 +42,16 @@ class PathUpstream:
 
     async def _identity(self) -> str:
         try:
-            return f"tree:{await self._workers.run(self._fingerprint.take)}"
+            return f"tree:{await self._workers.run(_take, self._fingerprints)}"
         except OSError as error:
             raise SourceUnavailable(
                 f"source {self._definition.name} cannot be read: {error.strerror}"
             ) from None
+
+
+def _take(fingerprints: Sequence[Fingerprint]) -> str:
+    """Blocking.  A single one is git's own; raises OSError."""
+    taken = [fingerprint.take() for fingerprint in fingerprints]
+    if len(taken) == 1:
+        return taken[0]
+    return hashlib.sha1(" ".join(taken).encode(), usedforsecurity=False).hexdigest()

@@ -11,7 +11,7 @@ from loguru import logger
 
 from app.builder.nix import PackageSet
 from app.builder.records import Records, key_of
-from app.builder.sources.definition import Definition
+from app.builder.sources.definition import LATEST, Definition
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
@@ -51,7 +51,8 @@ class Source:
         text = tag.text
         if not self.definition.allows(text):
             raise TagUnknown(
-                f"source {self.name} serves tags like {', '.join(self.definition.refs)}, not {tag}"
+                f"source {self.name} serves {LATEST} and tags like"
+                f" {', '.join(self.definition.refs)}, not {tag}"
             )
         known = self._known.get(text)
         if known is not None and self._clock() < known[0]:
@@ -119,8 +120,8 @@ class Source:
         self._known[text] = (self._clock() + seconds, revision)
 
     def _key(self, text: str) -> Digest:
-        location = str(getattr(self.definition, "location", ""))
-        return key_of({"format": _FORMAT, "source": self.name, "location": location, "tag": text})
+        place = self.definition.place
+        return key_of({"format": _FORMAT, "source": self.name, "place": place, "tag": text})
 
 
 def _given(known: Revision | TagUnknown) -> Revision:

@@ -22,5 +22,11 @@ rec {
   failing = run "failing-1.0" "echo first words; echo last words >&2; exit 3";
   dependent = run "dependent-1.0" "echo ${failing} > $out";
   slow = run "slow-1.0" "echo slow begins; while :; do /bin/sleep 0.2; done";
+  far = derivation {
+    name = "far-1.0";
+    system = "m68k-linux";
+    inherit salt;
+    builder = "/bin/sh";
+  };
   liar = leaf // { outPath = tree.outPath; };
 }

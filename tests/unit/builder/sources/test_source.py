@@ -179,9 +179,10 @@ async def test_only_tags_the_operator_allows_are_asked_for() -> None:
     )
     asked = source(scripted, Clock(), definition=definition)
 
-    with pytest.raises(TagUnknown, match=r"like main, release-\*, not other"):
+    with pytest.raises(TagUnknown, match=r"latest and tags like main, release-\*, not other"):
         await asked.resolve(Tag("other"))
     assert await asked.resolve(Tag("release-1")) == REVISION
+    assert await asked.resolve(Tag("latest")) == REVISION
 
 
 async def test_a_directory_has_one_tag(tmp_path: Path) -> None:
@@ -206,6 +207,21 @@ async def test_a_directory_changed_while_it_is_used_belongs_to_no_revision(
     with pytest.raises(SourceMoved):
         async with directory.checkout(revision):
             pass
+
+
+async def test_files_outside_that_a_directory_reads_are_part_of_its_revision(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "set").mkdir()
+    outside = tmp_path / "outside"
+    outside.write_text("1")
+    definition = PathDefinition(name="set", location=tmp_path / "set", reads=(outside,))
+    directory = PathUpstream(definition=definition, workers=Workers(1))
+    before = await directory.find("latest")
+
+    outside.write_text("2")
+
+    assert (await directory.find("latest")).identity != before.identity
 
 
 async def test_a_directory_that_is_gone_is_unavailable(tmp_path: Path) -> None:
