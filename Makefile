@@ -38,7 +38,7 @@ lint: ## style, types, imports, spelling
 
 bench: ## measure; prints ratios, judges nothing
 	@python3 scripts/setup.py demo
-	@for bench in bench/*.py; do echo "== $$bench"; $(AS_ROOT) .venv/bin/python $$bench || exit 1; done
+	@for bench in $(filter-out bench/common.py,$(wildcard bench/*.py)); do echo "== $$bench"; $(AS_ROOT) .venv/bin/python $$bench || exit 1; done
 
 clean: ## remove what demo and tests left in .state
 	$(AS_ROOT) rm -rf .state
