@@ -23,7 +23,7 @@ from app.builder.image import BuiltImage
 from app.builder.images import ImageService
 from app.builder.jobs import Jobs
 from app.builder.manifests import Manifests
-from app.builder.nix import NixCommand
+from app.builder.nixcommand import NixCommand
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.popularity import load_plan

@@ -12,7 +12,8 @@ from app.builder.closure import Closure, StorePath
 from app.builder.holds import Holds
 from app.builder.layering.cohorts import learn_plan, unreferenced
 from app.builder.layering.plan import Plan
-from app.builder.nix import Allowed, Evaluation, NixCommand, PackageSet
+from app.builder.nix import Allowed, Evaluation, PackageSet
+from app.builder.nixcommand import NixCommand
 from app.builder.process import child_environment
 from app.builder.workers import Workers
 from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths

@@ -11,7 +11,7 @@ from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Package
 from app.builder.evaluation import Evaluator, Pinned
 from app.builder.holds import Holds
-from app.builder.nix import NixCommand
+from app.builder.nixcommand import NixCommand
 from app.builder.process import child_environment
 from app.builder.sources.definition import SourceDefinition
 from app.builder.sources.opening import Sources

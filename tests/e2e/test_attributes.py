@@ -12,7 +12,7 @@ from app.builder import attributes
 from app.builder.attributes import AttributeIndex
 from app.builder.evaluation import Pinned
 from app.builder.holds import Holds
-from app.builder.nix import NixCommand
+from app.builder.nixcommand import NixCommand
 from app.builder.process import child_environment
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.path import PathUpstream

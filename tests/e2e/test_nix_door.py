@@ -1,21 +1,14 @@
 """The door to Nix against the Nix of this machine."""
 
 import asyncio
-import subprocess
-import uuid
 from collections import Counter
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from app.builder.answers import Package
-from app.builder.closure import StorePath
 from app.builder.sources.definition import Policy
 from app.errors import (
-    BuildFailed,
-    BuildTimedOut,
     EvaluationFailed,
     ManifestUnknown,
     NotADerivation,
@@ -39,21 +32,6 @@ def make_door(tmp_path: Path) -> MakeDoor:
 @pytest.fixture
 def lookup(make_door: MakeDoor) -> Door:
     return make_door(location=SMALL / "lookup.nix")
-
-
-@pytest.fixture
-def salted(tmp_path: Path) -> Path:
-    """The packages of builds.nix under store paths nobody has built."""
-    file = tmp_path / "salted.nix"
-    file.write_text(
-        f'arguments: import {SMALL}/builds.nix (arguments // {{ salt = "{uuid.uuid4()}"; }})'
-    )
-    return file
-
-
-@pytest.fixture
-def builds(make_door: MakeDoor, salted: Path) -> Door:
-    return make_door(location=salted)
 
 
 # ---- evaluation
@@ -227,105 +205,7 @@ async def test_another_policy_is_another_evaluation(make_door: MakeDoor) -> None
     assert (await lax.package("unfree")).pname == "unfree"
 
 
-# ---- realisation
-
-
-async def test_a_package_is_built_and_its_closure_known(builds: Door) -> None:
-    tree = await builds.package("tree")
-
-    await builds.realise(tree)
-
-    closure = await builds.nix.closure([tree.path])
-    assert [path.name for path in sorted(closure.paths, key=lambda p: p.name)] == [
-        "leaf-1.0",
-        "tree-1.0",
-    ]
-    assert [r.name for r in closure[tree.path].references] == ["leaf-1.0"]
-    assert closure[tree.path].nar_size == int(store("--size", str(tree.path)))
-    assert "leaf-1.0> building the leaf" in builds.heard
-
-
-async def test_the_closure_of_nothing_is_empty(builds: Door) -> None:
-    assert len(await builds.nix.closure([])) == 0
-
-
-async def test_only_the_wanted_output_is_in_the_closure(builds: Door) -> None:
-    many = await builds.package("many")
-
-    await builds.realise(many)
-
-    closure = await builds.nix.closure([many.path])
-    assert [path.name for path in closure.paths] == ["many-1.0-bin"]
-
-
-@pytest.mark.parametrize("name", ["failing", "dependent"])
-async def test_a_failed_build_names_the_derivation_that_failed_and_its_last_words(
-    builds: Door, name: str
-) -> None:
-    package = await builds.package(name)
-
-    with pytest.raises(BuildFailed) as failure:
-        await builds.realise(package)
-
-    assert StorePath.parse(failure.value.derivation).name == "failing-1.0.drv"
-    assert failure.value.log == ("first words", "last words")
-    assert failure.value.message == (
-        f"{failure.value.derivation} failed with exit code 3: first words | last words"
-    )
-
-
-async def test_a_build_that_runs_out_of_time_really_ends(make_door: MakeDoor, salted: Path) -> None:
-    door = make_door(location=salted, build_seconds=1.5)
-    slow = await door.package("slow")
-
-    with pytest.raises(BuildTimedOut, match=r"1\.5 s.*small.*build_seconds.*slow-1\.0\.drv"):
-        await door.realise(slow)
-
-    assert any("slow begins" in line for line in door.heard)
-    assert await nothing_builds(slow)
-
-
-async def test_a_build_nobody_waits_for_any_longer_ends(builds: Door) -> None:
-    slow = await builds.package("slow")
-    task = asyncio.create_task(builds.realise(slow))
-    for _ in range(500):
-        if any("slow begins" in line for line in builds.heard):
-            break
-        await asyncio.sleep(0.02)
-
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-    assert await nothing_builds(slow)
-
-
-async def test_a_source_that_may_not_build_lists_what_is_missing(
-    make_door: MakeDoor, salted: Path
-) -> None:
-    door = make_door(location=salted, build=False)
-    tree = await door.package("tree")
-
-    with pytest.raises(PolicyRefused, match=r"build = false.*leaf-1\.0, tree-1\.0"):
-        await door.realise(tree)
-
-    assert not Path(str(tree.path)).exists()
-
-
-async def test_a_source_that_may_not_build_serves_what_is_there(
-    make_door: MakeDoor, salted: Path
-) -> None:
-    await (built := make_door(location=salted)).realise(await built.package("leaf"))
-    door = make_door(location=salted, build=False)
-
-    await door.realise(await door.package("leaf"))
-
-
-async def test_a_build_for_another_machine_says_so(builds: Door) -> None:
-    far = await builds.package("far")
-
-    with pytest.raises(BuildFailed, match=r"far-1\.0\.drv can only be built on m68k-linux"):
-        await builds.realise(far)
+# ---- Nix itself
 
 
 async def test_nix_tells_its_version_and_whether_it_sandboxes(lookup: Door) -> None:
@@ -344,60 +224,3 @@ async def test_no_nix_and_an_old_nix_are_told_from_each_other(tmp_path: Path) ->
     (programs / "nix").chmod(0o755)
     with pytest.raises(Unavailable, match=r"Nix 2\.8 or later is needed.*2\.3\.16"):
         await nowhere.nix.version()
-
-
-async def test_a_path_the_derivation_does_not_make_is_refused(builds: Door) -> None:
-    liar = await builds.package("liar")
-
-    with pytest.raises(BuildFailed, match="has no output out at"):
-        await builds.realise(liar)
-
-
-async def test_paths_are_roots_while_they_are_held_and_not_longer(builds: Door) -> None:
-    tree = await builds.package("tree")
-    async with builds.nix.hold() as hold:
-        await builds.evaluator.realise(
-            await builds.pinned(), [tree], hold=hold, on_line=builds.heard.append
-        )
-
-        assert str(tree.path) in store("--roots", str(tree.path))
-
-    assert store("--roots", str(tree.path)) == ""
-
-
-async def test_a_derivation_lost_to_garbage_collection_is_evaluated_again(builds: Door) -> None:
-    leaf = await builds.package("leaf")
-    subprocess.run(
-        ["nix-store", "--delete", str(leaf.derivation)],
-        check=True,
-        capture_output=True,
-    )
-
-    await builds.realise(leaf)
-
-    assert Path(str(leaf.path)).exists()
-
-
-def store(question: str, path: str) -> str:
-    done = subprocess.run(
-        ["nix-store", "--query", question, path], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-async def nothing_builds(package: Package) -> bool:
-    """Whether every process of the package's builder goes away soon."""
-    marker = str(package.path).encode()
-    for _ in range(250):
-        if not any(marker in environment for environment in environments()):
-            return True
-        await asyncio.sleep(0.02)
-    return False
-
-
-def environments() -> list[bytes]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            found.append(process.read_bytes())
-    return found
