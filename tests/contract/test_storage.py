@@ -2,8 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -23,26 +22,31 @@ RECORD = "builds/0"
 LARGE = bytes(range(256)) * 20_000
 
 
+@pytest.fixture(scope="module")
+def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    with FakeGcs.served(tmp_path_factory.mktemp("gcs")) as fake:
+        yield fake
+
+
 @pytest.fixture(params=["memory", "filesystem", "filesystem with named spool files", "gcs"])
 async def storage(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, fake_gcs: FakeGcs
 ) -> AsyncIterator[Storage]:
-    with ExitStack() as stack:
-        backend: Storage
-        match request.param:
-            case "memory":
-                backend = MemoryStorage()
-            case "gcs":
-                stack.enter_context(FakeGcs.served(monkeypatch, tmp_path))
-                backend = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
-            case _:
-                backend = FilesystemStorage(tmp_path / "store")
-        await backend.start()
-        if request.param == "filesystem with named spool files":
-            assert isinstance(backend, FilesystemStorage)
-            backend._new_spool = spool.named
-        yield backend
-        await backend.close()
+    backend: Storage
+    match request.param:
+        case "memory":
+            backend = MemoryStorage()
+        case "gcs":
+            fake_gcs.reset()
+            backend = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
+        case _:
+            backend = FilesystemStorage(tmp_path / "store")
+    await backend.start()
+    if request.param == "filesystem with named spool files":
+        assert isinstance(backend, FilesystemStorage)
+        backend._new_spool = spool.named
+    yield backend
+    await backend.close()
 
 
 def fetch(location: Location) -> bytes:

@@ -28,7 +28,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
         monkeypatch.setenv("NIXERY_STORAGE", "gcs")
         monkeypatch.setenv("GCS_BUCKET", BUCKET)
         monkeypatch.setenv("NIXERY_STATE_PATH", str(directory / "state"))
-        with FakeGcs.served(monkeypatch, directory) as fake:
+        with FakeGcs.served(directory) as fake:
             anyio.run(_upload, directory / "spool")
             yield fake
 

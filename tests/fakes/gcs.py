@@ -71,14 +71,8 @@ _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 class FakeGcs:
     def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.faults: list[Fault] = []
-        self.damaged: set[str] = set()
-        self.log: list[str] = []
-        self.permissions = set(_PERMISSIONS)
-        self.may_sign = True
         self.address = ""
-        self._uploads: dict[str, Upload] = {}
+        self.reset()
         self.app = Starlette(
             routes=[
                 self._route("/storage/v1/b/{bucket}/iam/testPermissions", self._test_permissions),
@@ -96,8 +90,13 @@ class FakeGcs:
 
     @classmethod
     @contextmanager
-    def served(cls, monkeypatch: pytest.MonkeyPatch, directory: Path) -> Iterator["FakeGcs"]:
+    def served(cls, directory: Path) -> Iterator["FakeGcs"]:
         """Where Google's client, configured by the environment alone, finds it."""
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            yield from cls._served(monkeypatch, directory)
+
+    @classmethod
+    def _served(cls, monkeypatch: pytest.MonkeyPatch, directory: Path) -> Iterator["FakeGcs"]:
         fake = cls()
         # The library asks Google about every service account, in a thread of its own.
         monkeypatch.setattr(
@@ -111,6 +110,16 @@ class FakeGcs:
             monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file))
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake.address)
             yield fake
+
+    def reset(self) -> None:
+        """Empty, and everything works."""
+        self.objects: dict[str, bytes] = {}
+        self.faults: list[Fault] = []
+        self.damaged: set[str] = set()
+        self.log: list[str] = []
+        self.permissions = set(_PERMISSIONS)
+        self.may_sign = True
+        self._uploads: dict[str, Upload] = {}
 
     def _key_document(self) -> str:
         private = _KEY.private_bytes(

@@ -7,9 +7,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 from fastapi import FastAPI
@@ -24,30 +23,57 @@ from app.server import Server
 
 app = FastAPI()
 
-@app.get("/slow")
+@app.get("/")
 async def slow() -> str:
-    await asyncio.sleep(float(sys.argv[1]))
+    print("asked", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
     return "done"
 
-server = Server(app, host="127.0.0.1", port=0, drain_seconds=float(sys.argv[2]))
+server = Server(app, host="127.0.0.1", port=0, drain_seconds=float(sys.argv[1]))
 print(server.listen(), flush=True)
 server.run()
 """
 
 
-@contextmanager
-def process(answer_seconds: float, drain_seconds: float) -> Iterator[tuple[str, int, int]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(answer_seconds), str(drain_seconds)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        host, _, port = running.stdout.readline().strip().removeprefix("http://").partition(":")
-        yield host, int(port), running.pid
-        running.wait(10)
+class SlowServer:
+    """A process that has been asked, and answers when told to; ``client`` waits for it."""
+
+    def __init__(self, *, drain_seconds: float) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(drain_seconds)],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        address = self.process.stdout.readline().strip().removeprefix("http://")
+        host, _, port = address.partition(":")
+        self.address = host, int(port)
+        self.client = socket.create_connection(self.address, timeout=30)
+        self.client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert self.process.stdout.readline() == "asked\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.process.kill()
+        self.process.__exit__(None, None, None)
+
+    def takes_connections(self) -> bool:
+        try:
+            socket.create_connection(self.address).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def answer(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("now\n")
+        self.process.stdin.flush()
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -55,35 +81,26 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def test_a_stop_waits_for_answers_on_their_way_and_takes_no_new_ones() -> None:
-    with (
-        process(answer_seconds=0.8, drain_seconds=8) as (host, port, pid),
-        socket.create_connection((host, port)) as client,
-    ):
-        client.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-        time.sleep(0.5)
-        os.kill(pid, signal.SIGTERM)
-        time.sleep(0.2)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((host, port))
-        answer = read_all(client)
+    with SlowServer(drain_seconds=60) as server:
+        server.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while server.takes_connections():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        server.answer()
+        answer = read_all(server.client)
+        server.process.wait(30)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.endswith(b'"done"')
 
 
 def test_a_stop_does_not_wait_for_ever() -> None:
-    begun = time.monotonic()
+    with SlowServer(drain_seconds=1) as server:
+        server.process.send_signal(signal.SIGTERM)
+        answer = read_all(server.client)
 
-    with (
-        process(answer_seconds=60, drain_seconds=1) as (host, port, pid),
-        socket.create_connection((host, port)) as client,
-    ):
-        client.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
-        time.sleep(0.5)
-        os.kill(pid, signal.SIGTERM)
-        read_all(client)
-
-    assert time.monotonic() - begun < 8
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 500")
 
 
 @pytest.mark.parametrize("kind", ["sendfile", "plain"])

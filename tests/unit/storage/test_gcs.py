@@ -26,16 +26,22 @@ LARGE = bytes(range(256)) * 80_000  # more than one request takes
 KEY = f"blobs/sha256/{Digest.of(LARGE).hex}"
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeGcs]:
-    with FakeGcs.served(monkeypatch, tmp_path) as fake:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    with FakeGcs.served(tmp_path_factory.mktemp("gcs")) as fake:
         yield fake
+
+
+@pytest.fixture
+def fake(server: FakeGcs) -> FakeGcs:
+    server.reset()
+    return server
 
 
 @pytest.fixture
 def unstarted(fake: FakeGcs, tmp_path: Path) -> GcsStorage:
     storage = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
-    storage._retry = storage._retry.with_timeout(2).with_delay(initial=0.01, maximum=0.05)
+    storage._retry = storage._retry.with_timeout(0.5).with_delay(initial=0.01, maximum=0.05)
     return storage
 
 
