@@ -51,18 +51,27 @@ async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> 
         return await nix.evaluate(evaluation, names)
     except EvaluationFailed as error:
         if len(names) == 1:
-            await nix.evaluate(evaluation, ())
+            await _check_whole(nix, evaluation)
             return (_raised(error),)
         if isinstance(error, EvaluationStopped):
             # Halved like the names, so that all halves together take no longer than the whole.
             seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)
             evaluation = replace(evaluation, seconds=seconds)
-        await nix.evaluate(evaluation, ())  # raises what is wrong with the set as a whole
+        await _check_whole(nix, evaluation)
         middle = len(names) // 2
         return (
             *await _answers(nix, evaluation, names[:middle]),
             *await _answers(nix, evaluation, names[middle:]),
         )
+
+
+async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
+    """Raises EvaluationFailed if it is not the names that are to blame."""
+    try:
+        await nix.evaluate(evaluation, ())
+    except EvaluationFailed as error:
+        whole = f"the package set of source {evaluation.source} does not evaluate: {error.message}"
+        raise type(error)(whole) from None
 
 
 def _is_open(evaluation: Evaluation, answer: Answer) -> bool:

@@ -123,9 +123,7 @@ class NixCommand:
         on_line: Callable[[str], None],
     ) -> None:
         wanted = sorted({(str(p.derivation), p.output, str(p.path)) for p in packages})
-        gone = await self._workers.run(_absent, [derivation for derivation, _, _ in wanted])
-        if gone:
-            raise DerivationsGone(gone[0])
+        await self._require([derivation for derivation, _, _ in wanted])
         targets = [f"{derivation}!{output}" for derivation, output, _ in wanted]
         options = [*self._options, *_substituters(realisation.substituters)]
         if not realisation.build:
@@ -149,6 +147,7 @@ class NixCommand:
         except OutOfSpace as error:
             raise BuildFailed(f"the build log grew beyond {error.limit}") from None
         if finished.code != 0:
+            await self._require([derivation for derivation, _, _ in wanted])
             raise BuildFailed(
                 failure_text(log, finished), derivation=log.failed, log=log.log(log.failed)
             )
@@ -254,6 +253,11 @@ class NixCommand:
                 f" (build = false); not there: {names}{more}",
                 {"derivations": [str(path) for path in missing]},
             )
+
+    async def _require(self, derivations: Sequence[str]) -> None:
+        gone = await self._workers.run(_absent, derivations)
+        if gone:
+            raise DerivationsGone(gone[0])
 
     async def _check(self, wanted: Sequence[tuple[str, str, str]], hold: Hold) -> None:
         """A package set may claim any path; only what the derivation made counts."""

@@ -22,6 +22,7 @@ from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
+from app.builder.wording import sentence
 from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 
@@ -31,6 +32,7 @@ _CHANNEL = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
 _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-small")
 # Hosts of static files answer for what is not there with any of these.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
+_CAUSE_LIMIT = 150
 _ARCHIVE_LIMIT = 2 * 1024**3
 
 
@@ -141,7 +143,7 @@ class ChannelUpstream:
         )
 
     def _unavailable(self, error: Exception) -> SourceUnavailable:
-        cause = str(error) or type(error).__name__
+        cause = sentence(str(error), _CAUSE_LIMIT) or type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
             cause = f"it answered {error.response.status_code}"
         return SourceUnavailable(f"source {self._definition.name} cannot be reached: {cause}")

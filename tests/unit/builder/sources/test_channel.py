@@ -14,9 +14,12 @@ import pytest
 from app.builder.sources.archive import BadArchive, unpack
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
 from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
+from app.reference import Tag
+from app.storage.memory import MemoryStorage
 
 DATE = datetime(2024, 11, 5, 7, 0, tzinfo=UTC)
 OLD, NEW = "0" * 39 + "1", "1234567" + "a" * 33
@@ -187,6 +190,25 @@ async def test_a_host_that_fails_is_unavailable(host: Host, source: ChannelUpstr
 
     with pytest.raises(SourceUnavailable, match="cannot be reached: it answered 500"):
         await source.find("latest")
+
+
+async def test_without_a_network_the_last_release_is_there_after_a_restart(
+    host: Host, source: ChannelUpstream
+) -> None:
+    storage = MemoryStorage()
+    definition = source._definition
+    known = await Source(definition=definition, upstream=source, storage=storage).resolve(
+        Tag("latest")
+    )
+    host.broken = True
+
+    restarted = Source(definition=definition, upstream=source, storage=storage)
+    revision = await restarted.resolve(Tag("latest"))
+
+    assert (revision.identity, revision.date) == (known.identity, known.date)
+    assert "cannot be reached" in revision.warnings[0]
+    async with restarted.checkout(revision) as package_set:
+        assert (Path(package_set.reference) / "default.nix").exists()
 
 
 async def test_a_host_that_publishes_nonsense_is_unavailable(
