@@ -1,11 +1,10 @@
 # One derivation that refers to every unit of a set, for building and keeping them all, and one
 # that refers to what they are made from.
-{ system, lock ? ./locks + "/${system}.json", units ? null }:
+{ system, lock ? ./locks + "/${system}.json" }:
 
 let
   set = import ./. { inherit system lock; };
   inherit (set) lib;
-  chosen = if units == null then lib.attrValues set.debian.data.attributes else units;
   listing = name: paths: derivation {
     inherit name;
     system = set.debian.data.build.system;
@@ -17,6 +16,6 @@ let
   };
 in
 {
-  units = listing "debian-units" (map (name: set.debianPackages.${name}) (lib.unique chosen));
+  units = listing "debian-units" (map (name: set.debianPackages.${name}) (lib.unique (lib.attrValues set.debian.data.attributes)));
   sources = listing "debian-sources" (lib.attrValues set.debian.sources.packages);
 }

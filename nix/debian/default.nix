@@ -9,8 +9,6 @@
 , overlays ? [ ]
   # What the set is made of; see docs/package-set.md.
 , lock ? ./locks + "/${system}.json"
-  # The same for the machine that builds, where it is another.
-, nativeLock ? null
 , ...
 }:
 
@@ -25,7 +23,7 @@ let
   buildSystem = data.build.system;
   native =
     if buildSystem == system then base
-    else import ./. ({ system = buildSystem; } // (if nativeLock == null then { } else { lock = nativeLock; }));
+    else import ./. { system = buildSystem; };
 
   base = {
     inherit lib system config;
@@ -42,5 +40,5 @@ let
     let function = if lib.isFunction expression then expression else import expression; in
     function (lib.intersectAttrs (lib.functionArgs function) set // arguments);
 in
-if lib.elem system [ data.system ] then set
+if system == data.system then set
 else throw "the lock is for ${data.system}, not ${system}"

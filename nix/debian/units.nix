@@ -40,8 +40,6 @@ let
           unfree = false;
         } // lib.optionalAttrs (entry ? mainProgram) { inherit (entry) mainProgram; };
         passthru.debs = map (deb: data.debs.${deb}) entry.debs;
-        override = _: units.${name};
-        overrideAttrs = _: units.${name};
       };
       perOutput = lib.genAttrs outputs (output: built.${output} // attributes // perOutput);
     in

@@ -15,9 +15,14 @@ ANNOUNCED = re.compile(r"(?:these|this) (\d+ )?derivations? will be built")
 BUILDING = re.compile(r"building '/nix/store/[a-z0-9]{32}-(.*)\.drv'")
 LINES_KEPT = 25
 
+FOR_ORDINARY_USERS = (
+    "run this as root, or use Nix's daemon (apt-get install nix-setup-systemd, and join the group "
+    "nix-users), or a store of your own: NIX_REMOTE='local?root=/a/directory'"
+)
+
 
 class NixMissing(Exception):
-    """There is no Nix on PATH, or no store it may write to."""
+    """There is no Nix on PATH, or no store this user may write to."""
 
 
 class NixFailed(Exception):
@@ -54,7 +59,10 @@ class NixStore:
         except FileNotFoundError:
             raise NixMissing("Nix is not installed; on Debian: apt-get install nix-bin") from None
         if done.returncode:
-            raise NixFailed(done.stderr.strip()[-2000:])
+            said = done.stderr.strip()[-2000:]
+            if "Permission denied" in said and os.geteuid() != 0:
+                raise NixMissing(f"{said.splitlines()[-1]}; {FOR_ORDINARY_USERS}")
+            raise NixFailed(said)
         return done.stdout
 
     def invalid(self, paths: Iterable[str]) -> frozenset[str]:

@@ -1,0 +1,91 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nix.debian.generator.cache import cache_directory, exclusive
+from nix.debian.generator.nixstore import nix_environment
+from nix.debian.generator.release import Release
+from nix.debian.generator.setdir import TREE
+from nix.debian.generator.workplace import read_host
+
+GENERATE = TREE / "generate.py"
+
+
+def generate(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, GENERATE, *arguments],
+        env={**os.environ, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command_explains_itself() -> None:
+    done = generate("--help")
+    assert done.returncode == 0
+    assert "prepare" in done.stdout
+
+
+def test_without_nix_the_command_says_what_to_install(tmp_path: Path) -> None:
+    done = generate("prepare", PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "generate.py: Nix is not installed; on Debian: apt-get install nix-bin\n"
+    )
+    assert done.stdout == ""
+
+
+def test_a_file_that_is_no_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lock.json").write_text("{}")
+    done = generate("seed", str(tmp_path / "lock.json"), XDG_CACHE_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "not a lock of format" in done.stderr
+
+
+def test_the_cache_is_where_the_user_keeps_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "nixery/package-set"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert cache_directory() == Path("/home/someone/.cache/nixery/package-set")
+
+
+def test_a_second_run_waits_for_the_first(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(TREE.parents[1])!r})\n"
+        "from pathlib import Path\nfrom nix.debian.generator.cache import exclusive\n"
+        f"with exclusive(Path({str(tmp_path)!r})): print('entered')"
+    )
+    with exclusive(tmp_path):
+        second = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr
+        assert "waiting for another run" in second.stderr.readline()
+        assert second.poll() is None
+    out, _ = second.communicate(timeout=10)
+    assert out == "entered\n"
+
+
+def test_the_users_nix_settings_come_before_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIX_CONFIG", "cores = 1")
+    settings = nix_environment()["NIX_CONFIG"].splitlines()
+    assert settings[:2] == ["cores = 1", "substitute = false"]
+
+
+def test_a_host_is_read_from_its_own_files(tmp_path: Path) -> None:
+    (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
+    (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_CODENAME=trixie\n")
+    (tmp_path / "etc/apt/sources.list").write_text("deb file:/mirror trixie main\n")
+    host = read_host(tmp_path)
+    assert host.release == Release("debian", "trixie")
+    assert [source["URIs"] for source in host.sources] == ["file:/mirror"]
