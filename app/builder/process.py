@@ -153,6 +153,7 @@ class _Program:
         self._stdout = bytearray()
         self._stderr = _Tail(limits.tail, on_line)
         self._streams: list[asyncio.BaseTransport] = []
+        self._ended: list[asyncio.Future[None]] = []
         self.code: int | None = None
 
     @property
@@ -164,10 +165,8 @@ class _Program:
         return self._stderr.content
 
     async def listen(self) -> None:
-        self._ended = [
-            await self._connect(self._process.stdout, self._stdout.extend),
-            await self._connect(self._process.stderr, self._stderr.add),
-        ]
+        await self._connect(self._process.stdout, self._stdout.extend)
+        await self._connect(self._process.stderr, self._stderr.add)
 
     async def end(self) -> None:
         """Until exit and the end of both streams; raises OutOfSpace."""
@@ -191,7 +190,8 @@ class _Program:
                 os.killpg(self._process.pid, signal.SIGKILL)
             for stream in self._streams:
                 stream.close()
-        await asyncio.wait([self._exited])
+        # A closed stream lets go of its file in a later turn of the loop only.
+        await asyncio.wait([self._exited, *self._ended])
 
     def _reap(self) -> None:
         """The leader is a zombie: its number is still taken, and so is its group's."""
@@ -202,15 +202,13 @@ class _Program:
         self.code = self._process.wait()
         self._exited.set_result(None)
 
-    async def _connect(
-        self, pipe: IO[bytes] | None, take: Callable[[bytes], None]
-    ) -> asyncio.Future[None]:
+    async def _connect(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
         ended: asyncio.Future[None] = self._loop.create_future()
         transport, _ = await self._loop.connect_read_pipe(
             lambda: _Stream(lambda chunk: self._take(chunk, take), ended), pipe
         )
         self._streams.append(transport)
-        return ended
+        self._ended.append(ended)
 
     def _take(self, chunk: bytes, take: Callable[[bytes], None]) -> None:
         """What comes after the limit is read and dropped, so that the program can end."""
