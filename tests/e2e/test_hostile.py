@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def make_door(tmp_path: Path) -> MakeDoor:
     """Sources nobody trusts, with little time and memory."""
-    return partial(door, tmp_path, trusted=False, evaluation_seconds=6, evaluation_memory=1024)
+    return partial(door, tmp_path, trusted=False, evaluation_seconds=15, evaluation_memory=1024)
 
 
 @pytest.fixture
