@@ -48,8 +48,19 @@ def client(request: pytest.FixtureRequest) -> Client:
 @pytest.fixture(scope="session")
 def packages() -> Path:
     """Debian's packages for Nix, made ready; a moment when an earlier run has done it."""
+    return _prepared()
+
+
+@pytest.fixture(scope="session")
+def full_packages() -> Path:
+    """All 170 attributes: a download of more than a gigabyte, once."""
+    return _prepared("--full", "--system=x86_64-linux")
+
+
+def _prepared(*options: str) -> Path:
     generate = ROOT / "nix" / "debian" / "generate.py"
-    return Path(succeed(sys.executable, str(generate), "prepare", timeout=900).strip())
+    prepare = (sys.executable, str(generate), "prepare", *options)
+    return Path(succeed(*prepare, timeout=1800).strip())
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo, pull
-from tests.e2e.server import Server
+from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -22,23 +22,27 @@ PROGRAMS = {
     ("/usr/bin/env", "bash", "-c", "[ -s $SSL_CERT_FILE ] && echo trusting"): "trusting",
 }
 
-# Outside the small set: prepared and pulled in the long run only.
-LARGE = {
-    "postgresql": ("psql", "--version"),
-    "nodejs": ("node", "-e", "console.log('psql (no, node)')"),
-    "gcc": ("gcc", "--version"),
+FULL_SET = "shell/postgresql/nodejs/gcc"
+FULL_PROGRAMS = {
+    ("psql", "--version"): "psql (PostgreSQL)",
+    ("node", "-e", "console.log('ran')"): "ran",
+    ("gcc", "--version"): "x86_64-linux-gnu-gcc",
+    (
+        "bash",
+        "-c",
+        "echo 'int main() { return 42; }' | gcc -x c -o /tmp/a - ; /tmp/a; echo $?",
+    ): "42",
 }
 EM_AARCH64 = 183
 
 
 def test_programs_of_the_small_set_run_in_every_client(client: Client, server: Server) -> None:
-    image = f"{server.address}/{SMALL_SET}"
+    pull_and_run(client, f"{server.address}/{SMALL_SET}:latest", PROGRAMS)
 
-    pull(client, f"{image}:latest", timeout=300)
 
-    for command, beginning in PROGRAMS.items():
-        output = client.run(f"{image}:latest", *command)
-        assert output.startswith(beginning), (client.name, command, output)
+@pytest.mark.full
+def test_programs_of_the_full_set_run_in_every_client(client: Client, full_server: Server) -> None:
+    pull_and_run(client, f"{full_server.address}/{FULL_SET}:latest", FULL_PROGRAMS)
 
 
 def test_a_shell_image_starts_bash(docker: Docker, server: Server) -> None:
@@ -72,6 +76,18 @@ def test_every_engine_pulls_arm64(
     client: Containerd | Docker | Podman = request.getfixturevalue(name)
 
     pull(client, f"{server.address}/arm64/jq:latest", *options)
+
+
+@pytest.fixture(scope="module")
+def full_server(full_packages: Path, module_server: ServerFactory) -> Server:
+    return module_server(full_packages)
+
+
+def pull_and_run(client: Client, image: str, programs: dict[tuple[str, ...], str]) -> None:
+    pull(client, image, timeout=600)
+    for command, beginning in programs.items():
+        output = client.run(image, *command)
+        assert output.startswith(beginning), (client.name, command, output)
 
 
 def elf_machine(program: Path) -> int:
