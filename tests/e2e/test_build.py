@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -92,6 +93,21 @@ async def test_two_servers_make_the_same_bytes(start: Open) -> None:
 
     for name in ("shell/git/htop", "jq/curl", "arm64/hello", "nonroot/hello"):
         assert (await build(one, name)).manifest == (await build(two, name)).manifest
+
+
+async def test_fifty_images_are_the_same_whatever_the_cores_and_the_order(start: Open) -> None:
+    drawn = random.Random(1)
+    packages = ["git", "htop", "curl", "jq", "python3", "nginx", "perl", "openssl", "sqlite"]
+    names = {"/".join(drawn.sample([*packages, "shell", "nano"], k=1 + n % 5)) for n in range(80)}
+    fifty = sorted(names)[:50]
+    one = await start("one", workers=1)
+    two = await start("two", workers=4)
+
+    forwards = [(await build(one, name)).manifest for name in fifty]
+    backwards = [(await build(two, name)).manifest for name in reversed(fifty)]
+
+    assert len(fifty) == 50
+    assert forwards == backwards[::-1]
 
 
 async def test_order_and_repetition_do_not_matter_and_the_architecture_does(start: Open) -> None:
