@@ -1,5 +1,6 @@
 """What end-to-end tests share: clients, started once, packages, and servers."""
 
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.process import succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
+
+# Before any test module asks Nix, or copies the environment.
+os.environ["NIX_CONF_DIR"] = str(ROOT / "tests" / "nix")
 
 
 @pytest.fixture(scope="session")

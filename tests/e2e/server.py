@@ -33,7 +33,6 @@ class Server:
             "NIXERY_STORAGE": "filesystem",
             "NIXERY_STORAGE_PATH": str(self.storage),
             "NIXERY_STATE_PATH": str(home / "state"),
-            "NIX_CONFIG": "substitute = false\nbuild-users-group =",
             **settings,
         }
         self._process: Process | None = None
