@@ -39,7 +39,7 @@ ENDINGS = {
     "mistyped": "cannot add a string to an integer",
     "throws": "sorry",
     "throwsmuch": "line 0 of an essay line 1 of an essay",
-    "spins": r"stopped after the 6 s that evaluations of source strange may take",
+    "spins": r"stopped after the 15 s that evaluations of source strange may take",
     "eats": r"out of memory; evaluations of source strange may use 1024 MiB \(evaluation_memory\)",
     "hugeoutputs": "evaluation printed more than 32 MiB",
     "chatters": "evaluation printed more than 32 MiB",
