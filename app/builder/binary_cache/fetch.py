@@ -16,6 +16,8 @@ from http.client import (  # noqa: TID251  this is the door
 )
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+# Of its own, so that threads which wait disturb nobody's numbers.
+_SPREAD = random.Random()  # noqa: S311  spread, not secret
 ATTEMPTS = 6
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
@@ -135,7 +137,7 @@ def shown(url: str) -> str:
 def _delay(attempt: int) -> float:
     """Twice as long each time, and never the same for two threads."""
     longest = min(FIRST_DELAY * 2.0 ** (attempt - 1), LONGEST_DELAY)
-    return longest * (0.5 + random.random() / 2)  # noqa: S311  spread, not secret
+    return longest * (0.5 + _SPREAD.random() / 2)
 
 
 def _asked_delay(response: HTTPResponse) -> float | None:
