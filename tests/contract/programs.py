@@ -43,7 +43,7 @@ SMALL: Mapping[str, tuple[str, str]] = {
     "jq": ("echo '{\"a\": [1, 2]}' | jq -c .a", "[1,2]"),
     "less": ("less --version", "less"),
     "moreutils": (
-        "echo sponged | sponge x && cat x && echo a | ts && errno ENOENT && vidir --help; ifne echo y < x",
+        "echo sponged | sponge x && cat x && echo a | ts && errno ENOENT && vidir --help; ifne cat < x",
         "sponged",
     ),
     "nano": ("nano --version", "GNU nano"),
