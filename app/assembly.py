@@ -8,31 +8,31 @@ from datetime import UTC, datetime
 
 from loguru import logger
 
-from app.builder.answermemory import AnswerMemory
-from app.builder.attributes import AttributeIndex
-from app.builder.build import ImageBuilder, Stages
-from app.builder.builds import Builds
-from app.builder.catalogue import Catalogue
-from app.builder.closures import Closures
-from app.builder.composer import Composer, Layering
+from app.builder.builds.build import ImageBuilder, Stages
+from app.builder.builds.builds import Builds
+from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.closures import Closures
+from app.builder.builds.composer import Composer, Layering
+from app.builder.builds.manifests import Manifests
 from app.builder.contents.listings import Listings
-from app.builder.evaluation import Evaluator
-from app.builder.failures import FailureMemory
+from app.builder.evaluation.answermemory import AnswerMemory
+from app.builder.evaluation.evaluator import Evaluator
 from app.builder.holds import Holds
 from app.builder.image import BuiltImage
 from app.builder.images import ImageService
-from app.builder.jobs import Jobs
-from app.builder.manifests import Manifests
-from app.builder.nixcommand import NixCommand
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.stages import Stage
+from app.builder.names.attributes import AttributeIndex
+from app.builder.nixprograms.command import NixCommand
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
-from app.builder.popularity import load_plan
-from app.builder.process import child_environment
+from app.builder.popularity.loading import load_plan
 from app.builder.readiness import Check, Readiness
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
 from app.builder.sources.opening import Sources
-from app.builder.stages import Stage
 from app.builder.wording import line
-from app.builder.workers import Workers
 from app.errors import StorageUnavailable
 from app.log import VERSION
 from app.settings import (

@@ -10,7 +10,7 @@ from loguru import logger
 from starlette.staticfiles import StaticFiles
 
 from app.assembly import assemble
-from app.builder.popularity import PopularityUnavailable
+from app.builder.popularity.loading import PopularityUnavailable
 from app.dependencies import provide, services_of
 from app.errors import RegistryError
 from app.log import VERSION

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from app.builder.builds.manifests import Manifests
 from app.builder.image import BuiltImage
-from app.builder.job import Job
-from app.builder.jobs import Jobs
+from app.builder.jobs.job import Job
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.stages import Stage
 from app.builder.layering.plan import Plan
-from app.builder.manifests import Manifests
 from app.builder.readiness import Readiness
-from app.builder.stages import Stage
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.builder.closure import StorePath
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.storage.filesystem import FilesystemStorage
 from bench import common
 from bench.common import STORE, Cost, Missing

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.builder.closure import StorePath
-from app.builder.locks import try_exclusive
-from app.builder.workers import Workers
+from app.builder.running.locks import try_exclusive
+from app.builder.running.workers import Workers
 
 
 class Hold:

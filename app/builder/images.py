@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from app.builder.attributes import AttributeIndex
-from app.builder.build import ImageBuilder
-from app.builder.builds import Builds
-from app.builder.catalogue import Catalogue
-from app.builder.evaluation import Pinned
+from app.builder.builds.build import ImageBuilder
+from app.builder.builds.builds import Builds
+from app.builder.builds.catalogue import Catalogue
+from app.builder.evaluation.evaluator import Pinned
 from app.builder.image import BuiltImage
-from app.builder.job import Job
-from app.builder.jobs import Jobs
+from app.builder.jobs.job import Job
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.progress import Progress
+from app.builder.names.attributes import AttributeIndex
 from app.builder.packages import ImageRequest
-from app.builder.progress import Progress
-from app.builder.records import key_of
+from app.builder.records.records import key_of
 from app.builder.sources.source import Source
 from app.errors import PackagesUnknown
 from app.oci import Digest

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.builder.answers import Package
-from app.builder.attributes import list_names
 from app.builder.binary_cache.reading import Tally
 from app.builder.closure import Closure, StorePath
 from app.builder.holds import Holds
 from app.builder.layering.cohorts import learn_plan, unreferenced
 from app.builder.layering.plan import Plan
+from app.builder.names.attributes import list_names
 from app.builder.nix import Allowed, Evaluation, PackageSet
-from app.builder.nixcommand import NixCommand
-from app.builder.process import child_environment
-from app.builder.workers import Workers
+from app.builder.nixprograms.command import NixCommand
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
 from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths
 from app.commands.survey import surveying
 from app.settings import PROJECT, surroundings

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.builder.binary_cache.reading import Tally
-from app.builder.popcount import count_references, popularity_json
+from app.builder.popularity.popcount import count_references, popularity_json
 from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths
 from app.commands.survey import surveying
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from app.builder.job import JobState
+from app.builder.jobs.job import JobState
 from app.routers.documents import Build, BuildList, BuildSummary
 
 _REFRESH_SECONDS = 2

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.builder.image import BuiltImage
-from app.builder.job import Job
+from app.builder.jobs.job import Job
 from app.builder.wording import line, sentence
 from app.dependencies import Services
 from app.errors import BuildFailed

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.builder.job import JobState
+from app.builder.jobs.job import JobState
 
 
 class ErrorEntry(BaseModel):

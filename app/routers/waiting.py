@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.builder.image import BuiltImage
-from app.builder.job import Job
+from app.builder.jobs.job import Job
 from app.errors import StillBuilding
 from app.state import Patience
 

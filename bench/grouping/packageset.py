@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.builder import pathinfo
 from app.builder.closure import Closure, StoreObject, StorePath
+from app.builder.nixprograms import pathinfo
 from bench.common import ROOT, Missing
 
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, field
 
 from app.builder.image import BuiltImage
-from app.builder.job import Job
-from app.builder.jobs import Jobs
-from app.builder.progress import Progress
-from app.builder.stages import Stage
+from app.builder.jobs.job import Job
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.stages import Stage
 from app.errors import NameUnknown, PackagesUnknown, RegistryError, TagUnknown
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName

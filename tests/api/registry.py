@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from app.builder.failures import FailureMemory
+from app.builder.builds.manifests import Manifests
 from app.builder.image import BuiltImage
-from app.builder.jobs import Jobs
-from app.builder.manifests import Manifests
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.stages import Stage
 from app.builder.readiness import Check, Readiness
-from app.builder.stages import Stage
 from app.dependencies import provide
 from app.errors import StorageUnavailable
 from app.routers.assembly import include_routers

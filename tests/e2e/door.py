@@ -7,16 +7,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from app.builder.answermemory import AnswerMemory
 from app.builder.answers import Package
-from app.builder.evaluation import Evaluator, Pinned
+from app.builder.evaluation.answermemory import AnswerMemory
+from app.builder.evaluation.evaluator import Evaluator, Pinned
 from app.builder.holds import Holds
-from app.builder.nixcommand import NixCommand
-from app.builder.process import child_environment
+from app.builder.nixprograms.command import NixCommand
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import SourceDefinition
 from app.builder.sources.opening import Sources
 from app.builder.sources.source import Source
-from app.builder.workers import Workers
 from app.reference import Tag
 from app.storage.base import Storage
 from app.storage.memory import MemoryStorage

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from app.builder import attributes
-from app.builder.attributes import AttributeIndex
-from app.builder.evaluation import Pinned
+from app.builder.evaluation.evaluator import Pinned
 from app.builder.holds import Holds
-from app.builder.nixcommand import NixCommand
-from app.builder.process import child_environment
+from app.builder.names import attributes
+from app.builder.names.attributes import AttributeIndex
+from app.builder.nixprograms.command import NixCommand
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
-from app.builder.workers import Workers
 from app.errors import EvaluationFailed, NamesPending, PackagesUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage

@@ -18,7 +18,7 @@ from app.builder.binary_cache.narinfo import NarInfo
 from app.builder.binary_cache.reading import BATCH, CONNECTIONS
 from app.builder.closure import StorePath
 from app.builder.layering.plan import PlanEntry, parse_plan
-from app.builder.popularity import load_plan
+from app.builder.popularity.loading import load_plan
 from tests.unit.builder.binary_cache.caches import (
     CacheServer,
     drop,

@@ -15,7 +15,7 @@ from app.builder.contents.forest import Package, merge
 from app.builder.contents.listing import scan
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.oci import Digest
 from app.storage import keys
 from app.storage.memory import MemoryStorage

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from app.builder.closure import StorePath
-from app.builder.concurrency import gather
 from app.builder.contents.forest import Forest, Package, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
 from app.builder.packing.entry import Entry
-from app.builder.records import Records, key_of
-from app.builder.workers import Workers
+from app.builder.records.records import Records, key_of
+from app.builder.running.concurrency import gather
+from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
 from app.oci import Digest
 from app.storage.base import Storage

@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from app.builder.closure import StorePath
-from app.builder.concurrency import gather
 from app.builder.image import Layer
-from app.builder.memory import RememberedRecords
 from app.builder.packing import record
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, archive_order, tar_digest
@@ -21,8 +19,10 @@ from app.builder.packing.flight import SingleFlight
 from app.builder.packing.presence import Presence
 from app.builder.packing.press import BlobPress
 from app.builder.packing.record import PackedPath
-from app.builder.records import Records
-from app.builder.workers import Workers
+from app.builder.records.memory import RememberedRecords
+from app.builder.records.records import Records
+from app.builder.running.concurrency import gather
+from app.builder.running.workers import Workers
 from app.oci import Digest
 from app.storage.base import ObjectNotFound, Storage
 

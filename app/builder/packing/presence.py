@@ -7,7 +7,7 @@ within the last hour; whoever finds one missing says so with ``forget``.
 import time
 from collections.abc import Iterable
 
-from app.builder.concurrency import gather
+from app.builder.running.concurrency import gather
 from app.oci import Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage

@@ -17,7 +17,7 @@ from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, write_entries
 from app.builder.packing.record import PackedPath
 from app.builder.packing.tree import TreeWriter
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
 from app.storage import keys
 from app.storage.base import Storage

@@ -17,13 +17,13 @@ import anyio
 import httpx
 
 from app.builder.nix import PackageSet
+from app.builder.running.workers import Workers
 from app.builder.sources import archive
 from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
 from app.builder.wording import sentence
-from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 
 _FULL = re.compile(r"[0-9a-f]{40}")

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from app.builder.locks import EXCLUSIVE, locked
-from app.builder.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.builder.running.locks import EXCLUSIVE, locked
+from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.wording import sentence
-from app.builder.workers import Workers
 
 _MESSAGE_LIMIT = 200
 _LISTING = 16 * 1024 * 1024

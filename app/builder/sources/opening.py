@@ -6,6 +6,7 @@ from typing import assert_never
 
 import httpx
 
+from app.builder.running.workers import Workers
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import (
     ChannelDefinition,
@@ -20,7 +21,6 @@ from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
 from app.builder.sources.upstream import Upstream
-from app.builder.workers import Workers
 from app.storage.base import Storage
 
 _TREES_KEPT = 6

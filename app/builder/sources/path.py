@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.builder.nix import PackageSet
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import LATEST, PathDefinition
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import SourceMoved
-from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 
 

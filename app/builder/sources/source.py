@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from loguru import logger
 
 from app.builder.nix import PackageSet
-from app.builder.records import Records, key_of
+from app.builder.records.records import Records, key_of
 from app.builder.sources.definition import LATEST, Definition
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import Upstream

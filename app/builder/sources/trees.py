@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from app.builder.locks import EXCLUSIVE, SHARED, locked, try_exclusive
+from app.builder.running.locks import EXCLUSIVE, SHARED, locked, try_exclusive
+from app.builder.running.workers import Workers
 from app.builder.sources.fingerprint import Fingerprint
-from app.builder.workers import Workers
 
 # As Nix calls a fetched tree; a derivation that takes the whole tree is named after it.
 _SOURCE = "source"

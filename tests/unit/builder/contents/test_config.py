@@ -19,7 +19,7 @@ from app.builder.contents.config import (
 from app.builder.image import Layer
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.memory import MemoryStorage

@@ -4,7 +4,7 @@ import pytest
 
 from app.builder.contents.listings import Listings
 from app.builder.packing.entry import Symlink
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.packing.trees import Node, plant_path, store_path

@@ -15,7 +15,7 @@ from app.builder.packing import codec
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Directory, File, Symlink
 from app.builder.packing.packer import BytesChanged, LayerPacker, PackingCounters
-from app.builder.workers import Workers
+from app.builder.running.workers import Workers
 from app.errors import StorageUnavailable, StoreUnreadable
 from app.oci import Digest
 from app.storage import keys

@@ -5,12 +5,12 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.builder.process import child_environment
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand
 from app.builder.sources.trees import Trees
-from app.builder.workers import Workers
 
 WORKERS = Workers(4)
 

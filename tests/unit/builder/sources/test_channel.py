@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.builder.running.workers import Workers
 from app.builder.sources.archive import BadArchive, unpack
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import ChannelDefinition
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
-from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage

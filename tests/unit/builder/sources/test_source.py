@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from app.builder.nix import PackageSet
+from app.builder.running.workers import Workers
 from app.builder.sources.definition import Definition, GitDefinition, PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved, Upstream
-from app.builder.workers import Workers
 from app.errors import SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage

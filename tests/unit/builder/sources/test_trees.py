@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.running.workers import Workers
 from app.builder.sources import trees as module
 from app.builder.sources.trees import Trees
-from app.builder.workers import Workers
 
 WORKERS = Workers(4)
 

@@ -1,0 +1,170 @@
+"""One image, from packages to stored manifests.
+
+The order of writing is a promise: layers, config, manifests, and the build's record last.
+Whatever ends this in between leaves blobs that the next build finds, never a record that
+points at nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.builder.answers import Package
+from app.builder.builds.builds import Builds
+from app.builder.builds.closures import Closures
+from app.builder.builds.composer import Composer, Composition, Layering
+from app.builder.contents.config import image_documents
+from app.builder.contents.forest import Collision
+from app.builder.evaluation.evaluator import Evaluator, Pinned
+from app.builder.image import BuiltImage
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.stages import Stage
+from app.builder.layering.grouping import GROUPING
+from app.builder.nix import Nix
+from app.builder.packages import ImageRequest
+from app.builder.records.records import key_of
+from app.builder.running.concurrency import KeyedLock
+from app.errors import StoreUnreadable
+from app.oci import Descriptor, Digest, MediaType
+from app.storage.blobs import BlobStore
+
+# Raise when an image of the same packages becomes another image.
+_FORMAT = 1
+_COLLISIONS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What only so many images may do at one time."""
+
+    evaluation: Stage
+    realisation: Stage
+    packing: Stage
+
+
+class ImageBuilder:
+    def __init__(
+        self,
+        *,
+        nix: Nix,
+        evaluator: Evaluator,
+        composer: Composer,
+        layering: Layering,
+        closures: Closures,
+        builds: Builds,
+        blobs: BlobStore,
+        stages: Stages,
+    ) -> None:
+        self._nix = nix
+        self._evaluator = evaluator
+        self._composer = composer
+        self._layering = layering
+        self._closures = closures
+        self._builds = builds
+        self._blobs = blobs
+        self._stages = stages
+        self._making: KeyedLock[Digest] = KeyedLock()
+
+    async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
+        """Found or made; everything it names is stored.
+
+        Raises what Evaluator and Composer raise, TooManyRequests, StorageUnavailable.
+        """
+        key = self._key(request, pinned)
+        image = await self._builds.read(key)
+        if image is None:
+            # Several names and tags may mean one image.
+            async with self._making.holding(key):
+                image = await self._builds.read(key)
+                if image is None:
+                    image = await self._make(request, pinned, progress)
+                    await self._builds.write(key, image)
+        return replace(image, warnings=(*pinned.revision.warnings, *image.warnings))
+
+    def _key(self, request: ImageRequest, pinned: Pinned) -> Digest:
+        plan = self._layering.plan
+        return key_of(
+            {
+                "format": _FORMAT,
+                "source": pinned.source.name,
+                "revision": pinned.revision.identity,
+                "policy": pinned.source.definition.policy.model_dump(mode="json"),
+                "system": request.system,
+                "packages": request.packages,
+                "nonroot": request.nonroot,
+                "grouping": GROUPING,
+                "plan": str(plan.identity) if plan else None,
+                "budget": self._layering.budget,
+                "codec": self._layering.codec.identity,
+            }
+        )
+
+    async def _make(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
+        async with self._stages.evaluation.slot(progress):
+            packages = await self._evaluator.packages(pinned, request.packages)
+        composition = await self._compose_packed(request, pinned, packages, progress)
+        if composition is None:
+            composition = await self._compose_realised(request, pinned, packages, progress)
+        for collision in composition.collisions[:_COLLISIONS_SHOWN]:
+            progress.say(f"collision: {collision}")
+        return await self._store(composition)
+
+    async def _compose_packed(
+        self,
+        request: ImageRequest,
+        pinned: Pinned,
+        packages: Sequence[Package],
+        progress: Progress,
+    ) -> Composition | None:
+        """Of what was packed before, if all of it was; the store is not looked at."""
+        closure = await self._closures.read(package.path for package in packages)
+        if closure is None or not await self._composer.is_packed(closure, packages):
+            return None
+        try:
+            async with self._stages.packing.slot(progress):
+                return await self._composer.compose(request, pinned, packages, closure)
+        except StoreUnreadable:
+            progress.say("something packed before has just gone; it is packed again")
+            return None
+
+    async def _compose_realised(
+        self,
+        request: ImageRequest,
+        pinned: Pinned,
+        packages: Sequence[Package],
+        progress: Progress,
+    ) -> Composition:
+        # Held until all is packed, so that no garbage collection takes it away half read.
+        async with self._nix.hold() as hold:
+            paths = [package.path for package in packages]
+            async with self._stages.realisation.slot(progress):
+                await self._evaluator.realise(pinned, packages, hold=hold, on_line=progress.say)
+                closure = await self._nix.closure(paths)
+            await self._closures.write(paths, closure)
+            async with self._stages.packing.slot(progress):
+                return await self._composer.compose(request, pinned, packages, closure)
+
+    async def _store(self, composition: Composition) -> BuiltImage:
+        documents = image_documents(composition.config)
+        config = await self._blobs.write_blob(documents.config)
+        manifest = await self._blobs.write_manifest(documents.manifest)
+        docker = None
+        if documents.docker_manifest is not None:
+            digest = await self._blobs.write_manifest(documents.docker_manifest)
+            docker = Descriptor(MediaType.DOCKER_MANIFEST, digest, len(documents.docker_manifest))
+        layers = {item.layer.descriptor.digest for item in composition.config.layers}
+        return BuiltImage(
+            manifest=Descriptor(MediaType.OCI_MANIFEST, manifest, len(documents.manifest)),
+            docker_manifest=docker,
+            blobs=frozenset({config, *layers}),
+            warnings=_warnings(composition.collisions),
+        )
+
+
+def _warnings(collisions: Sequence[Collision]) -> tuple[str, ...]:
+    match len(collisions):
+        case 0:
+            return ()
+        case 1:
+            return (f"two packages have the same file: {collisions[0]}",)
+        case count:
+            return (f"packages share {count} file names: {collisions[0]}, and more",)

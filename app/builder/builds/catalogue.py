@@ -1,0 +1,57 @@
+"""What was built under which name and tag, for the lists; nothing depends on it."""
+
+import asyncio
+from collections import defaultdict
+
+from app.builder.records.records import Records, key_of
+from app.oci import Digest
+from app.reference import ImageReference, RepositoryName
+from app.storage.base import Storage
+
+_KIND = "names"
+_READERS = 32
+
+
+class Catalogue:
+    """Read from storage once, when first asked; other servers' additions are seen at start."""
+
+    def __init__(self, *, storage: Storage) -> None:
+        self._storage = storage
+        self._records = Records(storage=storage, kind=_KIND)
+        self._tags: defaultdict[str, set[str]] = defaultdict(set)
+        self._loading = asyncio.Lock()
+        self._loaded = False
+
+    async def add(self, reference: ImageReference) -> None:
+        name, tag = str(reference.name), str(reference.reference)
+        if tag not in self._tags[name]:
+            await self._records.write(key_of([name, tag]), {"name": name, "tag": tag})
+            self._tags[name].add(tag)
+
+    async def tags(self, name: RepositoryName) -> frozenset[str]:
+        await self._load()
+        return frozenset(self._tags.get(str(name), ()))
+
+    async def names(self) -> tuple[str, ...]:
+        await self._load()
+        return tuple(sorted(name for name, tags in self._tags.items() if tags))
+
+    async def _load(self) -> None:
+        async with self._loading:
+            if self._loaded:
+                return
+            found = [
+                Digest("sha256", key.rpartition("/")[2])
+                for key in await self._storage.keys(f"{_KIND}/")
+            ]
+            for start in range(0, len(found), _READERS):
+                rows = await asyncio.gather(
+                    *(self._records.read(key, _parse) for key in found[start : start + _READERS])
+                )
+                for name, tag in filter(None, rows):
+                    self._tags[name].add(tag)
+            self._loaded = True
+
+
+def _parse(document: dict[str, object]) -> tuple[str, str]:
+    return str(document["name"]), str(document["tag"])

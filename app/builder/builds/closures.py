@@ -1,0 +1,70 @@
+"""Closures remembered by the store path they belong to.
+
+A store path names its content and its references, so what Nix said of it once holds for
+ever, on every machine: an image made of known packages is laid out without asking Nix.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from app.builder.closure import Closure, StoreObject, StorePath
+from app.builder.records.records import Records, key_of
+from app.oci import Digest
+from app.storage.base import Storage
+
+_FORMAT = 1
+
+
+class Closures:
+    def __init__(self, *, storage: Storage) -> None:
+        self._records = Records(storage=storage, kind="closures")
+
+    async def read(self, paths: Iterable[StorePath]) -> Closure | None:
+        """The union of the paths' closures, or None if one of them is not known."""
+        known = await asyncio.gather(
+            *(self._records.read(_key(path), _parse) for path in sorted(set(paths)))
+        )
+        objects: dict[StorePath, StoreObject] = {}
+        for closure in known:
+            if closure is None:
+                return None
+            objects.update((item.path, item) for item in closure)
+        return Closure(objects.values())
+
+    async def write(self, paths: Iterable[StorePath], closure: Closure) -> None:
+        """Remember each path's own part of the closure."""
+        await asyncio.gather(
+            *(
+                self._records.write(_key(path), _document(closure.below(path)))
+                for path in sorted(set(paths))
+            )
+        )
+
+
+def _key(path: StorePath) -> Digest:
+    return key_of({"format": _FORMAT, "closure": path.base})
+
+
+def _document(objects: Iterable[StoreObject]) -> dict[str, object]:
+    return {
+        "objects": [
+            [item.path.base, item.nar_size, [reference.base for reference in item.references]]
+            for item in objects
+        ]
+    }
+
+
+def _parse(document: dict[str, object]) -> tuple[StoreObject, ...]:
+    rows = document["objects"]
+    if not isinstance(rows, list):
+        raise TypeError("objects is not a list")
+    return tuple(_object(row) for row in rows)
+
+
+def _object(row: object) -> StoreObject:
+    match row:
+        case [str(base), int(nar_size), [*references]]:
+            paths = tuple(StorePath.parse(str(reference)) for reference in references)
+            return StoreObject(StorePath.parse(base), nar_size, paths)
+        case _:
+            raise TypeError("not a store object")

@@ -1,0 +1,128 @@
+"""From packages and their closure to an image's layers and configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.builder.answers import Package
+from app.builder.closure import Closure
+from app.builder.contents.base import base_entries
+from app.builder.contents.config import ImageConfig, ImageLayer, command, describe_paths
+from app.builder.contents.forest import DEFAULT_PRIORITY, Collision, Forest
+from app.builder.contents.listings import Listings
+from app.builder.evaluation.evaluator import Pinned
+from app.builder.image import LayerPlan
+from app.builder.layering.grouping import plan_layers
+from app.builder.layering.plan import Plan
+from app.builder.packages import ALWAYS, SYSTEMS, ImageRequest
+from app.builder.packing.codec import Codec
+from app.builder.packing.packer import LayerPacker
+from app.builder.running.concurrency import gather
+
+# The Unix epoch itself is taken for "no time" by some clients.
+_NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+_ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Layering:
+    """How closures are cut and packed: part of what an image is."""
+
+    plan: Plan | None
+    budget: int
+    codec: Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The layers named in ``config`` are stored."""
+
+    config: ImageConfig
+    collisions: tuple[Collision, ...]
+
+
+class Composer:
+    def __init__(self, *, packer: LayerPacker, listings: Listings, layering: Layering) -> None:
+        self._packer = packer
+        self._listings = listings
+        self._layering = layering
+
+    async def is_packed(self, closure: Closure, packages: Sequence[Package]) -> bool:
+        """Whether ``compose`` would need nothing of the store."""
+        for plan in self._plan(closure):
+            if not await self._packer.has(plan.paths):
+                return False
+        for package in packages:
+            if not await self._listings.has(package.path):
+                return False
+        return True
+
+    async def compose(
+        self,
+        request: ImageRequest,
+        pinned: Pinned,
+        packages: Sequence[Package],
+        closure: Closure,
+    ) -> Composition:
+        """``packages`` in the order of the request's.  The caller keeps the closure alive.
+
+        Raises StoreUnreadable, StorageUnavailable, BytesChanged.
+        """
+        plans = self._plan(closure)
+        links = await self._forest(packages)
+        base_layer, links_layer, *layers = await gather(
+            (
+                self._packer.contents_layer(base_entries()),
+                self._packer.contents_layer(links.entries),
+                *(self._packer.layer(plan.paths) for plan in plans),
+            )
+        )
+        config = ImageConfig(
+            architecture=_ARCHITECTURES[request.system],
+            created=pinned.revision.date or _NO_DATE,
+            command=command(
+                has_shell=links.has_shell,
+                main_programs=[
+                    package.main_program
+                    for name, package in zip(request.packages, packages, strict=True)
+                    if name not in ALWAYS
+                ],
+            ),
+            nonroot=request.nonroot,
+            labels=_labels(pinned, packages),
+            layers=(
+                ImageLayer(base_layer, "nix: files of every image"),
+                *(
+                    ImageLayer(layer, describe_paths(plan.paths))
+                    for layer, plan in zip(layers, plans, strict=True)
+                ),
+                ImageLayer(links_layer, "nix: links to the packages"),
+            ),
+        )
+        return Composition(config, links.collisions)
+
+    def _plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
+        return plan_layers(closure, self._layering.plan, self._layering.budget)
+
+    async def _forest(self, packages: Sequence[Package]) -> Forest:
+        return await self._listings.forest(
+            (
+                (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)
+                for package in packages
+            ),
+            base_entries(),
+        )
+
+
+def _labels(pinned: Pinned, packages: Sequence[Package]) -> dict[str, str]:
+    """OCI's own names where there is one (image-spec, annotations.md)."""
+    named = {f"{package.attribute}-{package.version or ''}".rstrip("-") for package in packages}
+    labels = {
+        "org.opencontainers.image.revision": pinned.revision.label,
+        "nixery.source": pinned.source.name,
+        "nixery.packages": " ".join(sorted(named)),
+    }
+    if pinned.revision.date is not None:
+        created = pinned.revision.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        labels["org.opencontainers.image.created"] = created
+    return labels

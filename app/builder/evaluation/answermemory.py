@@ -1,0 +1,72 @@
+"""Each name is evaluated once per revision, system and policy, and remembered for good.
+
+A revision never changes, so neither does what its package set says of a name, be it good
+or bad.  An image of names seen before is put together without starting Nix.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.builder import answers
+from app.builder.answers import Answer, Raised
+from app.builder.records.memory import RememberedRecords
+from app.builder.records.records import Records, key_of
+from app.builder.running.concurrency import gather
+from app.oci import Digest
+from app.storage.base import Storage
+
+# Raise when nix/evaluate.nix says more, or something else, of the same package.
+_FORMAT = 1
+
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
+
+
+class AnswerMemory:
+    def __init__(self, *, storage: Storage) -> None:
+        self._known = RememberedRecords(
+            Records(storage=storage, kind="attributes"),
+            parse=answers.parse,
+            document=answers.document,
+        )
+        self._asked: dict[Digest, asyncio.Event] = {}
+
+    async def answers(
+        self, subject: dict[str, object], names: Sequence[str], ask: Ask
+    ) -> tuple[Answer, ...]:
+        """In the order of the names; ``ask`` is called once, for all that nobody has asked.
+
+        ``subject`` is everything the answers depend on besides the name.  Raises what ``ask``
+        raises; an error that somebody else's question met is not ours, so we ask again.
+        """
+        keys = {name: key_of({"format": _FORMAT, "name": name, **subject}) for name in names}
+        told: dict[str, Answer] = {}
+        while True:
+            missing = [name for name in keys if name not in told]
+            read = await gather(self._known.read(keys[name]) for name in missing)
+            told |= {n: known for n, known in zip(missing, read, strict=True) if known is not None}
+            missing = [name for name in missing if name not in told]
+            if not missing:
+                return tuple(told[name] for name in names)
+            ours = [name for name in missing if keys[name] not in self._asked]
+            if ours:
+                told |= await self._ask({name: keys[name] for name in ours}, ask)
+            for name in missing:
+                if asked := self._asked.get(keys[name]):
+                    await asked.wait()
+
+    async def _ask(self, keys: dict[str, Digest], ask: Ask) -> dict[str, Answer]:
+        """What may be another answer the next time is told and not remembered."""
+        done = asyncio.Event()
+        self._asked.update(dict.fromkeys(keys.values(), done))
+        try:
+            found = dict(zip(keys, await ask(tuple(keys)), strict=True))
+            await gather(
+                self._known.write(keys[name], answer)
+                for name, answer in found.items()
+                if not (isinstance(answer, Raised) and answer.passing)
+            )
+            return found
+        finally:
+            for key in keys.values():
+                del self._asked[key]
+            done.set()

@@ -1,0 +1,156 @@
+"""From names to packages: each evaluated once per revision, system and policy."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
+from app.builder.evaluation.answermemory import AnswerMemory
+from app.builder.evaluation.isolation import evaluate_apart
+from app.builder.evaluation.policy import refusal
+from app.builder.holds import Hold
+from app.builder.nix import (
+    Allowed,
+    DerivationsGone,
+    Evaluation,
+    EvaluationStopped,
+    Nix,
+    Realisation,
+)
+from app.builder.sources.revision import Revision
+from app.builder.sources.source import Source
+from app.builder.sources.upstream import SourceMoved
+from app.errors import (
+    BuildFailed,
+    EvaluationFailed,
+    ManifestUnknown,
+    NotADerivation,
+    PackagesUnknown,
+    PolicyRefused,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A source's package set, pinned to a revision and a Nix system."""
+
+    source: Source
+    revision: Revision
+    system: str
+
+
+class Evaluator:
+    def __init__(self, *, nix: Nix, memory: AnswerMemory) -> None:
+        self._nix = nix
+        self._memory = memory
+
+    async def packages(self, pinned: Pinned, names: Sequence[str]) -> tuple[Package, ...]:
+        """The packages of the names, in their order.
+
+        Raises PackagesUnknown, NotADerivation, ManifestUnknown (ambiguous), PolicyRefused,
+        EvaluationFailed, SourceUnavailable.
+        """
+        answers = await self._memory.answers(
+            subject(pinned), names, partial(self._evaluate, pinned)
+        )
+        return _packages(pinned.source, dict(zip(names, answers, strict=True)))
+
+    async def realise(
+        self,
+        pinned: Pinned,
+        packages: Sequence[Package],
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Make the packages' paths valid until the hold ends.
+
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable.
+        """
+        definition = pinned.source.definition
+        realisation = Realisation(
+            source=definition.name,
+            seconds=definition.build_seconds,
+            build=definition.build,
+            substituters=definition.substituters,
+        )
+        try:
+            await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+        except DerivationsGone:
+            # Remembered from before a garbage collection: evaluating writes them anew.
+            names = [package.attribute for package in packages]
+            await self._evaluate(pinned, names)
+            try:
+                await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+            except DerivationsGone as gone:
+                raise BuildFailed(f"{gone} does not exist, whatever its package says") from None
+
+    async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
+        async with opened(pinned) as evaluation:
+            return await evaluate_apart(self._nix, evaluation, names)
+
+
+@asynccontextmanager
+async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
+    """What Nix may be asked about, as long as the context lasts.  Raises SourceUnavailable."""
+    source, definition = pinned.source, pinned.source.definition
+    try:
+        async with source.checkout(pinned.revision) as package_set:
+            yield Evaluation(
+                source=source.name,
+                package_set=package_set,
+                system=pinned.system,
+                allowed=_allowed(source),
+                restricted=not definition.trusted,
+                seconds=definition.evaluation_seconds,
+                memory=definition.evaluation_bytes,
+            )
+    except SourceMoved:
+        source.forget()
+        raise
+
+
+def subject(pinned: Pinned) -> dict[str, object]:
+    """Everything that what is known of a package set depends on, to make keys of."""
+    definition = pinned.source.definition
+    return {
+        "kind": definition.kind,
+        "revision": pinned.revision.identity,
+        "system": pinned.system,
+        "policy": definition.policy.model_dump(mode="json"),
+        "trusted": definition.trusted,
+    }
+
+
+def _allowed(source: Source) -> Allowed:
+    policy = source.definition.policy
+    return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
+
+
+def _packages(source: Source, answers: dict[str, Answer]) -> tuple[Package, ...]:
+    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, Unknown))
+    if unknown:
+        raise PackagesUnknown(unknown)
+    return tuple(_package(source, name, answer) for name, answer in answers.items())
+
+
+def _package(source: Source, name: str, answer: Answer) -> Package:
+    match answer:
+        case Ambiguous(candidates=candidates):
+            raise ManifestUnknown(
+                f"{name} may be {' or '.join(candidates[:8])}; a name cannot tell capitals apart",
+                {"package": name, "candidates": list(candidates)},
+            )
+        case Other(attribute=attribute, kind=kind):
+            raise NotADerivation(attribute, kind)
+        case Package() | Raised():
+            reason = refusal(_allowed(source), answer)
+            if reason:
+                raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
+            if isinstance(answer, Raised):
+                failure = EvaluationStopped if answer.passing else EvaluationFailed
+                raise failure(f"{name}: {answer.message}", {"package": name})
+            return answer
+        case Unknown():
+            raise PackagesUnknown((name,))

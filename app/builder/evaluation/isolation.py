@@ -1,0 +1,99 @@
+"""All names in one evaluation, unless one of them ends it: then without that one.
+
+Nix cannot catch an abort, an infinite recursion or a missing attribute inside a package, so
+the names are halved until the one stands alone; none poisons another.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.builder.answers import Answer, Raised
+from app.builder.evaluation.policy import refusal
+from app.builder.nix import Evaluation, EvaluationStopped, Nix
+from app.errors import EvaluationFailed
+
+_LEAST_SECONDS = 5
+_EXPLAINED = 4
+# Errors that the same package set raises again whatever the weather.
+_LASTING = re.compile(
+    r"^(evaluation aborted|infinite recursion|stack overflow|attribute '|undefined variable|"
+    r"cannot (add|build|coerce|compare) |value is |.*forbidden in restricted mode)"
+)
+
+
+async def evaluate_apart(
+    nix: Nix, evaluation: Evaluation, names: Sequence[str]
+) -> tuple[Answer, ...]:
+    """An answer for each name, in order; every Raised says why.
+
+    Raises EvaluationFailed if the package set as a whole does not evaluate.
+    """
+    answers = await _answers(nix, evaluation, tuple(names))
+    explained = []
+    left = _EXPLAINED
+    for name, answer in zip(names, answers, strict=True):
+        if _is_open(evaluation, answer):
+            explained.append(await _explain(nix, evaluation, name) if left else _UNEXPLAINED)
+            left = max(left - 1, 0)
+        else:
+            explained.append(answer)
+    return tuple(explained)
+
+
+_UNEXPLAINED = Raised(message="it does not evaluate, like others of this image", passing=True)
+
+
+async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> tuple[Answer, ...]:
+    if not names:
+        return ()
+    try:
+        return await nix.evaluate(evaluation, names)
+    except EvaluationFailed as error:
+        if len(names) == 1:
+            await _check_whole(nix, evaluation)
+            return (_raised(error),)
+        if isinstance(error, EvaluationStopped):
+            # Halved like the names, so that all halves together take no longer than the whole.
+            seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)
+            evaluation = replace(evaluation, seconds=seconds)
+        await _check_whole(nix, evaluation)
+        middle = len(names) // 2
+        return (
+            *await _answers(nix, evaluation, names[:middle]),
+            *await _answers(nix, evaluation, names[middle:]),
+        )
+
+
+async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
+    """Raises EvaluationFailed if it is not the names that are to blame."""
+    try:
+        await nix.evaluate(evaluation, ())
+    except EvaluationFailed as error:
+        whole = f"the package set of source {evaluation.source} does not evaluate: {error.message}"
+        raise type(error)(whole) from None
+
+
+def _is_open(evaluation: Evaluation, answer: Answer) -> bool:
+    return (
+        isinstance(answer, Raised)
+        and not answer.message
+        and not refusal(evaluation.allowed, answer)
+    )
+
+
+async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> Answer:
+    """The name once more with its error let through."""
+    try:
+        (answer,) = await nix.evaluate(evaluation, [name], explain=True)
+    except EvaluationStopped as error:
+        return _raised(error)
+    except EvaluationFailed as error:
+        # It was caught before: only what the set itself throws can be.
+        return Raised(message=error.message)
+    return answer
+
+
+def _raised(error: EvaluationFailed) -> Raised:
+    passing = isinstance(error, EvaluationStopped) or not _LASTING.match(error.message)
+    return Raised(message=error.message, passing=passing)

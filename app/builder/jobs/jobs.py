@@ -1,0 +1,176 @@
+"""Builds owned by the server, not by requests: one per key, joined by all who ask for it."""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from loguru import logger
+
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.job import Job, JobState
+from app.builder.jobs.progress import Progress
+from app.errors import Draining, RegistryError
+
+T = TypeVar("T")
+
+_CANCEL_SECONDS = 10
+
+
+@dataclass(slots=True)
+class JobCounts:
+    """Since the process started.
+
+    ``joined`` and ``remembered`` count requests that found a job running or its outcome in
+    memory; ``found`` counts jobs that had nothing to do.
+    """
+
+    started: int = 0
+    joined: int = 0
+    remembered: int = 0
+    found: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+class Jobs(Generic[T]):
+    """Outcomes are remembered for a while, the latest jobs kept for their pages.
+
+    ``remember`` bounds how many outcomes are kept, ``history`` how many jobs with their logs.
+    """
+
+    def __init__(
+        self,
+        *,
+        failures: FailureMemory,
+        result_seconds: float,
+        remember: int,
+        history: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counts = JobCounts()
+        self._failures = failures
+        self._result_seconds = result_seconds
+        self._remember = remember
+        self._history = history
+        self._clock = clock
+        self._running: dict[str, Job[T]] = {}
+        self._outcomes: OrderedDict[str, tuple[Job[T], float]] = OrderedDict()
+        self._pages: OrderedDict[str, Job[T]] = OrderedDict()
+        # The event loop itself holds tasks weakly.
+        self._tasks: set[asyncio.Task[T]] = set()
+        self._draining = False
+
+    def join(
+        self, key: str, start: Callable[[Progress], Coroutine[Any, Any, T]], *, title: str
+    ) -> Job[T]:
+        """The running or remembered job of this key, else a new one; never waits.
+
+        Raises Draining if a new one would have to be started after ``drain``.
+        """
+        if job := self._running.get(key):
+            self.counts.joined += 1
+            return job
+        if job := self._remembered(key):
+            self.counts.remembered += 1
+            return job
+        if self._draining:
+            raise Draining("the server is stopping and starts no new builds; ask again shortly")
+        job = Job[T](identifier=secrets.token_hex(6), title=title)
+        # An empty context: nothing of the request that came first may colour a build for all.
+        context = Context()
+        task = asyncio.get_running_loop().create_task(
+            start(job.progress), context=context, name=f"job {job.identifier}"
+        )
+        self._running[key] = job
+        self.counts.started += 1
+        self._tasks.add(task)
+        # A callback, not a wrapper: a task cancelled before its first step runs no code at all.
+        task.add_done_callback(partial(self._settle, key, job), context=context)
+        return job
+
+    def find(self, identifier: str) -> Job[T] | None:
+        for job in self._running.values():
+            if job.identifier == identifier:
+                return job
+        return self._pages.get(identifier)
+
+    @property
+    def running(self) -> tuple[Job[T], ...]:
+        """Oldest first."""
+        return tuple(self._running.values())
+
+    @property
+    def finished(self) -> tuple[Job[T], ...]:
+        """Latest first.  A job that found everything done already has no page."""
+        return tuple(reversed(self._pages.values()))
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    async def drain(self, seconds: float) -> None:
+        """Start nothing more; give what runs ``seconds`` to finish, then cancel it."""
+        self._draining = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel("the server is stopping")
+        if late:
+            await asyncio.wait(late, timeout=_CANCEL_SECONDS)
+
+    def _settle(self, key: str, job: Job[T], task: asyncio.Task[T]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            self._fail(key, job, Draining("the server stopped while it built this; ask again"))
+        elif error := task.exception():
+            self._fail(key, job, _as_registry_error(error, job))
+        else:
+            job.succeed(task.result())
+            if job.progress.stage:
+                self.counts.succeeded += 1
+            else:
+                self.counts.found += 1
+            self._close(key, job, self._result_seconds)
+
+    def _fail(self, key: str, job: Job[T], error: RegistryError) -> None:
+        job.fail(error)
+        self.counts.failed += 1
+        self._close(key, job, self._failures.seconds(error))
+
+    def _close(self, key: str, job: Job[T], remember_seconds: float) -> None:
+        del self._running[key]
+        if remember_seconds > 0:
+            self._outcomes[key] = (job, self._clock() + remember_seconds)
+        while len(self._outcomes) > self._remember:
+            self._outcomes.popitem(last=False)
+        if job.progress.stage or job.state is JobState.FAILED:
+            self._pages[job.identifier] = job
+        while len(self._pages) > self._history:
+            _, oldest = self._pages.popitem(last=False)
+            oldest.progress.drop_log()  # its outcome may be remembered for longer
+
+    def _remembered(self, key: str) -> Job[T] | None:
+        outcome = self._outcomes.get(key)
+        if outcome is None:
+            return None
+        job, until = outcome
+        if self._clock() < until:
+            return job
+        del self._outcomes[key]
+        return None
+
+
+def _as_registry_error(error: BaseException, job: Job[T]) -> RegistryError:
+    if isinstance(error, RegistryError):
+        # It is remembered; the frames it came through, and all they refer to, need not be.
+        error.__cause__ = error.__context__ = None
+        return error
+    logger.bind(build=job.identifier).opt(exception=error).error("the build of {} broke", job.title)
+    return RegistryError("internal error")

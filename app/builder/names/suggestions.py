@@ -1,0 +1,182 @@
+"""Names that somebody may have meant, found among all names of a package set.
+
+Names are given as they are written in an image name: in small letters, without the underscore
+that Nix needs before a digit (evaluate.nix finds the attribute by that).  Names that no image
+name can hold, such as ``plus++``, are not given.
+
+A text is compared with the last component of each name as well, so that ``numpy`` finds
+``python3packages.numpy``.
+"""
+
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import chain
+
+from app.builder.names.edits import common, distance
+from app.reference import NAME_PATTERN
+
+_LONGEST = 100
+_SHORTEST = 3  # of texts that tell something when they are but a part of a name
+_UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
+_NAME = re.compile(NAME_PATTERN)
+
+
+def typed(attribute: str) -> str | None:
+    """How an image name says it; None if none can."""
+    text = _UNDERSCORE.sub("", attribute.lower())
+    if len(text) > _LONGEST or "/" in text or not _NAME.fullmatch(text):
+        return None
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class NameIndex:
+    """``names`` in order, each once; ``text`` is all of them, each between newlines.
+
+    ``leaves`` are last components with the names that end so, best first; ``lengths`` the
+    leaves by their length, and for each the set of its characters as bits.
+    """
+
+    names: tuple[str, ...]
+    text: str
+    leaves: dict[str, tuple[str, ...]]
+    lengths: dict[int, tuple[Sequence[str], Sequence[int]]]
+
+    @classmethod
+    def of(cls, attributes: Iterable[str]) -> "NameIndex":
+        """Blocking."""
+        names = sorted({name for name in map(typed, attributes) if name is not None})
+        leaves: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            leaves[_split(name)[1]].append(name)
+        lengths: defaultdict[int, list[str]] = defaultdict(list)
+        for leaf in leaves:
+            lengths[len(leaf)].append(leaf)
+        return cls(
+            tuple(names),
+            "\n".join(["", *names, ""]),
+            {leaf: _ranked(found) for leaf, found in leaves.items()},
+            {
+                length: (tuple(found), array("Q", map(_characters, found)))
+                for length, found in lengths.items()
+            },
+        )
+
+    def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
+        """Blocking.  What is like it, then what it begins with, then what holds it."""
+        text = _folded(unknown)
+        found = chain(self._like(text), self._inside(text), self._holding(text, limit))
+        return _first(limit, (name for name in found if name != text))
+
+    def search(self, query: str, limit: int) -> tuple[str, ...]:
+        """Blocking.  The name itself, then what begins with it, holds it, is like it."""
+        text = _folded(query)
+        return _first(
+            limit,
+            chain(
+                self.leaves.get(text, ()),
+                self._beginning(text, limit),
+                self._holding(text, limit),
+                self._like(text),
+            ),
+        )
+
+    def _like(self, text: str) -> Iterator[str]:
+        """Those with few mistypings between them and the text, fewest first."""
+        place, leaf = _split(text)
+        most = _mistakes(leaf)
+        characters = _characters(leaf)
+        found: list[tuple[int, int, str]] = []
+        for length in range(len(leaf) - most, len(leaf) + most + 1):
+            others, sets = self.lengths.get(length, ((), ()))
+            # A mistake takes one character away and brings one in, at most.
+            near = [n for n, one in enumerate(sets) if (characters ^ one).bit_count() <= 2 * most]
+            for other in map(others.__getitem__, near):
+                mistakes = distance(leaf, other, most)
+                if mistakes is not None:
+                    name = self._choose(other, place)
+                    elsewhere = mistakes > 0 and _split(name)[0] != place
+                    found.append((mistakes + elsewhere, -common(leaf, other), name))
+        found.sort(key=lambda one: (*one[:2], _rank(one[2])))
+        yield from (name for _, _, name in found)
+
+    def _choose(self, leaf: str, place: str) -> str:
+        names = self.leaves[leaf]
+        wanted = f"{place}.{leaf}" if place else leaf
+        return wanted if wanted in names else names[0]
+
+    def _inside(self, text: str) -> Iterator[str]:
+        """Those the text begins with, longest first."""
+        for end in range(len(text) - 1, _SHORTEST - 1, -1):
+            yield from self.leaves.get(text[:end], ())[:1]
+
+    def _beginning(self, text: str, limit: int) -> Iterator[str]:
+        if not text:
+            return
+        inner = (name for name in self._where("." + text) if text in _split(name)[1])
+        yield from nsmallest(limit, chain(self._where("\n" + text), inner), key=_rank)
+
+    def _holding(self, text: str, limit: int) -> Iterator[str]:
+        if len(text) >= _SHORTEST:
+            # What a set is called tells nothing of the thousands of packages in it.
+            found = (n for n in self._where(text) if n.rfind(text) > n.rfind(".") - len(text))
+            yield from nsmallest(limit + 1, found, key=_rank)
+
+    def _where(self, part: str) -> Iterator[str]:
+        """The names with this part; a newline stands for where they begin.
+
+        One search of one text: going through the names takes ten times as long.
+        """
+        found = self.text.find(part)
+        while found >= 0 and (end := self.text.find("\n", found + len(part))) >= 0:
+            yield self.text[self.text.rfind("\n", 0, found + 1) + 1 : end]
+            found = self.text.find(part, end)
+
+
+def _folded(text: str) -> str:
+    """As names are; more than one line is no name."""
+    return _UNDERSCORE.sub("", text.strip().lower().partition("\n")[0][:_LONGEST])
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The set, "" at the top, and the last component."""
+    place, _, leaf = name.rpartition(".")
+    return place, leaf
+
+
+def _rank(name: str) -> tuple[bool, int, str]:
+    """At the top before in a set, short before long."""
+    return "." in name, len(name), name
+
+
+def _ranked(names: list[str]) -> tuple[str, ...]:
+    """As _rank does, but of two that differ in a version the later first."""
+    if len(names) == 1:
+        return (names[0],)
+    later_first = sorted(names, reverse=True)
+    return tuple(sorted(later_first, key=lambda name: _rank(name)[:2]))
+
+
+def _characters(text: str) -> int:
+    bits = 0
+    for character in text:
+        bits |= 1 << (ord(character) & 63)
+    return bits
+
+
+def _mistakes(text: str) -> int:
+    """How many a text may have and still tell something."""
+    return 0 if len(text) < _SHORTEST else 1 if len(text) < 6 else 2
+
+
+def _first(limit: int, names: Iterable[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for name in names:
+        if len(found) == limit:
+            break
+        found[name] = None
+    return tuple(found)

@@ -1,0 +1,333 @@
+"""Nix's own programs behind the door, a process for each question.
+
+Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+from app.builder import answers
+from app.builder.answers import Answer, Package, Raised
+from app.builder.closure import Closure, StorePath
+from app.builder.holds import Hold, Holds
+from app.builder.nix import (
+    DerivationsGone,
+    Evaluation,
+    EvaluationStopped,
+    PackageSet,
+    Realisation,
+)
+from app.builder.nixprograms import pathinfo
+from app.builder.nixprograms.buildlog import BuildLog
+from app.builder.nixprograms.sentences import (
+    ending,
+    evaluation_error,
+    failure_text,
+    missing_derivations,
+)
+from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.builder.running.workers import Workers
+from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, PolicyRefused, Unavailable
+
+_GRACE_SECONDS = 10  # for Nix to end its builders
+_STORE_SECONDS = 60  # for questions to the store alone
+_MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
+_TRACE = re.compile(r'trace: (".*")')
+_EVALUATION_OUTPUT = 32 * 1024 * 1024
+_EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
+_VERSION = re.compile(r"(\d+)\.(\d+)")
+_OLDEST = (2, 8)
+_SANDBOX = re.compile(rb"^sandbox = (\w+)", re.MULTILINE)
+_FEATURES = ("--extra-experimental-features", "nix-command flakes")
+
+
+class NixCommand:
+    """``expressions`` is the directory with evaluate.nix; ``options`` are settings of Nix for
+    every call.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        expressions: Path,
+        holds: Holds,
+        workers: Workers,
+        options: Mapping[str, str],
+    ) -> None:
+        self.starts: Counter[str] = Counter()
+        self._environment = environment
+        self._expressions = expressions
+        self._holds = holds
+        self._workers = workers
+        self._options = tuple(
+            word for name, value in options.items() for word in ("--option", name, value)
+        )
+
+    async def version(self) -> str:
+        """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
+        finished = await self._run("version", ["nix", "--version"], Limits(seconds=_STORE_SECONDS))
+        version = finished.stdout.decode(errors="replace").strip()
+        number = _VERSION.search(version)
+        if number is None or (int(number[1]), int(number[2])) < _OLDEST:
+            wanted = ".".join(map(str, _OLDEST))
+            raise Unavailable(f"Nix {wanted} or later is needed, and this is {version or 'none'}")
+        return version
+
+    async def sandboxed(self) -> bool:
+        """Whether builds see no more than what they declare; raises Unavailable."""
+        for command in (["config", "show"], ["show-config"]):  # by its new name and its old
+            finished = await self._run(
+                "version", ["nix", *command, *_FEATURES], Limits(seconds=_STORE_SECONDS)
+            )
+            found = _SANDBOX.search(finished.stdout)
+            if found:
+                return found[1] != b"false"
+        return False
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[Answer, ...]:
+        output = await self._evaluate(
+            "evaluate",
+            "evaluate.nix",
+            evaluation,
+            {"names": list(names), "explain": explain},
+        )
+        rows = json.loads(output)
+        if not isinstance(rows, list) or len(rows) != len(names):
+            raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
+        return tuple(map(_answer, rows))
+
+    async def names(
+        self,
+        evaluation: Evaluation,
+        *,
+        leave_out: Sequence[str] | None,
+        on_attribute: Callable[[str], None],
+    ) -> tuple[str, ...]:
+        request: dict[str, object] = {"leave_out": None if leave_out is None else list(leave_out)}
+        output = await self._evaluate(
+            "list",
+            "list-attributes.nix",
+            evaluation,
+            request,
+            on_line=lambda text: _hear_attribute(text, on_attribute),
+        )
+        return await self._workers.run(_names, output)
+
+    async def realise(
+        self,
+        packages: Sequence[Package],
+        realisation: Realisation,
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        wanted = sorted({(str(p.derivation), p.output, str(p.path)) for p in packages})
+        await self._require([derivation for derivation, _, _ in wanted])
+        targets = [f"{derivation}!{output}" for derivation, output, _ in wanted]
+        options = [*self._options, *_substituters(realisation.substituters)]
+        if not realisation.build:
+            await self._refuse_builds(targets, options, realisation)
+        log = BuildLog(on_line)
+        command = ["nix-store", "--realise", *targets, "--add-root", str(hold.next_root())]
+        try:
+            finished = await self._run(
+                "realise",
+                [*command, "--log-format", "internal-json", *options],
+                Limits(seconds=realisation.seconds, grace_seconds=_GRACE_SECONDS),
+                on_line=log.hear,
+            )
+        except OutOfTime:
+            building = f" while building {log.building[0]}" if log.building else ""
+            raise BuildTimedOut(
+                f"stopped after the {realisation.seconds:g} s that builds of source"
+                f" {realisation.source} may take (build_seconds){building}",
+                {"derivations": list(log.building), "seconds": realisation.seconds},
+            ) from None
+        except OutOfSpace as error:
+            raise BuildFailed(f"the build log grew beyond {error.limit}") from None
+        if finished.code != 0:
+            await self._require([derivation for derivation, _, _ in wanted])
+            raise BuildFailed(
+                failure_text(log, finished), derivation=log.failed, log=log.log(log.failed)
+            )
+        await self._check(wanted, hold)
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        if not paths:
+            return Closure(())
+        names = [str(path) for path in sorted(set(paths))]
+        command = ["nix", "path-info", "--json", "--recursive", *names, *_FEATURES]
+        finished = await self._run(
+            "closure", [*command, *self._options], Limits(seconds=_STORE_SECONDS)
+        )
+        if finished.code != 0:
+            raise Unavailable(f"Nix does not know a closure: {evaluation_error(finished.stderr)}")
+        return pathinfo.parse(finished.stdout)
+
+    def hold(self) -> AbstractAsyncContextManager[Hold]:
+        return self._holds.open()
+
+    async def _evaluate(
+        self,
+        kind: str,
+        expression: str,
+        evaluation: Evaluation,
+        request: dict[str, object],
+        on_line: Callable[[str], None] | None = None,
+    ) -> bytes:
+        """What the expression prints; its request is data, never Nix text."""
+        package_set = evaluation.package_set
+        body = json.dumps(
+            {
+                "set": {"kind": package_set.kind, "reference": package_set.reference},
+                "system": evaluation.system,
+                "config": {
+                    "unfree": evaluation.allowed.unfree,
+                    "insecure": evaluation.allowed.insecure,
+                    "broken": evaluation.allowed.broken,
+                },
+                **request,
+            }
+        )
+        command = [
+            "nix-instantiate",
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            str(self._expressions / expression),
+            "--argstr",
+            "request",
+            body,
+            *self._options,
+            *_FEATURES,
+            *("--option", "allow-import-from-derivation", "false"),
+            *(self._restriction(package_set) if evaluation.restricted else ()),
+        ]
+        limits = Limits(
+            seconds=evaluation.seconds,
+            memory=evaluation.memory,
+            output=_EVALUATION_OUTPUT,
+            tail=_EVALUATION_TAIL,
+        )
+        try:
+            finished = await self._run(kind, command, limits, on_line)
+        except OutOfTime:
+            raise EvaluationStopped(
+                f"stopped after the {evaluation.seconds:g} s that evaluations of source"
+                f" {evaluation.source} may take (evaluation_seconds)"
+            ) from None
+        except OutOfSpace as error:
+            raise EvaluationStopped(f"evaluation printed more than {error.limit}") from None
+        if finished.code == 0:
+            return finished.stdout
+        raise _evaluation_failure(finished, evaluation)
+
+    def _restriction(self, package_set: PackageSet) -> tuple[str, ...]:
+        """Nothing but our expressions and the package set; of the network nothing at all."""
+        flake = package_set.kind == "flake"
+        reachable = package_set.reference.partition("?")[0] if flake else ""
+        readable = [str(self._expressions), *package_set.readable]
+        if not flake:
+            readable.append(package_set.reference)
+        return (
+            *("--option", "restrict-eval", "true", "--option", "allowed-uris", reachable),
+            *(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}")),
+        )
+
+    async def _refuse_builds(
+        self, targets: Sequence[str], options: Sequence[str], realisation: Realisation
+    ) -> None:
+        finished = await self._run(
+            "plan",
+            ["nix-store", "--realise", "--dry-run", *targets, *options],
+            Limits(seconds=_STORE_SECONDS, tail=1024 * 1024),
+        )
+        missing = missing_derivations(finished.stderr)
+        if missing:
+            names = ", ".join(path.name.removesuffix(".drv") for path in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            raise PolicyRefused(
+                f"source {realisation.source} only serves what a binary cache has"
+                f" (build = false); not there: {names}{more}",
+                {"derivations": [str(path) for path in missing]},
+            )
+
+    async def _require(self, derivations: Sequence[str]) -> None:
+        gone = await self._workers.run(_absent, derivations)
+        if gone:
+            raise DerivationsGone(gone[0])
+
+    async def _check(self, wanted: Sequence[tuple[str, str, str]], hold: Hold) -> None:
+        """A package set may claim any path; only what the derivation made counts."""
+        made = {str(path) for path in await self._workers.run(hold.held)}
+        for derivation, output, path in wanted:
+            if path not in made:
+                raise BuildFailed(f"{derivation} has no output {output} at {path}")
+
+    async def _run(
+        self,
+        kind: str,
+        command: Sequence[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        self.starts[kind] += 1
+        try:
+            return await run(command, environment=self._environment, limits=limits, on_line=on_line)
+        except ProgramMissing as error:
+            raise Unavailable(
+                f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
+                " elsewhere see nixos.org/download"
+            ) from None
+
+
+def _absent(paths: Sequence[str]) -> list[str]:
+    """Blocking."""
+    return [path for path in paths if not Path(path).exists()]
+
+
+def _answer(row: object) -> Answer:
+    try:
+        return answers.parse(row)
+    except ValueError:
+        return Raised(message="it is no well-formed package")
+
+
+def _names(output: bytes) -> tuple[str, ...]:
+    """Blocking: there may be megabytes."""
+    names = json.loads(output)
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _hear_attribute(text: str, on_attribute: Callable[[str], None]) -> None:
+    found = _TRACE.fullmatch(text)
+    if found:
+        with suppress(ValueError):  # a package set may trace anything
+            on_attribute(str(json.loads(found[1])))
+
+
+def _evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
+    message = evaluation_error(finished.stderr) or ending(finished)
+    if finished.code < 0 or _MEMORY.search(message):
+        memory = evaluation.memory // (1024 * 1024)
+        return EvaluationStopped(
+            f"{message}; evaluations of source {evaluation.source} may use"
+            f" {memory} MiB (evaluation_memory)"
+        )
+    return EvaluationFailed(message)
+
+
+def _substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    if not chosen:
+        return ("--option", "substitute", "false")
+    return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))

@@ -1,0 +1,78 @@
+"""Sentences made from what Nix prints for people."""
+
+import re
+
+from app.builder.closure import StorePath
+from app.builder.nixprograms.buildlog import BuildLog
+from app.builder.running.process import Finished
+from app.builder.wording import line, sentence
+
+_MESSAGE_LIMIT = 300
+_REASON_LIMIT = 260
+_ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
+_END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
+_BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
+# Nix 2.8 and 2.34.
+_OTHER_SYSTEM = re.compile(r"^a '([\w-]+)' with features|Required system: '([\w-]+)'")
+_PLANNED = re.compile(r"\bderivations? will be built:$")
+_SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
+
+
+def evaluation_error(stderr: bytes) -> str:
+    """The message of the last error, on one line; later lines of Nix's are its place."""
+    lines = line_breaks(stderr)
+    found = ""
+    for number, text in enumerate(lines):
+        start = _ERROR.match(text)
+        if start:
+            rest = [start[2]]
+            for more in lines[number + 1 :]:
+                if _END.match(more) or _ERROR.match(more):
+                    break
+                rest.append(more)
+            found = " ".join(rest)
+    return sentence(found, _MESSAGE_LIMIT)
+
+
+def line_breaks(stderr: bytes) -> list[str]:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", stderr.decode(errors="replace"))
+    return text.splitlines()
+
+
+def ending(finished: Finished) -> str:
+    """How a program ended that left no message."""
+    if finished.code < 0:
+        return f"Nix {_SIGNALS.get(-finished.code, 'was stopped')} (signal {-finished.code})"
+    return f"Nix ended with code {finished.code}"
+
+
+def failure_text(log: BuildLog, finished: Finished) -> str:
+    """Which derivation failed, why, and the end of its log, as much as fits."""
+    system = _OTHER_SYSTEM.search(log.reason)
+    if system:
+        return f"{log.failed} can only be built on {system[1] or system[2]}, and this is another"
+    reason = line(log.reason, _REASON_LIMIT) or ending(finished)
+    message = _BUILDER.sub(_derivation_first, reason).rstrip(".")
+    lines = " | ".join(text for text in log.log(log.failed)[-10:] if text)
+    room = _MESSAGE_LIMIT - len(message) - 2
+    if not lines or room < 20:
+        return message
+    return f"{message}: {lines if len(lines) <= room else '…' + lines[-(room - 1) :]}"
+
+
+def _derivation_first(found: re.Match[str]) -> str:
+    return f"{found[1]} " if found[0].endswith((" ", ":")) else found[1]
+
+
+def missing_derivations(stderr: bytes) -> tuple[StorePath, ...]:
+    """Those that ``nix-store --realise --dry-run`` says it would build."""
+    found: list[StorePath] = []
+    listing = False
+    for text in line_breaks(stderr):
+        if _PLANNED.search(text):
+            listing = True
+        elif listing and text.startswith("  /nix/store/"):
+            found.append(StorePath.parse(text.strip()))
+        else:
+            listing = False
+    return tuple(found)

@@ -1,0 +1,44 @@
+"""Records that, once read or written, are answered from this process."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from app.builder.records.records import Records
+from app.oci import Digest
+
+T = TypeVar("T")
+
+_LIMIT = 50_000
+
+
+class RememberedRecords(Generic[T]):
+    """For records that never change under their key."""
+
+    def __init__(
+        self,
+        records: Records,
+        *,
+        parse: Callable[[dict[str, object]], T],
+        document: Callable[[T], dict[str, object]],
+    ) -> None:
+        self._records = records
+        self._parse = parse
+        self._document = document
+        self._known: dict[Digest, T] = {}
+
+    async def read(self, key: Digest) -> T | None:
+        known = self._known.get(key)
+        if known is None:
+            known = await self._records.read(key, self._parse)
+            if known is not None:
+                self._remember(key, known)
+        return known
+
+    async def write(self, key: Digest, value: T) -> None:
+        await self._records.write(key, self._document(value))
+        self._remember(key, value)
+
+    def _remember(self, key: Digest, value: T) -> None:
+        if len(self._known) >= _LIMIT:
+            del self._known[next(iter(self._known))]
+        self._known[key] = value

@@ -1,0 +1,45 @@
+"""How long failures last."""
+
+import pytest
+
+from app.builder.jobs.failures import FailureMemory
+from app.errors import (
+    BuildTimedOut,
+    Draining,
+    EvaluationFailed,
+    NamesPending,
+    NotADerivation,
+    PackagesUnknown,
+    PolicyRefused,
+    RegistryError,
+    SourceUnavailable,
+    StillBuilding,
+    StorageUnavailable,
+    TagUnknown,
+)
+
+MEMORY = FailureMemory(passing=1, failed=2, unknown=3)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (StillBuilding("", retry_after=1), 0),
+        (Draining(""), 0),
+        (SourceUnavailable(""), 1),
+        (StorageUnavailable(""), 1),
+        (RegistryError(""), 1),
+        (EvaluationFailed(""), 2),
+        (BuildTimedOut(""), 2),
+        (TagUnknown(""), 2),
+        (PolicyRefused(""), 3),
+        (PackagesUnknown(("x",)), 3),
+        (NamesPending(("x",)), 1),
+        (NotADerivation("lib", "a set"), 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_may_pass_is_forgotten_before_what_cannot(
+    error: RegistryError, seconds: float
+) -> None:
+    assert MEMORY.seconds(error) == seconds

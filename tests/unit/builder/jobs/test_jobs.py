@@ -1,0 +1,276 @@
+"""Single flight, remembering, draining: whatever clients do, a build is started once."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import pytest
+
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.job import Job, JobState
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.progress import Progress
+from app.errors import BuildFailed, Draining, PackagesUnknown, RegistryError, TooManyRequests
+
+REQUEST: ContextVar[str] = ContextVar("REQUEST", default="nobody's")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Work:
+    """Counts its starts and ends when told to."""
+
+    def __init__(self, result: str | Exception = "image") -> None:
+        self.starts = 0
+        self.cancelled = 0
+        self.may_end = asyncio.Event()
+        self._result = result
+
+    async def __call__(self, progress: Progress) -> str:
+        self.starts += 1
+        progress.enter("evaluation")
+        try:
+            await self.may_end.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def jobs(clock: Clock) -> Jobs[str]:
+    return new_jobs(clock)
+
+
+def new_jobs(clock: Callable[[], float], *, remember: int = 100, history: int = 10) -> Jobs[str]:
+    return Jobs(
+        failures=FailureMemory(passing=5, failed=60, unknown=600),
+        result_seconds=600,
+        remember=remember,
+        history=history,
+        clock=clock,
+    )
+
+
+async def finished(jobs: Jobs[str], work: Work, key: str = "a") -> Job[str]:
+    work.may_end.set()
+    job = jobs.join(key, work, title=key)
+    with contextlib.suppress(RegistryError):
+        await job.wait(5)
+    return job
+
+
+async def test_twenty_waiters_share_one_build(jobs: Jobs[str]) -> None:
+    work = Work()
+
+    waits = [asyncio.ensure_future(jobs.join("a", work, title="a").wait(5)) for _ in range(20)]
+    await asyncio.sleep(0)
+    work.may_end.set()
+
+    assert await asyncio.gather(*waits) == ["image"] * 20
+    assert work.starts == 1
+    assert (jobs.counts.started, jobs.counts.joined, jobs.counts.succeeded) == (1, 19, 1)
+
+
+async def test_a_waiter_that_leaves_cancels_nothing(jobs: Jobs[str]) -> None:
+    work = Work()
+    job = jobs.join("a", work, title="a")
+    waiter = asyncio.ensure_future(job.wait(None))
+    await asyncio.sleep(0)
+
+    waiter.cancel()
+    await asyncio.wait({waiter})
+    work.may_end.set()
+
+    assert await job.wait(5) == "image"
+    assert work.cancelled == 0
+
+
+async def test_waiting_ends_with_none_while_the_build_goes_on(jobs: Jobs[str]) -> None:
+    job = jobs.join("a", Work(), title="a")
+
+    assert await job.wait(0.01) is None
+    assert job.state is JobState.RUNNING
+    await jobs.drain(0)
+
+
+async def test_a_build_nobody_waits_for_survives_the_garbage_collector(jobs: Jobs[str]) -> None:
+    work = Work()
+    job = jobs.join("a", work, title="a")
+    await asyncio.sleep(0)
+
+    gc.collect()
+    work.may_end.set()
+
+    assert await job.wait(5) == "image"
+
+
+async def test_a_build_sees_nothing_of_the_request_that_started_it(jobs: Jobs[str]) -> None:
+    REQUEST.set("the first client's")
+
+    async def look(_: Progress) -> str:
+        return REQUEST.get()
+
+    assert await jobs.join("a", look, title="a").wait(5) == "nobody's"
+
+
+async def test_a_result_is_remembered_until_its_time_is_up(jobs: Jobs[str], clock: Clock) -> None:
+    work = Work()
+    first = await finished(jobs, work)
+
+    clock.now = 599
+    assert jobs.join("a", work, title="a") is first
+    clock.now = 601
+    again = jobs.join("a", work, title="a")
+    await again.wait(5)
+
+    assert again is not first
+    assert work.starts == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(BuildFailed("gcc failed"), 60), (PackagesUnknown(("helo",)), 600), (OSError("bug"), 5)],
+    ids=["build failure", "unknown package", "our own fault"],
+)
+async def test_a_failure_is_remembered_as_long_as_it_lasts(
+    jobs: Jobs[str], clock: Clock, error: Exception, seconds: float
+) -> None:
+    work = Work(error)
+    await finished(jobs, work)
+
+    clock.now = seconds - 0.1
+    await finished(jobs, work)
+    assert work.starts == 1
+    clock.now = seconds + 0.1
+    await finished(jobs, work)
+    assert work.starts == 2
+
+
+async def test_a_full_queue_is_never_held_against_the_next_request(jobs: Jobs[str]) -> None:
+    work = Work(TooManyRequests("full", retry_after=3))
+
+    await finished(jobs, work)
+    await finished(jobs, work)
+
+    assert work.starts == 2
+
+
+async def test_every_waiter_gets_the_failure(jobs: Jobs[str]) -> None:
+    work = Work(BuildFailed("gcc failed"))
+    job = await finished(jobs, work)
+
+    for _ in range(3):
+        with pytest.raises(BuildFailed) as caught:
+            await job.wait(5)
+        # One error is raised for every waiter; its traceback must not grow with each.
+        frames = 0
+        traceback = caught.value.__traceback__
+        while traceback:
+            frames, traceback = frames + 1, traceback.tb_next
+        assert frames <= 3
+    assert jobs.find(job.identifier) is job
+    assert job.state is JobState.FAILED
+
+
+async def test_a_bug_reaches_the_client_as_internal_error_only(jobs: Jobs[str]) -> None:
+    job = await finished(jobs, Work(OSError("/etc/shadow is not readable")))
+
+    with pytest.raises(RegistryError) as caught:
+        job.result()
+    assert caught.value.message == "internal error"
+    assert type(caught.value) is RegistryError
+
+
+async def test_draining_lets_running_builds_finish_and_refuses_new_ones(jobs: Jobs[str]) -> None:
+    work = Work()
+    job = jobs.join("a", work, title="a")
+    drain = asyncio.ensure_future(jobs.drain(5))
+    await asyncio.sleep(0)
+
+    with pytest.raises(Draining):
+        jobs.join("b", Work(), title="b")
+    assert jobs.join("a", work, title="a") is job
+    work.may_end.set()
+    await drain
+
+    assert job.result() == "image"
+    assert jobs.join("a", work, title="a") is job
+
+
+async def test_what_outlasts_the_grace_period_is_cancelled_and_says_so(jobs: Jobs[str]) -> None:
+    work = Work()
+    job = jobs.join("a", work, title="a")
+    await asyncio.sleep(0)
+
+    await jobs.drain(0.01)
+
+    assert work.cancelled == 1
+    with pytest.raises(Draining):
+        job.result()
+
+
+async def test_a_build_cancelled_before_its_first_step_still_ends(jobs: Jobs[str]) -> None:
+    job = jobs.join("a", Work(), title="a")
+
+    await jobs.drain(0)
+
+    assert jobs.running == ()
+    with pytest.raises(Draining):
+        await job.wait(1)
+
+
+async def test_pages_are_bounded_and_latest_first(clock: Clock) -> None:
+    jobs = new_jobs(clock, history=2)
+
+    oldest, middle, latest = [await finished(jobs, Work(), key) for key in "abc"]
+
+    assert jobs.finished == (latest, middle)
+    assert jobs.find(oldest.identifier) is None
+    assert oldest.progress.log == ()
+    assert latest.progress.log == ("evaluation",)
+
+
+async def test_outcomes_are_bounded(clock: Clock) -> None:
+    jobs = new_jobs(clock, remember=2)
+    work = Work()
+
+    for key in "abca":
+        await finished(jobs, work, key)
+
+    assert work.starts == 4
+
+
+async def test_a_build_that_found_everything_done_has_no_page(jobs: Jobs[str]) -> None:
+    async def nothing_to_do(_: Progress) -> str:
+        return "image"
+
+    job = jobs.join("a", nothing_to_do, title="a")
+    await job.wait(5)
+
+    assert jobs.finished == ()
+    assert (jobs.counts.found, jobs.counts.succeeded) == (1, 0)
+
+
+async def test_a_running_build_is_found_by_its_identifier(jobs: Jobs[str]) -> None:
+    job = jobs.join("a", Work(), title="shell/git")
+
+    assert jobs.find(job.identifier) is job
+    assert jobs.running == (job,)
+    assert jobs.find("0123456789ab") is None
+    await jobs.drain(0)
