@@ -27,7 +27,7 @@ LIMITS = Limits(seconds=20, grace_seconds=0.5)
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter between opening and reading
         return False
     return state != "Z"
 
