@@ -72,8 +72,8 @@ def tar_stream(
 ) -> Iterator[BlockStream]:
     """Blocking.  What is written to the stream is in the blob when the context has ended.
 
-    The caller's thread only reads: it is what a path of many small files waits for.  Memory is
-    bounded by the buffers; ``limit`` keeps one path from taking all of them.
+    The caller's thread reads, for that is what a path of many small files waits for, and helps
+    when it is ahead.  Memory is bounded by the buffers; ``limit`` keeps one path from taking all.
     """
     blocks = _Blocks(blob, codec, InOrder(threads, limit=limit), buffers)
     try:
@@ -95,7 +95,11 @@ class _Blocks:
         self._is_first = True
 
     def begin(self) -> bytearray:
-        self._filling = self._buffers.take()
+        buffer = self._buffers.take_free()
+        while buffer is None and self._members.advance():
+            buffer = self._buffers.take_free()
+        # What there is may all be with other blobs: theirs come back without us.
+        self._filling = buffer or self._buffers.take()
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:

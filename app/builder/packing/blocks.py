@@ -24,14 +24,21 @@ class Buffers:
         Those it has passed on to threads do not count: they come back by themselves.
         """
         self._permits.acquire()
-        try:
-            return self._free.pop()
-        except IndexError:
-            return bytearray(self._size)
+        return self._taken()
+
+    def take_free(self) -> bytearray | None:
+        """None if all are in use."""
+        return self._taken() if self._permits.acquire(blocking=False) else None
 
     def give_back(self, buffer: bytearray) -> None:
         self._free.append(buffer)
         self._permits.release()
+
+    def _taken(self) -> bytearray:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(self._size)
 
 
 class BlockStream:

@@ -1,23 +1,30 @@
 """Work done side by side whose results are taken in the order in which it was given."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 class InOrder:
-    """At most ``limit`` pieces are under way; ``add`` waits for one to end.
+    """At most ``limit`` pieces are under way.  Who gives them does not wait but works as well:
+    when ``limit`` is reached it does the oldest that no thread has begun.
 
-    Each piece waits in its thread for the one before it.  That one was given to the same
-    first-in-first-out executor earlier, so it is running or done: nobody waits for ever.
+    So one thread for each core but the giver's keeps all cores busy; one more, and the giver
+    would lose its core at times to threads that wait for what it reads.
+
+    Pieces are begun in order, by whomever, and each waits for the one before it before its
+    result is taken: that one is being worked on, so nobody waits for ever.
     """
 
     def __init__(self, threads: Executor, *, limit: int) -> None:
         self._threads = threads
-        self._permits = threading.Semaphore(limit)
+        self._limit = limit
+        self._pieces: deque[_Piece] = deque()
         self._last: Future[None] | None = None
 
     def add(
@@ -27,37 +34,68 @@ class InOrder:
 
         Raises what an earlier piece raised, once that is known; then the piece was not taken on.
         """
-        self._permits.acquire()
-        previous = self._last
-        if previous is not None and previous.done():
-            previous.result()
-        self._last = self._threads.submit(self._run, work, take, end, previous)
+        pieces = self._pieces
+        while len(pieces) >= self._limit or (pieces and pieces[0].outcome.done()):
+            self.advance()
+        if self._last is not None and self._last.done():
+            self._last.result()
+        piece = _Piece(partial(_do, work, take, self._last), end)
+        self._last = piece.outcome
+        pieces.append(piece)
+        self._threads.submit(piece.run)
 
     def finish(self) -> None:
         """Blocking.  Raises what the first piece that failed has raised."""
+        self.wait()
         if self._last is not None:
             self._last.result()
 
     def wait(self) -> None:
         """Blocking.  Until nothing is under way, whatever came of it."""
-        if self._last is not None:
-            wait((self._last,))
+        while self.advance():
+            pass
 
-    def _run(
-        self,
-        work: Callable[[], T],
-        take: Callable[[T], None],
-        end: Callable[[], None],
-        previous: Future[None] | None,
-    ) -> None:
+    def advance(self) -> bool:
+        """Blocking.  Until the oldest piece has ended, helping; False if there is none."""
+        if not self._pieces:
+            return False
+        oldest = self._pieces[0].outcome
+        for piece in self._pieces:
+            if oldest.done():
+                break
+            piece.run()
+        wait((oldest,))
+        self._pieces.popleft()
+        return True
+
+
+class _Piece:
+    """Run once, by whoever comes first."""
+
+    def __init__(self, do: Callable[[], None], end: Callable[[], None]) -> None:
+        self.outcome: Future[None] = Future()
+        self._do = do
+        self._end = end
+        self._unclaimed = threading.Lock()
+
+    def run(self) -> None:
+        if not self._unclaimed.acquire(blocking=False):
+            return
         try:
-            try:
-                result = work()
-            finally:
-                # Also after a failure: the first one is the cause.
-                if previous is not None:
-                    previous.result()
-            take(result)
-        finally:
-            end()
-            self._permits.release()
+            self._do()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
+            self._end()
+            self.outcome.set_exception(error)
+        else:
+            self._end()
+            self.outcome.set_result(None)
+
+
+def _do(work: Callable[[], T], take: Callable[[T], None], previous: "Future[None] | None") -> None:
+    try:
+        result = work()
+    finally:
+        # Also after a failure: the first one is the cause.
+        if previous is not None:
+            previous.result()
+    take(result)

@@ -34,8 +34,9 @@ class BlobPress:
         self._workers = workers
         self._codec = codec
         self._store = os.fsencode(store_directory)
-        # A path's own thread reads; these compress its blocks side by side and hash them.
-        self._threads = ThreadPoolExecutor(workers.count, thread_name_prefix="press")
+        # A path's own thread reads; these compress its blocks side by side and hash them.  The
+        # reader helps when it is ahead, so one for each core would be one too many.
+        self._threads = ThreadPoolExecutor(max(1, workers.count - 1), thread_name_prefix="press")
         self._limit = workers.count + 1
         self._buffers = Buffers(2 * workers.count + 2, size=codec.block_size)
         # Bounds what lies on the disk between packing and storing.

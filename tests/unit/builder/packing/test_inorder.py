@@ -82,3 +82,38 @@ def test_after_a_failure_nothing_is_taken_everything_ends_and_the_first_is_raise
     assert (taken, sorted(ended)) == ([], [1, 2, 3])
     with pytest.raises(OSError, match="first"):
         work.add(lambda: 4, taken.append, partial(ended.append, 4))
+
+
+def test_whoever_gives_the_work_does_it_when_no_thread_is_free() -> None:
+    gate = threading.Event()
+    taken: list[int] = []
+    doers: set[int] = set()
+
+    def piece(number: int) -> int:
+        doers.add(threading.get_ident())
+        return number
+
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(gate.wait, 10)
+        work = InOrder(busy, limit=2)
+        for number in range(10):
+            work.add(partial(piece, number), taken.append, lambda: None)
+        work.finish()
+        gate.set()
+
+    assert (taken, doers) == (list(range(10)), {threading.get_ident()})
+
+
+def test_several_givers_share_one_thread_and_none_waits_for_ever() -> None:
+    def give(start: int) -> list[int]:
+        taken: list[int] = []
+        work = InOrder(shared, limit=2)
+        for number in range(start, start + 500):
+            work.add(partial(int, number), taken.append, lambda: None)
+        work.finish()
+        return taken
+
+    with ThreadPoolExecutor(1) as shared, ThreadPoolExecutor(4) as givers:
+        results = list(givers.map(give, range(0, 2000, 500), timeout=30))
+
+    assert results == [list(range(start, start + 500)) for start in range(0, 2000, 500)]
