@@ -46,7 +46,9 @@ class Answer:
 
 
 class Server:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int) -> None:
+        self.port = port
+        self.pid = pid
         self._connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
 
     def pull(self, name: str) -> Answer:
@@ -102,7 +104,7 @@ def running(state: Path, packages: Path) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
     try:
-        server = Server(listening_port(process, log))
+        server = Server(listening_port(process, log), process.pid)
         yield server
         server.close()
     finally:

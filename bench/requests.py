@@ -1,0 +1,172 @@
+"""Requests per second for what is in memory: the manifest of an image that was built before.
+
+usage: bench/requests.py [--seconds N] [--connections N]
+
+The baseline is an empty route of FastAPI on the same server class, in the same run: what the
+framework costs whoever uses it.  The client is a process of its own and costs next to nothing;
+rounds of all targets follow one another and the median counts.
+"""
+
+import argparse
+import os
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from fastapi import FastAPI
+
+from app.server import Server
+from bench.again import ACCEPT, running
+from bench.common import ROOT
+
+IMAGE = "shell/git"
+EMPTY = "an empty FastAPI route"
+ROUNDS = 5
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    name: str
+    port: int
+    pid: int
+    request: bytes
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """``times`` in seconds, of each request."""
+
+    rate: float
+    cpu: float
+    times: tuple[float, ...]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--connections", type=int, default=4)
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory,
+        running(Path(directory), ROOT / "nix" / "debian") as server,
+        empty_application() as (port, pid),
+    ):
+        server.pull(IMAGE)
+        manifest = f"/v2/{IMAGE}/manifests/latest"
+        targets = (
+            Target(EMPTY, port, pid, message("GET", "/")),
+            Target("GET manifest by tag", server.port, server.pid, message("GET", manifest)),
+            Target("HEAD manifest by tag", server.port, server.pid, message("HEAD", manifest)),
+            Target("GET /v2/", server.port, server.pid, message("GET", "/v2/")),
+        )
+        samples: dict[str, list[Sample]] = {target.name: [] for target in targets}
+        for _ in range(ROUNDS):
+            for target in targets:
+                samples[target.name].append(load(target, arguments.seconds, arguments.connections))
+    report(targets, samples)
+
+
+def message(method: str, path: str) -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: {ACCEPT}\r\n\r\n".encode()
+
+
+def load(target: Target, seconds: float, connections: int) -> Sample:
+    """Each connection has one request under way at a time."""
+    selector = selectors.DefaultSelector()
+    length = len(answer(target))
+    sockets = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(connections)]
+    begun, cpu = time.perf_counter(), target.cpu_seconds()
+    state: dict[socket.socket, tuple[int, float]] = {}
+
+    def ask(client: socket.socket) -> None:
+        client.sendall(target.request)
+        state[client] = (length, time.perf_counter())
+
+    for client in sockets:
+        selector.register(client, selectors.EVENT_READ, client)
+        ask(client)
+    times: list[float] = []
+    while time.perf_counter() - begun < seconds:
+        for key, _ in selector.select(seconds):
+            left, since = state[key.data]
+            left -= len(key.data.recv(1 << 16))
+            if left > 0:
+                state[key.data] = (left, since)
+            else:
+                times.append(time.perf_counter() - since)
+                ask(key.data)
+    elapsed, cpu = time.perf_counter() - begun, target.cpu_seconds() - cpu
+    for client in sockets:
+        client.close()
+    selector.close()
+    return Sample(len(times) / elapsed, cpu / len(times), tuple(times))
+
+
+def answer(target: Target) -> bytes:
+    """One whole answer, which must be a success; all of a target's are of one length."""
+    with socket.create_connection(("127.0.0.1", target.port)) as client:
+        client.sendall(target.request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        got = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    if not got.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"{target.name}: {got[:300]!r}")
+    return got.replace(b"connection: close\r\n", b"", 1)
+
+
+def report(targets: Sequence[Target], samples: dict[str, list[Sample]]) -> None:
+    print(f"{'':24}requests/s   ratio  CPU ms each  median ms  99 % ms")
+    baseline = statistics.median(sample.rate for sample in samples[EMPTY])
+    for target in targets:
+        found = samples[target.name]
+        rate = statistics.median(sample.rate for sample in found)
+        times = sorted(moment for sample in found for moment in sample.times)
+        print(
+            f"{target.name:24}{rate:10.0f} {rate / baseline:7.2f}"
+            f" {statistics.median(sample.cpu for sample in found) * 1e3:12.2f}"
+            f" {times[len(times) // 2] * 1e3:10.2f} {times[len(times) * 99 // 100] * 1e3:8.2f}"
+        )
+    print(f"load average of the last minute: {os.getloadavg()[0]:.1f}")
+
+
+@contextmanager
+def empty_application() -> Iterator[tuple[int, int]]:
+    command = [sys.executable, __file__, "--empty"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline().rpartition(":")[2]), process.pid
+        finally:
+            process.terminate()
+
+
+def serve_nothing() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def nothing() -> dict[str, str]:
+        return {}
+
+    server = Server(app, host="127.0.0.1", port=0, drain_seconds=0, sendfile=False)
+    print(server.listen(), flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--empty"]:
+        serve_nothing()
+    else:
+        main()
