@@ -34,9 +34,9 @@ def run(
     )
 
 
-def succeed(*command: str, timeout: float = 120) -> str:
+def succeed(*command: str, timeout: float = 120, env: Mapping[str, str] | None = None) -> str:
     """Run, insist on success, return standard output."""
-    done = run(*command, timeout=timeout)
+    done = run(*command, timeout=timeout, env=env)
     assert done.returncode == 0, (
         f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
     )

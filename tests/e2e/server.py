@@ -3,7 +3,7 @@
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -18,10 +18,13 @@ ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.
 class Server:
     """``home`` holds its storage, state and log, and outlives it: start again to go on.
 
-    ``settings`` are environment variables.
+    ``settings`` are environment variables; ``within`` is a command that starts commands.
     """
 
-    def __init__(self, home: Path, packages: Path, **settings: str) -> None:
+    def __init__(
+        self, home: Path, packages: Path, within: Sequence[str] = (), **settings: str
+    ) -> None:
+        self._command = (*within, sys.executable, "-m", "app")
         self.storage = home / "storage"
         self._nix_log = home / "nix-starts"
         self._log = home / "log"
@@ -54,7 +57,7 @@ class Server:
     def start(self) -> "Server":
         assert self._process is None, "already running"
         self._log.unlink(missing_ok=True)
-        self._process = Process([sys.executable, "-m", "app"], log=self._log, env=self._environment)
+        self._process = Process(self._command, log=self._log, env=self._environment)
         self._process.wait_until(self._answers)
         return self
 

@@ -1,0 +1,94 @@
+"""Another Debian release's Nix beside this machine's, in a store of its own."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nix.debian.generator.apt import private_apt
+from nix.debian.generator.archive import Archive
+from nix.debian.generator.cache import cache_directory, exclusive
+from nix.debian.generator.downloads import Downloads
+from nix.debian.generator.nixstore import NixStore, nix_environment
+from nix.debian.generator.relations import clauses
+from nix.debian.generator.release import Release
+from nix.debian.generator.workplace import Workplace, read_host
+from tests.e2e.process import SYSTEM_PATH, program, succeed
+
+# What Nix depends on by its packaging and does not load.
+_LEFT_OUT = ("perl", "debconf", "dpkg", "nix-setup-systemd", "init-system-helpers", "ucf")
+
+
+@dataclass(frozen=True, slots=True)
+class NewerNix:
+    """``within`` is to be put before a command, which then has this Nix and sees its store
+    at /nix."""
+
+    path: str
+    within: tuple[str, ...]
+
+    def version(self) -> str:
+        return self.run("nix", "--version").split()[-1]
+
+    def run(self, *command: str) -> str:
+        return succeed(*self.within, *command, timeout=600, env={"PATH": self.path})
+
+
+def unpack_nix(codename: str, directory: Path) -> NewerNix:
+    """Downloaded once, by the machine's own apt; nothing is installed."""
+    host = read_host()
+    place = Workplace(host, cache_directory(), NixStore(nix_environment()))
+    release = Release("debian", codename)
+    with exclusive(place.cache), private_apt(place, release, host.architecture.debian) as apt:
+        apt.update()
+        archive = Archive(apt, apt.packages(), Downloads(place.downloads), place.cache / "scans")
+        debs = [archive.deb(package) for package in _loaded(archive.index)]
+        archive.downloads.fetch(apt, debs)
+    tree = directory / "tree"
+    tree.mkdir()
+    for deb in debs:
+        succeed("dpkg-deb", "-x", str(archive.downloads.path(deb)), str(tree))
+    return NewerNix(
+        f"{_programs(tree, directory / 'bin')}:{SYSTEM_PATH}", _private_store(directory / "nix")
+    )
+
+
+def _loaded(index: Mapping[str, Mapping[str, str]]) -> list[str]:
+    found: set[str] = set()
+    wanted = ["nix-bin"]
+    while wanted:
+        package = wanted.pop()
+        if package in found or package not in index or package.startswith(_LEFT_OUT):
+            continue
+        found.add(package)
+        for field in ("Pre-Depends", "Depends"):
+            wanted += [first for first, *_ in clauses(index[package].get(field, ""))]
+    return sorted(found)
+
+
+def _programs(tree: Path, directory: Path) -> Path:
+    """Nix's programs, run by the C library they came with."""
+    directory.mkdir()
+    loader = next(tree.glob("**/ld-linux-*.so.*"))
+    libraries = ":".join(
+        str(path) for path in (*tree.glob("usr/lib/*-linux-gnu"), *tree.glob("lib/*-linux-gnu"))
+    )
+    for found in (tree / "usr/bin").glob("nix*"):
+        script = directory / found.name
+        # Which program it is to be Nix reads from its name; its helpers are beside it.
+        script.write_text(
+            f"#!/bin/sh\nexport NIX_BIN_DIR={directory}\n"
+            f"exec {loader} --library-path {libraries} --argv0 {found.name} {tree}/usr/bin/nix"
+            ' "$@"\n'
+        )
+        script.chmod(0o755)
+    return directory
+
+
+def _private_store(directory: Path) -> tuple[str, ...]:
+    """Releases may write their stores' database differently: each has its own."""
+    for name in ("store", "var"):
+        (directory / name).mkdir(parents=True)
+    mount = f'{program("mount")} --bind {directory} /nix && exec "$@"'
+    assert os.geteuid() == 0, "end-to-end tests need root"
+    return ("unshare", "--mount", "sh", "-c", mount, "sh")
