@@ -14,9 +14,8 @@ from app.builder.running.locks import EXCLUSIVE, locked
 from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
-from app.builder.wording import sentence
+from app.builder.sources.gitwords import cause
 
-_MESSAGE_LIMIT = 200
 _LISTING = 16 * 1024 * 1024
 _ASKPASS = """#!/bin/sh
 # Git asks here; the answers never appear among arguments or in the environment.
@@ -25,14 +24,10 @@ case "$1" in
   *) cat "$NIXERY_GIT_TOKEN_FILE" ;;
 esac
 """
-# Last lines that say nothing of the cause.
-_EMPTY_WORDS = re.compile(
-    r"^(and the repository exists\.|Please make sure you have the correct access rights|\s*)$"
-)
 
 
 class GitFailed(Exception):
-    """In git's own words, on one line, without the repository's address."""
+    """The message is one line, without the repository's address."""
 
 
 class GitCommand:
@@ -87,7 +82,7 @@ class GitCommand:
                 # An old server hands out only what a branch or tag names: take all of that.
                 await self._speak("--git-dir", str(repository), *_FETCH, "--", location, *_ALL)
             elif finished.code != 0 and not _ABSENT.search(finished.stderr):
-                raise GitFailed(self._cause(finished.stderr))
+                raise self._failed(finished)
 
     async def fetch_history(self, repository: Path, location: str) -> None:
         """All commits, without files where the server can leave them out."""
@@ -133,7 +128,7 @@ class GitCommand:
         """Standard output; raises GitFailed."""
         finished = await self._run(arguments, environment or {})
         if finished.code != 0:
-            raise GitFailed(self._cause(finished.stderr))
+            raise self._failed(finished)
         return finished.stdout.decode(errors="replace")
 
     async def _run(
@@ -154,14 +149,8 @@ class GitCommand:
         except OutOfSpace as error:
             raise GitFailed(f"more than {error.limit}") from None
 
-    def _cause(self, stderr: bytes) -> str:
-        lines = [
-            text
-            for text in stderr.decode(errors="replace").splitlines()
-            if not _EMPTY_WORDS.match(text)
-        ]
-        said = (lines or ["git failed"])[-1].replace(self._definition.location, "the repository")
-        return sentence(said.removeprefix("fatal: "), _MESSAGE_LIMIT)
+    def _failed(self, finished: Finished) -> GitFailed:
+        return GitFailed(cause(finished.stderr.decode(errors="replace"), self._definition))
 
     def _credentials(self) -> dict[str, str]:
         definition = self._definition
