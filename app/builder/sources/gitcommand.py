@@ -47,7 +47,12 @@ class GitCommand:
         self._workers = workers
         self._seconds = seconds
         self._askpass = directory / "askpass"
-        self._environment = {**environment, **_ENVIRONMENT, **self._credentials()}
+        self._environment = {
+            **_certificates(environment),
+            **environment,
+            **_ENVIRONMENT,
+            **self._credentials(),
+        }
 
     async def refs(self, location: str, name: str) -> dict[str, str]:
         """What a branch or tag of this name, and HEAD, stand for in the repository."""
@@ -201,6 +206,12 @@ _ENVIRONMENT = {
     **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(_CONFIGURATION)},
     **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(_CONFIGURATION.values())},
 }
+
+
+def _certificates(environment: Mapping[str, str]) -> dict[str, str]:
+    """One variable names the trusted certificates for Nix, for channels, and so for git."""
+    file = environment.get("SSL_CERT_FILE")
+    return {} if file is None else {"GIT_SSL_CAINFO": file}
 
 
 def _set_times(root: Path, moment: float) -> None:
