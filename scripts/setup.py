@@ -39,6 +39,7 @@ TEST = DEMO | {
     "podman": "podman",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "ssh-agent": "openssh-client",
     "curl": "curl",
     "zstd": "zstd",
 }

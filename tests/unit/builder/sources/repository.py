@@ -55,13 +55,10 @@ class Repository:
         return f"file://{self.path}"
 
 
-def upstream(
-    definition: GitDefinition, state: Path, environment: dict[str, str] | None = None
-) -> GitUpstream:
-    home = child_environment(os.environ, home=state / "home")
+def upstream(definition: GitDefinition, state: Path) -> GitUpstream:
     git = GitCommand(
         definition=definition,
-        environment={**home, **(environment or {})},
+        environment=child_environment(os.environ, home=state / "home"),
         directory=state / "git",
         workers=WORKERS,
         seconds=30,

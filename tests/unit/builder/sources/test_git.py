@@ -1,12 +1,6 @@
-"""Against real repositories; the network is the file system's, HTTP on the loopback, or ssh's."""
+"""Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
 
-import base64
-import http.server
-import os
 import stat
-import subprocess
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -203,9 +197,7 @@ async def test_a_killed_fetch_is_no_obstacle(
     assert (await source.find("latest")).label == second
 
 
-async def test_nobodys_configuration_counts(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit("1")
     home = tmp_path / "state" / "home"
     home.mkdir(parents=True)
@@ -222,156 +214,3 @@ def test_a_location_with_a_password_is_refused() -> None:
 
     GitDefinition(name="set", location="ssh://git@host/r.git")
     GitDefinition(name="set", location="git@host:r.git")
-
-
-# ---- private repositories
-
-
-class _GitHttp(http.server.BaseHTTPRequestHandler):
-    """Git's own HTTP backend behind a password."""
-
-    root: str
-    password: str
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self._serve(b"")
-
-    def do_POST(self) -> None:
-        self._serve(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        pass
-
-    def _serve(self, body: bytes) -> None:
-        given = self.headers.get("Authorization", "")
-        expected = base64.b64encode(f"reader:{self.password}".encode()).decode()
-        self.asked.append(given)
-        if given != f"Basic {expected}":
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        path, _, query = self.path.partition("?")
-        done = subprocess.run(
-            ["git", "http-backend"],
-            input=body,
-            env={
-                "PATH": os.environ["PATH"],
-                "GIT_PROJECT_ROOT": self.root,
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "safe.directory",
-                "GIT_CONFIG_VALUE_0": "*",
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "REMOTE_USER": "reader",
-            },
-            capture_output=True,
-            check=True,
-        )
-        head, _, answer = done.stdout.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(fields.pop("Status", "200").split()[0]))
-        for name, value in fields.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-
-@pytest.fixture
-def private(repository: Repository) -> Iterator[tuple[str, list[str]]]:
-    """The address of the repository behind a password, and the passwords it was shown."""
-    asked: list[str] = []
-    handler = type(
-        "Handler",
-        (_GitHttp,),
-        {"root": str(repository.path.parent), "password": "s3cret", "asked": asked},
-    )
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/upstream/.git", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-async def test_a_private_repository_over_http_is_read_with_the_sources_token(
-    repository: Repository, private: tuple[str, list[str]], tmp_path: Path
-) -> None:
-    commit = repository.commit("1")
-    token = tmp_path / "token"
-    token.write_text("s3cret\n")
-    definition = GitDefinition(name="set", location=private[0], username="reader", token_file=token)
-    source = upstream(definition, tmp_path / "state")
-
-    assert (await source.find("latest")).label == commit
-    assert (await source.find(commit[:9])).label == commit
-    assert await content(source, "latest") == "1"
-    kept = (tmp_path / "state").rglob("*")
-    assert not any(b"s3cret" in file.read_bytes() for file in kept if file.is_file())
-
-
-@pytest.mark.parametrize("token", [None, "wrong-t0ken"])
-async def test_without_the_right_token_the_source_is_unavailable_and_tells_no_secret(
-    repository: Repository, private: tuple[str, list[str]], tmp_path: Path, token: str | None
-) -> None:
-    repository.commit("1")
-    file = None
-    if token is not None:
-        file = tmp_path / "token"
-        file.write_text(token)
-    definition = GitDefinition(name="set", location=private[0], token_file=file)
-
-    with pytest.raises(SourceUnavailable) as failure:
-        await upstream(definition, tmp_path / "state").find("latest")
-
-    assert "wrong-t0ken" not in failure.value.message
-    assert "127.0.0.1" not in failure.value.message
-
-
-FAKE_SSH = """#!/bin/sh
-# Runs the command here, and notes how it was asked; the protocol version stays behind.
-echo "$@" >> {log}
-unset GIT_PROTOCOL
-for last; do :; done
-exec sh -c "$last"
-"""
-
-
-async def test_ssh_is_given_the_sources_key_and_nothing_of_the_users(
-    repository: Repository, tmp_path: Path
-) -> None:
-    repository.commit("1")
-    lost = repository.commit("2")
-    repository.git("branch", "side")
-    repository.git("reset", "--quiet", "--hard", "HEAD~1")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    log = tmp_path / "log"
-    (programs / "ssh").write_text(FAKE_SSH.format(log=log))
-    (programs / "ssh").chmod(0o755)
-    definition = GitDefinition(
-        name="set",
-        location=f"ssh://git@example.org{repository.path}",
-        ssh_key=tmp_path / "key file",
-        known_hosts=tmp_path / "hosts",
-    )
-    source = upstream(definition, tmp_path / "state", {"PATH": f"{programs}:{os.environ['PATH']}"})
-
-    # This server, too old to hand out any commit, makes it fetch all branches.
-    assert await content(source, lost) == "2"
-
-    said = log.read_text()
-    assert f"-i {tmp_path}/key file" in said
-    assert f'UserKnownHostsFile="{tmp_path}/hosts"' in said
-    for setting in ("-F none", "BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes"):
-        assert setting in said
