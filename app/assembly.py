@@ -24,6 +24,7 @@ from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.stages import Stage
 from app.builder.names.attributes import AttributeIndex
+from app.builder.names.search import PackageSearch
 from app.builder.nixprograms.command import NixCommand
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
@@ -125,14 +126,15 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     default = next(source for source in sources.values() if source.definition.default)
     attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
     stack.push_async_callback(attributes.close)
+    # A single source needs no name, and its name might be a package's.
+    named = sources if settings.sources else {}
     images = ImageService(
         jobs=jobs,
         builder=builder,
         attributes=attributes,
         builds=builds,
         catalogue=Catalogue(storage=storage),
-        # A single source needs no name, and its name might be a package's.
-        sources=sources if settings.sources else {},
+        sources=named,
         default=default,
         system=settings.system,
     )
@@ -142,7 +144,9 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         stages=(stages.evaluation, stages.realisation, stages.packing),
         blobs=blobs,
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
-        search=images.search,
+        search=PackageSearch(
+            attributes=attributes, sources=named, default=default, system=settings.system
+        ),
         plan=plan,
         activity=lambda: _activity(nix, packer),
         readiness=Readiness(

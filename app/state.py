@@ -12,6 +12,7 @@ from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.stages import Stage
 from app.builder.layering.plan import Plan
+from app.builder.names.search import FoundPackages
 from app.builder.readiness import Readiness
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
@@ -39,8 +40,12 @@ class Images(Protocol):
 
 
 class Search(Protocol):
-    async def __call__(self, text: str, limit: int) -> tuple[str, ...]:
-        """Attribute names that match the text, best first."""
+    async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
+        """Names that match the text or, of an image name, its last component.
+
+        ``source`` is None for the one the text names, or else the default.  Raises NameUnknown
+        if there is no such source.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,6 @@ from app.errors import PackagesUnknown
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
 
-_LATEST = Tag("latest")
-
 
 class ImageService:
     """``sources`` by the path component that chooses them; ``default`` for all other names.
@@ -66,12 +64,6 @@ class ImageService:
 
     async def repositories(self) -> tuple[str, ...]:
         return await self._catalogue.names()
-
-    async def search(self, text: str, limit: int) -> tuple[str, ...]:
-        """Names of the default source's packages, as they are now, best match first."""
-        revision = await self._default.resolve(_LATEST)
-        pinned = Pinned(self._default, revision, self._system)
-        return await self._attributes.search(pinned, text, limit)
 
     def lost(self, digest: Digest) -> None:
         self._builds.lost(digest)

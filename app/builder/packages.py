@@ -52,3 +52,24 @@ class ImageRequest:
             packages=tuple(sorted(packages)),
             nonroot="nonroot" in asked,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedName:
+    """An image name as far as somebody has written it: ``last`` is the component being written.
+
+    ``source`` and ``system`` are what the components before it say.
+    """
+
+    source: str | None
+    system: str
+    last: str
+
+    @classmethod
+    def parse(cls, text: str, *, sources: Collection[str], system: str) -> "UnfinishedName":
+        *finished, last = text.split("/")
+        return cls(
+            source=finished[0] if finished and finished[0] in sources else None,
+            system=next((SYSTEMS[word] for word in finished if word in SYSTEMS), system),
+            last=last,
+        )

@@ -109,4 +109,5 @@ class Debug(BaseModel):
 
 class SearchResult(BaseModel):
     query: str
+    source: str = Field(description="The source whose packages these are")
     packages: list[str] = Field(description="As an image name says them, best match first")

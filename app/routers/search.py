@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query
 from app.dependencies import Services
 from app.routers.documents import ERROR, SearchResult
 
-# 403 where the package set cannot be evaluated, 429 while too many others are listed.
-_ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 429, 503), ERROR)
+# 403 where the package set cannot be evaluated, 404 where there is no such source,
+# 429 while too many others are listed.
+_ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 404, 429, 503), ERROR)
 
 router = APIRouter(prefix="/api", tags=["packages"])
 
@@ -16,7 +17,20 @@ router = APIRouter(prefix="/api", tags=["packages"])
 @router.get("/search", summary="Find packages by name", responses=_ERRORS)
 async def get_search(
     services: Services,
-    q: Annotated[str, Query(min_length=1, max_length=100, description="Part of a name")],
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=100,
+            description="Part of a name, or an image name whose last component is not finished:"
+            " `shell/ht`; its first may name a source",
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        Query(min_length=1, max_length=64, description="Name of a source, as in the settings"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> SearchResult:
-    return SearchResult(query=q, packages=list(await services.search(q, limit)))
+    found = await services.search(q, limit, source)
+    return SearchResult(query=q, source=found.source, packages=list(found.names))

@@ -10,9 +10,10 @@ from app.builder.image import BuiltImage
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.stages import Stage
+from app.builder.names.search import FoundPackages
 from app.builder.readiness import Check, Readiness
 from app.dependencies import provide
-from app.errors import StorageUnavailable
+from app.errors import NameUnknown, StorageUnavailable
 from app.routers.assembly import include_routers
 from app.state import About, AppState, Patience
 from app.storage.blobs import BlobStore
@@ -34,8 +35,10 @@ class Registry:
         provide(self.app, self.state)
 
 
-async def _search(text: str, limit: int) -> tuple[str, ...]:
-    return tuple(sorted(name for name in PACKAGES if text in name))[:limit]
+async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
+    if source not in (None, "tiny"):
+        raise NameUnknown(f"no source is called {source}; there is tiny", {"sources": ["tiny"]})
+    return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if text in name))[:limit])
 
 
 def new_registry(patience: Patience) -> Registry:

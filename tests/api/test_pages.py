@@ -119,14 +119,27 @@ async def test_debug_tells_version_settings_queues_and_counts(
 async def test_the_search_finds_packages_by_part_of_their_name(client: httpx.AsyncClient) -> None:
     response = await client.get("/api/search?q=h&limit=2")
 
-    assert response.json() == {"query": "h", "packages": ["hello", "htop"]}
+    assert response.json() == {"query": "h", "source": "tiny", "packages": ["hello", "htop"]}
+    assert (await client.get("/api/search?q=h&limit=2&source=tiny")).json() == response.json()
 
 
-@pytest.mark.parametrize("query", ["", "?q=", "?q=x&limit=0", "?q=x&limit=y", f"?q={'x' * 101}"])
+async def test_a_search_in_no_source_is_told_what_sources_there_are(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/api/search?q=h&source=huge")
+
+    assert assert_error(response, 404, "NAME_UNKNOWN") == "no source is called huge; there is tiny"
+    assert response.json()["errors"][0]["detail"] == {"sources": ["tiny"]}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "?q=", "?q=x&limit=0", "?q=x&limit=y", f"?q={'x' * 101}", "?q=x&source="],
+)
 async def test_a_search_for_nothing_is_refused(client: httpx.AsyncClient, query: str) -> None:
     message = assert_error(await client.get(f"/api/search{query}"), 400, "UNSUPPORTED")
 
-    assert message.startswith(("q: ", "limit: "))
+    assert message.startswith(("q: ", "limit: ", "source: "))
 
 
 async def test_everything_is_in_the_interface_description(client: httpx.AsyncClient) -> None:

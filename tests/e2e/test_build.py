@@ -14,8 +14,9 @@ import pytest
 
 from app.assembly import assemble
 from app.builder.image import BuiltImage
+from app.builder.names.search import FoundPackages
 from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
-from app.errors import BuildFailed, PackagesUnknown, PolicyRefused
+from app.errors import BuildFailed, NameUnknown, PackagesUnknown, PolicyRefused
 from app.oci import Digest
 from app.reference import ImageReference
 from app.settings import Settings
@@ -242,11 +243,28 @@ async def test_an_unknown_package_is_named_and_a_similar_one_proposed(start: Ope
 async def test_the_search_knows_the_names_of_the_default_source(start: Open) -> None:
     state = await start("one")
 
-    assert (await state.search("gi", 5))[0] == "git"
-    assert "bashinteractive" in await state.search("interactive", 5)
+    assert (await state.search("gi", 5, None)).names[0] == "git"
+    assert "bashinteractive" in (await state.search("interactive", 5, None)).names
     with pytest.raises(PackagesUnknown, match=r"no such package: htopp .*htop"):
         await build(state, "htopp")
     assert state.activity()["nix.list"] == 1
+
+
+async def test_the_search_knows_each_source_by_parameter_and_by_the_image_name(
+    start: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "team.nix").write_text(
+        'args: { tool = derivation { name = "tool"; builder = "x"; inherit (args) system; }; }'
+    )
+    team = PathDefinition(name="team", location=tmp_path / "team.nix")
+    state = await start("one", sources=(team,))
+
+    for query, source in (("to", "team"), ("team/to", None), ("team/shell/to", None)):
+        assert await state.search(query, 5, source) == FoundPackages("team", ("tool",))
+    assert await state.search("shell/gi", 1, None) == FoundPackages("debian", ("git",))
+    assert await state.search("team/gi", 1, "debian") == FoundPackages("debian", ("git",))
+    with pytest.raises(NameUnknown, match=r"no source is called other; there is debian, team"):
+        await state.search("to", 5, "other")
 
 
 async def test_the_command_is_bash_with_a_shell_and_else_the_one_packages_program(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.packages import ALWAYS, SHELL, ImageRequest
+from app.builder.packages import ALWAYS, SHELL, ImageRequest, UnfinishedName
 from app.errors import NameInvalid
 from app.reference import RepositoryName
 
@@ -74,3 +74,22 @@ def test_packages_whose_names_join_to_the_same_text_are_different() -> None:
 def test_very_many_components_are_refused() -> None:
     with pytest.raises(NameInvalid, match="at most 64"):
         parse("/".join(["a"] * 65))
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "system", "last"),
+    [
+        ("ht", None, "x86_64-linux", "ht"),
+        ("shell/git/ht", None, "x86_64-linux", "ht"),
+        ("team/ht", "team", "x86_64-linux", "ht"),
+        ("team/arm64/", "team", "aarch64-linux", ""),
+        ("team", None, "x86_64-linux", "team"),  # perhaps it goes on: teamspeak
+        ("git/team/ht", None, "x86_64-linux", "ht"),
+    ],
+)
+def test_of_an_unfinished_name_the_last_component_is_being_written(
+    text: str, source: str | None, system: str, last: str
+) -> None:
+    name = UnfinishedName.parse(text, sources=("team",), system="x86_64-linux")
+
+    assert name == UnfinishedName(source, system, last)
