@@ -14,7 +14,7 @@ from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing import record
 from app.builder.packing.codec import Codec
-from app.builder.packing.entry import Entry, archive_order, tar_digest
+from app.builder.packing.entry import Entry, archive_order, entries_digest
 from app.builder.packing.flight import SingleFlight
 from app.builder.packing.presence import Presence
 from app.builder.packing.press import BlobPress
@@ -200,4 +200,4 @@ class LayerPacker:
 def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
     """Blocking."""
     complete = archive_order(entries)
-    return complete, tar_digest(complete)
+    return complete, entries_digest(complete)

@@ -34,8 +34,8 @@ def layer_key(codec: Codec, paths: Sequence[StorePath]) -> Digest:
     return Digest.of(canonical_json({"codec": codec.identity, "paths": bases}))
 
 
-def contents_key(codec: Codec, tar: Digest) -> Digest:
-    return Digest.of(canonical_json({"codec": codec.identity, "tar": str(tar)}))
+def contents_key(codec: Codec, entries: Digest) -> Digest:
+    return Digest.of(canonical_json({"codec": codec.identity, "entries": str(entries)}))
 
 
 def layer_document(layer: Layer) -> dict[str, object]:

@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 
 import pytest
@@ -24,6 +25,18 @@ def test_headers_made_side_by_side_are_those_made_alone(
     alone = header.file(directory + base, size, mode=0o555 if executable else 0o444)
 
     assert header.FileHeaders(directory).make(base, size, executable=executable) == alone
+
+
+@given(st.binary(min_size=1, max_size=300), st.binary(min_size=1, max_size=300))
+def test_links_are_read_back_whatever_they_are_called(name: bytes, target: bytes) -> None:
+    name, target = (text.replace(b"\0", b"x").strip(b"/") or b"x" for text in (name, target))
+    archive = io.BytesIO(header.symlink(name, target) + header.END_OF_ARCHIVE)
+
+    with tarfile.TarFile(fileobj=archive, encoding="utf-8", errors="surrogateescape") as tar:
+        [member] = tar.getmembers()
+
+    assert (os.fsencode(member.name), os.fsencode(member.linkname)) == (name, target)
+    assert (member.issym(), member.mode, member.mtime, member.size) == (True, 0o777, 1, 0)
 
 
 @pytest.mark.parametrize("size", [0, 8**11 - 1, 8**11, 5 << 40])
