@@ -22,7 +22,7 @@ from app.builder.layering.grouping import GROUPING
 from app.builder.nix import Nix
 from app.builder.packages import ImageRequest
 from app.builder.records.records import key_of
-from app.builder.running.concurrency import KeyedLock
+from app.builder.running.concurrency import KeyedLock, gather
 from app.errors import StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
 from app.storage.blobs import BlobStore
@@ -146,15 +146,19 @@ class ImageBuilder:
     async def _store(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)
         config = await self._blobs.write_blob(documents.config)
-        manifest = await self._blobs.write_manifest(documents.manifest)
-        docker = None
+        manifests = {MediaType.OCI_MANIFEST: documents.manifest}
         if documents.docker_manifest is not None:
-            digest = await self._blobs.write_manifest(documents.docker_manifest)
-            docker = Descriptor(MediaType.DOCKER_MANIFEST, digest, len(documents.docker_manifest))
+            manifests[MediaType.DOCKER_MANIFEST] = documents.docker_manifest
+        # Side by side, as most of a write is waiting for the disk.
+        digests = await gather(map(self._blobs.write_manifest, manifests.values()))
+        stored = {
+            kind: Descriptor(kind, digest, len(manifests[kind]))
+            for kind, digest in zip(manifests, digests, strict=True)
+        }
         layers = {item.layer.descriptor.digest for item in composition.config.layers}
         return BuiltImage(
-            manifest=Descriptor(MediaType.OCI_MANIFEST, manifest, len(documents.manifest)),
-            docker_manifest=docker,
+            manifest=stored[MediaType.OCI_MANIFEST],
+            docker_manifest=stored.get(MediaType.DOCKER_MANIFEST),
             blobs=frozenset({config, *layers}),
             warnings=_warnings(composition.collisions),
         )
