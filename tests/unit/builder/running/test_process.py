@@ -198,7 +198,7 @@ async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:
         await task
 
     assert await gone(child)
-    await asyncio.sleep(0.05)  # the loop, which nobody waits for now, closes the streams
+    await asyncio.sleep(0.5)  # the loop, which nobody waits for now, closes the streams
 
 
 async def test_output_without_end_is_a_limit_of_its_own() -> None:
