@@ -24,12 +24,14 @@ class DerivationsGone(Exception):
 class PackageSet:
     """A package set to be imported from a path, or a flake reference.
 
-    ``readable`` are paths outside of it that it reads as well.
+    ``readable`` are paths outside of it that it reads as well; ``submodules`` are directories
+    in it whose files were not fetched.
     """
 
     kind: Literal["path", "flake"]
     reference: str
     readable: tuple[str, ...] = ()
+    submodules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,25 @@ async def test_the_place_of_the_repository_is_in_no_derivation(
     assert str(tmp_path) not in Path(str(tool.derivation)).read_text()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["import ./vendor/set", "args: { tool = import ./vendor/set/tool.nix args; }"],
+)
+async def test_a_file_missing_in_a_submodule_is_explained(
+    repository: Repository, make_door: MakeDoor, tmp_path: Path, text: str
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit(SET)
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", other.url, "vendor/set")
+    repository.commit(text)
+
+    with pytest.raises(
+        EvaluationFailed, match=r"No such file.* \(submodules are not fetched: vendor/set\)"
+    ):
+        await make_door(kind="git").package("tool")
+
+
 # ---- flakes
 
 

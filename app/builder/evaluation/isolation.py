@@ -15,6 +15,8 @@ from app.errors import EvaluationFailed
 
 _LEAST_SECONDS = 5
 _EXPLAINED = 4
+_SUBMODULES = 4
+_NO_FILE = re.compile(r"No such file or directory|does not exist")
 # Errors that the same package set raises again whatever the weather.
 _LASTING = re.compile(
     r"^(evaluation aborted|infinite recursion|stack overflow|attribute '|undefined variable|"
@@ -52,7 +54,7 @@ async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> 
     except EvaluationFailed as error:
         if len(names) == 1:
             await _check_whole(nix, evaluation)
-            return (_raised(error),)
+            return (_raised(evaluation, error),)
         if isinstance(error, EvaluationStopped):
             # Halved like the names, so that all halves together take no longer than the whole.
             seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)
@@ -70,7 +72,8 @@ async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
     try:
         await nix.evaluate(evaluation, ())
     except EvaluationFailed as error:
-        whole = f"the package set of source {evaluation.source} does not evaluate: {error.message}"
+        why = _hinted(evaluation, error.message)
+        whole = f"the package set of source {evaluation.source} does not evaluate: {why}"
         raise type(error)(whole) from None
 
 
@@ -87,13 +90,23 @@ async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> Answer:
     try:
         (answer,) = await nix.evaluate(evaluation, [name], explain=True)
     except EvaluationStopped as error:
-        return _raised(error)
+        return _raised(evaluation, error)
     except EvaluationFailed as error:
         # It was caught before: only what the set itself throws can be.
-        return Raised(message=error.message)
+        return Raised(message=_hinted(evaluation, error.message))
     return answer
 
 
-def _raised(error: EvaluationFailed) -> Raised:
+def _raised(evaluation: Evaluation, error: EvaluationFailed) -> Raised:
     passing = isinstance(error, EvaluationStopped) or not _LASTING.match(error.message)
-    return Raised(message=error.message, passing=passing)
+    return Raised(message=_hinted(evaluation, error.message), passing=passing)
+
+
+def _hinted(evaluation: Evaluation, message: str) -> str:
+    """Nix knows nothing of submodules: it finds that a file is not there."""
+    submodules = evaluation.package_set.submodules
+    if not submodules or not _NO_FILE.search(message):
+        return message
+    more = ", ..." if len(submodules) > _SUBMODULES else ""
+    named = ", ".join(submodules[:_SUBMODULES]) + more
+    return f"{message} (submodules are not fetched: {named})"

@@ -19,8 +19,10 @@ from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
 from app.errors import SourceUnavailable, TagUnknown
+from app.reference import TAG_PATTERN
 
 _FULL = re.compile(r"[0-9a-f]{40}")
+_TAG = re.compile(TAG_PATTERN)
 _SHORT = re.compile(r"[0-9a-f]{7,39}")
 _LISTED = 12
 _HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
@@ -67,11 +69,13 @@ class GitUpstream:
                 f"source {self._definition.name} has no commit {commit}: {error}"
             ) from None
         async with self._trees.tree(commit, lambda path: self._unpack(commit, path)) as tree:
+            submodules = await self._git.submodules(tree)
             if isinstance(self._definition, FlakeDefinition):
                 # A path, since Nix is particular about repositories without a past.
-                yield PackageSet("flake", f"path:{quote(str(tree))}?rev={commit}")
+                reference = f"path:{quote(str(tree))}?rev={commit}"
+                yield PackageSet("flake", reference, submodules=submodules)
             else:
-                yield PackageSet("path", str(tree))
+                yield PackageSet("path", str(tree), submodules=submodules)
 
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""
@@ -115,7 +119,8 @@ class GitUpstream:
 
     async def _unknown(self, tag: str) -> TagUnknown:
         names = await self._git.names(self._definition.location)
-        allowed = [name for name in names if self._definition.allows(name)]
+        # A branch may be called what no tag of an image can be: feature/x.
+        allowed = [n for n in names if _TAG.fullmatch(n) and self._definition.allows(n)]
         listed = ", ".join(allowed[:_LISTED]) or "neither branches nor tags"
         more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
         return TagUnknown(

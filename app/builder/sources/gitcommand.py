@@ -119,6 +119,18 @@ class GitCommand:
             await self._workers.run(index.unlink, missing_ok=True)
         await self._workers.run(_set_times, path, date.timestamp())
 
+    async def submodules(self, tree: Path) -> tuple[str, ...]:
+        """Directories that an unpacked commit leaves to other repositories."""
+        file = tree / ".gitmodules"
+        if not await self._workers.run(file.exists):
+            return ()
+        pattern = r"^submodule\..*\.path$"
+        finished = await self._run(
+            ["config", "--null", "--file", str(file), "--get-regexp", pattern]
+        )
+        rows = finished.stdout.decode(errors="replace").split("\0")
+        return tuple(sorted(path for _, _, path in (row.partition("\n") for row in rows) if path))
+
     @asynccontextmanager
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
         """Alone in the repository, which is made if absent."""

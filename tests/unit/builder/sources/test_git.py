@@ -52,6 +52,16 @@ async def test_a_branch_and_a_tag_are_found_by_name(
     assert await content(source, "release") == "2"
 
 
+async def test_the_date_is_the_commits_and_not_that_of_the_tag_on_it(
+    repository: Repository, source: GitUpstream
+) -> None:
+    tagged = repository.commit("1")
+    repository.commit("2")
+    repository.git("tag", "--annotate", "--message", "an hour later", "v1", tagged)
+
+    assert (await source.find("v1")).date == datetime(2024, 5, 1, 1, tzinfo=UTC)
+
+
 async def test_a_moved_branch_is_followed(repository: Repository, source: GitUpstream) -> None:
     repository.commit("1")
     assert await content(source, "main") == "1"
@@ -140,6 +150,41 @@ async def test_only_allowed_refs_are_listed(repository: Repository, tmp_path: Pa
         await upstream(definition, tmp_path / "state").find("nope")
 
     assert "secret" not in str(failure.value.detail) + failure.value.message
+
+
+async def test_what_no_image_can_be_tagged_with_is_not_listed(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    repository.git("branch", "feature/x")
+
+    with pytest.raises(TagUnknown) as failure:
+        await source.find("nope")
+
+    assert failure.value.detail == {"tags": ["latest", "main"]}
+
+
+async def test_submodules_are_left_out_and_known_by_name(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit("other")
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", other.url, "vendor/the other")
+    repository.commit("1")
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        assert list((Path(package_set.reference) / "vendor" / "the other").iterdir()) == []
+        assert package_set.submodules == ("vendor/the other",)
+
+
+async def test_a_gitmodules_that_says_nothing_is_no_obstacle(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("no configuration", ".gitmodules")
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        assert package_set.submodules == ()
 
 
 async def test_a_repository_that_is_gone_is_unavailable_and_its_place_not_told(
