@@ -80,7 +80,13 @@ class GitUpstream:
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""
         wanted = self._definition.default_ref if tag == LATEST else tag
-        refs = await self._git.refs(self._definition.location, wanted)
+        try:
+            refs = await self._git.refs(self._definition.location, wanted)
+        except GitFailed:
+            # A commit that is here already needs nobody to be asked.
+            if not _FULL.fullmatch(wanted):
+                raise
+            refs = {}
         for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
             if name in refs:
                 return refs[name], True

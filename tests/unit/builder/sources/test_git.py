@@ -202,11 +202,12 @@ async def test_what_was_fetched_is_there_without_the_repository(
     repository: Repository, source: GitUpstream
 ) -> None:
     commit = repository.commit("1")
-    revision = await source.find(commit)
+    await source.find("latest")
     repository.path.rename(repository.path.with_name("gone"))
 
-    async with source.checkout(revision) as package_set:
-        assert (Path(package_set.reference) / "default.nix").read_text() == "1"
+    assert await content(source, commit) == "1"
+    with pytest.raises(SourceUnavailable):
+        await source.find("0" * 40)
 
 
 async def test_the_tree_is_the_commits_to_the_last_mode_and_link(
