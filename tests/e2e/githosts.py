@@ -1,6 +1,6 @@
-"""Hosts of private git repositories on the loopback: ssh with keys, https with a password.
+"""Hosts of package sources on the loopback: ssh with keys, https with a private authority.
 
-Behind both is git itself.  The ssh host hands no variables to it, as OpenSSH's does unless
+Behind those of repositories is git itself.  The ssh host hands no variables to it, as OpenSSH's does unless
 told otherwise, so that git speaks the first version of its protocol there, and the second
 over https.
 """
@@ -123,14 +123,27 @@ def new_authority(directory: Path) -> Authority:
 
 
 @contextmanager
-def https_host(
-    root: Path, *, authority: Authority, user: str, password: str, port: int = 0
-) -> Iterator[int]:
+def https_host(root: Path, *, authority: Authority, user: str, password: str) -> Iterator[int]:
     """Repositories below ``root`` for whoever has the password; gives the port."""
     handler = type("Handler", (_GitHttp,), {"root": root, "login": f"{user}:{password}"})
+    with _https(handler, authority) as port:
+        yield port
+
+
+@contextmanager
+def https_files(root: Path, *, authority: Authority) -> Iterator[int]:
+    """The files below ``root`` for everybody; gives the port."""
+    with _https(type("Handler", (_Files,), {"root": root}), authority) as port:
+        yield port
+
+
+@contextmanager
+def _https(
+    handler: type[http.server.BaseHTTPRequestHandler], authority: Authority
+) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.certificate, authority.key)
-    server = _Server(("127.0.0.1", port), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     # Shaking hands is left to the thread that serves: a client that hangs up then ends that alone.
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
@@ -150,6 +163,16 @@ class _Server(http.server.ThreadingHTTPServer):
         """Who does not trust the certificate hangs up, and that is no error of the host."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    root: Path
+
+    def translate_path(self, path: str) -> str:
+        return str(self.root / path.lstrip("/"))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        pass
 
 
 class _GitHttp(http.server.BaseHTTPRequestHandler):

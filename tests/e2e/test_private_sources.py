@@ -18,28 +18,22 @@ from tests.e2e.githosts import (
     ssh_host,
 )
 from tests.e2e.process import SYSTEM_PATH, Process, program, run
-from tests.e2e.server import Server
+from tests.e2e.server import ROOT, Server
 from tests.unit.builder.sources.repository import Repository
 
 pytestmark = pytest.mark.e2e
 
 TOKEN = "t0ken-that-opens"  # what reads it is told apart by its value
 WRONG_TOKEN = "t0ken-that-does-not"
-PACKAGES = """
-{ system, ... }:
-let
-  package = name: derivation {
-    inherit name system;
-    builder = "/bin/sh";
-    args = [ "-c" "/bin/mkdir -p $out/share; echo ${name} > $out/share/${name}" ];
-  };
-in
-{ cacert = package "cacert"; iana-etc = package "iana-etc"; tool = package "tool-VERSION"; }
-"""
+PACKAGES = ROOT / "tests" / "nix" / "small" / "image.nix"
 SPY = """#!/bin/sh
 {{ printf '%s\\n' "$*"; env; }} >>{log}
 exec {git} "$@"
 """
+
+
+def packages(version: str) -> str:
+    return PACKAGES.read_text().replace("VERSION", version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +63,14 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("private")
     repository = Repository(home / "upstream")
-    repository.commit(PACKAGES.replace("VERSION", "1"))
-    lost = repository.commit(PACKAGES.replace("VERSION", "lost"))
+    repository.commit(packages("1"))
+    lost = repository.commit(packages("lost"))
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
     repository.git("checkout", "--quiet", "-b", "side")
-    deep = repository.commit(PACKAGES.replace("VERSION", "deep"))
-    repository.commit(PACKAGES.replace("VERSION", "later"))
+    deep = repository.commit(packages("deep"))
+    repository.commit(packages("later"))
     repository.git("checkout", "--quiet", "main")
-    main = repository.commit(PACKAGES.replace("VERSION", "2"))
+    main = repository.commit(packages("2"))
     host_key, right, other = (new_key(home / name) for name in ("host", "right", "wrong"))
     (home / "token").write_text(f"{TOKEN}\n")
     (home / "wrong-token").write_text(f"{WRONG_TOKEN}\n")
@@ -114,8 +108,6 @@ def sources(place: Place) -> str:
 def start(place: Place, home: Path, **environment: str) -> Server:
     """As an operator starts it, in the directory with the keys; git is overheard."""
     home.mkdir()
-    (home / "set").mkdir()
-    (home / "set" / "default.nix").write_text(PACKAGES)
     spied = home / "spied"
     spied.mkdir()
     (spied / "git").write_text(SPY.format(log=home / "git-log", git=program("git")))
@@ -127,7 +119,7 @@ def start(place: Place, home: Path, **environment: str) -> Server:
     settings.write_text(written)
     server = Server(
         home / "server",
-        home / "set",
+        PACKAGES,
         NIXERY_CONFIG=str(settings),
         NIXERY_LOG_LEVEL="TRACE",
         PATH=f"{spied}:{SYSTEM_PATH}",
