@@ -143,7 +143,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         builds=jobs,
         stages=(stages.evaluation, stages.realisation, stages.packing),
         blobs=blobs,
-        manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES),
+        manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES, lost=builds.lost_manifest),
         search=PackageSearch(
             attributes=attributes, sources=named, default=default, system=settings.system
         ),

@@ -32,5 +32,5 @@ class BuiltImage:
 
     manifest: Descriptor
     docker_manifest: Descriptor | None
-    blobs: frozenset[Digest] = frozenset()
+    blobs: frozenset[Descriptor] = frozenset()
     warnings: tuple[str, ...] = ()

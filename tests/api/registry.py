@@ -65,7 +65,7 @@ def new_registry(patience: Patience) -> Registry:
         builds=jobs,
         stages=(stage,),
         blobs=blobs,
-        manifests=Manifests(blobs=blobs, budget=1 << 20),
+        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=images.missed.append),
         search=_search,
         plan=None,
         activity=lambda: {"nix.evaluate": len(images.builds)},

@@ -159,15 +159,15 @@ async def test_a_lost_layer_is_packed_again_with_the_same_digest(
     state = await start("one")
     image = await build(state, "jq")
     storage = FilesystemStorage(tmp_path / "one")
-    for digest in image.blobs:
-        await storage.delete(keys.blob(digest))
-        state.images.lost(digest)
+    for blob in image.blobs:
+        await storage.delete(keys.blob(blob.digest))
+        state.images.lost(blob.digest)
 
     again = await build(state, "jq")
 
     assert again.manifest == image.manifest
-    for digest in image.blobs:
-        assert await state.blobs.contains(digest)
+    for blob in image.blobs:
+        assert await state.blobs.contains(blob.digest)
 
 
 async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> None:

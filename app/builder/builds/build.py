@@ -155,11 +155,13 @@ class ImageBuilder:
             kind: Descriptor(kind, digest, len(manifests[kind]))
             for kind, digest in zip(manifests, digests, strict=True)
         }
-        layers = {item.layer.descriptor.digest for item in composition.config.layers}
+        layers = {item.layer.descriptor for item in composition.config.layers}
         return BuiltImage(
             manifest=stored[MediaType.OCI_MANIFEST],
             docker_manifest=stored.get(MediaType.DOCKER_MANIFEST),
-            blobs=frozenset({config, *layers}),
+            blobs=frozenset(
+                {Descriptor(MediaType.OCI_CONFIG, config, len(documents.config)), *layers}
+            ),
             warnings=_warnings(composition.collisions),
         )
 

@@ -1,11 +1,11 @@
 """Images built before, by what they were built from."""
 
-import asyncio
 from collections import OrderedDict
 
 from app.builder.image import BuiltImage
 from app.builder.packing.packer import LayerPacker
 from app.builder.records.records import Records
+from app.builder.running.concurrency import gather
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
@@ -42,13 +42,21 @@ class Builds:
         """A client was sent for a blob that is not there: look before serving its images again."""
         self._packer.forget(digest)
 
+    def lost_manifest(self, digest: Digest) -> None:
+        """The same for a manifest that is not there, or damaged: its images are made again."""
+        lost = [key for key, image in self._kept.items() if digest in _manifests(image)]
+        for key in lost:
+            del self._kept[key]
+
     async def _has_manifests(self, image: BuiltImage) -> bool:
-        manifests = [m for m in (image.manifest, image.docker_manifest) if m is not None]
+        """Whole: a damaged one is made again as if it were not there."""
         try:
-            await asyncio.gather(*(self._storage.size(keys.manifest(m.digest)) for m in manifests))
+            bodies = await gather(
+                self._storage.read(keys.manifest(digest)) for digest in _manifests(image)
+            )
         except ObjectNotFound:
             return False
-        return True
+        return tuple(map(Digest.of, bodies)) == _manifests(image)
 
     def _keep(self, key: Digest, image: BuiltImage) -> None:
         self._kept[key] = image
@@ -57,11 +65,15 @@ class Builds:
             self._kept.popitem(last=False)
 
 
+def _manifests(image: BuiltImage) -> tuple[Digest, ...]:
+    return tuple(m.digest for m in (image.manifest, image.docker_manifest) if m is not None)
+
+
 def _document(image: BuiltImage) -> dict[str, object]:
     return {
         "manifest": _descriptor(image.manifest),
         "dockerManifest": image.docker_manifest and _descriptor(image.docker_manifest),
-        "blobs": sorted(map(str, image.blobs)),
+        "blobs": sorted(map(_descriptor, image.blobs), key=str),
         "warnings": list(image.warnings),
     }
 
@@ -73,15 +85,15 @@ def _descriptor(descriptor: Descriptor) -> list[object]:
 def _parse(document: dict[str, object]) -> BuiltImage:
     match document:
         case {
-            "manifest": [*manifest],
-            "dockerManifest": None | [*_] as docker,
+            "manifest": manifest,
+            "dockerManifest": docker,
             "blobs": [*blobs],
             "warnings": [*warnings],
         }:
             return BuiltImage(
                 manifest=_parse_descriptor(manifest),
                 docker_manifest=None if docker is None else _parse_descriptor(docker),
-                blobs=frozenset(Digest.parse(str(blob)) for blob in blobs),
+                blobs=frozenset(map(_parse_descriptor, blobs)),
                 warnings=tuple(map(str, warnings)),
             )
         case _:

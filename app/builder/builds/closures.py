@@ -21,14 +21,13 @@ class Closures:
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
         """The union of the paths' closures, or None if one of them is not known."""
-        known = await asyncio.gather(
-            *(self._records.read(_key(path), _parse) for path in sorted(set(paths)))
-        )
+        wanted = sorted(set(paths))
+        known = await asyncio.gather(*(self._records.read(_key(path), _parse) for path in wanted))
         objects: dict[StorePath, StoreObject] = {}
-        for closure in known:
-            if closure is None:
+        for path, closure in zip(wanted, known, strict=True):
+            if closure is None or path not in closure:
                 return None
-            objects.update((item.path, item) for item in closure)
+            objects.update(closure.objects)
         return Closure(objects.values())
 
     async def write(self, paths: Iterable[StorePath], closure: Closure) -> None:
@@ -54,11 +53,11 @@ def _document(objects: Iterable[StoreObject]) -> dict[str, object]:
     }
 
 
-def _parse(document: dict[str, object]) -> tuple[StoreObject, ...]:
+def _parse(document: dict[str, object]) -> Closure:
     rows = document["objects"]
     if not isinstance(rows, list):
         raise TypeError("objects is not a list")
-    return tuple(_object(row) for row in rows)
+    return Closure(_object(row) for row in rows)
 
 
 def _object(row: object) -> StoreObject:

@@ -2,6 +2,7 @@
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loguru import logger
@@ -21,11 +22,15 @@ class Manifest:
 
 
 class Manifests:
-    """Content-addressed, so what is remembered is never stale; ``budget`` bounds it, in bytes."""
+    """Content-addressed, so what is remembered is never stale; ``budget`` bounds it, in bytes.
 
-    def __init__(self, *, blobs: BlobStore, budget: int) -> None:
+    ``lost`` is told of what is not there or damaged: a pull by tag makes it again.
+    """
+
+    def __init__(self, *, blobs: BlobStore, budget: int, lost: Callable[[Digest], None]) -> None:
         self._blobs = blobs
         self._budget = budget
+        self._lost = lost
         self._size = 0
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
 
@@ -34,7 +39,11 @@ class Manifests:
         if manifest := self._kept.get(digest):
             self._kept.move_to_end(digest)
             return manifest
-        manifest = _parse(digest, await self._blobs.read_manifest(digest))
+        try:
+            manifest = _parse(digest, await self._blobs.read_manifest(digest))
+        except ManifestUnknown:
+            self._lost(digest)
+            raise
         self._keep(manifest)
         return manifest
 

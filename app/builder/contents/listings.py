@@ -8,7 +8,7 @@ from app.builder.closure import StorePath
 from app.builder.contents.forest import Forest, Package, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
 from app.builder.packing.entry import Entry
-from app.builder.records.records import Records, key_of
+from app.builder.records.records import UNREADABLE, Records, key_of
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
@@ -81,7 +81,7 @@ class Listings:
             return None
         try:
             return await self._workers.run(parse_listing, document)
-        except (KeyError, TypeError, ValueError):
+        except UNREADABLE:
             return None
 
 

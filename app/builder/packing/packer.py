@@ -23,7 +23,7 @@ from app.builder.records.memory import RememberedRecords
 from app.builder.records.records import Records
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
-from app.oci import Digest
+from app.oci import Descriptor, Digest
 from app.storage.base import ObjectNotFound, Storage
 
 
@@ -113,17 +113,17 @@ class LayerPacker:
         ordered = sorted(set(paths), key=lambda path: (path.name, path.base))
         if len(ordered) > 1:
             known = await self._layers.read(record.layer_key(self._codec, ordered))
-            if known is not None and await self._presence.holds(known.descriptor.digest):
+            if known is not None and await self._presence.holds(known.descriptor):
                 return True
         for path in ordered:
             packed = await self._paths.read(record.path_key(self._codec, path))
-            if packed is None or not await self.holds((packed.layer.descriptor.digest,)):
+            if packed is None or not await self.holds((packed.layer.descriptor,)):
                 return False
         return True
 
-    async def holds(self, digests: Iterable[Digest]) -> bool:
+    async def holds(self, blobs: Iterable[Descriptor]) -> bool:
         """Whether all these blobs are in storage, as far as was seen within some minutes."""
-        return await self._presence.holds_all(digests)
+        return await self._presence.holds_all(blobs)
 
     def forget(self, digest: Digest) -> None:
         """For whoever finds a blob missing in storage: it will be packed again when asked for."""
@@ -137,14 +137,14 @@ class LayerPacker:
 
     async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
         known = await self._layers.read(key)
-        if known is not None and await self._presence.holds(known.descriptor.digest):
+        if known is not None and await self._presence.holds(known.descriptor):
             return known
         return await self._layer_flights.run(key, make)
 
     async def _path(self, path: StorePath) -> PackedPath:
         key = record.path_key(self._codec, path)
         known = await self._paths.read(key)
-        if known is not None and await self._presence.holds(known.layer.descriptor.digest):
+        if known is not None and await self._presence.holds(known.layer.descriptor):
             return known
         return await self._path_flights.run(key, partial(self._pack_path, key, path))
 

@@ -7,8 +7,10 @@ within the last hour; whoever finds one missing says so with ``forget``.
 import time
 from collections.abc import Iterable
 
+from loguru import logger
+
 from app.builder.running.concurrency import gather
-from app.oci import Digest
+from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 
@@ -21,20 +23,30 @@ class Presence:
         self._storage = storage
         self._seen: dict[Digest, float] = {}
 
-    async def holds(self, digest: Digest) -> bool:
-        if self._is_seen(digest):
+    async def holds(self, blob: Descriptor) -> bool:
+        """One of another size is damaged, which is as good as gone: storage replaces it."""
+        if self._is_seen(blob.digest):
             return True
         try:
-            await self._storage.size(keys.blob(digest))
+            size = await self._storage.size(keys.blob(blob.digest))
         except ObjectNotFound:
-            self.forget(digest)
+            self.forget(blob.digest)
             return False
-        self.note(digest)
+        if size != blob.size:
+            self.forget(blob.digest)
+            logger.warning(
+                "the stored blob {} has {} bytes instead of {}: it is made again",
+                blob.digest,
+                size,
+                blob.size,
+            )
+            return False
+        self.note(blob.digest)
         return True
 
-    async def holds_all(self, digests: Iterable[Digest]) -> bool:
+    async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
         return all(
-            await gather(self.holds(digest) for digest in digests if not self._is_seen(digest))
+            await gather(self.holds(blob) for blob in blobs if not self._is_seen(blob.digest))
         )
 
     def note(self, digest: Digest) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing.codec import Codec
-from app.errors import DigestInvalid
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 
 
@@ -48,14 +47,14 @@ def layer_document(layer: Layer) -> dict[str, object]:
 
 
 def parse_layer(document: dict[str, object]) -> Layer:
-    """Raises KeyError, TypeError or ValueError, as every parser of records."""
+    """Raises what parsers of records may raise."""
     return Layer(
         Descriptor(
             MediaType(_text(document["mediaType"])),
-            _digest(document["digest"]),
+            Digest.parse(_text(document["digest"])),
             _count(document["size"]),
         ),
-        _digest(document["diffId"]),
+        Digest.parse(_text(document["diffId"])),
     )
 
 
@@ -94,10 +93,3 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"not a string: {value!r}")
     return value
-
-
-def _digest(value: object) -> Digest:
-    try:
-        return Digest.parse(_text(value))
-    except DigestInvalid as error:
-        raise ValueError(str(error)) from error

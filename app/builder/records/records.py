@@ -11,11 +11,15 @@ from typing import TypeVar
 
 from loguru import logger
 
+from app.errors import RegistryError
 from app.oci import Digest, canonical_json
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 
 T = TypeVar("T")
+
+# What parsers raise, theirs and ours.  Brackets without end are no document either.
+UNREADABLE = (KeyError, TypeError, ValueError, RecursionError, RegistryError)
 
 
 def key_of(document: object) -> Digest:
@@ -31,14 +35,14 @@ class Records:
         self._kind = kind
 
     async def read(self, key: Digest, parse: Callable[[dict[str, object]], T]) -> T | None:
-        """``parse`` may raise KeyError, TypeError or ValueError for what it does not know."""
+        """``parse`` may raise any of UNREADABLE for what it does not know."""
         try:
             body = await self._storage.read(keys.record(self._kind, key))
         except ObjectNotFound:
             return None
         try:
             return parse(_object(body))
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             logger.bind(kind=self._kind, key=str(key)).warning("unreadable record: {}", error)
             return None
 

@@ -1,3 +1,5 @@
+import pytest
+
 from app.builder.builds.closures import Closures
 from app.builder.closure import Closure, StoreObject, StorePath
 from app.storage.memory import MemoryStorage
@@ -36,3 +38,25 @@ async def test_one_unknown_path_makes_the_whole_unknown() -> None:
     await closures.write([A], CLOSURE)
 
     assert await closures.read([A, D]) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        (f'["{C.base}",30,[]]', f'["{D.base}",30,[]]'),  # a reference is missing
+        (A.base, D.base),  # another's
+        ("10", '"10"'),
+        (C.base, "no path"),
+        ('"objects"', '"paths"'),
+    ],
+)
+async def test_a_closure_that_is_none_is_unknown(part: str, instead: str) -> None:
+    storage = MemoryStorage()
+    closures = Closures(storage=storage)
+    await closures.write([A], CLOSURE)
+    (key,) = await storage.keys("closures/")
+    body = (await storage.read(key)).decode()
+    assert part in body
+    await storage.write(key, body.replace(part, instead).encode())
+
+    assert await closures.read([A]) is None

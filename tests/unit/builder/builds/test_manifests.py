@@ -16,11 +16,15 @@ def body(number: int) -> bytes:
     return json.dumps({"mediaType": "application/test", "number": number}).encode()
 
 
+def never(digest: Digest) -> None:
+    raise AssertionError(digest)
+
+
 async def test_a_manifest_is_read_from_storage_once() -> None:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
     digest = await blobs.write_manifest(body(1))
-    manifests = Manifests(blobs=blobs, budget=1000)
+    manifests = Manifests(blobs=blobs, budget=1000, lost=never)
     first = await manifests.read(digest)
 
     await storage.delete(keys.manifest(digest))
@@ -32,8 +36,9 @@ async def test_a_manifest_is_read_from_storage_once() -> None:
 async def test_the_least_recently_asked_for_makes_room() -> None:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
+    lost: list[Digest] = []
     digests = [await blobs.write_manifest(body(number)) for number in range(3)]
-    manifests = Manifests(blobs=blobs, budget=2 * len(body(0)))
+    manifests = Manifests(blobs=blobs, budget=2 * len(body(0)), lost=lost.append)
     for index in (0, 1, 0, 2):
         await manifests.read(digests[index])
 
@@ -44,12 +49,15 @@ async def test_the_least_recently_asked_for_makes_room() -> None:
     await manifests.read(digests[2])
     with pytest.raises(ManifestUnknown):
         await manifests.read(digests[1])
+    assert lost == [digests[1]]
 
 
-async def test_damaged_bytes_are_never_served() -> None:
+async def test_damaged_bytes_are_never_served_and_told_of() -> None:
+    lost: list[Digest] = []
     storage = MemoryStorage()
     digest = Digest.of(body(1))
     await storage.write(keys.manifest(digest), body(2))
 
     with pytest.raises(ManifestUnknown):
-        await Manifests(blobs=BlobStore(storage), budget=1000).read(digest)
+        await Manifests(blobs=BlobStore(storage), budget=1000, lost=lost.append).read(digest)
+    assert lost == [digest]

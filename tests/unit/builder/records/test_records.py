@@ -26,8 +26,10 @@ async def test_an_absent_record_is_a_miss() -> None:
     assert await Records(storage=MemoryStorage(), kind="builds").read(KEY, parse) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"value": "3"}', b"\xff"])
-async def test_a_record_of_another_version_is_a_miss(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"value": "3"}', b"\xff", bytes(9), b"[" * 100_000]
+)
+async def test_a_damaged_record_or_one_of_another_version_is_a_miss(body: bytes) -> None:
     storage = MemoryStorage()
     await storage.write(keys.record("builds", KEY), body)
 
