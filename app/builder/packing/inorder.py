@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -42,7 +43,9 @@ class InOrder:
         piece = _Piece(partial(_do, work, take, self._last), end)
         self._last = piece.outcome
         pieces.append(piece)
-        self._threads.submit(piece.run)
+        # Where no thread can be started, the giver does it in time.
+        with suppress(RuntimeError):
+            self._threads.submit(piece.run)
 
     def finish(self) -> None:
         """Blocking.  Raises what the first piece that failed has raised."""
@@ -70,24 +73,30 @@ class InOrder:
 
 
 class _Piece:
-    """Run once, by whoever comes first."""
+    """Run once, by whoever comes first.
+
+    The threads have a queue without bounds, in which pieces that others did may lie for long:
+    nothing of the work is kept then.
+    """
 
     def __init__(self, do: Callable[[], None], end: Callable[[], None]) -> None:
         self.outcome: Future[None] = Future()
-        self._do = do
-        self._end = end
-        self._unclaimed = threading.Lock()
+        self._work: tuple[Callable[[], None], Callable[[], None]] | None = (do, end)
+        self._claiming = threading.Lock()
 
     def run(self) -> None:
-        if not self._unclaimed.acquire(blocking=False):
+        with self._claiming:
+            work, self._work = self._work, None
+        if work is None:
             return
+        do, end = work
         try:
-            self._do()
+            do()
         except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
-            self._end()
+            end()
             self.outcome.set_exception(error)
         else:
-            self._end()
+            end()
             self.outcome.set_result(None)
 
 

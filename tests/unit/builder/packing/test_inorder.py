@@ -1,7 +1,10 @@
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from typing import NoReturn
 
 import pytest
 
@@ -117,3 +120,44 @@ def test_several_givers_share_one_thread_and_none_waits_for_ever() -> None:
         results = list(givers.map(give, range(0, 2000, 500), timeout=30))
 
     assert results == [list(range(start, start + 500)) for start in range(0, 2000, 500)]
+
+
+def test_what_others_did_is_not_kept_for_a_thread_that_comes_late() -> None:
+    class Block:
+        """A bytearray has no weak references."""
+
+    def keep(_: Block) -> None:
+        pass
+
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as busy:
+        busy.submit(gate.wait, 10)
+        work = InOrder(busy, limit=2)
+        blocks = weakref.WeakSet[Block]()
+        most = 0
+        for _ in range(20):
+            block = Block()
+            blocks.add(block)
+            work.add(partial(id, block), lambda _: None, partial(keep, block))
+            del block
+            gc.collect()
+            most = max(most, len(blocks))
+        gate.set()
+
+    assert most <= 3
+
+
+def test_where_no_thread_can_be_started_the_giver_does_all() -> None:
+    class NoThreads(Executor):
+        def submit(self, *_: object, **__: object) -> NoReturn:
+            raise RuntimeError("can't start new thread")
+
+    taken: list[int] = []
+    ended: list[int] = []
+    work = InOrder(NoThreads(), limit=3)
+
+    for number in range(10):
+        work.add(partial(int, number), taken.append, partial(ended.append, number))
+    work.finish()
+
+    assert taken == ended == list(range(10))
