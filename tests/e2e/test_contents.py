@@ -1,0 +1,112 @@
+"""What docs/contents.md promises, read from images and seen from inside of containers."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.clients import Containerd, Docker, pull
+from tests.e2e.server import ROOT, Server, ServerFactory
+from tests.unit.builder.sources.repository import Repository
+
+pytestmark = pytest.mark.e2e
+
+PACKAGES = ROOT / "tests" / "nix" / "small" / "image.nix"
+INSIDE = """
+id -u; id -un; id -gn; pwd; echo $HOME; touch $HOME/mine && echo written
+touch /root/theirs 2>/dev/null || echo refused; touch /tmp/any && echo written
+"""
+FILES = """
+grep -c ^root: /etc/passwd /etc/group; grep ^hosts: /etc/nsswitch.conf; . /etc/os-release; echo $ID
+cat /etc/ssl/certs/ca-bundle.crt /etc/ssl/certs/ca-certificates.crt | grep -c BEGIN.CERTIFICATE
+grep -c BEGIN.CERTIFICATE $SSL_CERT_FILE; stat -c '%a %u' /root /home; type -p bash
+"""
+
+
+def config(server: Server, answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    digest = answer.json()["config"]["digest"]
+    document: dict[str, Any] = server.get(f"/v2/any/blobs/{digest}").json()
+    return document
+
+
+def layers(server: Server, name: str) -> list[str]:
+    answer = server.get(f"/v2/{name}/manifests/latest")
+    assert answer.status_code == 200, answer.text
+    return [layer["digest"] for layer in answer.json()["layers"]]
+
+
+def test_an_image_says_where_it_comes_from_and_what_is_in_it(
+    new_server: ServerFactory, tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path / "upstream")
+    commit = repository.commit(PACKAGES.read_text().replace("VERSION", "1.2"))
+    settings = tmp_path / "nixery.toml"
+    settings.write_text(
+        f'[[sources]]\nname = "team"\nkind = "git"\nlocation = "{repository.url}"\n'
+    )
+    server = new_server(PACKAGES, NIXERY_CONFIG=str(settings))
+
+    from_git = config(server, server.get("/v2/team/tool/other/manifests/main"))
+    from_files = config(server, server.get("/v2/tool/manifests/latest"))
+
+    assert from_git["created"] == "2024-05-01T01:00:00Z"
+    assert from_git["config"]["Labels"] == {
+        "nixery.packages": "cacert iana-etc other-1.2 tool-1.2",
+        "nixery.source": "team",
+        "org.opencontainers.image.created": "2024-05-01T01:00:00Z",
+        "org.opencontainers.image.revision": commit,
+    }
+    assert from_files["created"] == "1970-01-01T00:00:01Z"
+    assert from_files["config"]["Labels"]["nixery.source"] == "path"
+    assert len(from_files["config"]["Labels"]["org.opencontainers.image.revision"]) == 40
+
+
+def test_the_bottom_layer_is_one_for_all_images(server: Server) -> None:
+    images = [layers(server, name) for name in ("jq", "shell/jq", "nonroot/jq", "arm64/jq")]
+
+    assert len({image[0] for image in images}) == 1
+    assert len({image[-1] for image in images[:3:2]}) == 1  # the links, too, are the packages'
+
+
+@pytest.mark.parametrize("name", ["docker", "containerd"])
+def test_nonroot_owns_its_home_and_little_else(
+    server: Server, name: str, request: pytest.FixtureRequest
+) -> None:
+    client: Docker | Containerd = request.getfixturevalue(name)
+    image = f"{server.address}/nonroot/shell:latest"
+    pull(client, image)
+
+    said = client.run(image, "bash", "-c", INSIDE).split()
+
+    home = "/home/nonroot"
+    assert said == ["65532", "nonroot", "nonroot", home, home, "written", "refused", "written"]
+
+
+def test_the_files_of_every_image_are_there_and_say_so(server: Server, docker: Docker) -> None:
+    image = f"{server.address}/shell/gnugrep:latest"
+    pull(docker, image)
+
+    said = docker.run(image, "bash", "-c", FILES).splitlines()
+
+    both, one = int(said[4]), int(said[5])
+    assert said[:4] == ["/etc/passwd:1", "/etc/group:1", "hosts:     files dns", "nixery"]
+    assert both == 2 * one > 0
+    assert said[6:] == ["700 0", "755 0", "/bin/bash"]
+
+
+def test_a_file_of_two_packages_is_settled_the_same_way_and_reported(
+    new_server: ServerFactory, salted_packages: Path
+) -> None:
+    server = new_server(salted_packages)
+
+    one = server.get("/v2/conflict-one/conflict-two/manifests/latest")
+    other = server.get("/v2/conflict-two/conflict-one/manifests/latest")
+
+    (build, *_) = server.get("/builds", Accept="application/json").json()["finished"]
+    log = server.get(build["page"], Accept="application/json").json()["log"]
+    assert one.headers["Docker-Content-Digest"] == other.headers["Docker-Content-Digest"]
+    assert "packages share 2 file names: /bin/conflict is" in one.headers["Warning"]
+    assert "collision: /bin/conflict is conflict-one's, not conflict-two's" in log
+    assert "collision: /share/either is conflict-one's, not conflict-two's" in log
