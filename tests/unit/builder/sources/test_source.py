@@ -74,7 +74,7 @@ async def test_a_moved_branch_is_followed_after_the_time_to_live_and_not_before(
 ) -> None:
     repository = Repository(tmp_path / "upstream")
     first = repository.commit("1")
-    definition = GitDefinition(name="set", location=repository.url, revision_seconds=600)
+    definition = GitDefinition(name="set", location=repository.url)  # ten minutes, unless said
     clock = Clock()
     followed = source(upstream(definition, tmp_path / "state"), clock, definition=definition)
     assert (await followed.resolve(MAIN)).label == first
