@@ -16,14 +16,17 @@ _KEEP_ALIVE_SECONDS = 90
 _BACKLOG = 2048
 # For answers that on_stop has just made possible.
 _LAST_WORDS_SECONDS = 2
+# After that connections are cut, which ends every answer quietly; what is left then hangs, and
+# uvicorn ends it with a traceback.
+_HANGING_SECONDS = 20
 
 
 class Server:
     """One process, one event loop; SIGTERM and SIGINT stop it when it runs in the main thread.
 
     ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way, and
-    runs ``on_stop`` meanwhile: what answers wait for has to end before they can.  Without
-    ``sendfile`` files pass through Python.
+    runs ``on_stop`` meanwhile: what answers wait for has to end before they can.  Answers that
+    are not sent a moment after both are cut off.  Without ``sendfile`` files pass through Python.
     """
 
     def __init__(
@@ -46,9 +49,9 @@ class Server:
             log_config=None,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=math.ceil(drain_seconds + _LAST_WORDS_SECONDS),
+            timeout_graceful_shutdown=math.ceil(drain_seconds + _HANGING_SECONDS),
         )
-        self._server = _Stopping(self._config, on_stop)
+        self._server = _Stopping(self._config, on_stop, drain_seconds)
         self._listener: socket.socket | None = None
 
     def listen(self) -> str:
@@ -85,20 +88,35 @@ class _Stopping(uvicorn.Server):
     """uvicorn tells the application that it stops only after the last answer is sent."""
 
     def __init__(
-        self, config: uvicorn.Config, on_stop: Callable[[], Awaitable[None]] | None
+        self,
+        config: uvicorn.Config,
+        on_stop: Callable[[], Awaitable[None]] | None,
+        drain_seconds: float,
     ) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+        self._drain_seconds = drain_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._on_stop is None:
-            await super().shutdown(sockets)
-            return
-        stopping = asyncio.ensure_future(self._on_stop())
-        await super().shutdown(sockets)
+        answering = asyncio.ensure_future(super().shutdown(sockets))
+        stopping = asyncio.ensure_future(self._on_stop() if self._on_stop else asyncio.sleep(0))
+        await asyncio.wait((answering,), timeout=self._drain_seconds)
+        await asyncio.wait((answering, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answering,), timeout=_LAST_WORDS_SECONDS)
+        if not answering.done():
+            self._cut_off()
+        await answering
         if self.force_exit:
             stopping.cancel()
         await asyncio.wait((stopping,))
+
+    def _cut_off(self) -> None:
+        """Applications are told that their clients left, which they know how to end for."""
+        connections = tuple(self.server_state.connections)
+        if connections:
+            logger.warning("stopping: cut off {} answers on their way", len(connections))
+        for connection in connections:
+            connection.transport.abort()
 
 
 def _protocol(*, sendfile: bool) -> type[asyncio.Protocol] | str:

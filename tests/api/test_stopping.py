@@ -1,13 +1,19 @@
 """A stop signal: what runs ends well or is ended cleanly, and whoever waits is told."""
 
+import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI, Request, Response
 
+from app.oci import Digest
+from app.routers.blob_response import blob_response
 from app.state import Patience
+from app.storage.base import LocalFile
 from tests.api.registry import Registry, new_registry
 from tests.api.shape import assert_error
 from tests.served import served
@@ -49,3 +55,31 @@ def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
     assert int(response.headers["retry-after"]) > 0
     assert registry.state.builds.running == ()
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("kind", ["sendfile", "plain"])
+def test_a_download_longer_than_the_drain_is_cut_off_and_is_no_fault_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, log: list[str], kind: str
+) -> None:
+    size = 1 << 30
+    with (tmp_path / "blob").open("wb") as file:
+        file.truncate(size)
+    app = FastAPI()
+
+    @app.get("/")
+    async def blob(request: Request) -> Response:
+        return blob_response(request, Digest.of(b""), LocalFile(tmp_path / "blob", size))
+
+    with socket.socket() as client:
+        with served(app, sendfile=kind == "sendfile", drain_seconds=0.2) as address:
+            host, port = address.removeprefix("http://").split(":")
+            client.connect((host, int(port)))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+            told = time.monotonic()
+        took = time.monotonic() - told
+
+    assert took < 10
+    assert [line for line in log if "cut off 1 answers" in line]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert not [line for line in log if "Traceback" in line or "ERROR" in line]

@@ -64,7 +64,7 @@ class Jobs(Generic[T]):
         self._pages: OrderedDict[str, Job[T]] = OrderedDict()
         # The event loop itself holds tasks weakly.
         self._tasks: set[asyncio.Task[T]] = set()
-        self._draining = False
+        self._drain: asyncio.Future[None] | None = None
 
     def join(
         self, key: str, start: Callable[[Progress], Coroutine[Any, Any, T]], *, title: str
@@ -79,7 +79,7 @@ class Jobs(Generic[T]):
         if job := self._remembered(key):
             self.counts.remembered += 1
             return job
-        if self._draining:
+        if self.draining:
             raise Draining("the server is stopping and starts no new builds; ask again shortly")
         job = Job[T](identifier=secrets.token_hex(6), title=title)
         # An empty context: nothing of the request that came first may colour a build for all.
@@ -112,11 +112,18 @@ class Jobs(Generic[T]):
 
     @property
     def draining(self) -> bool:
-        return self._draining
+        return self._drain is not None
 
     async def drain(self, seconds: float) -> None:
-        """Start nothing more; give what runs ``seconds`` to finish, then cancel it."""
-        self._draining = True
+        """Start nothing more; give what runs ``seconds`` to finish, then cancel it.
+
+        Whoever asks again waits for the same end: nothing gets more time, or is cancelled twice.
+        """
+        if self._drain is None:
+            self._drain = asyncio.ensure_future(self._end(seconds))
+        await asyncio.wait((self._drain,))
+
+    async def _end(self, seconds: float) -> None:
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=seconds)

@@ -225,6 +225,33 @@ async def test_what_outlasts_the_grace_period_is_cancelled_and_says_so(jobs: Job
         job.result()
 
 
+async def test_a_second_drain_waits_for_the_first_and_cancels_no_build_again(
+    jobs: Jobs[str],
+) -> None:
+    cancelled, may_end = asyncio.Event(), asyncio.Event()
+
+    async def tidying(_: Progress) -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            await may_end.wait()
+        raise AssertionError
+
+    job = jobs.join("a", tidying, title="a")
+    await asyncio.sleep(0)
+    first = asyncio.ensure_future(jobs.drain(0))
+    await cancelled.wait()
+
+    second = asyncio.ensure_future(jobs.drain(0))
+    await asyncio.sleep(0.01)
+    assert job.finished_at is None
+    may_end.set()
+    await asyncio.gather(first, second)
+
+    assert job.state is JobState.FAILED
+
+
 async def test_a_build_cancelled_before_its_first_step_still_ends(jobs: Jobs[str]) -> None:
     job = jobs.join("a", Work(), title="a")
 
