@@ -13,6 +13,11 @@ from app.builder.packing.codec import Codec
 from app.builder.packing.inorder import InOrder
 from app.builder.packing.record import PackedPath
 from app.errors import StorageUnavailable
+from app.storage.base import ObjectNotFound
+
+
+class PartUnusable(StorageUnavailable):
+    """The blob of one of the parts is gone, or is not what its record says."""
 
 
 def assemble(
@@ -23,7 +28,7 @@ def assemble(
     threads: Executor,
     limit: int,
 ) -> None:
-    """Blocking.  Raises StorageUnavailable for a damaged blob."""
+    """Blocking.  Raises PartUnusable."""
     inflated = InOrder(threads, limit=limit)
 
     def take(member: bytes, tar: bytes) -> None:
@@ -35,7 +40,11 @@ def assemble(
             inflated.add(partial(_inflate, codec, member, size), partial(take, member), _nothing)
         inflated.finish()
     except ValueError as error:
-        raise StorageUnavailable(f"a stored layer is damaged: {error}") from error
+        raise PartUnusable(
+            f"a stored layer is damaged ({error}): ask again, or let the operator delete paths/"
+        ) from error
+    except ObjectNotFound as error:
+        raise PartUnusable("a stored layer has just been deleted: ask again") from error
     finally:
         inflated.wait()
 

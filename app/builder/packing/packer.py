@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from loguru import logger
+
 from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing import record
+from app.builder.packing.assembly import PartUnusable
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, archive_order, entries_digest
 from app.builder.packing.flight import SingleFlight
@@ -23,22 +26,24 @@ from app.builder.records.memory import RememberedRecords
 from app.builder.records.records import Records
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
+from app.errors import RegistryError
 from app.oci import Descriptor, Digest
-from app.storage.base import ObjectNotFound, Storage
+from app.storage import keys
+from app.storage.base import Storage
 
 
-class BytesChanged(RuntimeError):
-    """What was packed again differs from what is remembered under the same key."""
+class BytesChanged(RegistryError):
+    """What was packed again differs from what is remembered under ``record``."""
 
-    def __init__(self, subject: str, remembered: Layer, found: Layer) -> None:
+    def __init__(self, subject: str, record: str, remembered: Layer, found: Layer) -> None:
         cause = (
             "its compressed bytes"
             if remembered.diff_id == found.diff_id
             else "its content (was it built again, differently?)"
         )
         super().__init__(
-            f"{subject} was {remembered.descriptor.digest} and is {found.descriptor.digest} now:"
-            f" {cause} changed"
+            f"{subject} was {_short(remembered)} and is {_short(found)} now: {cause} changed;"
+            f" to accept that, delete {record} from the storage"
         )
 
 
@@ -63,6 +68,7 @@ class LayerPacker:
         store_directory: Path = Path("/nix/store"),
     ) -> None:
         self._codec = codec
+        self._storage = storage
         self._workers = workers
         self._press = BlobPress(
             storage=storage, workers=workers, codec=codec, store_directory=store_directory
@@ -151,13 +157,11 @@ class LayerPacker:
     async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
         packed = await self._press.pack_path(path)
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
-        known = await self._paths.read(key)
-        if known is None:
-            await self._paths.write(key, packed)
-        elif known != packed:
-            raise BytesChanged(str(path), known.layer, packed.layer)
         self._presence.note(packed.layer.descriptor.digest)
-        return packed
+        known = await self._paths.settle(key, packed)
+        if not await self._presence.holds(known.layer.descriptor):
+            raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
+        return known
 
     async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
         packed = await self._press.pack_entries(entries)
@@ -168,23 +172,26 @@ class LayerPacker:
         parts = await gather(self._path(path) for path in paths)
         try:
             assembled = await self._press.assemble(parts)
-        except ObjectNotFound:
-            # A path's blob has been removed since it was last seen; look at all of them again.
-            for part in parts:
-                self._presence.forget(part.layer.descriptor.digest)
+        except PartUnusable:
+            # Removed since it was last seen, or damaged, and perhaps not alone.
+            await gather(self._look_again(part.layer.descriptor) for part in parts)
             parts = await gather(self._path(path) for path in paths)
             assembled = await self._press.assemble(parts)
         self._count(layers_assembled=1)
         return await self._keep(key, f"the layer of {paths[0]} and others", assembled.layer)
 
     async def _keep(self, key: Digest, subject: str, layer: Layer) -> Layer:
-        known = await self._layers.read(key)
-        if known is None:
-            await self._layers.write(key, layer)
-        elif known != layer:
-            raise BytesChanged(subject, known, layer)
         self._presence.note(layer.descriptor.digest)
-        return layer
+        known = await self._layers.settle(key, layer)
+        if not await self._presence.holds(known.descriptor):
+            raise BytesChanged(subject, keys.record("layers", key), known, layer)
+        return known
+
+    async def _look_again(self, blob: Descriptor) -> None:
+        self._presence.forget(blob.digest)
+        if not await self._press.is_whole(blob):
+            logger.warning("the stored blob {} is damaged or gone: it is made again", blob.digest)
+            await self._storage.delete(keys.blob(blob.digest))
 
     def _count(
         self, *, paths_packed: int = 0, layers_assembled: int = 0, compressed_bytes: int = 0
@@ -201,3 +208,7 @@ def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
     """Blocking."""
     complete = archive_order(entries)
     return complete, entries_digest(complete)
+
+
+def _short(layer: Layer) -> str:
+    return f"sha256:{layer.descriptor.digest.hex[:12]}"

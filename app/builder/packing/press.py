@@ -1,6 +1,7 @@
 """Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,13 @@ from app.builder.packing.record import PackedPath
 from app.builder.packing.tree import TreeWriter
 from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
+from app.oci import Descriptor
 from app.storage import keys
-from app.storage.base import Storage
+from app.storage.base import ObjectNotFound, Storage
 from app.storage.failures import reported
+
+# How much of a blob is read at a time to be hashed.
+_HASHED = 1 << 20
 
 
 class BlobPress:
@@ -51,8 +56,12 @@ class BlobPress:
         return await self._make(partial(self._read_entries, entries))
 
     async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
-        """Raises ObjectNotFound if the blob of a part is gone."""
+        """Raises PartUnusable."""
         return await self._make(partial(self._read_parts, parts))
+
+    async def is_whole(self, blob: Descriptor) -> bool:
+        """Whether the stored bytes are what the digest says."""
+        return await self._workers.run(self._check, blob)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
@@ -102,6 +111,17 @@ class BlobPress:
             threads=self._threads,
             limit=self._limit,
         )
+
+    def _check(self, blob: Descriptor) -> bool:
+        """Blocking."""
+        try:
+            with self._storage.open(keys.blob(blob.digest)) as file:
+                found = hashlib.sha256()
+                while part := file.read(_HASHED):
+                    found.update(part)
+        except ObjectNotFound:
+            return False
+        return found.hexdigest() == blob.digest.hex
 
     def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
         return tar_stream(

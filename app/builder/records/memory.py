@@ -38,7 +38,14 @@ class RememberedRecords(Generic[T]):
         await self._records.write(key, self._document(value))
         self._remember(key, value)
 
+    async def settle(self, key: Digest, value: T) -> T:
+        """Write unless there is one in storage, whatever was known of it; returns what is."""
+        settled = await self._records.create(key, self._document(value), self._parse)
+        self._remember(key, settled)
+        return settled
+
     def _remember(self, key: Digest, value: T) -> None:
+        self._known.pop(key, None)
         if len(self._known) >= _LIMIT:
             del self._known[next(iter(self._known))]
         self._known[key] = value

@@ -40,14 +40,35 @@ class Records:
             body = await self._storage.read(keys.record(self._kind, key))
         except ObjectNotFound:
             return None
+        return self._parsed(key, body, parse)
+
+    async def create(
+        self,
+        key: Digest,
+        document: dict[str, object],
+        parse: Callable[[dict[str, object]], T],
+    ) -> T:
+        """Write unless a readable one is there; returns what is stored now."""
+        name, body = keys.record(self._kind, key), canonical_json(document)
+        stored = await self._storage.create(name, body)
+        if stored != body:
+            known = self._parsed(key, stored, parse)
+            if known is not None:
+                return known
+            await self._storage.write(name, body)
+        return parse(document)
+
+    async def write(self, key: Digest, document: dict[str, object]) -> None:
+        await self._storage.write(keys.record(self._kind, key), canonical_json(document))
+
+    def _parsed(
+        self, key: Digest, body: bytes, parse: Callable[[dict[str, object]], T]
+    ) -> T | None:
         try:
             return parse(_object(body))
         except UNREADABLE as error:
             logger.bind(kind=self._kind, key=str(key)).warning("unreadable record: {}", error)
             return None
-
-    async def write(self, key: Digest, document: dict[str, object]) -> None:
-        await self._storage.write(keys.record(self._kind, key), canonical_json(document))
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -217,23 +218,79 @@ async def test_content_that_changed_under_its_store_path_is_a_loud_error(
     layer = await packer_for(storage, directory=tmp_path / "one").layer([SMALL])
     await storage.delete(keys.blob(layer.descriptor.digest))
 
-    with pytest.raises(BytesChanged, match=r"small-1\.0 was sha256:.* its content"):
+    with pytest.raises(
+        BytesChanged, match=r"small-1\.0 was sha256:.* its content .* delete paths/"
+    ):
         await packer_for(storage, directory=tmp_path / "two").layer([SMALL])
 
 
-async def test_a_damaged_blob_is_not_passed_on(
-    packer_for: PackerFactory, storage: MemoryStorage
+async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
+    packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
-    packer = packer_for(storage)
-    single = await packer.layer([LARGE])
-    key = keys.blob(single.descriptor.digest)
-    blob = bytearray(await storage.read(key))
-    blob[len(blob) // 2] ^= 1
-    await storage.write(key, bytes(blob))
+    plant_path(tmp_path, SMALL, {b"file": b"one"})
+    packer = packer_for(storage, directory=tmp_path)
+    layer = await packer.layer([SMALL])
+    (tmp_path / SMALL.base / "file").write_bytes(b"two")
+    await storage.delete(keys.blob(layer.descriptor.digest))
+    packer.forget(layer.descriptor.digest)
+    with pytest.raises(BytesChanged) as failure:
+        await packer.layer([SMALL])
 
-    with pytest.raises(StorageUnavailable, match="damaged"):
-        await packer.layer(PATHS)
-    assert len(await storage.keys("layers/")) == 0
+    (record,) = re.findall(r"paths/[0-9a-f]{64}", failure.value.message)
+    await storage.delete(record)
+
+    assert await packer.layer([SMALL]) != layer
+
+
+async def test_of_two_servers_whose_stores_differ_the_first_says_what_both_serve(
+    packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
+) -> None:
+    """A package that is not reproducible was built on each, and both pack it at once."""
+    plant_path(tmp_path / "one", SMALL, {b"file": b"one"})
+    plant_path(tmp_path / "two", SMALL, {b"file": b"two"})
+    one = packer_for(storage, directory=tmp_path / "one")
+    two = packer_for(storage, directory=tmp_path / "two")
+
+    layers = await asyncio.gather(*(packer.layer([SMALL]) for packer in (one, two)))
+
+    assert layers[0] == layers[1]
+    assert [await packer.layer([SMALL]) for packer in (one, two, packer_for(storage))] == [
+        layers[0]
+    ] * 3
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_damaged_blobs_are_not_passed_on_and_packed_again(
+    packer_for: PackerFactory, storage: MemoryStorage, count: int
+) -> None:
+    singles = [await packer_for(storage).layer([path]) for path in PATHS]
+    for single in singles[-count:]:
+        key = keys.blob(single.descriptor.digest)
+        blob = bytearray(await storage.read(key))
+        blob[len(blob) // 2] ^= 1
+        await storage.write(key, bytes(blob))
+    packer = packer_for(storage)
+
+    layer = await packer.layer(PATHS)
+
+    assert packer.counters.paths_packed == count
+    assert layer == await packer_for(MemoryStorage()).layer(PATHS)
+    for one in (layer, *singles):
+        await unpacked(storage, one)
+
+
+async def test_a_blob_damaged_beyond_mending_is_an_error_and_not_a_layer(
+    packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
+) -> None:
+    single, _ = [await packer_for(storage).layer([path]) for path in (LARGE, ODD)]
+    key = keys.blob(single.descriptor.digest)
+    await storage.write(key, bytes(single.descriptor.size))
+
+    with pytest.raises(StoreUnreadable):
+        await packer_for(storage, directory=tmp_path).layer([LARGE, ODD])
+
+    assert await storage.keys("layers/") == []
+    assert key not in await storage.keys("blobs/")
 
 
 async def test_a_record_nobody_understands_is_written_anew(
