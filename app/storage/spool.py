@@ -10,6 +10,8 @@ from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from loguru import logger
+
 from app.errors import StorageUnavailable
 from app.storage.failures import reported
 
@@ -17,7 +19,7 @@ _BUFFER = 1 << 18
 _STALE = 3600.0
 _MODE = 0o644
 # A full disk still takes empty files.
-_TRIAL_SIZE = 64 << 10
+TRIAL_SIZE = 64 << 10
 # What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
 
@@ -76,7 +78,7 @@ def link(file: BinaryIO, target: Path) -> None:
 def prepare(staging: Path) -> NewSpool:
     """Blocking.  Make the directory, sweep it, and find the better kind that works there.
 
-    Raises StorageUnavailable, for the operator.
+    On a full disk too: what is stored can be served.  Raises StorageUnavailable, for the operator.
     """
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -87,26 +89,30 @@ def prepare(staging: Path) -> NewSpool:
             f"cannot store files in {staging.parent} ({error.strerror}): create it on a disk that"
             f" has hard links, owned by user {os.geteuid()}, or choose another directory"
         ) from error
+    try:
+        attempt(new_spool, staging)
+    except StorageUnavailable as error:
+        logger.warning("nothing new can be stored: {}", error)
     return new_spool
 
 
 def _find(staging: Path) -> NewSpool:
     """Blocking.  Only an attempt shows what a disk can do."""
     try:
-        attempt(unnamed, staging)
+        attempt(unnamed, staging, size=0)
     except OSError as error:
         if error.errno not in _NO_UNNAMED:
             raise
-        attempt(named, staging)
+        attempt(named, staging, size=0)
         return named
     return unnamed
 
 
-def attempt(new_spool: NewSpool, staging: Path) -> None:
+def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> None:
     """Blocking.  Store a little and remove it.  Raises OSError, StorageUnavailable."""
     trial = staging / f"trial-{secrets.token_hex(16)}"
     with new_spool(staging) as file:
-        file.write(bytes(_TRIAL_SIZE))
+        file.write(bytes(size))
         file.flush()
         os.fsync(file.fileno())
         link(file, trial)

@@ -3,7 +3,10 @@
 import asyncio
 from collections import defaultdict
 
+from loguru import logger
+
 from app.builder.records.records import Records, key_of
+from app.errors import StorageUnavailable
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Storage
@@ -23,9 +26,17 @@ class Catalogue:
         self._loaded = False
 
     async def add(self, reference: ImageReference) -> None:
+        """Nobody goes without an image because its name cannot be noted."""
         name, tag = str(reference.name), str(reference.reference)
-        if tag not in self._tags[name]:
-            await self._records.write(key_of([name, tag]), {"name": name, "tag": tag})
+        if tag in self._tags[name]:
+            return
+        key = key_of([name, tag])
+        try:
+            if await self._records.read(key, _parse) != (name, tag):
+                await self._records.write(key, {"name": name, "tag": tag})
+        except StorageUnavailable as error:
+            logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
+        else:
             self._tags[name].add(tag)
 
     async def tags(self, name: RepositoryName) -> frozenset[str]:

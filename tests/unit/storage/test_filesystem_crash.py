@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -119,6 +120,25 @@ async def test_a_full_disk_is_told_and_nothing_partial_stays(
     await storage.delete(f"blobs/sha256/{kept.hex}")
     assert shutil.disk_usage(disk).free > free - (64 << 10)
     assert await blobs.contains(await blobs.write_blob(random.randbytes(1 << 20)))
+
+
+async def test_a_server_starts_on_a_full_disk_and_finds_what_is_stored(mount: Mount) -> None:
+    disk = mount("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    storage = FilesystemStorage(disk / "store")
+    await storage.start()
+    stored = await BlobStore(storage).write_blob(b"stored")
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+
+    restarted = FilesystemStorage(disk / "store")
+    await restarted.start()
+
+    assert await BlobStore(restarted).contains(stored)
+    with pytest.raises(StorageUnavailable, match="storage is full"):
+        await restarted.check()
+    (disk / "filler").unlink()
+    await restarted.check()
 
 
 async def test_what_was_stored_survives_a_power_cut(mount: Mount, tmp_path: Path) -> None:

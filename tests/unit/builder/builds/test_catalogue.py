@@ -1,4 +1,7 @@
+import pytest
+
 from app.builder.builds.catalogue import Catalogue
+from app.errors import StorageUnavailable
 from app.reference import ImageReference, RepositoryName
 from app.storage.memory import MemoryStorage
 
@@ -22,3 +25,33 @@ async def test_asking_for_a_name_does_not_list_it() -> None:
     await catalogue.tags(RepositoryName.parse("git"))
 
     assert await catalogue.names() == ()
+
+
+async def test_a_name_that_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = MemoryStorage()
+    await Catalogue(storage=storage).add(ImageReference.parse("git", "v1"))
+    monkeypatch.setattr(storage, "write", full)
+
+    after = Catalogue(storage=storage)
+    await after.add(ImageReference.parse("git", "v1"))
+
+    assert await after.names() == ("git",)
+
+
+async def test_an_image_is_had_though_its_name_cannot_be_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = MemoryStorage()
+    catalogue = Catalogue(storage=storage)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write", full)
+        await catalogue.add(ImageReference.parse("git", "v1"))
+    assert await catalogue.names() == ()
+
+    await catalogue.add(ImageReference.parse("git", "v1"))
+
+    assert await catalogue.names() == ("git",)
+
+
+async def full(key: str, body: bytes) -> None:
+    raise StorageUnavailable("full")

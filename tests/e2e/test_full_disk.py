@@ -1,0 +1,72 @@
+"""A disk without room: what is stored is served, the rest is told, and room is all it takes."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import ServerFactory
+from tests.e2e.test_crash import assert_whole
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """6 MB: enough for one small image."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.fixture
+def servers(disk: Path, new_server: ServerFactory) -> ServerFactory:
+    """Stopped before their disk goes."""
+    assert disk.is_dir()
+    return new_server
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_and_room_is_all_it_takes(
+    disk: Path, servers: ServerFactory
+) -> None:
+    storage = disk / "storage"
+    server = servers(NIXERY_STORAGE_PATH=str(storage), NIXERY_FAILURE_SECONDS="1")
+    stored = server.digest("hello")
+
+    answer = server.get("/v2/shell/jq/manifests/latest")
+
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "UNAVAILABLE"
+    assert "storage is full; its operator has to free or add space" in error["message"]
+    assert_whole(storage)
+    assert list((storage / ".staging").iterdir()) == []
+
+    filler = fill(disk)
+    server.stop()
+    server.start()
+
+    assert server.digest("hello") == stored
+    assert server.get("/v2/jq/manifests/latest").status_code == 503
+    assert server.get("/readyz").status_code == 503
+    assert server.get("/healthz").status_code == 200
+
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+
+    assert server.digest("shell/jq")
+    assert_whole(storage)
+    server.stop()
