@@ -1,8 +1,8 @@
 """The one place where programs are started.
 
 A program runs in a session of its own with an environment made from nothing; both its
-streams are read together with bounded memory.  It never outlives its time limit or the task
-that waits for it: it is asked to end (Nix then ends its builders, which live in sessions of
+streams are read together with bounded memory.  One that is run never outlives its time limit or
+the task that waits for it: it is asked to end (Nix then ends its builders, which live in sessions of
 their own), and after a grace the whole process group is killed.
 
 asyncio's own processes are not used: waiting for one also waits for whoever inherited its
@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from app.builder.running.streams import Stream, Tail
+
 _CHUNK = 64 * 1024
-_LINE = 16 * 1024
 _MIB = 1024 * 1024
 
 # What a program may see of the server's own environment: where programs and certificates
@@ -119,7 +120,7 @@ async def run(
     Raises ProgramMissing, OutOfTime, OutOfSpace.  An exit code is the caller's to judge.
     """
     begun = time.monotonic()
-    program = _Program(command, environment, limits, on_line)
+    program = Program(command, environment, limits, on_line)
     try:
         await program.listen()
         async with asyncio.timeout(limits.seconds):
@@ -132,26 +133,33 @@ async def run(
     return Finished(program.code, program.stdout, program.tail, time.monotonic() - begun)
 
 
-class _Program:
-    """A running program; from the constructor on somebody must call ``stop``."""
+class Program:
+    """A running program; from the constructor on somebody must call ``stop``.
+
+    One that is ``spoken_to`` has a standard input.  It reads its end when this process ends,
+    in whatever way.
+    """
 
     def __init__(
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
         limits: Limits,
-        on_line: Callable[[str], None] | None,
+        on_line: Callable[[str], None] | None = None,
+        *,
+        spoken_to: bool = False,
     ) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command, environment, limits)
+        self._process = _start(command, environment, limits, spoken_to=spoken_to)
         self._pidfd = os.pidfd_open(self._process.pid)
-        self._exited = self._loop.create_future()
+        self.exited: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
         self._left = limits.output
-        self._overflow = self._loop.create_future()
+        self.overflow: asyncio.Future[None] = self._loop.create_future()
+        self._stdin: asyncio.WriteTransport | None = None
         self._stdout = bytearray()
-        self._stderr = _Tail(limits.tail, on_line)
+        self._stderr = Tail(limits.tail, on_line)
         self._streams: list[asyncio.BaseTransport] = []
         self._ended: list[asyncio.Future[None]] = []
         self.code: int | None = None
@@ -164,34 +172,54 @@ class _Program:
     def tail(self) -> bytes:
         return self._stderr.content
 
-    async def listen(self) -> None:
-        await self._connect(self._process.stdout, self._stdout.extend)
+    @property
+    def pid(self) -> int:
+        """A stranger's as soon as it has exited."""
+        return self._process.pid
+
+    async def listen(self, on_output: Callable[[bytes], None] | None = None) -> None:
+        """``on_output`` is given standard output instead of keeping it for ``stdout``."""
+        if self._process.stdin is not None:
+            await self._connect_input(self._process.stdin)
+        await self._connect(self._process.stdout, on_output or self._stdout.extend)
         await self._connect(self._process.stderr, self._stderr.add)
+
+    def say(self, words: bytes) -> None:
+        """Never waits; from here on it may write as much as its limit again.
+
+        One that listens no longer is not told, and has ended or will be out of time.
+        """
+        assert self._stdin is not None
+        self._left = self._limits.output
+        if not self._stdin.is_closing():
+            self._stdin.write(words)
 
     async def end(self) -> None:
         """Until exit and the end of both streams; raises OutOfSpace."""
-        await asyncio.wait([self._exited, self._overflow], return_when=asyncio.FIRST_COMPLETED)
-        if not self._overflow.done():
+        await asyncio.wait([self.exited, self.overflow], return_when=asyncio.FIRST_COMPLETED)
+        if not self.overflow.done():
             # Somebody outside the group may have inherited the streams: he is not waited for.
             await asyncio.wait(self._ended, timeout=self._limits.grace_seconds)
-        if self._overflow.done():
+        if self.overflow.done():
             raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", self.tail)
         self._stderr.finish()
 
     async def stop(self) -> None:
         self._stderr.mute()
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.abort()
         try:
-            if not self._exited.done():
+            if not self.exited.done():
                 os.kill(self._process.pid, signal.SIGTERM)
-                await asyncio.wait([self._exited], timeout=self._limits.grace_seconds)
+                await asyncio.wait([self.exited], timeout=self._limits.grace_seconds)
         finally:
             # Reached by a second cancellation as well; _reap then runs without us.
-            if not self._exited.done():
+            if not self.exited.done():
                 os.killpg(self._process.pid, signal.SIGKILL)
             for stream in self._streams:
                 stream.close()
         # A closed stream lets go of its file in a later turn of the loop only.
-        await asyncio.wait([self._exited, *self._ended])
+        await asyncio.wait([self.exited, *self._ended])
 
     def _reap(self) -> None:
         """The leader is a zombie: its number is still taken, and so is its group's."""
@@ -200,12 +228,19 @@ class _Program:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self.code = self._process.wait()
-        self._exited.set_result(None)
+        self.exited.set_result(None)
+
+    async def _connect_input(self, pipe: IO[bytes]) -> None:
+        ended: asyncio.Future[None] = self._loop.create_future()
+        self._stdin, _ = await self._loop.connect_write_pipe(
+            lambda: Stream(lambda _: None, ended), pipe
+        )
+        self._ended.append(ended)
 
     async def _connect(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
         ended: asyncio.Future[None] = self._loop.create_future()
         transport, _ = await self._loop.connect_read_pipe(
-            lambda: _Stream(lambda chunk: self._take(chunk, take), ended), pipe
+            lambda: Stream(lambda chunk: self._take(chunk, take), ended), pipe
         )
         self._streams.append(transport)
         self._ended.append(ended)
@@ -215,67 +250,18 @@ class _Program:
         self._left -= len(chunk)
         if self._left >= 0:
             take(chunk)
-        elif not self._overflow.done():
-            self._overflow.set_result(None)
-
-
-class _Stream(asyncio.Protocol):
-    def __init__(self, take: Callable[[bytes], None], ended: asyncio.Future[None]) -> None:
-        self._take = take
-        self._ended = ended
-
-    def data_received(self, data: bytes) -> None:
-        self._take(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-
-class _Tail:
-    """The last bytes of a stream, and its lines while they come."""
-
-    def __init__(self, size: int, on_line: Callable[[str], None] | None) -> None:
-        self._size = size
-        self._on_line = on_line
-        self._kept = bytearray()
-        self._line = bytearray()
-
-    @property
-    def content(self) -> bytes:
-        return bytes(self._kept[-self._size :])
-
-    def add(self, chunk: bytes) -> None:
-        self._kept += chunk
-        if len(self._kept) > 2 * self._size:
-            del self._kept[: -self._size]
-        *lines, rest = chunk.split(b"\n")
-        for line in lines:
-            self._line += line
-            self.finish()
-        self._line += rest
-        if len(self._line) > _LINE:
-            self.finish()
-
-    def mute(self) -> None:
-        """What is said while it is being stopped is nobody's news."""
-        self._on_line = None
-
-    def finish(self) -> None:
-        """Hand out the line that has begun."""
-        if self._on_line is not None and self._line:
-            self._on_line(self._line.decode(errors="replace"))
-        self._line.clear()
+        elif not self.overflow.done():
+            self.overflow.set_result(None)
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str], limits: Limits
+    command: Sequence[str], environment: Mapping[str, str], limits: Limits, *, spoken_to: bool
 ) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if spoken_to else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
