@@ -75,6 +75,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         workers=workers,
         options=_nix_options(),
     )
+    stack.push_async_callback(nix.close)
     logger.info("using {}", await nix.version())
     layering = Layering(
         plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)

@@ -48,7 +48,8 @@ class Evaluation:
     """What to evaluate, and how far it may go.
 
     ``restricted`` keeps it to the package set's own files, without network.  ``source`` is
-    what the package set is called in messages.
+    what the package set is called in messages.  ``revision`` tells what the package set's files
+    are now from what they were or will be; with None nothing read of them may be kept.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Evaluation:
     restricted: bool
     seconds: float
     memory: int
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
 """Nix, an evaluator and one source, as the server puts them together."""
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from app.builder.answers import Package
+from app.builder.answers import Answer, Package
 from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.evaluator import Evaluator, Pinned
 from app.builder.holds import Holds
+from app.builder.nix import Evaluation
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
@@ -27,9 +30,21 @@ SYSTEM = f"{os.uname().machine}-linux"
 _DEFINITION: TypeAdapter[SourceDefinition] = TypeAdapter(SourceDefinition)
 
 
+class AskedNix(NixCommand):
+    """Remembers what it was asked, whatever process answered."""
+
+    asked: list[tuple[str, ...]]
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[Answer, ...]:
+        self.asked.append(tuple(names))
+        return await super().evaluate(evaluation, names, explain=explain)
+
+
 @dataclass
 class Door:
-    nix: NixCommand
+    nix: AskedNix
     evaluator: Evaluator
     source: Source
     heard: list[str]
@@ -54,7 +69,15 @@ class Door:
 MakeDoor = Callable[..., Door]
 
 
-def door(
+@asynccontextmanager
+async def doors() -> AsyncIterator[MakeDoor]:
+    """Makes doors, each in a state directory; they are closed at the end."""
+    async with AsyncExitStack() as stack:
+        yield partial(_door, stack)
+
+
+def _door(
+    stack: AsyncExitStack,
     state: Path,
     *,
     path: str | None = None,
@@ -65,13 +88,15 @@ def door(
     environment = child_environment(os.environ, home=state / "home")
     environment["PATH"] = path or environment["PATH"]
     workers = Workers(2)
-    nix = NixCommand(
+    nix = AskedNix(
         environment=environment,
         expressions=PROJECT / "nix",
         holds=Holds(directory=state / "roots", workers=workers),
         workers=workers,
         options={"build-users-group": ""} if os.geteuid() == 0 else {},
     )
+    nix.asked = []
+    stack.push_async_callback(nix.close)
     storage = storage or MemoryStorage()
     sources = Sources(directory=state, environment=environment, storage=storage, workers=workers)
     settings = {"name": "small", "kind": "path", "substituters": (), **definition}

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from app.errors import (
     PolicyRefused,
     RegistryError,
 )
-from tests.e2e.door import SETS, Door, MakeDoor, door
+from tests.e2e.door import SETS, Door, MakeDoor, doors
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def make_door(tmp_path: Path) -> MakeDoor:
+async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
     """Sources nobody trusts, with little time and memory."""
-    return partial(door, tmp_path, trusted=False, evaluation_seconds=15, evaluation_memory=1024)
+    async with doors() as make:
+        yield partial(make, tmp_path, trusted=False, evaluation_seconds=15, evaluation_memory=1024)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
@@ -78,9 +78,11 @@ class Evaluator:
         try:
             await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
         except DerivationsGone:
-            # Remembered from before a garbage collection: evaluating writes them anew.
+            # Remembered from before a garbage collection: evaluating writes them anew, in a
+            # process that has not written them before.
             names = [package.attribute for package in packages]
-            await self._evaluate(pinned, names)
+            async with opened(pinned) as evaluation:
+                await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
             try:
                 await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
             except DerivationsGone as gone:
@@ -97,6 +99,8 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:
+            # Files that change under an evaluation may have been read as they never were.
+            revision = f"{pinned.revision.identity} {source.changes}"
             yield Evaluation(
                 source=source.name,
                 package_set=package_set,
@@ -105,9 +109,14 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
                 restricted=not definition.trusted,
                 seconds=definition.evaluation_seconds,
                 memory=definition.evaluation_bytes,
+                revision=revision,
             )
     except SourceMoved:
         source.forget()
+        raise
+    except BaseException:
+        # Nobody has looked whether the files stood still to the end.
+        source.changes += 1
         raise
 
 

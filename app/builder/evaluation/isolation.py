@@ -52,6 +52,8 @@ async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> 
     try:
         return await nix.evaluate(evaluation, names)
     except EvaluationFailed as error:
+        # What is to blame is found out with processes of its own, not with one that others ask.
+        evaluation = replace(evaluation, revision=None)
         if len(names) == 1:
             await _check_whole(nix, evaluation)
             return (_raised(evaluation, error),)

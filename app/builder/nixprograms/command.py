@@ -1,4 +1,4 @@
-"""Nix's own programs behind the door, a process for each question.
+"""Nix's own programs behind the door: a process for each question, but for what evaluators answer.
 
 Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
 """
@@ -23,6 +23,8 @@ from app.builder.nix import (
 )
 from app.builder.nixprograms import pathinfo
 from app.builder.nixprograms.buildlog import BuildLog
+from app.builder.nixprograms.evaluators import Evaluators
+from app.builder.nixprograms.request import FEATURES, OPTIONS, OUTPUT, subject
 from app.builder.nixprograms.sentences import (
     ending,
     evaluation_error,
@@ -37,12 +39,10 @@ _GRACE_SECONDS = 10  # for Nix to end its builders
 _STORE_SECONDS = 60  # for questions to the store alone
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 _TRACE = re.compile(r'trace: (".*")')
-_EVALUATION_OUTPUT = 32 * 1024 * 1024
 _EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _OLDEST = (2, 8)
 _SANDBOX = re.compile(rb"^sandbox = (\w+)", re.MULTILINE)
-_FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 
 class NixCommand:
@@ -67,6 +67,11 @@ class NixCommand:
         self._options = tuple(
             word for name, value in options.items() for word in ("--option", name, value)
         )
+        self._evaluators = Evaluators(
+            command=("nix", "repl", "-I", f"nixery={expressions}", *self._options, *OPTIONS),
+            environment=environment,
+            starts=self.starts,
+        )
 
     async def version(self) -> str:
         """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
@@ -82,7 +87,7 @@ class NixCommand:
         """Whether builds see no more than what they declare; raises Unavailable."""
         for command in (["config", "show"], ["show-config"]):  # by its new name and its old
             finished = await self._run(
-                "version", ["nix", *command, *_FEATURES], Limits(seconds=_STORE_SECONDS)
+                "version", ["nix", *command, *FEATURES], Limits(seconds=_STORE_SECONDS)
             )
             found = _SANDBOX.search(finished.stdout)
             if found:
@@ -92,13 +97,15 @@ class NixCommand:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[Answer, ...]:
-        output = await self._evaluate(
-            "evaluate",
-            "evaluate.nix",
-            evaluation,
-            {"names": list(names), "explain": explain},
-        )
-        rows = json.loads(output)
+        rows = None if explain else await self._ask_evaluator(evaluation, names)
+        if rows is None:
+            output = await self._evaluate(
+                "evaluate",
+                "evaluate.nix",
+                evaluation,
+                {"names": list(names), "explain": explain},
+            )
+            rows = json.loads(output)
         if not isinstance(rows, list) or len(rows) != len(names):
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
         return tuple(map(_answer, rows))
@@ -163,7 +170,7 @@ class NixCommand:
         if not paths:
             return Closure(())
         names = [str(path) for path in sorted(set(paths))]
-        command = ["nix", "path-info", "--json", "--recursive", *names, *_FEATURES]
+        command = ["nix", "path-info", "--json", "--recursive", *names, *FEATURES]
         finished = await self._run(
             "closure", [*command, *self._options], Limits(seconds=_STORE_SECONDS)
         )
@@ -174,6 +181,20 @@ class NixCommand:
     def hold(self) -> AbstractAsyncContextManager[Hold]:
         return self._holds.open()
 
+    async def close(self) -> None:
+        await self._evaluators.close()
+
+    async def _ask_evaluator(
+        self, evaluation: Evaluation, names: Sequence[str]
+    ) -> list[object] | None:
+        """None if a process of its own is to be asked."""
+        try:
+            return await self._evaluators.ask(evaluation, names)
+        except OutOfTime:
+            raise _out_of_time(evaluation) from None
+        except ProgramMissing as error:
+            raise _missing(error) from None
+
     async def _evaluate(
         self,
         kind: str,
@@ -183,19 +204,7 @@ class NixCommand:
         on_line: Callable[[str], None] | None = None,
     ) -> bytes:
         """What the expression prints; its request is data, never Nix text."""
-        package_set = evaluation.package_set
-        body = json.dumps(
-            {
-                "set": {"kind": package_set.kind, "reference": package_set.reference},
-                "system": evaluation.system,
-                "config": {
-                    "unfree": evaluation.allowed.unfree,
-                    "insecure": evaluation.allowed.insecure,
-                    "broken": evaluation.allowed.broken,
-                },
-                **request,
-            }
-        )
+        body = json.dumps({**subject(evaluation), **request})
         command = [
             "nix-instantiate",
             "--eval",
@@ -207,23 +216,19 @@ class NixCommand:
             "request",
             body,
             *self._options,
-            *_FEATURES,
-            *("--option", "allow-import-from-derivation", "false"),
-            *(self._restriction(package_set) if evaluation.restricted else ()),
+            *OPTIONS,
+            *(self._restriction(evaluation.package_set) if evaluation.restricted else ()),
         ]
         limits = Limits(
             seconds=evaluation.seconds,
             memory=evaluation.memory,
-            output=_EVALUATION_OUTPUT,
+            output=OUTPUT,
             tail=_EVALUATION_TAIL,
         )
         try:
             finished = await self._run(kind, command, limits, on_line)
         except OutOfTime:
-            raise EvaluationStopped(
-                f"stopped after the {evaluation.seconds:g} s that evaluations of source"
-                f" {evaluation.source} may take (evaluation_seconds)"
-            ) from None
+            raise _out_of_time(evaluation) from None
         except OutOfSpace as error:
             raise EvaluationStopped(f"evaluation printed more than {error.limit}") from None
         if finished.code == 0:
@@ -263,6 +268,7 @@ class NixCommand:
     async def _require(self, derivations: Sequence[str]) -> None:
         gone = await self._workers.run(_absent, derivations)
         if gone:
+            await self._evaluators.forget()  # they would not write it again
             raise DerivationsGone(gone[0])
 
     async def _check(self, wanted: Sequence[tuple[str, str, str]], hold: Hold) -> None:
@@ -283,10 +289,21 @@ class NixCommand:
         try:
             return await run(command, environment=self._environment, limits=limits, on_line=on_line)
         except ProgramMissing as error:
-            raise Unavailable(
-                f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
-                " elsewhere see nixos.org/download"
-            ) from None
+            raise _missing(error) from None
+
+
+def _missing(error: ProgramMissing) -> Unavailable:
+    return Unavailable(
+        f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
+        " elsewhere see nixos.org/download"
+    )
+
+
+def _out_of_time(evaluation: Evaluation) -> EvaluationStopped:
+    return EvaluationStopped(
+        f"stopped after the {evaluation.seconds:g} s that evaluations of source"
+        f" {evaluation.source} may take (evaluation_seconds)"
+    )
 
 
 def _absent(paths: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ class Source:
         self._known: dict[str, tuple[float, Revision | TagUnknown]] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
+        self.changes = 0
 
     @property
     def name(self) -> str:
@@ -70,6 +71,7 @@ class Source:
 
     def forget(self) -> None:
         """Ask anew for every tag: what was known turned out to have changed."""
+        self.changes += 1
         self._known.clear()
 
     async def close(self) -> None:

@@ -1,0 +1,145 @@
+# What a package set says of each name.  Nothing is asked of it but the attributes named, and of
+# those no more than is printed here; no derivation is made.
+#
+# answer    a list in the order of names, of
+#   { status = "package"; attribute; derivation; output; path; outputs; name; ... }
+#   { status = "raised"; ... }         what is known of a package that did not evaluate
+#   { status = "unknown"; }
+#   { status = "ambiguous"; candidates; }
+#   { status = "other"; attribute; kind; }                 what it is instead of a package
+#
+# With explain an error of the set is let through, for its message to be read.
+set: { names, explain, ... }:
+
+let
+  inherit (builtins)
+    attrNames concatLists concatStringsSep deepSeq filter foldl' genList head isAttrs isBool isInt
+    isList isString length map match parseDrvName replaceStrings split stringLength substring
+    tryEval typeOf unsafeDiscardStringContext;
+
+  # ---- looking up
+
+  letters = text: genList (n: substring n 1 text) (stringLength text);
+  lower =
+    replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (letters "abcdefghijklmnopqrstuvwxyz");
+
+  # The attributes of a set that a component may mean.  Repository names have no capitals and
+  # no leading underscore, which Nix needs before a digit.
+  candidates = set: component:
+    let
+      digit = match "[0-9].*" component != null;
+      folded = lower component;
+      same = name: let l = lower name; in l == folded || digit && l == "_" + folded;
+    in
+    if set ? ${component} then [ component ]
+    else if digit && set ? ${"_" + component} then [ ("_" + component) ]
+    else filter same (attrNames set);
+
+  step = place: component:
+    if place ? status then place
+    else if ! isAttrs place.value then { status = "unknown"; }
+    else
+      let found = candidates place.value component; in
+      if found == [ ] then { status = "unknown"; }
+      else if length found > 1 then {
+        status = "ambiguous";
+        candidates = map (name: concatStringsSep "." (place.path ++ [ name ])) found;
+      }
+      else {
+        value = place.value.${head found};
+        path = place.path ++ found;
+      };
+
+  find = name:
+    if set ? ${name} then { value = set.${name}; path = [ name ]; }
+    else foldl' step { value = set; path = [ ]; } (filter isString (split "\\." name));
+
+  # ---- describing
+
+  # Null where a package says nothing, something else, or raises an error.
+  attempt = default: value:
+    let result = tryEval (deepSeq value value); in
+    if result.success then result.value else default;
+
+  text = value:
+    if isString value && stringLength value <= 1000 then unsafeDiscardStringContext value else null;
+
+  license = value:
+    if isString value then { name = text value; free = true; }
+    else if isAttrs value then {
+      name = text (value.spdxId or value.shortName or value.fullName or "unnamed");
+      free = value.free or true == true;
+    }
+    else { name = null; free = true; };
+
+  licenses = value:
+    if isList value then concatLists (map licenses value)
+    else if value == null then [ ]
+    else [ (license value) ];
+
+  kinds = {
+    set = "a set";
+    lambda = "a function";
+    string = "a string";
+    list = "a list";
+    int = "a number";
+    float = "a number";
+    bool = "a boolean";
+    null = "null";
+    path = "a path";
+  };
+
+  kind = value:
+    if isAttrs value && value ? __functor then "a function"
+    else if isAttrs value && value.recurseForDerivations or false == true then "a set of packages"
+    else kinds.${typeOf value};
+
+  about = value:
+    let
+      of = attribute: default: check:
+        attempt default (let v = value.meta.${attribute} or null; in if check v then v else default);
+    in
+    {
+      name = attempt null (text (value.name or null));
+      pname = attempt null (text (value.pname or (parseDrvName value.name).name));
+      version = attempt null (text (value.version or (parseDrvName value.name).version));
+      licenses = attempt [ ] (licenses (value.meta.license or null));
+      vulnerabilities = map text (of "knownVulnerabilities" [ ] isList);
+      broken = of "broken" false isBool;
+      insecure = of "insecure" false isBool;
+      priority = of "priority" null isInt;
+      main_program = attempt null (text (value.meta.mainProgram or null));
+    };
+
+  built = value: {
+    derivation = text (value.drvPath or (throw "it calls itself a derivation and is none"));
+    path = text (value.outPath or (throw "it calls itself a derivation and is none"));
+    output = text (value.outputName or "out");
+    outputs = map text (value.outputs or [ "out" ]);
+  };
+
+  guard = value:
+    if explain then { success = true; inherit value; } else tryEval (deepSeq value value);
+
+  describe = place:
+    let
+      inherit (place) value;
+      attribute = concatStringsSep "." place.path;
+      outcome = guard (built value);
+    in
+    if place ? status then place
+    else if ! (isAttrs value && value.type or null == "derivation") then {
+      status = "other";
+      inherit attribute;
+      kind = kind value;
+    }
+    else about value // { inherit attribute; } // (
+      if outcome.success then outcome.value // { status = "package"; } else { status = "raised"; }
+    );
+
+  answer = name:
+    let outcome = guard (describe (find name)); in
+    if outcome.success then outcome.value else { status = "raised"; };
+in
+if isAttrs set then map answer names
+else throw "the package source is ${kind set}, not a set of packages"

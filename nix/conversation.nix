@@ -1,0 +1,36 @@
+# The same as evaluate.nix, for a process that is asked again and again: the package set is imported
+# once, and each question evaluates what it names.
+#
+#   nix repl -I nixery=DIRECTORY-OF-THIS-FILE
+#   nix-repl> nixery = import <nixery/conversation.nix> "SUBJECT"
+#   nix-repl> nixery.answer "QUESTION"
+#   nix-repl> nixery.end
+#
+# Subject and question are JSON of printable ASCII, each character written as two hexadecimal
+# digits: whatever is in them, what is typed holds neither quotes nor antiquotations.
+#
+# subject   { marker, set, system, config }               (set: see package-set.nix)
+# question  a list of names
+# answer    "MARKER JSON MARKER", and what JSON is see answers.nix; after the end "MARKER"
+subject:
+
+let
+  inherit (builtins) fromJSON genList replaceStrings stringLength substring toJSON;
+
+  printable =
+    " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
+  digit = n: substring n 1 "0123456789abcdef";
+  code = n: digit ((n + 32) / 16) + digit (n + 32 - (n + 32) / 16 * 16);
+  size = stringLength printable;
+  # Every two digits are one of the codes, so that none is found between two others.
+  decode = replaceStrings (genList code size) (genList (n: substring n 1 printable) size);
+
+  ask = fromJSON (decode subject);
+  answers = import ./answers.nix (import ./package-set.nix ask);
+in
+{
+  answer = question:
+    let names = fromJSON (decode question); in
+    "${ask.marker} ${toJSON (answers { inherit names; explain = false; })} ${ask.marker}";
+  end = ask.marker;
+}

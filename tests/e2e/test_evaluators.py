@@ -1,0 +1,474 @@
+"""Evaluators that stay: the same answers as a process for each question, whatever happens."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.builder.answers import Answer, Unknown
+from app.builder.closure import StorePath
+from app.builder.evaluation.evaluator import opened
+from app.builder.evaluation.isolation import evaluate_apart
+from app.builder.names.attributes import list_names
+from app.builder.nixprograms import evaluators
+from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
+from tests.e2e.door import PROJECT, SETS, Door, MakeDoor, doors
+from tests.e2e.server import ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+LOOKUP = SETS / "small" / "lookup.nix"
+DEBIAN = PROJECT / "nix" / "debian"
+PACKAGE = 'derivation { name = "NAME"; inherit system; builder = "/bin/sh"; }'
+
+
+@pytest.fixture
+async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
+    async with doors() as make:
+        yield partial(make, tmp_path)
+
+
+@pytest.fixture
+def lookup(make_door: MakeDoor) -> Door:
+    return make_door(location=LOOKUP)
+
+
+def written(directory: Path, **packages: str) -> Path:
+    """A package set of these expressions."""
+    directory.mkdir(exist_ok=True)
+    lines = "".join(f"{name} = {text};\n" for name, text in packages.items())
+    file = directory / "set.nix"
+    file.write_text(f"{{ system, ... }}: rec {{\n{lines}}}")
+    return file
+
+
+def running(*, of: int | None = None, home: Path | None = None) -> list[int]:
+    """The evaluators of a process, or those whose home is below a directory."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            environment = (process / "environ").read_bytes()
+        except (OSError, ProcessLookupError):
+            continue
+        ours = parent == of if home is None else f"HOME={home}".encode() in environment
+        if b"repl" in words and ours:
+            found.append(int(process.name))
+    return found
+
+
+def evaluator() -> int:
+    (process,) = running(of=os.getpid())
+    return process
+
+
+async def started() -> int:
+    for _ in range(500):
+        if running(of=os.getpid()):
+            return evaluator()
+        await asyncio.sleep(0.01)
+    raise AssertionError("no evaluator was started")
+
+
+async def ended(process: int) -> None:
+    for _ in range(500):
+        if process not in running(of=os.getpid()):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{process} goes on")
+
+
+def deletes(path: StorePath) -> bool:
+    """Delete it as a garbage collection would."""
+    done = subprocess.run(["nix-store", "--delete", str(path)], check=False, capture_output=True)
+    assert (done.returncode == 0) != Path(str(path)).exists()
+    return done.returncode == 0
+
+
+def forget_roots(process: int) -> None:
+    """As if what it wrote had been collected against its will."""
+    (Path("/nix/var/nix/temproots") / str(process)).unlink()
+
+
+# ---- the same answers
+
+
+async def answers(door: Door, names: Sequence[str], *, kept: bool) -> list[Answer | str]:
+    found: list[Answer | str] = []
+    for name in names:
+        async with opened(await door.pinned()) as evaluation:
+            asked = evaluation if kept else replace(evaluation, revision=None)
+            try:
+                found += await evaluate_apart(door.nix, asked, [name])
+            except RegistryError as error:
+                found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("directory", [DEBIAN, SETS / "packages", SETS / "hostile"])
+async def test_an_evaluator_answers_as_a_process_for_each_question_does(
+    make_door: MakeDoor, directory: Path
+) -> None:
+    door = make_door(location=directory, evaluation_seconds=5, evaluation_memory=1024)
+    async with opened(await door.pinned()) as evaluation:
+        names = await list_names(door.nix, evaluation)
+    slow = {"spins", "chatters", "eats", "hugeOutputs", "deep"}
+    names = tuple(name for name in names if name not in slow)
+    names = (*names, *(name.lower() for name in names if name != name.lower()), "nope", "lib")
+
+    apart = await answers(door, names, kept=False)
+    kept = await answers(door, names, kept=True)
+
+    assert dict(zip(names, kept, strict=True)) == dict(zip(names, apart, strict=True))
+    assert len(names) > 10
+
+
+async def test_all_names_at_once_are_answered_as_one_by_one(make_door: MakeDoor) -> None:
+    door = make_door(location=DEBIAN)
+    async with opened(await door.pinned()) as evaluation:
+        names = await list_names(door.nix, evaluation)
+        together = await door.nix.evaluate(evaluation, names)
+        apart = await door.nix.evaluate(replace(evaluation, revision=None), names)
+
+    assert together == apart
+    assert door.nix.starts["evaluator"] == 1
+
+
+async def test_names_are_data(make_door: MakeDoor) -> None:
+    hostile = make_door(location=SETS / "hostile")
+
+    names = ['${builtins.abort "spliced"}', 'quote"quote', "it's", "new\nline"]
+    found = [package.pname for package in await hostile.packages(*names)]
+
+    assert found == ["dollar", "quote", "apostrophe", "newline"]
+    assert hostile.nix.starts == Counter(evaluator=1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ['"; abort "out"; "', "fine\nnixery.end", ":q", "''${x}''", "\\", '\\"', "\t", "é\U0001f600"],
+)
+async def test_names_that_would_be_typed_as_code_are_just_unknown(lookup: Door, name: str) -> None:
+    with pytest.raises(PackagesUnknown):
+        await lookup.package(name)
+
+    assert lookup.nix.starts == Counter(evaluator=1)
+
+
+# ---- one start for many questions
+
+
+async def test_the_second_question_about_new_names_starts_nothing(lookup: Door) -> None:
+    await lookup.packages("hello")
+    before = lookup.nix.starts.copy()
+
+    packages = await lookup.packages("2ping", "bashinteractive", "hello")
+
+    assert [package.pname for package in packages] == ["2ping", "bash-interactive", "hello"]
+    assert lookup.nix.starts == before == Counter(evaluator=1)
+
+
+async def test_questions_that_come_at_once_each_have_their_own_answer(lookup: Door) -> None:
+    names = ["hello", "bashInteractive", "_2ping", "github", "dotted.name", "Twin", "tWin", "many"]
+
+    found = await asyncio.gather(*(lookup.package(name) for name in names))
+
+    assert [package.attribute for package in found] == names
+    assert lookup.nix.starts == Counter(evaluator=1)
+
+
+async def test_a_source_nobody_trusts_has_a_process_for_each_question(make_door: MakeDoor) -> None:
+    strangers = make_door(location=LOOKUP, trusted=False)
+
+    await strangers.package("hello")
+    await strangers.package("2ping")
+
+    assert strangers.nix.starts == Counter(evaluate=2)
+
+
+async def test_names_that_take_long_to_type_are_asked_of_a_process(lookup: Door) -> None:
+    names = [f"name-{number}-{'x' * 60}" for number in range(200)]
+
+    with pytest.raises(PackagesUnknown) as failure:
+        await lookup.packages(*names)
+
+    assert failure.value.packages == tuple(names)
+    assert lookup.nix.starts == Counter(evaluate=1)
+
+
+async def test_policies_do_not_share_an_evaluator(make_door: MakeDoor) -> None:
+    strict = make_door(location=LOOKUP)
+    async with opened(await strict.pinned()) as evaluation:
+        lax = replace(evaluation, allowed=replace(evaluation.allowed, unfree=True))
+        await strict.nix.evaluate(evaluation, ["hello"])
+        await strict.nix.evaluate(lax, ["hello"])
+        await strict.nix.evaluate(evaluation, ["hello"])
+
+    assert strict.nix.starts == Counter(evaluator=2)
+
+
+# ---- no failure is another's
+
+
+@pytest.mark.parametrize(
+    "name", ["aborts", "recurses", "deep", "missing", "throws", "mistyped", "eats", "buildswhile"]
+)
+async def test_what_ends_one_question_leaves_the_next_right(make_door: MakeDoor, name: str) -> None:
+    hostile = make_door(location=SETS / "hostile", evaluation_memory=1024)
+    await hostile.package("fine")
+
+    asked = "buildswhileevaluating" if name == "buildswhile" else name
+    with pytest.raises(EvaluationFailed, match=f"^{asked}: ."):
+        await hostile.packages("fine", asked)
+    also = await hostile.package("alsofine")
+
+    assert also.pname == "also-fine"
+
+
+async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door: MakeDoor) -> None:
+    hostile = make_door(location=SETS / "hostile", evaluation_seconds=3)
+    await hostile.package("fine")
+    first = evaluator()
+    begun = time.monotonic()
+
+    with pytest.raises(EvaluationFailed, match=r"^spins: stopped after the 3 s"):
+        await hostile.package("spins")
+
+    assert time.monotonic() - begun < 6
+    assert first not in running(of=os.getpid())
+    assert (await hostile.package("alsofine")).pname == "also-fine"
+
+
+async def test_a_question_that_takes_long_keeps_nobody_waiting(make_door: MakeDoor) -> None:
+    hostile = make_door(location=SETS / "hostile", evaluation_seconds=20)
+    spinning = asyncio.create_task(hostile.package("spins"))
+    await started()
+    begun = time.monotonic()
+
+    fine = await hostile.package("fine")
+
+    assert fine.pname == "fine"
+    assert time.monotonic() - begun < 5
+    assert not spinning.done()
+    spinning.cancel()
+    await asyncio.gather(spinning, return_exceptions=True)
+
+
+async def test_whoever_leaves_does_not_leave_an_answer_for_the_next(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    slow = "builtins.foldl' (a: n: a) package (builtins.genList (n: n) 3000000)"
+    package = PACKAGE.replace("NAME", "package-1")
+    door = make_door(location=written(tmp_path / "set", package=package, slow=slow, other=package))
+    await door.package("package")
+    first = evaluator()
+    asking = asyncio.create_task(door.package("slow"))
+    await asyncio.sleep(0.05)
+
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert asking.cancelled()
+    assert (await door.package("other")).attribute == "other"
+    assert first not in running(of=os.getpid())
+
+
+# ---- ends and new beginnings
+
+
+async def test_a_killed_evaluator_is_replaced(lookup: Door) -> None:
+    await lookup.package("hello")
+    process = evaluator()
+
+    os.kill(process, signal.SIGKILL)
+    await ended(process)
+
+    assert (await lookup.package("2ping")).pname == "2ping"
+    assert lookup.nix.starts == Counter(evaluator=2)
+
+
+async def test_one_killed_while_it_is_asked_is_no_error(make_door: MakeDoor) -> None:
+    hostile = make_door(location=SETS / "hostile", evaluation_seconds=4)
+    asking = asyncio.create_task(hostile.packages("fine", "spins"))
+
+    os.kill(await started(), signal.SIGKILL)
+
+    with pytest.raises(EvaluationFailed, match=r"^spins: stopped after"):
+        await asking
+    assert hostile.nix.starts["evaluate"] > 0
+
+
+async def test_a_grown_evaluator_is_ended_after_its_answer(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    package = PACKAGE.replace("NAME", "package-1")
+    big = f"let long = builtins.genList (n: n + 1) 2500000; in builtins.deepSeq long ({package} // {{ inherit long; }})"
+    door = make_door(
+        location=written(tmp_path / "set", big=big, small=package), evaluation_memory=1024
+    )
+
+    assert (await door.package("big")).pname == "package"
+
+    assert running(of=os.getpid()) == []
+    assert (await door.package("small")).pname == "package"
+    assert door.nix.starts == Counter(evaluator=2)
+
+
+async def test_the_longest_unused_goes_when_there_are_too_many(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    package = PACKAGE.replace("NAME", "package-1")
+    made = [
+        make_door(location=written(tmp_path / f"set{n}", one=package, other=package))
+        for n in range(5)
+    ]
+    nix = made[0].nix
+
+    async def ask(door: Door, name: str) -> None:
+        async with opened(await door.pinned()) as evaluation:
+            await nix.evaluate(evaluation, [name])
+
+    for door in made:
+        await ask(door, "one")
+    await ask(made[4], "other")
+
+    assert len(running(of=os.getpid())) == 4
+    assert nix.starts["evaluator"] == 5
+    await ask(made[0], "other")
+    assert nix.starts["evaluator"] == 6
+
+
+async def test_one_that_nobody_uses_is_ended(lookup: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluators, "_IDLE_SECONDS", 0.2)
+    await lookup.package("hello")
+
+    await ended(evaluator())
+
+    assert (await lookup.package("2ping")).pname == "2ping"
+    assert lookup.nix.starts == Counter(evaluator=2)
+
+
+async def test_all_are_ended_when_the_door_closes(lookup: Door) -> None:
+    await lookup.package("hello")
+    assert running(of=os.getpid())
+
+    await lookup.nix.close()
+
+    assert running(of=os.getpid()) == []
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_server_leaves_no_evaluator_behind(
+    new_server: ServerFactory, how: str, tmp_path: Path
+) -> None:
+    server = new_server()
+    server.digest("hello")
+    home = server.storage.parent / "state" / "home"
+    (process,) = running(home=home)
+
+    if how == "stopped":
+        server.stop()
+    else:
+        server.kill()  # with its group, to which no evaluator belongs
+
+    deadline = time.monotonic() + 10
+    while process in running(home=home) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert running(home=home) == []
+
+
+# ---- the world changes
+
+
+async def test_a_directory_that_changed_is_not_answered_from_what_it_was(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    versions = {n: PACKAGE.replace("NAME", f"package-{n}") for n in (1, 2)}
+    file = written(tmp_path / "set", one=versions[1], two=versions[1])
+    door = make_door(location=file, revision_seconds=0)
+    await door.package("one")
+
+    written(tmp_path / "set", one=versions[2], two=versions[2])
+
+    assert (await door.package("two")).version == "2"
+    assert (await door.package("one")).version == "2"
+
+
+async def test_what_was_read_while_files_changed_is_not_kept(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    """The evaluator reads a file that is changed, and changed back before the next question."""
+    file = written(tmp_path / "set", one="import ./one.nix system", two="import ./one.nix system")
+    inner = tmp_path / "set" / "one.nix"
+    text = f"system: {PACKAGE}"
+    inner.write_text(text.replace("NAME", "package-1"))
+    door = make_door(location=tmp_path / "set", revision_seconds=0)
+    (tmp_path / "set" / "default.nix").write_text(file.read_text())
+    pinned = await door.pinned()
+
+    async def ask_while_it_changes() -> tuple[Answer, ...]:
+        async with opened(pinned) as evaluation:
+            inner.write_text(text.replace("NAME", "package-2"))
+            return await door.nix.evaluate(evaluation, ["one"])
+
+    with pytest.raises(RegistryError, match="is being changed"):
+        await ask_while_it_changes()
+    inner.write_text(text.replace("NAME", "package-1"))
+
+    assert (await door.package("two")).version == "1"
+
+
+async def test_a_derivation_deleted_under_an_evaluator_is_written_again(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    script = 'args = [ "-c" "echo > $out" ]; builder'
+    package = PACKAGE.replace("builder", script)
+    name = f"package-{os.getpid()}-{time.time_ns()}"
+    door = make_door(location=written(tmp_path / "set", one=package.replace("NAME", name)))
+    one = await door.package("one")
+    assert not deletes(one.derivation), "what an evaluator wrote is safe while it lives"
+    forget_roots(evaluator())
+    assert deletes(one.derivation)
+
+    await door.realise(one)
+
+    assert Path(str(one.path)).exists()
+    assert running(of=os.getpid()) == []
+
+
+async def test_an_evaluator_whose_derivations_are_gone_fails_by_itself(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    """What another package needs has been deleted: the evaluator cannot write, a process can."""
+    name = f"inner-{os.getpid()}-{time.time_ns()}"
+    door = make_door(
+        location=written(
+            tmp_path / "set",
+            inner=PACKAGE.replace("NAME", name),
+            outer=PACKAGE.replace("NAME", "outer").replace("builder", "inherit inner; builder"),
+        )
+    )
+    inner = await door.package("inner")
+    forget_roots(evaluator())
+    assert deletes(inner.derivation)
+
+    outer = await door.package("outer")
+
+    assert Path(str(outer.derivation)).exists()
+    assert Path(str(inner.derivation)).exists()
+
+
+async def test_an_unknown_name_is_unknown_to_an_evaluator_too(lookup: Door) -> None:
+    async with opened(await lookup.pinned()) as evaluation:
+        assert await lookup.nix.evaluate(evaluation, ["nope"]) == (Unknown(),)
