@@ -1,0 +1,100 @@
+"""What a name not asked for before takes: of an evaluator that stays, and of Nix started for it.
+
+usage: bench/evaluating.py [--packages DIRECTORY] [--rounds N]
+
+Both are asked about the same names, in turns, each question about one.  An evaluator's first
+question starts it and imports the package set, and is shown apart; so is a name that it has
+answered before, which a server does not ask twice.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.builder.holds import Holds
+from app.builder.names.attributes import list_names
+from app.builder.nix import Allowed, Evaluation, PackageSet
+from app.builder.nixprograms.command import NixCommand
+from app.builder.running.process import child_environment
+from app.builder.running.workers import Workers
+from bench.common import ROOT
+
+_MIB = 1024 * 1024
+
+
+async def milliseconds(nix: NixCommand, evaluation: Evaluation, name: str) -> float:
+    begun = time.perf_counter()
+    await nix.evaluate(evaluation, [name])
+    return (time.perf_counter() - begun) * 1000
+
+
+def show(what: str, times: Sequence[float]) -> float:
+    median = statistics.median(times)
+    print(f"{what:44}{median:9.2f} {min(times):9.2f} {max(times):9.2f} {len(times):6}")
+    return median
+
+
+async def measure(packages: Path, rounds: int, home: Path) -> None:
+    workers = Workers(1)
+    nix = NixCommand(
+        environment=child_environment(os.environ, home=home),
+        expressions=ROOT / "nix",
+        holds=Holds(directory=home / "roots", workers=workers),
+        workers=workers,
+        options={"build-users-group": ""} if os.geteuid() == 0 else {},
+    )
+    apart = Evaluation(
+        source="measured",
+        package_set=PackageSet("path", str(packages)),
+        system=f"{os.uname().machine}-linux",
+        allowed=Allowed(unfree=True, insecure=True, broken=True),
+        restricted=False,
+        seconds=120,
+        memory=4096 * _MIB,
+    )
+    names = await list_names(nix, apart)
+    # Nix writes a derivation the first time that anybody evaluates it, which is not measured.
+    await nix.evaluate(apart, names)
+    first: list[float] = []
+    for number in range(10):
+        first.append(await milliseconds(nix, replace(apart, revision=f"first {number}"), "hello"))
+        await nix.close()
+    started: list[float] = []
+    new: list[float] = []
+    known: list[float] = []
+    for number in range(rounds):
+        kept = replace(apart, revision=f"round {number}")
+        await nix.evaluate(kept, ())
+        for name in names:
+            started.append(await milliseconds(nix, apart, name))
+            new.append(await milliseconds(nix, kept, name))
+            known.append(await milliseconds(nix, kept, name))
+    await nix.close()
+    print(f"{'one question about one name':44}median ms       min       max  asked")
+    slow = show("Nix started for it", started)
+    show("an evaluator's first, which starts it", first)
+    quick = show("an evaluator, a new name", new)
+    show("an evaluator, a name it knows", known)
+    print(f"{'Nix started / an evaluator, a new name':44}{slow / quick:9.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
+    parser.add_argument("--packages", type=Path, default=ROOT / "nix" / "debian")
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory:
+        asyncio.run(measure(arguments.packages, arguments.rounds, Path(directory)))
+
+
+if __name__ == "__main__":
+    main()
