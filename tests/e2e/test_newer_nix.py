@@ -48,6 +48,15 @@ def test_an_image_runs_and_is_the_same_as_the_oldest_nix_makes(
     assert new_server(salted_packages).digest("hello/jq") == digest
 
 
+def test_new_names_of_a_revision_are_asked_of_an_evaluator_that_stays(newer: Server) -> None:
+    newer.digest("hello")
+    before = evaluations(newer)
+
+    newer.digest("camelcase")
+
+    assert evaluations(newer) == before == {"nix.evaluator": 1}
+
+
 def test_a_name_that_is_not_there_is_answered_with_the_one_that_was_meant(newer: Server) -> None:
     answer = newer.get("/v2/helo/manifests/latest")
 
@@ -60,3 +69,9 @@ def test_a_failed_build_is_told_with_its_log(newer: Server) -> None:
 
     assert answer.status_code == 403
     assert "frobnicator 4711 not found" in answer.json()["errors"][0]["message"], answer.text
+
+
+def evaluations(server: Server) -> dict[str, int]:
+    """Processes started for them, by kind."""
+    activity = server.get("/debug").json()["activity"]
+    return {kind: count for kind, count in activity.items() if kind.startswith("nix.evaluat")}
