@@ -167,8 +167,9 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
 
 
 def _activity(nix: NixCommand, packer: LayerPacker) -> dict[str, int]:
-    starts = {f"nix.{kind}": count for kind, count in sorted(nix.starts.items())}
-    return starts | {f"packing.{name}": n for name, n in asdict(packer.counters).items()}
+    activity = {f"nix.{kind}": count for kind, count in sorted(nix.starts.items())}
+    activity["evaluators.answered"] = nix.evaluators.answered
+    return activity | {f"packing.{name}": n for name, n in asdict(packer.counters).items()}
 
 
 def _shown(settings: Settings) -> dict[str, str]:

@@ -67,7 +67,7 @@ class NixCommand:
         self._options = tuple(
             word for name, value in options.items() for word in ("--option", name, value)
         )
-        self._evaluators = Evaluators(
+        self.evaluators = Evaluators(
             command=("nix", "repl", "-I", f"nixery={expressions}", *self._options, *OPTIONS),
             environment=environment,
             starts=self.starts,
@@ -182,14 +182,14 @@ class NixCommand:
         return self._holds.open()
 
     async def close(self) -> None:
-        await self._evaluators.close()
+        await self.evaluators.close()
 
     async def _ask_evaluator(
         self, evaluation: Evaluation, names: Sequence[str]
     ) -> list[object] | None:
         """None if a process of its own is to be asked."""
         try:
-            return await self._evaluators.ask(evaluation, names)
+            return await self.evaluators.ask(evaluation, names)
         except OutOfTime:
             raise _out_of_time(evaluation) from None
         except ProgramMissing as error:
@@ -268,7 +268,7 @@ class NixCommand:
     async def _require(self, derivations: Sequence[str]) -> None:
         gone = await self._workers.run(_absent, derivations)
         if gone:
-            await self._evaluators.forget()  # they would not write it again
+            await self.evaluators.forget()  # they would not write it again
             raise DerivationsGone(gone[0])
 
     async def _check(self, wanted: Sequence[tuple[str, str, str]], hold: Hold) -> None:

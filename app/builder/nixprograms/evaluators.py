@@ -30,7 +30,10 @@ _LONGEST_QUESTION = 16 * 1024
 
 
 class Evaluators:
-    """``command`` starts ``nix repl``; ``starts`` counts that as ``evaluator``."""
+    """``command`` starts ``nix repl``; ``starts`` counts that as ``evaluator``.
+
+    ``answered`` counts the questions answered.
+    """
 
     def __init__(
         self, *, command: Sequence[str], environment: Mapping[str, str], starts: Counter[str]
@@ -38,6 +41,7 @@ class Evaluators:
         self._command = command
         self._environment = environment
         self._starts = starts
+        self.answered = 0
         self._kept: dict[Evaluation, _Evaluator] = {}  # the longest unused first
         self._gone: list[_Evaluator] = []  # to be ended
         self._sweeping: asyncio.Task[None] | None = None
@@ -68,6 +72,7 @@ class Evaluators:
                 self._drop(evaluation, evaluator)
             if self._kept.get(evaluation) is not evaluator:
                 await evaluator.end()
+        self.answered += rows is not None
         return rows
 
     async def forget(self) -> None:
