@@ -19,7 +19,7 @@ from anyio.lowlevel import RunVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app import threads
-from app.heads import BoundedProtocol
+from app.stalls import UnstalledProtocol
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,10 +44,9 @@ def is_supported() -> bool:
     return {"transport", "disconnected", "expected_content_length"} <= made
 
 
-class SendfileProtocol(BoundedProtocol):
-    """``stall_seconds``: a client that takes not one byte for so long is gone."""
+class SendfileProtocol(UnstalledProtocol):
+    """``stall_seconds`` hold for files as well, which no transport's buffer sees."""
 
-    stall_seconds = 600.0
     _answering: RequestResponseCycle | None = None
     _waiting: asyncio.Future[None] | None = None
 

@@ -122,10 +122,10 @@ class _Stopping(uvicorn.Server):
 def _protocol(*, sendfile: bool) -> type[asyncio.Protocol] | str:
     """uvicorn's own protocol where its inner names are others than we know."""
     with suppress(ImportError):
-        from app.heads import BoundedProtocol  # noqa: PLC0415  # may not import
         from app.sendfile import SendfileProtocol, is_supported  # noqa: PLC0415  # may not import
+        from app.stalls import UnstalledProtocol  # noqa: PLC0415  # may not import
 
         if is_supported():
-            return SendfileProtocol if sendfile else BoundedProtocol
+            return SendfileProtocol if sendfile else UnstalledProtocol
     logger.warning("uvicorn {} is not known here: files are sent slowly", uvicorn.__version__)
     return "httptools"

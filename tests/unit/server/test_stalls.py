@@ -1,0 +1,84 @@
+"""Clients that ask and do not read."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from app.stalls import UnstalledProtocol
+from tests.served import served
+
+BODY = bytes(40_000_000)
+
+
+class Application:
+    """Writes in pieces, as blobs are where the kernel does not send them."""
+
+    def __init__(self, *, piece: int) -> None:
+        self.left = False
+        self._piece = piece
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        length = str(len(BODY)).encode()
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for start in range(0, len(BODY), self._piece):
+            piece = BODY[start : start + self._piece]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+
+
+@contextmanager
+def asking(app: Application) -> Iterator[socket.socket]:
+    with served(app, sendfile=False) as address, socket.socket() as client:
+        host, port = address.removeprefix("http://").split(":")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.settimeout(20)
+        client.connect((host, int(port)))
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        yield client
+
+
+def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UnstalledProtocol, "stall_seconds", 0.2)
+    app = Application(piece=250_000)
+
+    with asking(app) as client:
+        deadline = time.monotonic() + 20
+        while not app.left:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        taken = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
+
+    assert taken < len(BODY)
+
+
+def test_a_client_that_takes_some_now_and_then_gets_every_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(UnstalledProtocol, "stall_seconds", 0.5)
+    app = Application(piece=len(BODY))
+
+    with asking(app) as client:
+        taken = 0
+        for step in range(1, 9):
+            time.sleep(0.15)
+            while taken < step * 4_000_000:
+                piece = client.recv(1 << 20)
+                assert piece, "given up"
+                taken += len(piece)
+        taken += sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
+
+    assert taken > len(BODY)
