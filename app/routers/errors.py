@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
-from app.builder.wording import ends, sentence
+from app.builder.wording import ends, line, sentence
 from app.dependencies import services_of
 from app.errors import (
     BlobUnknown,
@@ -24,6 +24,7 @@ from app.errors import (
     RangeInvalid,
     Refused,
     RegistryError,
+    StillBuilding,
     TooManyRequests,
     Unavailable,
 )
@@ -47,7 +48,6 @@ STATUS: Mapping[type[RegistryError], HTTPStatus] = {
 _MESSAGE_LIMIT = 300
 _DETAIL_ITEMS = 20
 _UNAVAILABLE_SECONDS = 10
-_WITHOUT_PAGE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE})
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -87,12 +87,7 @@ def install(app: FastAPI) -> None:
 async def _registry_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RegistryError)
     status = status_of(type(error))
-    level = "ERROR" if status == HTTPStatus.INTERNAL_SERVER_ERROR else "INFO"
-    if isinstance(error, Unavailable):
-        level = "WARNING"
-    logger.bind(
-        code=error.code, status=int(status), path=request.scope["path"], build=_build_of(request)
-    ).log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
+    _log(request, error, status)
     body = error_body(error.code, _with_page(request, error, status), error.detail)
     return error_response(request, status, body, _headers(error))
 
@@ -116,6 +111,22 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     return error_response(request, HTTPStatus.BAD_REQUEST, body)
 
 
+def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
+    told = logger.bind(code=error.code, status=int(status), path=request.scope["path"])
+    if cause := error.__cause__:
+        told = told.bind(cause=line(f"{type(cause).__name__}: {cause}", _MESSAGE_LIMIT))
+    level = "INFO"
+    if build := _build_of(request):
+        told = told.bind(build=build)
+        # The failure itself was logged when it happened, once for all who are told of it.
+        level = "INFO" if isinstance(error, StillBuilding) else "DEBUG"
+    elif isinstance(error, Unavailable):
+        level = "WARNING"
+    elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = "ERROR"
+    told.log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
+
+
 def _headers(error: RegistryError) -> dict[str, str]:
     match error:
         case TooManyRequests(retry_after=seconds):
@@ -131,11 +142,13 @@ def _headers(error: RegistryError) -> dict[str, str]:
 def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> str:
     """The message, cut so that the address of the build's page is never what is lost.
 
-    A 404 says all there is to say, and a server that stops takes its pages along.
+    Only where it says more: a 404 says all there is to say, who found a queue full has no page,
+    and a server that stops takes its pages along.
     """
     page = ""
     build = _build_of(request)
-    if build and status not in _WITHOUT_PAGE:
+    said_more = isinstance(error, Refused | StillBuilding)
+    if build and (said_more or status == HTTPStatus.INTERNAL_SERVER_ERROR):
         page = f" (see {services_of(request.app).external_url}/builds/{build})"
     return ends(error.message, _MESSAGE_LIMIT - len(page)) + page
 

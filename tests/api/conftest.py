@@ -27,8 +27,9 @@ async def client(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def log() -> Iterator[list[str]]:
-    """Every line logged, with its traceback."""
+    """Every line logged, with its values and traceback."""
     lines: list[str] = []
-    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG")
+    form = "{level} {message} {extra}"
+    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG", format=form)
     yield lines
     logger.remove(sink)

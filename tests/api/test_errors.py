@@ -1,5 +1,8 @@
 """Errors people can read, in the one form registries have."""
 
+import asyncio
+from contextlib import suppress
+
 import httpx
 import pytest
 
@@ -8,9 +11,11 @@ from app.errors import (
     BuildFailed,
     BuildTimedOut,
     EvaluationFailed,
+    PackagesUnknown,
     PolicyRefused,
     RegistryError,
     SourceUnavailable,
+    StorageUnavailable,
 )
 from app.routers.errors import STATUS, status_of
 from tests.api.registry import Registry
@@ -156,6 +161,52 @@ async def test_repeating_a_failed_request_builds_nothing(
         assert (await client.head(HELLO)).status_code == 403
 
     assert len(registry.images.builds) == 1
+
+
+async def test_a_failure_is_logged_once_however_many_are_told(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    registry.images.broken["hello"] = BuildFailed("hello-1.drv failed: /srv/pkgs is not there")
+
+    for _ in range(6):
+        await client.head(HELLO)
+
+    (told,) = [line for line in log if "hello-1.drv" in line and "DEBUG" not in line]
+    assert told.startswith("INFO hello:latest failed after 0.")
+    assert "hello-1.drv failed: /srv/pkgs is not there" in told
+
+
+async def test_what_nobody_waits_for_any_more_is_logged_all_the_same(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    registry.images.slow["sleepy"] = asyncio.Event()
+    await client.get("/v2/sleepy/manifests/latest")
+    await client.get("/v2/sleepy/typo/manifests/latest")
+    assert not [line for line in log if "sleepy" in line and "/v2/" not in line]
+
+    registry.images.slow["sleepy"].set()
+    for job in registry.state.builds.running:
+        with suppress(PackagesUnknown):
+            await job.wait(5)
+    await asyncio.sleep(0)
+
+    assert [line for line in log if "built sleepy:latest in 0." in line]
+    assert [line for line in log if "sleepy/typo:latest failed after 0." in line]
+
+
+async def test_the_log_has_the_reason_that_the_client_is_not_told(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    failure = StorageUnavailable("the registry's storage does not work")
+    failure.__cause__ = NotADirectoryError(20, "Not a directory", "/srv/nixery/blobs")
+    registry.images.broken["hello"] = failure
+
+    message = assert_error(await client.get(HELLO), 503, "UNAVAILABLE")
+
+    assert message == "the registry's storage does not work"
+    (told,) = [line for line in log if "does not work" in line and "DEBUG" not in line]
+    assert told.startswith("WARNING")
+    assert "NotADirectoryError: [Errno 20] Not a directory: '/srv/nixery/blobs'" in told
 
 
 async def test_the_head_of_an_error_has_its_length_and_no_body(client: httpx.AsyncClient) -> None:

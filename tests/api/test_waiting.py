@@ -214,8 +214,10 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back(
 
     response = await client.get("/v2/hello/manifests/latest")
 
-    assert_error(response, 429, "TOOMANYREQUESTS")
+    message = assert_error(response, 429, "TOOMANYREQUESTS")
+    assert message == "too many builds wait for evaluation; ask again in 14 s"
     assert response.headers["retry-after"] == "14"  # (3 + 1) x 7 s / 2 at once
+    assert registry.state.builds.finished == ()  # its page would push out one that is read
     await running
 
 

@@ -13,13 +13,15 @@ from typing import Any, Generic, TypeVar
 from loguru import logger
 
 from app.builder.jobs.failures import FailureMemory
-from app.builder.jobs.job import Job, JobState
+from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
-from app.errors import Draining, RegistryError
+from app.builder.wording import line
+from app.errors import Draining, RegistryError, TooManyRequests, Unavailable
 
 T = TypeVar("T")
 
 _CANCEL_SECONDS = 10
+_LOG_LIMIT = 500
 
 
 @dataclass(slots=True)
@@ -135,13 +137,17 @@ class Jobs(Generic[T]):
     def _settle(self, key: str, job: Job[T], task: asyncio.Task[T]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
-            self._fail(key, job, Draining("the server stopped while it built this; ask again"))
+            stopped = Draining("the server stopped while it built this; ask again")
+            self._fail(key, job, _as_registry_error(stopped, job))
         elif error := task.exception():
             self._fail(key, job, _as_registry_error(error, job))
         else:
             job.succeed(task.result())
             if job.progress.stage:
                 self.counts.succeeded += 1
+                logger.bind(build=job.identifier).info(
+                    "built {} in {:.1f} s", job.title, job.seconds
+                )
             else:
                 self.counts.found += 1
             self._close(key, job, self._result_seconds)
@@ -157,7 +163,9 @@ class Jobs(Generic[T]):
             self._outcomes[key] = (job, self._clock() + remember_seconds)
         while len(self._outcomes) > self._remember:
             self._outcomes.popitem(last=False)
-        if job.progress.stage or job.state is JobState.FAILED:
+        # Whoever was sent away comes again, and would push out what others were sent to read.
+        turned_away = isinstance(job.failure, TooManyRequests)
+        if (job.progress.stage or job.failure) and not turned_away:
             self._pages[job.identifier] = job
         while len(self._pages) > self._history:
             _, oldest = self._pages.popitem(last=False)
@@ -176,8 +184,19 @@ class Jobs(Generic[T]):
 
 def _as_registry_error(error: BaseException, job: Job[T]) -> RegistryError:
     if isinstance(error, RegistryError):
+        _log(error, job)
         # It is remembered; the frames it came through, and all they refer to, need not be.
         error.__cause__ = error.__context__ = None
         return error
     logger.bind(build=job.identifier).opt(exception=error).error("the build of {} broke", job.title)
     return RegistryError("internal error")
+
+
+def _log(error: RegistryError, job: Job[T]) -> None:
+    """Once for each failure, however many wait for it, and also where nobody does any more."""
+    told = logger.bind(build=job.identifier)
+    if cause := error.__cause__:
+        told = told.bind(cause=line(f"{type(cause).__name__}: {cause}", _LOG_LIMIT))
+    level = "WARNING" if isinstance(error, Unavailable) else "INFO"
+    message = line(error.message, _LOG_LIMIT)
+    told.log(level, "{} failed after {:.1f} s: {}", job.title, job.seconds, message)

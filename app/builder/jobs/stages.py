@@ -47,9 +47,10 @@ class Stage:
 
     async def _queue(self, progress: Progress) -> None:
         if self._waiting >= self._places:
+            seconds = self.retry_after
             raise TooManyRequests(
-                f"{self._waiting} builds wait for {self.name} already; ask again later",
-                retry_after=self.retry_after,
+                f"too many builds wait for {self.name}; ask again in {seconds} s",
+                retry_after=seconds,
             )
         progress.enter(f"waiting for {self.name}, {self._waiting} ahead")
         self._waiting += 1
