@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import EvaluationFailed, PackagesUnknown, SourceUnavailable, TagUnknown
-from app.storage.memory import MemoryStorage
+from app.errors import EvaluationFailed, TagUnknown
 from tests.e2e.door import SYSTEM, MakeDoor, doors
 from tests.unit.builder.sources.repository import Repository
 
@@ -79,26 +78,6 @@ async def test_one_commit_is_evaluated_once_whatever_the_tag_that_led_to_it(
         await git.package("tool", tag=tag)
 
     assert len(git.nix.asked) == 1
-
-
-async def test_a_server_restarted_without_network_serves_what_it_served(
-    repository: Repository, make_door: MakeDoor
-) -> None:
-    repository.commit(SET)
-    storage = MemoryStorage()
-    before = await make_door(kind="git", storage=storage).package("tool")
-    repository.path.rename(repository.path.with_name("unreachable"))
-
-    restarted = make_door(kind="git", storage=storage)
-    pinned = await restarted.pinned()
-
-    assert pinned.revision.warnings
-    assert await restarted.package("tool") == before
-    assert sum(restarted.nix.starts.values()) == 0
-    with pytest.raises(PackagesUnknown):  # a name never asked for: the files are still here
-        await restarted.package("other")
-    with pytest.raises(SourceUnavailable):
-        await restarted.package("tool", tag="never-asked-for")
 
 
 async def test_the_place_of_the_repository_is_in_no_derivation(

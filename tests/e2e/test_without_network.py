@@ -122,3 +122,5 @@ def test_it_serves_everything_it_served_before(
     assert unseen.status_code == 200  # of parts that were seen
     assert (never.status_code, never.json()["errors"][0]["code"]) == (503, "UNAVAILABLE")
     assert [line for line in server.nix_starts[started:] if "--version" not in line] == []
+    absent = server.get("/v2/team/absent/manifests/latest")  # the files to look into are here
+    assert (absent.status_code, "no such package: absent" in absent.text) == (404, True)
