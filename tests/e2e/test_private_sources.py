@@ -208,6 +208,17 @@ def test_who_is_not_let_in_reads_what_to_look_at(server: Server, source: str) ->
     assert "127.0.0.1" not in answer.text
 
 
+@pytest.mark.parametrize("source", ["https-none", "ssh-key"])
+def test_what_another_source_was_let_in_to_read_is_not_there(
+    place: Place, server: Server, source: str
+) -> None:
+    allowed = server.get(f"/v2/{source.partition('-')[0]}/tool/manifests/{place.main}")
+
+    answer = server.get(f"/v2/{source}/tool/manifests/{place.main}")
+
+    assert (allowed.status_code, answer.status_code) == (200, 503)
+
+
 def test_the_users_ssh_agent_would_have_opened(place: Place, agent: str) -> None:
     """Or else its being left alone, above, would show nothing."""
     ssh = f"ssh -F none -o UserKnownHostsFile={place.home}/hosts"

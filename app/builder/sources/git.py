@@ -40,7 +40,11 @@ class GitUpstream:
     ) -> None:
         self._definition = definition
         self._git = git
-        name = hashlib.sha256(definition.location.encode()).hexdigest()[:16]
+        # What one source was let in to read is not there for another with other credentials.
+        access = definition.model_dump_json(
+            include={"location", "username", "token_file", "ssh_key", "known_hosts"}
+        )
+        name = hashlib.sha256(access.encode()).hexdigest()[:16]
         self._commits = directory / f"{name}.commits"
         self._history = directory / f"{name}.history"
         self._trees = trees
