@@ -1,10 +1,7 @@
-"""Git's own program: without the user's or machine's configuration, prompts or credentials
-other than the source's, which stay in the files they are in.
-"""
+"""Git's own program, asked for refs, commits and files."""
 
 import os
 import re
-import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -14,16 +11,10 @@ from app.builder.running.locks import EXCLUSIVE, locked
 from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.gitaccess import GitAccess
 from app.builder.sources.gitwords import cause
 
 _LISTING = 16 * 1024 * 1024
-_ASKPASS = """#!/bin/sh
-# Git asks here; the answers never appear among arguments or in the environment.
-case "$1" in
-  Username*) printf '%s\\n' "$NIXERY_GIT_USERNAME" ;;
-  *) cat "$NIXERY_GIT_TOKEN_FILE" ;;
-esac
-"""
 
 
 class GitFailed(Exception):
@@ -31,7 +22,10 @@ class GitFailed(Exception):
 
 
 class GitCommand:
-    """Git for one source.  Commands that speak to the repository may take ``seconds``."""
+    """Git for one source.
+
+    A question to the repository may take ``asking_seconds``, a download ``seconds``.
+    """
 
     def __init__(
         self,
@@ -40,29 +34,26 @@ class GitCommand:
         environment: Mapping[str, str],
         directory: Path,
         workers: Workers,
+        asking_seconds: float,
         seconds: float,
     ) -> None:
         self._definition = definition
-        self._directory = directory
+        self._access = GitAccess(
+            definition=definition, environment=environment, directory=directory
+        )
         self._workers = workers
+        self._asking_seconds = asking_seconds
         self._seconds = seconds
-        self._askpass = directory / "askpass"
-        self._environment = {
-            **_certificates(environment),
-            **environment,
-            **_ENVIRONMENT,
-            **self._credentials(),
-        }
 
     async def refs(self, location: str, name: str) -> dict[str, str]:
         """What a branch or tag of this name, and HEAD, stand for in the repository."""
         patterns = ["HEAD", f"refs/heads/{name}", f"refs/tags/{name}", f"refs/tags/{name}^{{}}"]
-        return _refs(await self._speak("ls-remote", "--quiet", "--", location, *patterns))
+        return await self._ask("--", location, *patterns)
 
     async def names(self, location: str) -> list[str]:
         """All branches, then all tags."""
-        output = await self._speak("ls-remote", "--quiet", "--heads", "--tags", "--", location)
-        refs = [name for name in _refs(output) if not name.endswith("^{}")]
+        found = await self._ask("--heads", "--tags", "--", location)
+        refs = [name for name in found if not name.endswith("^{}")]
         return [
             name.removeprefix(kind)
             for kind in ("refs/heads/", "refs/tags/")
@@ -141,23 +132,36 @@ class GitCommand:
             await self._workers.run(_drop_locks, repository)
             yield
 
+    async def _ask(self, *arguments: str) -> dict[str, str]:
+        """Names and what they stand for.
+
+        A host that is silent must not keep for long those whom the last answer would serve.
+        """
+        command = ["ls-remote", "--quiet", *arguments]
+        return _refs(self._output(await self._run(command, seconds=self._asking_seconds)))
+
     async def _speak(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Standard output; raises GitFailed."""
-        finished = await self._run(arguments, environment or {})
+        return self._output(await self._run(arguments, environment))
+
+    def _output(self, finished: Finished) -> str:
         if finished.code != 0:
             raise self._failed(finished)
         return finished.stdout.decode(errors="replace")
 
     async def _run(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
     ) -> Finished:
-        if self._definition.token_file is not None:
-            await self._workers.run(self._write_askpass)
+        await self._workers.run(self._access.prepare)
         try:
             return await run(
                 ["git", *arguments],
-                environment={**self._environment, **(environment or {})},
-                limits=Limits(seconds=self._seconds, output=_LISTING * 8),
+                environment={**self._access.environment, **(environment or {})},
+                limits=Limits(seconds=seconds or self._seconds, output=_LISTING * 8),
             )
         except ProgramMissing:
             raise GitFailed("git is not installed (apt-get install git)") from None
@@ -169,61 +173,11 @@ class GitCommand:
     def _failed(self, finished: Finished) -> GitFailed:
         return GitFailed(cause(finished.stderr.decode(errors="replace"), self._definition))
 
-    def _credentials(self) -> dict[str, str]:
-        definition = self._definition
-        chosen: dict[str, str] = {}
-        if definition.token_file is not None:
-            chosen["GIT_ASKPASS"] = str(self._askpass)
-            chosen["NIXERY_GIT_USERNAME"] = definition.username
-            chosen["NIXERY_GIT_TOKEN_FILE"] = str(definition.token_file)
-        ssh = ["ssh", "-F", "none", *_option("BatchMode=yes"), *_option("IdentityAgent=none")]
-        ssh += _option("StrictHostKeyChecking=yes")
-        if definition.ssh_key is not None:
-            ssh += ["-i", str(definition.ssh_key), *_option("IdentitiesOnly=yes")]
-        if definition.known_hosts is not None:
-            ssh += _option(f'UserKnownHostsFile="{definition.known_hosts}"')
-        chosen["GIT_SSH_COMMAND"] = shlex.join(ssh)
-        return chosen
-
-    def _write_askpass(self) -> None:
-        """Blocking."""
-        if self._askpass.exists():
-            return
-        self._directory.mkdir(parents=True, exist_ok=True)
-        new = self._askpass.with_name(f"askpass.{os.getpid()}")
-        new.write_text(_ASKPASS)
-        new.chmod(0o700)
-        new.rename(self._askpass)
-
 
 _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")
 _UNADVERTISED = re.compile(rb"unadvertised object")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_CONFIGURATION = {
-    "safe.directory": "*",  # the operator named the repository, whoever owns it
-    "http.followRedirects": "false",  # a token goes where it was meant to go
-    "core.hooksPath": "/dev/null",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "protocol.version": "2",
-}
-_ENVIRONMENT = {
-    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
-    "GIT_ASKPASS": "true",
-    "GIT_CONFIG_COUNT": str(len(_CONFIGURATION)),
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(_CONFIGURATION)},
-    **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(_CONFIGURATION.values())},
-}
-
-
-def _certificates(environment: Mapping[str, str]) -> dict[str, str]:
-    """One variable names the trusted certificates for Nix, for channels, and so for git."""
-    file = environment.get("SSL_CERT_FILE")
-    return {} if file is None else {"GIT_SSL_CAINFO": file}
 
 
 def _set_times(root: Path, moment: float) -> None:
@@ -237,10 +191,6 @@ def _drop_locks(repository: Path) -> None:
     """Blocking.  A killed git leaves its locks; ours says that nobody else is here."""
     for lock in repository.rglob("*.lock"):
         lock.unlink(missing_ok=True)
-
-
-def _option(setting: str) -> list[str]:
-    return ["-o", setting]
 
 
 def _refs(output: str) -> dict[str, str]:

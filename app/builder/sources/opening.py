@@ -24,6 +24,7 @@ from app.builder.sources.upstream import Upstream
 from app.storage.base import Storage
 
 _TREES_KEPT = 6
+_ASK_SECONDS = 30
 _FETCH_SECONDS = 600
 _HTTP_SECONDS = 30
 
@@ -73,6 +74,7 @@ class Sources:
                     environment=self._environment,
                     directory=directory,
                     workers=self._workers,
+                    asking_seconds=_ASK_SECONDS,
                     seconds=_FETCH_SECONDS,
                 )
                 return GitUpstream(

@@ -55,12 +55,13 @@ class Repository:
         return f"file://{self.path}"
 
 
-def upstream(definition: GitDefinition, state: Path) -> GitUpstream:
+def upstream(definition: GitDefinition, state: Path, *, asking_seconds: float = 30) -> GitUpstream:
     git = GitCommand(
         definition=definition,
         environment=child_environment(os.environ, home=state / "home"),
         directory=state / "git",
         workers=WORKERS,
+        asking_seconds=asking_seconds,
         seconds=30,
     )
     trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)

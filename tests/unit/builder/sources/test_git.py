@@ -1,5 +1,6 @@
 """Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
 
+import socket
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,6 +197,16 @@ async def test_a_repository_that_is_gone_is_unavailable_and_its_place_not_told(
         await upstream(definition, tmp_path / "state").find("latest")
 
     assert str(tmp_path) not in failure.value.message
+
+
+async def test_a_host_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        location = f"http://127.0.0.1:{silent.getsockname()[1]}/r.git"
+        definition = GitDefinition(name="set", location=location)
+        waiting = upstream(definition, tmp_path / "state", asking_seconds=0.5)
+
+        with pytest.raises(SourceUnavailable, match=r"cannot be reached: no answer within 0\.5 s"):
+            await waiting.find("latest")
 
 
 async def test_what_was_fetched_is_there_without_the_repository(
