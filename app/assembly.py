@@ -33,7 +33,7 @@ from app.builder.readiness import Check, Readiness
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
 from app.builder.sources.opening import Sources
-from app.builder.wording import line
+from app.builder.wording import sentence
 from app.errors import StorageUnavailable
 from app.log import VERSION
 from app.settings import (
@@ -173,9 +173,9 @@ def _activity(nix: NixCommand, packer: LayerPacker) -> dict[str, int]:
 
 
 def _shown(settings: Settings) -> dict[str, str]:
-    """By the variables' names; what looks like a credential is struck out."""
+    """By the variables' names, for anybody: without credentials, and without host paths."""
     return {
-        variables(field)[0]: line(str(value), _SHOWN_LIMIT)
+        variables(field)[0]: sentence(str(value), _SHOWN_LIMIT)
         for field, value in settings
         if value is not None
     }

@@ -17,6 +17,8 @@ from app.errors import ErrorCode
 from app.routers.errors import error_body, error_response
 
 _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
+# A probe or a list that a cache had kept would be told of another time.
+_REVALIDATED = (b"cache-control", b"no-cache")
 _READING = frozenset({"GET", "HEAD"})
 _READ_ONLY = error_body(
     ErrorCode.UNSUPPORTED,
@@ -50,8 +52,12 @@ class Gate:
             if message["type"] == "http.response.start":
                 started = True
                 responses[message["status"]] += 1
+                headers = list(message["headers"])
+                if all(name != b"cache-control" for name, _ in headers):
+                    headers.append(_REVALIDATED)
                 if registry:
-                    message["headers"] = [*message["headers"], _API_VERSION]
+                    headers.append(_API_VERSION)
+                message["headers"] = headers
             elif headless:
                 message = {**message, "body": b""}
             await send(message)

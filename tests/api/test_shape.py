@@ -2,6 +2,8 @@
 
 import json
 
+import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -117,3 +119,29 @@ async def test_any_request_under_v2_gets_a_registrys_answer(
         assert response.headers["content-length"]
     for name, value in response.headers.raw:
         assert not set(name + value) & set(b"\r\n\0")
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/v2/", "no-cache"),
+        ("/v2/hello/tags/list", "no-cache"),
+        (f"/v2/hello/referrers/{DIGEST}", "no-cache"),
+        ("/v2/_catalog", "no-store"),  # switched off, and an error
+        ("/v2/hello/manifests/latest", "no-cache"),
+        ("/v2/helo/manifests/latest", "no-store"),
+        ("/healthz", "no-cache"),
+        ("/readyz", "no-cache"),
+        ("/debug", "no-cache"),
+        ("/api/search?q=h", "no-cache"),
+        ("/builds", "no-store"),
+        ("/nothing", "no-store"),
+    ],
+)
+async def test_what_changes_is_kept_by_no_cache(
+    client: httpx.AsyncClient, path: str, kept: str
+) -> None:
+    for method in ("GET", "HEAD"):
+        response = await client.request(method, path)
+
+        assert response.headers.get_list("cache-control") == [kept]

@@ -56,6 +56,21 @@ def test_the_derivation_that_failed_is_named_with_its_reason(
     assert reason in error["message"]
 
 
+def test_no_page_tells_where_things_lie_on_this_host(
+    failing_server: Server, salted_packages: Path
+) -> None:
+    failing_server.get("/v2/broken-build/manifests/latest")
+    failing_server.get("/v2/frobnicator/manifests/latest")
+    finished = failing_server.get("/builds").json()["finished"]
+    assert finished
+
+    for page in ("/debug", "/readyz", "/builds", *(build["page"] for build in finished)):
+        for accept in ("application/json", "text/html"):
+            text = failing_server.get(page, Accept=accept).text
+            assert str(failing_server.storage.parent) not in text
+            assert str(salted_packages) not in text
+
+
 @pytest.fixture(scope="module")
 def failing_server(salted_packages: Path, module_server: ServerFactory) -> Server:
     return module_server(salted_packages)
