@@ -99,7 +99,8 @@ def sources(place: Place) -> str:
         "https-token": f'{https}\ntoken_file = "wrong-token"',
         "https-none": https,
     }
-    return "".join(
+    channel = f'location = "https://127.0.0.1:{place.https_port}"'
+    return f'[[sources]]\nname = "channel"\nkind = "channel"\n{channel}\n' + "".join(
         f'[[sources]]\nname = "{name}"\nkind = "git"\nsubstituters = []\n{fields}\n'
         for name, fields in written.items()
     )
@@ -235,13 +236,14 @@ def test_another_authority_is_not_trusted(
     stranger = str(new_authority(tmp_path / "stranger").ca)
     server = start(place, tmp_path / "suspicious", SSL_CERT_FILE=stranger)
 
-    answer = server.get("/v2/https/tool/manifests/latest")
+    answers = [server.get(f"/v2/{s}/tool/manifests/latest") for s in ("https", "channel")]
     server.stop()
 
-    assert answer.status_code == 503
-    assert "the host's certificate is not trusted (SSL_CERT_FILE may name" in answer.text
-    assert "127.0.0.1" not in answer.text
-    assert TOKEN not in answer.text + server.log
+    for answer in answers:
+        assert answer.status_code == 503
+        assert "the host's certificate is not trusted (SSL_CERT_FILE may name" in answer.text
+        assert "127.0.0.1" not in answer.text
+        assert TOKEN not in answer.text + server.log
 
 
 def test_git_alone_may_be_told_whom_to_trust(

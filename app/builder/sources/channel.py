@@ -23,6 +23,7 @@ from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees
+from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 from app.errors import SourceUnavailable, TagUnknown
 
@@ -33,6 +34,7 @@ _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-s
 # Hosts of static files answer for what is not there with any of these.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 _CAUSE_LIMIT = 150
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has none of its own
 _ARCHIVE_LIMIT = 2 * 1024**3
 
 
@@ -146,4 +148,6 @@ class ChannelUpstream:
         cause = sentence(str(error), _CAUSE_LIMIT) or type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
             cause = f"it answered {error.response.status_code}"
+        if _UNTRUSTED in cause:
+            cause = UNTRUSTED
         return SourceUnavailable(f"source {self._definition.name} cannot be reached: {cause}")

@@ -9,6 +9,7 @@ import re
 from urllib.parse import urlsplit
 
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 
 _LIMIT = 200
@@ -25,10 +26,7 @@ _CAUSES = tuple(
         (r"bad permissions", "ssh ignores a private key that others may read (see ssh_key)"),
         (r"Identity file .* not accessible", "the private key cannot be read (see ssh_key)"),
         (r"Permission denied \(", "the host does not accept the key (see ssh_key)"),
-        (
-            r"certificate verification failed|SSL certificate problem",
-            "the host's certificate is not trusted (SSL_CERT_FILE may name a private CA)",
-        ),
+        (r"certificate verification failed|SSL certificate problem", UNTRUSTED),
         (
             r"Problem with the SSL CA cert|error setting certificate",
             "the trusted certificates cannot be read (see SSL_CERT_FILE, GIT_SSL_CAINFO)",

@@ -7,6 +7,8 @@ from app.builder.nix import PackageSet
 from app.builder.sources.revision import Revision
 from app.errors import SourceUnavailable
 
+UNTRUSTED = "the host's certificate is not trusted (SSL_CERT_FILE may name a private CA)"
+
 
 class SourceMoved(SourceUnavailable):
     """The files changed while they were used; what was made of them belongs to no revision."""
