@@ -1,6 +1,7 @@
 """RegistryError to registry error JSON; the only place that knows HTTP statuses of errors."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -47,6 +48,8 @@ STATUS: Mapping[type[RegistryError], HTTPStatus] = {
 
 _MESSAGE_LIMIT = 300
 _DETAIL_ITEMS = 20
+# Longer ones would leave no room for the message.
+_HOST = re.compile(r"[a-zA-Z0-9.:\[\]_-]{1,100}")
 _UNAVAILABLE_SECONDS = 10
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -149,8 +152,15 @@ def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> st
     build = _build_of(request)
     said_more = isinstance(error, Refused | StillBuilding)
     if build and (said_more or status == HTTPStatus.INTERNAL_SERVER_ERROR):
-        page = f" (see {services_of(request.app).external_url}/builds/{build})"
+        page = f" (see {_address(request)}/builds/{build})"
     return ends(error.message, _MESSAGE_LIMIT - len(page)) + page
+
+
+def _address(request: Request) -> str:
+    """As its operator says; else as this client reached us, which nobody but it is told."""
+    host = request.headers.get("host", "")
+    named = f"{request.scope['scheme']}://{host}" if _HOST.fullmatch(host) else ""
+    return services_of(request.app).external_url or named
 
 
 def _build_of(request: Request) -> str:

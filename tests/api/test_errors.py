@@ -75,7 +75,7 @@ async def test_refusals_have_the_one_status_whose_text_every_client_prints(
 
     message = assert_error(response, 403, "UNKNOWN")
     (job,) = registry.state.builds.finished
-    assert message == f"{error.message} (see /builds/{job.identifier})"
+    assert message == f"{error.message} (see http://registry/builds/{job.identifier})"
 
 
 async def test_one_error_of_two_builds_leads_each_client_to_its_own(
@@ -102,6 +102,27 @@ async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off
     assert "…" in message
 
 
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "localhost:5000"}, "http://localhost:5000"),
+        ({"host": "[::1]:5000"}, "http://[::1]:5000"),
+        ({"host": "x" * 101}, ""),
+        ({"host": "evil.example/(see"}, ""),
+        ({"host": ""}, ""),
+    ],
+)
+async def test_without_one_the_page_is_where_the_client_reached_us(
+    client: httpx.AsyncClient, registry: Registry, headers: dict[str, str], address: str
+) -> None:
+    registry.images.broken["hello"] = BuildFailed("x" * 1000)
+
+    message = assert_error(await client.get(HELLO, headers=headers), 403, "UNKNOWN")
+
+    (job,) = registry.state.builds.finished
+    assert message.endswith(f"x (see {address}/builds/{job.identifier})")
+
+
 async def test_messages_and_details_are_one_line_without_secrets_or_host_paths(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -124,7 +145,9 @@ async def test_a_fault_of_our_own_gives_nothing_away_but_is_logged(
 
     response = await client.get(HELLO)
 
-    assert assert_error(response, 500, "UNKNOWN").startswith("internal error (see /builds/")
+    assert assert_error(response, 500, "UNKNOWN").startswith(
+        "internal error (see http://registry/builds/"
+    )
     assert_of_a_registry(response)
     assert any("Traceback" in line and "/etc/shadow" in line for line in log)
 

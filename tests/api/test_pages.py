@@ -19,7 +19,7 @@ async def page_of_failure(client: httpx.AsyncClient, registry: Registry) -> str:
     )
     failed = await client.get("/v2/hello/manifests/latest")
     message: str = failed.json()["errors"][0]["message"]
-    return message.rpartition("(see ")[2].removesuffix(")")
+    return message.rpartition("(see http://registry")[2].removesuffix(")")
 
 
 async def test_the_message_of_a_failed_build_leads_to_its_log(

@@ -109,7 +109,7 @@ async def test_clients_with_a_header_limit_get_429_at_the_last_hop(
         response = await client.get(f"{SLOW}?_w=3", headers={"user-agent": user_agent})
 
     message = assert_error(response, 429, "TOOMANYREQUESTS")
-    assert message.startswith("still building shell/sleepy:latest (realising sleepy) (see /builds/")
+    assert message.startswith("still building shell/sleepy:latest (realising sleepy) (see http://")
     assert int(response.headers["retry-after"]) > 0
 
 

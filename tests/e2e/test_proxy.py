@@ -155,3 +155,15 @@ def test_answers_pass_the_proxy_unchanged(proxy: Proxy) -> None:
     assert passed.content == direct.content
     kept = ("Docker-Content-Digest", "Content-Type", "Content-Length", "ETag")
     assert {k: passed.headers[k] for k in kept} == {k: direct.headers[k] for k in kept}
+
+
+def test_pages_are_named_as_the_proxy_is_reached(proxy: Proxy) -> None:
+    while (answer := proxy.get("/v2/broken-build/manifests/latest")).status_code == 307:
+        pass
+
+    [error] = answer.json()["errors"]
+    address, _, page = (
+        error["message"].rpartition("(see ")[2].removesuffix(")").partition("/builds/")
+    )
+    assert address == f"https://{proxy.address}"
+    assert proxy.get(f"/builds/{page}").json()["image"] == "broken-build:latest"
