@@ -131,6 +131,56 @@ async def test_the_number_of_workers_and_the_order_of_requests_do_not_show(
     assert [*turned[:0:-1], turned[0]] == first
 
 
+# With the headers of its directory and its own, the second fills a block, the fifth two.
+@pytest.mark.parametrize(
+    "size", [0, (1 << 20) - 1024, (1 << 20) - 1, 1 << 20, (2 << 20) - 1024, 1 + (2 << 20)]
+)
+@pytest.mark.parametrize("with_codec", ["gzip", "zstd"])
+async def test_files_as_large_as_blocks_are_whole_on_one_core_and_on_many(
+    packer_for: PackerFactory, tmp_path: Path, size: int, with_codec: str
+) -> None:
+    size *= codec.find(with_codec).block_size >> 20
+    content = os.urandom(1 << 10) * (size >> 10) + b"x" * (size % 1024)
+    plant_path(tmp_path, SMALL, {b"file": content})
+    storage = MemoryStorage()
+    one = packer_for(MemoryStorage(), workers=1, with_codec=with_codec, directory=tmp_path)
+    many = packer_for(storage, workers=16, with_codec=with_codec, directory=tmp_path)
+
+    layer = await many.layer([SMALL])
+
+    assert await one.layer([SMALL]) == layer
+    with tarfile.open(fileobj=io.BytesIO(await unpacked(storage, layer))) as archive:
+        file = archive.extractfile(f"nix/store/{SMALL.base}/file")
+        assert file is not None
+        assert file.read() == content
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16])
+@pytest.mark.parametrize("with_codec", ["gzip", "zstd"])
+async def test_many_paths_at_once_are_packed_with_a_few_buffers(
+    packer_for: PackerFactory, tmp_path: Path, workers: int, with_codec: str
+) -> None:
+    """More than there are buffers, threads, or places for what waits to be stored."""
+    block = codec.find(with_codec).block_size
+    noise = os.urandom(1 << 12)
+    paths = [store_path(number, f"p{number}") for number in range(10, 70)]
+    for number, path in enumerate(paths):
+        plant_path(
+            tmp_path, path, {b"a": noise * (number % 7 * block // len(noise) // 2), b"b": b""}
+        )
+    storage = MemoryStorage()
+    packer = packer_for(storage, workers=workers, with_codec=with_codec, directory=tmp_path)
+
+    async with asyncio.timeout(60):
+        together, *alone = await asyncio.gather(
+            packer.layer(paths), *(packer.layer([path]) for path in paths)
+        )
+
+    assert packer.counters.paths_packed == len(paths)
+    for layer in (together, *alone):
+        await unpacked(storage, layer)
+
+
 async def test_another_grouping_compresses_nothing_again(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:

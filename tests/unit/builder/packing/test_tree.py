@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.builder.packing.blocks import BlockStream
@@ -20,6 +20,8 @@ from tests.unit.builder.packing.trees import ODDITIES, Node, plant
 
 BLOCK_SIZE = 1 << 16
 Reader = Callable[[bytes], dict[bytes, tuple[str, object]]]
+# In others iconv has a say, which drops characters such as U+E0000 from names.
+PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 NAME = b"nix/store/00000000000000000000000000000000-odd"
 
 
@@ -93,11 +95,29 @@ def read_by_gnu_tar(tar: bytes) -> dict[bytes, tuple[str, object]]:
             ["tar", "-C", directory, "--delay-directory-restore", "-xpf", "-"],
             input=bytes(tar + END_OF_ARCHIVE),
             check=True,
-            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+            env=PLAIN,
         )
         found = read_back(os.fsencode(directory) + b"/" + NAME, NAME)
         subprocess.run(["chmod", "-R", "u+w", directory], check=True)
     return found
+
+
+def packed_by_gnu_tar(directory: str) -> bytes:
+    """What is below ``nix`` there, in the modes and the order of a store."""
+    options = ["--format=posix", "--sort=name", "--mtime=@1", "--owner=0", "--group=0"]
+    command = ["tar", "-C", directory, *options, "-cf", "-", os.fsdecode(NAME)]
+    subprocess.run(["chmod", "-R", "a=rX", f"{directory}/nix"], check=True)
+    tar = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=PLAIN).stdout
+    subprocess.run(["chmod", "-R", "u+w", f"{directory}/nix"], check=True)
+    return tar
+
+
+def listed_by_gnu_tar(tar: bytes) -> list[bytes]:
+    """Modes, owners, sizes, times, names and targets, as ``tar tvf`` shows them."""
+    command = ["tar", "--utc", "--full-time", "--numeric-owner", "-tvf", "-"]
+    done = subprocess.run(command, input=bytes(tar), check=True, capture_output=True, env=PLAIN)
+    assert done.stderr == b""
+    return done.stdout.splitlines()
 
 
 names = st.one_of(
@@ -143,6 +163,43 @@ def test_long_and_strange_names_empty_directories_and_links_survive(
     tar = pack(os.fsencode(tmp_path / "t"))
 
     assert read(tar) == described(NAME, ODDITIES)
+
+
+@settings(max_examples=25)
+@given(trees)
+def test_any_tree_is_unpacked_by_gnu_tar_and_is_in_its_list_as_gnu_tar_would_pack_it(
+    tree: Node,
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        location = os.fsencode(directory) + b"/" + NAME
+        Path(os.fsdecode(location)).parent.mkdir(parents=True)
+        plant(location, tree)
+
+        tar = pack(location)
+        theirs = packed_by_gnu_tar(directory)
+
+    assert listed_by_gnu_tar(tar + END_OF_ARCHIVE) == listed_by_gnu_tar(theirs)
+    if not isinstance(tree, tuple):  # a link's own time is not restored
+        assert read_by_gnu_tar(tar) == described(NAME, tree)
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 154, 155, 156, 255, 256, 257, 300])
+def test_names_of_any_length_are_cut_where_gnu_tar_reads_them(length: int, tmp_path: Path) -> None:
+    """The whole name, from ``nix/`` on, has this length, in one piece or in many."""
+    rest = length - len(NAME) - 1
+    one: Node = {b"n" * rest: b"x"} if rest <= 255 else {b"d" * 200: {b"n" * (rest - 201): b"x"}}
+    many: Node = b"x"
+    for _ in range(rest // 2):
+        many = {b"m": many}
+    for number, tree in enumerate(
+        (one, many, {b"e" * min(rest, 255): {}}, {b"l": (b"t" * length,)})
+    ):
+        plant(os.fsencode(tmp_path / str(number)), tree)
+
+        tar = pack(os.fsencode(tmp_path / str(number)))
+
+        assert read_by_tarfile(tar) == described(NAME, tree)
+        assert read_by_gnu_tar(tar) == described(NAME, tree)
 
 
 @pytest.mark.parametrize("size", [BLOCK_SIZE - 512, BLOCK_SIZE - 511, BLOCK_SIZE, 2 * BLOCK_SIZE])
