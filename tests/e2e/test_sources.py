@@ -1,12 +1,13 @@
 """Git repositories and flakes, from the tag to the package, with real Nix."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from app.errors import EvaluationFailed, TagUnknown
+from app.errors import EvaluationFailed, PackagesUnknown, TagUnknown
 from tests.e2e.door import SYSTEM, MakeDoor, doors
 from tests.unit.builder.sources.repository import Repository
 
@@ -139,3 +140,39 @@ async def test_a_flake_of_strangers_cannot_read_the_machine(
     assert (await flake.package("tool")).version == "1"
     with pytest.raises(EvaluationFailed, match="forbidden in restricted mode"):
         await flake.package("reads")
+
+
+# ---- evaluators that stay
+
+
+@pytest.mark.parametrize(("kind", "second"), [("git", "other"), ("flake", "old.tool")])
+async def test_new_names_of_a_commit_are_asked_of_one_evaluator(
+    repository: Repository, make_door: MakeDoor, kind: str, second: str
+) -> None:
+    (repository.path / "script").write_text("echo hello")
+    repository.commit(FLAKE.replace("VERSION", "1"), "flake.nix")
+    repository.commit(SET.replace(": {", ": rec {").replace("};\n}", "};\n  other = tool;\n}"))
+    door = make_door(kind=kind)
+    strangers = make_door(kind=kind, trusted=False)
+
+    answers = [await door.package(name) for name in ("tool", second)]
+
+    assert door.nix.starts == Counter(evaluator=1)
+    assert answers == [await strangers.package(name) for name in ("tool", second)]
+    assert strangers.nix.starts == Counter(evaluate=2)
+
+
+async def test_another_commit_has_another_evaluator(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    first = repository.commit(SET.replace("VERSION", "1"))
+    second = repository.commit(SET.replace("VERSION", "2"))
+    git = make_door(kind="git")
+
+    versions = [(await git.package("tool", tag=tag)).version for tag in (first, second)]
+    for tag in (first, second, first):
+        with pytest.raises(PackagesUnknown):
+            await git.package(f"not-in-{tag}", tag=tag)
+
+    assert versions == ["1", "2"]
+    assert git.nix.starts == Counter(evaluator=2)

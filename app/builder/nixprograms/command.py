@@ -97,7 +97,7 @@ class NixCommand:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[Answer, ...]:
-        rows = None if explain else await self._ask_evaluator(evaluation, names)
+        rows: object = None if explain else await self._ask_evaluator(evaluation, names)
         if rows is None:
             output = await self._evaluate(
                 "evaluate",
@@ -105,7 +105,7 @@ class NixCommand:
                 evaluation,
                 {"names": list(names), "explain": explain},
             )
-            rows = json.loads(output)
+            rows = _document(output)
         if not isinstance(rows, list) or len(rows) != len(names):
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
         return tuple(map(_answer, rows))
@@ -306,6 +306,11 @@ def _out_of_time(evaluation: Evaluation) -> EvaluationStopped:
     )
 
 
+def _document(output: bytes) -> object:
+    """What Nix printed as JSON; a package set may hold bytes that are no text."""
+    return json.loads(output.decode(errors="replace"))
+
+
 def _absent(paths: Sequence[str]) -> list[str]:
     """Blocking."""
     return [path for path in paths if not Path(path).exists()]
@@ -320,7 +325,8 @@ def _answer(row: object) -> Answer:
 
 def _names(output: bytes) -> tuple[str, ...]:
     """Blocking: there may be megabytes."""
-    names = json.loads(output)
+    names = _document(output)
+    assert isinstance(names, list), "list-attributes.nix gives a list"
     return tuple(name for name in names if isinstance(name, str))
 
 

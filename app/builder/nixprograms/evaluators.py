@@ -188,7 +188,7 @@ def _rows(answer: bytes | None, count: int) -> list[object] | None:
     if answer is None:
         return None
     try:
-        rows = json.loads(answer)
+        rows = json.loads(answer.decode(errors="replace"))
     except ValueError:
         return None
     return rows if isinstance(rows, list) and len(rows) == count else None
