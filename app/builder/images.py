@@ -14,9 +14,11 @@ from app.builder.names.attributes import AttributeIndex
 from app.builder.packages import ImageRequest
 from app.builder.records.records import key_of
 from app.builder.sources.source import Source
-from app.errors import PackagesUnknown
+from app.errors import NameUnknown, NotADerivation, PackagesUnknown
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
+
+_LATEST = Tag("latest")
 
 
 class ImageService:
@@ -50,17 +52,24 @@ class ImageService:
         request = self._request(reference.name)
         tag = reference.reference
         assert isinstance(tag, Tag)
-        key = key_of([request.source, request.system, request.packages, request.nonroot, str(tag)])
 
         async def start(progress: Progress) -> BuiltImage:
             return await self._build(reference, request, tag, progress)
 
-        return self._jobs.join(str(key), start, title=f"{reference.name}:{tag}")
+        return self._jobs.join(_key(request, tag), start, title=f"{reference.name}:{tag}")
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """The one every source has, and those that were built under this name."""
-        self._request(name)
-        return tuple(sorted({"latest", *await self._catalogue.tags(name)}))
+        """The one every source has, and those that were built under this name.
+
+        Only what was asked for lately is known to be no package: a list evaluates nothing.
+        """
+        failure = self._jobs.failure(_key(self._request(name), _LATEST))
+        built = await self._catalogue.tags(name)
+        if not isinstance(failure, PackagesUnknown | NotADerivation):
+            return tuple(sorted({str(_LATEST), *built}))
+        if not built:
+            raise NameUnknown(failure.message, failure.detail)
+        return tuple(sorted(built))
 
     async def repositories(self) -> tuple[str, ...]:
         return await self._catalogue.names()
@@ -86,3 +95,8 @@ class ImageService:
             raise await self._attributes.explained(pinned, error) from None
         await self._catalogue.add(reference)
         return image
+
+
+def _key(request: ImageRequest, tag: Tag) -> str:
+    parts = [request.source, request.system, request.packages, request.nonroot, str(tag)]
+    return str(key_of(parts))

@@ -213,7 +213,7 @@ async def test_what_nobody_waits_for_any_more_is_logged_all_the_same(
             await job.wait(5)
     await asyncio.sleep(0)
 
-    assert [line for line in log if "built sleepy:latest in 0." in line]
+    assert [line for line in log if "sleepy:latest done after 0." in line]
     assert [line for line in log if "sleepy/typo:latest failed after 0." in line]
 
 

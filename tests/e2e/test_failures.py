@@ -56,6 +56,17 @@ def test_the_derivation_that_failed_is_named_with_its_reason(
     assert reason in error["message"]
 
 
+def test_a_repository_that_proved_to_be_none_has_no_tags(server: Server) -> None:
+    assert server.get("/v2/coreutils/frobnicate/manifests/latest").status_code == 404
+
+    answer = server.get("/v2/coreutils/frobnicate/tags/list")
+
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (404, "NAME_UNKNOWN")
+    assert error["message"].startswith("no such package: frobnicate")
+    assert server.get("/v2/coreutils/tags/list").json()["tags"] == ["latest"]
+
+
 def test_no_page_tells_where_things_lie_on_this_host(
     failing_server: Server, salted_packages: Path
 ) -> None:

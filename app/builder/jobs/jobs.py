@@ -96,6 +96,11 @@ class Jobs(Generic[T]):
         task.add_done_callback(partial(self._settle, key, job), context=context)
         return job
 
+    def failure(self, key: str) -> RegistryError | None:
+        """What a request for this key would be told at once, without a job being started."""
+        job = None if key in self._running else self._remembered(key)
+        return job.failure if job else None
+
     def find(self, identifier: str) -> Job[T] | None:
         for job in self._running.values():
             if job.identifier == identifier:
@@ -146,7 +151,7 @@ class Jobs(Generic[T]):
             if job.progress.stage:
                 self.counts.succeeded += 1
                 logger.bind(build=job.identifier).info(
-                    "built {} in {:.1f} s", job.title, job.seconds
+                    "{} done after {:.1f} s", job.title, job.seconds
                 )
             else:
                 self.counts.found += 1
