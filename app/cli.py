@@ -122,7 +122,7 @@ def _add_cache(
         help="where what was read over HTTP is kept (%(default)s)",
     )
     command.add_argument(
-        "--output", metavar="FILE", type=Path, help="where to write (standard output)"
+        "--output", metavar="FILE", type=output_file, help="where to write (standard output)"
     )
 
 
@@ -173,6 +173,16 @@ def _listing(arguments: argparse.Namespace) -> str | None:
 def store_path(text: str) -> StorePath:
     """Named for argparse, which says "invalid store_path value"."""
     return StorePath.parse(text)
+
+
+def output_file(text: str) -> Path:
+    """Before hours of counting, not after.  Raises argparse.ArgumentTypeError."""
+    output = Path(text)
+    if output.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a directory")
+    if not output.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {output.parent}")
+    return output
 
 
 def _cache_directory() -> Path:

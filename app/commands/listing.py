@@ -18,6 +18,12 @@ class ListingUnusable(Exception):
     """One line: which list, what is wrong, and what to do where that is known."""
 
 
+def nothing_found(location: str, wanted: int) -> ListingUnusable:
+    return ListingUnusable(
+        f"{location} has none of the {wanted} store paths" if wanted else f"{location} is empty"
+    )
+
+
 def channel_list(channel: str) -> str:
     """Where a channel publishes the list of its store paths.  Raises ListingUnusable."""
     if not _CHANNEL.fullmatch(channel):

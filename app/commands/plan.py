@@ -9,14 +9,19 @@ from app.builder.answers import Package
 from app.builder.binary_cache.reading import Tally
 from app.builder.closure import Closure, StorePath
 from app.builder.holds import Holds
-from app.builder.layering.cohorts import learn_plan, unreferenced
+from app.builder.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
 from app.builder.layering.plan import Plan
 from app.builder.names.attributes import list_names
 from app.builder.nix import Allowed, Evaluation, PackageSet
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
-from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths
+from app.commands.listing import (
+    ListingUnusable,
+    hash_parts_in,
+    load_store_paths,
+    nothing_found,
+)
 from app.commands.survey import surveying
 from app.settings import PROJECT, surroundings
 
@@ -42,8 +47,11 @@ def plan_of_cache(
             wanted = tuple(path.hash_part for path in paths)
         closure = survey.reader.read_closure(wanted)
     if not len(closure):
-        raise ListingUnusable(f"{survey.cache.location} has none of {len(wanted)} store paths")
-    return learn_plan(closure, unreferenced(closure))
+        raise nothing_found(survey.cache.location, len(wanted))
+    try:
+        return learn_plan(closure, unreferenced(closure))
+    except ClosureCyclic as error:
+        raise ListingUnusable(f"{survey.cache.location} is damaged: {error}") from None
 
 
 def plan_of_store(paths: Sequence[StorePath]) -> Plan:
@@ -59,6 +67,8 @@ def plan_of_packages(directory: Path, system: str) -> tuple[Plan, int]:
 
     Raises RegistryError, ListingUnusable.
     """
+    if not directory.exists():
+        raise ListingUnusable(f"there is no package set {directory}")
     outputs = asyncio.run(_outputs(directory.absolute(), system))
     built = [path for path in sorted(outputs) if Path(str(path)).exists()]
     if not built:

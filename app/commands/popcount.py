@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.builder.binary_cache.reading import Tally
 from app.builder.popularity.popcount import count_references, popularity_json
-from app.commands.listing import ListingUnusable, hash_parts_in, load_store_paths
+from app.commands.listing import hash_parts_in, load_store_paths, nothing_found
 from app.commands.survey import surveying
 
 
@@ -24,5 +24,5 @@ def popcount(
             wanted = tuple(path.hash_part for path in paths)
         found = survey.reader.read(wanted)
     if not found:
-        raise ListingUnusable(f"{survey.cache.location} has none of {len(wanted)} store paths")
+        raise nothing_found(survey.cache.location, len(wanted))
     return popularity_json(count_references(found[part] for part in wanted if part in found))

@@ -1,5 +1,6 @@
 """Progress for people, on standard error; the answer itself goes to a file or standard output."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -63,7 +64,13 @@ def write_answer(document: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(document + b"\n")
         sys.stdout.buffer.flush()
-        return
-    partial = output.with_name(f".{output.name}.partial")
-    partial.write_bytes(document)
-    partial.replace(output)
+    elif output.is_symlink() or (output.exists() and not output.is_file()):
+        # /dev/null, a pipe: to be written to, never to be replaced.
+        output.write_bytes(document)
+    else:
+        partial = output.with_name(f".{output.name}.{os.getpid()}")
+        try:
+            partial.write_bytes(document)
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)

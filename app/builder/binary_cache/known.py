@@ -46,7 +46,9 @@ class KnownNarInfos:
                 connection.execute(_SCHEMA)
                 connection.execute(f"PRAGMA user_version = {_FORMAT}")
         except (sqlite3.Error, OSError) as error:
-            raise KnownUnusable(f"cannot keep what was read in {path}: {error}") from None
+            raise KnownUnusable(
+                f"cannot keep what was read in {path}: {error}; delete it or name another file"
+            ) from None
         return cls(connection)
 
     def __enter__(self) -> Self:

@@ -32,10 +32,14 @@ _SHELL = frozenset({"bash", "bash-interactive", "coreutils", "moreutils", "nano"
 _BLOCK = 8192
 
 
+class ClosureCyclic(ValueError):
+    """The message names a store path that is needed by what it needs, which no store has."""
+
+
 def learn_plan(closure: Closure, requested: Iterable[StorePath]) -> Plan:
     """``requested`` is what images are made of, each path equally likely.
 
-    Raises ValueError if references form a cycle or nothing is requested.
+    Raises ClosureCyclic; ValueError if nothing is requested.
     """
     graph = _graph(closure)
     users = _users(graph)
@@ -83,7 +87,9 @@ def _graph(closure: Closure) -> _Graph:
             if waiting[reference] == 0:
                 order.append(reference)
     if len(order) < len(closure):
-        raise ValueError(f"{min(set(closure.paths) - set(order))} is part of a cycle of references")
+        raise ClosureCyclic(
+            f"{min(set(closure.paths) - set(order))} is part of a cycle of references"
+        )
     places = {path: place for place, path in enumerate(order)}
     return _Graph(
         places,

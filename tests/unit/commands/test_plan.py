@@ -1,7 +1,9 @@
 """Plans from binary caches; those from Nix are shown end to end."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -84,3 +86,77 @@ def test_sources_exclude_each_other(
         run(str(store_path("editor-1")), "--channel", "nixos-unstable")
 
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_cache_whose_references_form_a_cycle_is_an_error_of_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache = make_cache(tmp_path / "cache", {"a-1": ["b-1"], "b-1": ["a-1"]})
+
+    assert run("--cache", str(cache)) == 1
+
+    assert "cache is damaged: /nix/store/" in (message := capfd.readouterr().err)
+    assert message.splitlines()[-1].endswith("is part of a cycle of references")
+
+
+def test_an_empty_cache_is_said_to_be_empty(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--cache", str(make_cache(tmp_path / "cache", {}))) == 1
+
+    assert capfd.readouterr().err.splitlines()[-1].endswith("cache is empty")
+
+
+def test_a_package_set_that_is_not_there_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--packages", str(tmp_path / "missing")) == 1
+
+    assert f"there is no package set {tmp_path}/missing" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("output", ["", "missing/plan.json"])
+def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
+    server: CacheServer, tmp_path: Path, output: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("--cache", server.url, "--output", str(tmp_path / output))
+
+    assert "directory" in capfd.readouterr().err
+    assert server.requests.total() == 0
+
+
+def test_a_pipe_or_a_link_is_written_to_and_not_replaced(
+    server: CacheServer, tmp_path: Path
+) -> None:
+    """As /dev/null and /dev/stdout are, which root could replace."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    assert run("--cache", str(server.directory), "--output", str(pipe)) == 0
+    assert run("--cache", str(server.directory), "--output", str(link)) == 0
+
+    with os.fdopen(reader, "rb") as read:
+        assert parse_plan(read.read()).packages == 4
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert parse_plan(target.read_bytes()).packages == 4
+
+
+def test_a_plan_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
+    server: CacheServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "plans" / "plan.json"
+    output.parent.mkdir()
+    output.write_text("old")
+
+    def fail(path: Path, target: Path) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    assert run("--cache", str(server.directory), "--output", str(output)) == 1
+
+    assert output.read_text() == "old"
+    assert list(output.parent.iterdir()) == [output]

@@ -109,7 +109,7 @@ def test_a_cache_that_has_nothing_of_the_list_is_an_error(
 
     message = failure(capsys, "popcount", "--cache", server.url, *words)
 
-    assert "has none of 1 store paths" in message
+    assert "has none of the 1 store paths" in message
 
 
 @pytest.mark.parametrize(
