@@ -55,7 +55,7 @@ class Place:
     @property
     def secrets(self) -> list[str]:
         """The tokens, and of each private key a line."""
-        keys = [(self.home / name).read_text().splitlines()[2] for name in ("right", "wrong")]
+        keys = [(self.home / name).read_text().splitlines()[2] for name in ("right key", "wrong")]
         return [TOKEN, WRONG_TOKEN, *keys]
 
 
@@ -71,7 +71,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     repository.commit(packages("later"))
     repository.git("checkout", "--quiet", "main")
     main = repository.commit(packages("2"))
-    host_key, right, other = (new_key(home / name) for name in ("host", "right", "wrong"))
+    host_key, right, other = (new_key(home / name) for name in ("host", "right key", "wrong"))
     (home / "token").write_text(f"{TOKEN}\n")
     (home / "wrong-token").write_text(f"{WRONG_TOKEN}\n")
     authority = new_authority(home / "authority")
@@ -80,7 +80,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         https_port = stack.enter_context(
             https_host(home, authority=authority, user="reader", password=TOKEN)
         )
-        known_hosts(home / "hosts", ssh_port, host_key)
+        known_hosts(home / "known hosts", ssh_port, host_key)
         known_hosts(home / "changed-hosts", ssh_port, other)
         (home / "no-hosts").touch()
         yield Place(home, main, deep, lost, ssh_port, https_port, authority)
@@ -91,10 +91,10 @@ def sources(place: Place) -> str:
     ssh = f'location = "ssh://git@127.0.0.1:{place.ssh_port}/upstream/.git"'
     https = f'location = "https://127.0.0.1:{place.https_port}/upstream/.git"\nusername = "reader"'
     written = {
-        "ssh": f'{ssh}\nssh_key = "right"\nknown_hosts = "hosts"',
-        "ssh-key": f'{ssh}\nssh_key = "wrong"\nknown_hosts = "hosts"',
-        "ssh-host": f'{ssh}\nssh_key = "right"\nknown_hosts = "no-hosts"',
-        "ssh-changed": f'{ssh}\nssh_key = "right"\nknown_hosts = "changed-hosts"',
+        "ssh": f'{ssh}\nssh_key = "right key"\nknown_hosts = "known hosts"',
+        "ssh-key": f'{ssh}\nssh_key = "wrong"\nknown_hosts = "known hosts"',
+        "ssh-host": f'{ssh}\nssh_key = "right key"\nknown_hosts = "no-hosts"',
+        "ssh-changed": f'{ssh}\nssh_key = "right key"\nknown_hosts = "changed-hosts"',
         "https": f'{https}\ntoken_file = "token"',
         "https-token": f'{https}\ntoken_file = "wrong-token"',
         "https-none": https,
@@ -145,7 +145,7 @@ def agent(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     socket = home / "socket"
     process = Process(["ssh-agent", "-D", "-a", str(socket)], log=home / "log")
     process.wait_until(socket.exists)
-    added = run("ssh-add", str(place.home / "right"), env={"SSH_AUTH_SOCK": str(socket)})
+    added = run("ssh-add", str(place.home / "right key"), env={"SSH_AUTH_SOCK": str(socket)})
     assert added.returncode == 0, added.stderr
     yield str(socket)
     process.stop()
@@ -222,7 +222,7 @@ def test_what_another_source_was_let_in_to_read_is_not_there(
 
 def test_the_users_ssh_agent_would_have_opened(place: Place, agent: str) -> None:
     """Or else its being left alone, above, would show nothing."""
-    ssh = f"ssh -F none -o UserKnownHostsFile={place.home}/hosts"
+    ssh = f"ssh -F none -o 'UserKnownHostsFile=\"{place.home}/known hosts\"'"
     address = f"ssh://git@127.0.0.1:{place.ssh_port}/upstream/.git"
 
     asked = run("git", "ls-remote", address, env={"GIT_SSH_COMMAND": ssh, "SSH_AUTH_SOCK": agent})
