@@ -20,6 +20,9 @@ _HUMAN = (
 )
 
 
+_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket library")
+
+
 class LogFormat(StrEnum):
     AUTO = "auto"  # human on a terminal, JSON otherwise
     HUMAN = "human"
@@ -37,6 +40,13 @@ class _Forward(logging.Handler):
         logger.bind(logger=record.name).opt(exception=record.exc_info).log(
             level, "{}", record.getMessage()
         )
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """What uvicorn says of garbage is no warning: docker and podman greet with TLS at each pull."""
+    if record.levelno == logging.WARNING and str(record.msg).startswith(_STRANGERS):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    return True
 
 
 def _values(record: "Record") -> str:
@@ -78,6 +88,7 @@ def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
             diagnose=False,
         )
     logging.basicConfig(handlers=[_Forward()], level=logging.INFO, force=True)
+    logging.getLogger("uvicorn.error").addFilter(_not_ours)
     # httpx and httpcore tell every request at INFO, which is what our own lines do better.
     for name in ("httpx", "httpcore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,12 +1,15 @@
 import io
 import json
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from loguru import logger
 
 from app.log import VERSION, LogFormat, set_up
+from tests.served import served
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +72,26 @@ def test_an_exception_is_part_of_its_line() -> None:
     line = json.loads(stream.getvalue())
     assert line["message"] == "outer"
     assert "ValueError: inner" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    ],
+    ids=["tls", "websocket"],
+)
+def test_what_strangers_say_is_no_warning_for_the_operator(greeting: bytes) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.JSON, stream=stream)
+
+    with served(FastAPI()) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(greeting)
+            assert client.recv(1 << 16)
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["level"] for line in lines} == {"info"}
+    assert any("Invalid" in line["message"] or "upgrade" in line["message"] for line in lines)
