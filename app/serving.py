@@ -1,5 +1,6 @@
 """``nixery serve``: settings, log, application and server, and the exit status."""
 
+import resource
 import sys
 from functools import partial
 
@@ -10,6 +11,10 @@ from app.main import create_app, stop_building
 from app.server import Server
 from app.settings import SettingsError, load
 
+# Enough for twenty thousand downloads; beyond, programs in builds that close every number one by
+# one would take their time.
+_FILES = 1 << 16
+
 
 def serve() -> None:
     """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
@@ -18,6 +23,7 @@ def serve() -> None:
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
     log.set_up(level=settings.log_level, form=settings.log_format)
+    _allow_files()
     app = create_app(settings)
     server = Server(
         app,
@@ -32,3 +38,11 @@ def serve() -> None:
         logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
         sys.exit(3)
     server.run()
+
+
+def _allow_files() -> None:
+    """A download costs three descriptors, and the usual limit of 1024 is meant for select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

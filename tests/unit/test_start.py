@@ -64,3 +64,26 @@ def test_the_reason_is_told_without_a_traceback(
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert 'File "' not in done.stderr
+
+
+def test_it_may_open_as_many_files_as_it_is_allowed(tmp_path: Path) -> None:
+    command = f"ulimit -Sn 200; ulimit -Hn 3000; exec {sys.executable} -m app"
+    with subprocess.Popen(
+        ["sh", "-c", command],
+        env={
+            "PATH": os.environ["PATH"],
+            "NIXERY_PORT": "0",
+            "NIXERY_STORAGE": "memory",
+            "NIXERY_STATE_PATH": str(tmp_path / "state"),
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        said = server.stderr.readline()
+        limits = Path(f"/proc/{server.pid}/limits").read_text()
+        server.terminate()
+
+    assert "listening on" in said
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    assert line.split()[3:5] == ["3000", "3000"]
