@@ -9,6 +9,7 @@ from functools import partial
 from typing import BinaryIO
 
 from app.builder.packing.blob import BlobWriter
+from app.builder.packing.blocks import Permits
 from app.builder.packing.codec import Codec
 from app.builder.packing.inorder import InOrder
 from app.builder.packing.record import PackedPath
@@ -27,6 +28,7 @@ def assemble(
     *,
     threads: Executor,
     limit: int,
+    permits: Permits,
 ) -> None:
     """Blocking.  Raises PartUnusable."""
     inflated = InOrder(threads, limit=limit)
@@ -36,8 +38,16 @@ def assemble(
         blob.add_member(member)
 
     try:
-        for member, size in _members(parts, codec.block_size):
-            inflated.add(partial(_inflate, codec, member, size), partial(take, member), _nothing)
+        for file, length, size in _members(parts, codec.block_size):
+            permits.take(inflated.advance)
+            try:
+                member = _read(file, length)
+                work = partial(_inflate, codec, member, size)
+                inflated.add(work, partial(take, member), permits.give_back)
+            except BaseException:
+                permits.give_back()
+                raise
+            del member, work  # the piece has them, for as long as they are needed
         inflated.finish()
     except ValueError as error:
         raise PartUnusable(
@@ -49,10 +59,6 @@ def assemble(
         inflated.wait()
 
 
-def _nothing() -> None:
-    pass
-
-
 def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
     tar = codec.decompress(member, size)
     if len(tar) != size:
@@ -62,15 +68,19 @@ def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
 
 def _members(
     parts: Iterable[tuple[BinaryIO, PackedPath]], block_size: int
-) -> Iterator[tuple[bytes, int]]:
-    """Each member with the size it unpacks to; raises ValueError for a blob that is too short."""
+) -> Iterator[tuple[BinaryIO, int, int]]:
+    """For each member its file, at its beginning, its length and the size it unpacks to."""
     for file, packed in parts:
         file.seek(packed.prefix)
         left = packed.tar_size
         for length in packed.members:
-            member = file.read(length)
-            if len(member) != length:
-                raise ValueError(f"{packed.layer.descriptor.digest} is too short")
             size = min(left, block_size)
-            yield member, size
+            yield file, length, size
             left -= size
+
+
+def _read(file: BinaryIO, length: int) -> bytes:
+    member = file.read(length)
+    if len(member) != length:
+        raise ValueError("a blob is too short")
+    return member

@@ -95,11 +95,7 @@ class _Blocks:
         self._is_first = True
 
     def begin(self) -> bytearray:
-        buffer = self._buffers.take_free()
-        while buffer is None and self._members.advance():
-            buffer = self._buffers.take_free()
-        # What there is may all be with other blobs: theirs come back without us.
-        self._filling = buffer or self._buffers.take()
+        self._filling = self._buffers.take(self._members.advance)
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:

@@ -10,35 +10,47 @@ from collections.abc import Callable
 from app.builder.packing.header import RECORD, padding
 
 
-class Buffers:
-    """Block buffers, used again; their number bounds the memory of all packing together."""
+class Permits:
+    """Each is for one block in memory: their number bounds the memory of all packing together."""
 
-    def __init__(self, limit: int, *, size: int) -> None:
-        self._size = size
-        self._free: list[bytearray] = []
+    def __init__(self, limit: int) -> None:
         self._permits = threading.Semaphore(limit)
 
-    def take(self) -> bytearray:
+    def take(self, advance: Callable[[], bool]) -> None:
         """Blocking.  Only for a caller that holds none, or callers wait for one another.
 
-        Those it has passed on to threads do not count: they come back by themselves.
+        Those it has passed on to threads do not count: ``advance`` works on them until one may
+        be free, and is False if there are none.  Then all are with others, and come back without
+        us.
         """
-        self._permits.acquire()
-        return self._taken()
+        while not self._permits.acquire(blocking=False):
+            if not advance():
+                self._permits.acquire()
+                return
 
-    def take_free(self) -> bytearray | None:
-        """None if all are in use."""
-        return self._taken() if self._permits.acquire(blocking=False) else None
-
-    def give_back(self, buffer: bytearray) -> None:
-        self._free.append(buffer)
+    def give_back(self) -> None:
         self._permits.release()
 
-    def _taken(self) -> bytearray:
+
+class Buffers:
+    """Block buffers, used again; there are as many as permits."""
+
+    def __init__(self, permits: Permits, *, size: int) -> None:
+        self._permits = permits
+        self._size = size
+        self._free: list[bytearray] = []
+
+    def take(self, advance: Callable[[], bool]) -> bytearray:
+        """Blocking, as Permits.take is."""
+        self._permits.take(advance)
         try:
             return self._free.pop()
         except IndexError:
             return bytearray(self._size)
+
+    def give_back(self, buffer: bytearray) -> None:
+        self._free.append(buffer)
+        self._permits.give_back()
 
 
 class BlockStream:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from app.builder.closure import StorePath
 from app.builder.packing.assembly import assemble
 from app.builder.packing.blob import BlobWriter, tar_stream
-from app.builder.packing.blocks import BlockStream, Buffers
+from app.builder.packing.blocks import BlockStream, Buffers, Permits
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, write_entries
 from app.builder.packing.record import PackedPath
@@ -43,7 +43,8 @@ class BlobPress:
         # reader helps when it is ahead, so one for each core would be one too many.
         self._threads = ThreadPoolExecutor(max(1, workers.count - 1), thread_name_prefix="press")
         self._limit = workers.count + 1
-        self._buffers = Buffers(2 * workers.count + 2, size=codec.block_size)
+        self._permits = Permits(2 * workers.count + 2)
+        self._buffers = Buffers(self._permits, size=codec.block_size)
         # Bounds what lies on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
@@ -110,6 +111,7 @@ class BlobPress:
             self._codec,
             threads=self._threads,
             limit=self._limit,
+            permits=self._permits,
         )
 
     def _check(self, blob: Descriptor) -> bool:

@@ -1,0 +1,101 @@
+"""A layer of several paths out of their blobs: what it may hold in memory, and what it gives back."""
+
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from app.builder.packing import codec
+from app.builder.packing.assembly import PartUnusable, assemble
+from app.builder.packing.blob import BlobWriter
+from app.builder.packing.blocks import Permits
+from app.builder.packing.codec import Codec
+from app.builder.packing.record import PackedPath
+
+PLAIN = codec.find("zlib")
+SMALL_BLOCKS = replace(PLAIN, block_size=1024)
+
+
+def part(blocks: int) -> tuple[bytes, PackedPath]:
+    blob = BlobWriter(SMALL_BLOCKS, file := io.BytesIO())
+    for number in range(blocks):
+        tar = bytes([number % 251]) * 1024
+        blob.add_tar(tar)
+        blob.add_member(SMALL_BLOCKS.compress(tar))
+    return file.getvalue(), blob.finish()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
+
+
+def run(
+    parts: list[tuple[bytes, PackedPath]], using: Codec, threads: ThreadPoolExecutor, room: Permits
+) -> PackedPath:
+    blob = BlobWriter(using, io.BytesIO())
+    opened = ((io.BytesIO(body), packed) for body, packed in parts)
+    assemble(blob, opened, using, threads=threads, limit=16, permits=room)
+    return blob.finish()
+
+
+def is_free(room: Permits, count: int) -> bool:
+    """Whether exactly ``count`` can be had."""
+    waited = threading.Event()
+
+    def none_left() -> bool:
+        waited.set()
+        room.give_back()
+        return True
+
+    for _ in range(count):
+        room.take(none_left)
+    first_to_wait = not waited.is_set()
+    room.take(none_left)
+    return first_to_wait and waited.is_set()
+
+
+def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
+    threads: ThreadPoolExecutor,
+) -> None:
+    under_way = most = 0
+    lock = threading.Lock()
+
+    def decompress(member: bytes, size: int) -> bytes:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        threading.Event().wait(0.002)
+        tar = PLAIN.decompress(member, size)
+        with lock:
+            under_way -= 1
+        return tar
+
+    counting = replace(SMALL_BLOCKS, decompress=decompress)
+    parts = [part(40), part(1), part(40)]
+    room = Permits(3)
+    with ThreadPoolExecutor(4) as givers:
+        running = [givers.submit(run, parts, counting, threads, room) for _ in range(4)]
+        layers = {packed.result(30).layer for packed in running}
+
+    assert len(layers) == 1
+    assert most <= 3
+    assert is_free(room, 3)
+
+
+@pytest.mark.parametrize(("kept", "instead"), [(-200, b""), (300, b"x" * 9)])
+def test_after_a_damaged_blob_all_room_is_free_again(
+    threads: ThreadPoolExecutor, kept: int, instead: bytes
+) -> None:
+    whole, (body, packed) = part(5), part(9)
+    room = Permits(2)
+
+    with pytest.raises(PartUnusable):
+        run([whole, (body[:kept] + instead, packed)], SMALL_BLOCKS, threads, room)
+
+    assert is_free(room, 2)
