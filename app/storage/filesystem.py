@@ -16,7 +16,7 @@ from app import threads
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
 from app.storage.failures import reported
-from app.storage.keys import checked, checked_prefix
+from app.storage.keys import checked, checked_prefix, is_key
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,7 +129,13 @@ class FilesystemStorage:
     def _publish_content(self, key: str, file: BinaryIO) -> None:
         """Blocking.  An object of another size under the digest's key is damage: replace it."""
         size = file.seek(0, os.SEEK_END)
-        if not self._publish(key, file, replace=False) and self._size(key) != size:
+        if self._publish(key, file, replace=False):
+            return
+        try:
+            there = self._size(key)
+        except ObjectNotFound:  # deleted meanwhile
+            there = None
+        if there != size:
             self._publish(key, file, replace=True)
 
     def _publish(self, key: str, file: BinaryIO, *, replace: bool) -> bool:
@@ -177,7 +183,7 @@ class FilesystemStorage:
             subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
             folder = Path(directory).relative_to(self._root)
             found += [(folder / name).as_posix() for name in names]
-        return sorted(key for key in found if key.startswith(prefix))
+        return sorted(key for key in found if key.startswith(prefix) and is_key(key))
 
 
 @contextmanager

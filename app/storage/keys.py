@@ -38,6 +38,11 @@ def checked(key: str) -> str:
     return key
 
 
+def is_key(text: str) -> bool:
+    """What else lies in a directory, such as what NFS makes of open files, is none of ours."""
+    return _KEY.fullmatch(text) is not None
+
+
 def checked_prefix(prefix: str) -> str:
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"not the beginning of a key: {prefix!r}")

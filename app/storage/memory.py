@@ -2,15 +2,22 @@
 
 import io
 import tempfile
+from functools import partial
 from typing import BinaryIO
 
+from anyio import CapacityLimiter
+
+from app import threads
 from app.storage.base import Content, Location, ObjectNotFound
 from app.storage.keys import checked, checked_prefix
+
+_THREADS = 4
 
 
 class MemoryStorage:
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
+        self._limiter = CapacityLimiter(_THREADS)
 
     async def start(self) -> None:
         pass
@@ -34,9 +41,9 @@ class MemoryStorage:
         return self._objects.setdefault(checked(key), bytes(body))
 
     async def adopt(self, key: str, file: BinaryIO) -> None:
-        file.seek(0)
-        body = file.read()
-        if len(self._objects.setdefault(checked(key), body)) != len(body):
+        checked(key)
+        body = await threads.run(partial(_content, file), limiter=self._limiter)
+        if len(self._objects.setdefault(key, body)) != len(body):
             self._objects[key] = body
 
     async def delete(self, key: str) -> None:
@@ -61,3 +68,9 @@ class MemoryStorage:
             return self._objects[checked(key)]
         except KeyError:
             raise ObjectNotFound(key) from None
+
+
+def _content(file: BinaryIO) -> bytes:
+    """Blocking.  Layers may have gigabytes."""
+    file.seek(0)
+    return file.read()

@@ -1,7 +1,9 @@
 """Every backend keeps the promises of app.storage.base.Storage."""
 
 import hashlib
+import io
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -184,6 +186,21 @@ async def test_a_file_of_another_origin_is_adopted_too(storage: Storage) -> None
         file.flush()
 
     assert await storage.read(KEY) == LARGE
+
+
+async def test_what_is_adopted_is_never_read_by_the_event_loop(storage: Storage) -> None:
+    readers = set()
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            readers.add(threading.get_ident())
+            return super().read(size)
+
+    await storage.adopt(KEY, Watched(LARGE))
+
+    assert await storage.read(KEY) == LARGE
+    assert readers
+    assert threading.get_ident() not in readers
 
 
 async def test_a_spool_file_that_is_not_adopted_leaves_nothing(storage: Storage) -> None:

@@ -200,3 +200,31 @@ async def test_what_goes_wrong_later_names_no_path(
     assert str(tmp_path) not in failure.value.message
     assert len(failure.value.message) < 300
     assert isinstance(failure.value.__cause__, OSError)
+
+
+async def test_what_is_no_object_of_ours_is_not_listed(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    """NFS gives an open file that was deleted such a name."""
+    await storage.write("names/x", b"")
+    for name in (".nfs000000000001", "UPPER", "with space", "x~"):
+        (tmp_path / "store" / "names" / name).write_bytes(b"")
+
+    assert await storage.keys("names/") == await storage.keys("") == ["names/x"]
+
+
+async def test_an_object_deleted_while_it_is_adopted_again_is_there_in_the_end(
+    storage: FilesystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await adopt(storage, KEY, b"layer")
+    size = storage._size
+
+    def deleted_first(key: str) -> int:
+        (tmp_path / "store" / key).unlink(missing_ok=True)
+        return size(key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_size", deleted_first)
+        await adopt(storage, KEY, b"layer")
+
+    assert await storage.read(KEY) == b"layer"
