@@ -179,10 +179,13 @@ class Program:
 
     async def listen(self, on_output: Callable[[bytes], None] | None = None) -> None:
         """``on_output`` is given standard output instead of keeping it for ``stdout``."""
-        if self._process.stdin is not None:
-            await self._connect_input(self._process.stdin)
-        await self._connect(self._process.stdout, on_output or self._stdout.extend)
-        await self._connect(self._process.stderr, self._stderr.add)
+        # Half a connection has a file that nobody closes, or (uvloop) that is closed twice.
+        connecting = asyncio.create_task(self._connect_all(on_output or self._stdout.extend))
+        try:
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            await asyncio.wait([connecting])
+            raise
 
     def say(self, words: bytes) -> None:
         """Never waits; from here on it may write as much as its limit again.
@@ -229,6 +232,12 @@ class Program:
             os.killpg(self._process.pid, signal.SIGKILL)
         self.code = self._process.wait()
         self.exited.set_result(None)
+
+    async def _connect_all(self, on_output: Callable[[bytes], None]) -> None:
+        if self._process.stdin is not None:
+            await self._connect_input(self._process.stdin)
+        await self._connect(self._process.stdout, on_output)
+        await self._connect(self._process.stderr, self._stderr.add)
 
     async def _connect_input(self, pipe: IO[bytes]) -> None:
         ended: asyncio.Future[None] = self._loop.create_future()

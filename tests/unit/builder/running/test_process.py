@@ -201,6 +201,26 @@ async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:
     await asyncio.sleep(0.5)  # the loop, which nobody waits for now, closes the streams
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_task_cancelled_while_the_program_starts_leaves_no_pipe(turns: int) -> None:
+    await run(["true"], environment=ENVIRONMENT, limits=LIMITS)  # the loop opens files of its own
+    before = open_files()
+    task = asyncio.create_task(run(["sleep", "60"], environment=ENVIRONMENT, limits=LIMITS))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.05)  # the loop closes what it was about to read
+
+    assert open_files() == before
+
+
+def open_files() -> list[str]:
+    return sorted(file.name for file in Path("/proc/self/fd").iterdir())
+
+
 async def test_output_without_end_is_a_limit_of_its_own() -> None:
     limits = Limits(seconds=20, output=3 * 1024 * 1024, grace_seconds=0.5)
 
