@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import time
@@ -282,6 +283,42 @@ async def test_whoever_leaves_does_not_leave_an_answer_for_the_next(
     assert asking.cancelled()
     assert (await door.package("other")).attribute == "other"
     assert first not in running(of=os.getpid())
+
+
+async def test_in_a_crowd_of_leavers_failures_and_kills_every_answer_is_the_right_one(
+    lookup: Door,
+) -> None:
+    drawn = random.Random(4)
+    names = ["hello", "_2ping", "github", "GitHub", "many", "throws", "nope", "version", "2ping"]
+    async with opened(await lookup.pinned()) as evaluation:
+        apart = replace(evaluation, revision=None)
+        right = {name: await lookup.nix.evaluate(apart, [name]) for name in names}
+
+        async def ask() -> None:
+            chosen = drawn.sample(names, drawn.randint(1, 4))
+            async with asyncio.timeout(drawn.choice([0.001, 0.01, 0.1, 60, 60])):
+                found = await lookup.nix.evaluate(evaluation, chosen)
+            assert found == tuple(answer for name in chosen for answer in right[name])
+
+        async def disturb() -> None:
+            for _ in range(20):
+                await asyncio.sleep(drawn.uniform(0, 0.1))
+                for process in running(of=os.getpid()):
+                    os.kill(process, drawn.choice([signal.SIGKILL, signal.SIGTERM]))
+
+        disturbing = asyncio.create_task(disturb())
+        asked = [ask() for _ in range(200)]
+        outcomes = [
+            outcome
+            for n in range(0, len(asked), 5)
+            for outcome in await asyncio.gather(*asked[n : n + 5], return_exceptions=True)
+        ]
+        await disturbing
+    await lookup.nix.close()
+
+    assert all(isinstance(outcome, TimeoutError | None) for outcome in outcomes)
+    assert sum(outcome is None for outcome in outcomes) > 80
+    assert running(of=os.getpid()) == []
 
 
 # ---- ends and new beginnings
