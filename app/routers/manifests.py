@@ -75,7 +75,7 @@ async def _stored(request: Request, digest: Digest, state: AppState) -> Response
 
 
 async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
-    image = await await_build(request, state.images.job(reference), state.patience)
+    image = await await_build(request, state.images.job(reference), state)
     if isinstance(image, Response):
         return image
     digest = choose(image, request.headers.getlist("accept")).digest

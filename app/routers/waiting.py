@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from app.builder.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.errors import StillBuilding
-from app.state import Patience
+from app.state import AppState
 
 _HOP = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
 _HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
@@ -26,7 +26,7 @@ _FIND_SECONDS = 0.05
 
 
 async def await_build(
-    request: Request, job: Job[BuiltImage], patience: Patience
+    request: Request, job: Job[BuiltImage], state: AppState
 ) -> BuiltImage | Response:
     """The image, or the redirect of a client that has waited long enough for now.
 
@@ -36,14 +36,20 @@ async def await_build(
     request.state.build = job.identifier
     if image := job.result():
         return image
+    patience = state.patience
     hop = _hop(request.scope["query_string"], patience.hops)
-    if hop < patience.hops:
-        image = await _wait(request, job, patience.hop_seconds)
-        return image or _to_itself(request, hop + 1)
+    last = hop == patience.hops
     impatient = _IMPATIENT.search(request.headers.get("user-agent", ""))
-    seconds = patience.hop_seconds if impatient else patience.hold_seconds
+    seconds = patience.hold_seconds if last and not impatient else patience.hop_seconds
     if image := await _wait(request, job, seconds):
         return image
+    if state.builds.draining:
+        # A server that stops takes no connections, so whoever were sent away would find the door
+        # closed; its builds end soon in one way or the other.
+        if image := await _wait(request, job, patience.hold_seconds):
+            return image
+    elif not last:
+        return _to_itself(request, hop + 1)
     stage = f" ({job.progress.stage})" if job.progress.stage else ""
     raise StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
 

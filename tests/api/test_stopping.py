@@ -21,13 +21,17 @@ from tests.served import served
 PATIENCE = Patience(hop_seconds=20, hops=9, hold_seconds=20)
 
 
-def stop_while_pulling(registry: Registry, *, drain_seconds: float) -> httpx.Response:
+def stop_while_pulling(
+    registry: Registry, *, drain_seconds: float, user_agent: str = ""
+) -> httpx.Response:
     """The answer of a client that waits for a build when the server is told to stop."""
     pulled: Future[httpx.Response]
     drain = partial(registry.state.builds.drain, drain_seconds)
+    headers = {"user-agent": user_agent}
     with ThreadPoolExecutor() as threads:
         with served(registry.app, drain_seconds=drain_seconds, on_stop=drain) as address:
-            pulled = threads.submit(httpx.get, f"{address}/v2/sleepy/manifests/latest", timeout=30)
+            url = f"{address}/v2/sleepy/manifests/latest"
+            pulled = threads.submit(httpx.get, url, headers=headers, timeout=30)
             while not registry.images.builds:
                 time.sleep(0.01)
         return pulled.result()
@@ -41,6 +45,16 @@ def test_a_build_that_ends_in_time_is_answered(caplog: pytest.LogCaptureFixture)
 
     assert response.status_code == 200
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("hops", [9, 0])
+def test_nobody_is_sent_away_from_a_door_that_closes(hops: int) -> None:
+    registry = new_registry(Patience(hop_seconds=0.5, hops=hops, hold_seconds=20))
+    registry.images.seconds["sleepy"] = 1.5
+
+    response = stop_while_pulling(registry, drain_seconds=10, user_agent="containerd/2.3.4")
+
+    assert response.status_code == 200
 
 
 def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
