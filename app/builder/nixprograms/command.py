@@ -7,26 +7,30 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from app.builder import answers
-from app.builder.answers import Answer, Package, Raised
+from app.builder.answers import Answer, Package
 from app.builder.closure import Closure, StorePath
 from app.builder.holds import Hold, Holds
 from app.builder.nix import (
     DerivationsGone,
     Evaluation,
     EvaluationStopped,
-    PackageSet,
     Realisation,
 )
-from app.builder.nixprograms import pathinfo
+from app.builder.nixprograms import pathinfo, replies
 from app.builder.nixprograms.buildlog import BuildLog
 from app.builder.nixprograms.evaluators import Evaluators
-from app.builder.nixprograms.request import FEATURES, OPTIONS, OUTPUT, subject
+from app.builder.nixprograms.request import (
+    FEATURES,
+    OPTIONS,
+    OUTPUT,
+    restriction,
+    subject,
+    substituters,
+)
 from app.builder.nixprograms.sentences import (
-    ending,
     evaluation_error,
     failure_text,
     missing_derivations,
@@ -37,8 +41,6 @@ from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, PolicyRefus
 
 _GRACE_SECONDS = 10  # for Nix to end its builders
 _STORE_SECONDS = 60  # for questions to the store alone
-_MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
-_TRACE = re.compile(r'trace: (".*")')
 _EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _OLDEST = (2, 8)
@@ -105,10 +107,10 @@ class NixCommand:
                 evaluation,
                 {"names": list(names), "explain": explain},
             )
-            rows = _document(output)
+            rows = replies.document(output)
         if not isinstance(rows, list) or len(rows) != len(names):
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
-        return tuple(map(_answer, rows))
+        return tuple(map(replies.answer, rows))
 
     async def names(
         self,
@@ -123,9 +125,9 @@ class NixCommand:
             "list-attributes.nix",
             evaluation,
             request,
-            on_line=lambda text: _hear_attribute(text, on_attribute),
+            on_line=lambda text: replies.hear_attribute(text, on_attribute),
         )
-        return await self._workers.run(_names, output)
+        return await self._workers.run(replies.names, output)
 
     async def realise(
         self,
@@ -138,7 +140,7 @@ class NixCommand:
         wanted = sorted({(str(p.derivation), p.output, str(p.path)) for p in packages})
         await self._require([derivation for derivation, _, _ in wanted])
         targets = [f"{derivation}!{output}" for derivation, output, _ in wanted]
-        options = [*self._options, *_substituters(realisation.substituters)]
+        options = [*self._options, *substituters(realisation.substituters)]
         if not realisation.build:
             await self._refuse_builds(targets, options, realisation)
         log = BuildLog(on_line)
@@ -191,7 +193,7 @@ class NixCommand:
         try:
             return await self.evaluators.ask(evaluation, names)
         except OutOfTime:
-            raise _out_of_time(evaluation) from None
+            raise replies.out_of_time(evaluation) from None
         except ProgramMissing as error:
             raise _missing(error) from None
 
@@ -217,7 +219,11 @@ class NixCommand:
             body,
             *self._options,
             *OPTIONS,
-            *(self._restriction(evaluation.package_set) if evaluation.restricted else ()),
+            *(
+                restriction(self._expressions, evaluation.package_set)
+                if evaluation.restricted
+                else ()
+            ),
         ]
         limits = Limits(
             seconds=evaluation.seconds,
@@ -228,24 +234,12 @@ class NixCommand:
         try:
             finished = await self._run(kind, command, limits, on_line)
         except OutOfTime:
-            raise _out_of_time(evaluation) from None
+            raise replies.out_of_time(evaluation) from None
         except OutOfSpace as error:
             raise EvaluationStopped(f"evaluation printed more than {error.limit}") from None
         if finished.code == 0:
             return finished.stdout
-        raise _evaluation_failure(finished, evaluation)
-
-    def _restriction(self, package_set: PackageSet) -> tuple[str, ...]:
-        """Nothing but our expressions and the package set; of the network nothing at all."""
-        flake = package_set.kind == "flake"
-        reachable = package_set.reference.partition("?")[0] if flake else ""
-        readable = [str(self._expressions), *package_set.readable]
-        if not flake:
-            readable.append(package_set.reference)
-        return (
-            *("--option", "restrict-eval", "true", "--option", "allowed-uris", reachable),
-            *(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}")),
-        )
+        raise replies.evaluation_failure(finished, evaluation)
 
     async def _refuse_builds(
         self, targets: Sequence[str], options: Sequence[str], realisation: Realisation
@@ -299,58 +293,6 @@ def _missing(error: ProgramMissing) -> Unavailable:
     )
 
 
-def _out_of_time(evaluation: Evaluation) -> EvaluationStopped:
-    return EvaluationStopped(
-        f"stopped after the {evaluation.seconds:g} s that evaluations of source"
-        f" {evaluation.source} may take (evaluation_seconds)"
-    )
-
-
-def _document(output: bytes) -> object:
-    """What Nix printed as JSON; a package set may hold bytes that are no text."""
-    return json.loads(output.decode(errors="replace"))
-
-
 def _absent(paths: Sequence[str]) -> list[str]:
     """Blocking."""
     return [path for path in paths if not Path(path).exists()]
-
-
-def _answer(row: object) -> Answer:
-    try:
-        return answers.parse(row)
-    except ValueError:
-        return Raised(message="it is no well-formed package")
-
-
-def _names(output: bytes) -> tuple[str, ...]:
-    """Blocking: there may be megabytes."""
-    names = _document(output)
-    assert isinstance(names, list), "list-attributes.nix gives a list"
-    return tuple(name for name in names if isinstance(name, str))
-
-
-def _hear_attribute(text: str, on_attribute: Callable[[str], None]) -> None:
-    found = _TRACE.fullmatch(text)
-    if found:
-        with suppress(ValueError):  # a package set may trace anything
-            on_attribute(str(json.loads(found[1])))
-
-
-def _evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
-    message = evaluation_error(finished.stderr) or ending(finished)
-    if finished.code < 0 or _MEMORY.search(message):
-        memory = evaluation.memory // (1024 * 1024)
-        return EvaluationStopped(
-            f"{message}; evaluations of source {evaluation.source} may use"
-            f" {memory} MiB (evaluation_memory)"
-        )
-    return EvaluationFailed(message)
-
-
-def _substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
-    if chosen is None:
-        return ()
-    if not chosen:
-        return ("--option", "substitute", "false")
-    return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))

@@ -6,7 +6,6 @@ which has the words for what went wrong.  So no question meets what another left
 """
 
 import asyncio
-import json
 import secrets
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from loguru import logger
 
 from app.builder.nix import Evaluation
+from app.builder.nixprograms import replies
 from app.builder.nixprograms.dialogue import Dialogue, question
 from app.builder.nixprograms.request import OUTPUT, subject
 from app.builder.running.conversation import Conversation, ProgramEnded
@@ -188,7 +188,7 @@ def _rows(answer: bytes | None, count: int) -> list[object] | None:
     if answer is None:
         return None
     try:
-        rows = json.loads(answer.decode(errors="replace"))
+        rows = replies.document(answer)
     except ValueError:
         return None
     return rows if isinstance(rows, list) and len(rows) == count else None
