@@ -1,11 +1,12 @@
 """What a client may cost before it has asked for anything."""
 
+import json
 import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from fastapi import FastAPI
@@ -55,6 +56,35 @@ def test_a_head_without_end_is_refused(address: str, begin: bytes, go_on: bytes)
         answer = read_all(client)
 
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v2/\xc3\xa9/manifests/latest HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/?\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["path", "query", "length", "nonsense"],
+)
+def test_what_is_no_request_is_refused_in_a_registrys_form(address: str, head: bytes) -> None:
+    with connect(address) as client:
+        client.sendall(head)
+        response = HTTPResponse(client)
+        response.begin()
+        body = response.read()
+
+    assert response.status == 400
+    assert response.getheader("content-type") == "application/json"
+    assert response.getheader("connection") == "close"
+    assert response.getheader("date")
+    [error] = json.loads(body)["errors"]
+    assert error == {
+        "code": "UNSUPPORTED",
+        "message": "Invalid HTTP request received.",
+        "detail": {},
+    }
 
 
 def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
