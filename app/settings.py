@@ -68,7 +68,11 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 class Settings(BaseSettings):
     # The prefix keeps a field's bare name, such as HOST, from being read as a variable.
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, env_prefix="NIXERY_"
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        env_prefix="NIXERY_",
+        allow_inf_nan=False,
     )
 
     # -- serving

@@ -71,7 +71,11 @@ async def test_other_query_parameters_go_along(
 async def test_a_client_that_follows_redirects_gets_its_image(
     client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
 ) -> None:
-    asyncio.get_running_loop().call_later(0.12, sleepy.set)
+    async def end_at_the_second(response: httpx.Response) -> None:
+        if response.headers.get("location") == "?_w=2":
+            sleepy.set()
+
+    client.event_hooks["response"].append(end_at_the_second)
 
     response = await client.get(SLOW, follow_redirects=True)
 

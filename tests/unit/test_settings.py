@@ -43,6 +43,31 @@ def test_a_mistyped_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch)
         load()
 
 
+@pytest.mark.parametrize(
+    ("variable", "inside", "outside"),
+    [
+        ("NIXERY_HOP_SECONDS", ("0.1", "29.9"), ("0", "30", "nan", "inf", "-1")),
+        ("NIXERY_HOPS", ("0", "9"), ("-1", "10", "1.5")),
+        ("NIXERY_HOLD_SECONDS", ("0.1", "7200"), ("0", "7201", "nan", "inf")),
+        ("NIXERY_DRAIN_SECONDS", ("0", "600"), ("-1", "nan", "inf")),
+        ("NIXERY_FAILURE_SECONDS", ("0", "600"), ("-1", "nan", "inf")),
+    ],
+)
+def test_times_of_waiting_have_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    inside: tuple[str, ...],
+    outside: tuple[str, ...],
+) -> None:
+    for value in inside:
+        monkeypatch.setenv(variable, value)
+        load()
+    for value in outside:
+        monkeypatch.setenv(variable, value)
+        with pytest.raises(SettingsError, match=variable):
+            load()
+
+
 def test_a_value_out_of_bounds_is_refused_with_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
