@@ -99,8 +99,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:
-            # Files that change under an evaluation may have been read as they never were.
-            revision = f"{pinned.revision.identity} {source.changes}"
+            revision = f"{pinned.revision.identity} {source.doubts}"
             yield Evaluation(
                 source=source.name,
                 package_set=package_set,
@@ -115,8 +114,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
         source.forget()
         raise
     except BaseException:
-        # Nobody has looked whether the files stood still to the end.
-        source.changes += 1
+        source.doubt()
         raise
 
 

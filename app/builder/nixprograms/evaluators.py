@@ -2,7 +2,8 @@
 
 An evaluator is the fast way for questions that go well.  It is asked one question at a time,
 and whatever is not a whole answer ends it; the question is then for a process of its own,
-which has the words for what went wrong.  So no question meets what another left behind.
+which has the words for what went wrong, unless its time is used up.  So no question meets what
+another left behind.
 """
 
 import asyncio

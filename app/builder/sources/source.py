@@ -41,7 +41,7 @@ class Source:
         self._known: dict[str, tuple[float, Revision | TagUnknown]] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
-        self.changes = 0
+        self.doubts = 0
 
     @property
     def name(self) -> str:
@@ -71,8 +71,12 @@ class Source:
 
     def forget(self) -> None:
         """Ask anew for every tag: what was known turned out to have changed."""
-        self.changes += 1
+        self.doubt()
         self._known.clear()
+
+    def doubt(self) -> None:
+        """Files were read, and nobody knows whether they stood still: keep nothing of that."""
+        self.doubts += 1
 
     async def close(self) -> None:
         for task in tuple(self._asking.values()):
