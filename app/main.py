@@ -7,7 +7,6 @@ from functools import partial
 
 from fastapi import FastAPI
 from loguru import logger
-from starlette.staticfiles import StaticFiles
 
 from app.assembly import assemble
 from app.builder.popularity.loading import PopularityUnavailable
@@ -15,6 +14,7 @@ from app.dependencies import provide, services_of
 from app.errors import RegistryError
 from app.log import VERSION
 from app.routers.assembly import include_routers
+from app.routers.pages import Pages
 from app.settings import Settings
 
 
@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     include_routers(app)
     if settings.web_dir is not None:
-        app.mount("/", StaticFiles(directory=settings.web_dir, html=True))
+        app.mount("/", Pages(directory=settings.web_dir, html=True))
     return app
 
 

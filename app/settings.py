@@ -65,6 +65,12 @@ Seconds = Annotated[float, Field(gt=0)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
+def _existing(directory: Path) -> Path:
+    if not directory.is_dir():
+        raise ValueError(f"there is no directory {directory}")
+    return directory
+
+
 class Settings(BaseSettings):
     # The prefix keeps a field's bare name, such as HOST, from being read as a variable.
     model_config = SettingsConfigDict(
@@ -94,7 +100,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NIXERY_EXTERNAL_URL"),
         description="How users reach this server (scheme and host), for links in messages.",
     )
-    web_dir: AbsolutePath | None = Field(
+    web_dir: Annotated[AbsolutePath, AfterValidator(_existing)] | None = Field(
         None,
         validation_alias=AliasChoices("NIXERY_WEB_DIR", "WEB_DIR"),
         description="A directory of static pages to serve at /.",

@@ -31,6 +31,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     [
         ({"NIXERY_PROT": "1"}, 1, "unknown setting: NIXERY_PROT"),
         ({"NIXERY_HOPS": "99"}, 1, "NIXERY_HOPS: "),
+        ({"WEB_DIR": "/nowhere"}, 1, "NIXERY_WEB_DIR: "),
         (
             {"NIX_POPULARITY_URL": "http://localhost:1/popularity.json"},
             3,
@@ -48,6 +49,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     ids=[
         "unknown setting",
         "out of bounds",
+        "no pages",
         "popularity",
         "storage",
         "no bucket",

@@ -1,0 +1,52 @@
+"""An operator's own pages beside the registry."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.routers.pages import Pages
+from tests.api.registry import Registry
+from tests.api.shape import assert_error, assert_of_a_registry
+
+
+@pytest.fixture(autouse=True)
+def pages(registry: Registry, tmp_path: Path) -> None:
+    for name in ("index.html", "404.html", "help/index.html", "v2/index.html", "v2/x/index.html"):
+        page = tmp_path / name
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(name)
+    registry.app.mount("/", Pages(directory=tmp_path, html=True))
+
+
+async def test_pages_are_served_with_get_and_head(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+    head = await client.head("/")
+
+    assert (page.status_code, page.text) == (200, "index.html")
+    assert page.headers["cache-control"] == "no-cache"
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len("index.html"))
+    assert (await client.get("/nothing")).text == "404.html"
+
+
+async def test_a_directory_is_redirected_to_without_naming_a_host(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/help")
+
+    assert response.status_code == 307
+    assert response.headers["location"] == "/help/"
+
+
+@pytest.mark.parametrize("path", ["/v2/hello", "/v2/x", "/v2/x/", "/v2/index.html"])
+async def test_no_page_answers_for_the_registry(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+
+    assert_error(response, 404, "UNSUPPORTED")
+    assert_of_a_registry(response)
+    assert (await client.get("/v2/")).json() == {}
+
+
+async def test_nothing_can_be_written_there(client: httpx.AsyncClient) -> None:
+    assert_error(await client.post("/"), 405, "UNSUPPORTED")
