@@ -1,5 +1,6 @@
 """A real nginx in front, which ends TLS with a certificate nobody but us knows."""
 
+import re
 import socket
 import ssl
 import textwrap
@@ -11,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.oci import Digest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo, pull
 from tests.e2e.process import Process, succeed
-from tests.e2e.server import Server, ServerFactory
+from tests.e2e.server import ROOT, Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +47,8 @@ def proxy(
     home = tmp_path_factory.mktemp("nginx")
     make_certificate(home)
     port = free_port()
-    (home / "nginx.conf").write_text(configuration(home, port, server.address))
+    (home / "nginx.conf").write_text(configuration(home, port))
+    (home / "location").write_text(recommended(server.address))
     nginx = Process(
         ["nginx", "-e", "stderr", "-c", str(home / "nginx.conf"), "-g", "daemon off;"],
         log=home / "log",
@@ -56,7 +59,15 @@ def proxy(
     nginx.stop()
 
 
-def configuration(home: Path, port: int, upstream: str) -> str:
+def recommended(upstream: str) -> str:
+    """The block that docs/wire.md tells operators to write."""
+    block = re.search(r"```nginx\n(.*?)```", (ROOT / "docs/wire.md").read_text(), re.DOTALL)
+    assert block
+    assert "http://127.0.0.1:8080;" in block[1]
+    return block[1].replace("127.0.0.1:8080", upstream.replace("localhost", "127.0.0.1"))
+
+
+def configuration(home: Path, port: int) -> str:
     return textwrap.dedent(f"""\
         pid {home}/pid;
         events {{}}
@@ -71,14 +82,7 @@ def configuration(home: Path, port: int, upstream: str) -> str:
             listen 127.0.0.1:{port} ssl;
             ssl_certificate {home}/certificates/ca.crt;
             ssl_certificate_key {home}/key.pem;
-            location / {{
-              proxy_pass http://{upstream.replace("localhost", "127.0.0.1")};
-              proxy_http_version 1.1;
-              proxy_set_header Host $http_host;
-              proxy_set_header X-Forwarded-Proto $scheme;
-              proxy_read_timeout 900s;
-              proxy_max_temp_file_size 0;
-            }}
+            include {home}/location;
           }}
         }}
     """)
@@ -167,3 +171,19 @@ def test_pages_are_named_as_the_proxy_is_reached(proxy: Proxy) -> None:
     )
     assert address == f"https://{proxy.address}"
     assert proxy.get(f"/builds/{page}").json()["image"] == "broken-build:latest"
+
+
+def test_blobs_and_their_ranges_pass_the_proxy_unchanged(proxy: Proxy) -> None:
+    while (manifest := proxy.get("/v2/coreutils/manifests/latest")).status_code == 307:
+        pass
+    layer = max(manifest.json()["layers"], key=lambda layer: layer["size"])
+    path = f"/v2/coreutils/blobs/{layer['digest']}"
+
+    whole = proxy.get(path, **{"Accept-Encoding": "gzip"})
+    part = proxy.get(path, Range="bytes=1000-")
+
+    assert str(Digest.of(whole.content)) == layer["digest"]
+    assert whole.headers["Content-Length"] == str(layer["size"])
+    assert (part.status_code, part.content) == (206, whole.content[1000:])
+    assert proxy.get(path, Range=f"bytes={layer['size']}-").status_code == 416
+    assert proxy.get(path, **{"If-None-Match": whole.headers["ETag"]}).status_code == 304
