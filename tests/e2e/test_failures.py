@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.clients import Client
@@ -80,6 +81,25 @@ def test_no_page_tells_where_things_lie_on_this_host(
             text = failing_server.get(page, Accept=accept).text
             assert str(failing_server.storage.parent) not in text
             assert str(salted_packages) not in text
+
+
+def test_more_than_the_queue_holds_is_told_when_to_come_back(
+    salted_packages: Path, new_server: ServerFactory
+) -> None:
+    server = new_server(
+        salted_packages, NIXERY_REALISATIONS="1", NIXERY_QUEUE="0", NIXERY_HOP_SECONDS="0.5"
+    )
+    first = httpx.get(f"{server.url}/v2/slow-5/manifests/latest")
+
+    answer = httpx.get(f"{server.url}/v2/slow-10/manifests/latest")
+
+    [error] = answer.json()["errors"]
+    seconds = int(answer.headers["Retry-After"])
+    assert first.status_code == 307
+    assert (answer.status_code, error["code"]) == (429, "TOOMANYREQUESTS")
+    assert error["message"] == f"too many builds wait for realisation; ask again in {seconds} s"
+    assert 0 < seconds <= 600
+    assert server.get("/v2/slow-5/manifests/latest").status_code == 200
 
 
 @pytest.fixture(scope="module")
