@@ -144,6 +144,29 @@ async def test_another_budget_compresses_nothing_again(start: Open) -> None:
     assert len(image.blobs) == 5 + 2 + 1
 
 
+async def test_an_image_cut_or_packed_in_another_way_is_another_image(
+    start: Open, tmp_path: Path
+) -> None:
+    """One storage, and none is answered with what another server made."""
+    plan = tmp_path / "plan.json"
+    plan.write_text(
+        '{"format": "nixery-plan-1", "packages": 9,'
+        ' "names": {"curl-bin": [0, 1], "jq": [0, 1], "jq-bin": [0, 1]}}'
+    )
+    settings: tuple[dict[str, object], ...] = (
+        {},
+        {"codec": "zstd"},
+        {"layer_budget": 5},
+        {"popularity": str(plan)},
+    )
+
+    images = [await build(await start("one", **some), "curl/jq") for some in settings]
+
+    assert len({image.manifest.digest for image in images}) == len(settings)
+    again = [await build(await start("one", **some), "curl/jq") for some in settings]
+    assert [image.manifest for image in again] == [image.manifest for image in images]
+
+
 async def test_a_restarted_server_serves_what_was_built_without_asking_nix(start: Open) -> None:
     image = await build(await start("one"), "jq")
     state = await start("one")

@@ -12,6 +12,7 @@ from app.builder.binary_cache.narinfo import NarInfoInvalid
 from app.builder.binary_cache.reading import NarInfoReader, Tally
 from tests.unit.builder.binary_cache.caches import (
     CacheServer,
+    Handler,
     drop,
     garbage,
     make_cache,
@@ -200,3 +201,21 @@ def test_the_cache_of_another_store_is_refused(directory: Path) -> None:
 
     with pytest.raises(NotABinaryCache, match="another store: /opt/store"):
         reader_of(directory)
+
+
+def test_many_narinfos_are_asked_for_at_once(server: CacheServer, directory: Path) -> None:
+    count = 32
+    names = [f"p{number}-1" for number in range(count)]
+    make_cache(directory, dict.fromkeys(names, ()))
+    parts = [store_path(name).hash_part for name in names]
+    # Nobody is answered before all have asked.
+    all_there = threading.Barrier(count)
+
+    def wait(handler: Handler) -> None:
+        all_there.wait(20)
+        path = server.directory / handler.path.lstrip("/")
+        handler.answer(200, path.read_bytes())
+
+    server.faults = {f"{part}.narinfo": [wait] for part in parts}
+
+    assert set(reader_of(server.url).read(parts)) == set(parts)

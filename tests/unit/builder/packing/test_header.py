@@ -70,3 +70,10 @@ def test_what_a_directory_does_not_need_is_zero_or_empty() -> None:
 
     assert (member.mode, member.uid, member.gid, member.size) == (0o1777, 0, 0, 0)
     assert (member.uname, member.gname, member.linkname, member.mtime) == ("", "", "", 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"), [(b"t" * 99, 1), (b"t" * 100, 1), (b"t" * 101, 3), ("ä".encode(), 3)]
+)
+def test_pax_only_for_targets_that_ustar_cannot_hold(target: bytes, headers: int) -> None:
+    assert len(header.symlink(b"link", target)) == headers * 512
