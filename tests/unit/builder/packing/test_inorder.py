@@ -1,4 +1,5 @@
 import gc
+import random
 import threading
 import weakref
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from app.builder.packing.blocks import Buffers, Permits
 from app.builder.packing.inorder import InOrder
 
 
@@ -161,3 +163,52 @@ def test_where_no_thread_can_be_started_the_giver_does_all() -> None:
     work.finish()
 
     assert taken == ended == list(range(10))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 16])
+def test_whatever_fails_all_buffers_come_back_and_what_came_before_is_taken(cores: int) -> None:
+    permits = Permits(2 * cores + 2)
+    buffers = Buffers(permits, size=10)
+    drawn = random.Random(cores)
+
+    def give(pieces: int, broken: int) -> tuple[list[int], str]:
+        taken: list[int] = []
+        work = InOrder(shared, limit=cores + 1)
+        filling: bytearray | None = None
+        try:
+            filling = buffers.take(work.advance)
+            for number in range(pieces):
+                piece = partial(fail_at, broken, number)
+                work.add(piece, taken.append, partial(buffers.give_back, filling))
+                filling = None
+                filling = buffers.take(work.advance)
+            work.finish()
+        except OSError as error:
+            return taken, str(error)
+        else:
+            return taken, ""
+        finally:
+            work.wait()
+            if filling is not None:
+                buffers.give_back(filling)
+
+    questions = [(drawn.randrange(1, 60), drawn.randrange(80)) for _ in range(60)]
+    with ThreadPoolExecutor(max(1, cores - 1)) as shared, ThreadPoolExecutor(cores) as givers:
+        asked = [givers.submit(give, *question) for question in questions]
+        answers = [answer.result(30) for answer in asked]
+
+    for (pieces, broken), (taken, error) in zip(questions, answers, strict=True):
+        assert taken == list(range(min(pieces, broken)))
+        assert error == (str(broken) if broken < pieces else "")
+    all_of_them = [buffers.take(no_more) for _ in range(2 * cores + 2)]
+    assert len({id(buffer) for buffer in all_of_them}) == 2 * cores + 2
+
+
+def fail_at(broken: int, number: int) -> int:
+    if number == broken:
+        raise OSError(str(number))
+    return number
+
+
+def no_more() -> bool:
+    raise AssertionError("a buffer was not given back")
