@@ -48,6 +48,7 @@ async def test_a_browser_gets_html_in_which_foreign_text_is_only_text(
     response = await client.get(path or page, headers=BROWSER)
 
     assert response.headers["content-type"].startswith("text/html")
+    assert response.headers["vary"] == "Accept"
     assert "<script" not in response.text
     assert "&lt;script&gt;" in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
