@@ -1,7 +1,9 @@
 """The git tree hash of a directory as it lies there, cheap to compute again.
 
 A clean checkout, a copy of it and an unpacked archive have one identity, and it is the one
-git knows.  Unlike git nothing is ignored, for Nix sees it all; only ``.git`` is left out.
+git knows.  Unlike git nothing is ignored, for Nix sees it all, but for ``.git``, and what
+Python leaves beside programs it has run: that differs between machines, and no package set
+reads it.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ from pathlib import Path
 # A file changed again within one tick of the file system's clock looks unchanged.
 _RACY_NANOSECONDS = 100_000_000
 _CHUNK = 1024 * 1024
+_LEFT_OUT = frozenset({".git", "__pycache__"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Fingerprint:
         rows: list[tuple[bytes, bytes]] = []
         with os.scandir(directory) as entries:
             for entry in entries:
-                if entry.name == ".git":
+                if entry.name in _LEFT_OUT:
                     continue
                 row = self._row(entry, before, now)
                 if row is not None:

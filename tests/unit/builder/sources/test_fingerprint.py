@@ -36,6 +36,16 @@ def test_a_file_has_gits_own_blob_hash(repository: Repository) -> None:
     assert Fingerprint(str(file)).take() == repository.git("rev-parse", "HEAD:default.nix")
 
 
+def test_what_python_leaves_beside_its_programs_does_not_count(repository: Repository) -> None:
+    fingerprint = Fingerprint(str(repository.path))
+    before = fingerprint.take()
+
+    (repository.path / "a/__pycache__").mkdir()
+    (repository.path / "a/__pycache__/module.pyc").write_bytes(b"compiled")
+
+    assert fingerprint.take() == before
+
+
 def relink(path: Path) -> None:
     (path / "link").unlink()
     (path / "link").symlink_to("elsewhere")
