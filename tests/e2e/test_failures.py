@@ -89,7 +89,7 @@ def test_more_than_the_queue_holds_is_told_when_to_come_back(
     server = new_server(
         salted_packages, NIXERY_REALISATIONS="1", NIXERY_QUEUE="0", NIXERY_HOP_SECONDS="0.5"
     )
-    first = httpx.get(f"{server.url}/v2/slow-5/manifests/latest")
+    first = httpx.get(f"{server.url}/v2/slow-3/manifests/latest")
 
     answer = httpx.get(f"{server.url}/v2/slow-10/manifests/latest")
 
@@ -99,7 +99,7 @@ def test_more_than_the_queue_holds_is_told_when_to_come_back(
     assert (answer.status_code, error["code"]) == (429, "TOOMANYREQUESTS")
     assert error["message"] == f"too many builds wait for realisation; ask again in {seconds} s"
     assert 0 < seconds <= 600
-    assert server.get("/v2/slow-5/manifests/latest").status_code == 200
+    assert server.get("/v2/slow-3/manifests/latest").status_code == 200
 
 
 @pytest.fixture(scope="module")
