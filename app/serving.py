@@ -1,5 +1,6 @@
 """``nixery serve``: settings, log, application and server, and the exit status."""
 
+import gc
 import resource
 import sys
 from functools import partial
@@ -37,6 +38,10 @@ def serve() -> None:
     except OSError as error:
         logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
         sys.exit(3)
+    # Python's collector would look through all that stays for good now and then, and hold every
+    # request for some 50 ms meanwhile.
+    gc.collect()
+    gc.freeze()
     server.run()
 
 

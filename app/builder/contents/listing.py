@@ -14,6 +14,10 @@ class RegularFile:
     pass
 
 
+# One for all: a listing has tens of thousands.
+_FILE = RegularFile()
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """``leads_to`` is the directory it ends at, relative to the store; None for all else."""
@@ -65,7 +69,7 @@ def _scan(location: bytes, store: bytes, wanted: list[bytes]) -> Node:
         return _scan_link(location, store, wanted)
     if stat.S_ISDIR(mode):
         return _scan_directory(location, store, wanted, 0)
-    return RegularFile()
+    return _FILE
 
 
 def _scan_directory(location: bytes, store: bytes, wanted: list[bytes], depth: int) -> Tree:
@@ -79,7 +83,7 @@ def _scan_directory(location: bytes, store: bytes, wanted: list[bytes], depth: i
             elif entry.is_dir(follow_symlinks=False):
                 children[entry.name] = _scan_directory(entry.path, store, wanted, depth + 1)
             else:
-                children[entry.name] = RegularFile()
+                children[entry.name] = _FILE
     return Tree(children)
 
 
@@ -127,7 +131,7 @@ def _document(node: Node) -> object:
 def _parse(value: object) -> Node:
     match value:
         case True:
-            return RegularFile()
+            return _FILE
         case [str(target)]:
             return Link(_name(target), None)
         case [str(target), str(leads_to)]:

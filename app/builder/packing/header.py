@@ -4,6 +4,8 @@ Every header carries modification time 1, as everything in a Nix store does, and
 names, which clients ignore (image-spec, layer.md) and which differ between machines.
 """
 
+from functools import lru_cache
+
 RECORD = 512
 END_OF_ARCHIVE = bytes(2 * RECORD)
 
@@ -85,10 +87,15 @@ class FileHeaders:
 
 
 def symlink(name: bytes, target: bytes) -> bytes:
-    if len(name) > _NAME or len(target) > _LINK or not (name.isascii() and target.isascii()):
+    if len(name) > _NAME or not (name.isascii() and target.isascii()):
         return _header(name, 0o777, 0, 0, 0, _SYMLINK, target)
     # The layer of links is made while somebody waits, and is thousands of these.
-    return b"%b%b%06o\0 2%b%b" % (
+    extended = b""
+    if len(target) > _LINK:
+        extended = _extended(_record(b"linkpath", target))
+        target = target[:_LINK]
+    return b"%b%b%b%06o\0 2%b%b" % (
+        extended,
         name.ljust(_NAME, b"\0"),
         _LINK_NUMBERS,
         _LINK_SUM + sum(name) + sum(target),
@@ -113,14 +120,16 @@ def _header(  # noqa: PLR0917  # the fields of the format
     if size > _LARGEST:
         records += _record(b"size", b"%d" % size)
         size = 0
-    return b"".join(
-        (
-            _ustar(b"", b"././@PaxHeader", 0o644, 0, 0, len(records), _EXTENDED, b""),
-            records,
-            padding(len(records)),
-            _ustar(*split, mode, uid, gid, size, kind, link),
-        )
-    )
+    return _extended(records) + _ustar(*split, mode, uid, gid, size, kind, link)
+
+
+def _extended(records: bytes) -> bytes:
+    return _extended_header(len(records)) + records + padding(len(records))
+
+
+@lru_cache(512)
+def _extended_header(size: int) -> bytes:
+    return _ustar(b"", b"././@PaxHeader", 0o644, 0, 0, size, _EXTENDED, b"")
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:
