@@ -5,6 +5,7 @@ names, which clients ignore (image-spec, layer.md) and which differ between mach
 """
 
 from functools import lru_cache
+from zlib import adler32
 
 RECORD = 512
 END_OF_ARCHIVE = bytes(2 * RECORD)
@@ -98,7 +99,7 @@ def symlink(name: bytes, target: bytes) -> bytes:
         extended,
         name.ljust(_NAME, b"\0"),
         _LINK_NUMBERS,
-        _LINK_SUM + sum(name) + sum(target),
+        _LINK_SUM + _sum(name + target),
         target.ljust(_LINK, b"\0"),
         _LINK_END,
     )
@@ -152,7 +153,7 @@ def _ustar(  # noqa: PLR0917  # the fields of the format
     prefix: bytes, name: bytes, mode: int, uid: int, gid: int, size: int, kind: bytes, link: bytes
 ) -> bytes:
     numbers = b"%07o\0%07o\0%07o\0%011o\x0000000000001\0" % (mode, uid, gid, size)
-    checksum = _CONSTANT_SUM + sum(numbers) + sum(name) + sum(prefix) + sum(link) + kind[0]
+    checksum = _CONSTANT_SUM + _sum(numbers + name + prefix + link) + kind[0]
     return b"".join(
         (
             name.ljust(_NAME, b"\0"),
@@ -164,6 +165,15 @@ def _ustar(  # noqa: PLR0917  # the fields of the format
             prefix.ljust(len(_NO_PREFIX), b"\0"),
         )
     )
+
+
+def _sum(text: bytes) -> int:
+    """Of the bytes; ``text`` is ASCII and shorter than a header.
+
+    Adler-32 (RFC 1950, section 8.2) holds one more, modulo a larger number than can be reached,
+    and finds it ten times as fast.
+    """
+    return (adler32(text) & 0xFFFF) - 1
 
 
 def _record(key: bytes, value: bytes) -> bytes:
