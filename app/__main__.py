@@ -11,8 +11,8 @@ def main() -> None:
 
 
 def _serve() -> None:
-    # Who counts references or asks for --help need not wait for a web server's imports.
-    from app.serving import serve  # noqa: PLC0415
+    # Whoever counts references or asks for --help need not wait for a web server's imports.
+    from app.serving import serve  # noqa: PLC0415  # only for whoever serves
 
     serve()
 

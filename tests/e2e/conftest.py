@@ -3,12 +3,14 @@
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
+from tests.e2e.door import SMALL, Door, MakeDoor, doors
 from tests.e2e.process import succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
 
@@ -111,3 +113,16 @@ def _factory(packages: Path, home: Path) -> Iterator[ServerFactory]:
     yield make
     for server in made:
         server.stop()
+
+
+@pytest.fixture
+async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
+    """Opens sources behind real doors to Nix, by their definitions' settings."""
+    async with doors() as make:
+        yield partial(make, tmp_path)
+
+
+@pytest.fixture
+def lookup(make_door: MakeDoor) -> Door:
+    """Packages of every kind of name, none of which is ever built."""
+    return make_door(location=SMALL / "lookup.nix")

@@ -26,6 +26,7 @@ from app.storage.memory import MemoryStorage
 
 PROJECT = Path(__file__).resolve().parents[2]
 SETS = PROJECT / "tests" / "nix"
+SMALL = SETS / "small"
 SYSTEM = f"{os.uname().machine}-linux"
 _DEFINITION: TypeAdapter[SourceDefinition] = TypeAdapter(SourceDefinition)
 

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.names.attributes import list_names
 from app.builder.nixprograms import evaluators
 from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
-from tests.e2e.door import PROJECT, SETS, Door, MakeDoor, doors
+from tests.e2e.door import PROJECT, SETS, Door, MakeDoor
 from tests.e2e.server import ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -29,17 +28,6 @@ pytestmark = pytest.mark.e2e
 LOOKUP = SETS / "small" / "lookup.nix"
 DEBIAN = PROJECT / "nix" / "debian"
 PACKAGE = 'derivation { name = "NAME"; inherit system; builder = "/bin/sh"; }'
-
-
-@pytest.fixture
-async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
-    async with doors() as make:
-        yield partial(make, tmp_path)
-
-
-@pytest.fixture
-def lookup(make_door: MakeDoor) -> Door:
-    return make_door(location=LOOKUP)
 
 
 def written(directory: Path, **packages: str) -> Path:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,23 +16,9 @@ from app.errors import (
     Unavailable,
 )
 from app.storage.memory import MemoryStorage
-from tests.e2e.door import SETS, Door, MakeDoor, doors
+from tests.e2e.door import SMALL, Door, MakeDoor
 
 pytestmark = pytest.mark.e2e
-
-SMALL = SETS / "small"
-
-
-@pytest.fixture
-async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
-    async with doors() as make:
-        yield partial(make, tmp_path)
-
-
-@pytest.fixture
-def lookup(make_door: MakeDoor) -> Door:
-    return make_door(location=SMALL / "lookup.nix")
-
 
 # ---- evaluation
 

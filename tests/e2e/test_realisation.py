@@ -3,9 +3,7 @@
 import asyncio
 import subprocess
 import uuid
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,17 +15,9 @@ from app.errors import (
     BuildTimedOut,
     PolicyRefused,
 )
-from tests.e2e.door import SETS, Door, MakeDoor, doors
+from tests.e2e.door import SMALL, Door, MakeDoor
 
 pytestmark = pytest.mark.e2e
-
-SMALL = SETS / "small"
-
-
-@pytest.fixture
-async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
-    async with doors() as make:
-        yield partial(make, tmp_path)
 
 
 @pytest.fixture

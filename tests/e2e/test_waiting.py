@@ -25,31 +25,30 @@ def pull_at_once(clients: Sequence[Client], image: str, *, timeout: float) -> No
             pulled.result()
 
 
-def test_a_build_longer_than_all_hops_ends_in_a_pull_by_every_client(
-    new_server: ServerFactory, salted_packages: Path, clients: Sequence[Client]
+@pytest.mark.parametrize(
+    ("seconds", "hop_seconds", "redirects"),
+    [
+        # Nine hops of 0.3 s, then held: the build outlasts both.
+        ("5", "0.3", 9),
+        pytest.param("180", "20", 8, marks=pytest.mark.full),
+    ],
+)
+def test_a_long_build_ends_in_a_pull_by_every_client(
+    new_server: ServerFactory,
+    salted_packages: Path,
+    clients: Sequence[Client],
+    *,
+    seconds: str,
+    hop_seconds: str,
+    redirects: int,
 ) -> None:
-    # Nine hops of 0.3 s, then held: the build outlasts both.
-    server = new_server(salted_packages, NIXERY_HOP_SECONDS="0.3")
-    image = f"{server.address}/coreutils/slow-5:latest"
+    server = new_server(salted_packages, NIXERY_HOP_SECONDS=hop_seconds)
+    image = f"{server.address}/coreutils/slow-{seconds}:latest"
 
-    pull_at_once(clients, image, timeout=60)
+    pull_at_once(clients, image, timeout=float(seconds) + 60)
 
     for client in clients:
-        assert client.run(image, "cat", "/slow") == "5\n"
+        assert client.run(image, "cat", "/slow") == f"{seconds}\n"
     debug = server.get("/debug").json()
-    assert debug["responses"]["307"] >= 9 * len(clients)
+    assert debug["responses"]["307"] >= redirects * len(clients)
     assert debug["counts"]["started"] == 1
-
-
-@pytest.mark.full
-def test_a_build_of_three_minutes_ends_in_a_pull_by_every_client(
-    new_server: ServerFactory, salted_packages: Path, clients: Sequence[Client]
-) -> None:
-    server = new_server(salted_packages, NIXERY_HOP_SECONDS="20")
-    image = f"{server.address}/coreutils/slow-180:latest"
-
-    pull_at_once(clients, image, timeout=400)
-
-    for client in clients:
-        assert client.run(image, "cat", "/slow") == "180\n"
-    assert server.get("/debug").json()["counts"]["started"] == 1

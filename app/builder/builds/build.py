@@ -117,11 +117,14 @@ class ImageBuilder:
     ) -> Composition | None:
         """Of what was packed before, if all of it was; the store is not looked at."""
         closure = await self._closures.read(package.path for package in packages)
-        if closure is None or not await self._composer.is_packed(closure, packages):
+        if closure is None:
+            return None
+        plans = self._composer.plan(closure)
+        if not await self._composer.is_packed(plans, packages):
             return None
         try:
             async with self._stages.packing.slot(progress):
-                return await self._composer.compose(request, pinned, packages, closure)
+                return await self._composer.compose(request, pinned, packages, plans)
         except StoreUnreadable:
             progress.say("something packed before has just gone; it is packed again")
             return None
@@ -141,7 +144,8 @@ class ImageBuilder:
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
             async with self._stages.packing.slot(progress):
-                return await self._composer.compose(request, pinned, packages, closure)
+                plans = self._composer.plan(closure)
+                return await self._composer.compose(request, pinned, packages, plans)
 
     async def _store(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)

@@ -47,9 +47,13 @@ class Composer:
         self._listings = listings
         self._layering = layering
 
-    async def is_packed(self, closure: Closure, packages: Sequence[Package]) -> bool:
+    def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
+        """The layers of store paths, the lowest first."""
+        return plan_layers(closure, self._layering.plan, self._layering.budget)
+
+    async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
         """Whether ``compose`` would need nothing of the store."""
-        for plan in self._plan(closure):
+        for plan in plans:
             if not await self._packer.has(plan.paths):
                 return False
         for package in packages:
@@ -62,13 +66,12 @@ class Composer:
         request: ImageRequest,
         pinned: Pinned,
         packages: Sequence[Package],
-        closure: Closure,
+        plans: Sequence[LayerPlan],
     ) -> Composition:
-        """``packages`` in the order of the request's.  The caller keeps the closure alive.
+        """``packages`` in the order of the request's.  The caller keeps the paths alive.
 
         Raises StoreUnreadable, StorageUnavailable, BytesChanged.
         """
-        plans = self._plan(closure)
         links = await self._forest(packages)
         base_layer, links_layer, *layers = await gather(
             (
@@ -100,9 +103,6 @@ class Composer:
             ),
         )
         return Composition(config, links.collisions)
-
-    def _plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
-        return plan_layers(closure, self._layering.plan, self._layering.budget)
 
     async def _forest(self, packages: Sequence[Package]) -> Forest:
         return await self._listings.forest(
