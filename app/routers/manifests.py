@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from app.builder.builds.manifests import Manifest
 from app.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
@@ -68,10 +69,7 @@ async def get_manifest(request: Request) -> Response:
 async def _stored(request: Request, digest: Digest, state: AppState) -> Response:
     """By digest the type is the stored one, whatever is accepted, and nothing is ever built."""
     manifest = await state.manifests.read(digest)
-    headers = content_headers(digest, IMMUTABLE)
-    if is_current(request, digest):
-        return Response(status_code=304, headers=headers)
-    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=headers)
+    return _answer(request, manifest, content_headers(digest, IMMUTABLE))
 
 
 async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
@@ -81,11 +79,12 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
     digest = choose(image, request.headers.getlist("accept")).digest
     manifest = await state.manifests.read(digest)
     headers = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
-    if is_current(request, digest):
-        response = Response(status_code=304, headers=headers)
-    else:
-        response = answer(
-            request, body=manifest.body, media_type=manifest.media_type, headers=headers
-        )
+    response = _answer(request, manifest, headers)
     add_warnings(response, image.warnings)
     return response
+
+
+def _answer(request: Request, manifest: Manifest, headers: dict[str, str]) -> Response:
+    if is_current(request, manifest.digest):
+        return Response(status_code=304, headers=headers)
+    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=headers)

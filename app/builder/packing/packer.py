@@ -97,13 +97,13 @@ class LayerPacker:
 
         Raises StoreUnreadable, StorageUnavailable, BytesChanged.
         """
-        ordered = sorted(set(paths), key=lambda path: (path.name, path.base))
+        ordered = _ordered(paths)
         if not ordered:
             raise ValueError("a layer of no store paths")
         if len(ordered) == 1:
             return (await self._path(ordered[0])).layer
         key = record.layer_key(self._codec, ordered)
-        return await self._stored(key, partial(self._assemble, key, tuple(ordered)))
+        return await self._stored(key, partial(self._assemble, key, ordered))
 
     async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
         """A layer of entries held in memory; missing parent directories are added, 0755.
@@ -116,14 +116,14 @@ class LayerPacker:
 
     async def has(self, paths: Iterable[StorePath]) -> bool:
         """Whether ``layer`` of these paths would need nothing of the store."""
-        ordered = sorted(set(paths), key=lambda path: (path.name, path.base))
+        ordered = _ordered(paths)
         if len(ordered) > 1:
             known = await self._layers.read(record.layer_key(self._codec, ordered))
             if known is not None and await self._presence.holds(known.descriptor):
                 return True
         for path in ordered:
             packed = await self._paths.read(record.path_key(self._codec, path))
-            if packed is None or not await self.holds((packed.layer.descriptor,)):
+            if packed is None or not await self._presence.holds(packed.layer.descriptor):
                 return False
         return True
 
@@ -202,6 +202,11 @@ class LayerPacker:
             now.layers_assembled + layers_assembled,
             now.compressed_bytes + compressed_bytes,
         )
+
+
+def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
+    """As they lie in a layer."""
+    return tuple(sorted(set(paths), key=lambda path: (path.name, path.base)))
 
 
 def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
