@@ -53,13 +53,15 @@ class Composer:
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
         """Whether ``compose`` would need nothing of the store."""
-        for plan in plans:
-            if not await self._packer.has(plan.paths):
-                return False
-        for package in packages:
-            if not await self._listings.has(package.path):
-                return False
-        return True
+        # Side by side: after a restart each is some waiting for the disk.
+        return all(
+            await gather(
+                (
+                    *(self._packer.has(plan.paths) for plan in plans),
+                    *(self._listings.has(package.path) for package in packages),
+                )
+            )
+        )
 
     async def compose(
         self,
