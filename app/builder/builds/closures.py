@@ -13,22 +13,35 @@ from app.oci import Digest
 from app.storage.base import Storage
 
 _FORMAT = 1
+# Of packages that were asked for by name: some hundred store paths each.
+_KEPT = 256
 
 
 class Closures:
     def __init__(self, *, storage: Storage) -> None:
         self._records = Records(storage=storage, kind="closures")
+        self._kept: dict[StorePath, Closure] = {}
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
         """The union of the paths' closures, or None if one of them is not known."""
         wanted = sorted(set(paths))
-        known = await asyncio.gather(*(self._records.read(_key(path), _parse) for path in wanted))
+        known = await asyncio.gather(*map(self._known, wanted))
         objects: dict[StorePath, StoreObject] = {}
         for path, closure in zip(wanted, known, strict=True):
             if closure is None or path not in closure:
                 return None
             objects.update(closure.objects)
         return Closure(objects.values())
+
+    async def _known(self, path: StorePath) -> Closure | None:
+        closure = self._kept.get(path)
+        if closure is None:
+            closure = await self._records.read(_key(path), _parse)
+            if closure is not None:
+                if len(self._kept) >= _KEPT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[path] = closure
+        return closure
 
     async def write(self, paths: Iterable[StorePath], closure: Closure) -> None:
         """Remember each path's own part of the closure."""
