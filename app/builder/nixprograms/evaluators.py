@@ -163,7 +163,7 @@ class _Evaluator:
     async def ask(self, words: bytes) -> bytes | None:
         """The JSON; None if there is no whole one.  Raises OutOfTime, OutOfSpace, ProgramEnded."""
         if self._conversation is None:
-            self._conversation = await self._start()
+            self._conversation = self._start()
             words = self._dialogue.opening(subject(self._evaluation)) + words
         heard = await self._conversation.ask(words, until=self._dialogue.end)
         self._used = time.monotonic()
@@ -177,12 +177,12 @@ class _Evaluator:
             )
             await conversation.end()
 
-    async def _start(self) -> Conversation:
+    def _start(self) -> Conversation:
         self._starts["evaluator"] += 1
         limits = Limits(
             seconds=self._evaluation.seconds, memory=self._evaluation.memory, output=OUTPUT
         )
-        return await Conversation.start(self._command, environment=self._environment, limits=limits)
+        return Conversation(self._command, environment=self._environment, limits=limits)
 
 
 def _rows(answer: bytes | None, count: int) -> list[object] | None:

@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 from app.builder.running.process import Limits, OutOfSpace, OutOfTime, Program
 
@@ -21,31 +20,20 @@ class ProgramEnded(Exception):
 
 
 class Conversation:
-    """With a program that ``start`` has started; from then on somebody must call ``end``.
+    """With a program that it starts; from then on somebody must call ``end``.
 
     The limits hold for each answer, that of memory for the program.
     """
 
-    def __init__(self, program: Program, limits: Limits) -> None:
-        self._program = program
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], limits: Limits
+    ) -> None:
+        """Raises ProgramMissing."""
         self._limits = limits
         self._heard = bytearray()
         self._until = b""
         self._answered: asyncio.Future[None] | None = None
-
-    @classmethod
-    async def start(
-        cls, command: Sequence[str], *, environment: Mapping[str, str], limits: Limits
-    ) -> Self:
-        """Raises ProgramMissing."""
-        program = Program(command, environment, limits, spoken_to=True)
-        conversation = cls(program, limits)
-        try:
-            await program.listen(conversation._hear)
-        except BaseException:
-            await program.stop()
-            raise
-        return conversation
+        self._program = Program(command, environment, limits, on_output=self._hear, spoken_to=True)
 
     @property
     def pid(self) -> int:

@@ -20,11 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from app.builder.running.streams import Stream, Tail
+from app.builder.running.streams import Reader, Tail, Writer
 
-_CHUNK = 64 * 1024
 _MIB = 1024 * 1024
 
 # What a program may see of the server's own environment: where programs and certificates
@@ -120,9 +118,8 @@ async def run(
     Raises ProgramMissing, OutOfTime, OutOfSpace.  An exit code is the caller's to judge.
     """
     begun = time.monotonic()
-    program = Program(command, environment, limits, on_line)
+    program = Program(command, environment, limits, on_line=on_line)
     try:
-        await program.listen()
         async with asyncio.timeout(limits.seconds):
             await program.end()
     except TimeoutError:
@@ -137,7 +134,7 @@ class Program:
     """A running program; from the constructor on somebody must call ``stop``.
 
     One that is ``spoken_to`` has a standard input.  It reads its end when this process ends,
-    in whatever way.
+    in whatever way.  ``on_output`` is given standard output instead of keeping it for ``stdout``.
     """
 
     def __init__(
@@ -145,8 +142,9 @@ class Program:
         command: Sequence[str],
         environment: Mapping[str, str],
         limits: Limits,
-        on_line: Callable[[str], None] | None = None,
         *,
+        on_line: Callable[[str], None] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
         spoken_to: bool = False,
     ) -> None:
         self._limits = limits
@@ -157,11 +155,16 @@ class Program:
         self._loop.add_reader(self._pidfd, self._reap)
         self._left = limits.output
         self.overflow: asyncio.Future[None] = self._loop.create_future()
-        self._stdin: asyncio.WriteTransport | None = None
         self._stdout = bytearray()
         self._stderr = Tail(limits.tail, on_line)
-        self._streams: list[asyncio.BaseTransport] = []
-        self._ended: list[asyncio.Future[None]] = []
+        self._stdin = Writer(self._process.stdin) if self._process.stdin else None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        take = on_output or self._stdout.extend
+        self._readers = (
+            Reader(self._process.stdout, lambda chunk: self._take(chunk, take)),
+            Reader(self._process.stderr, lambda chunk: self._take(chunk, self._stderr.add)),
+        )
         self.code: int | None = None
 
     @property
@@ -177,40 +180,27 @@ class Program:
         """A stranger's as soon as it has exited."""
         return self._process.pid
 
-    async def listen(self, on_output: Callable[[bytes], None] | None = None) -> None:
-        """``on_output`` is given standard output instead of keeping it for ``stdout``."""
-        # Half a connection has a file that nobody closes, or (uvloop) that is closed twice.
-        connecting = asyncio.create_task(self._connect_all(on_output or self._stdout.extend))
-        try:
-            await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            await asyncio.wait([connecting])
-            raise
-
     def say(self, words: bytes) -> None:
-        """Never waits; from here on it may write as much as its limit again.
-
-        One that listens no longer is not told, and has ended or will be out of time.
-        """
+        """Never waits; from here on it may write as much as its limit again."""
         assert self._stdin is not None
         self._left = self._limits.output
-        if not self._stdin.is_closing():
-            self._stdin.write(words)
+        self._stdin.write(words)
 
     async def end(self) -> None:
         """Until exit and the end of both streams; raises OutOfSpace."""
         await asyncio.wait([self.exited, self.overflow], return_when=asyncio.FIRST_COMPLETED)
         if not self.overflow.done():
             # Somebody outside the group may have inherited the streams: he is not waited for.
-            await asyncio.wait(self._ended, timeout=self._limits.grace_seconds)
+            ended = [reader.ended for reader in self._readers]
+            await asyncio.wait(ended, timeout=self._limits.grace_seconds)
         if self.overflow.done():
             raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", self.tail)
         self._stderr.finish()
 
     async def stop(self) -> None:
         self._stderr.mute()
-        if self._stdin is not None and not self._stdin.is_closing():
-            self._stdin.abort()
+        if self._stdin is not None:
+            self._stdin.close()
         try:
             if not self.exited.done():
                 os.kill(self._process.pid, signal.SIGTERM)
@@ -219,10 +209,9 @@ class Program:
             # Reached by a second cancellation as well; _reap then runs without us.
             if not self.exited.done():
                 os.killpg(self._process.pid, signal.SIGKILL)
-            for stream in self._streams:
-                stream.close()
-        # A closed stream lets go of its file in a later turn of the loop only.
-        await asyncio.wait([self.exited, *self._ended])
+            for reader in self._readers:
+                reader.close()
+        await asyncio.wait([self.exited])
 
     def _reap(self) -> None:
         """The leader is a zombie: its number is still taken, and so is its group's."""
@@ -232,27 +221,6 @@ class Program:
             os.killpg(self._process.pid, signal.SIGKILL)
         self.code = self._process.wait()
         self.exited.set_result(None)
-
-    async def _connect_all(self, on_output: Callable[[bytes], None]) -> None:
-        if self._process.stdin is not None:
-            await self._connect_input(self._process.stdin)
-        await self._connect(self._process.stdout, on_output)
-        await self._connect(self._process.stderr, self._stderr.add)
-
-    async def _connect_input(self, pipe: IO[bytes]) -> None:
-        ended: asyncio.Future[None] = self._loop.create_future()
-        self._stdin, _ = await self._loop.connect_write_pipe(
-            lambda: Stream(lambda _: None, ended), pipe
-        )
-        self._ended.append(ended)
-
-    async def _connect(self, pipe: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
-        ended: asyncio.Future[None] = self._loop.create_future()
-        transport, _ = await self._loop.connect_read_pipe(
-            lambda: Stream(lambda chunk: self._take(chunk, take), ended), pipe
-        )
-        self._streams.append(transport)
-        self._ended.append(ended)
 
     def _take(self, chunk: bytes, take: Callable[[bytes], None]) -> None:
         """What comes after the limit is read and dropped, so that the program can end."""

@@ -1,22 +1,82 @@
-"""What a program writes, taken while it comes and with bounded memory."""
+"""What a program writes, taken while it comes and with bounded memory, and what it is told.
+
+The event loop's own pipes are not used: uvloop closes the number of one twice, and a thread that
+opened a file between the two loses it, or reads somebody else's.
+"""
 
 import asyncio
+import os
 from collections.abc import Callable
+from typing import IO
 
+_CHUNK = 64 * 1024
 _LINE = 16 * 1024
 
 
-class Stream(asyncio.Protocol):
-    def __init__(self, take: Callable[[bytes], None], ended: asyncio.Future[None]) -> None:
+class Reader:
+    """``take`` is given each piece; ``ended`` is done when all is read, or it was closed."""
+
+    def __init__(self, pipe: IO[bytes], take: Callable[[bytes], None]) -> None:
+        self._pipe = pipe
         self._take = take
-        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        os.set_blocking(pipe.fileno(), False)
+        self._loop.add_reader(pipe.fileno(), self._read)
 
-    def data_received(self, data: bytes) -> None:
-        self._take(data)
+    def close(self) -> None:
+        if not self._pipe.closed:
+            self._loop.remove_reader(self._pipe.fileno())
+            self._pipe.close()
+        if not self.ended.done():
+            self.ended.set_result(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
-        if not self._ended.done():
-            self._ended.set_result(None)
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._pipe.fileno(), _CHUNK)
+        except BlockingIOError:
+            return
+        if chunk:
+            self._take(chunk)
+        else:
+            self.close()
+
+
+class Writer:
+    """Never waits: what the pipe does not hold goes out later.
+
+    One that listens no longer is not told, and has ended or will be out of time.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._loop = asyncio.get_running_loop()
+        self._unsaid = bytearray()
+        os.set_blocking(pipe.fileno(), False)
+
+    def write(self, words: bytes) -> None:
+        self._unsaid += words
+        self._write()
+
+    def close(self) -> None:
+        if not self._pipe.closed:
+            self._loop.remove_writer(self._pipe.fileno())
+            self._pipe.close()
+
+    def _write(self) -> None:
+        if self._pipe.closed:
+            return
+        try:
+            del self._unsaid[: os.write(self._pipe.fileno(), self._unsaid)]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self.close()
+            return
+        if self._unsaid:
+            self._loop.add_writer(self._pipe.fileno(), self._write)
+        else:
+            self._loop.remove_writer(self._pipe.fileno())
 
 
 class Tail:

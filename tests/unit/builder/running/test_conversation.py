@@ -1,6 +1,6 @@
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -9,7 +9,7 @@ from app.builder.running.conversation import Conversation, ProgramEnded
 from app.builder.running.process import Limits, OutOfSpace, OutOfTime, ProgramMissing
 from tests.unit.builder.running.test_process import ENVIRONMENT, LIMITS, gone
 
-Start = Callable[..., Awaitable[Conversation]]
+Start = Callable[..., Conversation]
 
 ECHO = """
 import sys
@@ -27,8 +27,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 async def start() -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
-        async def with_script(script: str, limits: Limits = LIMITS) -> Conversation:
-            conversation = await Conversation.start(
+        def with_script(script: str, limits: Limits = LIMITS) -> Conversation:
+            conversation = Conversation(
                 [sys.executable, "-c", script], environment=ENVIRONMENT, limits=limits
             )
             stack.push_async_callback(conversation.end)
@@ -38,7 +38,7 @@ async def start() -> AsyncIterator[Start]:
 
 
 async def test_each_question_has_its_own_answer(start: Start) -> None:
-    conversation = await start(ECHO)
+    conversation = start(ECHO)
 
     first = await conversation.ask(b"one\n", until=b"done")
     second = await conversation.ask(b"two\n", until=b"done")
@@ -48,7 +48,7 @@ async def test_each_question_has_its_own_answer(start: Start) -> None:
 
 
 async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
-    conversation = await start(
+    conversation = start(
         "import sys\n"
         "for line in sys.stdin:\n"
         "    for piece in (b'x' * 3_000_000, b'do', b'n', b'e'):\n"
@@ -60,13 +60,13 @@ async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
 
 
 async def test_a_question_longer_than_a_pipe_arrives(start: Start) -> None:
-    conversation = await start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
+    conversation = start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
 
     assert b"1000001" in await conversation.ask(b"x" * 1_000_000 + b"\n", until=b"1000001")
 
 
 async def test_no_answer_in_time_is_an_error(start: Start) -> None:
-    conversation = await start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
+    conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
 
     with pytest.raises(OutOfTime, match=r"0\.3 s"):
         await conversation.ask(b"one\n", until=b"never said")
@@ -74,7 +74,7 @@ async def test_no_answer_in_time_is_an_error(start: Start) -> None:
 
 async def test_what_it_may_write_is_counted_for_each_answer(start: Start) -> None:
     limits = Limits(seconds=20, output=2**20, grace_seconds=0.5)
-    conversation = await start(
+    conversation = start(
         "import sys\nfor line in sys.stdin: print('x' * int(line), 'done', flush=True)", limits
     )
 
@@ -85,7 +85,7 @@ async def test_what_it_may_write_is_counted_for_each_answer(start: Start) -> Non
 
 
 async def test_standard_error_counts_too(start: Start) -> None:
-    conversation = await start(
+    conversation = start(
         "import sys\nwhile True: sys.stderr.write('x' * 65536)",
         Limits(seconds=20, output=2**20, grace_seconds=0.5),
     )
@@ -95,7 +95,7 @@ async def test_standard_error_counts_too(start: Start) -> None:
 
 
 async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start) -> None:
-    conversation = await start("input()")
+    conversation = start("input()")
 
     with pytest.raises(ProgramEnded):
         await conversation.ask(b"one\n", until=b"done")
@@ -105,7 +105,7 @@ async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start
 
 
 async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
-    conversation = await start("")
+    conversation = start("")
     for _ in range(500):
         if not conversation.ended:
             await asyncio.sleep(0.01)
@@ -115,7 +115,7 @@ async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
 
 
 async def test_its_memory_can_be_seen(start: Start) -> None:
-    conversation = await start(
+    conversation = start(
         "import sys\nkept = []\nfor line in sys.stdin:\n"
         "    kept.append(b'x' * int(line)); print('done', flush=True)"
     )
@@ -128,7 +128,7 @@ async def test_its_memory_can_be_seen(start: Start) -> None:
 
 
 async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> None:
-    conversation = await start(
+    conversation = start(
         "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "for line in sys.stdin: print('done', flush=True)\ntime.sleep(600)"
     )
@@ -141,4 +141,15 @@ async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> Non
 
 async def test_a_program_that_is_missing_is_an_error_of_its_own() -> None:
     with pytest.raises(ProgramMissing, match="no-such-program"):
-        await Conversation.start(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
+        Conversation(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
+
+
+async def test_one_that_listens_no_longer_is_out_of_time(start: Start) -> None:
+    limits = Limits(seconds=1, grace_seconds=0.5)
+    conversation = start("import os, time\nos.close(0); print(flush=True); time.sleep(60)", limits)
+
+    # The pipe takes what it holds; the rest is written when nobody reads.
+    with pytest.raises(OutOfTime):
+        await conversation.ask(b"x" * 1_000_000, until=b"done")
+    with pytest.raises(OutOfTime):
+        await conversation.ask(b"x", until=b"done")

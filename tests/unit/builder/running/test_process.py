@@ -1,6 +1,8 @@
 import asyncio
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -198,7 +200,7 @@ async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:
         await task
 
     assert await gone(child)
-    await asyncio.sleep(0.5)  # the loop, which nobody waits for now, closes the streams
+    await asyncio.sleep(0.5)  # the loop, which nobody waits for now, takes note of its end
 
 
 @pytest.mark.parametrize("turns", range(8))
@@ -212,9 +214,39 @@ async def test_a_task_cancelled_while_the_program_starts_leaves_no_pipe(turns: i
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.sleep(0.05)  # the loop closes what it was about to read
 
     assert open_files() == before
+
+
+async def test_threads_that_work_meanwhile_keep_their_files(tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(4)]
+    lost: list[str] = []
+    ended = threading.Event()
+
+    def read_again_and_again(file: Path) -> None:
+        while not ended.is_set():
+            try:
+                descriptor = os.open(file, os.O_RDONLY)
+                content = os.read(descriptor, 100)
+                os.close(descriptor)
+            except OSError as error:
+                lost.append(str(error))
+            else:
+                if content.decode() != file.name:
+                    lost.append("another file's bytes")
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        for file in files:
+            file.write_text(file.name)
+            pool.submit(read_again_and_again, file)
+        try:
+            for _ in range(50):
+                programs = [run(["true"], environment=ENVIRONMENT, limits=LIMITS) for _ in range(5)]
+                await asyncio.gather(*programs)
+        finally:
+            ended.set()
+
+    assert lost == []
 
 
 def open_files() -> list[str]:
