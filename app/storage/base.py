@@ -1,5 +1,6 @@
 """What a storage backend promises; tests/contract/test_storage.py holds every backend to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -60,6 +61,12 @@ class Storage(Protocol):
 
     async def read(self, key: str) -> bytes:
         """A small object, whole; raises ObjectNotFound."""
+
+    async def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        """As many ``size``; None for what is not there."""
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        """As many ``read``; None for what is not there."""
 
     async def locate(self, key: str) -> Location:
         """Where the bytes are, for a response; raises ObjectNotFound."""

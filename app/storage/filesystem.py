@@ -1,10 +1,11 @@
 """Files below one directory, linked into place when they are finished and on the disk."""
 
+import asyncio
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 # Enough to keep a disk's queue filled; reads of the page cache return at once.
 _THREADS = 16
+# Looks by one thread, where there are many: a slow disk gets several questions at a time.
+_TOGETHER = 32
 # No key begins with a dot.
 _STAGING = ".staging"
 
@@ -51,6 +54,12 @@ class FilesystemStorage:
 
     async def read(self, key: str) -> bytes:
         return await self._run(self._read, checked(key))
+
+    async def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        return await self._run_each(self._size, keys)
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        return await self._run_each(self._read, keys)
 
     async def locate(self, key: str) -> Location:
         return LocalFile(self._path(key), await self.size(key))
@@ -84,6 +93,13 @@ class FilesystemStorage:
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with reported():
             return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
+
+    async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
+        """A thread for each would cost several times the look itself."""
+        names = [checked(key) for key in keys]
+        parts = [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
+        found = await asyncio.gather(*(self._run(_each, look, part) for part in parts))
+        return [one for part in found for one in part]
 
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
@@ -184,6 +200,17 @@ class FilesystemStorage:
             folder = Path(directory).relative_to(self._root)
             found += [(folder / name).as_posix() for name in names]
         return sorted(key for key in found if key.startswith(prefix) and is_key(key))
+
+
+def _each(look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
+    """Blocking."""
+    found: list[T | None] = []
+    for key in keys:
+        try:
+            found.append(look(key))
+        except ObjectNotFound:
+            found.append(None)
+    return found
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """A bucket of Google Cloud Storage; blobs are fetched from it directly, by signed addresses."""
 
+import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,6 +88,12 @@ class GcsStorage:
     async def read(self, key: str) -> bytes:
         return await self._run(self._read, checked(key))
 
+    async def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        return await self._run_each(self._size, keys)
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        return await self._run_each(self._read, keys)
+
     async def locate(self, key: str) -> Location:
         """The address is remembered for half of its life, and the object taken to be there."""
         expiry, location = self._urls.get(checked(key), (0.0, None))
@@ -139,6 +146,10 @@ class GcsStorage:
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with _told():
             return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
+
+    async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
+        names = [checked(key) for key in keys]
+        return await asyncio.gather(*(self._run(_unless_absent, look, name) for name in names))
 
     @property
     def _connection(self) -> _Connection:
@@ -271,6 +282,14 @@ class GcsStorage:
             retry=self._retry,
         )
         return sorted(blob.name for blob in found)
+
+
+def _unless_absent(look: Callable[[str], T], key: str) -> T | None:
+    """Blocking."""
+    try:
+        return look(key)
+    except ObjectNotFound:
+        return None
 
 
 @contextmanager

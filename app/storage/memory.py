@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -30,6 +31,12 @@ class MemoryStorage:
 
     async def read(self, key: str) -> bytes:
         return self._find(key)
+
+    async def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        return [None if body is None else len(body) for body in await self.read_each(keys)]
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        return [self._objects.get(checked(key)) for key in keys]
 
     async def locate(self, key: str) -> Location:
         return Content(self._find(key))

@@ -92,6 +92,20 @@ async def test_what_was_never_written_is_not_found(storage: Storage, key: str) -
     await storage.delete(key)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+async def test_many_are_looked_at_together_in_their_order(storage: Storage, count: int) -> None:
+    bodies: list[bytes | None] = [
+        None if number % 3 == 1 else b"x" * number for number in range(count)
+    ]
+    for number, body in enumerate(bodies):
+        if body is not None:
+            await storage.write(f"builds/{number}", body)
+    asked = [f"builds/{number}" for number in range(count)]
+
+    assert await storage.read_each(asked) == bodies
+    assert await storage.sizes(asked) == [None if body is None else len(body) for body in bodies]
+
+
 async def test_write_replaces(storage: Storage) -> None:
     await storage.write(RECORD, LARGE)
     await storage.write(RECORD, b"short")
@@ -246,6 +260,8 @@ async def test_what_is_no_key_is_refused_before_anything_is_touched(
         for attempt in (
             lambda: storage.size(key),
             lambda: storage.read(key),
+            lambda: storage.sizes([RECORD, key]),
+            lambda: storage.read_each([RECORD, key]),
             lambda: storage.locate(key),
             lambda: storage.write(key, b""),
             lambda: storage.create(key, b""),

@@ -53,12 +53,12 @@ class Composer:
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
         """Whether ``compose`` would need nothing of the store."""
-        # Side by side: after a restart each is some waiting for the disk.
         return all(
+            # Side by side: after a restart both wait for the disk.
             await gather(
                 (
-                    *(self._packer.has(plan.paths) for plan in plans),
-                    *(self._listings.has(package.path) for package in packages),
+                    self._packer.has_all(plan.paths for plan in plans),
+                    self._listings.has_all([package.path for package in packages]),
                 )
             )
         )

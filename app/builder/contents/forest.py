@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.builder.closure import STORE, StorePath
 from app.builder.contents.listing import Link, Listing, Node, Tree
+from app.builder.contents.planting import WHITEOUT, Plant, plant
 from app.builder.packing.entry import Directory, Entry, Symlink
 
 DEFAULT_PRIORITY = 5
@@ -18,12 +19,12 @@ _STORE = STORE.encode() + b"/"
 _SKIPPED = frozenset({b"nix-support"})
 # The store, and what every container runtime mounts.
 _RESERVED = frozenset({b"nix", b"dev", b"proc", b"sys"})
-# image-spec, layer.md "Whiteouts"
-_WHITEOUT = b".wh."
 _WELL_KNOWN = (
     (b"bin/sh", (b"bin/bash", b"bin/dash")),
     (b"usr/bin/env", (b"bin/env",)),
 )
+# The image's own names go into these, and are looked for in them.
+_OPEN = frozenset({b"bin", b"usr", b"usr/bin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,9 @@ class Forest:
     has_shell: bool
 
 
-def merge(packages: Iterable[Package], base: Sequence[Entry]) -> Forest:
+def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = plant) -> Forest:
     """Independent of the packages' order; ``base`` are the entries of the layer below."""
-    merger = _Merger({entry.name: entry for entry in base})
+    merger = _Merger({entry.name: entry for entry in base}, plant)
     ordered = sorted(
         packages, key=lambda package: (package.priority, package.path.name, package.path)
     )
@@ -90,8 +91,9 @@ def _trunk(package: Package) -> Iterator[_Branch]:
 
 
 class _Merger:
-    def __init__(self, base: Mapping[bytes, Entry]) -> None:
+    def __init__(self, base: Mapping[bytes, Entry], plant: Plant) -> None:
         self.base = base
+        self.plant = plant
         self.entries: dict[bytes, Entry] = {}
         self.collisions: list[Collision] = []
 
@@ -108,7 +110,7 @@ class _Merger:
                 claims.setdefault(base, []).append(branch)
         for base in sorted(claims):
             name = directory + base
-            if (not directory and base in _RESERVED) or base.startswith(_WHITEOUT):
+            if (not directory and base in _RESERVED) or base.startswith(WHITEOUT):
                 self._drop(name, None, claims[base])
             else:
                 self._settle(name, claims[base], trail)
@@ -142,14 +144,14 @@ class _Merger:
         """What nobody else claims: most of a large package."""
         if not isinstance(node, Tree):
             self.entries[name] = Symlink(name, _STORE + location)
-            return
-        self.entries[name] = Directory(name)
-        for base in sorted(node.children):
-            below = name + b"/" + base
-            if base.startswith(_WHITEOUT):
+        elif name in _OPEN:
+            self.entries[name] = Directory(name)
+            self.merge(name + b"/", [_Branch(package, node, location)], frozenset())
+        else:
+            planted = self.plant(name, node, _STORE + location)
+            self.entries[name] = planted.archived
+            for below in planted.left_out:
                 self.collisions.append(Collision(below, None, package.path))
-            else:
-                self._plant(below, node.children[base], location + b"/" + base, package)
 
     def _drop(self, name: bytes, keeper: StorePath | None, losers: Iterable[_Branch]) -> None:
         self.collisions += [Collision(name, keeper, loser.package.path) for loser in losers]

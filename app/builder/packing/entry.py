@@ -36,7 +36,21 @@ class Symlink:
     target: bytes
 
 
-Entry = Directory | File | Symlink
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A directory and all below it, as they stand in an archive; ``digest`` is of those bytes."""
+
+    name: bytes
+    tar: bytes
+    digest: bytes
+
+
+Entry = Directory | File | Symlink | Archived
+
+
+def archived(name: bytes, parts: Iterable[bytes]) -> Archived:
+    tar = b"".join(parts)
+    return Archived(name, tar, hashlib.sha256(tar).digest())
 
 
 def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -62,15 +76,7 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 def write_entries(stream: BlockStream, entries: Iterable[Entry]) -> None:
     for entry in entries:
-        match entry:
-            case Directory(name, mode, uid, gid):
-                stream.write(header.directory(name + b"/", mode=mode, uid=uid, gid=gid))
-            case File(name, content, mode, uid, gid):
-                stream.write(header.file(name, len(content), mode=mode, uid=uid, gid=gid))
-                stream.write(content)
-                stream.write(header.padding(len(content)))
-            case Symlink(name, target):
-                stream.write(header.symlink(name, target))
+        stream.write(_tar(entry))
 
 
 def entries_digest(entries: Iterable[Entry]) -> Digest:
@@ -85,7 +91,22 @@ def entries_digest(entries: Iterable[Entry]) -> Digest:
                 digest.update(b"f%d %d %d %d %d:%b%b" % (*numbers, name, content))
             case Symlink(name, target):
                 digest.update(b"l%d %d:%b%b" % (len(name), len(target), name, target))
+            case Archived(digest=inner):
+                digest.update(b"a%b" % inner)
     return Digest("sha256", digest.hexdigest())
+
+
+def _tar(entry: Entry) -> bytes:
+    match entry:
+        case Directory(name, mode, uid, gid):
+            return header.directory(name + b"/", mode=mode, uid=uid, gid=gid)
+        case File(name, content, mode, uid, gid):
+            made = header.file(name, len(content), mode=mode, uid=uid, gid=gid)
+            return made + content + header.padding(len(content))
+        case Symlink(name, target):
+            return header.symlink(name, target)
+        case Archived(tar=tar):
+            return tar
 
 
 def _order(entry: Entry) -> bytes:

@@ -91,18 +91,28 @@ def symlink(name: bytes, target: bytes) -> bytes:
     if len(name) > _NAME or not (name.isascii() and target.isascii()):
         return _header(name, 0o777, 0, 0, 0, _SYMLINK, target)
     # The layer of links is made while somebody waits, and is thousands of these.
-    extended = b""
+    before = whole = after = b""
     if len(target) > _LINK:
-        extended = _extended(_record(b"linkpath", target))
-        target = target[:_LINK]
-    return b"%b%b%b%06o\0 2%b%b" % (
-        extended,
+        before, after = _around_link(len(target))
+        whole, target = target, target[:_LINK]
+    return b"%b%b%b%b%b%06o\0 2%b%b" % (
+        before,
+        whole,
+        after,
         name.ljust(_NAME, b"\0"),
         _LINK_NUMBERS,
         _LINK_SUM + _sum(name + target),
         target.ljust(_LINK, b"\0"),
         _LINK_END,
     )
+
+
+@lru_cache(4096)
+def _around_link(size: int) -> tuple[bytes, bytes]:
+    """What ``_extended`` puts before and after a link's target of that many bytes."""
+    extended = _extended(_record(b"linkpath", b"x" * size))
+    begin = extended.index(b"x" * size)
+    return extended[:begin], extended[begin + size :]
 
 
 def _header(  # noqa: PLR0917  # the fields of the format

@@ -2,7 +2,7 @@
 
 A path is packed as a layer of its own.  A layer of several paths is made of the members of
 theirs, without compressing anything, so that another grouping costs next to nothing.
-Order of writing: the blob, then the record that speaks of it.
+A record that speaks of a blob that is not there is as good as none.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -114,18 +114,29 @@ class LayerPacker:
         key = record.contents_key(self._codec, digest)
         return await self._stored(key, partial(self._pack_entries, key, complete))
 
-    async def has(self, paths: Iterable[StorePath]) -> bool:
-        """Whether ``layer`` of these paths would need nothing of the store."""
-        ordered = _ordered(paths)
-        if len(ordered) > 1:
-            known = await self._layers.read(record.layer_key(self._codec, ordered))
-            if known is not None and await self._presence.holds(known.descriptor):
-                return True
-        for path in ordered:
-            packed = await self._paths.read(record.path_key(self._codec, path))
-            if packed is None or not await self._presence.holds(packed.layer.descriptor):
-                return False
-        return True
+    async def has_all(self, layers: Iterable[Iterable[StorePath]]) -> bool:
+        """Whether ``layer`` of these paths would need nothing of the store, for each."""
+        single: list[StorePath] = []
+        several: list[tuple[StorePath, ...]] = []
+        for paths in layers:
+            ordered = _ordered(paths)
+            if len(ordered) == 1:
+                single += ordered
+            else:
+                several.append(ordered)
+        known = await self._layers.read_each(
+            [record.layer_key(self._codec, ordered) for ordered in several]
+        )
+        await self._presence.holds_all(layer.descriptor for layer in known if layer is not None)
+        for ordered, layer in zip(several, known, strict=True):
+            if layer is None or not await self._presence.holds(layer.descriptor):
+                single += ordered
+        packed = await self._paths.read_each(
+            [record.path_key(self._codec, path) for path in single]
+        )
+        return None not in packed and await self._presence.holds_all(
+            path.layer.descriptor for path in packed if path is not None
+        )
 
     async def holds(self, blobs: Iterable[Descriptor]) -> bool:
         """Whether all these blobs are in storage, as far as was seen within some minutes."""
@@ -164,9 +175,9 @@ class LayerPacker:
         return known
 
     async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
-        packed = await self._press.pack_entries(entries)
+        packed, known = await self._press.pack_entries(entries, partial(self._layers.settle, key))
         self._count(compressed_bytes=packed.tar_size)
-        return await self._keep(key, "a layer of an image's own files", packed.layer)
+        return await self._checked(key, "a layer of an image's own files", packed.layer, known)
 
     async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
         parts = await gather(self._path(path) for path in paths)
@@ -178,11 +189,13 @@ class LayerPacker:
             parts = await gather(self._path(path) for path in paths)
             assembled = await self._press.assemble(parts)
         self._count(layers_assembled=1)
-        return await self._keep(key, f"the layer of {paths[0]} and others", assembled.layer)
+        known = await self._layers.settle(key, assembled.layer)
+        subject = f"the layer of {paths[0]} and others"
+        return await self._checked(key, subject, assembled.layer, known)
 
-    async def _keep(self, key: Digest, subject: str, layer: Layer) -> Layer:
+    async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
+        """What is remembered, ``known``, if that is ``layer`` or stored as well."""
         self._presence.note(layer.descriptor.digest)
-        known = await self._layers.settle(key, layer)
         if not await self._presence.holds(known.descriptor):
             raise BytesChanged(subject, keys.record("layers", key), known, layer)
         return known

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 from loguru import logger
 
-from app.builder.running.concurrency import gather
 from app.oci import Descriptor, Digest
 from app.storage import keys
-from app.storage.base import ObjectNotFound, Storage
+from app.storage.base import Storage
 
 _TRUSTED_SECONDS = 300.0
 _LIMIT = 100_000
@@ -25,11 +24,18 @@ class Presence:
 
     async def holds(self, blob: Descriptor) -> bool:
         """One of another size is damaged, which is as good as gone: storage replaces it."""
-        if self._is_seen(blob.digest):
+        return await self.holds_all((blob,))
+
+    async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
+        unseen = [blob for blob in blobs if not self._is_seen(blob.digest)]
+        if not unseen:
             return True
-        try:
-            size = await self._storage.size(keys.blob(blob.digest))
-        except ObjectNotFound:
+        sizes = await self._storage.sizes([keys.blob(blob.digest) for blob in unseen])
+        held = [self._judge(blob, size) for blob, size in zip(unseen, sizes, strict=True)]
+        return all(held)
+
+    def _judge(self, blob: Descriptor, size: int | None) -> bool:
+        if size is None:
             self.forget(blob.digest)
             return False
         if size != blob.size:
@@ -43,11 +49,6 @@ class Presence:
             return False
         self.note(blob.digest)
         return True
-
-    async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
-        return all(
-            await gather(self.holds(blob) for blob in blobs if not self._is_seen(blob.digest))
-        )
 
     def note(self, digest: Digest) -> None:
         self._seen.pop(digest, None)

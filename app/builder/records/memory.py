@@ -1,6 +1,6 @@
 """Records that, once read or written, are answered from this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from app.builder.records.records import Records
@@ -33,6 +33,16 @@ class RememberedRecords(Generic[T]):
             if known is not None:
                 self._remember(key, known)
         return known
+
+    async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:
+        """As many ``read``."""
+        unknown = [key for key in keys if key not in self._known]
+        found = await self._records.read_each(unknown, self._parse) if unknown else ()
+        for key, value in zip(unknown, found, strict=True):
+            if value is not None:
+                self._remember(key, value)
+        read = dict(zip(unknown, found, strict=True))
+        return [self._known.get(key, read.get(key)) for key in keys]
 
     async def write(self, key: Digest, value: T) -> None:
         await self._records.write(key, self._document(value))

@@ -6,15 +6,15 @@ was written by another version, and what it says will be found out again.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from loguru import logger
 
 from app.errors import RegistryError
 from app.oci import Digest, canonical_json
-from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
+from app.storage.keys import record as record_key
 
 T = TypeVar("T")
 
@@ -37,10 +37,21 @@ class Records:
     async def read(self, key: Digest, parse: Callable[[dict[str, object]], T]) -> T | None:
         """``parse`` may raise any of UNREADABLE for what it does not know."""
         try:
-            body = await self._storage.read(keys.record(self._kind, key))
+            body = await self._storage.read(record_key(self._kind, key))
         except ObjectNotFound:
             return None
         return self._parsed(key, body, parse)
+
+    async def read_each(
+        self, keys: Sequence[Digest], parse: Callable[[dict[str, object]], T]
+    ) -> list[T | None]:
+        """As many ``read``."""
+        names = [record_key(self._kind, key) for key in keys]
+        bodies = await self._storage.read_each(names)
+        return [
+            None if body is None else self._parsed(key, body, parse)
+            for key, body in zip(keys, bodies, strict=True)
+        ]
 
     async def create(
         self,
@@ -49,7 +60,7 @@ class Records:
         parse: Callable[[dict[str, object]], T],
     ) -> T:
         """Write unless a readable one is there; returns what is stored now."""
-        name, body = keys.record(self._kind, key), canonical_json(document)
+        name, body = record_key(self._kind, key), canonical_json(document)
         stored = await self._storage.create(name, body)
         if stored != body:
             known = self._parsed(key, stored, parse)
@@ -59,7 +70,7 @@ class Records:
         return parse(document)
 
     async def write(self, key: Digest, document: dict[str, object]) -> None:
-        await self._storage.write(keys.record(self._kind, key), canonical_json(document))
+        await self._storage.write(record_key(self._kind, key), canonical_json(document))
 
     def _parsed(
         self, key: Digest, body: bytes, parse: Callable[[dict[str, object]], T]

@@ -1,6 +1,8 @@
 """Packages merged into one root."""
 
+import io
 import os
+import tarfile
 from itertools import permutations
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from app.builder.closure import StorePath
 from app.builder.contents.base import base_entries
 from app.builder.contents.forest import Collision, Forest, Package, merge
 from app.builder.contents.listing import listing_document, parse_listing, scan
-from app.builder.packing.entry import Directory, Symlink
+from app.builder.packing.entry import Archived, Directory, Entry, Symlink
+from app.builder.packing.header import END_OF_ARCHIVE
 from tests.unit.builder.packing.trees import Node, plant_path, store_path
 
 A, B, C = store_path(1, "a"), store_path(2, "b"), store_path(3, "c")
@@ -34,16 +37,37 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
+def entries(forest: Forest) -> list[Entry]:
+    """What was archived as a whole, one by one."""
+    found: list[Entry] = []
+    for entry in forest.entries:
+        if isinstance(entry, Archived):
+            archive = io.BytesIO(entry.tar + END_OF_ARCHIVE)
+            with tarfile.open(fileobj=archive, errors="surrogateescape") as members:
+                found += map(entry_of, members)
+        else:
+            found.append(entry)
+    return found
+
+
+def entry_of(member: tarfile.TarInfo) -> Entry:
+    name = os.fsencode(member.name)
+    if member.isdir():
+        return Directory(name, mode=member.mode, uid=member.uid, gid=member.gid)
+    assert member.issym()
+    return Symlink(name, os.fsencode(member.linkname))
+
+
 def links(forest: Forest) -> dict[str, str]:
     return {
         entry.name.decode(): entry.target.decode()
-        for entry in forest.entries
+        for entry in entries(forest)
         if isinstance(entry, Symlink)
     }
 
 
 def directories(forest: Forest) -> set[str]:
-    return {entry.name.decode() for entry in forest.entries if isinstance(entry, Directory)}
+    return {entry.name.decode() for entry in entries(forest) if isinstance(entry, Directory)}
 
 
 def test_directories_are_real_and_files_are_links_into_the_store(store: Store) -> None:

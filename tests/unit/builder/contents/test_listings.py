@@ -45,12 +45,20 @@ async def test_a_listing_nobody_understands_is_made_anew(tmp_path: Path) -> None
 
 
 async def test_it_is_known_whether_a_listing_needs_the_store(tmp_path: Path) -> None:
-    plant_path(tmp_path, PATH, {})
-    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+    other = store_path(2, "other")
+    for path in (PATH, other):
+        plant_path(tmp_path, path, {})
+    storage = MemoryStorage()
+    listings = Listings(storage=storage, workers=Workers(1), store_directory=tmp_path)
 
-    assert not await listings.has(PATH)
+    assert not await listings.has_all([PATH])
     await listings.listing(PATH)
-    assert await listings.has(PATH)
+    restarted = Listings(storage=storage, workers=Workers(1), store_directory=tmp_path)
+
+    for seen in (listings, restarted):
+        assert await seen.has_all([PATH])
+        assert not await seen.has_all([PATH, other])
+        assert not await seen.has_all([other, PATH])
 
 
 async def test_packages_are_merged_by_their_priorities(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing import codec
 from app.builder.packing.codec import Codec
-from app.builder.packing.entry import Directory, File, Symlink
+from app.builder.packing.entry import Directory, Entry, File, Symlink, archived
 from app.builder.packing.packer import BytesChanged, LayerPacker, PackingCounters
 from app.builder.packing.tree import TreeWriter
 from app.builder.running.workers import Workers
@@ -470,15 +470,34 @@ async def test_entries_from_memory_become_a_layer_with_their_parents(
     assert packer.counters.compressed_bytes == compressed
 
 
+async def test_it_is_known_whether_layers_need_the_store(
+    packer_for: PackerFactory, storage: MemoryStorage
+) -> None:
+    packer = packer_for(storage)
+    assert await packer.has_all([])
+    assert not await packer.has_all([[SMALL]])
+    small = await packer.layer([SMALL])
+    together = await packer.layer([LARGE, ODD])
+
+    for seen in (packer, packer_for(storage)):
+        assert await seen.has_all([[SMALL], [ODD, LARGE], [SMALL, ODD]])
+    await storage.delete(keys.blob(together.descriptor.digest))
+    assert await packer_for(storage).has_all([[ODD, LARGE]])  # made of its parts
+    await storage.delete(keys.blob(small.descriptor.digest))
+    assert not await packer_for(storage).has_all([[SMALL]])
+    assert not await packer_for(storage).has_all([[ODD, LARGE], [SMALL, ODD]])
+
+
 @pytest.mark.parametrize(
     "entries",
     [
         (File(b"a", b""), File(b"a", b"")),
         (File(b"a", b""), File(b"a/b", b"")),
+        (archived(b"a", [b""]), File(b"a/b", b"")),
     ],
 )
 async def test_entries_that_are_no_tree_are_refused(
-    packer_for: PackerFactory, storage: MemoryStorage, entries: tuple[File, ...]
+    packer_for: PackerFactory, storage: MemoryStorage, entries: tuple[Entry, ...]
 ) -> None:
     with pytest.raises(ValueError, match=r"twice|below"):
         await packer_for(storage).contents_layer(entries)
