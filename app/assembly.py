@@ -129,12 +129,14 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     stack.push_async_callback(attributes.close)
     # A single source needs no name, and its name might be a package's.
     named = sources if settings.sources else {}
+    catalogue = Catalogue(storage=storage)
+    stack.push_async_callback(catalogue.close)
     images = ImageService(
         jobs=jobs,
         builder=builder,
         attributes=attributes,
         builds=builds,
-        catalogue=Catalogue(storage=storage),
+        catalogue=catalogue,
         sources=named,
         default=default,
         system=settings.system,

@@ -93,7 +93,7 @@ class ImageService:
             image = await self._builder.build(request, pinned, progress)
         except PackagesUnknown as error:
             raise await self._attributes.explained(pinned, error) from None
-        await self._catalogue.add(reference)
+        self._catalogue.add(reference)
         return image
 
 

@@ -1,8 +1,8 @@
 """One image, from packages to stored manifests.
 
-The order of writing is a promise: layers, config, manifests, and the build's record last.
-Whatever ends this in between leaves blobs that the next build finds, never a record that
-points at nothing.
+The order of writing is a promise: layers, then config and manifests, and the build's record last.
+Whatever ends this in between leaves objects that the next build finds, never a build that
+lacks some.
 """
 
 from collections.abc import Sequence
@@ -149,12 +149,16 @@ class ImageBuilder:
 
     async def _store(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)
-        config = await self._blobs.write_blob(documents.config)
         manifests = {MediaType.OCI_MANIFEST: documents.manifest}
         if documents.docker_manifest is not None:
             manifests[MediaType.DOCKER_MANIFEST] = documents.docker_manifest
         # Side by side, as most of a write is waiting for the disk.
-        digests = await gather(map(self._blobs.write_manifest, manifests.values()))
+        config, *digests = await gather(
+            (
+                self._blobs.write_blob(documents.config),
+                *map(self._blobs.write_manifest, manifests.values()),
+            )
+        )
         stored = {
             kind: Descriptor(kind, digest, len(manifests[kind]))
             for kind, digest in zip(manifests, digests, strict=True)

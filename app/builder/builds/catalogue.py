@@ -24,20 +24,20 @@ class Catalogue:
         self._tags: defaultdict[str, set[str]] = defaultdict(set)
         self._loading = asyncio.Lock()
         self._loaded = False
+        self._writing: set[asyncio.Task[None]] = set()
 
-    async def add(self, reference: ImageReference) -> None:
-        """Nobody goes without an image because its name cannot be noted."""
+    def add(self, reference: ImageReference) -> None:
+        """Listed at once, and written soon: nobody waits for that, nor goes without an image."""
         name, tag = str(reference.name), str(reference.reference)
-        if tag in self._tags[name]:
-            return
-        key = key_of([name, tag])
-        try:
-            if await self._records.read(key, _parse) != (name, tag):
-                await self._records.write(key, {"name": name, "tag": tag})
-        except StorageUnavailable as error:
-            logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
-        else:
+        if tag not in self._tags[name]:
             self._tags[name].add(tag)
+            task = asyncio.create_task(self._write(name, tag))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        await asyncio.gather(*self._writing)
 
     async def tags(self, name: RepositoryName) -> frozenset[str]:
         await self._load()
@@ -46,6 +46,15 @@ class Catalogue:
     async def names(self) -> tuple[str, ...]:
         await self._load()
         return tuple(sorted(name for name, tags in self._tags.items() if tags))
+
+    async def _write(self, name: str, tag: str) -> None:
+        key = key_of([name, tag])
+        try:
+            if await self._records.read(key, _parse) != (name, tag):
+                await self._records.write(key, {"name": name, "tag": tag})
+        except StorageUnavailable as error:
+            logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
+            self._tags[name].discard(tag)
 
     async def _load(self) -> None:
         async with self._loading:

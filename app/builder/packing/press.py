@@ -3,14 +3,15 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from app.builder.closure import StorePath
+from app.builder.image import Layer
 from app.builder.packing.assembly import assemble
 from app.builder.packing.blob import BlobWriter, tar_stream
 from app.builder.packing.blocks import BlockStream, Buffers, Permits
@@ -18,6 +19,7 @@ from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, write_entries
 from app.builder.packing.record import PackedPath
 from app.builder.packing.tree import TreeWriter
+from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
 from app.oci import Descriptor
@@ -52,9 +54,17 @@ class BlobPress:
         """Raises StoreUnreadable, StorageUnavailable."""
         return await self._make(partial(self._read_tree, path))
 
-    async def pack_entries(self, entries: Sequence[Entry]) -> PackedPath:
-        """Raises ValueError for entries that make no tree."""
-        return await self._make(partial(self._read_entries, entries))
+    async def pack_entries(
+        self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
+    ) -> tuple[PackedPath, Layer]:
+        """Stored while ``settle`` is at work, and what that gave.
+
+        Raises ValueError for entries that make no tree.
+        """
+        async with self._pressed(partial(self._read_entries, entries)) as (file, packed):
+            stored = self._adopt(file, packed.layer)
+            _, settled = await gather((stored, settle(packed.layer)))
+        return packed, settled
 
     async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
         """Raises PartUnusable."""
@@ -68,11 +78,21 @@ class BlobPress:
         self._threads.shutdown(wait=False)
 
     async def _make(self, read: Callable[[BlobWriter], None]) -> PackedPath:
+        async with self._pressed(read) as (file, packed):
+            await self._adopt(file, packed.layer)
+        return packed
+
+    @asynccontextmanager
+    async def _pressed(
+        self, read: Callable[[BlobWriter], None]
+    ) -> AsyncIterator[tuple[BinaryIO, PackedPath]]:
         async with self._spools:
             with reported(), ExitStack() as spool:
-                file, packed = await self._workers.run(self._write, read, spool)
-                await self._storage.adopt(keys.blob(packed.layer.descriptor.digest), file)
-        return packed
+                yield await self._workers.run(self._write, read, spool)
+
+    async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
+        await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
+        return layer
 
     def _write(
         self, read: Callable[[BlobWriter], None], spool: ExitStack

@@ -10,7 +10,9 @@ async def test_what_was_built_is_known_after_a_restart() -> None:
     storage = MemoryStorage()
     before = Catalogue(storage=storage)
     for name, tag in [("git", "latest"), ("git", "v1"), ("shell/jq", "latest")]:
-        await before.add(ImageReference.parse(name, tag))
+        before.add(ImageReference.parse(name, tag))
+    assert await before.names() == ("git", "shell/jq")
+    await before.close()
 
     after = Catalogue(storage=storage)
 
@@ -29,11 +31,14 @@ async def test_asking_for_a_name_does_not_list_it() -> None:
 
 async def test_a_name_that_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = MemoryStorage()
-    await Catalogue(storage=storage).add(ImageReference.parse("git", "v1"))
+    before = Catalogue(storage=storage)
+    before.add(ImageReference.parse("git", "v1"))
+    await before.close()
     monkeypatch.setattr(storage, "write", full)
 
     after = Catalogue(storage=storage)
-    await after.add(ImageReference.parse("git", "v1"))
+    after.add(ImageReference.parse("git", "v1"))
+    await after.close()
 
     assert await after.names() == ("git",)
 
@@ -45,10 +50,12 @@ async def test_an_image_is_had_though_its_name_cannot_be_noted(
     catalogue = Catalogue(storage=storage)
     with monkeypatch.context() as patch:
         patch.setattr(storage, "write", full)
-        await catalogue.add(ImageReference.parse("git", "v1"))
+        catalogue.add(ImageReference.parse("git", "v1"))
+        await catalogue.close()
     assert await catalogue.names() == ()
 
-    await catalogue.add(ImageReference.parse("git", "v1"))
+    catalogue.add(ImageReference.parse("git", "v1"))
+    await catalogue.close()
 
     assert await catalogue.names() == ("git",)
 
