@@ -9,11 +9,11 @@ from app.builder.contents.forest import Forest, Package, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
 from app.builder.contents.planting import Plantings
 from app.builder.packing.entry import Entry
-from app.builder.records.records import UNREADABLE, Records, key_of
+from app.builder.records.records import Records, key_of
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import StoreUnreadable
-from app.oci import Digest
+from app.oci import Digest, canonical_json
 from app.storage.base import Storage
 
 # Raise when a listing holds something else.
@@ -48,9 +48,7 @@ class Listings:
                 listing = await self._workers.run(partial(scan, path, self._store))
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
-            await self._records.write(
-                _key(path), await self._workers.run(listing_document, listing)
-            )
+            await self._records.write_body(_key(path), await self._workers.run(_encoded, listing))
             self._keep(path, listing)
         return listing
 
@@ -70,8 +68,11 @@ class Listings:
         known = {path: self._kept[path] for path in paths if path in self._kept}
         unknown = [path for path in paths if path not in known]
         if unknown:
-            documents = await self._records.read_each([_key(path) for path in unknown], dict)
-            listings = await self._workers.run(_parse_each, documents)
+            keys = [_key(path) for path in unknown]
+            bodies = await self._records.bodies(keys)
+            listings = await self._workers.run(
+                self._records.parse_each, keys, bodies, parse_listing
+            )
             for path, listing in zip(unknown, listings, strict=True):
                 if listing is not None:
                     self._keep(path, listing)
@@ -84,16 +85,9 @@ class Listings:
         self._kept[path] = listing
 
 
-def _parse_each(documents: Iterable[dict[str, object] | None]) -> list[Listing | None]:
+def _encoded(listing: Listing) -> bytes:
     """Blocking."""
-    return [None if document is None else _parse(document) for document in documents]
-
-
-def _parse(document: dict[str, object]) -> Listing | None:
-    try:
-        return parse_listing(document)
-    except UNREADABLE:
-        return None
+    return canonical_json(listing_document(listing))
 
 
 def _key(path: StorePath) -> Digest:

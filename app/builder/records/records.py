@@ -46,8 +46,18 @@ class Records:
         self, keys: Sequence[Digest], parse: Callable[[dict[str, object]], T]
     ) -> list[T | None]:
         """As many ``read``."""
-        names = [record_key(self._kind, key) for key in keys]
-        bodies = await self._storage.read_each(names)
+        return self.parse_each(keys, await self.bodies(keys), parse)
+
+    async def bodies(self, keys: Sequence[Digest]) -> list[bytes | None]:
+        """For ``parse_each``, where records are too large to be parsed by the event loop."""
+        return await self._storage.read_each([record_key(self._kind, key) for key in keys])
+
+    def parse_each(
+        self,
+        keys: Sequence[Digest],
+        bodies: Sequence[bytes | None],
+        parse: Callable[[dict[str, object]], T],
+    ) -> list[T | None]:
         return [
             None if body is None else self._parsed(key, body, parse)
             for key, body in zip(keys, bodies, strict=True)
@@ -70,7 +80,11 @@ class Records:
         return parse(document)
 
     async def write(self, key: Digest, document: dict[str, object]) -> None:
-        await self._storage.write(record_key(self._kind, key), canonical_json(document))
+        await self.write_body(key, canonical_json(document))
+
+    async def write_body(self, key: Digest, body: bytes) -> None:
+        """For documents too large to be encoded by the event loop."""
+        await self._storage.write(record_key(self._kind, key), body)
 
     def _parsed(
         self, key: Digest, body: bytes, parse: Callable[[dict[str, object]], T]
