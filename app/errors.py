@@ -17,6 +17,7 @@
         EvaluationFailed       the package set itself raised, or went over a limit
         BuildFailed            a derivation failed; names it and its last log lines
         BuildTimedOut          a limit ended the build; names the limit
+        Unpackable             a store path has something that no image can hold
       TooManyRequests          429 TOOMANYREQUESTS with Retry-After
         StillBuilding          the client's patience is used up, the build goes on
       Unavailable              503 UNAVAILABLE: ours to mend
@@ -140,6 +141,13 @@ class BuildFailed(Refused):
 
 class BuildTimedOut(Refused):
     pass
+
+
+class Unpackable(Refused):
+    """``path`` is a store path, as text."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} fits in no image: {reason}", {"path": path})
 
 
 class TooManyRequests(RegistryError):

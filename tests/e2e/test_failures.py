@@ -57,6 +57,15 @@ def test_the_derivation_that_failed_is_named_with_its_reason(
     assert reason in error["message"]
 
 
+def test_what_no_image_can_hold_is_the_packages_fault(failing_server: Server) -> None:
+    answer = failing_server.get("/v2/whiteout/manifests/latest")
+
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (403, "UNKNOWN")
+    assert "-whiteout-1.0 fits in no image" in error["message"]
+    assert "begins with .wh." in error["message"]
+
+
 def test_a_repository_that_proved_to_be_none_has_no_tags(server: Server) -> None:
     assert server.get("/v2/coreutils/frobnicate/manifests/latest").status_code == 404
 

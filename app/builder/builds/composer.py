@@ -72,7 +72,7 @@ class Composer:
     ) -> Composition:
         """``packages`` in the order of the request's.  The caller keeps the paths alive.
 
-        Raises StoreUnreadable, StorageUnavailable, BytesChanged.
+        Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         links = await self._forest(packages)
         base_layer, links_layer, *layers = await gather(

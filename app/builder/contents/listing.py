@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.builder.closure import StorePath
+from app.builder.packing.tree import Unholdable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ _DEEPEST = 200
 
 
 def scan(path: StorePath, store_directory: Path) -> Listing:
-    """Blocking.  Raises OSError."""
+    """Blocking.  Raises OSError, Unholdable."""
     store = os.path.realpath(os.fsencode(store_directory)) + b"/"
     own = path.base.encode()
     wanted: list[bytes] = []
@@ -74,7 +75,7 @@ def _scan(location: bytes, store: bytes, wanted: list[bytes]) -> Node:
 
 def _scan_directory(location: bytes, store: bytes, wanted: list[bytes], depth: int) -> Tree:
     if depth > _DEEPEST:
-        raise OSError(f"more than {_DEEPEST} directories deep")
+        raise Unholdable(f"more than {_DEEPEST} directories deep")
     children: dict[bytes, Node] = {}
     with os.scandir(location) as entries:
         for entry in entries:

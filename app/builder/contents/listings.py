@@ -9,10 +9,11 @@ from app.builder.contents.forest import Forest, Package, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
 from app.builder.contents.planting import Plantings
 from app.builder.packing.entry import Entry
+from app.builder.packing.tree import Unholdable
 from app.builder.records.records import Records, key_of
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
-from app.errors import StoreUnreadable
+from app.errors import StoreUnreadable, Unpackable
 from app.oci import Digest, canonical_json
 from app.storage.base import Storage
 
@@ -41,11 +42,13 @@ class Listings:
         return None not in await self._known(paths)
 
     async def listing(self, path: StorePath) -> Listing:
-        """Raises StoreUnreadable, StorageUnavailable."""
+        """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         (listing,) = await self._known([path])
         if listing is None:
             try:
                 listing = await self._workers.run(partial(scan, path, self._store))
+            except Unholdable as error:
+                raise Unpackable(str(path), str(error)) from None
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
             await self._records.write_body(_key(path), await self._workers.run(_encoded, listing))

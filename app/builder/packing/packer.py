@@ -95,7 +95,7 @@ class LayerPacker:
     async def layer(self, paths: Iterable[StorePath]) -> Layer:
         """Stored when this returns.  The caller keeps the paths alive (a root) meanwhile.
 
-        Raises StoreUnreadable, StorageUnavailable, BytesChanged.
+        Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         ordered = _ordered(paths)
         if not ordered:

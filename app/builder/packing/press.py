@@ -18,10 +18,10 @@ from app.builder.packing.blocks import BlockStream, Buffers, Permits
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, write_entries
 from app.builder.packing.record import PackedPath
-from app.builder.packing.tree import TreeWriter
+from app.builder.packing.tree import TreeWriter, Unholdable
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
-from app.errors import StoreUnreadable
+from app.errors import StoreUnreadable, Unpackable
 from app.oci import Descriptor
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
@@ -51,7 +51,7 @@ class BlobPress:
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
     async def pack_path(self, path: StorePath) -> PackedPath:
-        """Raises StoreUnreadable, StorageUnavailable."""
+        """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         return await self._make(partial(self._read_tree, path))
 
     async def pack_entries(
@@ -109,6 +109,8 @@ class BlobPress:
         with self._stream(blob) as stream:
             try:
                 TreeWriter(stream).write(self._store + b"/" + base, b"nix/store/" + base)
+            except Unholdable as error:
+                raise Unpackable(str(path), str(error)) from None
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
 

@@ -22,8 +22,12 @@ _DIRECTORY_MODE = 0o555
 _WHITEOUT = b".wh."
 
 
+class Unholdable(Exception):
+    """Says what it is that no image can hold: the package's fault, not the disk's."""
+
+
 class TreeWriter:
-    """Blocking; raises OSError for what cannot be read or changes while it is read."""
+    """Blocking; raises OSError for what cannot be read or changes meanwhile, and Unholdable."""
 
     def __init__(self, stream: BlockStream) -> None:
         self._stream = stream
@@ -47,7 +51,7 @@ class TreeWriter:
             for entry in here.entries:
                 base = entry.name
                 if base.startswith(_WHITEOUT):
-                    raise OSError("a name that begins with .wh. is a whiteout in a layer")
+                    raise Unholdable("a name that begins with .wh. is a whiteout in a layer")
                 if entry.is_symlink():
                     self._write_symlink(here.location + base, here.name + base)
                 elif entry.is_dir(follow_symlinks=False):
@@ -83,7 +87,7 @@ class TreeWriter:
             status = os.fstat(descriptor)
             mode, size = status.st_mode, status.st_size
             if not stat.S_ISREG(mode):
-                raise OSError("neither a file, a directory nor a symlink")
+                raise Unholdable("something is neither a file, a directory nor a symlink")
             made = headers.make(base, size, executable=bool(mode & stat.S_IXUSR))
             self._stream.write_file(made, descriptor, size)
         finally:

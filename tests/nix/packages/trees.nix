@@ -45,6 +45,9 @@ in
   conflict-one = shared "conflict-one" "echo one > $out/bin/conflict; mkdir $out/share/either; touch $out/share/either/one";
   conflict-two = shared "conflict-two" "echo two > $out/bin/conflict; echo two > $out/share/either";
 
+  # A name that would delete another in a layer, so that no layer can hold it.
+  whiteout = runCommand "whiteout-1.0" { } "mkdir -p $out/share; touch $out/share/.wh.bin";
+
   # 64 MiB that do not compress.
   large = runCommand "large" { } ''
     mkdir -p $out/share

@@ -5,7 +5,7 @@ import pytest
 from app.builder.contents.listings import Listings
 from app.builder.packing.entry import Symlink
 from app.builder.running.workers import Workers
-from app.errors import StoreUnreadable
+from app.errors import StoreUnreadable, Unpackable
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.packing.trees import Node, plant_path, store_path
 
@@ -79,5 +79,5 @@ async def test_a_bottomless_tree_is_refused(tmp_path: Path) -> None:
     plant_path(tmp_path, PATH, tree)
     listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
 
-    with pytest.raises(StoreUnreadable, match="200 directories deep"):
+    with pytest.raises(Unpackable, match="200 directories deep"):
         await listings.listing(PATH)

@@ -21,7 +21,7 @@ from app.builder.packing.entry import Directory, Entry, File, Symlink, archived
 from app.builder.packing.packer import BytesChanged, LayerPacker, PackingCounters
 from app.builder.packing.tree import TreeWriter
 from app.builder.running.workers import Workers
-from app.errors import StorageUnavailable, StoreUnreadable
+from app.errors import StorageUnavailable, StoreUnreadable, Unpackable
 from app.oci import Digest
 from app.storage import keys
 from app.storage.filesystem import FilesystemStorage
@@ -432,7 +432,7 @@ async def test_after_a_failure_every_buffer_is_free_again(
     packer = packer_for(storage, directory=tmp_path / "store")
 
     for path in broken:
-        with pytest.raises(StoreUnreadable, match="whiteout"):
+        with pytest.raises(Unpackable, match="whiteout"):
             await packer.layer([path])
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.builder.packing.blocks import BlockStream
 from app.builder.packing.header import END_OF_ARCHIVE
-from app.builder.packing.tree import TreeWriter
+from app.builder.packing.tree import TreeWriter, Unholdable
 from tests.unit.builder.packing.trees import ODDITIES, Node, plant
 
 BLOCK_SIZE = 1 << 16
@@ -273,9 +273,9 @@ def test_what_no_layer_can_hold_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / ".wh.file").touch()
 
-    with pytest.raises(OSError, match="neither a file"):
+    with pytest.raises(Unholdable, match="neither a file"):
         pack(os.fsencode(tmp_path / "pipe"))
-    with pytest.raises(OSError, match="whiteout"):
+    with pytest.raises(Unholdable, match="whiteout"):
         pack(os.fsencode(tmp_path))
 
 
