@@ -30,13 +30,18 @@ _EXPECTED = (
     OSError,
     RegistryError,
 )
+# What a shell says of a program that SIGINT ended.
+_INTERRUPTED = 130
 
 
 def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
     """The exit status: 1 for what went wrong and was said, 130 after Ctrl-C."""
     arguments = _parser().parse_args(words)
     if arguments.command in {None, "serve"}:
-        serve()
+        try:
+            serve()
+        except KeyboardInterrupt:  # raised again when all has been stopped in order
+            return _INTERRUPTED
         return 0
     try:
         arguments.run(arguments)
@@ -45,7 +50,7 @@ def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command goes on from here\n")
-        return 130
+        return _INTERRUPTED
     return 0
 
 

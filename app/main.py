@@ -32,10 +32,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def stop_building(app: FastAPI, settings: Settings) -> None:
+async def stop_building(app: FastAPI, seconds: float) -> None:
     """For the moment a stop is asked for: requests that wait for builds wait no longer then."""
-    logger.info("stopping: running builds have {:g} s", settings.drain_seconds)
-    await services_of(app).builds.drain(settings.drain_seconds)
+    builds = services_of(app).builds
+    logger.info("stopping: builds have {1:g} s, {0} are running", len(builds.running), seconds)
+    await builds.drain(seconds)
 
 
 @asynccontextmanager

@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from loguru import logger
@@ -19,14 +21,21 @@ _LAST_WORDS_SECONDS = 2
 # After that connections are cut, which ends every answer quietly; what is left then hangs, and
 # uvicorn ends it with a traceback.
 _HANGING_SECONDS = 20
+# Signal handlers may touch nothing of the event loop: it looks for itself.
+_HURRY_SECONDS = 0.1
+
+
+# Is given seconds; may be called again with fewer.
+OnStop = Callable[[float], Awaitable[None]]
 
 
 class Server:
     """One process, one event loop; SIGTERM and SIGINT stop it when it runs in the main thread.
 
     ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way, and
-    runs ``on_stop`` meanwhile: what answers wait for has to end before they can.  Answers that
-    are not sent a moment after both are cut off.  Without ``sendfile`` files pass through Python.
+    gives ``on_stop`` as long meanwhile: what answers wait for has to end before they can.  Answers
+    that are not sent a moment after both are cut off.  A second SIGINT leaves no more time.
+    Without ``sendfile`` files pass through Python.
     """
 
     def __init__(
@@ -36,7 +45,7 @@ class Server:
         host: str,
         port: int,
         drain_seconds: float,
-        on_stop: Callable[[], Awaitable[None]] | None = None,
+        on_stop: OnStop | None = None,
         sendfile: bool = True,
     ) -> None:
         self._host = host
@@ -80,8 +89,8 @@ class Server:
             self._server.run(sockets=[self._listener])
 
     def stop(self) -> None:
-        """From any thread: finish what is under way, then let ``run`` return."""
-        self._server.should_exit = True
+        """From any thread: finish what is under way, then let ``run`` return; twice: at once."""
+        self._server.ask()
 
 
 class _Stopping(uvicorn.Server):
@@ -90,17 +99,32 @@ class _Stopping(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        on_stop: Callable[[], Awaitable[None]] | None,
+        on_stop: OnStop | None,
         drain_seconds: float,
     ) -> None:
         super().__init__(config)
         self._on_stop = on_stop
         self._drain_seconds = drain_seconds
+        self._hurried = False
+
+    def ask(self) -> None:
+        self._hurried = self.should_exit
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT and self.should_exit and not self._hurried:
+            self._captured_signals.append(sig)
+            self.ask()
+        else:
+            super().handle_exit(sig, frame)  # the third one is uvicorn's: no word to anybody
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         answering = asyncio.ensure_future(super().shutdown(sockets))
-        stopping = asyncio.ensure_future(self._on_stop() if self._on_stop else asyncio.sleep(0))
-        await asyncio.wait((answering,), timeout=self._drain_seconds)
+        stopping = asyncio.ensure_future(self._end(self._drain_seconds))
+        hurry = asyncio.ensure_future(self._hurry())
+        await asyncio.wait(
+            (answering, hurry), timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
         await asyncio.wait((answering, stopping), return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait((answering,), timeout=_LAST_WORDS_SECONDS)
         if not answering.done():
@@ -109,6 +133,17 @@ class _Stopping(uvicorn.Server):
         if self.force_exit:
             stopping.cancel()
         await asyncio.wait((stopping,))
+        hurry.cancel()
+
+    async def _end(self, seconds: float) -> None:
+        if self._on_stop is not None:
+            await self._on_stop(seconds)
+
+    async def _hurry(self) -> None:
+        while not self._hurried:  # noqa: ASYNC110  # a signal handler can set no event
+            await asyncio.sleep(_HURRY_SECONDS)
+        logger.info("stopping at once")
+        await self._end(0)
 
     def _cut_off(self) -> None:
         """Applications are told that their clients left, which they know how to end for."""

@@ -31,7 +31,7 @@ def serve() -> None:
         host=settings.host,
         port=settings.port,
         drain_seconds=settings.drain_seconds,
-        on_stop=partial(stop_building, app, settings),
+        on_stop=partial(stop_building, app),
     )
     try:
         server.listen()

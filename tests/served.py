@@ -1,12 +1,12 @@
 """The real server on a free port of the loopback, in a thread."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
-from app.server import Server
+from app.server import OnStop, Server
 
 
 @contextmanager
@@ -15,7 +15,8 @@ def served(
     *,
     sendfile: bool = True,
     drain_seconds: float = 5,
-    on_stop: Callable[[], Awaitable[None]] | None = None,
+    on_stop: OnStop | None = None,
+    hurried: bool = False,
 ) -> Iterator[str]:
     """Gives the server's address; leaving waits until the server has stopped."""
     server = Server(
@@ -33,4 +34,6 @@ def served(
         yield address
     finally:
         server.stop()
+        if hurried:
+            server.stop()
         thread.join()

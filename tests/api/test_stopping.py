@@ -3,7 +3,6 @@
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,14 +21,16 @@ PATIENCE = Patience(hop_seconds=20, hops=9, hold_seconds=20)
 
 
 def stop_while_pulling(
-    registry: Registry, *, drain_seconds: float, user_agent: str = ""
+    registry: Registry, *, drain_seconds: float, user_agent: str = "", hurried: bool = False
 ) -> httpx.Response:
     """The answer of a client that waits for a build when the server is told to stop."""
     pulled: Future[httpx.Response]
-    drain = partial(registry.state.builds.drain, drain_seconds)
+    drain = registry.state.builds.drain
     headers = {"user-agent": user_agent}
     with ThreadPoolExecutor() as threads:
-        with served(registry.app, drain_seconds=drain_seconds, on_stop=drain) as address:
+        with served(
+            registry.app, drain_seconds=drain_seconds, on_stop=drain, hurried=hurried
+        ) as address:
             url = f"{address}/v2/sleepy/manifests/latest"
             pulled = threads.submit(httpx.get, url, headers=headers, timeout=30)
             while not registry.images.builds:
@@ -67,6 +68,21 @@ def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
 
     assert_error(response, 503, "UNAVAILABLE")
     assert int(response.headers["retry-after"]) > 0
+    assert registry.state.builds.running == ()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_who_stops_it_twice_waits_for_nothing_and_everybody_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry = new_registry(PATIENCE)
+    registry.images.seconds["sleepy"] = 60
+    begun = time.monotonic()
+
+    response = stop_while_pulling(registry, drain_seconds=30, hurried=True)
+
+    assert time.monotonic() - begun < 15
+    assert_error(response, 503, "UNAVAILABLE")
     assert registry.state.builds.running == ()
     assert not [record for record in caplog.records if record.exc_info]
 

@@ -78,6 +78,13 @@ class Process:
             time.sleep(0.05)
         return self
 
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        self._popen.send_signal(signal.SIGINT)
+
+    def wait(self, *, timeout: float) -> int:
+        return self._popen.wait(timeout)
+
     def stop(self, *, timeout: float = 30) -> int:
         """Ask it to end; returns its exit status. One that will not end is killed, and a failure."""
         if self._popen.poll() is None:

@@ -4,6 +4,7 @@ import re
 import signal
 import ssl
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -97,6 +98,15 @@ class Server:
         process, self._process = self._process, None
         assert process.stop(timeout=60) in (0, -signal.SIGTERM), self.log
         assert "Traceback" not in self.log
+
+    def interrupt(self, times: int) -> int:
+        """Ctrl-C at its terminal; the exit status."""
+        assert self._process is not None, "not running"
+        process, self._process = self._process, None
+        for _ in range(times):
+            process.interrupt()
+            time.sleep(0.5)
+        return process.wait(timeout=60)
 
     def kill(self) -> None:
         assert self._process is not None, "not running"

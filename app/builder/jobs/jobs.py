@@ -1,6 +1,7 @@
 """Builds owned by the server, not by requests: one per key, joined by all who ask for it."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -66,7 +67,9 @@ class Jobs(Generic[T]):
         self._pages: OrderedDict[str, Job[T]] = OrderedDict()
         # The event loop itself holds tasks weakly.
         self._tasks: set[asyncio.Task[T]] = set()
-        self._drain: asyncio.Future[None] | None = None
+        # When what still runs is cancelled, in the loop's time.
+        self._end = math.inf
+        self._ending: asyncio.TimerHandle | None = None
 
     def join(
         self, key: str, start: Callable[[Progress], Coroutine[Any, Any, T]], *, title: str
@@ -119,25 +122,27 @@ class Jobs(Generic[T]):
 
     @property
     def draining(self) -> bool:
-        return self._drain is not None
+        return self._end < math.inf
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more; give what runs ``seconds`` to finish, then cancel it.
 
-        Whoever asks again waits for the same end: nothing gets more time, or is cancelled twice.
+        Whoever asks again waits for the same end, or brings it forward: nothing gets more time,
+        or is cancelled twice.
         """
-        if self._drain is None:
-            self._drain = asyncio.ensure_future(self._end(seconds))
-        await asyncio.wait((self._drain,))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        if end < self._end:
+            self._end = end
+            if self._ending is not None:
+                self._ending.cancel()
+            self._ending = loop.call_at(end, self._cancel)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds + _CANCEL_SECONDS)
 
-    async def _end(self, seconds: float) -> None:
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(self._tasks, timeout=seconds)
-        for task in late:
+    def _cancel(self) -> None:
+        for task in self._tasks:
             task.cancel("the server is stopping")
-        if late:
-            await asyncio.wait(late, timeout=_CANCEL_SECONDS)
 
     def _settle(self, key: str, job: Job[T], task: asyncio.Task[T]) -> None:
         self._tasks.discard(task)

@@ -252,6 +252,19 @@ async def test_a_second_drain_waits_for_the_first_and_cancels_no_build_again(
     assert job.state is JobState.FAILED
 
 
+async def test_a_later_drain_brings_the_end_forward_and_never_puts_it_off(
+    jobs: Jobs[str],
+) -> None:
+    work = Work()
+    jobs.join("a", work, title="a")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        drains = [asyncio.ensure_future(jobs.drain(seconds)) for seconds in (60, 0.05, 60)]
+        await asyncio.gather(*drains)
+
+    assert work.cancelled == 1
+
+
 async def test_a_build_cancelled_before_its_first_step_still_ends(jobs: Jobs[str]) -> None:
     job = jobs.join("a", Work(), title="a")
 
