@@ -1,6 +1,7 @@
 """Names into images: what the routes ask for."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from app.builder.builds.build import ImageBuilder
 from app.builder.builds.builds import Builds
@@ -13,8 +14,9 @@ from app.builder.jobs.progress import Progress
 from app.builder.names.attributes import AttributeIndex
 from app.builder.packages import ImageRequest
 from app.builder.records.records import key_of
+from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
-from app.errors import NameUnknown, NotADerivation, PackagesUnknown
+from app.errors import NameUnknown, NotADerivation, PackagesUnknown, TagUnknown
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
 
@@ -56,14 +58,21 @@ class ImageService:
         async def start(progress: Progress) -> BuiltImage:
             return await self._build(reference, request, tag, progress)
 
-        return self._jobs.join(_key(request, tag), start, title=f"{reference.name}:{tag}")
+        return self._jobs.join(
+            _key(request, tag),
+            start,
+            title=f"{reference.name}:{tag}",
+            still=partial(_still, self._source(request), tag),
+        )
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """The one every source has, and those that were built under this name.
 
         Only what was asked for lately is known to be no package: a list evaluates nothing.
         """
-        failure = self._jobs.failure(_key(self._request(name), _LATEST))
+        request = self._request(name)
+        still = partial(_still, self._source(request), _LATEST)
+        failure = self._jobs.failure(_key(request, _LATEST), still)
         built = await self._catalogue.tags(name)
         if not isinstance(failure, PackagesUnknown | NotADerivation):
             return tuple(sorted({str(_LATEST), *built}))
@@ -88,6 +97,13 @@ class ImageService:
     ) -> BuiltImage:
         source = self._source(request)
         revision = await source.resolve(tag)
+        # The tag was looked up again, and may not have moved.
+        before = self._jobs.remembered(
+            _key(request, tag), lambda job: job.progress.revision == revision.identity
+        )
+        progress.revision = revision.identity
+        if before is not None and before.failure is not None:
+            raise before.failure.with_traceback(None)
         pinned = Pinned(source, revision, request.system)
         try:
             image = await self._builder.build(request, pinned, progress)
@@ -95,6 +111,17 @@ class ImageService:
             raise await self._attributes.explained(pinned, error) from None
         self._catalogue.add(reference)
         return image
+
+
+def _still(source: Source, tag: Tag, job: Job[BuiltImage]) -> bool:
+    """Whether the tag is taken to stand for what it stood for when the job ended."""
+    match source.known(tag):
+        case Revision(identity=identity):
+            return job.progress.revision == identity
+        case TagUnknown() as unknown:
+            return job.failure is unknown
+        case None:
+            return job.progress.revision is None and not isinstance(job.failure, TagUnknown)
 
 
 def _key(request: ImageRequest, tag: Tag) -> str:

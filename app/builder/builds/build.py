@@ -14,7 +14,7 @@ from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
 from app.builder.contents.config import image_documents
 from app.builder.contents.forest import Collision
-from app.builder.evaluation.evaluator import Evaluator, Pinned
+from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
 from app.builder.image import BuiltImage
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.stages import Stage
@@ -28,7 +28,7 @@ from app.oci import Descriptor, Digest, MediaType
 from app.storage.blobs import BlobStore
 
 # Raise when an image of the same packages becomes another image.
-_FORMAT = 1
+_FORMAT = 2
 _COLLISIONS_SHOWN = 20
 
 
@@ -86,9 +86,7 @@ class ImageBuilder:
             {
                 "format": _FORMAT,
                 "source": pinned.source.name,
-                "revision": pinned.revision.identity,
-                "policy": pinned.source.definition.policy.model_dump(mode="json"),
-                "system": request.system,
+                "subject": subject(pinned),
                 "packages": request.packages,
                 "nonroot": request.nonroot,
                 "grouping": GROUPING,

@@ -42,7 +42,7 @@ class AnswerMemory:
         told: dict[str, Answer] = {}
         while True:
             missing = [name for name in keys if name not in told]
-            read = await gather(self._known.read(keys[name]) for name in missing)
+            read = await self._known.read_each([keys[name] for name in missing])
             told |= {n: known for n, known in zip(missing, read, strict=True) if known is not None}
             missing = [name for name in missing if name not in told]
             if not missing:

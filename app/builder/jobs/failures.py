@@ -23,9 +23,9 @@ class FailureMemory:
     passing: float
     """An upstream comes back, a fault of ours is mended."""
     failed: float
-    """Somebody changes what was built, or a moving tag moves."""
+    """Somebody changes what was built."""
     unknown: float
-    """Another revision or another setting: nothing that happens to this key."""
+    """The tag moves to another revision, or a setting changes."""
 
     def seconds(self, error: RegistryError) -> float:
         match error:
@@ -33,9 +33,9 @@ class FailureMemory:
                 return 0  # says when to come back; being early must not be held against anyone
             case NamesPending():
                 return self.passing
-            case PackagesUnknown() | NotADerivation() | PolicyRefused():
+            case PackagesUnknown() | NotADerivation() | PolicyRefused() | TagUnknown():
                 return self.unknown
-            case Refused() | TagUnknown():
+            case Refused():
                 return self.failed
             case Unavailable():
                 return self.passing

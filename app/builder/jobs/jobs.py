@@ -72,16 +72,22 @@ class Jobs(Generic[T]):
         self._ending: asyncio.TimerHandle | None = None
 
     def join(
-        self, key: str, start: Callable[[Progress], Coroutine[Any, Any, T]], *, title: str
+        self,
+        key: str,
+        start: Callable[[Progress], Coroutine[Any, Any, T]],
+        *,
+        title: str,
+        still: Callable[[Job[T]], bool] = lambda _: True,
     ) -> Job[T]:
         """The running or remembered job of this key, else a new one; never waits.
 
-        Raises Draining if a new one would have to be started after ``drain``.
+        ``still`` says of one that has ended whether it would end so again.  Raises Draining if
+        a new one would have to be started after ``drain``.
         """
         if job := self._running.get(key):
             self.counts.joined += 1
             return job
-        if job := self._remembered(key):
+        if job := self.remembered(key, still):
             self.counts.remembered += 1
             return job
         if self.draining:
@@ -99,10 +105,21 @@ class Jobs(Generic[T]):
         task.add_done_callback(partial(self._settle, key, job), context=context)
         return job
 
-    def failure(self, key: str) -> RegistryError | None:
+    def failure(self, key: str, still: Callable[[Job[T]], bool]) -> RegistryError | None:
         """What a request for this key would be told at once, without a job being started."""
-        job = None if key in self._running else self._remembered(key)
+        job = None if key in self._running else self.remembered(key, still)
         return job.failure if job else None
+
+    def remembered(self, key: str, still: Callable[[Job[T]], bool]) -> Job[T] | None:
+        """The last one of this key that has ended; there may be another that runs."""
+        outcome = self._outcomes.get(key)
+        if outcome is None:
+            return None
+        job, until = outcome
+        if self._clock() < until:
+            return job if still(job) else None
+        del self._outcomes[key]
+        return None
 
     def find(self, identifier: str) -> Job[T] | None:
         for job in self._running.values():
@@ -169,8 +186,11 @@ class Jobs(Generic[T]):
 
     def _close(self, key: str, job: Job[T], remember_seconds: float) -> None:
         del self._running[key]
-        if remember_seconds > 0:
-            self._outcomes[key] = (job, self._clock() + remember_seconds)
+        until = self._clock() + remember_seconds
+        if (before := self._outcomes.get(key)) and before[0].failure is job.failure is not None:
+            until = before[1]  # it was told again, and is no younger for that
+        if until > self._clock():
+            self._outcomes[key] = (job, until)
         while len(self._outcomes) > self._remember:
             self._outcomes.popitem(last=False)
         # Whoever was sent away comes again, and would push out what others were sent to read.
@@ -180,16 +200,6 @@ class Jobs(Generic[T]):
         while len(self._pages) > self._history:
             _, oldest = self._pages.popitem(last=False)
             oldest.progress.drop_log()  # its outcome may be remembered for longer
-
-    def _remembered(self, key: str) -> Job[T] | None:
-        outcome = self._outcomes.get(key)
-        if outcome is None:
-            return None
-        job, until = outcome
-        if self._clock() < until:
-            return job
-        del self._outcomes[key]
-        return None
 
 
 def _as_registry_error(error: BaseException, job: Job[T]) -> RegistryError:

@@ -10,12 +10,16 @@ _STAGE_LIMIT = 200
 
 
 class Progress:
-    """``stage`` is one sentence about now, "" until the first; ``log`` the last lines said."""
+    """``stage`` is one sentence about now, "" until the first; ``log`` the last lines said.
 
-    __slots__ = ("_log", "stage")
+    ``revision`` is what all of it is true of, once that is known.
+    """
+
+    __slots__ = ("_log", "revision", "stage")
 
     def __init__(self) -> None:
         self.stage = ""
+        self.revision: str | None = None
         self._log: deque[str] = deque(maxlen=_LINES)
 
     def enter(self, stage: str) -> None:

@@ -63,6 +63,11 @@ class ChannelUpstream:
         except (httpx.HTTPError, BadArchive, TimeoutError) as error:
             raise self._unavailable(error) from None
 
+    async def tags(self) -> tuple[str, ...]:
+        """Nobody lists the channels of a host."""
+        named = (self._definition.channel, *filter(_CHANNEL.fullmatch, self._definition.refs))
+        return tuple(dict.fromkeys((LATEST, *filter(self._definition.allows, named))))
+
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         try:

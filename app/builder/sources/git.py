@@ -56,12 +56,16 @@ class GitUpstream:
             commit, moves = await self._find(tag)
             date = await self._fetch(commit)
         except GitFailed as error:
-            raise SourceUnavailable(
-                f"source {self._definition.name} cannot be reached: {error}"
-            ) from None
+            raise self._unreachable(error) from None
         return Revision(
             source=self._definition.name, identity=f"commit:{commit}", date=date, moves=moves
         )
+
+    async def tags(self) -> tuple[str, ...]:
+        try:
+            return (LATEST, *await self._names())
+        except GitFailed as error:
+            raise self._unreachable(error) from None
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -127,10 +131,11 @@ class GitUpstream:
         date = await self._fetch(commit)
         await self._git.unpack(self._commits, commit, path, date)
 
+    def _unreachable(self, error: GitFailed) -> SourceUnavailable:
+        return SourceUnavailable(f"source {self._definition.name} cannot be reached: {error}")
+
     async def _unknown(self, tag: str) -> TagUnknown:
-        names = await self._git.names(self._definition.location)
-        # A branch may be called what no tag of an image can be: feature/x.
-        allowed = [n for n in names if _TAG.fullmatch(n) and self._definition.allows(n)]
+        allowed = await self._names()
         listed = ", ".join(allowed[:_LISTED]) or "neither branches nor tags"
         more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
         return TagUnknown(
@@ -138,3 +143,8 @@ class GitUpstream:
             f" {LATEST}, {listed}{more}",
             {"tags": [LATEST, *allowed]},
         )
+
+    async def _names(self) -> list[str]:
+        names = await self._git.names(self._definition.location)
+        # A branch may be called what no tag of an image can be: feature/x.
+        return [n for n in names if _TAG.fullmatch(n) and self._definition.allows(n)]

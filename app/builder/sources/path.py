@@ -23,11 +23,15 @@ class PathUpstream:
     async def find(self, tag: str) -> Revision:
         if tag != LATEST:
             raise TagUnknown(
-                f"source {self._definition.name} is a directory and has one tag, {LATEST}, not {tag}"
+                f"source {self._definition.name} is a directory and has one tag, {LATEST}, not {tag}",
+                {"tags": [LATEST]},
             )
         return Revision(
             source=self._definition.name, identity=await self._identity(), date=None, moves=True
         )
+
+    async def tags(self) -> tuple[str, ...]:
+        return (LATEST,)
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:

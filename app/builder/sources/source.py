@@ -1,9 +1,10 @@
 """A source of packages: tags become revisions, once for all who wait, and are remembered."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from loguru import logger
 from app.builder.nix import PackageSet
 from app.builder.records.records import Records, key_of
 from app.builder.sources.definition import LATEST, Definition
+from app.builder.sources.memory import TagMemory
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
@@ -20,8 +22,8 @@ from app.reference import Tag
 from app.storage.base import Storage
 
 _FORMAT = 1
-_REMEMBERED = 4096
 _AT_ONCE = 4
+_LISTED = 12
 _RETRY_SECONDS = 30  # for an upstream that did not answer, or that has no such tag
 
 
@@ -37,8 +39,7 @@ class Source:
         self.definition = definition
         self._upstream = upstream
         self._records = Records(storage=storage, kind="revisions")
-        self._clock = clock
-        self._known: dict[str, tuple[float, Revision | TagUnknown]] = {}
+        self._known = TagMemory(clock)
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
         self.doubts = 0
@@ -50,20 +51,19 @@ class Source:
     async def resolve(self, tag: Tag) -> Revision:
         """Raises TagUnknown, SourceUnavailable."""
         text = tag.text
-        if not self.definition.allows(text):
-            raise TagUnknown(
-                f"source {self.name} serves {LATEST} and tags like"
-                f" {', '.join(self.definition.refs)}, not {tag}"
-            )
-        known = self._known.get(text)
-        if known is not None and self._clock() < known[0]:
-            return _given(known[1])
+        known = self._known.read(text)
+        if known is not None:
+            return _given(known)
         task = self._asking.get(text)
         if task is None:
             task = self._asking[text] = asyncio.create_task(self._ask(text))
             task.add_done_callback(lambda done: self._answered(text, done))
         # Whoever gives up does not end what the others wait for.
         return await asyncio.shield(task)
+
+    def known(self, tag: Tag) -> Revision | TagUnknown | None:
+        """What ``resolve`` would say without asking anybody; None if it would ask."""
+        return self._known.read(tag.text)
 
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
         """Raises SourceUnavailable, SourceMoved."""
@@ -89,28 +89,50 @@ class Source:
             done.exception()  # everybody may have left; that is no error of its own
 
     async def _ask(self, text: str) -> Revision:
+        key = self._key(text)
+        recorded = await self._records.read(key, lambda d: _parse(d, self.name))
         try:
-            async with self._at_once:
-                revision = await self._upstream.find(text)
+            revision = await self._find(text, recorded)
         except TagUnknown as unknown:
-            self._remember(text, unknown, min(self.definition.revision_seconds, _RETRY_SECONDS))
+            seconds = min(self.definition.revision_seconds, _RETRY_SECONDS)
+            self._known.write(text, unknown, seconds)
             raise
         except SourceUnavailable as error:
-            revision = await self._last_known(text, error)
-            self._remember(text, revision, _RETRY_SECONDS)
+            if recorded is None:
+                raise
+            revision = self._last_known(text, recorded, error)
+            self._known.write(text, revision, _RETRY_SECONDS)
             return revision
-        key = self._key(text)
-        if await self._records.read(key, lambda d: _parse(d, self.name)) != revision:
+        if recorded != revision:
             await self._records.write(key, _document(revision))
-        seconds = self.definition.revision_seconds if revision.moves else float("inf")
-        self._remember(text, revision, seconds)
+        seconds = self.definition.revision_seconds if revision.moves else math.inf
+        self._known.write(text, revision, seconds)
         logger.bind(source=self.name, tag=text, revision=revision.identity).debug("resolved")
         return revision
 
-    async def _last_known(self, text: str, error: SourceUnavailable) -> Revision:
-        known = await self._records.read(self._key(text), lambda d: _parse(d, self.name))
-        if known is None:
-            raise error
+    async def _find(self, text: str, recorded: Revision | None) -> Revision:
+        if not self.definition.allows(text):
+            raise await self._refused(text)
+        if recorded is not None and not recorded.moves:
+            return recorded
+        async with self._at_once:
+            return await self._upstream.find(text)
+
+    async def _refused(self, text: str) -> TagUnknown:
+        """With the list of what there is, if that is to be had."""
+        tags: tuple[str, ...] = (LATEST,)
+        with suppress(SourceUnavailable):
+            async with self._at_once:
+                tags = await self._upstream.tags()
+        listed = ", ".join(tags[:_LISTED])
+        more = f" and {len(tags) - _LISTED} more" if len(tags) > _LISTED else ""
+        return TagUnknown(
+            f"source {self.name} serves {LATEST} and tags like"
+            f" {', '.join(self.definition.refs)}, not {text}; it has {listed}{more}",
+            {"tags": list(tags)},
+        )
+
+    def _last_known(self, text: str, known: Revision, error: SourceUnavailable) -> Revision:
         logger.bind(source=self.name, tag=text, revision=known.identity).warning(
             "using the last known revision: {}", error
         )
@@ -119,11 +141,6 @@ class Source:
             f" {text} is its last known revision {known.label[:12]}"
         )
         return replace(known, warnings=(warning,))
-
-    def _remember(self, text: str, revision: Revision | TagUnknown, seconds: float) -> None:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[text] = (self._clock() + seconds, revision)
 
     def _key(self, text: str) -> Digest:
         place = self.definition.place

@@ -23,6 +23,12 @@ class Upstream(Protocol):
             SourceUnavailable: nobody could be asked.
         """
 
+    async def tags(self) -> tuple[str, ...]:
+        """What is known to name something and is served, ``latest`` first.
+
+        Raises SourceUnavailable.
+        """
+
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
         """The revision's files, as long as the context lasts.
 

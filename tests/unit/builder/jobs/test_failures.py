@@ -31,7 +31,7 @@ MEMORY = FailureMemory(passing=1, failed=2, unknown=3)
         (RegistryError(""), 1),
         (EvaluationFailed(""), 2),
         (BuildTimedOut(""), 2),
-        (TagUnknown(""), 2),
+        (TagUnknown(""), 3),
         (PolicyRefused(""), 3),
         (PackagesUnknown(("x",)), 3),
         (NamesPending(("x",)), 1),

@@ -197,6 +197,40 @@ async def test_a_bug_reaches_the_client_as_internal_error_only(jobs: Jobs[str]) 
     assert type(caught.value) is RegistryError
 
 
+async def test_an_outcome_is_told_only_while_it_still_holds(jobs: Jobs[str]) -> None:
+    work = Work(PackagesUnknown(("helo",)))
+    first = await finished(jobs, work)
+
+    assert jobs.join("a", work, title="a", still=lambda job: job is first) is first
+    assert jobs.failure("a", lambda _: True) is first.failure
+    assert jobs.failure("a", lambda _: False) is None
+    again = jobs.join("a", work, title="a", still=lambda _: False)
+
+    assert again is not first
+    assert jobs.failure("a", lambda _: True) is None  # it runs
+    assert jobs.remembered("a", lambda _: True) is first
+    with pytest.raises(PackagesUnknown):
+        await again.wait(5)
+
+
+async def test_a_failure_told_again_is_no_younger_for_that(jobs: Jobs[str], clock: Clock) -> None:
+    work = Work(BuildFailed("gcc failed"))
+    first = await finished(jobs, work)
+    clock.now = 50
+
+    async def told_again(_: Progress) -> str:
+        assert first.failure is not None
+        raise first.failure
+
+    again = jobs.join("a", told_again, title="a", still=lambda _: False)
+    with pytest.raises(BuildFailed):
+        await again.wait(5)
+
+    assert jobs.join("a", work, title="a") is again
+    clock.now = 61
+    assert jobs.join("a", work, title="a") is not again
+
+
 async def test_draining_lets_running_builds_finish_and_refuses_new_ones(jobs: Jobs[str]) -> None:
     work = Work()
     job = jobs.join("a", work, title="a")

@@ -10,6 +10,7 @@ import pytest
 
 from app.builder.nix import PackageSet
 from app.builder.running.workers import Workers
+from app.builder.sources import memory
 from app.builder.sources.definition import Definition, GitDefinition, PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.revision import Revision
@@ -47,6 +48,11 @@ class Scripted:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def tags(self) -> tuple[str, ...]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return ("latest", "v1")
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -181,8 +187,59 @@ async def test_only_tags_the_operator_allows_are_asked_for() -> None:
 
     with pytest.raises(TagUnknown, match=r"latest and tags like main, release-\*, not other"):
         await asked.resolve(Tag("other"))
+    scripted.answer = SourceUnavailable("no network")
+    with pytest.raises(TagUnknown, match=r"not one; it has latest$"):
+        await asked.resolve(Tag("one"))
+    scripted.answer = REVISION
     assert await asked.resolve(Tag("release-1")) == REVISION
     assert await asked.resolve(Tag("latest")) == REVISION
+
+
+async def test_a_tag_that_is_not_allowed_is_told_what_is(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "upstream")
+    repository.commit("1")
+    for name in ("v1", "v2", "w1"):
+        repository.git("tag", name)
+    definition = GitDefinition(name="set", location=repository.url, refs=("v*",))
+    asked = source(upstream(definition, tmp_path / "state"), Clock(), definition=definition)
+
+    with pytest.raises(TagUnknown, match=r"tags like v\*, not main; it has latest, v1, v2$") as no:
+        await asked.resolve(MAIN)
+
+    assert no.value.detail == {"tags": ["latest", "v1", "v2"]}
+
+
+async def test_a_commit_found_once_needs_nobody_after_a_restart() -> None:
+    storage, clock, commit = MemoryStorage(), Clock(), Tag("a" * 40)
+    known = replace(REVISION, moves=False)
+    await source(Scripted(known), clock, storage=storage).resolve(commit)
+    scripted = Scripted(SourceUnavailable("no network"))
+
+    assert await source(scripted, clock, storage=storage).resolve(commit) == known
+    assert scripted.asked == 0
+
+
+async def test_strangers_cannot_make_a_moving_tag_be_asked_for_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "_LIMIT", 10)
+    scripted = Scripted(REVISION)
+    asked = source(scripted, Clock())
+    await asked.resolve(MAIN)
+    scripted.answer = replace(REVISION, moves=False)
+    for number in range(20):
+        await asked.resolve(Tag(f"{number:040}"))
+    scripted.answer = TagUnknown("no such tag")
+    for number in range(20):
+        with pytest.raises(TagUnknown):
+            await asked.resolve(Tag(f"junk-{number}"))
+    before = scripted.asked
+
+    assert await asked.resolve(MAIN) == REVISION
+    assert scripted.asked == before
+    with pytest.raises(TagUnknown):
+        await asked.resolve(Tag("junk-0"))  # as many as the limit are kept
+    assert scripted.asked == before + 1
 
 
 async def test_a_directory_has_one_tag(tmp_path: Path) -> None:
