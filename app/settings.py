@@ -143,19 +143,19 @@ class Settings(BaseSettings):
         600,
         ge=0,
         validation_alias=AliasChoices("NIXERY_REVISION_SECONDS"),
-        description="How long a channel or branch is taken to stand still.",
+        description="How long a channel or branch is taken to stand still, where its source does not say.",
     )
 
     # -- Nix
     build_seconds: Seconds = Field(
         3600,
         validation_alias=AliasChoices("NIXERY_BUILD_SECONDS", "NIX_TIMEOUT"),
-        description="The longest Nix may build or download for one image.",
+        description="The longest Nix may build or download for one image, where its source does not say.",
     )
     evaluation_seconds: Seconds = Field(
         120,
         validation_alias=AliasChoices("NIXERY_EVALUATION_SECONDS"),
-        description="The longest Nix may evaluate for one image.",
+        description="The longest Nix may evaluate for one image, where its source does not say.",
     )
     evaluations: int = Field(
         2,
@@ -312,28 +312,41 @@ class Settings(BaseSettings):
     def definitions(self) -> tuple[SourceDefinition, ...]:
         """All sources; one of them is the default."""
         own = self._own_source()
-        if own is None:
-            return self.sources
-        return (own, *self.sources)
+        sources = tuple(map(self._with_limits, self.sources))
+        return sources if own is None else (own, *sources)
 
-    def _own_source(self) -> SourceDefinition | None:
-        """What the variables name, or the embedded set where there is no other default."""
+    def _with_limits(self, source: SourceDefinition) -> SourceDefinition:
+        """What the file does not say of a source is what the settings say of all."""
+        said = source.model_fields_set
+        limits = {name: limit for name, limit in self._limits(source).items() if name not in said}
+        return source.model_copy(update=limits)
+
+    def _limits(self, source: SourceDefinition) -> dict[str, float]:
         limits = {
-            "default": True,
             "build_seconds": self.build_seconds,
             "evaluation_seconds": self.evaluation_seconds,
         }
-        moving = {**limits, "revision_seconds": self.revision_seconds}
+        if isinstance(source, PathDefinition):  # looking at files costs little
+            return limits
+        return {**limits, "revision_seconds": self.revision_seconds}
+
+    def _own_source(self) -> SourceDefinition | None:
+        """What the variables name, or the embedded set where there is no other default."""
+        own: SourceDefinition
         if self.pkgs_path is not None:
-            return PathDefinition(name="path", location=self.pkgs_path, **limits)
-        if self.pkgs_repo is not None:
-            return GitDefinition(name="git-source", location=self.pkgs_repo, **moving)
-        if self.channel is not None:
-            return ChannelDefinition(name="nixpkgs", channel=self.channel, **moving)
-        if any(definition.default for definition in self.sources):
+            own = PathDefinition(name="path", location=self.pkgs_path, default=True)
+        elif self.pkgs_repo is not None:
+            own = GitDefinition(name="git-source", location=self.pkgs_repo, default=True)
+        elif self.channel is not None:
+            own = ChannelDefinition(name="nixpkgs", channel=self.channel, default=True)
+        elif any(definition.default for definition in self.sources):
             return None
-        # No binary cache has the embedded packages; asking takes seconds where there is no network.
-        return PathDefinition(name="debian", location=EMBEDDED_PACKAGES, substituters=(), **limits)
+        else:
+            # No binary cache has the embedded packages; asking takes seconds without a network.
+            own = PathDefinition(
+                name="debian", location=EMBEDDED_PACKAGES, substituters=(), default=True
+            )
+        return self._with_limits(own)
 
     @model_validator(mode="after")
     def _one_source(self) -> "Settings":

@@ -160,3 +160,29 @@ def test_a_source_that_cannot_be_is_refused(
 
     with pytest.raises(SettingsError, match=message):
         load()
+
+
+def test_limits_hold_for_every_source_that_does_not_say_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text(
+        "revision_seconds = 7\nevaluation_seconds = 33\nbuild_seconds = 44\n"
+        '[[sources]]\nname = "team"\nkind = "git"\nlocation = "/srv/team.git"\n'
+        '[[sources]]\nname = "own"\nkind = "git"\nlocation = "/srv/own.git"\nbuild_seconds = 1\n'
+        '[[sources]]\nname = "files"\nkind = "path"\nlocation = "/srv/files"\n'
+    )
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+
+    limits = {
+        source.name: (source.revision_seconds, source.evaluation_seconds, source.build_seconds)
+        for source in load().definitions
+    }
+
+    # Looking at files costs little.
+    assert limits == {
+        "debian": (5, 33, 44),
+        "team": (7, 33, 44),
+        "own": (7, 33, 1),
+        "files": (5, 33, 44),
+    }
