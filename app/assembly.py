@@ -64,7 +64,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     await storage.start()
     stack.push_async_callback(storage.close)
     workers = Workers(settings.workers)
-    plan = await load_plan(settings.popularity) if settings.popularity else None
+    plan = await load_plan(settings.popularity, storage) if settings.popularity else None
     holds = Holds(directory=settings.state_path / "roots", workers=workers)
     await workers.run(holds.sweep)
     environment = child_environment(surroundings(), home=settings.state_path / "home")

@@ -1,9 +1,11 @@
 """Fixtures every suite may ask for."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from loguru import logger
 
 # How long an example takes depends on what else the machine does.  Examples nobody has seen are
 # for the developer who can act on them; CI judges a commit by the same ones each time.
@@ -14,3 +16,13 @@ settings.load_profile("any machine")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """Every line logged, with its values and traceback."""
+    lines: list[str] = []
+    form = "{level} {message} {extra}"
+    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG", format=form)
+    yield lines
+    logger.remove(sink)

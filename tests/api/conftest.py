@@ -1,10 +1,9 @@
 """The routes in-process: no port, no lifespan, no Nix."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from loguru import logger
 
 from app.state import Patience
 from tests.api.registry import Registry, new_registry
@@ -23,13 +22,3 @@ async def client(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
     for event in registry.images.slow.values():
         event.set()
     await registry.state.builds.drain(1)
-
-
-@pytest.fixture
-def log() -> Iterator[list[str]]:
-    """Every line logged, with its values and traceback."""
-    lines: list[str] = []
-    form = "{level} {message} {extra}"
-    sink = logger.add(lambda message: lines.append(str(message)), level="DEBUG", format=form)
-    yield lines
-    logger.remove(sink)

@@ -19,6 +19,7 @@ from app.builder.binary_cache.reading import BATCH, CONNECTIONS
 from app.builder.closure import StorePath
 from app.builder.layering.plan import PlanEntry, parse_plan
 from app.builder.popularity.loading import load_plan
+from app.storage.memory import MemoryStorage
 from tests.unit.builder.binary_cache.caches import (
     CacheServer,
     drop,
@@ -162,7 +163,7 @@ async def test_popularity_so_counted_is_what_the_server_loads(
     output = tmp_path / "popularity.json"
     run("popcount", "--cache", str(cache.directory), "--output", str(output))
 
-    plan = await load_plan(str(output))
+    plan = await load_plan(str(output), MemoryStorage())
 
     assert (
         plan.entries["libc"].users

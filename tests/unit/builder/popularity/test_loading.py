@@ -11,6 +11,8 @@ import pytest
 from app.builder.layering.plan import Plan, PlanEntry
 from app.builder.popularity import loading as popularity
 from app.builder.popularity.loading import PopularityUnavailable, load_plan
+from app.errors import StorageUnavailable
+from app.storage.memory import MemoryStorage
 
 DATA = {"glibc-2.35-224": 300, "git-2.39": 4}
 PLAN = Plan(300, {"glibc": PlanEntry(None, 300), "git": PlanEntry(None, 4)})
@@ -22,6 +24,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.stopped = threading.Event()
+        self.instead = ""
 
     @property
     def url(self) -> str:
@@ -32,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path = self.server.instead or self.path.partition("?")[0]
         if path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/popularity.json")
@@ -77,20 +80,20 @@ def server() -> Iterator[_Server]:
 
 @pytest.mark.parametrize("path", ["/popularity.json", "/plan.json", "/moved"])
 async def test_popularity_and_plans_are_downloaded(server: _Server, path: str) -> None:
-    assert await load_plan(server.url + path) == PLAN
+    assert await load_plan(server.url + path, MemoryStorage()) == PLAN
 
 
 async def test_popularity_and_plans_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "popularity.json").write_text(json.dumps(DATA))
     (tmp_path / "plan.json").write_bytes(PLAN.to_json())
 
-    assert await load_plan(str(tmp_path / "popularity.json")) == PLAN
-    assert await load_plan(str(tmp_path / "plan.json")) == PLAN
+    assert await load_plan(str(tmp_path / "popularity.json"), MemoryStorage()) == PLAN
+    assert await load_plan(str(tmp_path / "plan.json"), MemoryStorage()) == PLAN
 
 
 async def _failure(source: str) -> str:
     with pytest.raises(PopularityUnavailable) as caught:
-        await load_plan(source)
+        await load_plan(source, MemoryStorage())
     message = str(caught.value)
     assert "unset it" in message
     assert "\n" not in message
@@ -118,6 +121,39 @@ async def test_a_server_that_is_not_there_is_a_failure(server: _Server) -> None:
 
 async def test_a_url_that_is_none_is_a_failure() -> None:
     assert "at http://host:port/: Invalid" in await _failure("http://host:port/")
+    assert "s3" not in await _failure("http://me:s3@host:port/?key=s3")
+
+
+async def test_what_a_url_said_last_serves_when_it_says_nothing(
+    server: _Server, log: list[str]
+) -> None:
+    storage, path = MemoryStorage(), "/plan.json?token=secret"
+    await load_plan(server.url + path, storage)
+    for broken in ("/gone", "/page.html"):
+        server.instead = broken
+        assert await load_plan(server.url + path, storage) == PLAN
+    server.instead = ""
+    with pytest.raises(PopularityUnavailable):
+        await load_plan(server.url + "/gone", storage)
+
+    said = [line for line in log if "as the last time" in line]
+    assert len(said) == 2
+    assert "the server answers 404" in said[0]
+    assert "secret" not in "".join(log)
+    assert "token" not in "".join(await storage.keys(""))
+
+
+async def test_a_plan_that_cannot_be_kept_is_used_all_the_same(
+    server: _Server, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    async def full(key: str, body: bytes) -> None:
+        raise StorageUnavailable("full")
+
+    storage = MemoryStorage()
+    monkeypatch.setattr(storage, "write", full)
+
+    assert await load_plan(server.url + "/plan.json", storage) == PLAN
+    assert [line for line in log if "cannot be kept for the next start: full" in line]
 
 
 async def test_a_failure_keeps_the_secrets_of_a_url(server: _Server) -> None:
