@@ -4,6 +4,7 @@ containerd before 2.3.3 prints only the status of a failed pull, so the list is 
 build by its image.
 """
 
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -41,8 +42,8 @@ async def get_builds(
     image: Annotated[str, Query(description="Only images whose name contains this")] = "",
 ) -> Response:
     running = [summary_of(job) for job in services.builds.running if image in job.title]
-    finished = [summary_of(job) for job in services.builds.finished if image in job.title]
-    builds = BuildList(running=running, finished=finished[:_FINISHED])
+    found = islice((job for job in services.builds.finished if image in job.title), _FINISHED)
+    builds = BuildList(running=running, finished=[summary_of(job) for job in found])
     if _is_browser(request):
         return _page(build_pages.overview(builds))
     return _document(builds)
@@ -57,7 +58,9 @@ async def get_builds(
 async def get_build(request: Request, identifier: str, services: Services) -> Response:
     job = services.builds.find(identifier)
     if job is None:
-        raise HTTPException(404, "no such build; pages are kept for the latest ones only")
+        raise HTTPException(
+            404, "no such build; pages are kept for the latest ones, and for what is still answered"
+        )
     build = _build_of(job)
     if _is_browser(request):
         return _page(build_pages.single(build))

@@ -20,6 +20,8 @@ from app.storage.blobs import BlobStore
 from app.storage.memory import MemoryStorage
 from tests.api.images import PACKAGES, TinyImages
 
+HISTORY = 20
+
 
 @dataclass
 class Registry:
@@ -49,7 +51,7 @@ def new_registry(patience: Patience) -> Registry:
         failures=FailureMemory(passing=5, failed=60, unknown=600),
         result_seconds=600,
         remember=100,
-        history=20,
+        history=HISTORY,
     )
     images = TinyImages(blobs=blobs, jobs=jobs, evaluation=stage)
     problems: dict[str, str] = {}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.errors import BuildFailed
-from tests.api.registry import Registry
+from tests.api.registry import HISTORY, Registry
 from tests.api.shape import assert_error
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -85,6 +85,50 @@ async def test_builds_are_found_by_the_name_of_the_image(client: httpx.AsyncClie
     assert [build["image"] for build in builds["finished"]] == ["shell/git:latest"]
 
 
+async def test_no_number_of_typing_errors_hides_a_failed_build(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    page = await page_of_failure(client, registry)
+    listed = (await client.get("/builds?image=hello")).json()["finished"]
+
+    for number in range(2 * HISTORY):
+        await client.get(f"/v2/typo{number}/manifests/latest")
+        await client.get(f"/v2/git/manifests/no-such-tag-{number}")
+
+    assert (await client.get(page)).json()["log"] == ["evaluation"]
+    assert (await client.get("/builds")).json()["finished"][:1] == listed
+    assert (await client.get("/builds?image=hello")).json()["finished"] == listed
+
+
+async def test_a_message_that_is_still_sent_leads_to_a_page_whatever_was_built_since(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    page = await page_of_failure(client, registry)
+
+    for number in range(HISTORY):
+        registry.images.seconds[f"built{number}"] = 0
+        await client.get(f"/v2/built{number}/manifests/latest")
+
+    assert await page_of_failure(client, registry) == page
+    build = (await client.get(page)).json()
+    assert build["failure_log"] == [EVIL, "make: Error 2"]
+    assert build["log"] == []
+    assert [
+        found["page"] for found in (await client.get("/builds?image=hello")).json()["finished"]
+    ] == [page]
+
+
+async def test_what_was_not_found_is_listed_for_clients_that_show_no_text(
+    client: httpx.AsyncClient,
+) -> None:
+    await client.get("/v2/helo/manifests/latest")
+
+    (found,) = (await client.get("/builds?image=helo")).json()["finished"]
+
+    assert found["message"] == "no such package: helo (did you mean hello?)"
+    assert (await client.get(found["page"])).json()["message"] == found["message"]
+
+
 async def test_an_unknown_page_is_not_found(client: httpx.AsyncClient) -> None:
     assert_error(await client.get("/builds/0123456789ab"), 404, "UNSUPPORTED")
 
@@ -112,8 +156,8 @@ async def test_debug_tells_version_settings_queues_and_counts(
     }
     assert debug["queues"][0]["name"] == "evaluation"
     assert [build["image"] for build in debug["builds"]["finished"]] == [
-        "helo:latest",
         "hello:latest",
+        "helo:latest",
     ]
 
 

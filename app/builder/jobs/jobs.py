@@ -5,10 +5,11 @@ import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from loguru import logger
@@ -17,7 +18,7 @@ from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
 from app.builder.wording import line
-from app.errors import Draining, RegistryError, TooManyRequests, Unavailable
+from app.errors import Draining, ManifestUnknown, RegistryError, TooManyRequests, Unavailable
 
 T = TypeVar("T")
 
@@ -44,7 +45,8 @@ class JobCounts:
 class Jobs(Generic[T]):
     """Outcomes are remembered for a while, the latest jobs kept for their pages.
 
-    ``remember`` bounds how many outcomes are kept, ``history`` how many jobs with their logs.
+    ``remember`` bounds how many outcomes are kept, ``history`` how many jobs with their logs.  A
+    failure has a page for as long as it is an answer, and loses only its log before.
     """
 
     def __init__(
@@ -122,10 +124,10 @@ class Jobs(Generic[T]):
         return None
 
     def find(self, identifier: str) -> Job[T] | None:
-        for job in self._running.values():
-            if job.identifier == identifier:
-                return job
-        return self._pages.get(identifier)
+        if job := self._pages.get(identifier):
+            return job
+        others = chain(self._running.values(), self._answers())
+        return next((job for job in others if job.identifier == identifier), None)
 
     @property
     def running(self) -> tuple[Job[T], ...]:
@@ -134,8 +136,12 @@ class Jobs(Generic[T]):
 
     @property
     def finished(self) -> tuple[Job[T], ...]:
-        """Latest first.  A job that found everything done already has no page."""
-        return tuple(reversed(self._pages.values()))
+        """Latest first, and after them the failures that have no more than their answer.
+
+        A job that found everything done already has no page.
+        """
+        others = [job for job in self._answers() if job.identifier not in self._pages]
+        return (*reversed(self._pages.values()), *reversed(others))
 
     @property
     def draining(self) -> bool:
@@ -193,13 +199,21 @@ class Jobs(Generic[T]):
             self._outcomes[key] = (job, until)
         while len(self._outcomes) > self._remember:
             self._outcomes.popitem(last=False)
-        # Whoever was sent away comes again, and would push out what others were sent to read.
-        turned_away = isinstance(job.failure, TooManyRequests)
-        if (job.progress.stage or job.failure) and not turned_away:
+        # No message leads to these, and typing errors cost nothing: a few hundred would push out
+        # what others were sent to read.
+        unread = isinstance(job.failure, TooManyRequests | ManifestUnknown)
+        if (job.progress.stage or job.failure) and not unread:
             self._pages[job.identifier] = job
+        else:
+            job.progress.drop_log()
         while len(self._pages) > self._history:
             _, oldest = self._pages.popitem(last=False)
             oldest.progress.drop_log()  # its outcome may be remembered for longer
+
+    def _answers(self) -> Iterator[Job[T]]:
+        """Failures that whoever asks again is told, and led to the page of."""
+        now = self._clock()
+        return (job for job, until in self._outcomes.values() if job.failure and now < until)
 
 
 def _as_registry_error(error: BaseException, job: Job[T]) -> RegistryError:

@@ -316,8 +316,38 @@ async def test_pages_are_bounded_and_latest_first(clock: Clock) -> None:
 
     assert jobs.finished == (latest, middle)
     assert jobs.find(oldest.identifier) is None
+    assert jobs.find(middle.identifier) is middle
     assert oldest.progress.log == ()
     assert latest.progress.log == ("evaluation",)
+
+
+async def test_what_no_message_leads_to_pushes_out_no_page(clock: Clock) -> None:
+    jobs = new_jobs(clock, history=2)
+    failed = await finished(jobs, Work(BuildFailed("gcc failed")), "gcc")
+    built = await finished(jobs, Work(), "git")
+
+    unread = [PackagesUnknown(("helo",)), TooManyRequests("full", retry_after=3)]
+    typos = [await finished(jobs, Work(unread[n % 2]), f"typo{n}") for n in range(10)]
+
+    assert jobs.finished[:2] == (built, failed)
+    assert failed.progress.log == ("evaluation",)
+    assert [typo.progress.log for typo in typos] == [()] * 10
+
+
+async def test_a_failure_has_a_page_as_long_as_it_is_the_answer(clock: Clock) -> None:
+    jobs = new_jobs(clock, history=2)
+    failed = await finished(jobs, Work(BuildFailed("gcc failed")), "gcc")
+    latest = [await finished(jobs, Work(), f"git{n}") for n in range(3)]
+
+    clock.now = 59
+    assert await finished(jobs, Work(), "gcc") is failed
+    assert jobs.find(failed.identifier) is failed
+    assert list(jobs.finished) == [latest[2], latest[1], failed]
+    assert failed.progress.log == ()
+
+    clock.now = 61
+    assert jobs.find(failed.identifier) is None
+    assert list(jobs.finished) == [latest[2], latest[1]]
 
 
 async def test_outcomes_are_bounded(clock: Clock) -> None:
