@@ -178,27 +178,44 @@ def test_the_order_in_which_paths_and_entries_come_is_without_effect(
     assert plan_layers(Closure(objects), replanned, budget) == plan_layers(paths, plan, budget)
 
 
-@given(closures(), PLANS)
-def test_a_group_within_budget_depends_on_its_own_paths_alone(
-    paths: Closure, plan: Plan | None
+MEMBERS = [f"m{i}" for i in range(5)]
+
+
+@st.composite
+def shared_members(draw: st.DrawFn) -> list[StoreObject]:
+    """Versions of packages that no other closure here has, large ones among them."""
+    packages = draw(
+        st.lists(
+            st.tuples(st.sampled_from(MEMBERS), st.integers(0, 3), st.integers(0, 2 * FLOOR)),
+            min_size=2,
+            max_size=6,
+            unique_by=lambda package: package[:2],
+        )
+    )
+    return [StoreObject(store_path(f"{name}-{v}"), size, ()) for name, v, size in packages]
+
+
+@given(shared_members(), closures(), closures(), PLANS)
+def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
+    shared: list[StoreObject], company: Closure, other: Closure, plan: Plan | None
 ) -> None:
-    """Sharing rests on this: two images that hold the same cohort have the same layer."""
-    smallest = min(paths.paths, default=None, key=lambda path: len(_below(paths, path)))
-    if smallest is None:
-        return
-    part = Closure(paths[path] for path in _below(paths, smallest))
+    """Sharing rests on this: two images that hold the same cohort have the same layers."""
+    if plan:
+        cohort = {name: PlanEntry(10, 7) for name in MEMBERS}
+        plan = Plan(plan.packages, {**plan.entries, **cohort})
 
-    whole = {layer.paths for layer in plan_layers(paths, plan, 1000)}
+    layers = [
+        {
+            layer.paths
+            for layer in plan_layers(Closure([*shared, *those.objects.values()]), plan, 99)
+        }
+        for those in (company, other)
+    ]
 
-    for layer in plan_layers(part, plan, 1000):
-        assert any(set(layer.paths) <= set(other) for other in whole)
-
-
-def _below(paths: Closure, path: StorePath) -> set[StorePath]:
-    found = {path}
-    for reference in paths[path].references:
-        found |= _below(paths, reference)
-    return found
+    wanted = {item.path for item in shared}
+    mine, theirs = ({paths for paths in each if wanted & set(paths)} for each in layers)
+    assert mine == theirs
+    assert {path for paths in mine for path in paths} == wanted
 
 
 @pytest.mark.parametrize(
