@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.layering.plan import Plan, PlanEntry
+from tests.e2e.door import SYSTEM
 from tests.e2e.githosts import Authority, https_files, https_host, new_authority
 from tests.e2e.server import ROOT, Server, ServerFactory
 from tests.unit.builder.sources.repository import Repository
@@ -29,12 +31,29 @@ location = "https://127.0.0.1:{channel}"
 channel = "nixos-24.05"
 archive = "https://127.0.0.1:{channel}/archive/{{commit}}"
 substituters = []
+
+[[sources]]
+name = "flake"
+kind = "flake"
+location = "https://127.0.0.1:{git}/upstream/.git"
+username = "reader"
+token_file = "{home}/token"
+substituters = []
 """
+FLAKE = f"""
+{{
+  outputs = {{ self }}: {{
+    packages.{SYSTEM} = import ./default.nix {{ system = "{SYSTEM}"; }};
+  }};
+}}
+"""
+PLAN = Plan(2, {"tool-1": PlanEntry(None, 2), "other": PlanEntry(None, 1)})
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     repository = Repository(tmp_path / "upstream")
+    repository.commit(FLAKE, "flake.nix")
     repository.commit(PACKAGES.read_text().replace("VERSION", "1"))
     repository.git("tag", "v1")
     repository.commit(PACKAGES.read_text().replace("VERSION", "2"))
@@ -53,6 +72,7 @@ def channel(repository: Repository, tmp_path: Path) -> Path:
         archive = root / "archive" / commit
         repository.git("archive", "--format=tar.gz", "--prefix=set/", f"--output={archive}", ref)
         (root / "archive" / commit[:8]).symlink_to(archive)
+    (root / "plan.json").write_bytes(PLAN.to_json())
     return root
 
 
@@ -70,6 +90,7 @@ def everything(server: Server, repository: Repository) -> Iterator[str]:
         "tool": ("latest",),
         "team/tool": ("latest", "main", "v1", first, first[:8]),
         "team/other": ("latest",),
+        "flake/tool": ("latest", first),
         "stable/tool": ("latest", "nixos-23.11", first, first[:8]),
         "stable/other/tool": ("latest",),
     }
@@ -104,11 +125,17 @@ def test_it_serves_everything_it_served_before(
         )
         files = hosts.enter_context(https_files(channel, authority=authority))
         settings.write_text(SETTINGS.format(git=git, channel=files, home=tmp_path))
-        server = new_server(PACKAGES, NIXERY_CONFIG=str(settings), SSL_CERT_FILE=str(authority.ca))
+        server = new_server(
+            PACKAGES,
+            NIXERY_CONFIG=str(settings),
+            NIXERY_POPULARITY=f"https://127.0.0.1:{files}/plan.json",
+            SSL_CERT_FILE=str(authority.ca),
+        )
         before = list(everything(server, repository))
         server.stop()
     started = len(server.nix_starts)
     server.start()
+    assert "cutting layers as the last time" in server.log
 
     again = list(everything(server, repository))
     latest = server.get("/v2/team/tool/manifests/latest")
