@@ -76,7 +76,7 @@ class QueueState(BaseModel):
     name: str
     active: int
     waiting: int
-    retry_after: int = Field(description="Seconds until those who wait will have been served")
+    retry_after: int = Field(description="Seconds until those who wait will have been let in")
 
 
 class BuildCounts(BaseModel):

@@ -1,6 +1,8 @@
 """Queues: so many at once, so many waiting, the rest told honestly when to come back."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,8 +21,33 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def new_stage(*, at_once: int = 2, waiting: int = 3, expected_seconds: float = 10) -> Stage:
-    return Stage("evaluation", at_once=at_once, waiting=waiting, expected_seconds=expected_seconds)
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def new_stage(
+    *,
+    at_once: int = 2,
+    waiting: int = 3,
+    expected_seconds: float = 10,
+    clock: Callable[[], float] = time.monotonic,
+) -> Stage:
+    return Stage(
+        "evaluation",
+        at_once=at_once,
+        waiting=waiting,
+        expected_seconds=expected_seconds,
+        clock=clock,
+    )
 
 
 async def test_no_more_than_its_slots_run_at_once() -> None:
@@ -58,6 +85,57 @@ async def test_the_estimate_follows_what_was_measured() -> None:
         await occupy(stage, done)
 
     assert stage.retry_after == 1
+
+
+async def test_a_long_build_in_the_only_slot_counts_more_than_quick_ones_before_it(
+    clock: Clock,
+) -> None:
+    stage = new_stage(at_once=1, waiting=0, expected_seconds=2, clock=clock)
+    end = asyncio.Event()
+    running = asyncio.ensure_future(occupy(stage, end))
+    await settle()
+
+    told = []
+    while clock.now < 30:  # as podman does: it asks again when it was told to
+        with pytest.raises(TooManyRequests) as caught:
+            await occupy(stage, end)
+        told.append(caught.value.retry_after)
+        clock.now += told[-1]
+
+    assert told == [2, 2, 4, 8, 16]
+    end.set()
+    await running
+
+
+async def test_each_slot_is_held_by_what_runs_in_it(clock: Clock) -> None:
+    stage = new_stage(at_once=2, waiting=3, expected_seconds=10, clock=clock)
+    end = asyncio.Event()
+    tasks = [asyncio.ensure_future(occupy(stage, end))]
+    await settle()
+    clock.now = 60
+    assert stage.retry_after == 1  # the other slot is free
+    tasks += [asyncio.ensure_future(occupy(stage, end)) for _ in range(3)]
+    await settle()
+
+    assert (stage.active, stage.waiting) == (2, 2)
+    assert stage.retry_after == 30  # two after the young one, 10 s each; the old one needs 60
+    clock.now = 100
+    assert stage.retry_after == 60  # 40 s and two more, before the old one's 100
+    end.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_nobody_is_told_to_wait_for_ever(clock: Clock) -> None:
+    stage = new_stage(at_once=1, clock=clock)
+    end = asyncio.Event()
+    running = asyncio.ensure_future(occupy(stage, end))
+    await settle()
+
+    clock.now = 7200
+
+    assert stage.retry_after == 600
+    end.set()
+    await running
 
 
 async def test_waiters_are_served_in_the_order_they_came() -> None:
