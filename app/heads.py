@@ -46,6 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
+            # Nobody can say whether what is no request was meant for the registry.
+            (b"docker-distribution-api-version", b"registry/2.0"),
             (b"connection", b"close"),
         ]
         lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(header) for header in headers)]

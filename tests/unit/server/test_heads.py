@@ -78,6 +78,7 @@ def test_what_is_no_request_is_refused_in_a_registrys_form(address: str, head: b
     assert response.status == 400
     assert response.getheader("content-type") == "application/json"
     assert response.getheader("connection") == "close"
+    assert response.getheader("docker-distribution-api-version") == "registry/2.0"
     assert response.getheader("date")
     [error] = json.loads(body)["errors"]
     assert error == {
