@@ -97,8 +97,9 @@ class Settings(BaseSettings):
     external_url: str = Field(
         "",
         pattern=r"^(https?://[^\s/?#]+)?$",
+        max_length=120,  # a message has 300 characters, and more to say
         validation_alias=AliasChoices("NIXERY_EXTERNAL_URL"),
-        description="How users reach this server (scheme and host), for links in messages.",
+        description="How users reach this server (scheme and host, up to 120 characters), for links in messages.",
     )
     web_dir: Annotated[AbsolutePath, AfterValidator(_existing)] | None = Field(
         None,
@@ -256,7 +257,8 @@ class Settings(BaseSettings):
         60,
         ge=0,
         validation_alias=AliasChoices("NIXERY_FAILURE_SECONDS"),
-        description="How long a failure that may pass is remembered.",
+        description="How long a failed build is the answer to whoever asks again; what may pass is"
+        " for 10 seconds at most.",
     )
     drain_seconds: float = Field(
         30,

@@ -68,6 +68,15 @@ def test_times_of_waiting_have_bounds(
             load()
 
 
+def test_a_public_address_leaves_room_for_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 112)
+    assert len(load().external_url) == 120
+
+    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 113)
+    with pytest.raises(SettingsError, match="NIXERY_EXTERNAL_URL"):
+        load()
+
+
 def test_a_value_out_of_bounds_is_refused_with_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
