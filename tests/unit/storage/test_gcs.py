@@ -137,6 +137,18 @@ async def test_a_signed_address_is_for_get_of_this_object_alone(
     assert requests.get(other, timeout=5).status_code == 403
 
 
+def test_addresses_have_the_name_of_googles_host(
+    monkeypatch: pytest.MonkeyPatch, unstarted: GcsStorage
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    unstarted._connected = unstarted._connect()
+
+    address = urlsplit(unstarted._signed(KEY))
+
+    # Some clients follow no redirect to an address in numbers.
+    assert (address.scheme, address.netloc) == ("https", "storage.googleapis.com")
+
+
 async def test_an_address_is_signed_once_in_half_its_life(
     storage: GcsStorage, fake: FakeGcs
 ) -> None:
