@@ -5,7 +5,6 @@ each other but whether images that hold the one hold the other.  Everything is d
 seed, so that the same package set gives the same plan everywhere.
 """
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,15 +12,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from app.builder.closure import Closure, StorePath
+from app.builder.layering.cooccurrence import cohorts_of
 from app.builder.layering.grouping import FLOOR
 from app.builder.layering.names import unversioned
 from app.builder.layering.plan import Plan, PlanEntry
 
 SEED = 1
 SAMPLES = 2000
-# Of the images that hold either of two packages, the part that must hold both.  With less,
-# images carry what they did not ask for; with more, there are layers that save no bytes.
-TAU = 0.8
 
 # How many images ask for one package, for two, and so on.
 _REQUESTS = tuple(accumulate((0.32, 0.26, 0.18, 0.12, 0.07, 0.05)))
@@ -43,7 +40,7 @@ def learn_plan(closure: Closure, requested: Iterable[StorePath]) -> Plan:
     """
     graph = _graph(closure)
     users = _users(graph)
-    cohorts = _cohorts(_images(graph, sorted(set(requested))), graph)
+    cohorts = cohorts_of(_small(_images(graph, sorted(set(requested))), graph))
     return Plan(
         len(closure), {name: PlanEntry(cohorts.get(name), count) for name, count in users.items()}
     )
@@ -129,38 +126,6 @@ def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
     return graph.flow(bits)
 
 
-def _cohorts(images: Mapping[str, int], graph: _Graph) -> Mapping[str, int]:
-    """Small packages by the leader they occur with; a cohort has at least two members."""
+def _small(images: Mapping[str, int], graph: _Graph) -> Mapping[str, int]:
     large = {name for name, size in zip(graph.names, graph.sizes, strict=True) if size >= FLOOR}
-    counted = [(held.bit_count(), name) for name, held in images.items() if name not in large]
-    leaders: list[int] = []
-    # Who is similar shares an image, so leaders are looked for by the images that hold them.
-    by_image: defaultdict[int, list[int]] = defaultdict(list)
-    members: list[list[str]] = []
-    for count, name in sorted(counted, key=lambda item: (-item[0], item[1])):
-        held = images[name]
-        # Two sets that differ in so few images agree on at least one of these.
-        enough = count - math.ceil(TAU * count) + 1
-        near = {leader for image in _first(held, enough) for leader in by_image[image]}
-        best = max(((_similarity(leaders[other], held), other) for other in near), default=(0.0, 0))
-        if best[0] >= TAU:
-            members[best[1]].append(name)
-        else:
-            for image in _first(held, count):
-                by_image[image].append(len(leaders))
-            leaders.append(held)
-            members.append([name])
-    shared = (names for names in members if len(names) > 1)
-    return {name: cohort for cohort, names in enumerate(shared) for name in names}
-
-
-def _similarity(one: int, other: int) -> float:
-    """Jaccard's: of the images that hold either, the part that holds both."""
-    return (one & other).bit_count() / (one | other).bit_count()
-
-
-def _first(bits: int, count: int) -> Iterable[int]:
-    for _ in range(count):
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
+    return {name: held for name, held in images.items() if name not in large}

@@ -61,6 +61,26 @@ def test_two_versions_of_a_package_have_their_users_together() -> None:
     assert learn_plan(both, unreferenced(both)).entries["c"].users == 4
 
 
+def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
+    always = ["nss-cacert-3", "ca-certificates-2023", "iana-etc-1", "netbase-6"]
+    shell = ["bash-5", "bash-interactive-5", "coreutils-9", "moreutils-0", "nano-7"]
+    programs = [f"program{number}-1" for number in range(40)]
+    packages = closure(dict.fromkeys((*always, *shell, *programs), (100, ())))
+
+    plan = learn_plan(packages, packages.paths)
+
+    def cohort(name: str) -> int | None:
+        return plan.entries[unversioned(name)].cohort
+
+    (certificates,) = {cohort(name) for name in always}
+    (of_shell,) = {cohort(name) for name in shell}
+    # Drawn one by one, as the programs are, they would hardly ever meet.
+    assert {cohort(name) for name in programs} == {None}
+    assert certificates is not None
+    assert of_shell is not None
+    assert certificates != of_shell
+
+
 def test_what_is_requested_need_not_be_unreferenced() -> None:
     requested = (store_path("libpng-1"), store_path("libview-1"))
 

@@ -81,6 +81,35 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
     ]
 
 
+def test_an_upgrade_without_a_plan_renews_one_of_eight_layers_of_small_paths() -> None:
+    """Whether it has another version, or is the same built anew."""
+    large = [StoreObject(store_path(f"large{i}-1"), MB, ()) for i in range(24)]
+    small = {f"small{i}": StoreObject(store_path(f"small{i}-1"), 10, ()) for i in range(80)}
+    before = set(plan_layers(Closure([*large, *small.values()]), None, 32))
+
+    for name in small:
+        for changed in (store_path(f"{name}-2"), store_path(f"{name}-1", "anew")):
+            upgraded = {**small, name: StoreObject(changed, 10, ())}
+            after = plan_layers(Closure([*large, *upgraded.values()]), None, 32)
+
+            (renewed,) = set(after) - before
+            assert changed in renewed.paths
+            assert len(renewed.paths) < 80 / 4
+    assert sum(len(layer.paths) > 1 for layer in before) == 8
+
+
+def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
+    users = {"everywhere": 900, "large": 3, "larger": 1}
+    plan = Plan(1000, {name: PlanEntry(None, count) for name, count in users.items()})
+    paths = {"everywhere-1": (1000, ()), "large-1": (6000, ()), "larger-1": (9000, ())}
+
+    layers = plan_layers(closure(paths), plan, BUDGET)
+
+    # What nearly everybody uses lies higher than what is six times as large: 900 is ten binary
+    # digits, 3 is two, 1 is one.
+    assert [layer.paths[0].name for layer in layers] == ["large-1", "everywhere-1", "larger-1"]
+
+
 def test_a_large_member_of_a_cohort_travels_alone() -> None:
     plan = Plan(9, {name: PlanEntry(0, 3) for name in ("a", "b", "c")})
     paths = closure({"a-1": (FLOOR, ()), "b-1": (FLOOR - 1, ()), "c-1": (1, ())})
@@ -108,8 +137,9 @@ def test_a_path_the_plan_does_not_know_has_the_users_of_its_referrers() -> None:
 
 
 def test_paths_in_a_layer_are_sorted_by_name_then_hash() -> None:
-    twice = [StoreObject(store_path("b-1", salt), 5, ()) for salt in ("x", "y", "z")]
-    one = StoreObject(store_path("a-1"), 5, ())
+    sizes = {"x": 5, "y": 7, "z": 6}
+    twice = [StoreObject(store_path("b-1", salt), size, ()) for salt, size in sizes.items()]
+    one = StoreObject(store_path("a-1"), 4, ())
 
     (layer,) = plan_layers(Closure([*twice, one]), None, 1)
 
