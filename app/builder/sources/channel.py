@@ -22,7 +22,7 @@ from app.builder.sources import archive
 from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
-from app.builder.sources.trees import Trees
+from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 from app.errors import SourceUnavailable, TagUnknown
@@ -51,6 +51,7 @@ class ChannelUpstream:
         seconds: float,
     ) -> None:
         self._definition = definition
+        self._place = place_of(definition, "archive")
         self._http = http
         self._trees = trees
         self._workers = workers
@@ -112,7 +113,7 @@ class ChannelUpstream:
             full = (await self._workers.run(archive.read_head, file)).commit
             if full is None or not full.startswith(commit):
                 raise self._unknown(commit)
-            async with self._trees.tree(full, lambda path: self._unpack(file, path)):
+            async with self._trees.tree(self._place, full, lambda path: self._unpack(file, path)):
                 return full
 
     @asynccontextmanager
@@ -121,7 +122,7 @@ class ChannelUpstream:
             async with self._downloaded(commit) as file:
                 await self._unpack(file, path)
 
-        async with self._trees.tree(commit, make) as tree:
+        async with self._trees.tree(self._place, commit, make) as tree:
             yield tree
 
     async def _unpack(self, file: IO[bytes], path: Path) -> None:

@@ -4,7 +4,6 @@ Two bare repositories are kept for it: one with the commits that were asked for,
 its past, and one with all history but without files, to tell what an abbreviation means.
 """
 
-import hashlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +16,11 @@ from app.builder.nix import PackageSet
 from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.revision import Revision
-from app.builder.sources.trees import Trees
+from app.builder.sources.trees import Trees, place_of
 from app.errors import SourceUnavailable, TagUnknown
 from app.reference import TAG_PATTERN
 
+_ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
 _FULL = re.compile(r"[0-9a-f]{40}")
 _TAG = re.compile(TAG_PATTERN)
 _SHORT = re.compile(r"[0-9a-f]{7,39}")
@@ -41,12 +41,9 @@ class GitUpstream:
         self._definition = definition
         self._git = git
         # What one source was let in to read is not there for another with other credentials.
-        access = definition.model_dump_json(
-            include={"location", "username", "token_file", "ssh_key", "known_hosts"}
-        )
-        name = hashlib.sha256(access.encode()).hexdigest()[:16]
-        self._commits = directory / f"{name}.commits"
-        self._history = directory / f"{name}.history"
+        self._place = place_of(definition, *_ACCESS)
+        self._commits = directory / f"{self._place}.commits"
+        self._history = directory / f"{self._place}.history"
         self._trees = trees
         self._clock = clock
         self._history_until = float("-inf")
@@ -76,7 +73,9 @@ class GitUpstream:
             raise SourceUnavailable(
                 f"source {self._definition.name} has no commit {commit}: {error}"
             ) from None
-        async with self._trees.tree(commit, lambda path: self._unpack(commit, path)) as tree:
+        async with self._trees.tree(
+            self._place, commit, lambda path: self._unpack(commit, path)
+        ) as tree:
             submodules = await self._git.submodules(tree)
             if isinstance(self._definition, FlakeDefinition):
                 # A path, since Nix is particular about repositories without a past.

@@ -1,17 +1,26 @@
 """Source trees of revisions, unpacked once and shared by every process of this state directory.
 
+A tree belongs to the place it came from: whatever a commit is called, no source finds what
+another fetched, unless both fetch from the same place with the same credentials.  Or else
+what strangers wrote would be evaluated as if it came from a place that is trusted, and what
+is private would be read by who was not let in.
+
 A tree appears whole under its name or not at all.  What a power cut may have left of it is
 checked against its fingerprint before the first use after a restart of the machine: cheaper
 than to wait for the disk whenever a tree is unpacked.  A tree's lock is shared while it is
 used, and exclusive while it is made or removed.
 """
 
+import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from app.builder.running.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.builder.running.workers import Workers
@@ -33,14 +42,17 @@ class Trees:
         self._whole: set[Path] = set()
 
     @asynccontextmanager
-    async def tree(self, name: str, make: Callable[[Path], Awaitable[None]]) -> AsyncIterator[Path]:
+    async def tree(
+        self, place: str, commit: str, make: Callable[[Path], Awaitable[None]]
+    ) -> AsyncIterator[Path]:
         """The tree, made by ``make`` in an empty directory if it is not there."""
+        name = f"{place}-{commit}"
         path = self._directory / name / _SOURCE
         lock = self._directory / f"{name}.lock"
         while True:
             async with locked(lock, SHARED, workers=self._workers) as descriptor:
                 if await self._workers.run(self._is_whole, path):
-                    await self._workers.run(os.utime, descriptor)
+                    await self._workers.run(_note_use, descriptor)
                     yield path
                     break
             async with locked(lock, EXCLUSIVE, workers=self._workers):
@@ -69,6 +81,12 @@ class Trees:
                     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                     lock.unlink()
                     os.close(descriptor)
+
+
+def place_of(definition: BaseModel, *fields: str) -> str:
+    """For names of directories: a hash of the fields that say where files are and who gets in."""
+    access = definition.model_dump_json(include=set(fields))
+    return hashlib.sha256(access.encode()).hexdigest()[:16]
 
 
 def _scratch(directory: Path) -> Path:
@@ -109,8 +127,14 @@ def _boot() -> str:
     return _BOOT.read_text().strip()
 
 
-def _last_use(lock: Path) -> float:
+def _note_use(lock: int) -> None:
+    """Blocking.  The kernel's own idea of now is milliseconds behind."""
+    now = time.time_ns()
+    os.utime(lock, ns=(now, now))
+
+
+def _last_use(lock: Path) -> int:
     try:
-        return lock.stat().st_mtime
+        return lock.stat().st_mtime_ns
     except FileNotFoundError:
         return 0

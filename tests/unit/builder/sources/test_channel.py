@@ -4,7 +4,7 @@ import http.server
 import io
 import tarfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,16 +14,18 @@ import pytest
 from app.builder.running.workers import Workers
 from app.builder.sources.archive import BadArchive, unpack
 from app.builder.sources.channel import ChannelUpstream
-from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.definition import ChannelDefinition, GitDefinition
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
 from app.errors import SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
+from tests.unit.builder.sources.repository import Repository, upstream
 
 DATE = datetime(2024, 11, 5, 7, 0, tzinfo=UTC)
 OLD, NEW = "0" * 39 + "1", "1234567" + "a" * 33
 WORKERS = Workers(2)
+MakeSource = Callable[..., ChannelUpstream]
 
 
 def packed(*members: tuple[tarfile.TarInfo, bytes], comment: str | None = None) -> bytes:
@@ -105,19 +107,27 @@ def host() -> Iterator[Host]:
 
 
 @pytest.fixture
-async def source(host: Host, tmp_path: Path) -> AsyncIterator[ChannelUpstream]:
+async def make_source(host: Host, tmp_path: Path) -> AsyncIterator[MakeSource]:
+    """All in one state directory."""
     async with httpx.AsyncClient(follow_redirects=True) as client:
-        yield ChannelUpstream(
-            definition=ChannelDefinition(
-                name="nixpkgs",
-                location=host.url,
-                archive=f"{host.url}/archive/{{commit}}.tar.gz",
-            ),
-            http=client,
-            trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
-            workers=WORKERS,
-            seconds=20,
-        )
+
+        def make(**fields: object) -> ChannelUpstream:
+            archive = f"{host.url}/archive/{{commit}}.tar.gz"
+            written = {"name": "nixpkgs", "location": host.url, "archive": archive, **fields}
+            return ChannelUpstream(
+                definition=ChannelDefinition.model_validate(written),
+                http=client,
+                trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
+                workers=WORKERS,
+                seconds=20,
+            )
+
+        yield make
+
+
+@pytest.fixture
+def source(make_source: MakeSource) -> ChannelUpstream:
+    return make_source()
 
 
 async def test_latest_is_the_commit_the_channel_publishes(source: ChannelUpstream) -> None:
@@ -175,6 +185,44 @@ async def test_an_archive_is_fetched_once(host: Host, source: ChannelUpstream) -
         await source.find("latest")
 
     assert host.asked.count(f"/archive/{NEW}.tar.gz") == 1
+
+
+async def test_a_commit_that_another_archive_gave_is_not_there(
+    host: Host, source: ChannelUpstream, make_source: MakeSource
+) -> None:
+    host.files[f"/forks/{NEW}.tar.gz"] = of_commit(NEW)
+    forks = make_source(name="forks", archive=f"{host.url}/forks/{{commit}}.tar.gz")
+    given = await forks.find(NEW)
+    del host.files[f"/archive/{NEW}.tar.gz"]
+
+    with pytest.raises(TagUnknown):
+        await source.find(NEW)
+    with pytest.raises(TagUnknown):
+        async with source.checkout(given):
+            pass
+
+
+async def test_a_commit_that_a_git_source_fetched_is_not_there(
+    source: ChannelUpstream, tmp_path: Path
+) -> None:
+    repository = Repository(tmp_path / "repository")
+    commit = repository.commit("a stranger's")
+    git = upstream(GitDefinition(name="strangers", location=repository.url), tmp_path)
+    given = await git.find(commit)
+
+    async with git.checkout(given):
+        with pytest.raises(TagUnknown):
+            await source.find(commit)
+
+
+async def test_sources_of_one_archive_fetch_a_commit_once(
+    host: Host, source: ChannelUpstream, make_source: MakeSource
+) -> None:
+    await source.find(NEW)
+
+    await make_source(name="another", trusted=False, location=f"{host.url}/mirror").find(NEW)
+
+    assert host.asked == [f"/archive/{NEW}.tar.gz"]
 
 
 @pytest.mark.parametrize("tag", ["nixos-99.99", "v1", "Nixos", "..", "0" * 40, "0" * 7])

@@ -27,8 +27,8 @@ def trees(tmp_path: Path) -> Trees:
     return Trees(directory=tmp_path, workers=WORKERS, keep=2)
 
 
-async def use(trees: Trees, name: str, made: Made) -> None:
-    async with trees.tree(name, made) as tree:
+async def use(trees: Trees, name: str, made: Made, place: str = "place") -> None:
+    async with trees.tree(place, name, made) as tree:
         assert (tree / "file").read_text() == "content"
 
 
@@ -41,16 +41,43 @@ async def test_a_tree_is_made_once_for_all_who_want_it(trees: Trees, tmp_path: P
     assert made.times == 1
 
 
+async def test_a_tree_from_another_place_is_another_whatever_its_commit(trees: Trees) -> None:
+    first, second = Made(), Made()
+    await use(trees, "a", first)
+
+    async with (
+        trees.tree("place", "a", first) as tree,
+        trees.tree("elsewhere", "a", second) as other,
+    ):
+        assert tree != other
+    assert (first.times, second.times) == (1, 1)
+
+
+async def test_a_tree_of_no_place_as_once_was_is_not_used_and_goes(
+    trees: Trees, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "a" / "source"
+    earlier.mkdir(parents=True)
+    (earlier / "file").write_text("anybody's")
+    (tmp_path / "a.lock").touch()
+
+    for name in ("a", "b"):
+        await use(trees, name, Made())
+
+    left = {entry.name for entry in tmp_path.iterdir() if entry.is_dir()}
+    assert left == {"place-a", "place-b"}
+
+
 async def test_a_tree_that_could_not_be_made_is_made_the_next_time(trees: Trees) -> None:
     async def fail(path: Path) -> None:
         (path / "half").touch()
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        async with trees.tree("a", fail):
+        async with trees.tree("place", "a", fail):
             pass
 
-    async with trees.tree("a", Made()) as tree:
+    async with trees.tree("place", "a", Made()) as tree:
         assert [entry.name for entry in tree.iterdir()] == ["file"]
 
 
@@ -59,14 +86,14 @@ async def test_the_longest_unused_trees_are_dropped(trees: Trees, tmp_path: Path
     for name in ("a", "b", "a", "c"):
         await use(trees, name, made)
 
-    assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"a", "c"}
+    assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"place-a", "place-c"}
     await use(trees, "b", made)
     assert made.times == 4
 
 
 async def test_a_tree_in_use_is_not_dropped(trees: Trees) -> None:
     made = Made()
-    async with trees.tree("a", made) as tree:
+    async with trees.tree("place", "a", made) as tree:
         for name in ("b", "c", "d"):
             await use(trees, name, made)
 
@@ -77,7 +104,7 @@ async def test_a_tree_damaged_by_a_power_cut_is_made_again(
     trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Made()
-    async with trees.tree("a", made) as tree:
+    async with trees.tree("place", "a", made) as tree:
         (tree / "file").write_text("")
     after_restart = tmp_path / "boot"
     after_restart.write_text("another")

@@ -1,0 +1,64 @@
+"""Sources side by side: what one fetched is not there for another that is trusted with more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import ROOT, Server
+from tests.unit.builder.sources.repository import Repository
+
+pytestmark = pytest.mark.e2e
+
+IMAGE = ROOT / "tests" / "nix" / "small" / "image.nix"
+PACKAGES = """
+arguments: let image = import ./image.nix arguments; in image // {
+  spy = image.tool // { name = builtins.replaceStrings [ "\\n" ] [ "" ] (builtins.readFile /etc/hostname); };
+}
+"""
+SETTINGS = """
+[[sources]]
+name = "strangers"
+kind = "git"
+location = "{location}"
+trusted = false
+substituters = []
+
+[[sources]]
+name = "stable"
+kind = "channel"
+location = "http://127.0.0.1:1"
+archive = "http://127.0.0.1:1/{{commit}}.tar.gz"
+substituters = []
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "upstream")
+
+
+@pytest.fixture
+def server(repository: Repository, tmp_path: Path) -> Iterator[Server]:
+    settings = tmp_path / "nixery.toml"
+    settings.write_text(SETTINGS.format(location=repository.url))
+    server = Server(tmp_path / "server", IMAGE, NIXERY_CONFIG=str(settings)).start()
+    yield server
+    server.stop()
+
+
+def test_what_strangers_wrote_is_not_read_as_if_a_trusted_source_had_it(
+    repository: Repository, server: Server
+) -> None:
+    (repository.path / "image.nix").write_text(IMAGE.read_text())
+    commit = repository.commit(PACKAGES)
+    assert server.get("/v2/strangers/tool/manifests/latest").status_code == 200
+    names = ("strangers/spy", "stable/spy", "stable/tool")
+
+    refused, spied, built = (server.get(f"/v2/{name}/manifests/{commit}") for name in names)
+
+    assert refused.status_code == 403
+    assert "forbidden in restricted mode" in refused.text
+    for answer in (spied, built):
+        assert answer.status_code == 503
+        assert "source stable cannot be reached" in answer.text
