@@ -38,6 +38,9 @@ class Images(Protocol):
     def lost(self, digest: Digest) -> None:
         """A client was sent for a blob that is not there: make it again at the next pull."""
 
+    def blob_size(self, digest: Digest) -> int | None:
+        """What a layer or config has to have, in bytes; None where this process cannot tell."""
+
 
 class Search(Protocol):
     async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:

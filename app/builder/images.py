@@ -86,6 +86,9 @@ class ImageService:
     def lost(self, digest: Digest) -> None:
         self._builds.lost(digest)
 
+    def blob_size(self, digest: Digest) -> int | None:
+        return self._builds.blob_size(digest)
+
     def _request(self, name: RepositoryName) -> ImageRequest:
         return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
 

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from app.dependencies import CONTENT_DIGEST, content_digest, services
 from app.errors import BlobUnknown
+from app.oci import Digest
 from app.routers.blob_response import blob_response
 from app.routers.documents import ERROR
 
@@ -44,7 +45,17 @@ async def get_blob(request: Request) -> Response:
     state = services(request)
     try:
         location = await state.blobs.locate(digest)
+        _check(digest, location.size, state.images.blob_size(digest))
     except BlobUnknown:
         state.images.lost(digest)
         raise
     return blob_response(request, digest, location)
+
+
+def _check(digest: Digest, size: int, expected: int | None) -> None:
+    """Raises BlobUnknown for what was cut short: clients would ask for it again and again."""
+    if expected is not None and size != expected:
+        raise BlobUnknown(
+            f"the stored blob {digest} is damaged: it has {size} bytes instead of {expected};"
+            " pull by tag to have it made again"
+        )

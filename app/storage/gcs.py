@@ -89,7 +89,12 @@ class GcsStorage:
         return await self._run(self._read, checked(key))
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
-        return await self._run_each(self._size, keys)
+        """An address remembered with another size is of what was there before."""
+        sizes = await self._run_each(self._size, keys)
+        for key, size in zip(keys, sizes, strict=True):
+            if key in self._urls and self._urls[key][1].size != size:
+                del self._urls[key]
+        return sizes
 
     async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
         return await self._run_each(self._read, keys)

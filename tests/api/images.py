@@ -42,6 +42,7 @@ class TinyImages:
     docker: bool = True
     builds: list[str] = field(default_factory=list)
     missed: list[Digest] = field(default_factory=list)
+    sizes: dict[Digest, int] = field(default_factory=dict)
 
     def job(self, reference: ImageReference) -> Job[BuiltImage]:
         name, tag = reference.name, str(reference.reference)
@@ -62,6 +63,9 @@ class TinyImages:
 
     def lost(self, digest: Digest) -> None:
         self.missed.append(digest)
+
+    def blob_size(self, digest: Digest) -> int | None:
+        return self.sizes.get(digest)
 
     async def _build(self, packages: tuple[str, ...], tag: str, progress: Progress) -> BuiltImage:
         async with self.evaluation.slot(progress):
@@ -92,7 +96,7 @@ class TinyImages:
             }
         )
         for body in (layer, config):
-            await self.blobs.write_blob(body)
+            self.sizes[await self.blobs.write_blob(body)] = len(body)
         oci = _manifest(config, layer, docker=False)
         docker = _manifest(config, layer, docker=True)
         return BuiltImage(

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from app.oci import Digest
+from app.storage import keys
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
 
@@ -89,3 +90,24 @@ async def test_a_blob_that_is_not_there_is_made_again_at_the_next_pull(
 
     assert_error(response, 404, "BLOB_UNKNOWN")
     assert registry.images.missed == [digest]
+
+
+@pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}, {"if-none-match": "*"}])
+async def test_a_blob_cut_short_is_missing_until_the_next_pull_by_tag(
+    client: httpx.AsyncClient, registry: Registry, headers: dict[str, str]
+) -> None:
+    manifest = (await client.get("/v2/hello/manifests/latest")).json()
+    layer = Digest.parse(manifest["layers"][0]["digest"])
+    whole = await registry.storage.read(keys.blob(layer))
+    await registry.storage.write(keys.blob(layer), whole[:-1])
+
+    get = await client.get(f"/v2/hello/blobs/{layer}", headers=headers)
+    head = await client.head(f"/v2/hello/blobs/{layer}", headers=headers)
+
+    message = assert_error(get, 404, "BLOB_UNKNOWN")
+    assert f"{len(whole) - 1} bytes instead of {len(whole)}" in message
+    assert "pull by tag" in message
+    assert (head.status_code, head.headers) == (404, get.headers)
+    assert registry.images.missed == [layer, layer]
+    await registry.storage.write(keys.blob(layer), whole)
+    assert (await client.get(f"/v2/hello/blobs/{layer}")).content == whole

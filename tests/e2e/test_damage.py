@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -118,4 +119,30 @@ def test_what_is_damaged_while_the_server_runs_is_made_again_once_missed(
     assert server.digest(NAME) == digest
 
     assert server.get(f"/v2/{NAME}/blobs/{lost}").status_code == 200
+    server.stop()
+
+
+@pytest.mark.parametrize("forgotten", [(), ("builds", "layers", "paths")])
+def test_what_is_cut_short_while_the_server_runs_is_missing_until_it_is_made_again(
+    built: tuple[Server, str, Path], forgotten: tuple[str, ...]
+) -> None:
+    server, digest, whole = built
+    storage = restored(server, whole)
+    for kind in forgotten:  # so that the running server packs, else it finds
+        shutil.rmtree(storage / kind)
+    server.start()
+    assert server.digest(NAME) == digest
+    manifest = server.get(f"/v2/{NAME}/manifests/{digest}").json()
+    layer = max(manifest["layers"], key=lambda layer: int(layer["size"]))
+    path = f"/v2/{NAME}/blobs/{layer['digest']}"
+    os.truncate(storage / "blobs" / "sha256" / layer["digest"].partition(":")[2], 1000)
+
+    for _ in range(2):
+        answer = server.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["errors"][0]["code"] == "BLOB_UNKNOWN"
+        assert "pull by tag" in answer.json()["errors"][0]["message"]
+
+    assert server.digest(NAME) == digest
+    assert f"sha256:{hashlib.sha256(server.get(path).content).hexdigest()}" == layer["digest"]
     server.stop()

@@ -42,6 +42,10 @@ class Builds:
         """A client was sent for a blob that is not there: look before serving its images again."""
         self._packer.forget(digest)
 
+    def blob_size(self, digest: Digest) -> int | None:
+        """What images say of it, in bytes, if one was asked for lately."""
+        return self._packer.size(digest)
+
     def lost_manifest(self, digest: Digest) -> None:
         """The same for a manifest that is not there, or damaged: its images are made again."""
         lost = [key for key, image in self._kept.items() if digest in _manifests(image)]

@@ -146,6 +146,10 @@ class LayerPacker:
         """For whoever finds a blob missing in storage: it will be packed again when asked for."""
         self._presence.forget(digest)
 
+    def size(self, digest: Digest) -> int | None:
+        """Of a blob, in bytes, if this process had to do with it lately."""
+        return self._presence.size(digest)
+
     async def close(self) -> None:
         """Wait for what is under way."""
         await self._layer_flights.wait()
@@ -168,7 +172,7 @@ class LayerPacker:
     async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
         packed = await self._press.pack_path(path)
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
-        self._presence.note(packed.layer.descriptor.digest)
+        self._presence.note(packed.layer.descriptor)
         known = await self._paths.settle(key, packed)
         if not await self._presence.holds(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
@@ -195,7 +199,7 @@ class LayerPacker:
 
     async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
         """What is remembered, ``known``, if that is ``layer`` or stored as well."""
-        self._presence.note(layer.descriptor.digest)
+        self._presence.note(layer.descriptor)
         if not await self._presence.holds(known.descriptor):
             raise BytesChanged(subject, keys.record("layers", key), known, layer)
         return known

@@ -1,11 +1,14 @@
 """Which blobs are known to be in storage, so that an image of known layers asks nothing.
 
 What was seen is trusted for a while.  Whoever removes blobs leaves alone what was used
-within the last hour; whoever finds one missing says so with ``forget``.
+within the last hour; whoever finds one missing says so with ``forget``.  How many bytes one
+has is known for longer than it is trusted to have them.
 """
 
+import math
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from loguru import logger
 
@@ -17,10 +20,18 @@ _TRUSTED_SECONDS = 300.0
 _LIMIT = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """``size`` is what the digest covers; ``at`` is monotonic, and long ago for what is missed."""
+
+    size: int
+    at: float
+
+
 class Presence:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._seen: dict[Digest, float] = {}
+        self._seen: dict[Digest, _Seen] = {}
 
     async def holds(self, blob: Descriptor) -> bool:
         """One of another size is damaged, which is as good as gone: storage replaces it."""
@@ -39,7 +50,7 @@ class Presence:
             self.forget(blob.digest)
             return False
         if size != blob.size:
-            self.forget(blob.digest)
+            self._keep(blob, at=-math.inf)
             logger.warning(
                 "the stored blob {} has {} bytes instead of {}: it is made again",
                 blob.digest,
@@ -47,18 +58,28 @@ class Presence:
                 blob.size,
             )
             return False
-        self.note(blob.digest)
+        self.note(blob)
         return True
 
-    def note(self, digest: Digest) -> None:
-        self._seen.pop(digest, None)
-        if len(self._seen) >= _LIMIT:
-            del self._seen[next(iter(self._seen))]
-        self._seen[digest] = time.monotonic()
+    def note(self, blob: Descriptor) -> None:
+        self._keep(blob, at=time.monotonic())
 
     def forget(self, digest: Digest) -> None:
-        self._seen.pop(digest, None)
+        """It is missing, or damaged: look before it is served again."""
+        if seen := self._seen.get(digest):
+            self._seen[digest] = _Seen(seen.size, -math.inf)
+
+    def size(self, digest: Digest) -> int | None:
+        """What the blob has to have, in bytes; None where nobody said so lately."""
+        seen = self._seen.get(digest)
+        return None if seen is None else seen.size
+
+    def _keep(self, blob: Descriptor, *, at: float) -> None:
+        self._seen.pop(blob.digest, None)
+        if len(self._seen) >= _LIMIT:
+            del self._seen[next(iter(self._seen))]
+        self._seen[blob.digest] = _Seen(blob.size, at)
 
     def _is_seen(self, digest: Digest) -> bool:
         seen = self._seen.get(digest)
-        return seen is not None and time.monotonic() - seen < _TRUSTED_SECONDS
+        return seen is not None and time.monotonic() - seen.at < _TRUSTED_SECONDS

@@ -164,6 +164,21 @@ async def test_an_address_is_signed_once_in_half_its_life(
     assert len(fake.log) == asked + 1
 
 
+async def test_what_was_replaced_elsewhere_is_looked_at_anew_once_its_size_is_asked_for(
+    storage: GcsStorage, fake: FakeGcs, tmp_path: Path
+) -> None:
+    other = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "other")
+    await other.start()
+    await other.write(KEY, b"short")
+    assert (await storage.locate(KEY)).size == 5
+    await other.write(KEY, b"the whole layer")
+
+    assert await storage.sizes([KEY]) == [15]
+
+    assert (await storage.locate(KEY)).size == 15
+    await other.close()
+
+
 async def test_what_was_replaced_or_deleted_here_is_looked_at_anew(storage: GcsStorage) -> None:
     await storage.write(KEY, b"layer")
     await storage.locate(KEY)

@@ -34,6 +34,22 @@ async def test_what_was_seen_is_trusted_until_somebody_misses_it(storage: Memory
     assert not await known.holds(DESCRIPTORS[0])
 
 
+async def test_the_size_of_what_is_missed_or_damaged_stays_known(storage: MemoryStorage) -> None:
+    known = Presence(storage)
+    first, second, third = DESCRIPTORS
+    assert known.size(first.digest) is None
+    assert await known.holds_all(DESCRIPTORS[:2])
+    known.forget(first.digest)
+    known.forget(second.digest)
+    known.forget(third.digest)
+    await storage.delete(keys.blob(first.digest))
+    await storage.write(keys.blob(third.digest), b"thr")
+
+    assert not await known.holds_all(DESCRIPTORS)
+
+    assert [known.size(blob.digest) for blob in DESCRIPTORS] == [3, 3, 5]
+
+
 async def test_trust_ends_by_itself(
     storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
