@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 
 from loguru import logger
 
@@ -92,6 +93,12 @@ class AttributeIndex:
             passing = isinstance(failure, TooManyRequests | Unavailable)
             return NamesPending(error.packages) if passing else error
         return PackagesUnknown(error.packages, names)
+
+    def lacking(self, pinned: Pinned, names: Sequence[str]) -> tuple[str, ...]:
+        """Those that are no packages, as far as a listing that is in memory tells; none without."""
+        listing = self._listings.remembered(str(_key(pinned)), lambda job: job.failure is None)
+        index = listing.result() if listing else None
+        return tuple(name for name in names if index.lacks(name)) if index else ()
 
     async def close(self) -> None:
         await self._listings.drain(0)

@@ -10,6 +10,7 @@ A text is compared with the last component of each name as well, so that ``numpy
 
 import re
 from array import array
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,19 @@ class NameIndex:
             },
         )
 
+    def lacks(self, name: str) -> bool:
+        """Whether no package can be called so; False if that cannot be told from the names.
+
+        Sets whose packages are not listed may have any, and so may packages, of which only
+        they themselves are listed.  A set that is listed is listed with all that is in it.
+        """
+        top, *inner = _folded(name).split(".")
+        if len(name) > _LONGEST:
+            return False
+        if not inner:
+            return not self._has(top)
+        return self._begins(f"{top}.") and not self._has(f"{top}.{inner[0]}")
+
     def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
         """Blocking.  What is like it, then what it begins with, then what holds it."""
         text = _folded(unknown)
@@ -84,6 +98,14 @@ class NameIndex:
                 self._like(text),
             ),
         )
+
+    def _has(self, name: str) -> bool:
+        at = bisect_left(self.names, name)
+        return self.names[at : at + 1] == (name,)
+
+    def _begins(self, prefix: str) -> bool:
+        at = bisect_left(self.names, prefix)
+        return any(name.startswith(prefix) for name in self.names[at : at + 1])
 
     def _like(self, text: str) -> Iterator[str]:
         """Those with few mistypings between them and the text, fewest first."""

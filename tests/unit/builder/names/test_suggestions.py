@@ -134,3 +134,26 @@ def test_every_name_is_found_by_itself_and_by_its_beginning(
 
     assert index.search(name, 1) == (name,)
     assert name in index.search(name[:-1] or name, 100)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["helo", "3ping", "python3packages.numpi", "python3packages.numpi.dev", "python3packages"],
+)
+def test_what_is_not_among_the_names_is_no_package(name: str) -> None:
+    assert INDEX.lacks(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("hello", "2ping", "_2ping", "bashinteractive", "bashInteractive", "nodejs_20"),
+        *("python3packages.numpy", "perlpackages.moo"),
+        "git.doc",  # packages have outputs
+        "python3packages.numpy.dev",
+        "rubypackages.rails",  # a set that is not listed
+        "x" * 101,  # names as long are not listed
+    ],
+)
+def test_what_the_names_do_not_rule_out_may_be_a_package(name: str) -> None:
+    assert not INDEX.lacks(name)
