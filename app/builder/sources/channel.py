@@ -56,6 +56,7 @@ class ChannelUpstream:
         self._trees = trees
         self._workers = workers
         self._seconds = seconds
+        self._found: dict[str, None] = {}
 
     async def find(self, tag: str) -> Revision:
         try:
@@ -66,8 +67,13 @@ class ChannelUpstream:
 
     async def tags(self) -> tuple[str, ...]:
         """Nobody lists the channels of a host."""
-        named = (self._definition.channel, *filter(_CHANNEL.fullmatch, self._definition.refs))
-        return tuple(dict.fromkeys((LATEST, *filter(self._definition.allows, named))))
+        return (LATEST, *self.seen())
+
+    def seen(self) -> tuple[str, ...]:
+        """What the definition names, and what others have been asked for and were there."""
+        named = self._definition.taggable((self._definition.channel, *self._definition.pins))
+        tags = (n for n in named if _CHANNEL.fullmatch(n) or _COMMIT.fullmatch(n))
+        return tuple(dict.fromkeys((*tags, *self._found)))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -97,6 +103,7 @@ class ChannelUpstream:
             raise self._unknown(tag)
         response = await self._http.get(f"{self._definition.location}/{channel}/git-revision")
         if response.status_code in _ABSENT:
+            self._found.pop(tag, None)
             raise self._unknown(tag)
         response.raise_for_status()
         commit = response.text.strip()
@@ -104,6 +111,8 @@ class ChannelUpstream:
             raise SourceUnavailable(
                 f"source {self._definition.name} publishes no commit for channel {channel}"
             )
+        if tag != LATEST:
+            self._found[tag] = None
         return commit
 
     async def _full(self, commit: str) -> str:

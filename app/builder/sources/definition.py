@@ -1,6 +1,7 @@
 """What an operator may write about a package source (docs/sources.md), checked by pydantic."""
 
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,9 +9,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.builder.packages import META_PACKAGES
+from app.reference import TAG_PATTERN, Tag
 
 LATEST = "latest"
 _MIB = 1024 * 1024
+_TAG = re.compile(TAG_PATTERN)
+_WILD = re.compile(r"[*?[]")  # what fnmatch takes for more than itself
 _USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
 
 
@@ -83,6 +87,19 @@ class Definition(_Frozen):
 
     def allows(self, tag: str) -> bool:
         return tag == LATEST or any(fnmatchcase(tag, pattern) for pattern in self.refs)
+
+    def taggable(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the names that an image may be asked for by, in their order, each once."""
+        return tuple(
+            name
+            for name in dict.fromkeys(names)
+            if _TAG.fullmatch(name) and not Tag(name).reserved and self.allows(name)
+        )
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The patterns that stand for one tag alone."""
+        return self.taggable(ref for ref in self.refs if not _WILD.search(ref))
 
     @property
     def place(self) -> dict[str, object]:

@@ -18,11 +18,10 @@ from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.errors import SourceUnavailable, TagUnknown
-from app.reference import TAG_PATTERN
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
 _FULL = re.compile(r"[0-9a-f]{40}")
-_TAG = re.compile(TAG_PATTERN)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _SHORT = re.compile(r"[0-9a-f]{7,39}")
 _LISTED = 12
 _HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
@@ -47,6 +46,7 @@ class GitUpstream:
         self._trees = trees
         self._clock = clock
         self._history_until = float("-inf")
+        self._names: tuple[str, ...] | None = None  # of branches, then of tags, when last asked
 
     async def find(self, tag: str) -> Revision:
         try:
@@ -60,9 +60,17 @@ class GitUpstream:
 
     async def tags(self) -> tuple[str, ...]:
         try:
-            return (LATEST, *await self._names())
+            await self._refs()
         except GitFailed as error:
             raise self._unreachable(error) from None
+        return (LATEST, *(self._names or ()))
+
+    def seen(self) -> tuple[str, ...]:
+        """What the definition names is there until the repository was asked."""
+        named = self._definition.taggable((self._definition.default_ref, *self._definition.pins))
+        if self._names is None:
+            return tuple(name for name in named if name != "HEAD")
+        return (*self._names, *filter(_COMMIT.fullmatch, named))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -88,7 +96,7 @@ class GitUpstream:
         """A commit, and whether the tag may move on from it."""
         wanted = self._definition.default_ref if tag == LATEST else tag
         try:
-            refs = await self._git.refs(self._definition.location, wanted)
+            refs = await self._refs()
         except GitFailed:
             # A commit that is here already needs nobody to be asked.
             if not _FULL.fullmatch(wanted):
@@ -104,6 +112,17 @@ class GitUpstream:
         if _SHORT.fullmatch(wanted):
             return await self._expand(wanted), False
         raise await self._unknown(tag)
+
+    async def _refs(self) -> dict[str, str]:
+        refs = await self._git.refs(self._definition.location)
+        # A branch may be called what no tag of an image can be: feature/x.
+        self._names = self._definition.taggable(
+            name.removeprefix(kind)
+            for kind in ("refs/heads/", "refs/tags/")
+            for name in refs
+            if name.startswith(kind)
+        )
+        return refs
 
     async def _expand(self, short: str) -> str:
         if self._clock() >= self._history_until:
@@ -134,16 +153,13 @@ class GitUpstream:
         return SourceUnavailable(f"source {self._definition.name} cannot be reached: {error}")
 
     async def _unknown(self, tag: str) -> TagUnknown:
-        allowed = await self._names()
-        listed = ", ".join(allowed[:_LISTED]) or "neither branches nor tags"
-        more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
+        if self._names is None:
+            await self._refs()
+        names = self._names or ()
+        listed = ", ".join(names[:_LISTED]) or "neither branches nor tags"
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         return TagUnknown(
             f"source {self._definition.name} has no branch, tag or commit {tag}; it has"
             f" {LATEST}, {listed}{more}",
-            {"tags": [LATEST, *allowed]},
+            {"tags": [LATEST, *names]},
         )
-
-    async def _names(self) -> list[str]:
-        names = await self._git.names(self._definition.location)
-        # A branch may be called what no tag of an image can be: feature/x.
-        return [n for n in names if _TAG.fullmatch(n) and self._definition.allows(n)]

@@ -45,21 +45,14 @@ class GitCommand:
         self._asking_seconds = asking_seconds
         self._seconds = seconds
 
-    async def refs(self, location: str, name: str) -> dict[str, str]:
-        """What a branch or tag of this name, and HEAD, stand for in the repository."""
-        patterns = ["HEAD", f"refs/heads/{name}", f"refs/tags/{name}", f"refs/tags/{name}^{{}}"]
-        return await self._ask("--", location, *patterns)
+    async def refs(self, location: str) -> dict[str, str]:
+        """What HEAD and all branches and tags stand for in the repository.
 
-    async def names(self, location: str) -> list[str]:
-        """All branches, then all tags."""
-        found = await self._ask("--heads", "--tags", "--", location)
-        refs = [name for name in found if not name.endswith("^{}")]
-        return [
-            name.removeprefix(kind)
-            for kind in ("refs/heads/", "refs/tags/")
-            for name in refs
-            if name.startswith(kind)
-        ]
+        A host that is asked for one of them sends them all the same: git itself takes its pick.
+        A host that is silent must not keep for long those whom the last answer would serve.
+        """
+        command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
+        return _refs(self._output(await self._run(command, seconds=self._asking_seconds)))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
         """Seconds since 1970 if the repository has the commit with its files."""
@@ -131,14 +124,6 @@ class GitCommand:
                 await self._speak("init", "--quiet", "--bare", "--template=", "--", str(repository))
             await self._workers.run(_drop_locks, repository)
             yield
-
-    async def _ask(self, *arguments: str) -> dict[str, str]:
-        """Names and what they stand for.
-
-        A host that is silent must not keep for long those whom the last answer would serve.
-        """
-        command = ["ls-remote", "--quiet", *arguments]
-        return _refs(self._output(await self._run(command, seconds=self._asking_seconds)))
 
     async def _speak(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Standard output; raises GitFailed."""

@@ -24,6 +24,10 @@ class TagMemory:
                 return found
         return None
 
+    def __contains__(self, tag: str) -> bool:
+        """Whether it was looked up, however long ago."""
+        return tag in self._moving or tag in self._others
+
     def write(self, tag: str, found: Revision | TagUnknown, seconds: float) -> None:
         self._moving.pop(tag, None)
         self._others.pop(tag, None)

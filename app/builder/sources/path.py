@@ -33,6 +33,9 @@ class PathUpstream:
     async def tags(self) -> tuple[str, ...]:
         return (LATEST,)
 
+    def seen(self) -> tuple[str, ...]:
+        return ()
+
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         await self._still(revision)

@@ -65,6 +65,19 @@ class Source:
         """What ``resolve`` would say without asking anybody; None if it would ask."""
         return self._known.read(tag.text)
 
+    async def at_hand(self, tag: Tag) -> Revision | None:
+        """What a tag that was asked for stands for now, if no other machine has to be asked."""
+        if self.definition.kind == "path" and tag.text in self._known:
+            with suppress(TagUnknown, SourceUnavailable):
+                return await self.resolve(tag)
+        known = self.known(tag)
+        return known if isinstance(known, Revision) else None
+
+    def tags(self) -> frozenset[str]:
+        """Those that are known by now, without asking anybody."""
+        known = (LATEST, *self._upstream.seen())
+        return frozenset(t for t in known if not isinstance(self._known.read(t), TagUnknown))
+
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
         """Raises SourceUnavailable, SourceMoved."""
         return self._upstream.checkout(revision)

@@ -29,6 +29,9 @@ class Upstream(Protocol):
         Raises SourceUnavailable.
         """
 
+    def seen(self) -> tuple[str, ...]:
+        """Those of them besides ``latest`` that are known by now; nobody is asked."""
+
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
         """The revision's files, as long as the context lasts.
 

@@ -304,3 +304,36 @@ def test_an_archive_cannot_reach_outside(tmp_path: Path, members: list[tarfile.T
 def test_the_archive_must_say_where_the_commit_goes() -> None:
     with pytest.raises(ValueError, match=r"must contain \{commit\}"):
         ChannelDefinition(name="nixpkgs", archive="https://example.org/x.tar.gz")
+
+
+async def test_channels_are_known_that_the_definition_names_or_somebody_asked_for(
+    host: Host, source: ChannelUpstream
+) -> None:
+    assert source.seen() == ("nixos-unstable",)
+
+    for tag in ("latest", "nixos-23.11", OLD):
+        await source.find(tag)
+
+    assert source.seen() == ("nixos-unstable", "nixos-23.11")
+    del host.files["/nixos-23.11/git-revision"]
+    with pytest.raises(TagUnknown):
+        await source.find("nixos-23.11")
+    assert source.seen() == ("nixos-unstable",)
+    assert await source.tags() == ("latest", "nixos-unstable")
+
+
+async def test_patterns_that_stand_for_one_channel_or_commit_are_known(tmp_path: Path) -> None:
+    async with httpx.AsyncClient() as client:
+        source = ChannelUpstream(
+            definition=ChannelDefinition(
+                name="nixpkgs",
+                channel="nixos-24.05",
+                refs=("nixos-2*", "nixpkgs-unstable", OLD, "No.Channel", "sha256-" + "0" * 64),
+            ),
+            http=client,
+            trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
+            workers=WORKERS,
+            seconds=20,
+        )
+
+        assert source.seen() == ("nixos-24.05", "nixpkgs-unstable", OLD)

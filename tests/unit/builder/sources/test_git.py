@@ -165,6 +165,25 @@ async def test_what_no_image_can_be_tagged_with_is_not_listed(
     assert failure.value.detail == {"tags": ["latest", "main"]}
 
 
+async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_asked(
+    repository: Repository, tmp_path: Path
+) -> None:
+    commit = repository.commit("1")
+    repository.git("branch", "feature/x")
+    repository.git("tag", "--annotate", "--message", "x", "v1")
+    refs = ("main", "gone", "v*", commit)
+    definition = GitDefinition(name="set", location=repository.url, default_ref="main", refs=refs)
+    source = upstream(definition, tmp_path / "state")
+    assert source.seen() == ("main", "gone", commit)
+
+    await source.find("latest")
+    repository.git("tag", "v2")
+
+    assert source.seen() == ("main", "v1", commit)
+    await source.find("v1")
+    assert source.seen() == ("main", "v1", "v2", commit)
+
+
 async def test_submodules_are_left_out_and_known_by_name(
     repository: Repository, source: GitUpstream, tmp_path: Path
 ) -> None:

@@ -54,6 +54,9 @@ class Scripted:
             raise self.answer
         return ("latest", "v1")
 
+    def seen(self) -> tuple[str, ...]:
+        return ("v1", "v2")
+
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         yield PackageSet("path", revision.label)
@@ -240,6 +243,54 @@ async def test_strangers_cannot_make_a_moving_tag_be_asked_for_early(
     with pytest.raises(TagUnknown):
         await asked.resolve(Tag("junk-0"))  # as many as the limit are kept
     assert scripted.asked == before + 1
+
+
+async def test_tags_are_those_seen_but_for_what_was_lately_found_to_be_none() -> None:
+    clock = Clock()
+    scripted = Scripted(TagUnknown("there is no such branch"))
+    asked = source(scripted, clock)
+    assert asked.tags() == {"latest", "v1", "v2"}
+
+    with pytest.raises(TagUnknown):
+        await asked.resolve(Tag("v2"))
+
+    assert asked.tags() == {"latest", "v1"}
+    clock.now = 31
+    assert asked.tags() == {"latest", "v1", "v2"}
+    assert scripted.asked == 1
+
+
+async def test_what_a_tag_stands_for_is_at_hand_while_it_is_taken_to_stand_still() -> None:
+    clock = Clock()
+    scripted = Scripted(REVISION)
+    asked = source(scripted, clock)
+    assert await asked.at_hand(MAIN) is None
+
+    await asked.resolve(MAIN)
+
+    assert await asked.at_hand(MAIN) == REVISION
+    clock.now = 601
+    assert await asked.at_hand(MAIN) is None
+    assert scripted.asked == 1
+
+
+async def test_files_of_this_machine_are_at_hand_once_they_were_read(tmp_path: Path) -> None:
+    definition = PathDefinition(name="set", location=tmp_path / "set")
+    clock = Clock()
+    directory = PathUpstream(definition=definition, workers=Workers(1))
+    asked = source(directory, clock, definition=definition)
+    definition.location.mkdir()
+    latest = Tag("latest")
+    assert await asked.at_hand(latest) is None
+    before = await asked.resolve(latest)
+
+    (definition.location / "new").touch()
+    clock.now = 6
+    after = await asked.at_hand(latest)
+
+    assert after is not None
+    assert after != before
+    assert asked.tags() == {"latest"}
 
 
 async def test_a_directory_has_one_tag(tmp_path: Path) -> None:
