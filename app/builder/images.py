@@ -66,18 +66,18 @@ class ImageService:
         )
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """The one every source has, and those that were built under this name.
+        """Those that the source is known to have, and those that were built under this name.
 
-        Only what was asked for lately is known to be no package: a list evaluates nothing.
+        A list evaluates nothing and asks nobody: what was asked for lately is known to be no
+        package, and what is not among the names of ``latest`` where they are in memory.
         """
         request = self._request(name)
-        still = partial(_still, self._source(request), _LATEST)
-        failure = self._jobs.failure(_key(request, _LATEST), still)
         built = await self._catalogue.tags(name)
-        if not isinstance(failure, PackagesUnknown | NotADerivation):
-            return tuple(sorted({str(_LATEST), *built}))
+        unknown = await self._unknown(request)
+        if unknown is None:
+            return tuple(sorted(self._source(request).tags() | built))
         if not built:
-            raise NameUnknown(failure.message, failure.detail)
+            raise NameUnknown(unknown.message, unknown.detail)
         return tuple(sorted(built))
 
     async def repositories(self) -> tuple[str, ...]:
@@ -91,6 +91,21 @@ class ImageService:
 
     def _request(self, name: RepositoryName) -> ImageRequest:
         return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
+
+    async def _unknown(self, request: ImageRequest) -> PackagesUnknown | NotADerivation | None:
+        """Why no image of ``latest`` can be what is asked for, as far as that is known."""
+        source = self._source(request)
+        revision = await source.at_hand(_LATEST)
+        failure = self._jobs.failure(_key(request, _LATEST), partial(_still, source, _LATEST))
+        if isinstance(failure, PackagesUnknown | NotADerivation):
+            return failure
+        if revision is None:
+            return None
+        pinned = Pinned(source, revision, request.system)
+        lacking = self._attributes.lacking(pinned, request.packages)
+        if not lacking:
+            return None
+        return await self._attributes.explained(pinned, PackagesUnknown(lacking))
 
     def _source(self, request: ImageRequest) -> Source:
         return self._default if request.source is None else self._sources[request.source]

@@ -28,6 +28,7 @@ TAGS = ("latest", "nixos-25.05", "v1.0")
 class TinyImages:
     """Knows a handful of packages and counts how often it was made to build.
 
+    Its source has TAGS, and the names of its packages are in memory.
     A package in ``slow`` is built once its event is set, one in ``seconds`` after so many;
     one in ``broken`` raises its error.
     """
@@ -41,6 +42,7 @@ class TinyImages:
     warnings: tuple[str, ...] = ()
     docker: bool = True
     builds: list[str] = field(default_factory=list)
+    built: list[ImageReference] = field(default_factory=list)
     missed: list[Digest] = field(default_factory=list)
     sizes: dict[Digest, int] = field(default_factory=dict)
 
@@ -49,23 +51,33 @@ class TinyImages:
         packages = tuple(sorted(set(name.components)))
 
         async def start(progress: Progress) -> BuiltImage:
-            return await self._build(packages, tag, progress)
+            image = await self._build(packages, tag, progress)
+            self.built.append(reference)
+            return image
 
         return self.jobs.join(f"{'/'.join(packages)}:{tag}", start, title=f"{name}:{tag}")
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        if unknown := set(name.components) - PACKAGES:
-            raise NameUnknown(f"no such package: {', '.join(sorted(unknown))}")
-        return TAGS
+        built = {str(image.reference) for image in self.built if image.name == name}
+        unknown = tuple(sorted(set(name.components) - self._known))
+        if not unknown:
+            return tuple(sorted({*TAGS, *built}))
+        if not built:
+            raise NameUnknown(PackagesUnknown(unknown, ("hello",)).message)
+        return tuple(sorted(built))
 
     async def repositories(self) -> tuple[str, ...]:
-        return tuple(build.partition(":")[0] for build in self.builds)
+        return tuple(sorted({str(image.name) for image in self.built}))
 
     def lost(self, digest: Digest) -> None:
         self.missed.append(digest)
 
     def blob_size(self, digest: Digest) -> int | None:
         return self.sizes.get(digest)
+
+    @property
+    def _known(self) -> frozenset[str]:
+        return PACKAGES | self.slow.keys() | self.seconds.keys()
 
     async def _build(self, packages: tuple[str, ...], tag: str, progress: Progress) -> BuiltImage:
         async with self.evaluation.slot(progress):
@@ -79,8 +91,7 @@ class TinyImages:
                     progress.enter(f"realising {package}")
                     await self.slow[package].wait()
                 await asyncio.sleep(self.seconds.get(package, 0))
-            known = PACKAGES | set(self.slow) | set(self.seconds)
-            unknown = tuple(package for package in packages if package not in known)
+            unknown = tuple(package for package in packages if package not in self._known)
             if unknown:
                 raise PackagesUnknown(unknown, ("hello",))
             return await self._store(packages)
