@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from loguru import logger
 
+from app.backend import storage_of
 from app.builder.builds.build import ImageBuilder, Stages
 from app.builder.builds.builds import Builds
 from app.builder.builds.catalogue import Catalogue
@@ -34,20 +35,15 @@ from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
 from app.builder.sources.opening import Sources
 from app.builder.wording import sentence
-from app.errors import StorageUnavailable
 from app.log import VERSION
 from app.settings import (
     PROJECT,
     Settings,
-    StorageBackend,
     surroundings,
     variables,
 )
 from app.state import About, AppState, Patience
-from app.storage.base import Storage
 from app.storage.blobs import BlobStore
-from app.storage.filesystem import FilesystemStorage
-from app.storage.memory import MemoryStorage
 
 _MANIFEST_BYTES = 64 << 20
 _SHOWN_LIMIT = 300
@@ -60,7 +56,7 @@ _CHECK_REMEMBERED_SECONDS = 15
 async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     """What is opened is closed by the stack.  Raises RegistryError, for the operator to read."""
     started = datetime.now(UTC)
-    storage = _storage(settings)
+    storage = storage_of(settings)
     await storage.start()
     stack.push_async_callback(storage.close)
     workers = Workers(settings.workers)
@@ -185,28 +181,6 @@ def _shown(settings: Settings) -> dict[str, str]:
 
 async def _nix_answers(nix: NixCommand) -> None:
     await nix.version()
-
-
-def _storage(settings: Settings) -> Storage:
-    match settings.storage:
-        case StorageBackend.FILESYSTEM:
-            return FilesystemStorage(settings.storage_path)
-        case StorageBackend.MEMORY:
-            return MemoryStorage()
-        case StorageBackend.GCS:
-            return _bucket(settings)
-
-
-def _bucket(settings: Settings) -> Storage:
-    """Google's library is an extra, and takes longer to load than all the rest."""
-    try:
-        from app.storage.gcs import GcsStorage  # noqa: PLC0415  # only for whoever wants it
-    except ImportError as error:
-        raise StorageUnavailable(
-            "the gcs storage needs Google's library: install nixery[gcs]"
-        ) from error
-    assert settings.gcs_bucket is not None, "settings without a bucket are refused"
-    return GcsStorage(bucket=settings.gcs_bucket, spool_directory=settings.state_path / "spool")
 
 
 def _stages(settings: Settings) -> Stages:
