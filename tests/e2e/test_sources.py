@@ -1,13 +1,16 @@
 """Git repositories and flakes, from the tag to the package, with real Nix."""
 
+import random
+import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from app.errors import EvaluationFailed, PackagesUnknown, TagUnknown
+from app.errors import EvaluationFailed, PackagesUnknown, SourceUnavailable, TagUnknown
 from tests.e2e.door import SYSTEM, MakeDoor, doors
 from tests.unit.builder.sources.repository import Repository
 
@@ -176,3 +179,32 @@ async def test_another_commit_has_another_evaluator(
 
     assert versions == ["1", "2"]
     assert git.nix.starts == Counter(evaluator=2)
+
+
+# ---- a full disk
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Where trees are unpacked there is little room, until it is called."""
+    trees = tmp_path / "state" / "trees"
+    trees.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", trees], check=True)
+    with ExitStack() as stack:
+        stack.callback(partial(subprocess.run, ["umount", trees], check=True))
+        yield stack.close
+
+
+async def test_a_disk_without_room_for_the_files_is_told_and_room_is_all_it_takes(
+    repository: Repository, make_door: MakeDoor, full: Callable[[], None], tmp_path: Path
+) -> None:
+    (repository.path / "large").write_bytes(random.randbytes(1024 * 1024))
+    repository.commit(SET)
+    git = make_door(kind="git")
+
+    with pytest.raises(SourceUnavailable, match="state directory is full; its operator has to"):
+        await git.package("tool")
+
+    assert list((tmp_path / "state" / "trees").iterdir()) == []
+    full()
+    assert (await git.package("tool")).name == "tool-VERSION"

@@ -1,18 +1,24 @@
 """Archives as git hosts make them: one directory with a commit's files, dated by the commit."""
 
+import lzma
 import os
 import re
 import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from app.builder.sources.unpacking import BadFiles, date_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20
 
 
 class BadArchive(Exception):
-    """What came is no archive of a commit, or one that reaches outside its directory."""
+    """What came is no archive of a commit, or not the whole of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,46 +30,55 @@ class ArchiveHead:
 
 
 def read_head(file: IO[bytes]) -> ArchiveHead:
-    """Blocking.  Raises BadArchive."""
+    """Blocking.  Raises BadArchive, BadFiles."""
     file.seek(0)
-    try:
-        with tarfile.open(fileobj=file, mode="r:*") as archive:
-            first = archive.next()
-            if first is None:
-                raise BadArchive("the archive is empty")
-            comment = archive.pax_headers.get("comment", "")
-            return ArchiveHead(comment if _COMMIT.fullmatch(comment) else None, int(first.mtime))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise BadArchive(f"not an archive: {error}") from None
+    with _read(), tarfile.open(fileobj=file, mode="r:*") as archive:
+        first = archive.next()
+        if first is None:
+            raise BadArchive("the archive is empty")
+        comment = archive.pax_headers.get("comment", "")
+        date = int(date_of(first.mtime).timestamp())
+        return ArchiveHead(comment if _COMMIT.fullmatch(comment) else None, date)
 
 
 def unpack(file: IO[bytes], root: Path) -> None:
     """Blocking.  The files below the archive's one directory, and its date as the root's.
 
     Owners, times and special files are nobody's business; modes are git's two.
+    Raises BadArchive, BadFiles; OSError.
     """
     date = read_head(file).date
     file.seek(0)
-    try:
-        with tarfile.open(fileobj=file, mode="r:*") as archive:
-            links: set[PurePosixPath] = set()
-            for member in archive:
-                path = _inside(member.name)
-                if path.parts:
-                    _unpack(archive, member, path, root, links)
-            # A stream that was cut between two files shows only at its very end.
-            assert archive.fileobj is not None
-            while archive.fileobj.read(_CHUNK):
-                pass
-    except (tarfile.TarError, EOFError) as error:
-        raise BadArchive(f"a damaged archive: {error}") from None
+    with _read(), tarfile.open(fileobj=file, mode="r:*") as archive:
+        links: set[PurePosixPath] = set()
+        for member in archive:
+            path = _inside(member.name)
+            if path.parts:
+                _unpack(archive, member, path, root, links)
+        # A stream that was cut between two files shows only at its very end.
+        assert archive.fileobj is not None
+        while archive.fileobj.read(_CHUNK):
+            pass
     os.utime(root, (date, date))
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    """What is said of a damaged archive.  Errors of the system have a number, others are of it."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise BadArchive(f"a damaged archive: {error}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise BadArchive(f"a damaged archive: {error}") from None
 
 
 def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise BadArchive("the archive has a file outside its directory")
+        raise BadFiles("a file lies outside of the archive's directory")
     return PurePosixPath(*path.parts[1:])
 
 
@@ -75,12 +90,14 @@ def _unpack(
     links: set[PurePosixPath],
 ) -> None:
     if any(parent in links for parent in (path, *path.parents)):
-        raise BadArchive("the archive has a file behind a link")
+        raise BadFiles("a file lies behind a link")
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     if member.isdir():
         target.mkdir(exist_ok=True)
     elif member.issym():
+        if not member.linkname:
+            raise BadFiles("a link leads nowhere")
         links.add(path)
         target.symlink_to(member.linkname)
     elif member.isreg():
@@ -91,4 +108,4 @@ def _unpack(
                 file.write(chunk)
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
     else:
-        raise BadArchive(f"the archive has a member that is no file, directory or link: {path}")
+        raise BadFiles("one is no file, directory or link")

@@ -6,9 +6,8 @@ from where the commits are kept, which also knows abbreviated commits.
 
 import re
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO
@@ -23,6 +22,7 @@ from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
+from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 from app.errors import SourceUnavailable, TagUnknown
@@ -39,7 +39,10 @@ _ARCHIVE_LIMIT = 2 * 1024**3
 
 
 class ChannelUpstream:
-    """``http`` follows redirects: a channel is a link to its newest release."""
+    """``http`` follows redirects: a channel is a link to its newest release.
+
+    Archives pass through ``directory``, where there is as much room as for their files.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class ChannelUpstream:
         definition: ChannelDefinition,
         http: httpx.AsyncClient,
         trees: Trees,
+        directory: Path,
         workers: Workers,
         seconds: float,
     ) -> None:
@@ -54,16 +58,18 @@ class ChannelUpstream:
         self._place = place_of(definition, "archive")
         self._http = http
         self._trees = trees
+        self._directory = directory
         self._workers = workers
         self._seconds = seconds
         self._found: dict[str, None] = {}
 
     async def find(self, tag: str) -> Revision:
-        try:
-            with anyio.fail_after(self._seconds):
-                return await self._find(tag)
-        except (httpx.HTTPError, BadArchive, TimeoutError) as error:
-            raise self._unavailable(error) from None
+        with self._told(), disk_at_fault():
+            try:
+                with anyio.fail_after(self._seconds):
+                    return await self._find(tag)
+            except TimeoutError as error:
+                raise self._unavailable(error) from None
 
     async def tags(self) -> tuple[str, ...]:
         """Nobody lists the channels of a host."""
@@ -77,11 +83,9 @@ class ChannelUpstream:
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
-        try:
+        with self._told():
             async with self._tree(revision.label) as tree:
                 yield PackageSet("path", str(tree))
-        except (httpx.HTTPError, BadArchive) as error:
-            raise self._unavailable(error) from None
 
     async def _find(self, tag: str) -> Revision:
         if _COMMIT.fullmatch(tag):
@@ -94,7 +98,7 @@ class ChannelUpstream:
         return Revision(
             source=self._definition.name,
             identity=f"commit:{commit}",
-            date=datetime.fromtimestamp(int(status.st_mtime), UTC),
+            date=date_of(int(status.st_mtime)),
             moves=moves,
         )
 
@@ -140,7 +144,7 @@ class ChannelUpstream:
     @asynccontextmanager
     async def _downloaded(self, commit: str) -> AsyncIterator[IO[bytes]]:
         url = self._definition.archive.replace("{commit}", commit)
-        with tempfile.TemporaryFile() as file:
+        with await self._workers.run(self._spool) as file:
             async with self._http.stream("GET", url) as response:
                 if response.status_code in _ABSENT:
                     raise self._unknown(commit)
@@ -150,6 +154,20 @@ class ChannelUpstream:
                     if file.tell() > _ARCHIVE_LIMIT:
                         raise BadArchive("the archive is too large")
             yield file
+
+    def _spool(self) -> IO[bytes]:
+        """Blocking.  A file without a name."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=self._directory)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Failures in words for the client."""
+        try:
+            with told(self._definition.name):
+                yield
+        except (httpx.HTTPError, BadArchive) as error:
+            raise self._unavailable(error) from None
 
     def _unknown(self, tag: str) -> TagUnknown:
         known = self._definition.refs if self._definition.refs != ("*",) else _EXAMPLES

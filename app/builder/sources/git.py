@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinitio
 from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
+from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.errors import SourceUnavailable, TagUnknown
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
@@ -49,11 +50,12 @@ class GitUpstream:
         self._names: tuple[str, ...] | None = None  # of branches, then of tags, when last asked
 
     async def find(self, tag: str) -> Revision:
-        try:
-            commit, moves = await self._find(tag)
-            date = await self._fetch(commit)
-        except GitFailed as error:
-            raise self._unreachable(error) from None
+        with told(self._definition.name), disk_at_fault():
+            try:
+                commit, moves = await self._find(tag)
+                date = await self._fetch(commit)
+            except GitFailed as error:
+                raise self._unreachable(error) from None
         return Revision(
             source=self._definition.name, identity=f"commit:{commit}", date=date, moves=moves
         )
@@ -75,22 +77,21 @@ class GitUpstream:
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         commit = revision.label
-        try:
-            await self._fetch(commit)
-        except GitFailed as error:
-            raise SourceUnavailable(
-                f"source {self._definition.name} has no commit {commit}: {error}"
-            ) from None
-        async with self._trees.tree(
-            self._place, commit, lambda path: self._unpack(commit, path)
-        ) as tree:
-            submodules = await self._git.submodules(tree)
-            if isinstance(self._definition, FlakeDefinition):
-                # A path, since Nix is particular about repositories without a past.
-                reference = f"path:{quote(str(tree))}?rev={commit}"
-                yield PackageSet("flake", reference, submodules=submodules)
-            else:
-                yield PackageSet("path", str(tree), submodules=submodules)
+        with told(self._definition.name):
+            with disk_at_fault():
+                date = await self._fetched(commit)
+            async with self._trees.tree(
+                self._place,
+                commit,
+                lambda path: self._git.unpack(self._commits, commit, path, date),
+            ) as tree:
+                submodules = await self._git.submodules(tree)
+                if isinstance(self._definition, FlakeDefinition):
+                    # A path, since Nix is particular about repositories without a past.
+                    reference = f"path:{quote(str(tree))}?rev={commit}"
+                    yield PackageSet("flake", reference, submodules=submodules)
+                else:
+                    yield PackageSet("path", str(tree), submodules=submodules)
 
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""
@@ -136,18 +137,22 @@ class GitUpstream:
         raise await self._unknown(short)
 
     async def _fetch(self, commit: str) -> datetime:
-        """Have the commit and its files here; raises TagUnknown, GitFailed."""
+        """Have the commit and its files here; raises TagUnknown, GitFailed, BadFiles."""
         seconds = await self._git.commit_date(self._commits, commit)
         if seconds is None:
             await self._git.fetch_commit(self._commits, self._definition.location, commit)
             seconds = await self._git.commit_date(self._commits, commit)
         if seconds is None:
             raise await self._unknown(commit)
-        return datetime.fromtimestamp(seconds, UTC)
+        return date_of(seconds)
 
-    async def _unpack(self, commit: str, path: Path) -> None:
-        date = await self._fetch(commit)
-        await self._git.unpack(self._commits, commit, path, date)
+    async def _fetched(self, commit: str) -> datetime:
+        try:
+            return await self._fetch(commit)
+        except GitFailed as error:
+            raise SourceUnavailable(
+                f"source {self._definition.name} has no commit {commit}: {error}"
+            ) from None
 
     def _unreachable(self, error: GitFailed) -> SourceUnavailable:
         return SourceUnavailable(f"source {self._definition.name} cannot be reached: {error}")

@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime,
 from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.gitaccess import GitAccess
-from app.builder.sources.gitwords import cause
+from app.builder.sources.gitwords import cause, fault_of_files
+from app.builder.sources.unpacking import BadFiles, UnpackingFailed
 
 _LISTING = 16 * 1024 * 1024
 
@@ -91,29 +92,42 @@ class GitCommand:
     async def unpack(self, repository: Path, commit: str, path: Path, date: datetime) -> None:
         """The commit's files, as a checkout has them, in an empty directory.
 
-        All bear the date, since flakes can see it.
+        All bear the date, since flakes can see it.  Raises BadFiles, UnpackingFailed, OSError.
         """
         index = path.with_name(path.name + ".index")
         base = ["--git-dir", str(repository), "--work-tree", str(path)]
         environment = {"GIT_INDEX_FILE": str(index)}
         try:
-            await self._speak(*base, "read-tree", commit, environment=environment)
-            await self._speak(*base, "checkout-index", "--all", environment=environment)
+            await self._write([*base, "read-tree", commit], environment)
+            await self._write([*base, "checkout-index", "--all"], environment)
         finally:
             await self._workers.run(index.unlink, missing_ok=True)
         await self._workers.run(_set_times, path, date.timestamp())
 
     async def submodules(self, tree: Path) -> tuple[str, ...]:
-        """Directories that an unpacked commit leaves to other repositories."""
+        """Directories that an unpacked commit leaves to other repositories.
+
+        Raises UnpackingFailed.
+        """
         file = tree / ".gitmodules"
         if not await self._workers.run(file.exists):
             return ()
         pattern = r"^submodule\..*\.path$"
-        finished = await self._run(
-            ["config", "--null", "--file", str(file), "--get-regexp", pattern]
-        )
+        with _unpacking():
+            finished = await self._run(
+                ["config", "--null", "--file", str(file), "--get-regexp", pattern]
+            )
         rows = finished.stdout.decode(errors="replace").split("\0")
         return tuple(sorted(path for _, _, path in (row.partition("\n") for row in rows) if path))
+
+    async def _write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Files; raises BadFiles, UnpackingFailed."""
+        with _unpacking():
+            finished = await self._run(arguments, environment)
+            if finished.code != 0:
+                if fault := fault_of_files(finished.stderr.decode(errors="replace")):
+                    raise BadFiles(fault)
+                raise self._failed(finished)
 
     @asynccontextmanager
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
@@ -125,9 +139,9 @@ class GitCommand:
             await self._workers.run(_drop_locks, repository)
             yield
 
-    async def _speak(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    async def _speak(self, *arguments: str) -> str:
         """Standard output; raises GitFailed."""
-        return self._output(await self._run(arguments, environment))
+        return self._output(await self._run(arguments))
 
     def _output(self, finished: Finished) -> str:
         if finished.code != 0:
@@ -163,6 +177,14 @@ _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")
 _UNADVERTISED = re.compile(rb"unadvertised object")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@contextmanager
+def _unpacking() -> Iterator[None]:
+    try:
+        yield
+    except GitFailed as error:
+        raise UnpackingFailed(str(error)) from None
 
 
 def _set_times(root: Path, moment: float) -> None:

@@ -9,6 +9,7 @@ import re
 from urllib.parse import urlsplit
 
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.unpacking import FULL, NO_NAME, TOO_LONG, TWICE
 from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 
@@ -32,6 +33,7 @@ _CAUSES = tuple(
             "the trusted certificates cannot be read (see SSL_CERT_FILE, GIT_SSL_CAINFO)",
         ),
         (r"unable to read askpass response", "the token cannot be read (see token_file)"),
+        (r"No space left on device|Disk quota exceeded|unable to write (?:file|new)", FULL),
         (r"Could not resolve host", "the name of its host cannot be resolved"),
         (r"Connection refused|Couldn't connect to server", "nothing answers at its address"),
         (
@@ -40,6 +42,17 @@ _CAUSES = tuple(
         ),
     )
 )
+_FAULTS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r": File name too long", TOO_LONG),
+        (r"unable to create symlink .*: No such file", "a link leads nowhere"),
+        (r"(?m)^error: .*: (?:File exists|Is a directory|Not a directory)$", TWICE),
+        (r": Invalid (?:argument|or incomplete multibyte)", NO_NAME),
+        (r"malformed mode|too-short tree|empty filename", "git cannot read their list"),
+    )
+)
+_REFUSED = re.compile(r"invalid path '(.{1,60}?)(?:'|$)", re.MULTILINE)
 _UNAUTHORISED = re.compile(r"Authentication failed|could not read (?:Username|Password)")
 _IDLE = re.compile(
     r"^(fatal: Could not read from remote repository\.|and the repository exists\.|"
@@ -62,6 +75,13 @@ def cause(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
     said = re.sub(f"'?{re.escape(definition.location)}/*'?", "the repository", said)
     host = _host(definition.location)
     return sentence(said.replace(host, "the host") if host else said, _LIMIT)
+
+
+def fault_of_files(stderr: str) -> str | None:
+    """What is wrong with the files that git did not unpack; None if it is not their fault."""
+    if refused := _REFUSED.search(stderr):
+        return f"git refuses the name {refused[1]}"
+    return next((words for pattern, words in _FAULTS if pattern.search(stderr)), None)
 
 
 def _host(location: str) -> str | None:

@@ -85,6 +85,7 @@ class Sources:
                     definition=definition,
                     http=self._http,
                     trees=self._trees,
+                    directory=self._directory,
                     workers=self._workers,
                     seconds=_FETCH_SECONDS,
                 )

@@ -17,14 +17,16 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+import anyio
 from pydantic import BaseModel
 
 from app.builder.running.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.builder.running.workers import Workers
 from app.builder.sources.fingerprint import Fingerprint
+from app.builder.sources.unpacking import disk_at_fault, files_at_fault
 
 # As Nix calls a fetched tree; a derivation that takes the whole tree is named after it.
 _SOURCE = "source"
@@ -45,25 +47,42 @@ class Trees:
     async def tree(
         self, place: str, commit: str, make: Callable[[Path], Awaitable[None]]
     ) -> AsyncIterator[Path]:
-        """The tree, made by ``make`` in an empty directory if it is not there."""
+        """The tree, made by ``make`` in an empty directory if it is not there.
+
+        Raises BadFiles, UnpackingFailed, and what ``make`` raises; of a failure nothing is left.
+        """
         name = f"{place}-{commit}"
         path = self._directory / name / _SOURCE
         lock = self._directory / f"{name}.lock"
-        while True:
-            async with locked(lock, SHARED, workers=self._workers) as descriptor:
-                if await self._workers.run(self._is_whole, path):
-                    await self._workers.run(_note_use, descriptor)
-                    yield path
-                    break
-            async with locked(lock, EXCLUSIVE, workers=self._workers):
-                if not await self._workers.run(self._is_whole, path):
-                    await self._make(path, make)
+        async with AsyncExitStack() as held:
+            with disk_at_fault():
+                while not await self._hold(held, lock, path):
+                    async with locked(lock, EXCLUSIVE, workers=self._workers):
+                        if not await self._workers.run(self._is_whole, path):
+                            await self._make(lock, path, make)
+            yield path
         await self._workers.run(self._drop_oldest)
 
-    async def _make(self, path: Path, make: Callable[[Path], Awaitable[None]]) -> None:
-        scratch = await self._workers.run(_scratch, path.parent)
-        await make(scratch)
-        await self._workers.run(_publish, scratch, path)
+    async def _hold(self, held: AsyncExitStack, lock: Path, path: Path) -> bool:
+        """Share the tree, if it is there, until ``held`` is closed."""
+        descriptor = await held.enter_async_context(locked(lock, SHARED, workers=self._workers))
+        if await self._workers.run(self._is_whole, path):
+            await self._workers.run(_note_use, descriptor)
+            return True
+        await held.aclose()
+        return False
+
+    async def _make(self, lock: Path, path: Path, make: Callable[[Path], Awaitable[None]]) -> None:
+        try:
+            scratch = await self._workers.run(_scratch, path.parent)
+            with files_at_fault():
+                await make(scratch)
+            await self._workers.run(_publish, scratch, path)
+        except BaseException:
+            # Half a tree would keep a full disk full.
+            with anyio.CancelScope(shield=True):
+                await self._workers.run(_remove, lock)
+            raise
 
     def _is_whole(self, path: Path) -> bool:
         """Blocking."""
@@ -78,8 +97,7 @@ class Trees:
             with suppress(FileNotFoundError):
                 descriptor = try_exclusive(lock)
                 if descriptor is not None:
-                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                    lock.unlink()
+                    _remove(lock)
                     os.close(descriptor)
 
 
@@ -87,6 +105,12 @@ def place_of(definition: BaseModel, *fields: str) -> str:
     """For names of directories: a hash of the fields that say where files are and who gets in."""
     access = definition.model_dump_json(include=set(fields))
     return hashlib.sha256(access.encode()).hexdigest()[:16]
+
+
+def _remove(lock: Path) -> None:
+    """Blocking.  For who holds the lock alone."""
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    lock.unlink(missing_ok=True)
 
 
 def _scratch(directory: Path) -> Path:

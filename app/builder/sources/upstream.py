@@ -21,6 +21,7 @@ class Upstream(Protocol):
         Raises:
             TagUnknown: it stands for nothing; the message lists what there is.
             SourceUnavailable: nobody could be asked.
+            Refused: what it stands for has files that cannot be unpacked.
         """
 
     async def tags(self) -> tuple[str, ...]:
@@ -36,6 +37,7 @@ class Upstream(Protocol):
         """The revision's files, as long as the context lasts.
 
         Raises:
-            SourceUnavailable: they are not here and cannot be fetched.
+            SourceUnavailable: they are not here and cannot be fetched, or not unpacked now.
+            Refused: no directory can hold them.
             SourceMoved: at entry or exit, they are not the revision's.
         """

@@ -4,6 +4,7 @@ import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
@@ -24,7 +25,7 @@ class Repository:
         path.mkdir()
         self.git("init", "--quiet", "--initial-branch=main")
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, stdin: IO[str] | None = None) -> str:
         date = datetime(2024, 5, 1, self._hour, tzinfo=UTC).isoformat()
         done = subprocess.run(
             ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
@@ -37,6 +38,7 @@ class Repository:
                 "GIT_CONFIG_SYSTEM": "/dev/null",
             },
             check=True,
+            stdin=stdin,
             capture_output=True,
             text=True,
         )
@@ -49,6 +51,17 @@ class Repository:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", content)
         return self.git("rev-parse", "HEAD")
+
+    def commit_of(self, entry: str) -> str:
+        """A commit of one entry, mode and name, as git itself would not make it; on no branch."""
+        mode, name = entry.split()
+        (self.path / "content").write_text("content")
+        blob = self.git("hash-object", "-w", "content")
+        listing = self.path / "listing"
+        listing.write_text(f"{mode} blob {blob}\t{name}\n")
+        with listing.open() as rows:
+            tree = self.git("mktree", stdin=rows)
+        return self.git("commit-tree", tree, "-m", "odd")
 
     @property
     def url(self) -> str:

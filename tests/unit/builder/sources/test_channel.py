@@ -3,6 +3,7 @@
 import http.server
 import io
 import tarfile
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -12,12 +13,11 @@ import httpx
 import pytest
 
 from app.builder.running.workers import Workers
-from app.builder.sources.archive import BadArchive, unpack
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import ChannelDefinition, GitDefinition
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
-from app.errors import SourceUnavailable, TagUnknown
+from app.errors import Refused, SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.sources.repository import Repository, upstream
@@ -118,6 +118,7 @@ async def make_source(host: Host, tmp_path: Path) -> AsyncIterator[MakeSource]:
                 definition=ChannelDefinition.model_validate(written),
                 http=client,
                 trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
+                directory=tmp_path / "spool",
                 workers=WORKERS,
                 seconds=20,
             )
@@ -287,6 +288,12 @@ async def test_a_damaged_archive_leaves_nothing_behind(
     "members",
     [
         [member("top/../../outside")],
+        [member("top/" + "x" * 300)],
+        [member("top/link", tarfile.SYMTYPE, linkname="x" * 5000)],
+        [member("top/link", tarfile.SYMTYPE)],
+        [member("top/file"), member("top/file")],
+        [member("top/file"), member("top/file/below")],
+        [member("top/file", mtime=1e15)],
         [member("/top/outside")],
         [member("top/link", tarfile.SYMTYPE, linkname="/"), member("top/link/outside")],
         [member("top/link", tarfile.SYMTYPE, linkname="/etc/x"), member("top/link")],
@@ -294,11 +301,37 @@ async def test_a_damaged_archive_leaves_nothing_behind(
         [member("top/hard", tarfile.LNKTYPE, linkname="/etc/passwd")],
     ],
 )
-def test_an_archive_cannot_reach_outside(tmp_path: Path, members: list[tarfile.TarInfo]) -> None:
-    body = packed(*((info, b"") for info in members))
+async def test_an_archive_that_no_directory_can_hold_is_refused_and_leaves_nothing(
+    host: Host, source: ChannelUpstream, tmp_path: Path, members: list[tarfile.TarInfo]
+) -> None:
+    host.files[f"/archive/{NEW}.tar.gz"] = packed(*((info, b"") for info in members))
 
-    with pytest.raises(BadArchive):
-        unpack(io.BytesIO(body), tmp_path)
+    with pytest.raises(Refused, match="the files of source nixpkgs cannot be unpacked: "):
+        await source.find(NEW)
+
+    assert list((tmp_path / "trees").iterdir()) == []
+    assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("place", [-5, -1, 40, 100])
+async def test_an_archive_with_a_wrong_byte_is_unavailable(
+    host: Host, source: ChannelUpstream, place: int
+) -> None:
+    path = f"/archive/{NEW}.tar.gz"
+    damaged = bytearray(host.files[path])
+    damaged[place] ^= 0xFF
+    host.files[path] = bytes(damaged)
+
+    with pytest.raises(SourceUnavailable, match="damaged archive"):
+        await source.find(NEW)
+
+
+async def test_archives_pass_through_the_state_directory(
+    source: ChannelUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+
+    assert (await source.find("latest")).label == NEW
 
 
 def test_the_archive_must_say_where_the_commit_goes() -> None:
@@ -322,18 +355,11 @@ async def test_channels_are_known_that_the_definition_names_or_somebody_asked_fo
     assert await source.tags() == ("latest", "nixos-unstable")
 
 
-async def test_patterns_that_stand_for_one_channel_or_commit_are_known(tmp_path: Path) -> None:
-    async with httpx.AsyncClient() as client:
-        source = ChannelUpstream(
-            definition=ChannelDefinition(
-                name="nixpkgs",
-                channel="nixos-24.05",
-                refs=("nixos-2*", "nixpkgs-unstable", OLD, "No.Channel", "sha256-" + "0" * 64),
-            ),
-            http=client,
-            trees=Trees(directory=tmp_path / "trees", workers=WORKERS, keep=2),
-            workers=WORKERS,
-            seconds=20,
-        )
+async def test_patterns_that_stand_for_one_channel_or_commit_are_known(
+    make_source: MakeSource,
+) -> None:
+    refs = ("nixos-2*", "nixpkgs-unstable", OLD, "No.Channel", "sha256-" + "0" * 64)
 
-        assert source.seen() == ("nixos-24.05", "nixpkgs-unstable", OLD)
+    source = make_source(channel="nixos-24.05", refs=refs)
+
+    assert source.seen() == ("nixos-24.05", "nixpkgs-unstable", OLD)

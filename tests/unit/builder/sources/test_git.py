@@ -9,7 +9,7 @@ import pytest
 
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
-from app.errors import SourceUnavailable, TagUnknown
+from app.errors import Refused, SourceUnavailable, TagUnknown
 from tests.unit.builder.sources.repository import Repository, upstream
 
 
@@ -196,6 +196,37 @@ async def test_submodules_are_left_out_and_known_by_name(
     async with source.checkout(await source.find("latest")) as package_set:
         assert list((Path(package_set.reference) / "vendor" / "the other").iterdir()) == []
         assert package_set.submodules == ("vendor/the other",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("120000 .gitmodules", "git refuses the name .gitmodules"),
+        ("100644 .git", "git refuses the name .git"),
+        (f"100644 {'x' * 300}", "a name or a link is too long"),
+    ],
+)
+async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
+    repository: Repository, source: GitUpstream, tmp_path: Path, entry: str, why: str
+) -> None:
+    commit = repository.commit_of(entry)
+
+    with pytest.raises(Refused, match=f"^the files of source set cannot be unpacked: {why}$"):
+        await content(source, commit)
+
+    assert list((tmp_path / "state" / "trees").iterdir()) == []
+
+
+async def test_a_commit_of_a_year_that_no_date_has_is_refused(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    lines = repository.git("cat-file", "commit", "HEAD").replace("1714525200", "1" + "0" * 14)
+    (repository.path / "commit").write_text(f"{lines}\n")
+    commit = repository.git("hash-object", "-t", "commit", "-w", "commit")
+
+    with pytest.raises(Refused, match="cannot be unpacked: their date is none"):
+        await source.find(commit)
 
 
 async def test_a_gitmodules_that_says_nothing_is_no_obstacle(
