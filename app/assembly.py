@@ -5,6 +5,7 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 from loguru import logger
 
@@ -171,9 +172,11 @@ def _activity(nix: NixCommand, packer: LayerPacker) -> dict[str, int]:
 
 
 def _shown(settings: Settings) -> dict[str, str]:
-    """By the variables' names, for anybody: without credentials, and without host paths."""
+    """By the variables' names, for anybody: without credentials, and of paths the last part."""
     return {
-        variables(field)[0]: sentence(str(value), _SHOWN_LIMIT)
+        variables(field)[0]: sentence(
+            value.name if isinstance(value, Path) else str(value), _SHOWN_LIMIT
+        )
         for field, value in settings
         if value is not None
     }

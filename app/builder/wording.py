@@ -1,32 +1,42 @@
-"""Foreign text made fit to be shown: one line, no terminal codes, no credentials, no host paths."""
+"""Foreign text made fit to be shown: one line, no terminal codes, no credentials, no host paths.
+
+Texts come from strangers, so each pattern reads its text once: runs are taken whole
+(possessively) from where they begin.
+"""
 
 import re
+
+from app.builder.credentials import without_credentials
 
 # ECMA-48 control sequences and operating system commands, as compilers and Nix print them.
 _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _SPACE = re.compile(r"\s+")
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
-_SECRET = re.compile(
-    r"(?i)((?:access_|auth_|private_)?(?:token|password|passwd|secret|signature|credential)"
-    r"\s*[=:]\s*)[^\s&\"',;]+"
+
+_PLACE = re.compile(
+    # An address: its path is another host's, unless it has none.
+    r"(?<![\w.+-])(?P<scheme>[\w.+-]++)://(?P<rest>(?:[^\s'\"<>|,;:`]|:(?!/))*+)"
+    # A quoted path may have spaces, but there is no telling it from a command with arguments.
+    r"|(?<=['\"])/(?:[^'\":\s]|\s(?![/-]))*+(?=['\"])"
+    # Words joined by slashes.
+    r"|(?<![\w.+@~%/-])(?P<begin>[\w.+@~%-]*+)"
+    r"(?P<path>/(?:[\w.+@~%/-]|[^\w.+@~%/\s'\"`:;<>|-](?!/))*+)"
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/._~-]{8,}=*")
-# An absolute path of at least two components outside the store; its last component may stay.
-_HOST_PATH = re.compile(r"(?<![\w.:/@-])/(?!nix/store/)(?:[\w.+@~-]+/)+(?=[\w.+@~-])")
+_LOCAL = frozenset({"file", "path", "unix"})
+# What stands right before an absolute path: an option's letter, a home, punctuation.
+_BEFORE_ABSOLUTE = re.compile(r"-[A-Za-z]|-i[a-z]+|~.*|(?!\.{1,2}$)[^\w]*")
 
 
 def line(text: str, limit: int) -> str:
     """One printable line of at most ``limit`` characters, credentials struck out."""
-    text = _UNPRINTABLE.sub(" ", _TERMINAL.sub("", text))
-    text = _SPACE.sub(" ", _without_credentials(text)).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return _cut(without_credentials(_printable(text)), limit)
 
 
 def sentence(text: str, limit: int) -> str:
     """A line for a client's terminal: paths of this host lose their directories as well."""
     # Cut before the patterns run: what is cut off cannot be shown, and costs nothing.
-    return line(_HOST_PATH.sub("", text[: 16 * limit]), limit)
+    text = without_credentials(_printable(text[: 16 * limit]))
+    return _cut(_PLACE.sub(_without_directories, text), limit)
 
 
 def ends(text: str, limit: int) -> str:
@@ -39,7 +49,34 @@ def ends(text: str, limit: int) -> str:
     return f"{beginning}…{text[len(text) - limit + len(beginning) + 1 :].lstrip()}"
 
 
-def _without_credentials(text: str) -> str:
-    text = _USERINFO.sub("***@", text)
-    text = _SECRET.sub(r"\1***", text)
-    return _BEARER.sub(r"\1 ***", text)
+def _printable(text: str) -> str:
+    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", _TERMINAL.sub("", text))).strip()
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _without_directories(found: re.Match[str]) -> str:
+    scheme, begin, path = found["scheme"], found["begin"], found["path"]
+    if scheme is not None:
+        rest = found["rest"]
+        if scheme.lower().rpartition("+")[2] in _LOCAL or rest.startswith("/"):
+            return f"{scheme}:{_last(rest)}"
+        return found[0]
+    if path is None:
+        return _last(found[0])
+    # Where a text was cut, the beginning of a path may be missing.
+    cut = found.string[max(found.start() - 1, 0) : found.start()] == "…"
+    if cut or _BEFORE_ABSOLUTE.fullmatch(begin):
+        return ("" if cut else begin) + _last(path)
+    return found[0]
+
+
+def _last(path: str) -> str:
+    """The last component, or the whole of a store path and of what has no directories."""
+    components = [component for component in path.split("/") if component]
+    in_store = components[:2] == ["nix", "store"] and ".." not in components
+    if in_store or len(components) < 2:
+        return path
+    return components[-1] + ("/" if path.endswith("/") else "")

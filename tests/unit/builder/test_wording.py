@@ -1,5 +1,6 @@
 """Whatever Nix, git or a compiler printed: one line, and nothing that is not for strangers."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,86 @@ def test_names_of_images_and_addresses_are_no_paths() -> None:
     text = "shell/git/htop is at https://example.org/v2/shell/git/manifests/latest"
 
     assert sentence(text, 300) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("unable to download 'file:///tmp/d/no.tar.gz'", "unable to download 'file:no.tar.gz'"),
+        ("file:/srv/state/sources/trees/ab/x.nix:3:1", "file:x.nix:3:1"),
+        ("file://localhost/srv/d/x", "file:x"),
+        ("git+file:///srv/d/repo?ref=main", "git+file:repo?ref=main"),
+        ("path:/srv/d/pkgs#hello", "path:pkgs#hello"),
+        ("unix:///run/d/x.sock unix:/run/d/y", "unix:x.sock unix:y"),
+        ("http:///srv/d/x", "http:x"),
+        ("-I/home/d/include -isystem/usr/d/x", "-Iinclude -isystemx"),
+        ("-Wl,-rpath,/home/d/lib @/srv/d/args", "-Wl,-rpath,lib @args"),
+        ("//home//d///x //home/d", "x d"),
+        ("PATH=/home/d/bin:/nix/store/abc-x/bin:/d/y", "PATH=bin:/nix/store/abc-x/bin:y"),
+        ("error:/home/d/x", "error:x"),
+        ("host:/srv/d/x", "host:x"),
+        ("https://cache.example/x:/home/d/y", "https://cache.example/x:y"),
+        ("~/d/x ~joe/d/x", "~x ~joex"),
+        ("'/srv/d e/x y' \"/srv/d e/z\"", "'x y' \"z\""),
+        ("sh -c '/bin/sh -c /home/d/x y'", "sh -c 'sh -c x y'"),
+        ("(in /home/d/x) [/d/y] </d/z>", "(in x) [y] <z>"),
+        ("/srv/d/%20/a,b=c/x", "x"),
+        ("/home/d/\x1b[1mx\x1b[0m/y", "y"),
+        ("\x1b[35;1m/home/d/x.nix\x1b[0m:3", "x.nix:3"),
+        ("…cret/d/x", "…x"),
+        ("/nix/store/../../home/d/x", "x"),
+        ("/srv/root/nix/store/abc-x", "abc-x"),
+    ],
+)
+def test_a_path_of_the_host_is_found_wherever_it_stands(text: str, shown: str) -> None:
+    assert sentence(text, 300) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/nix/store/abc-x-1.0.drv: /nix/store/abc-x/lib/python3.11/x.py",
+        "'/nix/store/abc-x.drv^*' file:/nix/store/abc-x/y",
+        "https://host:8080/path/x?y=/a/b, ssh://host/srv/git/x",
+        "docker://127.0.0.1:5000/shell/git/htop:latest",
+        "github:NixOS/nixpkgs/nixos-25.05",
+        "lib/python3.11 and/or I/O ./a/b ../c/d x86_64-linux/y @types/node",
+        "s/old/new/g 2024/01/02 1/2 / /tmp /v2/",
+    ],
+)
+def test_what_is_no_path_of_the_host_stays_readable(text: str) -> None:
+    assert sentence(text, 300) == text
+
+
+COMPONENT = st.text(
+    st.characters(categories=["L", "N"], include_characters="+-._~%@"), min_size=1, max_size=8
+).map(lambda text: f"hidden{text}")
+
+
+@given(
+    st.lists(COMPONENT, min_size=1, max_size=5),
+    st.sampled_from(["", "at ", "'", "file://", "unix:", "-I", "x=", "(", "a:", "…", "\t", "<"]),
+)
+def test_no_directory_of_an_absolute_path_is_shown(directories: list[str], before: str) -> None:
+    assert "hidden" not in sentence(f"{before}/{'/'.join(directories)}/file", 300)
+
+
+PIECES = (
+    *("a", "/", "a/", "//", "://", "a://", "://a@", "a+", "@", "-", "a:", "\\", "'", " ", "~/"),
+    *("-I/", "'/", '"/a', "',", "…a/", "file://", "\x1b]", "\x1b["),
+    *("token", "token=", "token=\\", 'token="', "--token", "password ", "login a ", "-u a:"),
+    *("-----BEGIN ", "-----BEGIN PRIVATE KEY", "bearer ", "bearer a", "authorization: "),
+    *("cookie: a; ", "cookie:a=b; ", "eyJ", "eyJ.", "_eyJ", "ghp_", "xoxa-", "==", ":a=="),
+)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_long_texts_are_read_once(piece: str) -> None:
+    """A pattern that went back over what it had read would take minutes."""
+    text = piece * (200_000 // len(piece))
+
+    assert len(line(text, 500)) <= 500
+    assert len(sentence(text, 25_000)) <= 25_000
 
 
 @given(st.text(st.characters(categories=["L", "N"]), max_size=400), st.integers(10, 300))

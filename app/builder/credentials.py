@@ -1,0 +1,78 @@
+"""Credentials struck out of foreign text, by the words around them and by their own looks.
+
+Each pattern reads its text once: what it takes is bounded, or taken whole (possessively).
+"""
+
+import re
+from collections.abc import Iterator
+
+# What a secret is called.
+_NAME = (
+    r"(?:token|passw(?:or)?d|passphrase|secret|signature|credential|(?<=_)pwd"
+    r"|(?:api|access|account|private|signing|encryption)[_-]?key"
+    r"|(?<![a-z])pass(?=\s?=)|(?<=[\"'_])auth(?=\\*[\"']?\s?[:=]))[\w-]{0,40}"
+)
+_NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "auth")
+_IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
+# Quoted as JSON and shells do, perhaps once more inside a string; the end may have been cut off.
+_VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"'&,;]++)"
+
+_SCHEME = "(?:basic|bearer|token|digest|negotiate)"
+
+# Words one of which, in small letters, a text must have, or the pattern need not be tried.
+_PATTERNS = (
+    (
+        ("private key",),
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
+        "*** PRIVATE KEY",
+    ),
+    # Up to the last @: passwords have some of their own.
+    (("://",), r"(?<=://)[^/\s\"<>]*@", "***@"),
+    (
+        ("authorization",),
+        rf"\b(authorization{_IS}\\*[\"']?)(?:{_SCHEME}\s)?[^\s\"',;\\]++",
+        r"\1***",
+    ),
+    (
+        ("cookie",),
+        rf"\b(cookie{_IS}\\*[\"']?)[^\s\"']++(?:(?<=;)\s[^\s\"'=]++=[^\s\"']*+)*+",
+        r"\1***",
+    ),
+    (_NAMED, rf"({_NAME}{_IS}){_VALUE}", r"\1***"),
+    (_NAMED, rf"((?<![\w-])--?[\w-]{{0,40}}?{_NAME}\s){_VALUE}", r"\1***"),
+    (("-u", "-user"), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=][^\s:]{1,100}:)\S++", r"\1***"),
+    (("login",), r"(\blogin \S++ password )\S++", r"\1***"),
+    (
+        ("bearer", "basic"),
+        # Not the next word of a sentence, such as "basic authentication".
+        r"\b(bearer|basic) (?=[\w+/.~-]*(?:[0-9=+/_]|(?-i:\B[A-Z])|\.\w))[a-z0-9+/._~-]{8,}+=*+",
+        r"\1 ***",
+    ),
+    # GitHub, Docker; GitLab; Slack; Amazon, Google; JSON web tokens.
+    (("gh", "github"), r"(?<![a-z0-9])(?:gh[oprsu]_[a-z0-9]{6,}+|github_pat_\w{6,}+)", "***"),
+    (("dckr",), r"(?<![a-z0-9])dckr_pat_[\w-]{6,}+", "***"),
+    (("gl",), r"(?<![a-z0-9])gl(?:pat|oas|dt|rt|cbt|ptt|ft|soat|agent)-[\w-]{6,}+", "***"),
+    (("xox",), r"(?<![a-z0-9])xox[a-z]-[\w-]{6,}+", "***"),
+    (("akia", "asia"), r"(?-i:\b(?:AKIA|ASIA)[0-9A-Z]{16})", "***"),
+    (("aiza",), r"(?-i:\bAIza)[\w-]{30,}+", "***"),
+    (("eyj",), r"(?<![\w-])(?-i:eyJ)[\w-]{6,}+\.[\w-]++(?:\.[\w-]*+)?", "***"),
+    # The secret half of a binary cache's key; the public half is shorter.
+    (("==",), r"(?<=:)[a-z0-9+/]{86}==", "***"),
+)
+_COMPILED = tuple(
+    (words, re.compile(pattern, re.IGNORECASE | re.DOTALL), shown)
+    for words, pattern, shown in _PATTERNS
+)
+
+
+def without_credentials(text: str) -> str:
+    """The text, of one line, with stars for what looks like a secret."""
+    for pattern, shown in _likely(text.lower()):
+        text = pattern.sub(shown, text)
+    return text
+
+
+def _likely(text: str) -> Iterator[tuple[re.Pattern[str], str]]:
+    for words, pattern, shown in _COMPILED:
+        if any(word in text for word in words):
+            yield pattern, shown
