@@ -77,7 +77,8 @@ class Definition(_Frozen):
         None, description="Binary caches; unset: Nix's own configuration, empty: none."
     )
     trusted: bool = Field(
-        default=True, description="false: evaluation reads nothing but the source itself."
+        default=True,
+        description="false: evaluation reads nothing but the source itself; not for flakes.",
     )
     policy: Policy = Policy()
 
@@ -141,6 +142,16 @@ class FlakeDefinition(_Git):
     """A git repository with a flake; legacyPackages and packages are looked into."""
 
     kind: Literal["flake"] = "flake"
+
+    @model_validator(mode="after")
+    def _trust(self) -> "FlakeDefinition":
+        # Nix fetches a flake's inputs by paths and addresses, whatever its restriction says.
+        if not self.trusted:
+            raise ValueError(
+                "a flake cannot be kept from this machine's files: trust it (trusted = true),"
+                ' or serve its repository as kind = "git"'
+            )
+        return self
 
 
 class ChannelDefinition(Definition):

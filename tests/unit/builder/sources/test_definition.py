@@ -45,6 +45,13 @@ def test_mistakes_are_told(written: dict[str, object], message: str) -> None:
         ADAPTER.validate_python({"kind": "git", "location": "https://example.org/r", **written})
 
 
+def test_a_flake_is_trusted_or_refused_with_what_to_do_instead() -> None:
+    flake = {"kind": "flake", "name": "mine", "location": "https://example.org/flake.git"}
+
+    with pytest.raises(ValidationError, match=r"trust it .* or serve its repository as kind"):
+        ADAPTER.validate_python({**flake, "trusted": False})
+
+
 def test_policy_allows_all_none_or_names() -> None:
     definition = ADAPTER.validate_python(
         {
