@@ -9,7 +9,7 @@
 # Subject and question are JSON of printable ASCII, each character written as two hexadecimal
 # digits: whatever is in them, what is typed holds neither quotes nor antiquotations.
 #
-# subject   { marker, set, system, config }               (set: see package-set.nix)
+# subject   { marker, set, system, config, restricted }   (as package-set.nix has them)
 # question  a list of names
 # answer    "MARKER JSON MARKER", and what JSON is see answers.nix; after the end "MARKER"
 subject:

@@ -4,7 +4,7 @@
 #
 # The request is data: names never become Nix text.
 #
-# request   { set, system, config, names, explain }       (set: see package-set.nix)
+# request   { set, system, config, restricted, names, explain }   (see package-set.nix)
 # answer    see answers.nix
 { request }:
 

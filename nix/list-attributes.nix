@@ -3,7 +3,7 @@
 #
 #   nix-instantiate --eval --strict --json --read-write-mode list-attributes.nix --argstr request JSON
 #
-# request   { set, system, config, leave_out }            (set: see package-set.nix)
+# request   { set, system, config, restricted, leave_out }   (see package-set.nix)
 # answer    a list of attribute paths such as "hello" and "python3Packages.numpy"
 #
 # A value is looked at as far as it takes to tell a package from a set; no derivation is made.

@@ -1,8 +1,9 @@
 # The package set of a source, for one system and under its policy.
 #
-#   set      { kind = "path" or "flake"; reference; }
-#   config   { unfree, insecure, broken }: each true, false, or the list of the names allowed
-{ set, system, config, ... }:
+#   set          { kind = "path" or "flake"; reference; }
+#   config       { unfree, insecure, broken }: each true, false, or the list of the names allowed
+#   restricted   whether nobody trusts it
+{ set, system, config, restricted, ... }:
 
 let
   inherit (builtins) elem functionArgs isFunction isList intersectAttrs parseDrvName;
@@ -37,4 +38,4 @@ let
 in
 if set.kind == "flake"
 then (flake.legacyPackages.${system} or { }) // (flake.packages.${system} or { })
-else call (import set.reference)
+else call ((if restricted then import ./confined.nix else import) set.reference)

@@ -218,11 +218,10 @@ class NixCommand:
             "request",
             body,
             *self._options,
-            *OPTIONS,
             *(
                 restriction(self._expressions, evaluation.package_set)
                 if evaluation.restricted
-                else ()
+                else OPTIONS
             ),
         ]
         limits = Limits(

@@ -5,7 +5,8 @@ from pathlib import Path
 from app.builder.nix import Evaluation, PackageSet
 
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
-OPTIONS = (*FEATURES, "--option", "allow-import-from-derivation", "false")
+_BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
+OPTIONS = (*FEATURES, *_BUILD_NOTHING)
 OUTPUT = 32 * 1024 * 1024
 
 
@@ -15,6 +16,7 @@ def subject(evaluation: Evaluation) -> dict[str, object]:
     return {
         "set": {"kind": package_set.kind, "reference": package_set.reference},
         "system": evaluation.system,
+        "restricted": evaluation.restricted,
         "config": {
             "unfree": allowed.unfree,
             "insecure": allowed.insecure,
@@ -24,14 +26,22 @@ def subject(evaluation: Evaluation) -> dict[str, object]:
 
 
 def restriction(expressions: Path, package_set: PackageSet) -> tuple[str, ...]:
-    """Nothing but our expressions and the package set; of the network nothing at all."""
-    flake = package_set.kind == "flake"
-    reachable = package_set.reference.partition("?")[0] if flake else ""
-    readable = [str(expressions), *package_set.readable]
-    if not flake:
-        readable.append(package_set.reference)
+    """Nothing but our expressions and the package set; of the network nothing at all.
+
+    Whatever this machine's configuration of Nix allows.  nix/confined.nix is the other half.
+    """
+    settings = {
+        "restrict-eval": "true",
+        "allowed-uris": "",
+        "nix-path": "",
+        "experimental-features": "nix-command",  # some are further ways out
+        "allow-unsafe-native-code-during-evaluation": "false",
+        "substitute": "false",  # to name a store path is to ask for it
+    }
+    readable = [str(expressions), *package_set.readable, package_set.reference]
     return (
-        *("--option", "restrict-eval", "true", "--option", "allowed-uris", reachable),
+        *_BUILD_NOTHING,
+        *(word for name, value in settings.items() for word in ("--option", name, value)),
         *(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}")),
     )
 

@@ -1,0 +1,65 @@
+# A file of a package set that nobody trusts, and all that it imports, without the builtins that
+# reach beyond the set.
+#
+# Nix's own restriction (restrict-eval) lets a set fetch from what it may read: file:// addresses
+# whose links or %2e%2e lead elsewhere, repositories whose configuration runs programs.  A search
+# path may be written down with addresses in it, and is fetched.  So of the builtins only those
+# are there that are known to compute, or to be restricted; what a later Nix adds is not.  Each
+# import gives its file the same builtins, under every name they have.
+#
+# What is known here cannot be asked of scopedImport's argument: a set may shadow a name for what
+# it imports, and finds nothing but what it was given.
+file:
+
+let
+  inherit (builtins) attrNames listToAttrs mapAttrs removeAttrs substring;
+
+  allowed = {
+    inherit (builtins)
+      abort add addErrorContext all any attrNames attrValues baseNameOf bitAnd bitOr bitXor
+      catAttrs ceil compareVersions concatLists concatMap concatStringsSep currentSystem
+      currentTime deepSeq derivation derivationStrict dirOf div elem elemAt false filter
+      filterSource floor foldl' fromJSON fromTOML functionArgs genList genericClosure getAttr
+      getContext getEnv groupBy hasAttr hasContext hashFile hashString head intersectAttrs isAttrs
+      isBool isFloat isFunction isInt isList isNull isPath isString langVersion length lessThan
+      listToAttrs map mapAttrs match mul nixVersion null parseDrvName partition path pathExists
+      placeholder readDir readFile removeAttrs replaceStrings seq sort split splitVersion storeDir
+      stringLength sub substring tail throw toFile toJSON toPath toString toXML trace true tryEval
+      typeOf unsafeDiscardOutputDependency unsafeDiscardStringContext unsafeGetAttrPos
+      zipAttrsWith;
+  };
+  # Nix 2.8 does not have them.
+  later = builtins.intersectAttrs
+    {
+      addDrvOutputDependencies = null;
+      break = null;
+      convertHash = null;
+      readFileType = null;
+      traceVerbose = null;
+      warn = null;
+    }
+    builtins;
+
+  own = {
+    builtins = given;
+    nixPath = [ ];
+    # Nix's own files, such as <nix/fetchurl.nix>, which every restriction lets through.
+    findFile = _: name:
+      if substring 0 4 name == "nix/" then builtins.findFile [ ] name
+      else throw "file '${name}' was not found: a source that is not trusted has no search path";
+    import = scopedImport scope;
+    scopedImport = names: scopedImport (scope // names);
+  };
+
+  refused = mapAttrs
+    (name: _: throw "${name} is refused to a source that is not trusted (trusted = false)")
+    (removeAttrs builtins (attrNames (allowed // later // own)));
+
+  given = allowed // later // refused // own;
+
+  # Most builtins have a second name with underscores, and only some of them the first.
+  underscored = listToAttrs
+    (map (name: { name = "__${name}"; value = given.${name}; }) (attrNames (refused // own)));
+  scope = refused // own // underscored;
+in
+scopedImport scope file
