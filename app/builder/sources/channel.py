@@ -88,11 +88,11 @@ class ChannelUpstream:
                 yield PackageSet("path", str(tree))
 
     async def _find(self, tag: str) -> Revision:
-        if _COMMIT.fullmatch(tag):
-            commit, moves = await self._full(tag), False
+        wanted = self._definition.channel if tag == LATEST else tag
+        if _COMMIT.fullmatch(wanted):
+            commit, moves = await self._full(wanted), False
         else:
-            channel = self._definition.channel if tag == LATEST else tag
-            commit, moves = await self._published(channel, tag), True
+            commit, moves = await self._published(wanted, tag), True
         async with self._tree(commit) as tree:
             status = await self._workers.run(tree.stat)
         return Revision(

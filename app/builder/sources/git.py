@@ -129,7 +129,11 @@ class GitUpstream:
         if self._clock() >= self._history_until:
             await self._git.fetch_history(self._history, self._definition.location)
             self._history_until = self._clock() + _HISTORY_SECONDS
-        commits = await self._git.commits_beginning(self._history, short)
+        # Of what is on no branch there are the commits that were asked for in full.
+        found = [
+            await self._git.commits_beginning(r, short) for r in (self._history, self._commits)
+        ]
+        commits = sorted({commit for commits in found for commit in commits})
         if len(commits) == 1:
             return commits[0]
         if commits:

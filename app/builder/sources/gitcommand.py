@@ -82,10 +82,12 @@ class GitCommand:
             )
 
     async def commits_beginning(self, repository: Path, short: str) -> list[str]:
-        """Full names of the commits whose names begin so, sorted."""
+        """Full names of the commits whose names begin so, in a repository that may be absent."""
+        if not await self._workers.run((repository / "HEAD").exists):
+            return []
         base = ("--git-dir", str(repository))
         output = await self._speak(*base, "rev-parse", f"--disambiguate={short}")
-        objects = sorted(output.split())
+        objects = output.split()
         kinds = [await self._speak(*base, "cat-file", "-t", name) for name in objects]
         return [name for name, kind in zip(objects, kinds, strict=True) if kind == "commit\n"]
 

@@ -162,6 +162,18 @@ async def test_an_abbreviated_commit_is_spelled_out_by_its_archive(
         assert host.asked == [f"/archive/{NEW[:9]}.tar.gz"]
 
 
+@pytest.mark.parametrize("length", [7, 40])
+async def test_the_channel_may_be_a_commit(
+    host: Host, make_source: MakeSource, length: int
+) -> None:
+    host.files[f"/archive/{NEW[:length]}.tar.gz"] = of_commit(NEW)
+
+    revision = await make_source(channel=NEW[:length]).find("latest")
+
+    assert (revision.label, revision.moves) == (NEW, False)
+    assert host.asked == [f"/archive/{NEW[:length]}.tar.gz"]
+
+
 async def test_an_archive_of_something_else_is_not_taken_for_the_commit(
     host: Host, source: ChannelUpstream
 ) -> None:

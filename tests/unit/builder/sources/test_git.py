@@ -1,5 +1,7 @@
 """Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
 
+import hashlib
+import itertools
 import socket
 import stat
 from datetime import UTC, datetime
@@ -108,6 +110,49 @@ async def test_an_abbreviated_commit_of_any_branch_is_spelled_out(
 
     assert (revision.label, revision.moves) == (side, False)
     assert await content(source, side[:8]) == "2"
+
+
+async def test_an_abbreviated_commit_off_every_branch_is_known_once_it_was_asked_for_in_full(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    lost = repository.commit("2")
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    with pytest.raises(TagUnknown):
+        await source.find(lost[:9])
+
+    await source.find(lost)
+
+    assert (await source.find(lost[:9])).label == lost
+
+
+def beginning_alike(repository: Repository) -> tuple[str, str]:
+    """Two commits whose names have the first seven digits in common."""
+    head = repository.git("cat-file", "commit", "HEAD")
+    seen: dict[str, str] = {}
+    for number in itertools.count():
+        text = f"{head}\n{number}\n"
+        body = b"commit %d\0" % len(text) + text.encode()
+        start = hashlib.sha1(body, usedforsecurity=False).hexdigest()[:7]
+        if start in seen:
+            return seen[start], text
+        seen[start] = text
+    raise AssertionError
+
+
+async def test_an_abbreviation_of_several_commits_is_answered_with_them(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    on_branch, lost = (repository.keep(text) for text in beginning_alike(repository))
+    repository.git("reset", "--quiet", "--hard", on_branch)
+    await source.find(lost)
+
+    with pytest.raises(TagUnknown) as failure:
+        await source.find(lost[:7])
+
+    first, second = sorted((on_branch, lost))
+    assert failure.value.message == f"{lost[:7]} may be {first[:12]} or {second[:12]}"
 
 
 async def test_what_is_no_ref_is_answered_with_what_there_is(
@@ -222,8 +267,7 @@ async def test_a_commit_of_a_year_that_no_date_has_is_refused(
 ) -> None:
     repository.commit("1")
     lines = repository.git("cat-file", "commit", "HEAD").replace("1714525200", "1" + "0" * 14)
-    (repository.path / "commit").write_text(f"{lines}\n")
-    commit = repository.git("hash-object", "-t", "commit", "-w", "commit")
+    commit = repository.keep(f"{lines}\n")
 
     with pytest.raises(Refused, match="cannot be unpacked: their date is none"):
         await source.find(commit)
