@@ -1,4 +1,4 @@
-"""The command line: ``nixery`` serves; its subcommands prepare what a server may be given."""
+"""The command line: ``nixery`` serves; subcommands prepare what it is given, or look after it."""
 
 import argparse
 import platform
@@ -16,10 +16,11 @@ from app.commands.listing import ListingUnusable, channel_list
 from app.commands.plan import plan_of_cache, plan_of_packages, plan_of_store
 from app.commands.popcount import popcount
 from app.commands.survey import DEFAULT_CACHE
-from app.commands.terminal import Progress, write_answer
+from app.commands.terminal import Line, Progress, write_answer
+from app.commands.verify import NothingToVerify, Reading, verify
 from app.errors import RegistryError
 from app.log import VERSION
-from app.settings import surroundings
+from app.settings import SettingsError, load, surroundings
 
 _EXPECTED = (
     FetchFailed,
@@ -27,15 +28,17 @@ _EXPECTED = (
     ListingUnusable,
     NarInfoInvalid,
     NotABinaryCache,
+    NothingToVerify,
     OSError,
     RegistryError,
+    SettingsError,
 )
 # What a shell says of a program that SIGINT ended.
 _INTERRUPTED = 130
 
 
 def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
-    """The exit status: 1 for what went wrong and was said, 130 after Ctrl-C."""
+    """The exit status: 1 for what went wrong or is wrong, and was said, 130 after Ctrl-C."""
     arguments = _parser().parse_args(words)
     if arguments.command in {None, "serve"}:
         try:
@@ -44,14 +47,14 @@ def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
             return _INTERRUPTED
         return 0
     try:
-        arguments.run(arguments)
+        status: int = arguments.run(arguments)
     except _EXPECTED as error:
         sys.stderr.write(f"nixery {arguments.command}: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; the same command goes on from here\n")
+        sys.stderr.write(f"\nstopped; {arguments.stopped}\n")
         return _INTERRUPTED
-    return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="run the registry")
     _add_popcount(commands.add_parser("popcount", help="count references, as popularity data"))
     _add_plan(commands.add_parser("plan", help="learn which packages share a layer"))
+    _add_verify(commands.add_parser("verify", help="find what is damaged in the storage"))
     return parser
 
 
@@ -104,6 +108,20 @@ def _add_plan(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_plan)
 
 
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Reads every blob and manifest of the storage that the server's settings name, and prints"
+        " a line for each that is not what its name says. Servers may run meanwhile. The exit"
+        " status is 1 if there was any."
+    )
+    command.add_argument(
+        "--delete",
+        action="store_true",
+        help="remove what is damaged; the next pull by tag makes it again, with the same digest",
+    )
+    command.set_defaults(run=_verify, stopped="what has been named is damaged")
+
+
 def _add_cache(
     command: argparse.ArgumentParser, listing: "argparse._MutuallyExclusiveGroup"
 ) -> None:
@@ -129,9 +147,10 @@ def _add_cache(
     command.add_argument(
         "--output", metavar="FILE", type=output_file, help="where to write (standard output)"
     )
+    command.set_defaults(stopped="the same command goes on from here")
 
 
-def _popcount(arguments: argparse.Namespace) -> None:
+def _popcount(arguments: argparse.Namespace) -> int:
     progress = Progress(sys.stderr)
     document = popcount(
         cache=arguments.cache,
@@ -141,9 +160,10 @@ def _popcount(arguments: argparse.Namespace) -> None:
     )
     progress.end()
     write_answer(document, arguments.output)
+    return 0
 
 
-def _plan(arguments: argparse.Namespace) -> None:
+def _plan(arguments: argparse.Namespace) -> int:
     if arguments.paths:
         plan = plan_of_store(arguments.paths)
     elif arguments.packages:
@@ -160,6 +180,29 @@ def _plan(arguments: argparse.Namespace) -> None:
         )
         progress.end()
     _write_plan(plan, arguments.output)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    line = Line(sys.stderr)
+
+    def name(finding: str) -> None:
+        line.clear()
+        sys.stdout.write(f"{finding}\n")
+        sys.stdout.flush()
+
+    def report(reading: Reading) -> None:
+        if line.is_due():
+            rate = reading.size / line.elapsed / 1e6
+            line.show(f"{reading.objects:,} of {reading.wanted:,} objects, {rate:,.0f} MB/s")
+
+    reading = verify(load(), delete=arguments.delete, name=name, report=report)
+    name(
+        f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
+        f" {reading.damaged:,} damaged"
+        + (f", {reading.unread:,} could not be opened" if reading.unread else "")
+    )
+    return 1 if reading.damaged or reading.unread else 0
 
 
 def _write_plan(plan: Plan, output: Path | None) -> None:

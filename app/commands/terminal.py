@@ -12,38 +12,63 @@ _OFTEN = 0.2
 _SELDOM = 10.0
 
 
-class Progress:
+class Line:
     """One line that changes on a terminal; a line now and then elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._every = _OFTEN if stream.isatty() else _SELDOM
+        self._changes = stream.isatty()
+        self._every = _OFTEN if self._changes else _SELDOM
         self._begun = time.monotonic()
         self._shown_at = self._begun
+
+    @property
+    def elapsed(self) -> float:
+        """In seconds."""
+        return time.monotonic() - self._begun
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown_at >= self._every
+
+    def show(self, sentence: str) -> None:
+        self._shown_at = time.monotonic()
+        self.clear()
+        self._stream.write(sentence if self._changes else f"{sentence}\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """For something else to be written."""
+        if self._changes:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def end(self) -> None:
+        if self._changes:
+            self._stream.write("\n")
+
+
+class Progress:
+    """Of reading what a binary cache says."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._line = Line(stream)
         self._tally = Tally()
 
     def __call__(self, tally: Tally) -> None:
         self._tally = tally
-        now = time.monotonic()
-        if now - self._shown_at >= self._every:
-            self._shown_at = now
-            self._show(tally)
+        if self._line.is_due():
+            self._line.show(self._sentence(tally))
 
     def end(self) -> None:
         """The last line, and the reason of what failed."""
-        self._show(self._tally)
-        if self._stream.isatty():
-            self._stream.write("\n")
+        self._line.show(self._sentence(self._tally))
+        self._line.end()
         if self._tally.failed:
             self._stream.write(f"{self._tally.failed:,} failed, the last: {self._tally.problem}\n")
 
-    def _show(self, tally: Tally) -> None:
-        start, end = ("\r\x1b[K", "") if self._stream.isatty() else ("", "\n")
-        self._stream.write(f"{start}{self._sentence(tally)}{end}")
-        self._stream.flush()
-
     def _sentence(self, tally: Tally) -> str:
-        elapsed = time.monotonic() - self._begun
+        elapsed = self._line.elapsed
         rate = (tally.done - tally.known) / elapsed if elapsed else 0
         parts = [f"{tally.done:,} of {tally.wanted:,} store paths"]
         if tally.known:

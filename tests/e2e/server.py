@@ -3,6 +3,7 @@
 import re
 import signal
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -98,6 +99,17 @@ class Server:
         process, self._process = self._process, None
         assert process.stop(timeout=60) in (0, -signal.SIGTERM), self.log
         assert "Traceback" not in self.log
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Of the command line, with this server's settings; it may run or not."""
+        return subprocess.run(
+            [*self._command, *words],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def interrupt(self, times: int) -> int:
         """Ctrl-C at its terminal; the exit status."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -145,4 +146,38 @@ def test_what_is_cut_short_while_the_server_runs_is_missing_until_it_is_made_aga
 
     assert server.digest(NAME) == digest
     assert f"sha256:{hashlib.sha256(server.get(path).content).hexdigest()}" == layer["digest"]
+    server.stop()
+
+
+def test_wrong_bytes_of_the_right_size_are_named_deleted_and_made_again(
+    built: tuple[Server, str, Path],
+) -> None:
+    server, digest, whole = built
+    storage = restored(server, whole)
+    server.start()
+    assert server.digest(NAME) == digest
+    manifest = server.get(f"/v2/{NAME}/manifests/{digest}").json()
+    wrong = [manifest["config"], manifest["layers"][0], manifest["layers"][-1]]
+    keys = [f"blobs/{descriptor['digest'].replace(':', '/')}" for descriptor in wrong]
+    right = [(storage / key).read_bytes() for key in keys]
+    assert server.command("verify").returncode == 0
+    for key, body in zip(keys, right, strict=True):
+        (storage / key).write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
+
+    found = server.command("verify")
+    deleted = server.command("verify", "--delete")
+
+    assert (found.returncode, deleted.returncode) == (1, 1), found.stderr
+    for done in (found, deleted):
+        named = re.findall(r"^(\S+): damaged", done.stdout, re.MULTILINE)
+        assert sorted(named) == sorted(keys)
+    assert server.command("verify").returncode == 0
+    # The server still takes them to be there, until a client tells it one is not.
+    lost = [server.get(f"/v2/{NAME}/blobs/{descriptor['digest']}") for descriptor in wrong]
+    assert [answer.status_code for answer in lost] == [404, 404, 404]
+    assert server.digest(NAME) == digest
+    assert [
+        server.get(f"/v2/{NAME}/blobs/{descriptor['digest']}").content for descriptor in wrong
+    ] == right
+    assert server.command("verify").returncode == 0
     server.stop()

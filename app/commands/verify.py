@@ -1,0 +1,167 @@
+"""``nixery verify``: whether every stored blob and manifest is what its name says."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.backend import storage_of
+from app.builder.running.concurrency import gather
+from app.builder.running.workers import Workers
+from app.errors import DigestInvalid, StorageUnavailable
+from app.oci import Digest
+from app.settings import Settings, StorageBackend
+from app.storage.base import ObjectNotFound, Storage
+
+_CHUNK = 1 << 20
+_PREFIXES = ("blobs/sha256/", "manifests/sha256/")
+
+
+class NothingToVerify(Exception):
+    """One line: why nothing can be stored there."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """``size`` is in bytes; ``unread`` counts what could not be opened, and is not deleted."""
+
+    wanted: int = 0
+    objects: int = 0
+    size: int = 0
+    damaged: int = 0
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """At one object: ``problem`` is None for what is whole."""
+
+    size: int
+    problem: str | None
+    opened: bool = True
+
+
+class Verifier:
+    """``name`` gets a line for each object that is not whole, ``report`` the count after each.
+
+    Servers may use the storage meanwhile: what they add is not looked at, what they remove is
+    no fault, and what they make again is not deleted.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        workers: Workers,
+        delete: bool,
+        name: Callable[[str], None],
+        report: Callable[[Reading], None],
+    ) -> None:
+        self._storage = storage
+        self._workers = workers
+        self._delete = delete
+        self._name = name
+        self._report = report
+        self._reading = Reading()
+
+    async def verify(self) -> Reading:
+        """Raises StorageUnavailable if nothing can be listed, or a damaged object deleted."""
+        keys = [key for prefix in _PREFIXES for key in await self._storage.keys(prefix)]
+        objects = [(key, digest) for key in keys if (digest := _digest(key)) is not None]
+        self._reading.wanted = len(objects)
+        left = iter(objects)
+
+        async def work() -> None:
+            for key, digest in left:
+                await self._verify(key, digest)
+
+        await gather(work() for _ in range(self._workers.count))
+        return self._reading
+
+    async def _verify(self, key: str, digest: Digest) -> None:
+        look = await self._workers.run(_look, self._storage, key, digest)
+        if look is not None and look.problem and look.opened and self._delete:
+            # It may have been made again while it was read.
+            look = await self._workers.run(_look, self._storage, key, digest)
+            if look is not None and look.problem and look.opened:
+                await self._storage.delete(key)
+        if look is not None:
+            self._count(key, look)
+        self._report(self._reading)
+
+    def _count(self, key: str, look: _Look) -> None:
+        self._reading.objects += look.opened
+        self._reading.size += look.size
+        if look.problem:
+            self._reading.damaged += look.opened
+            self._reading.unread += not look.opened
+            deleted = ", deleted" if look.opened and self._delete else ""
+            self._name(f"{key}: {look.problem}{deleted}")
+
+
+def verify(
+    settings: Settings,
+    *,
+    delete: bool,
+    name: Callable[[str], None],
+    report: Callable[[Reading], None],
+) -> Reading:
+    """Blocking.  The storage of the settings; raises NothingToVerify, StorageUnavailable."""
+    if settings.storage is StorageBackend.MEMORY:
+        raise NothingToVerify("what is stored in memory ends with its server")
+    if settings.storage is StorageBackend.FILESYSTEM and not settings.storage_path.is_dir():
+        # Started, the storage would make it, and have nothing damaged in it.
+        raise NothingToVerify(f"there is no storage at {settings.storage_path}")
+    return asyncio.run(_verify(settings, delete=delete, name=name, report=report))
+
+
+async def _verify(
+    settings: Settings,
+    *,
+    delete: bool,
+    name: Callable[[str], None],
+    report: Callable[[Reading], None],
+) -> Reading:
+    storage = storage_of(settings)
+    await storage.start()
+    try:
+        verifier = Verifier(
+            storage=storage,
+            workers=Workers(settings.workers),
+            delete=delete,
+            name=name,
+            report=report,
+        )
+        return await verifier.verify()
+    finally:
+        await storage.close()
+
+
+def _digest(key: str) -> Digest | None:
+    """What else lies there is none of ours."""
+    try:
+        return Digest.parse(f"sha256:{key.split('/', 2)[2]}")
+    except DigestInvalid:
+        return None
+
+
+def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
+    """Blocking.  None if it is gone."""
+    try:
+        file = storage.open(key)
+    except ObjectNotFound:
+        return None
+    except StorageUnavailable as error:
+        return _Look(0, f"could not be opened: {error.__cause__ or error}", opened=False)
+    read, size = hashlib.sha256(), 0
+    with file:
+        try:
+            while chunk := file.read(_CHUNK):
+                read.update(chunk)
+                size += len(chunk)
+        except OSError as error:
+            return _Look(size, f"damaged, it cannot be read: {error.strerror}")
+    found = read.hexdigest()
+    if found == digest.hex:
+        return _Look(size, None)
+    return _Look(size, f"damaged, its {size:,} bytes are those of sha256:{found}")

@@ -1,0 +1,268 @@
+"""Every backend is read alike; the command as a process runs it, on the file system and a bucket."""
+
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+import pytest
+
+from app import cli
+from app.builder.running.workers import Workers
+from app.commands.verify import Reading, Verifier
+from app.oci import Digest
+from app.storage import keys
+from app.storage.base import Storage
+from app.storage.filesystem import FilesystemStorage
+from app.storage.gcs import GcsStorage
+from app.storage.memory import MemoryStorage
+from tests.fakes.gcs import BUCKET, FakeGcs
+
+BODIES = tuple(f"body {n} ".encode() * 10_000 * n for n in range(12))
+MANIFEST = b'{"schemaVersion":2}'
+SAME_SIZE, CUT, EMPTIED = (keys.blob(Digest.of(BODIES[n])) for n in (3, 5, 7))
+WRONG_MANIFEST = keys.manifest(Digest.of(MANIFEST))
+DAMAGE = {
+    SAME_SIZE: b"Body 3 " + BODIES[3][7:],
+    CUT: BODIES[5][:1000],
+    EMPTIED: b"",
+    WRONG_MANIFEST: MANIFEST.replace(b"2", b"1"),
+}
+
+
+@pytest.fixture(scope="module")
+def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    with FakeGcs.served(tmp_path_factory.mktemp("gcs")) as fake:
+        yield fake
+
+
+@pytest.fixture(params=["memory", "filesystem", "gcs"])
+async def storage(
+    request: pytest.FixtureRequest, tmp_path: Path, fake_gcs: FakeGcs
+) -> AsyncIterator[Storage]:
+    backend: Storage
+    match request.param:
+        case "memory":
+            backend = MemoryStorage()
+        case "filesystem":
+            backend = FilesystemStorage(tmp_path / "store")
+        case _:
+            fake_gcs.reset()
+            backend = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
+    await backend.start()
+    await fill(backend)
+    yield backend
+    await backend.close()
+
+
+async def fill(storage: Storage) -> None:
+    for body in BODIES:
+        await storage.write(keys.blob(Digest.of(body)), body)
+    await storage.write(keys.manifest(Digest.of(MANIFEST)), MANIFEST)
+    await storage.write(keys.record("builds", Digest.of(b"key")), b"a record is named otherwise")
+    await storage.write("blobs/sha256/stray", b"of nobody")
+
+
+async def damage(storage: Storage) -> None:
+    for key, body in DAMAGE.items():
+        await storage.write(key, body)
+
+
+async def read(storage: Storage, *, delete: bool = False) -> tuple[Reading, list[str]]:
+    named: list[str] = []
+    counts: list[int] = []
+    verifier = Verifier(
+        storage=storage,
+        workers=Workers(3),
+        delete=delete,
+        name=named.append,
+        report=lambda reading: counts.append(reading.objects),
+    )
+    reading = await verifier.verify()
+    assert counts[-1] == reading.objects
+    return reading, sorted(named)
+
+
+async def test_what_is_whole_is_counted_and_not_named(storage: Storage) -> None:
+    reading, named = await read(storage)
+
+    assert named == []
+    size = sum(map(len, BODIES)) + len(MANIFEST)
+    assert reading == Reading(wanted=13, objects=13, size=size, damaged=0, unread=0)
+
+
+async def test_each_that_is_not_what_its_name_says_is_named_and_left(storage: Storage) -> None:
+    await damage(storage)
+
+    reading, named = await read(storage)
+
+    assert (reading.objects, reading.damaged) == (13, 4)
+    assert named == sorted(
+        f"{key}: damaged, its {len(body):,} bytes are those of {Digest.of(body)}"
+        for key, body in DAMAGE.items()
+    )
+    assert [await storage.read(key) for key in DAMAGE] == list(DAMAGE.values())
+
+
+async def test_what_is_damaged_is_deleted_when_asked_and_nothing_else(storage: Storage) -> None:
+    await damage(storage)
+    before = set(await storage.keys(""))
+
+    reading, named = await read(storage, delete=True)
+
+    assert reading.damaged == 4
+    assert all(line.endswith(", deleted") for line in named)
+    assert before - set(await storage.keys("")) == set(DAMAGE)
+    assert await read(storage) == (Reading(9, 9, reading.size - sum(map(len, DAMAGE.values()))), [])
+
+
+class Changing(MemoryStorage):
+    """Something happens to an object right after it was opened for the ``nth`` time."""
+
+    def __init__(self, key: str, happen: Callable[[dict[str, bytes]], object], nth: int) -> None:
+        super().__init__()
+        self._key, self._happen, self._nth = key, happen, nth
+
+    def open(self, key: str) -> BinaryIO:
+        if key == self._key:
+            self._nth -= 1
+            if self._nth == 0:
+                self._happen(self._objects)
+        return super().open(key)
+
+
+async def test_what_a_server_made_again_meanwhile_is_not_deleted() -> None:
+    storage = Changing(CUT, lambda objects: objects.update({CUT: BODIES[5]}), nth=2)
+    await fill(storage)
+    await storage.write(CUT, DAMAGE[CUT])
+
+    reading, named = await read(storage, delete=True)
+
+    assert (reading.objects, reading.damaged, named) == (13, 0, [])
+    assert await storage.read(CUT) == BODIES[5]
+
+
+async def test_what_is_removed_meanwhile_is_no_fault() -> None:
+    storage = Changing(CUT, lambda objects: objects.pop(CUT), nth=1)
+    await fill(storage)
+
+    reading, named = await read(storage)
+
+    assert (reading.wanted, reading.objects, reading.damaged, named) == (13, 12, 0, [])
+
+
+async def test_what_cannot_be_read_is_damaged_and_what_cannot_be_opened_is_kept(
+    tmp_path: Path,
+) -> None:
+    storage = FilesystemStorage(tmp_path)
+    await storage.start()
+    await fill(storage)
+    for key, target in ((CUT, Path("/proc/self/mem")), (EMPTIED, tmp_path / EMPTIED)):
+        (tmp_path / key).unlink()
+        (tmp_path / key).symlink_to(target)
+
+    reading, named = await read(storage, delete=True)
+
+    assert (reading.objects, reading.damaged, reading.unread) == (12, 1, 1)
+    read_line, open_line = sorted(named, key=lambda line: line.startswith(EMPTIED))
+    assert read_line == f"{CUT}: damaged, it cannot be read: Input/output error, deleted"
+    assert open_line.startswith(f"{EMPTIED}: could not be opened: ")
+    assert "Too many levels of symbolic links" in open_line
+    assert os.path.lexists(tmp_path / EMPTIED)
+    assert not os.path.lexists(tmp_path / CUT)
+
+
+def run(*words: str) -> int:
+    def serve() -> None:
+        raise AssertionError("a subcommand does not serve")
+
+    return cli.run(words, serve=serve)
+
+
+@pytest.fixture(params=["filesystem", "gcs"])
+def configured(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    fake_gcs: FakeGcs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[], Storage]:
+    monkeypatch.setenv("NIXERY_STORAGE", request.param)
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
+    monkeypatch.setenv("NIXERY_STORAGE_PATH", str(tmp_path / "store"))
+    monkeypatch.setenv("GCS_BUCKET", BUCKET)
+    fake_gcs.reset()
+    if request.param == "gcs":
+        return lambda: GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
+    return lambda: FilesystemStorage(tmp_path / "store")
+
+
+def store(new: Callable[[], Storage], *, damaged: bool) -> None:
+    async def fill_it() -> None:
+        storage = new()
+        await storage.start()
+        await fill(storage)
+        if damaged:
+            await damage(storage)
+        await storage.close()
+
+    anyio.run(fill_it)
+
+
+def test_the_command_says_how_much_it_read_and_ends_with_0_if_all_is_whole(
+    configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(configured, damaged=False)
+
+    assert run("verify") == 0
+
+    size = sum(map(len, BODIES)) + len(MANIFEST)
+    assert re.fullmatch(
+        rf"13 objects with {size:,} bytes read in \d+\.\d s: 0 damaged\n", capfd.readouterr().out
+    )
+
+
+def test_the_command_ends_with_1_if_anything_is_damaged_until_it_is_deleted(
+    configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(configured, damaged=True)
+
+    assert [run("verify"), run("verify", "--delete"), run("verify")] == [1, 1, 0]
+
+    lines = capfd.readouterr().out.splitlines()
+    assert [len(re.findall(key, "\n".join(lines))) for key in DAMAGE] == [2, 2, 2, 2]
+    assert [line.partition(": ")[2] for line in lines if " objects " in line] == [
+        "4 damaged",
+        "4 damaged",
+        "0 damaged",
+    ]
+
+
+@pytest.mark.usefixtures("fake_gcs")
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"NIXERY_STORAGE": "memory"}, "what is stored in memory ends with its server"),
+        ({"NIXERY_STORAGE_PATH": "/nowhere/storage"}, "there is no storage at /nowhere/storage"),
+        ({"NIXERY_PROT": "1"}, "unknown setting: NIXERY_PROT"),
+        ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "there is no bucket other"),
+    ],
+)
+def test_a_storage_that_is_not_there_is_not_found_to_be_whole(
+    variables: dict[str, str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+
+    assert run("verify") == 1
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == f"nixery verify: {sentence}\n"
+    assert not Path("/nowhere").exists()
