@@ -88,6 +88,55 @@ def test_what_is_no_request_is_refused_in_a_registrys_form(address: str, head: b
     }
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "go_on"),
+    [
+        (b"0\r\n", b"x: a\r\n" * 1000),
+        (b"0\r\nx: ", b"a" * 8000),
+        (b"1;x=", b"a" * 8000),
+    ],
+    ids=["many trailers", "one trailer", "chunk extension"],
+)
+def test_nothing_without_end_follows_a_body(address: str, begin: bytes, go_on: bytes) -> None:
+    sent = 0
+    with connect(address) as client:
+        client.sendall(CHUNKED + begin)
+        with suppress(ConnectionError):
+            while sent < 64 << 20:
+                client.sendall(go_on)
+                sent += len(go_on)
+
+    assert sent < 8 << 20  # what the kernel takes before it hears of the end
+
+
+def test_trailers_that_end_are_no_harm(address: str) -> None:
+    with connect(address) as client:
+        client.sendall(CHUNKED + b"1\r\na\r\n0\r\nx: a\r\n\r\n")
+        response = HTTPResponse(client)
+        response.begin()
+
+        assert response.read() == b'"fine"'
+
+
+@pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
+def test_the_rest_of_a_request_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, address: str, begin: bytes
+) -> None:
+    monkeypatch.setattr(BoundedProtocol, "head_seconds", 0.4)
+    begun = time.monotonic()
+
+    with connect(address) as client, suppress(ConnectionError):
+        client.sendall(CHUNKED + begin)
+        answer = b""
+        while piece := client.recv(1 << 16):
+            answer += piece
+
+    assert time.monotonic() - begun < 20
+
+
 def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
     connection.request("POST", "/", body, {"x": padding})
     return connection.getresponse().read()
