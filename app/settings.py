@@ -27,6 +27,7 @@ from app.builder.sources.definition import (
     PathDefinition,
     SourceDefinition,
 )
+from app.cpus import usable_cpus
 from app.log import LogFormat
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -202,7 +203,7 @@ class Settings(BaseSettings):
         description="URL or file of a layer plan or of Nixery's popularity data.",
     )
     workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=usable_cpus,
         ge=1,
         validation_alias=AliasChoices("NIXERY_WORKERS"),
         description="Threads that read, hash and compress.",

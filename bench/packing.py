@@ -1,6 +1,6 @@
 """Packing against tar and gzip, on the same store paths in the same run.
 
-usage: bench/packing.py [--packages DIRECTORY] [--rounds N] [SUBJECT...]
+usage: bench/packing.py [--packages DIRECTORY] [--rounds N] [--workers N] [SUBJECT...]
 
 Subjects: gcc, python3, ffmpeg, shell+git, small-files, everything.  Rounds of all competitors
 follow one another and the best of each counts, as other work on the machine comes and goes.
@@ -29,6 +29,7 @@ from app.builder.closure import StorePath
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.running.workers import Workers
+from app.cpus import usable_cpus
 from app.storage.filesystem import FilesystemStorage
 from bench import common
 from bench.common import STORE, Cost, Missing
@@ -76,13 +77,14 @@ def main() -> None:
                 print(f"left out, {missing}")
                 continue
             print(f"{len(subject.paths)} store paths, {subject.files} files, {mb(subject.size)} MB")
-            compare(subject, scratch, arguments.rounds)
+            compare(subject, scratch, arguments.rounds, arguments.workers)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--packages", type=Path, default=common.package_set())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=usable_cpus())
     parser.add_argument("subject", nargs="*")
     return parser.parse_args()
 
@@ -144,7 +146,7 @@ def plant_small_files(store: Path) -> str:
     return base
 
 
-def compare(subject: Subject, scratch: Path, rounds: int) -> None:
+def compare(subject: Subject, scratch: Path, rounds: int, workers: int) -> None:
     competitors = ["gzip -6", "pigz -6 -p 2"] if subject.name != "everything" else []
     if not shutil.which("pigz"):
         competitors = [name for name in competitors if not name.startswith("pigz")]
@@ -155,7 +157,7 @@ def compare(subject: Subject, scratch: Path, rounds: int) -> None:
         for name in competitors:
             keep(best, tar_through(name, subject, scratch))
         for name in ("gzip", "zstd"):
-            result, details = pack(name, subject, scratch)
+            result, details = pack(name, subject, scratch, workers)
             if keep(best, result):
                 ours[result.name] = details
     report(subject, best, ours)
@@ -177,10 +179,13 @@ def tar_through(compressor: str, subject: Subject, scratch: Path) -> Result:
     return Result(f"tar | {compressor}", cost, output.stat().st_size)
 
 
-def pack(name: str, subject: Subject, scratch: Path) -> tuple[Result, dict[str, float]]:
+def pack(
+    name: str, subject: Subject, scratch: Path, workers: int
+) -> tuple[Result, dict[str, float]]:
     """In a process of its own, so that its memory can be told."""
     storage = scratch / "storage"
-    request = json.dumps({"codec": name, "storage": str(storage)} | asdict(subject), default=str)
+    asked = {"codec": name, "storage": str(storage), "workers": workers}
+    request = json.dumps(asked | asdict(subject), default=str)
     try:
         answer = subprocess.run(
             [sys.executable, __file__, "--child"],
@@ -229,7 +234,7 @@ async def child() -> None:
     def packer() -> LayerPacker:
         return LayerPacker(
             storage=storage,
-            workers=Workers(os.cpu_count() or 1),
+            workers=Workers(request["workers"]),
             codec=codec.find(request["codec"]),
             store_directory=Path(request["store"]),
         )

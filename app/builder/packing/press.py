@@ -29,6 +29,8 @@ from app.storage.failures import reported
 
 # How much of a blob is read at a time to be hashed.
 _HASHED = 1 << 20
+# Bytes for all blocks together, whatever the cores: 28 blocks of gzip, 11 of zstd.
+_MEMORY = 100 << 20
 
 
 class BlobPress:
@@ -43,10 +45,15 @@ class BlobPress:
         self._store = os.fsencode(store_directory)
         # A path's own thread reads; these compress its blocks side by side and hash them.  The
         # reader helps when it is ahead, so one for each core would be one too many.
-        self._threads = ThreadPoolExecutor(max(1, workers.count - 1), thread_name_prefix="press")
-        self._limit = workers.count + 1
-        self._permits = Permits(2 * workers.count + 2)
+        blocks = min(2 * workers.count + 2, _MEMORY // codec.block_cost)
+        at_once = min(workers.count, blocks)
+        self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="press")
+        # One path leaves half of the blocks to the others.
+        self._limit = blocks // 2
+        self._permits = Permits(blocks)
         self._buffers = Buffers(self._permits, size=codec.block_size)
+        # Who would get no block waits here, and keeps no worker from other work.
+        self._pressing = asyncio.Semaphore(at_once)
         # Bounds what lies on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
@@ -88,7 +95,9 @@ class BlobPress:
     ) -> AsyncIterator[tuple[BinaryIO, PackedPath]]:
         async with self._spools:
             with reported(), ExitStack() as spool:
-                yield await self._workers.run(self._write, read, spool)
+                async with self._pressing:
+                    packed = await self._workers.run(self._write, read, spool)
+                yield packed
 
     async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
         await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
