@@ -12,6 +12,9 @@ from loguru import logger
 settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("any machine")
 
+# Of modules that are no tests themselves pytest would not say what an assertion saw.
+pytest.register_assert_rewrite("tests.conformance", "tests.malformed")
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
