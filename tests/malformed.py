@@ -1,5 +1,6 @@
 """Two thousand requests that are none, and what came back for them."""
 
+import errno
 import random
 import socket
 from collections.abc import Iterator
@@ -79,10 +80,19 @@ def send(address: tuple[str, int], request: bytes) -> bytes:
         answer = b""
         with suppress(ConnectionError):
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
+            _finish(connection)
             while chunk := connection.recv(65536):
                 answer += chunk
         return answer.partition(b"\r\n")[0]
+
+
+def _finish(connection: socket.socket) -> None:
+    """Whoever refused the request may have hung up already, and reset what it had not read."""
+    try:
+        connection.shutdown(socket.SHUT_WR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
 
 
 def statuses(url: str) -> list[int]:

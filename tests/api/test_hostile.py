@@ -24,11 +24,13 @@ def logged(caplog: pytest.LogCaptureFixture, log: list[str]) -> Iterator[list[st
 def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_tracebacks(
     caplog: pytest.LogCaptureFixture, logged: list[str]
 ) -> None:
-    app = new_registry(Patience(hop_seconds=0.05, hops=2, hold_seconds=0.05)).app
+    app = new_registry(Patience(hop_seconds=0.05, hops=2, hold_seconds=5)).app
     with served(app) as url:
         answered = statuses(url)
 
-        assert httpx.get(f"{url}/v2/hello/manifests/latest").status_code == 200
+        # Other outcomes may have pushed this one out, and it is made again.
+        image = httpx.get(f"{url}/v2/hello/manifests/latest", follow_redirects=True)
+        assert image.status_code == 200
 
     assert {status // 100 for status in answered} <= {2, 3, 4}
     assert len(answered) > REQUESTS / 2
