@@ -10,6 +10,7 @@
         NotADerivation         the attribute exists and is no package
       NameUnknown              404 NAME_UNKNOWN
       BlobUnknown              404 BLOB_UNKNOWN
+      NotAcceptable            406 UNSUPPORTED
       RangeInvalid             416 UNSUPPORTED
       PaginationInvalid        400 UNSUPPORTED
       Refused                  403 UNKNOWN, the one status whose text every client prints
@@ -102,6 +103,12 @@ class NameUnknown(RegistryError):
 
 class BlobUnknown(RegistryError):
     code = ErrorCode.BLOB_UNKNOWN
+
+
+class NotAcceptable(RegistryError):
+    """The image has no manifest of a type that the client says it reads."""
+
+    code = ErrorCode.UNSUPPORTED
 
 
 class RangeInvalid(RegistryError):

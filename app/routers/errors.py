@@ -21,6 +21,7 @@ from app.errors import (
     ManifestUnknown,
     NameInvalid,
     NameUnknown,
+    NotAcceptable,
     PaginationInvalid,
     RangeInvalid,
     Refused,
@@ -38,6 +39,7 @@ STATUS: Mapping[type[RegistryError], HTTPStatus] = {
     ManifestUnknown: HTTPStatus.NOT_FOUND,
     NameUnknown: HTTPStatus.NOT_FOUND,
     BlobUnknown: HTTPStatus.NOT_FOUND,
+    NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     RangeInvalid: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     PaginationInvalid: HTTPStatus.BAD_REQUEST,
     # The one status whose text docker, containerd, podman and crane all print.
@@ -122,7 +124,7 @@ def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
     if build := _build_of(request):
         told = told.bind(build=build)
         # The failure itself was logged when it happened, once for all who are told of it.
-        level = "INFO" if isinstance(error, StillBuilding) else "DEBUG"
+        level = "INFO" if isinstance(error, StillBuilding | NotAcceptable) else "DEBUG"
     elif isinstance(error, Unavailable):
         level = "WARNING"
     elif status == HTTPStatus.INTERNAL_SERVER_ERROR:

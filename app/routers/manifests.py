@@ -36,6 +36,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: ERROR,
     403: {**ERROR, "description": "The build failed, or a setting refuses it"},
     404: {**ERROR, "description": "No such package, tag or manifest"},
+    406: {**ERROR, "description": "By tag: layers are zstd, and only schema 2 is accepted"},
     429: {**ERROR, "description": "Still building, or too many builds; see Retry-After"},
     503: {**ERROR, "description": "The storage or the package source is away"},
 }

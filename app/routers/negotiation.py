@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from app.builder.image import BuiltImage
+from app.errors import NotAcceptable
 from app.oci import Descriptor, MediaType
 
 _DOCKER = frozenset({MediaType.DOCKER_MANIFEST, MediaType.DOCKER_LIST})
@@ -22,11 +23,18 @@ def choose(image: BuiltImage, accept: Iterable[str]) -> Descriptor:
     """``accept`` holds all Accept headers of the request, in any order.
 
     Order says nothing: Docker's is that of a Go map and changes between a HEAD and its GET,
-    which have to agree on the digest.
+    which have to agree on the digest.  Raises NotAcceptable for a client that would be sent
+    what it has just said it cannot read.
     """
-    if image.docker_manifest is not None and _docker_only(tuple(accept)):
-        return image.docker_manifest
-    return image.manifest
+    if not _docker_only(tuple(accept)):
+        return image.manifest
+    if image.docker_manifest is None:
+        raise NotAcceptable(
+            "this registry's layers are zstd (NIXERY_CODEC=zstd), which Docker schema 2 has no"
+            " type for, and nothing else is accepted: use a client that accepts OCI manifests"
+            " (docker from 23.0, containerd, podman), or have its operator set NIXERY_CODEC=gzip"
+        )
+    return image.docker_manifest
 
 
 @lru_cache(maxsize=256)

@@ -212,3 +212,22 @@ async def test_manifests_are_small_json_documents(client: httpx.AsyncClient) -> 
 
     assert json.loads(response.content)["schemaVersion"] == 2
     assert len(response.content) < 4 << 20
+
+
+async def test_an_image_without_a_schema_2_rendering_is_refused_to_who_accepts_nothing_else(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.docker = False
+
+    get = await client.get(LATEST, headers=DOCKER_ONLY)
+    head = await client.head(LATEST, headers=DOCKER_ONLY)
+
+    message = assert_error(get, 406, "UNSUPPORTED")
+    assert "NIXERY_CODEC=zstd" in message
+    assert (head.status_code, head.headers) == (406, get.headers)
+    canonical = await client.get(LATEST)
+    by_digest = await client.get(
+        f"/v2/shell/git/manifests/{canonical.headers['docker-content-digest']}",
+        headers=DOCKER_ONLY,
+    )
+    assert by_digest.content == canonical.content

@@ -4,8 +4,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.oci import MediaType
 from tests.e2e.clients import Client, pull
 from tests.e2e.server import Server, ServerFactory
 
@@ -29,6 +31,24 @@ def test_zstd_layers_are_read_by_all_but_docker_before_23(
     assert client.run(image, "jq", "-n", "40+2") == "42\n"
     manifest = zstd_server.get("/v2/coreutils/jq/manifests/latest").json()
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_accepts_schema_2_alone_is_told_why_zstd_layers_are_nothing_for_it(
+    method: str, zstd_server: Server
+) -> None:
+    path = f"{zstd_server.url}/v2/coreutils/jq/manifests/latest"
+    zstd_server.digest("coreutils/jq")
+
+    refused = httpx.request(method, path, headers={"Accept": MediaType.DOCKER_MANIFEST})
+    served = httpx.request(method, path, headers={"Accept": f"{MediaType.DOCKER_MANIFEST}, */*"})
+
+    assert (refused.status_code, served.status_code) == (406, 200)
+    assert served.headers["Content-Type"] == MediaType.OCI_MANIFEST
+    if method == "GET":
+        error = refused.json()["errors"][0]
+        assert error["code"] == "UNSUPPORTED"
+        assert error["message"].endswith("or have its operator set NIXERY_CODEC=gzip")
 
 
 def test_gzip_layers_of_several_members_are_read_by_every_client(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.builder.image import BuiltImage
+from app.errors import NotAcceptable
 from app.oci import Descriptor, Digest, MediaType
 from app.routers.negotiation import choose
 
@@ -53,10 +54,28 @@ def test_whoever_takes_docker_only_gets_docker(accept: list[str]) -> None:
     assert choose(IMAGE, accept) is DOCKER
 
 
-def test_without_a_docker_form_everyone_gets_the_canonical_one() -> None:
-    image = BuiltImage(manifest=OCI, docker_manifest=None)
+ZSTD = BuiltImage(manifest=OCI, docker_manifest=None)
 
-    assert choose(image, [MediaType.DOCKER_MANIFEST]) is OCI
+
+@pytest.mark.parametrize(
+    "accept", [[], ["*/*"], [CONTAINERD], [SCHEMA1], [f"{MediaType.DOCKER_MANIFEST}, */*;q=0.1"]]
+)
+def test_without_a_docker_form_whoever_may_read_it_gets_the_canonical_one(
+    accept: list[str],
+) -> None:
+    assert choose(ZSTD, accept) is OCI
+
+
+@pytest.mark.parametrize("accept", [[MediaType.DOCKER_MANIFEST], [SCHEMA1, MediaType.DOCKER_LIST]])
+def test_without_a_docker_form_who_takes_docker_only_is_told_the_codec_and_what_to_do(
+    accept: list[str],
+) -> None:
+    with pytest.raises(NotAcceptable) as refusal:
+        choose(ZSTD, accept)
+
+    assert "NIXERY_CODEC=zstd" in refusal.value.message
+    assert "NIXERY_CODEC=gzip" in refusal.value.message
+    assert len(refusal.value.message) <= 300
 
 
 def test_the_order_of_headers_says_nothing() -> None:
