@@ -10,10 +10,17 @@ from collections.abc import Iterator
 _NAME = (
     r"(?:token|passw(?:or)?d|passphrase|secret|signature|credential|(?<=_)pwd"
     r"|(?:api|access|account|private|signing|encryption)[_-]?key"
-    r"|(?<![a-z])pass(?=\s?=)|(?<=[\"'_])auth(?=\\*[\"']?\s?[:=]))[\w-]{0,40}"
+    r"|(?<![a-z])pass(?=\s?=)|(?<=[\"'_])auth(?=\\*[\"']?\s?[:=]))"
+)
+_LONGER_NAME = rf"{_NAME}[\w-]{{0,40}}"
+# Packages have such names too, and "libsecret: no such file" is the beginning of a sentence.
+_NAME_IN_WORDS = (
+    r"(?:(?-i:(?<![a-z]))|(?-i:(?=[A-Z])))"
+    rf"{_NAME}(?:_[\w-]{{0,40}}|-[\w-]{{0,40}}?key[\w-]{{0,40}})?"
 )
 _NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "auth")
 _IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
+_IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
 # Quoted as JSON and shells do, perhaps once more inside a string; the end may have been cut off.
 _VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"'&,;]++)"
 
@@ -38,8 +45,9 @@ _PATTERNS = (
         rf"\b(cookie{_IS}\\*[\"']?)[^\s\"']++(?:(?<=;)\s[^\s\"'=]++=[^\s\"']*+)*+",
         r"\1***",
     ),
-    (_NAMED, rf"({_NAME}{_IS}){_VALUE}", r"\1***"),
-    (_NAMED, rf"((?<![\w-])--?[\w-]{{0,40}}?{_NAME}\s){_VALUE}", r"\1***"),
+    (_NAMED, rf"({_LONGER_NAME}{_IS_NO_SENTENCE}){_VALUE}", r"\1***"),
+    (_NAMED, rf"({_NAME_IN_WORDS}\s?:\s){_VALUE}", r"\1***"),
+    (_NAMED, rf"((?<![\w-])--?[\w-]{{0,40}}?{_LONGER_NAME}\s){_VALUE}", r"\1***"),
     (("-u", "-user"), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=][^\s:]{1,100}:)\S++", r"\1***"),
     (("login",), r"(\blogin \S++ password )\S++", r"\1***"),
     (

@@ -27,6 +27,12 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
         ("AccountKey=abc==;EndpointSuffix=x", "AccountKey=***;EndpointSuffix=x"),
         ("api_key=abc, apikey: abc", "api_key=***, apikey: ***"),
         ("X-Api-Key: abc", "X-Api-Key: ***"),
+        ("password: swordfish", "password: ***"),
+        (
+            "accessToken: abc, AWS_SECRET_ACCESS_KEY: abc",
+            "accessToken: ***, AWS_SECRET_ACCESS_KEY: ***",
+        ),
+        ("secret-key: abc, secrets:abc", "secret-key: ***, secrets:***"),
         ("MYSQL_PWD=a DB_PASS=b PGPASSWORD=c", "MYSQL_PWD=*** DB_PASS=*** PGPASSWORD=***"),
         ("db_passwd := 'a b c'; user", "db_passwd := ***; user"),
         ("--password hunter2 --user joe", "--password *** --user joe"),
@@ -61,6 +67,8 @@ def test_secrets_are_struck_out_and_nothing_else(text: str, shown: str) -> None:
     [
         "no such package: password-store (did you mean passwordsafe?)",
         "/nix/store/abc-libsecret-0.20.drv failed: make: *** [all] Error 2",
+        "libsecret: syntax error, jsonwebtoken: no such file, secrets: unable to download",
+        "password-store: cannot be evaluated, tokenizers: infinite recursion",
         "jsonwebtoken-1.0 has the unfree licence own; the setting allow_unfree decides",
         "syntax error, unexpected token ')' at x.nix:3",
         "remote: HTTP Basic: Access denied",
