@@ -92,6 +92,40 @@ def test_no_page_tells_where_things_lie_on_this_host(
             assert str(salted_packages) not in text
 
 
+# What package sets say of themselves: where they lie, and at times a secret.
+_TELLING = {
+    "file-address": 'throw "see file:${toString ./.}/a.nix and file://${toString ./.}/b.nix"',
+    "option": 'throw "gcc -I${toString ./.}/include: no such file"',
+    "missing-file": "import ./not/there.nix",
+    "missing-archive": """builtins.fetchTarball {
+      url = "file://${toString ./.}/no.tar.gz";
+      sha256 = "0000000000000000000000000000000000000000000000000000";
+    }""",
+    "secret": r"""throw "{\"password\": \"hidden\"} --token hidden https://joe:hi@dden@h/x" """,
+}
+
+
+def test_no_message_tells_where_a_package_set_lies_or_its_secrets(
+    packages: Path, new_server: ServerFactory, tmp_path: Path
+) -> None:
+    directory = tmp_path / "hidden"
+    directory.mkdir()
+    telling = " ".join(f"{name} = {value};" for name, value in _TELLING.items())
+    text = f"arguments: import {packages} arguments // {{ {telling} }}"
+    (directory / "default.nix").write_text(text)
+    server = new_server(directory)
+
+    for name in _TELLING:
+        answer = server.get(f"/v2/{name}/manifests/latest")
+        page = server.get(answer.json()["errors"][0]["message"].partition(server.url)[2][:-1])
+        assert (answer.status_code, page.status_code) == (403, 200)
+        for said in (answer.text, page.text):
+            assert name in said
+            assert "hidden" not in said
+            assert "dden@" not in said
+            assert str(tmp_path.parent) not in said
+
+
 def test_more_than_the_queue_holds_is_told_when_to_come_back(
     salted_packages: Path, new_server: ServerFactory
 ) -> None:
