@@ -1,11 +1,13 @@
 """Tags of repositories as the whole server lists them, from what it knows without asking."""
 
+import json
 import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.process import succeed
 from tests.e2e.server import Server, ServerFactory
 from tests.unit.builder.sources.repository import Repository
 
@@ -77,6 +79,16 @@ def test_the_branches_of_a_repository_are_tags_of_all_that_is_in_it(
     page = server.get("/v2/team/git/tags/list?n=2")
     assert page.json()["tags"] == BRANCHES[:2]
     assert page.headers["Link"] == '</v2/team/git/tags/list?n=2&last=main>; rel="next"'
+
+
+def test_skopeo_lists_the_tags_of_what_it_inspects(server: Server) -> None:
+    image = f"docker://{server.address}/team/jq"
+
+    inspected = json.loads(succeed("skopeo", "inspect", "--tls-verify=false", f"{image}:main"))
+    listed = json.loads(succeed("skopeo", "list-tags", "--tls-verify=false", image))
+
+    assert inspected["Digest"] == server.digest("team/jq", "main")
+    assert inspected["RepoTags"] == listed["Tags"] == BRANCHES
 
 
 @pytest.mark.parametrize("source", ["", "team/"])
