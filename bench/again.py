@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.common import ROOT
+from bench.common import ROOT, small_set
 
 FIRST = ("shell/git", "python3/curl", "jq/htop", "nginx/openssl", "perl/sqlite")
 PACKAGES = ("git", "python3", "curl", "jq", "htop", "nginx", "openssl", "perl", "sqlite", "shell")
@@ -145,19 +145,20 @@ def show(what: str, answers: Sequence[Answer]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
-    parser.add_argument("--packages", type=Path, default=ROOT / "nix" / "debian")
+    parser.add_argument("--packages", type=Path, help="default: prepared now")
     parser.add_argument("--rounds", type=int, default=20)
     arguments = parser.parse_args()
+    packages = arguments.packages or small_set()
     new = combinations(arguments.rounds)
     print(f"{'request to manifest':44}median ms    max ms    paths  kB of tar")
     print(f"{'':44}{'':21}packed compressed, each")
     with tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory:
         state = Path(directory)
-        with running(state, arguments.packages) as server:
+        with running(state, packages) as server:
             show("packed for the first time", [server.pull(name) for name in FIRST])
             show("packed before, another image", [server.pull(name) for name in new])
             show("built before", [server.pull(name) for name in new])
-        with running(state, arguments.packages) as server:
+        with running(state, packages) as server:
             show("built before, server started anew", [server.pull(name) for name in new])
             rest = combinations(2 * arguments.rounds)[arguments.rounds :]
             show("packed before, server started anew", [server.pull(name) for name in rest])

@@ -1,9 +1,11 @@
 """What benchmarks share: store paths to work on, and programs measured from outside."""
 
 import os
+import platform
 import resource
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,10 +30,29 @@ class Cost:
     memory: int
 
 
-def package_set() -> Path:
-    """The full one if it has been prepared, else the small one; a directory to import."""
-    full = cache_directory() / "sets" / "full"
-    return full if full.exists() else ROOT / "nix" / "debian"
+def small_set() -> Path:
+    """A directory to import, everything in it built: downloaded and built now if it is not.
+
+    Exits if that fails; the reason is on the terminal then.
+    """
+    generate = ROOT / "nix" / "debian" / "generate.py"
+    prepared = subprocess.run(
+        [sys.executable, generate, "prepare"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if prepared.returncode:
+        sys.exit("the packages could not be prepared; the reason stands above")
+    return Path(prepared.stdout.strip())
+
+
+def full_set() -> Path | None:
+    """The directory, if it has been prepared; its packages may not be built."""
+    directory = cache_directory() / "sets" / "full"
+    return directory if lock(directory).is_file() else None
+
+
+def lock(packages: Path) -> Path:
+    """For this machine."""
+    return packages / "locks" / f"{platform.machine()}-linux.json"
 
 
 def closure(attributes: Sequence[str], packages: Path) -> list[Path]:

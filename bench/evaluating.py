@@ -20,13 +20,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from loguru import logger
+
 from app.builder.holds import Holds
 from app.builder.names.attributes import list_names
 from app.builder.nix import Allowed, Evaluation, PackageSet
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
-from bench.common import ROOT
+from bench.common import ROOT, small_set
 
 _MIB = 1024 * 1024
 
@@ -89,11 +91,13 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
-    parser.add_argument("--packages", type=Path, default=ROOT / "nix" / "debian")
+    parser.add_argument("--packages", type=Path, help="default: prepared now")
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
+    packages = arguments.packages or small_set()
+    logger.disable("app")
     with tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory:
-        asyncio.run(measure(arguments.packages, arguments.rounds, Path(directory)))
+        asyncio.run(measure(packages, arguments.rounds, Path(directory)))
 
 
 if __name__ == "__main__":

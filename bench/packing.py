@@ -66,13 +66,14 @@ class Result:
 
 def main() -> None:
     arguments = parse()
+    packages = arguments.packages or common.full_set() or common.small_set()
     names = arguments.subject or [*PACKAGES, "small-files", "everything"]
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="bench-packing-") as directory:
         scratch = Path(directory)
         for name in names:
             print(f"\n{name}: ", end="")
             try:
-                subject = find(name, scratch, arguments.packages)
+                subject = find(name, scratch, packages)
             except Missing as missing:
                 print(f"left out, {missing}")
                 continue
@@ -82,7 +83,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--packages", type=Path, default=common.package_set())
+    parser.add_argument("--packages", type=Path, help="default: the full set, else the small one")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=usable_cpus())
     parser.add_argument("subject", nargs="*")

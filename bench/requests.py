@@ -27,7 +27,7 @@ from fastapi import FastAPI
 
 from app.server import Server
 from bench.again import ACCEPT, running
-from bench.common import ROOT
+from bench.common import small_set
 
 IMAGE = "shell/git"
 EMPTY = "an empty FastAPI route"
@@ -63,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory,
-        running(Path(directory), ROOT / "nix" / "debian") as server,
+        running(Path(directory), small_set()) as server,
         empty_application() as (port, pid),
     ):
         server.pull(IMAGE)

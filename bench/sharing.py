@@ -21,7 +21,8 @@ from app.builder.closure import Closure, StorePath
 from app.builder.layering.cohorts import learn_plan
 from app.builder.layering.grouping import plan_layers
 from app.builder.layering.plan import Plan, from_popularity
-from bench.common import ROOT, Missing
+from bench import common
+from bench.common import Missing
 from bench.grouping.baselines import by_dominance, by_popularity, one_layer
 from bench.grouping.clients import Client, Layers, Pulled
 from bench.grouping.images import draw_images
@@ -32,8 +33,6 @@ CHANGED = 0.05
 FLEET = 50  # clients, with the images dealt out among them
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
-FULL = Path.home() / ".cache/nixery/package-set/sets/full/locks/x86_64-linux.json"
-SMALL = ROOT / "nix/debian/locks/x86_64-linux.json"
 
 Cut = Callable[[Closure, frozenset[StorePath]], Layers]
 
@@ -139,14 +138,28 @@ def milliseconds(plan: Plan | None, images: Sequence[Image]) -> float:
     return min(rounds) / len(images) * 1000
 
 
+def find_packages(chosen: Path | None) -> PackageSet:
+    """Raises Missing."""
+    if chosen:
+        return built_packages(chosen)
+    if full := common.full_set():
+        try:
+            return built_packages(common.lock(full))
+        except Missing as reason:
+            print(f"taking the small set: {reason}")
+    return built_packages(common.lock(common.small_set()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
-    parser.add_argument("--lock", type=Path, default=FULL if FULL.is_file() else SMALL)
+    parser.add_argument(
+        "--lock", type=Path, help="default: of the full set if it is built, else of the small one"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--images", type=int, default=300)
     arguments = parser.parse_args()
     try:
-        packages = built_packages(arguments.lock)
+        packages = find_packages(arguments.lock)
     except Missing as reason:
         sys.exit(f"bench/sharing.py: {reason}")
     upgraded = packages.after(CHANGED, arguments.seed)
