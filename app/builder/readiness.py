@@ -44,6 +44,8 @@ class Readiness:
         self._remember_seconds = remember_seconds
         self._clock = clock
         self._asking = asyncio.Lock()
+        # A thread that hangs cannot be cancelled: its check is not begun again before it ends.
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._findings: tuple[Finding, ...] = ()
         self._until = float("-inf")
 
@@ -55,13 +57,17 @@ class Readiness:
             return self._findings
 
     async def _find(self, check: Check) -> Finding:
+        task = self._running.get(check.name)
+        if task is None:
+            task = self._running[check.name] = asyncio.ensure_future(check.run())
+        await asyncio.wait((task,), timeout=self._limit_seconds)
+        if not task.done():
+            return Finding(check.name, f"no answer within {self._limit_seconds:g} s")
+        del self._running[check.name]
         try:
-            async with asyncio.timeout(self._limit_seconds):
-                await check.run()
+            task.result()
         except RegistryError as error:
             return Finding(check.name, error.message)
-        except TimeoutError:
-            return Finding(check.name, f"no answer within {self._limit_seconds:g} s")
         except Exception as error:  # noqa: BLE001 - a probe must answer whatever is broken
             logger.opt(exception=error).error("the check of {} broke", check.name)
             return Finding(check.name, "the check itself broke; the log has more")

@@ -1,8 +1,11 @@
 """Probes may come as often as they like; what they ask is asked once in a while."""
 
 import asyncio
+import threading
+from functools import partial
 
 from app.builder.readiness import Check, Finding, Readiness
+from app.builder.running.workers import Workers
 from app.errors import StorageUnavailable
 
 
@@ -53,10 +56,28 @@ async def test_a_broken_check_is_a_problem_and_no_error() -> None:
     assert "secret" not in finding.problem
 
 
-async def test_silence_is_a_problem() -> None:
-    async def hang() -> None:
-        await asyncio.Event().wait()
+async def test_silence_is_a_problem_also_of_a_thread_that_cannot_be_stopped() -> None:
+    begun: list[None] = []
+    disk_answers = threading.Event()
+    workers = Workers(1)
 
-    ready = Readiness(checks=(Check("nix", hang),), limit_seconds=0.01, remember_seconds=2)
+    def hang() -> None:
+        begun.append(None)
+        assert disk_answers.wait(30)
 
-    assert await ready.findings() == (Finding("nix", "no answer within 0.01 s"),)
+    ready = Readiness(
+        checks=(Check("storage", partial(workers.run, hang)),),
+        limit_seconds=0.05,
+        remember_seconds=0,
+    )
+    silence = (Finding("storage", "no answer within 0.05 s"),)
+
+    async with asyncio.timeout(10):
+        assert await ready.findings() == silence
+        assert await ready.findings() == silence
+        assert len(begun) == 1
+        disk_answers.set()
+        while await ready.findings() == silence:
+            pass
+
+    assert await ready.findings() == (Finding("storage", ""),)
