@@ -50,6 +50,7 @@ _MANIFEST_BYTES = 64 << 20
 _SHOWN_LIMIT = 300
 _JOB_HISTORY = 200
 _OUTCOMES = 10_000
+_BRIEF = 8
 _CHECK_SECONDS = 10
 _CHECK_REMEMBERED_SECONDS = 15
 
@@ -60,7 +61,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     storage = storage_of(settings)
     await storage.start()
     stack.push_async_callback(storage.close)
-    workers = Workers(settings.workers)
+    # Apart from packing, where a thread is busy with a large path for seconds.
+    workers = Workers(_BRIEF)
     plan = await load_plan(settings.popularity, storage) if settings.popularity else None
     holds = Holds(directory=settings.state_path / "roots", workers=workers)
     await workers.run(holds.sweep)
@@ -77,7 +79,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     layering = Layering(
         plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )
-    packer = LayerPacker(storage=storage, workers=workers, codec=layering.codec)
+    packer = LayerPacker(storage=storage, workers=Workers(settings.workers), codec=layering.codec)
     stack.push_async_callback(packer.close)
     builds = Builds(storage=storage, packer=packer)
     blobs = BlobStore(storage)

@@ -31,6 +31,9 @@ from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import Storage
 
+# Threads for layers that are held in memory or made of what is packed.
+_BRIEF = 4
+
 
 class BytesChanged(RegistryError):
     """What was packed again differs from what is remembered under ``record``."""
@@ -69,9 +72,14 @@ class LayerPacker:
     ) -> None:
         self._codec = codec
         self._storage = storage
-        self._workers = workers
+        # Whose store paths were all packed before waits for nobody's packing.
+        self._brief = Workers(_BRIEF)
         self._press = BlobPress(
-            storage=storage, workers=workers, codec=codec, store_directory=store_directory
+            storage=storage,
+            workers=workers,
+            brief=self._brief,
+            codec=codec,
+            store_directory=store_directory,
         )
         self._paths = RememberedRecords(
             Records(storage=storage, kind="paths"),
@@ -110,7 +118,7 @@ class LayerPacker:
 
         Raises StorageUnavailable; ValueError for entries that make no tree.
         """
-        complete, digest = await self._workers.run(_archive, entries)
+        complete, digest = await self._brief.run(_archive, entries)
         key = record.contents_key(self._codec, digest)
         return await self._stored(key, partial(self._pack_entries, key, complete))
 

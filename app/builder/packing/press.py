@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -34,13 +34,23 @@ _MEMORY = 100 << 20
 
 
 class BlobPress:
-    """Bytes depend on the codec and the input alone, not on ``workers``."""
+    """Bytes depend on the codec and the input alone, not on ``workers``.
+
+    ``brief`` is for what compresses little or nothing, which waits for no large path.
+    """
 
     def __init__(
-        self, *, storage: Storage, workers: Workers, codec: Codec, store_directory: Path
+        self,
+        *,
+        storage: Storage,
+        workers: Workers,
+        brief: Workers,
+        codec: Codec,
+        store_directory: Path,
     ) -> None:
         self._storage = storage
         self._workers = workers
+        self._brief = brief
         self._codec = codec
         self._store = os.fsencode(store_directory)
         # A path's own thread reads; these compress its blocks side by side and hash them.  The
@@ -59,7 +69,13 @@ class BlobPress:
 
     async def pack_path(self, path: StorePath) -> PackedPath:
         """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
-        return await self._make(partial(self._read_tree, path))
+        read = partial(self._read_tree, path)
+        async with self._spools:
+            with reported(), ExitStack() as spool:
+                async with self._pressing:
+                    file, packed = await self._workers.run(self._write, read, spool)
+                await self._adopt(file, packed.layer)
+        return packed
 
     async def pack_entries(
         self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
@@ -68,36 +84,27 @@ class BlobPress:
 
         Raises ValueError for entries that make no tree.
         """
-        async with self._pressed(partial(self._read_entries, entries)) as (file, packed):
+        read = partial(self._read_entries, entries)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
             stored = self._adopt(file, packed.layer)
             _, settled = await gather((stored, settle(packed.layer)))
         return packed, settled
 
     async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
         """Raises PartUnusable."""
-        return await self._make(partial(self._read_parts, parts))
-
-    async def is_whole(self, blob: Descriptor) -> bool:
-        """Whether the stored bytes are what the digest says."""
-        return await self._workers.run(self._check, blob)
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False)
-
-    async def _make(self, read: Callable[[BlobWriter], None]) -> PackedPath:
-        async with self._pressed(read) as (file, packed):
+        read = partial(self._read_parts, parts)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
             await self._adopt(file, packed.layer)
         return packed
 
-    @asynccontextmanager
-    async def _pressed(
-        self, read: Callable[[BlobWriter], None]
-    ) -> AsyncIterator[tuple[BinaryIO, PackedPath]]:
-        async with self._spools:
-            with reported(), ExitStack() as spool:
-                async with self._pressing:
-                    packed = await self._workers.run(self._write, read, spool)
-                yield packed
+    async def is_whole(self, blob: Descriptor) -> bool:
+        """Whether the stored bytes are what the digest says."""
+        return await self._brief.run(self._check, blob)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False)
 
     async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
         await self._storage.adopt(keys.blob(layer.descriptor.digest), file)

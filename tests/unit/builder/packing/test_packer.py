@@ -470,6 +470,25 @@ async def test_entries_from_memory_become_a_layer_with_their_parents(
     assert packer.counters.compressed_bytes == compressed
 
 
+async def test_what_compresses_nothing_large_waits_for_nobody_who_does(
+    storage: MemoryStorage, store: Path
+) -> None:
+    workers, done = Workers(1), threading.Event()
+    packer = LayerPacker(
+        storage=storage, workers=workers, codec=codec.find("gzip"), store_directory=store
+    )
+    await packer.layer([SMALL])
+    await packer.layer([ODD])
+    busy = asyncio.create_task(workers.run(done.wait, 60))
+
+    async with asyncio.timeout(30):
+        await packer.contents_layer((File(b"etc/passwd", b"root\n"),))
+        await packer.layer([SMALL, ODD])
+    done.set()
+
+    assert await busy
+
+
 async def test_it_is_known_whether_layers_need_the_store(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:

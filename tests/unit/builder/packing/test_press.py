@@ -34,7 +34,11 @@ def noting(name: str, note: Callable[[memoryview | bytes], None]) -> Codec:
 
 def press_of(store: Path, workers: Workers, with_codec: Codec) -> BlobPress:
     return BlobPress(
-        storage=MemoryStorage(), workers=workers, codec=with_codec, store_directory=store
+        storage=MemoryStorage(),
+        workers=workers,
+        brief=Workers(1),
+        codec=with_codec,
+        store_directory=store,
     )
 
 
