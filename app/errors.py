@@ -13,7 +13,7 @@
       NotAcceptable            406 UNSUPPORTED
       RangeInvalid             416 UNSUPPORTED
       PaginationInvalid        400 UNSUPPORTED
-      Refused                  403 UNKNOWN, the one status whose text every client prints
+      Refused                  403 UNKNOWN, the status whose text most clients print
         PolicyRefused          a setting of the source forbids it (unfree, insecure, broken, ...)
         EvaluationFailed       the package set itself raised, or went over a limit
         BuildFailed            a derivation failed; names it and its last log lines

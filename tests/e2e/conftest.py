@@ -59,7 +59,7 @@ def packages() -> Path:
 
 @pytest.fixture(scope="session")
 def full_packages() -> Path:
-    """All 170 attributes: a download of more than a gigabyte, once."""
+    """All attributes, about 170: a download of more than a gigabyte, once."""
     return _prepared("--full", "--system=x86_64-linux")
 
 
