@@ -94,3 +94,61 @@ async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
     await first
 
     assert ran == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_was_opened_for_a_cancelled_caller_is_discarded(
+    limiter: CapacityLimiter, times: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    discarded: list[str] = []
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(10)
+        return "opened"
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert discarded == ["opened"]
+
+
+async def test_what_was_opened_is_discarded_by_nobody_if_its_caller_gets_it(
+    limiter: CapacityLimiter,
+) -> None:
+    discarded: list[int] = []
+
+    assert await threads.run(lambda: 42, limiter=limiter, discard=discarded.append) == 42
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await threads.run(lambda: 43, limiter=limiter, discard=discarded.append)
+
+    assert discarded == []
+
+
+async def test_work_that_failed_for_a_cancelled_caller_leaves_nothing_to_discard(
+    limiter: CapacityLimiter,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    discarded: list[object] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        raise ValueError("nothing was opened")
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert discarded == []

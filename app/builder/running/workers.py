@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Functions given to ``run`` are plain ``def`` and say "Blocking." in their docstring."""
+    """Functions given to ``run`` and ``obtain`` are plain ``def`` and say "Blocking." in their
+    docstring.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -21,3 +23,7 @@ class Workers:
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
+
+    async def obtain(self, work: Callable[[], T], *, discard: Callable[[T], object]) -> T:
+        """For what has to be closed: if the caller is cancelled meanwhile, ``discard`` gets it."""
+        return await threads.run(work, limiter=self._limiter, discard=discard)
