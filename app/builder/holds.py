@@ -4,16 +4,15 @@ Each hold is a directory of links that Nix registers as indirect roots, and a lo
 that its process holds open.  What a killed process left behind has no lock and is swept away.
 """
 
-import fcntl
 import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.builder.closure import StorePath
-from app.builder.running.locks import try_exclusive
+from app.builder.running.locks import EXCLUSIVE, take, try_exclusive
 from app.builder.running.workers import Workers
 
 
@@ -45,35 +44,46 @@ class Holds:
         """Blocking.  Remove what no process holds any longer."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for lock in self._directory.glob("*.lock"):
-            descriptor = try_exclusive(lock)
-            if descriptor is not None:
-                _remove(lock)
-                os.close(descriptor)
+            with try_exclusive(lock) as abandoned:
+                if abandoned:
+                    _remove(lock)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Hold]:
-        lock, descriptor = await self._workers.run(self._create)
+        lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
         try:
             yield Hold(lock.with_suffix(""))
         finally:
             # No await here: a cancelled task must let go as well.
-            _remove(lock)
-            os.close(descriptor)
+            _let_go((lock, descriptor))
 
     def _create(self) -> tuple[Path, int]:
         """Blocking."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        lock = self._directory / f"{uuid.uuid4().hex}.lock"
-        descriptor = os.open(lock.with_suffix(".new"), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        # Locked before it has its name: nobody's sweep sees it without.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        lock.with_suffix(".new").rename(lock)
-        lock.with_suffix("").mkdir()
+        while True:
+            lock = self._directory / f"{uuid.uuid4().hex}.lock"
+            descriptor = take(lock, EXCLUSIVE, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            if descriptor is not None:
+                break
+            # Another server's sweep came between opening and locking.
+        try:
+            lock.with_suffix("").mkdir()
+        except BaseException:
+            _let_go((lock, descriptor))
+            raise
         return lock, descriptor
 
 
-def _remove(lock: Path) -> None:
+def _let_go(created: tuple[Path, int]) -> None:
     """Blocking, for some unlinking."""
+    lock, descriptor = created
+    try:
+        _remove(lock)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(lock: Path) -> None:
+    """Blocking.  For who holds the lock."""
     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    with suppress(FileNotFoundError):
-        lock.unlink()
+    lock.unlink(missing_ok=True)

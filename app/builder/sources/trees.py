@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -94,11 +94,9 @@ class Trees:
         """Blocking.  Remove trees nobody uses, the longest unused first."""
         locks = sorted(self._directory.glob("*.lock"), key=_last_use)
         for lock in locks[: -self._keep]:
-            with suppress(FileNotFoundError):
-                descriptor = try_exclusive(lock)
-                if descriptor is not None:
+            with try_exclusive(lock) as unused:
+                if unused:
                     _remove(lock)
-                    os.close(descriptor)
 
 
 def place_of(definition: BaseModel, *fields: str) -> str:

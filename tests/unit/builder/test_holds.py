@@ -1,0 +1,143 @@
+"""Holds end with who opened them, however that ends."""
+
+import asyncio
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from app.builder.closure import StorePath
+from app.builder.holds import Holds
+from app.builder.running import locks
+from app.builder.running.workers import Workers
+
+PATH = StorePath.parse("/nix/store/" + "0" * 32 + "-hello")
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from app.builder.holds import Holds
+from app.builder.running.workers import Workers
+
+async def main():
+    async with Holds(directory=Path(sys.argv[1]), workers=Workers(1)).open() as hold:
+        hold.next_root().symlink_to("/nix/store")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+def holds(directory: Path) -> Holds:
+    return Holds(directory=directory, workers=Workers(2))
+
+
+@pytest.fixture
+def other_server(tmp_path: Path) -> Holds:
+    return holds(tmp_path)
+
+
+async def test_a_hold_is_kept_while_it_is_open_whoever_sweeps(
+    tmp_path: Path, other_server: Holds
+) -> None:
+    async with holds(tmp_path).open() as hold:
+        hold.next_root().symlink_to(str(PATH))
+        other_server.sweep()
+
+        assert hold.held() == {PATH}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    holds(tmp_path).sweep()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_servers_may_sweep_at_once(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.lock").touch()
+    take = locks.take
+    found: list[Path] = []
+
+    def overtaken(path: Path, mode: int, flags: int) -> int | None:
+        if not found:
+            found.append(path)
+            other_server.sweep()
+        return take(path, mode, flags)
+
+    monkeypatch.setattr(locks, "take", overtaken)
+
+    holds(tmp_path).sweep()
+
+    assert found
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    sweeps: list[int] = []
+
+    def overtaken(descriptor: int, operation: int) -> None:
+        if not sweeps:
+            sweeps.append(descriptor)
+            other_server.sweep()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+
+    async with holds(tmp_path).open() as hold:
+        other_server.sweep()
+        hold.next_root().symlink_to(str(PATH))
+
+        assert hold.held() == {PATH}
+    assert sweeps
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", [(os, "open"), (Path, "mkdir")])
+async def test_a_task_cancelled_while_it_opens_a_hold_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str]
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    real = getattr(*step)
+    open_before = _open_files()
+
+    def slow(path: Path, *arguments: object, **keywords: object) -> object:
+        result = real(path, *arguments, **keywords)
+        if path.parent == tmp_path:
+            reached.set()
+            go_on.wait(10)
+        return result
+
+    async def take() -> None:
+        async with holds(tmp_path).open():
+            await asyncio.sleep(10)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, slow)
+        task = asyncio.create_task(take())
+        assert await anyio.to_thread.run_sync(reached.wait, 10)
+        task.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert list(tmp_path.iterdir()) == []
+    assert _open_files() <= open_before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
