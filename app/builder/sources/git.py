@@ -6,15 +6,17 @@ its past, and one with all history but without files, to tell what an abbreviati
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from app.builder.nix import PackageSet
 from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.gitcommand import GitCommand, GitFailed
+from app.builder.sources.gitlisting import GitListing
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, disk_at_fault, told
@@ -25,6 +27,7 @@ _FULL = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _SHORT = re.compile(r"[0-9a-f]{7,39}")
 _LISTED = 12
+_LISTING_SECONDS = 2
 _HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
 
 
@@ -46,6 +49,11 @@ class GitUpstream:
         self._history = directory / f"{self._place}.history"
         self._trees = trees
         self._clock = clock
+        self._listing = GitListing(
+            ask=partial(git.refs, definition.location),
+            seconds=min(_LISTING_SECONDS, definition.revision_seconds),
+            clock=clock,
+        )
         self._history_until = float("-inf")
         self._names: tuple[str, ...] | None = None  # of branches, then of tags, when last asked
 
@@ -114,8 +122,8 @@ class GitUpstream:
             return await self._expand(wanted), False
         raise await self._unknown(tag)
 
-    async def _refs(self) -> dict[str, str]:
-        refs = await self._git.refs(self._definition.location)
+    async def _refs(self) -> Mapping[str, str]:
+        refs = await self._listing.refs()
         # A branch may be called what no tag of an image can be: feature/x.
         self._names = self._definition.taggable(
             name.removeprefix(kind)

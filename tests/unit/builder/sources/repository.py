@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -73,7 +75,13 @@ class Repository:
         return f"file://{self.path}"
 
 
-def upstream(definition: GitDefinition, state: Path, *, asking_seconds: float = 30) -> GitUpstream:
+def upstream(
+    definition: GitDefinition,
+    state: Path,
+    *,
+    asking_seconds: float = 30,
+    clock: Callable[[], float] = time.monotonic,
+) -> GitUpstream:
     git = GitCommand(
         definition=definition,
         environment=child_environment(os.environ, home=state / "home"),
@@ -83,4 +91,6 @@ def upstream(definition: GitDefinition, state: Path, *, asking_seconds: float = 
         seconds=30,
     )
     trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)
-    return GitUpstream(definition=definition, git=git, directory=state / "git", trees=trees)
+    return GitUpstream(
+        definition=definition, git=git, directory=state / "git", trees=trees, clock=clock
+    )

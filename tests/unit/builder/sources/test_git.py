@@ -1,5 +1,6 @@
 """Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
 
+import asyncio
 import hashlib
 import itertools
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
+from app.builder.sources.gitcommand import GitCommand
 from app.errors import Refused, SourceUnavailable, TagUnknown
 from tests.unit.builder.sources.repository import Repository, upstream
 
@@ -22,7 +24,9 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def source(repository: Repository, tmp_path: Path) -> GitUpstream:
-    return upstream(GitDefinition(name="set", location=repository.url), tmp_path / "state")
+    """Asks anew every time."""
+    definition = GitDefinition(name="set", location=repository.url, revision_seconds=0)
+    return upstream(definition, tmp_path / "state")
 
 
 async def content(source: GitUpstream, tag: str) -> str:
@@ -178,6 +182,29 @@ async def test_a_commit_that_is_not_there_is_unknown(
         await source.find(tag)
 
 
+async def test_tags_that_do_not_exist_are_one_question_to_the_host(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    refs = GitCommand.refs
+
+    async def counted(git: GitCommand, location: str) -> dict[str, str]:
+        asked.append(location)
+        return await refs(git, location)
+
+    monkeypatch.setattr(GitCommand, "refs", counted)
+    repository.commit("1")
+    definition = GitDefinition(name="set", location=repository.url)
+    source = upstream(definition, tmp_path / "state", clock=lambda: 0)
+
+    failures = await asyncio.gather(
+        *(source.find(f"junk-{number}") for number in range(30)), return_exceptions=True
+    )
+
+    assert {type(failure) for failure in failures} == {TagUnknown}
+    assert asked == [repository.url]
+
+
 async def test_a_long_list_of_refs_is_cut(repository: Repository, source: GitUpstream) -> None:
     repository.commit("1")
     for number in range(30):
@@ -217,7 +244,13 @@ async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_
     repository.git("branch", "feature/x")
     repository.git("tag", "--annotate", "--message", "x", "v1")
     refs = ("main", "gone", "v*", commit)
-    definition = GitDefinition(name="set", location=repository.url, default_ref="main", refs=refs)
+    definition = GitDefinition(
+        name="set",
+        location=repository.url,
+        default_ref="main",
+        refs=refs,
+        revision_seconds=0,
+    )
     source = upstream(definition, tmp_path / "state")
     assert source.seen() == ("main", "gone", commit)
 

@@ -85,7 +85,8 @@ async def test_a_moved_branch_is_followed_after_the_time_to_live_and_not_before(
     first = repository.commit("1")
     definition = GitDefinition(name="set", location=repository.url)  # ten minutes, unless said
     clock = Clock()
-    followed = source(upstream(definition, tmp_path / "state"), clock, definition=definition)
+    git = upstream(definition, tmp_path / "state", clock=clock)
+    followed = source(git, clock, definition=definition)
     assert (await followed.resolve(MAIN)).label == first
     second = repository.commit("2")
 
