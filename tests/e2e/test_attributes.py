@@ -21,6 +21,7 @@ from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, NamesPending, PackagesUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
+from tests.e2e.door import Door
 
 pytestmark = pytest.mark.e2e
 
@@ -203,6 +204,21 @@ async def test_another_revision_has_its_own_names(
     two = await listing.pinned(written('{ ... }: { two = { type = "derivation"; }; }'))
     assert await listing.index.names(two) == ("two",)
     assert await listing.index.names(one) == ("one",)
+
+
+async def test_the_names_rule_out_nothing_that_can_be_found(listing: Listing, lookup: Door) -> None:
+    pinned = await lookup.pinned()
+    found = (
+        *("hello", "bashinteractive", "2ping", "github", "dotted.name", "many.bin", "many"),
+        *("python3packages.numpy", "python3packages.3to2", "python3packages.inner.deep"),
+    )
+    none = ("helo", "3ping", "lib", "override", "throws", "python3packages.numpi")
+    assert listing.index.lacking(pinned, none) == ()  # nothing is listed for this
+
+    await listing.index.names(pinned)
+
+    assert listing.index.lacking(pinned, (*found, *none)) == none
+    assert len(await lookup.packages(*found)) == len(found)
 
 
 async def test_an_unknown_name_brings_those_that_may_have_been_meant(listing: Listing) -> None:
