@@ -1,5 +1,6 @@
 """The server with the Nix of later Debian releases; all other tests have the machine's own."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,18 @@ import pytest
 
 from tests.e2e.clients import Containerd, pull
 from tests.e2e.newer_nix import NewerNix, unpack_nix
+from tests.e2e.reaching import (
+    ALWAYS_REFUSED,
+    CALLING,
+    EVER_REFUSED,
+    READING,
+    SECRET,
+    Listener,
+    lay_out,
+    listener,
+    permissive,
+    point,
+)
 from tests.e2e.server import ROOT, Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -69,6 +82,77 @@ def test_a_failed_build_is_told_with_its_log(newer: Server) -> None:
 
     assert answer.status_code == 403
     assert "frobnicator 4711 not found" in answer.json()["errors"][0]["message"], answer.text
+
+
+# ---- sources nobody trusts, by the same attacks as in test_reaching.py
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Listener]:
+    with listener() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def strangers(
+    nix: NewerNix, host: Listener, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server of a source nobody trusts, with a Nix that is allowed all it can be."""
+    home = tmp_path_factory.mktemp("strangers")
+    tree, outside = lay_out(home, host.host), home / "outside"
+    stored = nix.run("nix-store", "--add", str(outside / "secret")).strip()
+    point(tree, outside=outside, host=host.host, stored=stored)
+    settings = home / "nixery.toml"
+    settings.write_text(
+        f'[[sources]]\nname = "strange"\nkind = "path"\nlocation = "{tree}"\n'
+        "trusted = false\nsubstituters = []\n"
+    )
+    server = Server(
+        home / "server",
+        packages,
+        within=nix.within,
+        PATH=nix.path,
+        NIX_CONFIG=permissive(outside, host.host),
+        NIXERY_CONFIG=str(settings),
+    )
+    yield server.start()
+    server.stop()
+
+
+@pytest.mark.parametrize("attack", READING)
+def test_what_reads_this_machine_is_refused(strangers: Server, attack: str) -> None:
+    answer = strangers.get(f"/v2/strange/{attack}/manifests/latest")
+
+    assert answer.status_code == 403
+    message = answer.json()["errors"][0]["message"]
+    assert re.match(f"{attack}: .*({READING[attack]})", message), message
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("attack", CALLING)
+def test_what_calls_a_host_is_refused_and_nobody_is_called(
+    strangers: Server, host: Listener, attack: str
+) -> None:
+    before = host.heard
+
+    answer = strangers.get(f"/v2/strange/{attack}/manifests/latest")
+
+    assert answer.status_code == 403
+    message = answer.json()["errors"][0]["message"]
+    assert re.match(f"{attack}: .*({CALLING[attack]})", message), message
+    assert host.heard == before
+
+
+def test_no_builtin_is_refused_by_mistake_and_none_forgotten(strangers: Server) -> None:
+    answer = strangers.get("/v2/strange/refusals/manifests/latest")
+
+    message = answer.json()["errors"][0]["message"]
+    refused = set(message.removeprefix("refusals: ").partition(" (see")[0].split())
+    assert ALWAYS_REFUSED <= refused <= EVER_REFUSED
+
+
+def test_what_keeps_to_itself_is_served(strangers: Server) -> None:
+    assert strangers.get("/v2/strange/harmless/manifests/latest").status_code == 200
 
 
 def evaluations(server: Server) -> dict[str, int]:
