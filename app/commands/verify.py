@@ -123,7 +123,12 @@ async def _verify(
     report: Callable[[Reading], None],
 ) -> Reading:
     storage = storage_of(settings)
-    await storage.start()
+    try:
+        await storage.start()
+    except StorageUnavailable:
+        # A disk that failed may be mounted read-only now, which is when one wants to know.
+        if delete or settings.storage is not StorageBackend.FILESYSTEM:
+            raise
     try:
         verifier = Verifier(
             storage=storage,

@@ -19,6 +19,7 @@ from app.storage.filesystem import FilesystemStorage
 from app.storage.gcs import GcsStorage
 from app.storage.memory import MemoryStorage
 from tests.fakes.gcs import BUCKET, FakeGcs
+from tests.unit.storage.conftest import mounted
 
 BODIES = tuple(f"body {n} ".encode() * 10_000 * n for n in range(12))
 MANIFEST = b'{"schemaVersion":2}'
@@ -172,6 +173,23 @@ async def test_what_cannot_be_read_is_damaged_and_what_cannot_be_opened_is_kept(
     assert "Too many levels of symbolic links" in open_line
     assert os.path.lexists(tmp_path / EMPTIED)
     assert not os.path.lexists(tmp_path / CUT)
+
+
+def test_a_disk_that_has_become_read_only_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
+    store(lambda: FilesystemStorage(tmp_path / "store"), damaged=True)
+
+    with mounted(("-o", "bind,ro", str(tmp_path / "store")), tmp_path / "read-only") as directory:
+        monkeypatch.setenv("NIXERY_STORAGE_PATH", str(directory))
+        assert [run("verify"), run("verify", "--delete")] == [1, 1]
+
+    out, err = capfd.readouterr()
+    assert out.endswith("4 damaged\n")
+    assert err.startswith(
+        f"nixery verify: cannot store files in {directory} (Read-only file system)"
+    )
 
 
 def run(*words: str) -> int:
