@@ -21,7 +21,7 @@ from app.routers.documents import ERROR, Build, BuildList, BuildSummary
 router = APIRouter(tags=["operations"])
 
 _LINE_LIMIT = 500
-_FINISHED = 100
+_SHOWN = 100
 _HEADERS = {
     "cache-control": "no-store",
     "vary": "Accept",
@@ -41,9 +41,11 @@ async def get_builds(
     services: Services,
     image: Annotated[str, Query(description="Only images whose name contains this")] = "",
 ) -> Response:
-    running = [summary_of(job) for job in services.builds.running if image in job.title]
-    found = islice((job for job in services.builds.finished if image in job.title), _FINISHED)
-    builds = BuildList(running=running, finished=[summary_of(job) for job in found])
+    running, finished = (
+        list(islice((summary_of(job) for job in jobs if image in job.title), _SHOWN))
+        for jobs in (services.builds.running, services.builds.finished)
+    )
+    builds = BuildList(running=running, finished=finished)
     if _is_browser(request):
         return _page(build_pages.overview(builds))
     return _document(builds)

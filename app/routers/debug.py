@@ -11,7 +11,7 @@ from app.routers.documents import BuildCounts, BuildList, Debug, QueueState
 
 router = APIRouter(tags=["operations"])
 
-_FINISHED = 20
+_SHOWN = 20
 
 
 @router.get("/debug", summary="Version, settings, counters and builds")
@@ -36,7 +36,7 @@ async def get_debug(services: Services) -> Debug:
             for stage in services.stages
         ],
         builds=BuildList(
-            running=[summary_of(job) for job in builds.running],
-            finished=[summary_of(job) for job in builds.finished[:_FINISHED]],
+            running=[summary_of(job) for job in builds.running[:_SHOWN]],
+            finished=[summary_of(job) for job in builds.finished[:_SHOWN]],
         ),
     )

@@ -15,6 +15,7 @@ from app.builder.records.records import Records, key_of
 from app.builder.sources.definition import LATEST, Definition
 from app.builder.sources.memory import TagMemory
 from app.builder.sources.revision import Revision
+from app.builder.sources.turns import Turns
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
 from app.oci import Digest
@@ -23,6 +24,7 @@ from app.storage.base import Storage
 
 _FORMAT = 1
 _AT_ONCE = 4
+_WAITING = 32
 _LISTED = 12
 _RETRY_SECONDS = 30  # for an upstream that did not answer, or that has no such tag
 
@@ -40,7 +42,9 @@ class Source:
         self._upstream = upstream
         self._records = Records(storage=storage, kind="revisions")
         self._known = TagMemory(clock)
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        # Strangers may ask for any number of tags, and keep nobody from those that were there.
+        self._seen_turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
+        self._new_turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
         self.doubts = 0
 
@@ -49,7 +53,7 @@ class Source:
         return self.definition.name
 
     async def resolve(self, tag: Tag) -> Revision:
-        """Raises TagUnknown, SourceUnavailable."""
+        """Raises TagUnknown, SourceUnavailable, TooManyRequests."""
         text = tag.text
         known = self._known.read(text)
         if known is not None:
@@ -128,14 +132,15 @@ class Source:
             raise await self._refused(text)
         if recorded is not None and not recorded.moves:
             return recorded
-        async with self._at_once:
+        turns = self._new_turns if recorded is None and text != LATEST else self._seen_turns
+        async with turns.turn(f"source {self.name}"):
             return await self._upstream.find(text)
 
     async def _refused(self, text: str) -> TagUnknown:
         """With the list of what there is, if that is to be had."""
         tags: tuple[str, ...] = (LATEST,)
         with suppress(SourceUnavailable):
-            async with self._at_once:
+            async with self._new_turns.turn(f"source {self.name}"):
                 tags = await self._upstream.tags()
         listed = ", ".join(tags[:_LISTED])
         more = f" and {len(tags) - _LISTED} more" if len(tags) > _LISTED else ""

@@ -16,7 +16,7 @@ from app.builder.sources.path import PathUpstream
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved, Upstream
-from app.errors import SourceUnavailable, TagUnknown
+from app.errors import SourceUnavailable, TagUnknown, TooManyRequests
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.sources.repository import Repository, upstream
@@ -221,6 +221,28 @@ async def test_a_commit_found_once_needs_nobody_after_a_restart() -> None:
 
     assert await source(scripted, clock, storage=storage).resolve(commit) == known
     assert scripted.asked == 0
+
+
+async def test_any_number_of_new_tags_are_turned_away_and_known_ones_are_not() -> None:
+    storage, clock, scripted = MemoryStorage(), Clock(), Scripted(REVISION)
+    await source(scripted, clock, storage=storage).resolve(MAIN)
+    asked = source(scripted, clock, storage=storage)
+    scripted.gate.clear()
+    strangers = [asyncio.create_task(asked.resolve(Tag(f"t{n}"))) for n in range(1000)]
+    done, waiting = await asyncio.wait(strangers, timeout=0.2)
+
+    scripted.gate.set()
+    async with asyncio.timeout(10):
+        known = [await asked.resolve(tag) for tag in (MAIN, Tag("latest"))]
+
+    assert known == [REVISION] * 2
+    assert len(waiting) == 36
+    for task in done:
+        error = task.exception()
+        assert isinstance(error, TooManyRequests)
+        assert 1 <= error.retry_after <= 120
+    assert await asyncio.gather(*waiting) == [REVISION] * 36
+    assert await asked.resolve(Tag("t999")) == REVISION
 
 
 async def test_strangers_cannot_make_a_moving_tag_be_asked_for_early(
