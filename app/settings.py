@@ -16,6 +16,7 @@ from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -29,6 +30,7 @@ from app.builder.sources.definition import (
 )
 from app.cpus import usable_cpus
 from app.log import LogFormat
+from app.servicelinks import without_service_links
 
 PROJECT = Path(__file__).resolve().parent.parent
 EMBEDDED_PACKAGES = PROJECT / "nix" / "debian"
@@ -132,8 +134,7 @@ class Settings(BaseSettings):
     sources: tuple[SourceDefinition, ...] = Field(
         (),
         validation_alias=AliasChoices("NIXERY_SOURCES"),
-        description="Further sources with names of their own; written in the file, see"
-        " docs/sources.md.",
+        description="Further sources with names of their own; written in the file, see docs/sources.md.",
     )
     system: str = Field(
         default_factory=lambda: _SYSTEMS.get(platform.machine(), "x86_64-linux"),
@@ -210,13 +211,18 @@ class Settings(BaseSettings):
     )
 
     # -- storage
+    state_path: AbsolutePath = Field(
+        default_factory=_state_directory,
+        validation_alias=AliasChoices("NIXERY_STATE_PATH"),
+        description="Scratch state of this process: roots that hold paths while they are packed.",
+    )
     storage: StorageBackend = Field(
         StorageBackend.FILESYSTEM,
         validation_alias=AliasChoices("NIXERY_STORAGE", "NIXERY_STORAGE_BACKEND"),
         description="filesystem, memory or gcs.",
     )
     storage_path: AbsolutePath = Field(
-        default_factory=lambda: _state_directory() / "storage",
+        default_factory=lambda validated: validated["state_path"] / "storage",
         validation_alias=AliasChoices("NIXERY_STORAGE_PATH", "STORAGE_PATH"),
         description="Where the filesystem backend keeps blobs, manifests and records.",
     )
@@ -225,11 +231,6 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NIXERY_GCS_BUCKET", "GCS_BUCKET"),
         description="The bucket of the gcs backend; GOOGLE_APPLICATION_CREDENTIALS may name a key.",
     )
-    state_path: AbsolutePath = Field(
-        default_factory=_state_directory,
-        validation_alias=AliasChoices("NIXERY_STATE_PATH"),
-        description="Scratch state of this process: roots that hold paths while they are packed.",
-    )
 
     # -- waiting, see docs/wire.md
     hop_seconds: float = Field(
@@ -237,8 +238,7 @@ class Settings(BaseSettings):
         gt=0,
         lt=30,
         validation_alias=AliasChoices("NIXERY_HOP_SECONDS"),
-        description="How long a request waits for a build before it is sent to itself again;"
-        " below the 30 s after which containerd gives up.",
+        description="How long a request waits for a build before it is sent to itself again; below the 30 s after which containerd gives up.",
     )
     hops: int = Field(
         9,
@@ -290,6 +290,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = without_service_links(env_settings.env_vars)
         file = os.environ.get(CONFIG_VARIABLE)
         if not file:
             return init_settings, env_settings
@@ -353,15 +355,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_source(self) -> "Settings":
-        named = [
-            name
-            for name, value in (
-                ("NIXERY_PKGS_PATH", self.pkgs_path),
-                ("NIXERY_PKGS_REPO", self.pkgs_repo),
-                ("NIXERY_CHANNEL", self.channel),
-            )
-            if value is not None
-        ]
+        own = {
+            "NIXERY_PKGS_PATH": self.pkgs_path,
+            "NIXERY_PKGS_REPO": self.pkgs_repo,
+            "NIXERY_CHANNEL": self.channel,
+        }
+        named = [name for name, value in own.items() if value is not None]
         if len(named) > 1:
             raise ValueError(f"only one of {', '.join(named)} can be set")
         return self
@@ -379,7 +378,8 @@ def load() -> Settings:
     known = {CONFIG_VARIABLE, *(name for f in Settings.model_fields for name in variables(f))}
     # pydantic-settings does not look at variables no field asks for, so a typing error in a
     # name would silently leave the default in force.
-    unknown = sorted(n for n in os.environ if n.startswith("NIXERY_") and n not in known)
+    ours = [name for name in without_service_links(os.environ) if name.startswith("NIXERY_")]
+    unknown = sorted(set(ours) - known)
     if unknown:
         raise SettingsError(f"unknown setting: {', '.join(unknown)}")
     file = os.environ.get(CONFIG_VARIABLE)

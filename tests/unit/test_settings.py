@@ -43,6 +43,52 @@ def test_a_mistyped_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch)
         load()
 
 
+def test_variables_of_kubernetes_services_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "NIXERY_SERVICE_HOST": "10.0.0.1",
+        "NIXERY_SERVICE_PORT": "80",
+        "NIXERY_SERVICE_PORT_HTTP": "80",
+        "NIXERY_PORT": "tcp://10.0.0.1:80",
+        "NIXERY_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "NIXERY_PORT_80_TCP_PROTO": "tcp",
+        "NIXERY_PORT_80_TCP_PORT": "80",
+        "NIXERY_PORT_80_TCP_ADDR": "10.0.0.1",
+        "NIXERY_WEB_SERVICE_HOST": "10.0.0.2",
+        "NIXERY_WEB_PORT": "udp://10.0.0.2:53",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert load().port == 8080
+
+    monkeypatch.setenv("PORT", "5000")
+    assert load().port == 5000
+
+    monkeypatch.setenv("NIXERY_PORT", "5001")
+    assert load().port == 5001
+
+
+@pytest.mark.parametrize("name", ["NIXERY_WEB_PORT", "NIXERY_PORT_80", "NIXERY_SERVICES"])
+def test_what_only_looks_like_a_service_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "80")
+
+    with pytest.raises(SettingsError, match=f"unknown setting: {name}"):
+        load()
+
+
+def test_storage_is_below_the_state_path_unless_it_says_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "default"))
+    assert load().storage_path == tmp_path / "default" / "nixery" / "storage"
+
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
+    assert load().storage_path == tmp_path / "state" / "storage"
+
+    monkeypatch.setenv("NIXERY_STORAGE_PATH", str(tmp_path / "elsewhere"))
+    assert load().storage_path == tmp_path / "elsewhere"
+
+
 @pytest.mark.parametrize(
     ("variable", "inside", "outside"),
     [
