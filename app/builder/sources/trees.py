@@ -7,7 +7,8 @@ is private would be read by who was not let in.
 
 A tree appears whole under its name or not at all.  What a power cut may have left of it is
 checked against its fingerprint before the first use after a restart of the machine: cheaper
-than to wait for the disk whenever a tree is unpacked.  A tree's lock is shared while it is
+than to wait for the disk whenever a tree is unpacked.  What a killed process left of a tree
+that it was removing has no fingerprint, which goes first.  A tree's lock is shared while it is
 used, and exclusive while it is made or removed.
 """
 
@@ -41,7 +42,6 @@ class Trees:
         self._directory = directory
         self._workers = workers
         self._keep = keep
-        self._whole: set[Path] = set()
 
     @asynccontextmanager
     async def tree(
@@ -58,7 +58,7 @@ class Trees:
             with disk_at_fault():
                 while not await self._hold(held, lock, path):
                     async with locked(lock, EXCLUSIVE, workers=self._workers):
-                        if not await self._workers.run(self._is_whole, path):
+                        if not await self._workers.run(_is_whole, path):
                             await self._make(lock, path, make)
             yield path
         await self._workers.run(self._drop_oldest)
@@ -66,7 +66,7 @@ class Trees:
     async def _hold(self, held: AsyncExitStack, lock: Path, path: Path) -> bool:
         """Share the tree, if it is there, until ``held`` is closed."""
         descriptor = await held.enter_async_context(locked(lock, SHARED, workers=self._workers))
-        if await self._workers.run(self._is_whole, path):
+        if await self._workers.run(_is_whole, path):
             await self._workers.run(_note_use, descriptor)
             return True
         await held.aclose()
@@ -83,12 +83,6 @@ class Trees:
             with anyio.CancelScope(shield=True):
                 await self._workers.run(_remove, lock)
             raise
-
-    def _is_whole(self, path: Path) -> bool:
-        """Blocking."""
-        if path not in self._whole and _has_fingerprint(path):
-            self._whole.add(path)
-        return path in self._whole and path.exists()
 
     def _drop_oldest(self) -> None:
         """Blocking.  Remove trees nobody uses, the longest unused first."""
@@ -107,13 +101,19 @@ def place_of(definition: BaseModel, *fields: str) -> str:
 
 def _remove(lock: Path) -> None:
     """Blocking.  For who holds the lock alone."""
-    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    _clear(lock.with_suffix(""))
     lock.unlink(missing_ok=True)
+
+
+def _clear(directory: Path) -> None:
+    """Blocking.  Whoever is killed meanwhile leaves no tree that seems whole."""
+    (directory / _FINGERPRINT).unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _scratch(directory: Path) -> Path:
     """Blocking.  An empty directory; what a dead process left is in the way of nobody."""
-    shutil.rmtree(directory, ignore_errors=True)
+    _clear(directory)
     directory.mkdir(parents=True)
     return Path(tempfile.mkdtemp(dir=directory))
 
@@ -123,6 +123,11 @@ def _publish(scratch: Path, path: Path) -> None:
     scratch.chmod(0o755)
     _write_fingerprint(path, Fingerprint(str(scratch)).take())
     scratch.rename(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Blocking.  Looked at each time, since any process may have removed the tree, or half of it."""
+    return path.exists() and _has_fingerprint(path)
 
 
 def _has_fingerprint(path: Path) -> bool:

@@ -1,4 +1,7 @@
 import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,30 @@ from app.builder.sources import trees as module
 from app.builder.sources.trees import Trees
 
 WORKERS = Workers(4)
+FILES = 3
+# Directories are emptied in any order: here the tree goes before the rest, and not to its end.
+KILLED = """
+import asyncio, os, shutil, signal, sys
+from pathlib import Path
+from app.builder.running.workers import Workers
+from app.builder.sources import trees as module
+
+def rmtree(directory, *, ignore_errors):
+    for file in directory.glob("source/*"):
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def make(path):
+    (path / "file").touch()
+
+async def main(name):
+    trees = module.Trees(directory=Path(sys.argv[1]), workers=Workers(1), keep=1)
+    async with trees.tree("place", name, make):
+        pass
+
+shutil.rmtree = rmtree
+asyncio.run(main(sys.argv[2]))
+"""
 
 
 class Made:
@@ -127,3 +154,47 @@ async def test_a_whole_tree_survives_a_restart_of_the_machine(
     await use(Trees(directory=tmp_path, workers=WORKERS, keep=2), "a", made)
 
     assert made.times == 1
+
+
+@pytest.mark.parametrize("later", ["a process that knew it", "a new process"])
+async def test_what_a_killed_process_left_of_a_tree_is_made_again(
+    tmp_path: Path, later: str
+) -> None:
+    made = Several()
+    trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
+    assert await count(trees, made) == FILES
+    child = await asyncio.to_thread(killed, tmp_path, "b")
+    assert child.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "place-a" / "source").iterdir())) == FILES - 1
+    if later == "a new process":
+        trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
+
+    assert await count(trees, made) == FILES
+    assert made.times == 2
+
+
+async def test_a_process_killed_while_it_clears_up_leaves_it_to_the_next(tmp_path: Path) -> None:
+    """The half of a tree is in the way of the same tree, and goes with it at last."""
+    trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
+    await count(trees, Several())
+    (tmp_path / "place-a" / "fingerprint").write_text("of another tree")
+    assert (await asyncio.to_thread(killed, tmp_path, "a")).returncode == -signal.SIGKILL
+
+    assert await count(trees, Several()) == FILES
+
+
+class Several(Made):
+    async def __call__(self, path: Path) -> None:
+        await super().__call__(path)
+        for number in range(1, FILES):
+            (path / f"file{number}").touch()
+
+
+async def count(trees: Trees, made: Several) -> int:
+    async with trees.tree("place", "a", made) as tree:
+        return len(list(tree.iterdir()))
+
+
+def killed(directory: Path, name: str) -> subprocess.CompletedProcess[bytes]:
+    """Blocking.  While it removes the tree of "a"."""
+    return subprocess.run([sys.executable, "-c", KILLED, directory, name], check=False)
