@@ -12,6 +12,8 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
+from app.builder.image import BuiltImage
+from app.builder.jobs.job import Job
 from app.builder.wording import ends, line, sentence
 from app.dependencies import services_of
 from app.errors import (
@@ -166,7 +168,8 @@ def _address(request: Request) -> str:
 
 
 def _build_of(request: Request) -> str:
-    return str(getattr(request.state, "build", ""))
+    job: Job[BuiltImage] | None = getattr(request.state, "build", None)
+    return job.page if job else ""
 
 
 def _presentable(value: object) -> object:

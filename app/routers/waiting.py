@@ -33,7 +33,7 @@ async def await_build(
     Raises what the build failed with, StillBuilding where waiting has no more forms; the
     answer to either names the build's page.
     """
-    request.state.build = job.identifier
+    request.state.build = job
     if image := job.result():
         return image
     patience = state.patience

@@ -19,7 +19,10 @@ class JobState(StrEnum):
 
 
 class Job(Generic[T]):
-    """``identifier`` names the job's page; ``title`` is what was asked for, for people."""
+    """``identifier`` names the job's page; ``title`` is what was asked for, for people.
+
+    ``page`` names the one to read: its own, or that of the job whose failure it was told again.
+    """
 
     __slots__ = (
         "_failure",
@@ -27,6 +30,7 @@ class Job(Generic[T]):
         "_result",
         "finished_at",
         "identifier",
+        "page",
         "progress",
         "started_at",
         "title",
@@ -34,6 +38,7 @@ class Job(Generic[T]):
 
     def __init__(self, *, identifier: str, title: str) -> None:
         self.identifier = identifier
+        self.page = identifier
         self.title = title
         self.progress = Progress()
         self.started_at = datetime.now(UTC)

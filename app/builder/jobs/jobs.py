@@ -192,11 +192,13 @@ class Jobs(Generic[T]):
 
     def _close(self, key: str, job: Job[T], remember_seconds: float) -> None:
         del self._running[key]
-        until = self._clock() + remember_seconds
-        if (before := self._outcomes.get(key)) and before[0].failure is job.failure is not None:
-            until = before[1]  # it was told again, and is no younger for that
-        if until > self._clock():
-            self._outcomes[key] = (job, until)
+        before = self.remembered(key, lambda before: before.failure is job.failure is not None)
+        if before is not None:
+            # It was told again: it is no younger for that, and has no more to read.
+            job.page = before.page
+            return
+        if remember_seconds > 0:
+            self._outcomes[key] = (job, self._clock() + remember_seconds)
         while len(self._outcomes) > self._remember:
             self._outcomes.popitem(last=False)
         # No message leads to these, and typing errors cost nothing: a few hundred would push out

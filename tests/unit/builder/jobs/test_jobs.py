@@ -213,7 +213,9 @@ async def test_an_outcome_is_told_only_while_it_still_holds(jobs: Jobs[str]) -> 
         await again.wait(5)
 
 
-async def test_a_failure_told_again_is_no_younger_for_that(jobs: Jobs[str], clock: Clock) -> None:
+async def test_a_failure_told_again_is_no_younger_for_that_and_keeps_its_page(
+    jobs: Jobs[str], clock: Clock
+) -> None:
     work = Work(BuildFailed("gcc failed"))
     first = await finished(jobs, work)
     clock.now = 50
@@ -226,9 +228,11 @@ async def test_a_failure_told_again_is_no_younger_for_that(jobs: Jobs[str], cloc
     with pytest.raises(BuildFailed):
         await again.wait(5)
 
-    assert jobs.join("a", work, title="a") is again
+    assert jobs.join("a", work, title="a") is first
+    assert again.page == first.page == first.identifier
+    assert jobs.finished == (first,)
     clock.now = 61
-    assert jobs.join("a", work, title="a") is not again
+    assert jobs.join("a", work, title="a") not in (first, again)
 
 
 async def test_draining_lets_running_builds_finish_and_refuses_new_ones(jobs: Jobs[str]) -> None:
