@@ -92,6 +92,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
             packer=packer,
             listings=Listings(storage=storage, workers=workers),
             layering=layering,
+            workers=workers,
         ),
         layering=layering,
         closures=Closures(storage=storage),

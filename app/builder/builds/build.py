@@ -117,7 +117,7 @@ class ImageBuilder:
         closure = await self._closures.read(package.path for package in packages)
         if closure is None:
             return None
-        plans = self._composer.plan(closure)
+        plans = await self._composer.plan(closure)
         if not await self._composer.is_packed(plans, packages):
             return None
         try:
@@ -142,7 +142,7 @@ class ImageBuilder:
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
             async with self._stages.packing.slot(progress):
-                plans = self._composer.plan(closure)
+                plans = await self._composer.plan(closure)
                 return await self._composer.compose(request, pinned, packages, plans)
 
     async def _store(self, composition: Composition) -> BuiltImage:

@@ -18,6 +18,7 @@ from app.builder.packages import ALWAYS, SYSTEMS, ImageRequest
 from app.builder.packing.codec import Codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.running.concurrency import gather
+from app.builder.running.workers import Workers
 
 # The Unix epoch itself is taken for "no time" by some clients.
 _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
@@ -42,14 +43,20 @@ class Composition:
 
 
 class Composer:
-    def __init__(self, *, packer: LayerPacker, listings: Listings, layering: Layering) -> None:
+    def __init__(
+        self, *, packer: LayerPacker, listings: Listings, layering: Layering, workers: Workers
+    ) -> None:
+        self._workers = workers
         self._packer = packer
         self._listings = listings
         self._layering = layering
 
-    def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
+    async def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
         """The layers of store paths, the lowest first."""
-        return plan_layers(closure, self._layering.plan, self._layering.budget)
+        # Tens of milliseconds for thousands of paths.
+        return await self._workers.run(
+            plan_layers, closure, self._layering.plan, self._layering.budget
+        )
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
         """Whether ``compose`` would need nothing of the store."""

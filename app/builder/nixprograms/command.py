@@ -178,7 +178,7 @@ class NixCommand:
         )
         if finished.code != 0:
             raise Unavailable(f"Nix does not know a closure: {evaluation_error(finished.stderr)}")
-        return pathinfo.parse(finished.stdout)
+        return await self._workers.run(pathinfo.parse, finished.stdout)
 
     def hold(self) -> AbstractAsyncContextManager[Hold]:
         return self._holds.open()
