@@ -153,7 +153,11 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         plan=plan,
         activity=lambda: _activity(nix, packer),
         readiness=Readiness(
-            checks=(Check("storage", storage.check), Check("nix", lambda: _nix_answers(nix))),
+            checks=(
+                Check("storage", storage.check),
+                Check("nix", lambda: _nix_answers(nix)),
+                *opener.checks(),
+            ),
             limit_seconds=_CHECK_SECONDS,
             remember_seconds=_CHECK_REMEMBERED_SECONDS,
         ),

@@ -14,12 +14,24 @@ from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.gitaccess import GitAccess
 from app.builder.sources.gitwords import cause, fault_of_files
 from app.builder.sources.unpacking import BadFiles, UnpackingFailed
+from app.errors import Unavailable
 
 _LISTING = 16 * 1024 * 1024
+_VERSION_SECONDS = 30
+_MISSING = "git is not installed (apt-get install git)"
 
 
 class GitFailed(Exception):
     """The message is one line, without the repository's address."""
+
+
+async def check_git(environment: Mapping[str, str]) -> None:
+    """Raises Unavailable where there is no git."""
+    try:
+        limits = Limits(seconds=_VERSION_SECONDS)
+        await run(["git", "--version"], environment=environment, limits=limits)
+    except ProgramMissing:
+        raise Unavailable(_MISSING) from None
 
 
 class GitCommand:
@@ -165,7 +177,7 @@ class GitCommand:
                 limits=Limits(seconds=seconds or self._seconds, output=_LISTING * 8),
             )
         except ProgramMissing:
-            raise GitFailed("git is not installed (apt-get install git)") from None
+            raise GitFailed(_MISSING) from None
         except OutOfTime as error:
             raise GitFailed(f"no answer within {error.limit}") from None
         except OutOfSpace as error:

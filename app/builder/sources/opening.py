@@ -1,11 +1,13 @@
 """From a definition to the source it describes."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
 import httpx
 
+from app.builder.readiness import Check
 from app.builder.running.workers import Workers
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import (
@@ -16,7 +18,7 @@ from app.builder.sources.definition import (
     SourceDefinition,
 )
 from app.builder.sources.git import GitUpstream
-from app.builder.sources.gitcommand import GitCommand
+from app.builder.sources.gitcommand import GitCommand, check_git
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
@@ -32,7 +34,7 @@ _HTTP_SECONDS = 30
 class Sources:
     """Opens sources that share a directory for what they fetch.
 
-    ``environment`` is what their programs see (app.builder.process.child_environment).
+    ``environment`` is what their programs see (app.builder.running.process.child_environment).
     """
 
     def __init__(
@@ -57,6 +59,13 @@ class Sources:
         )
         self._opened.append(source)
         return source
+
+    def checks(self) -> tuple[Check, ...]:
+        """Whether what the opened sources need on this machine is there."""
+        kinds = [source.definition for source in self._opened]
+        if any(isinstance(kind, GitDefinition | FlakeDefinition) for kind in kinds):
+            return (Check("git", partial(check_git, self._environment)),)
+        return ()
 
     async def close(self) -> None:
         for source in self._opened:
