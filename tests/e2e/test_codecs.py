@@ -1,5 +1,7 @@
 """Both compressions, read by those who can."""
 
+import io
+import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,18 @@ from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
+# So few that nearly all paths of an image share a layer.
+PACKAGE_LAYERS = 3
+
 
 @pytest.fixture(scope="module")
 def zstd_server(packages: Path, module_server: ServerFactory) -> Server:
-    return module_server(packages, NIXERY_CODEC="zstd")
+    return module_server(packages, NIXERY_CODEC="zstd", NIXERY_LAYER_BUDGET=str(PACKAGE_LAYERS))
+
+
+@pytest.fixture(scope="module")
+def gzip_server(packages: Path, module_server: ServerFactory) -> Server:
+    return module_server(packages, NIXERY_LAYER_BUDGET=str(PACKAGE_LAYERS))
 
 
 @pytest.mark.parametrize("name", ["skopeo", "containerd", "podman"])
@@ -31,6 +41,7 @@ def test_zstd_layers_are_read_by_all_but_docker_before_23(
     assert client.run(image, "jq", "-n", "40+2") == "42\n"
     manifest = zstd_server.get("/v2/coreutils/jq/manifests/latest").json()
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert len(manifest["layers"]) == PACKAGE_LAYERS + 2
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -51,16 +62,28 @@ def test_who_accepts_schema_2_alone_is_told_why_zstd_layers_are_nothing_for_it(
         assert error["message"].endswith("or have its operator set NIXERY_CODEC=gzip")
 
 
-def test_gzip_layers_of_several_members_are_read_by_every_client(
-    client: Client, server: Server
+def test_gzip_layers_of_several_paths_are_read_by_every_client(
+    client: Client, gzip_server: Server
 ) -> None:
     image = "coreutils/jq/git/curl"
-    pull(client, f"{server.address}/{image}:latest")
+    pull(client, f"{gzip_server.address}/{image}:latest")
 
-    assert client.run(f"{server.address}/{image}:latest", "jq", "-n", "40+2") == "42\n"
-    manifest = server.get(f"/v2/{image}/manifests/latest").json()
-    blobs = (server.get(f"/v2/{image}/blobs/{d['digest']}") for d in manifest["layers"])
-    assert any(sum(1 for _ in members(blob.content)) > 1 for blob in blobs)
+    assert client.run(f"{gzip_server.address}/{image}:latest", "jq", "-n", "40+2") == "42\n"
+    manifest = gzip_server.get(f"/v2/{image}/manifests/latest").json()
+    assert len(manifest["layers"]) == PACKAGE_LAYERS + 2
+    blobs = [gzip_server.get(f"/v2/{image}/blobs/{d['digest']}") for d in manifest["layers"]]
+    (shared,) = (blob.content for blob in blobs if len(store_paths(blob.content)) > 1)
+    names = store_paths(shared)
+    # What has just run is among them, each path with a member or more of its own.
+    assert any("-jq-" in name for name in names)
+    assert sum(1 for _ in members(shared)) >= 1 + len(names) + 1
+
+
+def store_paths(layer: bytes) -> set[str]:
+    """The base names of what a gzip layer has of the store."""
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        parts = [name.split("/") for name in archive.getnames()]
+    return {name[2] for name in parts if name[:2] == ["nix", "store"] and len(name) > 2}
 
 
 def members(content: bytes) -> Iterator[bytes]:
