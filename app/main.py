@@ -24,6 +24,9 @@ def create_app(settings: Settings) -> FastAPI:
         title="Nixery",
         summary="A container registry in which the image name is the recipe",
         version=VERSION,
+        # /docs is enough for people; both pages need scripts from elsewhere.
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         lifespan=partial(_lifespan, settings),
     )
     include_routers(app)
