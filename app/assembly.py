@@ -5,6 +5,7 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -32,6 +33,7 @@ from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.popularity.loading import load_plan
 from app.builder.readiness import Check, Readiness
+from app.builder.running import statedirectory
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
 from app.builder.sources.opening import Sources
@@ -155,6 +157,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         readiness=Readiness(
             checks=(
                 Check("storage", storage.check),
+                Check("state", partial(workers.run, statedirectory.attempt, settings.state_path)),
                 Check("nix", lambda: _nix_answers(nix)),
                 *opener.checks(),
             ),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.builder.closure import StorePath
 from app.builder.running.locks import EXCLUSIVE, take, try_exclusive
+from app.builder.running.statedirectory import state_directory_at_fault
 from app.builder.running.workers import Workers
 
 
@@ -41,16 +42,19 @@ class Holds:
         self._workers = workers
 
     def sweep(self) -> None:
-        """Blocking.  Remove what no process holds any longer."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for lock in self._directory.glob("*.lock"):
-            with try_exclusive(lock) as abandoned:
-                if abandoned:
-                    _remove(lock)
+        """Blocking.  Remove what no process holds any longer.  Raises StorageUnavailable."""
+        with state_directory_at_fault():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for lock in self._directory.glob("*.lock"):
+                with try_exclusive(lock) as abandoned:
+                    if abandoned:
+                        _remove(lock)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Hold]:
-        lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
+        """Raises StorageUnavailable."""
+        with state_directory_at_fault():
+            lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
         try:
             yield Hold(lock.with_suffix(""))
         finally:

@@ -1,4 +1,4 @@
-"""Whether this server can do its work now: storage takes bytes, the programs it needs answer."""
+"""Whether this server can do its work now: its disks take bytes, the programs it needs answer."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Probes: alive (instant) and ready (asks storage and the programs it needs)."""
+"""Probes: alive (instant) and ready (tries its disks and the programs it needs)."""
 
 from http import HTTPStatus
 

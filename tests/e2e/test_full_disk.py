@@ -1,6 +1,9 @@
 """A disk without room: what is stored is served, the rest is told, and room is all it takes."""
 
+import re
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -69,4 +72,47 @@ def test_a_full_disk_is_told_and_leaves_nothing_and_room_is_all_it_takes(
 
     assert server.digest("shell/jq")
     assert_whole(storage)
+    server.stop()
+
+
+def take_every_name(disk: Path) -> Path:
+    """A disk may have bytes and no room for another file: so has one whose quota is used up."""
+    names = disk / "names"
+    names.mkdir()
+    with suppress(OSError):
+        for number in range(10_000):
+            (names / str(number)).touch()
+    return names
+
+
+def test_a_full_state_directory_is_told_and_room_is_all_it_takes(
+    disk: Path, servers: ServerFactory
+) -> None:
+    subprocess.run(["mount", "-o", "remount,nr_inodes=500", disk], check=True)
+    server = servers(NIXERY_STATE_PATH=str(disk / "state"), NIXERY_FAILURE_SECONDS="1")
+    stored = server.digest("hello")
+    assert server.get("/readyz").status_code == 200
+    names = take_every_name(disk)
+    server.stop()
+    server.start()
+
+    assert server.digest("hello") == stored
+    answer = server.get("/v2/jq/manifests/latest")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    (error,) = answer.json()["errors"]
+    assert error["code"] == "UNAVAILABLE"
+    assert "state directory is full; its operator has to free or add space" in error["message"]
+    assert str(disk) not in answer.text
+    ready = server.get("/readyz")
+    assert ready.status_code == 503
+    problems = {check["name"]: check["problem"] for check in ready.json()["checks"]}
+    assert "state directory is full" in problems.pop("state")
+    assert set(problems.values()) == {""}
+    assert not re.search(r"Traceback|internal error", server.log)
+
+    shutil.rmtree(names)
+    time.sleep(1.1)  # the failure is remembered for a second
+
+    assert server.digest("jq")
     server.stop()

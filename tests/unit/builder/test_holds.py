@@ -1,6 +1,7 @@
 """Holds end with who opened them, however that ends."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import subprocess
@@ -15,6 +16,7 @@ from app.builder.closure import StorePath
 from app.builder.holds import Holds
 from app.builder.running import locks
 from app.builder.running.workers import Workers
+from app.errors import StorageUnavailable
 
 PATH = StorePath.parse("/nix/store/" + "0" * 32 + "-hello")
 KILLED = """
@@ -105,6 +107,35 @@ async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
         assert hold.held() == {PATH}
     assert sweeps
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+    open_before = _open_files()
+
+    def full(path: Path, *arguments: object, **keywords: object) -> object:
+        if path.parent == tmp_path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return real(path, *arguments, **keywords)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(Path, "mkdir", full)
+
+    with pytest.raises(StorageUnavailable, match="server's state directory is full;") as told:
+        async with holds(tmp_path).open():
+            pass
+
+    assert str(tmp_path) not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+    assert _open_files() <= open_before
+
+
+def test_a_start_says_that_the_state_directory_does_not_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageUnavailable, match="state directory does not work"):
+        holds(tmp_path / "file").sweep()
 
 
 @pytest.mark.parametrize("step", [(os, "open"), (Path, "mkdir")])
