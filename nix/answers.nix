@@ -9,13 +9,14 @@
 #   { status = "other"; attribute; kind; }                 what it is instead of a package
 #
 # With explain an error of the set is let through, for its message to be read.
-set: { names, explain, ... }:
+# A restricted set must have made the derivations it names: the store has those of other sources.
+set: { names, explain, restricted, ... }:
 
 let
   inherit (builtins)
-    attrNames concatLists concatStringsSep deepSeq filter foldl' genList head isAttrs isBool isInt
-    isList isString length map match parseDrvName replaceStrings split stringLength substring
-    tryEval typeOf unsafeDiscardStringContext;
+    attrNames concatLists concatStringsSep deepSeq filter foldl' genList getContext head isAttrs
+    isBool isInt isList isString length map match parseDrvName replaceStrings split stringLength
+    substring tryEval typeOf unsafeDiscardStringContext;
 
   # ---- looking up
 
@@ -111,9 +112,16 @@ let
       main_program = attempt null (text (value.meta.mainProgram or null));
     };
 
+  none = throw "it calls itself a derivation and is none";
+
+  # A derivation's path has a context from what made it, which a path written down has not.
+  made = path:
+    if restricted && ! (isString path && getContext path ? ${unsafeDiscardStringContext path})
+    then none else path;
+
   built = value: {
-    derivation = text (value.drvPath or (throw "it calls itself a derivation and is none"));
-    path = text (value.outPath or (throw "it calls itself a derivation and is none"));
+    derivation = text (if value ? drvPath then made value.drvPath else none);
+    path = text (value.outPath or none);
     output = text (value.outputName or "out");
     outputs = map text (value.outputs or [ "out" ]);
   };

@@ -2,13 +2,13 @@
 # reach beyond the set.
 #
 # Nix's own restriction (restrict-eval) lets a set fetch from what it may read: file:// addresses
-# whose links or %2e%2e lead elsewhere, repositories whose configuration runs programs.  A search
-# path may be written down with addresses in it, and is fetched.  So of the builtins only those
-# are there that are known to compute, or to be restricted; what a later Nix adds is not.  Each
-# import gives its file the same builtins, under every name they have.
+# whose links or %2e%2e lead elsewhere, repositories whose objects are another's or whose
+# configuration runs programs.  A search path may be written down with addresses in it, and is
+# fetched.  To name a store path is to ask binary caches for it.
 #
-# What is known here cannot be asked of scopedImport's argument: a set may shadow a name for what
-# it imports, and finds nothing but what it was given.
+# So of the builtins only those are there that are known to compute, or to be restricted; what a
+# later Nix adds is refused.  The names are shadowed by scopedImport, in every form they have, and
+# `import` is among them: what a file imports finds no more than the file did.
 file:
 
 let

@@ -31,6 +31,6 @@ in
 {
   answer = question:
     let names = fromJSON (decode question); in
-    "${ask.marker} ${toJSON (answers { inherit names; explain = false; })} ${ask.marker}";
+    "${ask.marker} ${toJSON (answers { inherit names; inherit (ask) restricted; explain = false; })} ${ask.marker}";
   end = ask.marker;
 }

@@ -53,7 +53,9 @@ ENDINGS = {
     "fetches": "fetchurl is refused to a source that is not trusted",
     "fetchesgit": "fetchGit is refused to a source that is not trusted",
     "buildswhileevaluating": "allow-import-from-derivation",
-    "claims": "it is no well-formed package",
+    "claims": "it calls itself a derivation and is none",
+    "lies": "it calls itself a derivation and is none",
+    "borrows": "it calls itself a derivation and is none",
     "escapes": "it is no well-formed package",
     "injects": "it is no well-formed package",
 }
@@ -118,11 +120,14 @@ async def test_forged_metadata_is_no_permission(hostile: Door) -> None:
         await hostile.package("forges")
 
 
-async def test_a_derivation_that_was_never_made_is_not_built(hostile: Door) -> None:
-    liar = await hostile.package("lies")
+async def test_a_derivation_that_was_never_made_is_not_built_for_those_who_are_trusted_either(
+    make_door: MakeDoor,
+) -> None:
+    trusting = make_door(location=SETS / "hostile", trusted=True)
+    liar = await trusting.package("lies")
 
     with pytest.raises(BuildFailed, match="does not exist, whatever its package says"):
-        await hostile.realise(liar)
+        await trusting.realise(liar)
 
 
 @pytest.mark.parametrize(

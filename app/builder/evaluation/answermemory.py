@@ -16,7 +16,7 @@ from app.oci import Digest
 from app.storage.base import Storage
 
 # Raise when nix/evaluate.nix says more, or something else, of the same package.
-_FORMAT = 1
+_FORMAT = 2
 
 Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
 

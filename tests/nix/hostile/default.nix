@@ -46,6 +46,7 @@ in
   escapes = fine // { outPath = "/nix/store/../../etc/passwd"; };
   injects = fine // { outputName = "out --option sandbox false"; };
   lies = fine // { drvPath = "/nix/store/00000000000000000000000000000000-no-such.drv"; };
+  borrows = fine // { drvPath = builtins.unsafeDiscardStringContext fine.drvPath; };
   forges = fine // { meta = { license = { free = 7; }; knownVulnerabilities = { }; broken = "no"; mainProgram = [ ]; priority = { }; }; version = 3; pname = { }; };
 
   # ---- names that would be code if they were ever spliced into any
