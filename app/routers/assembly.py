@@ -29,4 +29,4 @@ def include_routers(app: FastAPI) -> None:
     # The first two are what nearly all requests are for.
     registry = (manifests, blobs, version, tags, referrers, catalog)
     for module in (*registry, health, builds, debug, search):
-        app.include_router(module.router, responses={"4XX": ERROR})
+        app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from app.dependencies import CONTENT_DIGEST, content_digest, services
 from app.errors import BlobUnknown
 from app.oci import Digest
+from app.routers import headers
 from app.routers.blob_response import blob_response
 from app.routers.documents import ERROR
 
@@ -15,14 +16,28 @@ router = APIRouter(tags=["registry"])
 
 _PATH = "/v2/{name:path}/blobs/{digest}"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The blob", "content": {"application/octet-stream": {}}},
-    206: {"description": "The requested range of it"},
-    304: {"description": "If-None-Match names this digest"},
-    307: {"description": "The object store has it, at Location"},
+    200: {
+        "description": "The blob",
+        "content": {"application/octet-stream": {}},
+        "headers": headers.CONTENT | headers.ACCEPT_RANGES,
+    },
+    206: {
+        "description": "The requested range of it",
+        "headers": headers.CONTENT | headers.ACCEPT_RANGES | headers.CONTENT_RANGE,
+    },
+    304: {"description": "If-None-Match names this digest", "headers": headers.CONTENT},
+    307: {
+        "description": "The object store has it, at Location",
+        "headers": headers.CONTENT | headers.LOCATION,
+    },
     400: ERROR,
     404: ERROR,
-    416: {**ERROR, "description": "No byte of the requested range exists"},
-    503: {**ERROR, "description": "The storage is away"},
+    416: {
+        **ERROR,
+        "description": "No byte of the requested range exists",
+        "headers": headers.SIZE,
+    },
+    503: {**ERROR, "description": "The storage is away", "headers": headers.RETRY_AFTER},
 }
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from app.dependencies import Services
+from app.routers import headers
 from app.routers.documents import ERROR, Catalog
 from app.routers.pagination import Pagination
 from app.routers.responses import answer
@@ -15,18 +16,24 @@ from app.routers.responses import answer
 router = APIRouter(tags=["registry"])
 
 _PATH = "/v2/_catalog"
-_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"model": Catalog}, 400: ERROR, 404: ERROR}
+_ERRORS: dict[int | str, dict[str, Any]] = {400: ERROR, 404: ERROR}
+_RESPONSES = {200: {"model": Catalog, "headers": headers.LINK}, **_ERRORS}
 
 
 @router.get(_PATH, summary="Repositories built so far", responses=_RESPONSES)
-@router.head(_PATH, include_in_schema=False)
+@router.head(
+    _PATH,
+    summary="Whether that is told here",
+    responses={200: {"headers": headers.LINK}, **_ERRORS},
+    response_class=Response,
+)
 async def get_catalog(request: Request, page: Pagination, services: Services) -> Response:
     if not services.catalog:
         raise HTTPException(404, "the catalog is switched off here")
-    names, headers = page.of(await services.images.repositories(), _PATH)
+    names, link = page.of(await services.images.repositories(), _PATH)
     return answer(
         request,
         body=json.dumps({"repositories": names}).encode(),
         media_type="application/json",
-        headers=headers,
+        headers=link,
     )

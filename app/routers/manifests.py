@@ -10,6 +10,7 @@ from app.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
 from app.reference import ImageReference, Tag
+from app.routers import headers
 from app.routers.documents import ERROR
 from app.routers.negotiation import choose
 from app.routers.responses import (
@@ -30,15 +31,38 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The manifest, byte for byte what Docker-Content-Digest covers",
         "content": {MediaType.OCI_MANIFEST: {}, MediaType.DOCKER_MANIFEST: {}},
+        "headers": headers.CONTENT | headers.VARY | headers.WARNING,
     },
-    304: {"description": "If-None-Match names the current digest"},
-    307: {"description": "Still building: ask again at Location"},
+    304: {
+        "description": "If-None-Match names the current digest",
+        "headers": headers.CONTENT | headers.VARY | headers.WARNING,
+    },
+    307: {"description": "Still building: ask again at Location", "headers": headers.LOCATION},
     400: ERROR,
     403: {**ERROR, "description": "The build failed, or a setting refuses it"},
     404: {**ERROR, "description": "No such package, tag or manifest"},
     406: {**ERROR, "description": "By tag: layers are zstd, and only schema 2 is accepted"},
-    429: {**ERROR, "description": "Still building, or too many builds; see Retry-After"},
-    503: {**ERROR, "description": "The storage or the package source is away"},
+    429: {
+        **ERROR,
+        "description": "Still building, or too many builds; see Retry-After",
+        "headers": headers.RETRY_AFTER,
+    },
+    503: {
+        **ERROR,
+        "description": "The storage or the package source is away",
+        "headers": headers.RETRY_AFTER,
+    },
+}
+_PARAMETERS = {
+    "parameters": [
+        *IMAGE_REFERENCE["parameters"],
+        {
+            "name": "_w",
+            "in": "query",
+            "description": "How often this request was sent to itself: Location has it",
+            "schema": {"type": "string"},
+        },
+    ]
 }
 
 
@@ -47,14 +71,14 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     summary="Build or find an image",
     responses=_RESPONSES,
     response_class=Response,
-    openapi_extra=IMAGE_REFERENCE,
+    openapi_extra=_PARAMETERS,
 )
 @router.head(
     _PATH,
     summary="Its digest",
     responses=_RESPONSES,
     response_class=Response,
-    openapi_extra=IMAGE_REFERENCE,
+    openapi_extra=_PARAMETERS,
 )
 async def get_manifest(request: Request) -> Response:
     reference = image_reference(request)
@@ -79,13 +103,13 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
         return image
     digest = choose(image, request.headers.getlist("accept")).digest
     manifest = await state.manifests.read(digest)
-    headers = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
-    response = _answer(request, manifest, headers)
+    fields = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
+    response = _answer(request, manifest, fields)
     add_warnings(response, image.warnings)
     return response
 
 
-def _answer(request: Request, manifest: Manifest, headers: dict[str, str]) -> Response:
+def _answer(request: Request, manifest: Manifest, fields: dict[str, str]) -> Response:
     if is_current(request, manifest.digest):
-        return Response(status_code=304, headers=headers)
-    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=headers)
+        return Response(status_code=304, headers=fields)
+    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=fields)

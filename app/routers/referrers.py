@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from app.dependencies import CONTENT_DIGEST, content_digest
 from app.oci import MediaType, canonical_json
+from app.routers import headers
 from app.routers.documents import ERROR
 from app.routers.responses import answer
 
@@ -18,7 +19,11 @@ router = APIRouter(tags=["registry"])
 _PATH = "/v2/{name:path}/referrers/{digest}"
 _EMPTY = canonical_json({"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "manifests": []})
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "An image index", "content": {MediaType.OCI_INDEX: {}}},
+    200: {
+        "description": "An image index",
+        "content": {MediaType.OCI_INDEX: {}},
+        "headers": headers.FILTERS,
+    },
     400: ERROR,
 }
 
@@ -30,11 +35,17 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     openapi_extra=CONTENT_DIGEST,
 )
-@router.head(_PATH, include_in_schema=False)
+@router.head(
+    _PATH,
+    summary="Whether that can be asked",
+    responses=_RESPONSES,
+    response_class=Response,
+    openapi_extra=CONTENT_DIGEST,
+)
 async def get_referrers(
     request: Request,
     artifact_type: Annotated[str | None, Query(alias="artifactType")] = None,
 ) -> Response:
     content_digest(request)  # the specification asks for 400 where it is none
-    headers = {} if artifact_type is None else {"oci-filters-applied": "artifactType"}
-    return answer(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=headers)
+    filters = {} if artifact_type is None else {"oci-filters-applied": "artifactType"}
+    return answer(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=filters)

@@ -14,7 +14,7 @@ router = APIRouter(tags=["registry"])
     response_class=Response,
     responses={200: {"content": {"application/json": {"example": {}}}}},
 )
-@router.head("/v2/", include_in_schema=False)
+@router.head("/v2/", summary="Whether this is a registry", response_class=Response)
 @router.get("/v2", include_in_schema=False)
 @router.head("/v2", include_in_schema=False)
 async def get_version(request: Request) -> Response:

@@ -31,6 +31,34 @@ def unescaped(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
+ADDED = {"/healthz", "/readyz", "/debug", "/builds", "/builds/{identifier}", "/api/search"}
+
+
+def test_heads_failures_and_headers_are_described_too() -> None:
+    paths = REGISTRY.app.openapi()["paths"]
+
+    assert {path for path in paths if set(paths[path]) != {"get", "head"}} == ADDED
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert {"4XX", "5XX"} <= set(operation["responses"]), path
+    for path, told in {
+        "/v2/{name}/manifests/{reference}": {307: "Location", 429: "Retry-After", 200: "Warning"},
+        "/v2/{name}/blobs/{digest}": {307: "Location", 416: "Content-Range", 206: "Content-Range"},
+    }.items():
+        for operation in paths[path].values():
+            described = operation["responses"]
+            assert {"Docker-Content-Digest", "ETag"} <= set(described["200"]["headers"])
+            assert "Retry-After" in described["503"]["headers"]
+            for status, header in told.items():
+                assert header in described[str(status)]["headers"]
+    (hop,) = [
+        parameter
+        for parameter in paths["/v2/{name}/manifests/{reference}"]["get"]["parameters"]
+        if parameter["in"] == "query"
+    ]
+    assert hop["name"] == "_w"
+
+
 @schema.parametrize()
 @settings(max_examples=15, deadline=None)
 def test_answers_are_as_described(case: schemathesis.Case[Any], address: str) -> None:
