@@ -62,3 +62,20 @@ def test_what_strangers_wrote_is_not_read_as_if_a_trusted_source_had_it(
     for answer in (spied, built):
         assert answer.status_code == 503
         assert "source stable cannot be reached" in answer.text
+
+
+def test_files_that_no_directory_can_hold_are_refused_with_the_reason(
+    repository: Repository, server: Server
+) -> None:
+    commits = {
+        repository.commit_of("120000 .gitmodules"): "git refuses the name .gitmodules",
+        repository.commit_of("100644 .git"): "git refuses the name .git",
+        repository.commit_of(f"100644 {'x' * 300}"): "a name or a link is too long",
+    }
+
+    for commit, why in commits.items():
+        answer = server.get(f"/v2/strangers/tool/manifests/{commit}")
+
+        assert answer.status_code == 403
+        assert f"the files of source strangers cannot be unpacked: {why}" in answer.text
+    assert "Traceback" not in server.log

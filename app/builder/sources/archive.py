@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from app.builder.sources.unpacking import BadFiles, date_of
+from app.builder.sources.unpacking import (
+    MOST_BYTES,
+    MOST_FILES,
+    TOO_LARGE,
+    TOO_MANY,
+    BadFiles,
+    date_of,
+)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20
@@ -51,7 +58,13 @@ def unpack(file: IO[bytes], root: Path) -> None:
     file.seek(0)
     with _read(), tarfile.open(fileobj=file, mode="r:*") as archive:
         links: set[PurePosixPath] = set()
-        for member in archive:
+        size = 0
+        for number, member in enumerate(archive):
+            if number > MOST_FILES:
+                raise BadFiles(TOO_MANY)
+            size += member.size
+            if size > MOST_BYTES:
+                raise BadFiles(TOO_LARGE)
             path = _inside(member.name)
             if path.parts:
                 _unpack(archive, member, path, root, links)

@@ -133,6 +133,9 @@ class ChannelUpstream:
     async def _tree(self, commit: str) -> AsyncIterator[Path]:
         async def make(path: Path) -> None:
             async with self._downloaded(commit) as file:
+                written = (await self._workers.run(archive.read_head, file)).commit
+                if written not in {None, commit}:
+                    raise BadArchive("the archive is that of another commit")
                 await self._unpack(file, path)
 
         async with self._trees.tree(self._place, commit, make) as tree:

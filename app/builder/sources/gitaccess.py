@@ -22,6 +22,7 @@ _CONFIGURATION = {
     "http.lowSpeedLimit": "1",  # bytes a second; a host at work says so every five seconds
     "http.lowSpeedTime": "60",
     "core.hooksPath": "/dev/null",
+    "fetch.unpackLimit": "1",  # a killed git leaves a commit with all its files, or none of it
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.version": "2",

@@ -13,16 +13,21 @@ from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.gitaccess import GitAccess
 from app.builder.sources.gitwords import cause, fault_of_files
-from app.builder.sources.unpacking import BadFiles, UnpackingFailed
+from app.builder.sources.unpacking import MOST_BYTES, TOO_LARGE, TOO_MANY, BadFiles, UnpackingFailed
 from app.errors import Unavailable
 
-_LISTING = 16 * 1024 * 1024
+_LISTING = 128 * 1024 * 1024
+_FILES_LISTED = 64 * 1024 * 1024  # half a million of them; nixpkgs has a tenth
 _VERSION_SECONDS = 30
 _MISSING = "git is not installed (apt-get install git)"
 
 
 class GitFailed(Exception):
     """The message is one line, without the repository's address."""
+
+
+class GitSaysTooMuch(GitFailed):
+    """More than anything should be answered with."""
 
 
 async def check_git(environment: Mapping[str, str]) -> None:
@@ -69,9 +74,9 @@ class GitCommand:
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
         """Seconds since 1970 if the repository has the commit with its files."""
-        finished = await self._run(
-            ["--git-dir", str(repository), "show", "-s", "--format=%ct", f"{commit}^{{commit}}"]
-        )
+        # Not show, which goes through all files of a commit without parents to say nothing of them.
+        arguments = ["log", "--no-walk", "--format=%ct", f"{commit}^{{commit}}"]
+        finished = await self._run(["--git-dir", str(repository), *arguments])
         text = finished.stdout.decode(errors="replace").strip()
         return int(text) if finished.code == 0 and text.isdigit() else None
 
@@ -111,6 +116,7 @@ class GitCommand:
         index = path.with_name(path.name + ".index")
         base = ["--git-dir", str(repository), "--work-tree", str(path)]
         environment = {"GIT_INDEX_FILE": str(index)}
+        await self._measure(repository, commit)
         try:
             await self._write([*base, "read-tree", commit], environment)
             await self._write([*base, "checkout-index", "--all"], environment)
@@ -133,6 +139,20 @@ class GitCommand:
             )
         rows = finished.stdout.decode(errors="replace").split("\0")
         return tuple(sorted(path for _, _, path in (row.partition("\n") for row in rows) if path))
+
+    async def _measure(self, repository: Path, commit: str) -> None:
+        """Of a few kilobytes git can make more files than any disk or memory holds."""
+        with _unpacking():
+            try:
+                finished = await self._run(
+                    ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit],
+                    output=_FILES_LISTED,
+                )
+            except GitSaysTooMuch:
+                raise BadFiles(TOO_MANY) from None
+            self._output(finished)
+        if await self._workers.run(_size, finished.stdout) > MOST_BYTES:
+            raise BadFiles(TOO_LARGE)
 
     async def _write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Files; raises BadFiles, UnpackingFailed."""
@@ -168,25 +188,27 @@ class GitCommand:
         environment: Mapping[str, str] | None = None,
         *,
         seconds: float | None = None,
+        output: int = _LISTING,
     ) -> Finished:
         await self._workers.run(self._access.prepare)
         try:
             return await run(
                 ["git", *arguments],
                 environment={**self._access.environment, **(environment or {})},
-                limits=Limits(seconds=seconds or self._seconds, output=_LISTING * 8),
+                limits=Limits(seconds=seconds or self._seconds, output=output),
             )
         except ProgramMissing:
             raise GitFailed(_MISSING) from None
         except OutOfTime as error:
             raise GitFailed(f"no answer within {error.limit}") from None
         except OutOfSpace as error:
-            raise GitFailed(f"more than {error.limit}") from None
+            raise GitSaysTooMuch(f"more than {error.limit}") from None
 
     def _failed(self, finished: Finished) -> GitFailed:
         return GitFailed(cause(finished.stderr.decode(errors="replace"), self._definition))
 
 
+_FILE_SIZE = re.compile(rb"^\d+ blob [0-9a-f]+ +(\d+)\t", re.MULTILINE)
 _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")
 _UNADVERTISED = re.compile(rb"unadvertised object")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
@@ -199,6 +221,11 @@ def _unpacking() -> Iterator[None]:
         yield
     except GitFailed as error:
         raise UnpackingFailed(str(error)) from None
+
+
+def _size(listing: bytes) -> int:
+    """Blocking, if there are many.  Of all files that git lists."""
+    return sum(int(size) for size in _FILE_SIZE.findall(listing))
 
 
 def _set_times(root: Path, moment: float) -> None:

@@ -59,11 +59,15 @@ class Repository:
         mode, name = entry.split()
         (self.path / "content").write_text("content")
         blob = self.git("hash-object", "-w", "content")
-        listing = self.path / "listing"
-        listing.write_text(f"{mode} blob {blob}\t{name}\n")
-        with listing.open() as rows:
-            tree = self.git("mktree", stdin=rows)
+        tree = self.tree(f"{mode} blob {blob}\t{name}")
         return self.git("commit-tree", tree, "-m", "odd")
+
+    def tree(self, *rows: str) -> str:
+        """The name of a directory of these rows, as git lists them."""
+        listing = self.path / "listing"
+        listing.write_text("".join(f"{row}\n" for row in rows))
+        with listing.open() as file:
+            return self.git("mktree", stdin=file)
 
     def keep(self, text: str) -> str:
         """The name of a commit that says this, on no branch."""

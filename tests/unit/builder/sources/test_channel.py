@@ -181,6 +181,9 @@ async def test_an_archive_of_something_else_is_not_taken_for_the_commit(
 
     with pytest.raises(TagUnknown):
         await source.find(NEW[:9])
+    host.files[f"/archive/{NEW}.tar.gz"] = of_commit(OLD)
+    with pytest.raises(SourceUnavailable, match="the archive is that of another commit"):
+        await source.find(NEW)
 
 
 async def test_the_files_are_the_commits(source: ChannelUpstream) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.sources import gitcommand
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand
@@ -295,6 +296,31 @@ async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
     assert list((tmp_path / "state" / "trees").iterdir()) == []
 
 
+async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
+    repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gitcommand, "_FILES_LISTED", 1024 * 1024)  # or it would take a minute
+    tree = repository.git("rev-parse", f"{repository.commit('content')}^{{tree}}")
+    for _ in range(10):
+        tree = repository.tree(*(f"040000 tree {tree}\tdirectory-{n}" for n in range(10)))
+    commit = repository.git("commit-tree", tree, "-m", "10 000 000 000 files")
+
+    with pytest.raises(Refused, match="cannot be unpacked: they are too many"):
+        await content(source, commit)
+
+
+async def test_a_commit_of_larger_files_than_any_source_has_is_refused(
+    repository: Repository, source: GitUpstream
+) -> None:
+    (repository.path / "large").write_bytes(bytes(1024 * 1024))
+    blob = repository.git("hash-object", "-w", "large")
+    tree = repository.tree(*(f"100644 blob {blob}\tlarge-{n}" for n in range(4097)))
+    commit = repository.git("commit-tree", tree, "-m", "a file too many")
+
+    with pytest.raises(Refused, match="cannot be unpacked: they have more than 4 GiB"):
+        await content(source, commit)
+
+
 async def test_a_commit_of_a_year_that_no_date_has_is_refused(
     repository: Repository, source: GitUpstream
 ) -> None:
@@ -379,6 +405,18 @@ async def test_a_killed_fetch_is_no_obstacle(
     second = repository.commit("2")
 
     assert (await source.find("latest")).label == second
+
+
+async def test_what_is_fetched_appears_whole(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    repository.commit("1")
+    await source.find("latest")
+
+    (state,) = (tmp_path / "state" / "git").glob("*.commits")
+    directories = {entry.name for entry in (state / "objects").iterdir()}
+    assert directories == {"info", "pack"}
+    assert len(list((state / "objects" / "pack").glob("*.idx"))) == 1
 
 
 async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Path) -> None:
