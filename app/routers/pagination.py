@@ -1,7 +1,8 @@
 """Sorted lists in pages: ``n``, ``last`` and a relative Link (distribution-spec, "Listing Tags")."""
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
@@ -21,11 +22,15 @@ class Page:
     count: int
     last: str
 
-    def of(self, names: Iterable[str], path: str) -> tuple[list[str], dict[str, str]]:
-        """The names of this page and the headers that lead to the next one."""
-        rest = sorted(name for name in set(names) if name > self.last)
-        page = rest[: self.count]
-        if not page or len(page) == len(rest):
+    def of(self, names: Sequence[str], path: str) -> tuple[Sequence[str], dict[str, str]]:
+        """The names of this page and the headers that lead to the next one.
+
+        ``names`` are sorted, each once: there may be a hundred thousand.
+        """
+        start = bisect_right(names, self.last)
+        end = start + self.count
+        page = names[start:end]
+        if not page or end >= len(names):
             return page, {}
         # A Link to another origin is refused, and behind a proxy we cannot know our own.
         target = f"{path}?n={self.count}&last={quote(page[-1], safe='')}"

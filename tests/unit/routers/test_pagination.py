@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.routers.pagination import Page
 
-NAMES = st.lists(st.text(alphabet="abz019._-/é", min_size=1, max_size=8))
+NAMES = st.sets(st.text(alphabet="abz019._-/é", min_size=1, max_size=8)).map(sorted)
 
 
 @given(NAMES, st.integers(min_value=1, max_value=5))
@@ -27,7 +27,7 @@ def test_following_the_links_gives_every_name_once_in_order(names: list[str], co
         query = parse_qs(address.query)
         page = Page(int(query["n"][0]), query["last"][0])
 
-    assert collected == sorted(set(names))
+    assert collected == names
 
 
 def test_no_link_leads_from_a_page_of_none() -> None:
@@ -35,5 +35,5 @@ def test_no_link_leads_from_a_page_of_none() -> None:
 
 
 def test_last_need_not_exist_and_is_not_listed() -> None:
-    assert Page(9, "b").of(["c", "a"], "/") == (["c"], {})
-    assert Page(9, "a").of(["c", "a"], "/") == (["c"], {})
+    assert Page(9, "b").of(["a", "c"], "/") == (["c"], {})
+    assert Page(9, "a").of(["a", "c"], "/") == (["c"], {})
