@@ -131,7 +131,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     stack.push_async_callback(attributes.close)
     # A single source needs no name, and its name might be a package's.
     named = sources if settings.sources else {}
-    catalogue = Catalogue(storage=storage)
+    catalogue = Catalogue(storage=storage, sources=named.keys())
     stack.push_async_callback(catalogue.close)
     images = ImageService(
         jobs=jobs,

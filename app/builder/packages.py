@@ -31,14 +31,9 @@ class ImageRequest:
 
         Raises NameInvalid.
         """
-        components = name.components
-        if len(components) > COMPONENT_LIMIT:
+        if len(name.components) > COMPONENT_LIMIT:
             raise NameInvalid(f"an image name has at most {COMPONENT_LIMIT} components")
-        source, asked = (
-            (components[0], set(components[1:]))
-            if components[0] in sources
-            else (None, set(components))
-        )
+        source, asked = _split(name, sources)
         architectures = sorted(asked & SYSTEMS.keys())
         if len(architectures) > 1:
             raise NameInvalid(f"an image has one architecture, not {' and '.join(architectures)}")
@@ -52,6 +47,21 @@ class ImageRequest:
             packages=tuple(sorted(packages)),
             nonroot="nonroot" in asked,
         )
+
+
+def spelling(name: RepositoryName, *, sources: Collection[str]) -> RepositoryName:
+    """One for all names with the same components: each once, ``shell`` and its like first.
+
+    A package that is called like a source is last, as it may not come first.
+    """
+    source, asked = _split(name, sources)
+    order = sorted(asked, key=lambda word: (word in sources, word not in META_PACKAGES, word))
+    return RepositoryName("/".join(order if source is None else (source, *order)))
+
+
+def _split(name: RepositoryName, sources: Collection[str]) -> tuple[str | None, set[str]]:
+    first, *rest = name.components
+    return (first, set(rest)) if first in sources else (None, {first, *rest})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """What was built under which name and tag, for the lists; nothing depends on it."""
 
 import asyncio
+from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Collection
 
 from loguru import logger
 
+from app.builder.packages import spelling
 from app.builder.records.records import Records, key_of
 from app.errors import StorageUnavailable
 from app.oci import Digest
@@ -16,24 +19,34 @@ _READERS = 32
 
 
 class Catalogue:
-    """Read from storage once, when first asked; other servers' additions are seen at start."""
+    """Read from storage once, when first asked; other servers' additions are seen at start.
 
-    def __init__(self, *, storage: Storage) -> None:
+    A name is noted under one spelling, of which ``sources`` are the first components: else
+    strangers could note one image under as many names as its packages have orders.
+    """
+
+    def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
         self._storage = storage
+        self._sources = sources
         self._records = Records(storage=storage, kind=_KIND)
         self._tags: defaultdict[str, set[str]] = defaultdict(set)
+        self._names: list[str] = []  # sorted; those that have tags
         self._loading = asyncio.Lock()
         self._loaded = False
         self._writing: set[asyncio.Task[None]] = set()
 
     def add(self, reference: ImageReference) -> None:
         """Listed at once, and written soon: nobody waits for that, nor goes without an image."""
-        name, tag = str(reference.name), str(reference.reference)
-        if tag not in self._tags[name]:
-            self._tags[name].add(tag)
-            task = asyncio.create_task(self._write(name, tag))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
+        name, tag = self._spelling(reference.name), str(reference.reference)
+        tags = self._tags[name]
+        if tag in tags:
+            return
+        if not tags:
+            insort(self._names, name)
+        tags.add(tag)
+        task = asyncio.create_task(self._write(name, tag))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
         """Wait for what is being written."""
@@ -41,11 +54,15 @@ class Catalogue:
 
     async def tags(self, name: RepositoryName) -> frozenset[str]:
         await self._load()
-        return frozenset(self._tags.get(str(name), ()))
+        return frozenset(self._tags.get(self._spelling(name), ()))
 
     async def names(self) -> tuple[str, ...]:
+        """Sorted."""
         await self._load()
-        return tuple(sorted(name for name, tags in self._tags.items() if tags))
+        return tuple(self._names)
+
+    def _spelling(self, name: RepositoryName) -> str:
+        return str(spelling(name, sources=self._sources))
 
     async def _write(self, name: str, tag: str) -> None:
         key = key_of([name, tag])
@@ -55,6 +72,9 @@ class Catalogue:
         except StorageUnavailable as error:
             logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
             self._tags[name].discard(tag)
+            if not self._tags[name]:
+                del self._tags[name]
+                del self._names[bisect_left(self._names, name)]
 
     async def _load(self) -> None:
         async with self._loading:
@@ -69,7 +89,8 @@ class Catalogue:
                     *(self._records.read(key, _parse) for key in found[start : start + _READERS])
                 )
                 for name, tag in filter(None, rows):
-                    self._tags[name].add(tag)
+                    self._tags[self._spelling(RepositoryName(name))].add(tag)
+            self._names = sorted(self._tags)
             self._loaded = True
 
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.packages import ALWAYS, SHELL, ImageRequest, UnfinishedName
+from app.builder.packages import (
+    ALWAYS,
+    COMPONENT_LIMIT,
+    SHELL,
+    ImageRequest,
+    UnfinishedName,
+    spelling,
+)
 from app.errors import NameInvalid
 from app.reference import RepositoryName
 
@@ -13,6 +20,9 @@ COMPONENTS = st.lists(
     min_size=1,
     max_size=5,  # twice as many longest ones still make a name of legal length
 )
+
+
+SOURCES = ("team", "own")
 
 
 def parse(name: str, *sources: str) -> ImageRequest:
@@ -69,6 +79,30 @@ def test_a_source_is_named_by_the_first_component_only() -> None:
 
 def test_packages_whose_names_join_to_the_same_text_are_different() -> None:
     assert parse("ab/c") != parse("a/bc")
+
+
+@given(st.lists(st.sampled_from(["shell", "nonroot", "git", "jq", "team", "own"]), min_size=1))
+def test_the_one_spelling_of_a_name_asks_for_the_same(components: list[str]) -> None:
+    name = RepositoryName("/".join(components[:COMPONENT_LIMIT]))
+
+    one = spelling(name, sources=SOURCES)
+
+    assert parse(str(one), *SOURCES) == parse(str(name), *SOURCES)
+    assert spelling(one, sources=SOURCES) == one
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [
+        ("git/jq/shell/git", "shell/git/jq"),
+        ("jq/arm64/git", "arm64/git/jq"),
+        ("team/jq/git", "team/git/jq"),
+        ("zsh/team", "zsh/team"),
+        ("team/team", "team/team"),
+    ],
+)
+def test_names_with_the_same_components_have_one_spelling(name: str, one: str) -> None:
+    assert str(spelling(RepositoryName(name), sources=SOURCES)) == one
 
 
 def test_very_many_components_are_refused() -> None:

@@ -1,20 +1,27 @@
+from itertools import permutations
+
 import pytest
 
 from app.builder.builds.catalogue import Catalogue
 from app.errors import StorageUnavailable
 from app.reference import ImageReference, RepositoryName
+from app.storage.base import Storage
 from app.storage.memory import MemoryStorage
+
+
+def catalogue_of(storage: Storage) -> Catalogue:
+    return Catalogue(storage=storage, sources={"team"})
 
 
 async def test_what_was_built_is_known_after_a_restart() -> None:
     storage = MemoryStorage()
-    before = Catalogue(storage=storage)
+    before = catalogue_of(storage)
     for name, tag in [("git", "latest"), ("git", "v1"), ("shell/jq", "latest")]:
         before.add(ImageReference.parse(name, tag))
     assert await before.names() == ("git", "shell/jq")
     await before.close()
 
-    after = Catalogue(storage=storage)
+    after = catalogue_of(storage)
 
     assert await after.names() == ("git", "shell/jq")
     assert await after.tags(RepositoryName.parse("git")) == {"latest", "v1"}
@@ -22,7 +29,7 @@ async def test_what_was_built_is_known_after_a_restart() -> None:
 
 
 async def test_asking_for_a_name_does_not_list_it() -> None:
-    catalogue = Catalogue(storage=MemoryStorage())
+    catalogue = catalogue_of(MemoryStorage())
 
     await catalogue.tags(RepositoryName.parse("git"))
 
@@ -31,12 +38,12 @@ async def test_asking_for_a_name_does_not_list_it() -> None:
 
 async def test_a_name_that_is_known_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = MemoryStorage()
-    before = Catalogue(storage=storage)
+    before = catalogue_of(storage)
     before.add(ImageReference.parse("git", "v1"))
     await before.close()
     monkeypatch.setattr(storage, "write", full)
 
-    after = Catalogue(storage=storage)
+    after = catalogue_of(storage)
     after.add(ImageReference.parse("git", "v1"))
     await after.close()
 
@@ -47,7 +54,7 @@ async def test_an_image_is_had_though_its_name_cannot_be_noted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     storage = MemoryStorage()
-    catalogue = Catalogue(storage=storage)
+    catalogue = catalogue_of(storage)
     with monkeypatch.context() as patch:
         patch.setattr(storage, "write", full)
         catalogue.add(ImageReference.parse("git", "v1"))
@@ -58,6 +65,46 @@ async def test_an_image_is_had_though_its_name_cannot_be_noted(
     await catalogue.close()
 
     assert await catalogue.names() == ("git",)
+
+
+async def test_names_are_sorted_whenever_they_came_and_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = MemoryStorage()
+    before = catalogue_of(storage)
+    for name in ("jq", "htop", "zsh"):
+        before.add(ImageReference.parse(name, "latest"))
+    await before.close()
+    catalogue = catalogue_of(storage)
+    catalogue.add(ImageReference.parse("m4", "latest"))
+    catalogue.add(ImageReference.parse("zsh", "v1"))
+    assert await catalogue.names() == ("htop", "jq", "m4", "zsh")
+
+    catalogue.add(ImageReference.parse("git", "latest"))
+    await catalogue.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write", full)
+        for name in ("lost", "zsh"):
+            catalogue.add(ImageReference.parse(name, "v2"))
+        await catalogue.close()
+
+    assert await catalogue.names() == ("git", "htop", "jq", "m4", "zsh")
+    assert await catalogue.tags(RepositoryName.parse("zsh")) == {"latest", "v1"}
+
+
+async def test_the_same_packages_are_noted_once_however_they_are_written() -> None:
+    storage = MemoryStorage()
+    catalogue = catalogue_of(storage)
+    for words in permutations(("shell", "git", "jq", "git")):
+        catalogue.add(ImageReference.parse("/".join(words), "latest"))
+        catalogue.add(ImageReference.parse("/".join(("team", *words)), "v1"))
+    await catalogue.close()
+
+    assert await catalogue.names() == ("shell/git/jq", "team/shell/git/jq")
+    assert len(await storage.keys("names/")) == 2
+    assert await catalogue.tags(RepositoryName.parse("jq/git/shell")) == {"latest"}
+    assert await catalogue.tags(RepositoryName.parse("team/jq/git/shell/jq")) == {"v1"}
+    assert await catalogue_of(storage).tags(RepositoryName.parse("git/jq/shell")) == {"latest"}
 
 
 async def full(key: str, body: bytes) -> None:
