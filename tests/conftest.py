@@ -1,7 +1,7 @@
 """Fixtures every suite may ask for."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -14,6 +14,18 @@ settings.load_profile("any machine")
 
 # Of modules that are no tests themselves pytest would not say what an assertion saw.
 pytest.register_assert_rewrite("tests.conformance", "tests.malformed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI what was not tested is no success; a developer's machine may lack something."""
+    report = yield
+    if "CI" in os.environ and report.skipped and item.get_closest_marker("may_skip") is None:
+        report.outcome = "failed"
+        report.longrepr = f"with CI nothing may skip: {report.longreprtext}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def test_the_demo_pulls_and_runs_and_starts_again_in_ten_seconds() -> None:
         assert "htop" in output
 
 
+@pytest.mark.may_skip
 @pytest.mark.usefixtures("pinned")
 def test_the_demo_pulls_the_image_that_the_readme_shows() -> None:
     output = succeed("make", "-C", str(ROOT), "demo-once", timeout=900)
@@ -45,6 +46,7 @@ def test_the_demo_pulls_the_image_that_the_readme_shows() -> None:
     assert PULLED.findall(README) == PULLED.findall(output)
 
 
+@pytest.mark.may_skip
 @pytest.mark.usefixtures("pinned")
 def test_another_server_has_the_digests_that_the_readme_shows(server: Server) -> None:
     [shown] = re.findall(r"^Digest: (sha256:[0-9a-f]{64})$", README, re.MULTILINE)
