@@ -2,6 +2,8 @@
 
 import os
 import re
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -284,3 +286,24 @@ def test_a_storage_that_is_not_there_is_not_found_to_be_whole(
     assert out == ""
     assert err == f"nixery verify: {sentence}\n"
     assert not Path("/nowhere").exists()
+
+
+def test_ctrl_c_ends_it_with_what_was_named_so_far(
+    configured: Callable[[], Storage],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    store(configured, damaged=True)
+
+    def interrupt(*_: object) -> None:
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(sys.stdout, "flush", interrupt)
+
+    assert run("verify") == 130
+
+    out, err = capfd.readouterr()
+    assert ": damaged, " in out
+    assert " objects with " not in out
+    assert err.endswith("stopped; what has been named is damaged\n")
