@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.builder.closure import StorePath
@@ -79,12 +79,11 @@ class Holds:
 
 
 def _let_go(created: tuple[Path, int]) -> None:
-    """Blocking, for some unlinking."""
+    """Blocking, for some unlinking.  What cannot be removed is swept at a later start."""
     lock, descriptor = created
-    try:
+    with suppress(OSError):
         _remove(lock)
-    finally:
-        os.close(descriptor)
+    os.close(descriptor)
 
 
 def _remove(lock: Path) -> None:

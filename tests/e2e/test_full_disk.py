@@ -115,4 +115,7 @@ def test_a_full_state_directory_is_told_and_room_is_all_it_takes(
     time.sleep(1.1)  # the failure is remembered for a second
 
     assert server.digest("jq")
+    server.stop()  # what is ready is remembered for longer
+    server.start()
+    assert server.get("/readyz").status_code == 200
     server.stop()

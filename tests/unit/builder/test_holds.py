@@ -131,6 +131,25 @@ async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_i
     assert _open_files() <= open_before
 
 
+async def test_a_hold_that_cannot_be_removed_ends_all_the_same_and_is_swept_later(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_before = _open_files()
+
+    def read_only(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path), missing_ok)
+
+    with monkeypatch.context() as patch:
+        async with holds(tmp_path).open():
+            patch.setattr(Path, "unlink", read_only)
+    assert _open_files() <= open_before
+    assert list(tmp_path.iterdir()) != []
+
+    other_server.sweep()
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_start_says_that_the_state_directory_does_not_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
