@@ -31,6 +31,7 @@ from app.builder.names.search import PackageSearch
 from app.builder.nixprograms.command import NixCommand
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.popularity.loading import load_plan
 from app.builder.readiness import Check, Readiness
 from app.builder.running import statedirectory
@@ -81,9 +82,15 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     layering = Layering(
         plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )
-    packer = LayerPacker(storage=storage, workers=Workers(settings.workers), codec=layering.codec)
+    presence = Presence(storage)
+    packer = LayerPacker(
+        storage=storage,
+        presence=presence,
+        workers=Workers(settings.workers),
+        codec=layering.codec,
+    )
     stack.push_async_callback(packer.close)
-    builds = Builds(storage=storage, packer=packer)
+    builds = Builds(storage=storage, presence=presence)
     blobs = BlobStore(storage)
     stages = _stages(settings)
     evaluator = Evaluator(nix=nix, memory=AnswerMemory(storage=storage))
@@ -137,7 +144,6 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         jobs=jobs,
         builder=builder,
         attributes=attributes,
-        builds=builds,
         catalogue=catalogue,
         sources=named,
         default=default,
@@ -148,6 +154,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         builds=jobs,
         stages=(stages.evaluation, stages.realisation, stages.packing),
         blobs=blobs,
+        presence=presence,
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES, lost=builds.lost_manifest),
         search=PackageSearch(
             attributes=attributes, sources=named, default=default, system=settings.system

@@ -13,8 +13,8 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.stages import Stage
 from app.builder.layering.plan import Plan
 from app.builder.names.search import FoundPackages
+from app.builder.packing.presence import Presence
 from app.builder.readiness import Readiness
-from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
 
@@ -34,12 +34,6 @@ class Images(Protocol):
 
     async def repositories(self) -> tuple[str, ...]:
         """Repositories with at least one finished build."""
-
-    def lost(self, digest: Digest) -> None:
-        """A client was sent for a blob that is not there: make it again at the next pull."""
-
-    def blob_size(self, digest: Digest) -> int | None:
-        """What a layer or config has to have, in bytes; None where this process cannot tell."""
 
 
 class Search(Protocol):
@@ -85,6 +79,7 @@ class AppState:
     builds: Jobs[BuiltImage]
     stages: tuple[Stage, ...]
     blobs: BlobStore
+    presence: Presence
     manifests: Manifests
     search: Search
     plan: Plan | None

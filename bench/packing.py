@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.builder.closure import StorePath
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.running.workers import Workers
 from app.cpus import usable_cpus
 from app.storage.filesystem import FilesystemStorage
@@ -235,6 +236,7 @@ async def child() -> None:
     def packer() -> LayerPacker:
         return LayerPacker(
             storage=storage,
+            presence=Presence(storage),
             workers=Workers(request["workers"]),
             codec=codec.find(request["codec"]),
             store_directory=Path(request["store"]),

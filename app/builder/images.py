@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from app.builder.builds.build import ImageBuilder
-from app.builder.builds.builds import Builds
 from app.builder.builds.catalogue import Catalogue
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.image import BuiltImage
@@ -17,7 +16,6 @@ from app.builder.records.records import key_of
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import NameUnknown, NotADerivation, PackagesUnknown, TagUnknown
-from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
 
 _LATEST = Tag("latest")
@@ -35,7 +33,6 @@ class ImageService:
         jobs: Jobs[BuiltImage],
         builder: ImageBuilder,
         attributes: AttributeIndex,
-        builds: Builds,
         catalogue: Catalogue,
         sources: Mapping[str, Source],
         default: Source,
@@ -44,7 +41,6 @@ class ImageService:
         self._jobs = jobs
         self._builder = builder
         self._attributes = attributes
-        self._builds = builds
         self._catalogue = catalogue
         self._sources = sources
         self._default = default
@@ -82,12 +78,6 @@ class ImageService:
 
     async def repositories(self) -> tuple[str, ...]:
         return await self._catalogue.names()
-
-    def lost(self, digest: Digest) -> None:
-        self._builds.lost(digest)
-
-    def blob_size(self, digest: Digest) -> int | None:
-        return self._builds.blob_size(digest)
 
     def _request(self, name: RepositoryName) -> ImageRequest:
         return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)

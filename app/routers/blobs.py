@@ -60,9 +60,9 @@ async def get_blob(request: Request) -> Response:
     state = services(request)
     try:
         location = await state.blobs.locate(digest)
-        _check(digest, location.size, state.images.blob_size(digest))
+        _check(digest, location.size, state.presence.size(digest))
     except BlobUnknown:
-        state.images.lost(digest)
+        state.presence.forget(digest)
         raise
     return blob_response(request, digest, location)
 

@@ -10,6 +10,7 @@ from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.stages import Stage
+from app.builder.packing.presence import Presence
 from app.errors import NameUnknown, PackagesUnknown, RegistryError, TagUnknown
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName
@@ -34,6 +35,7 @@ class TinyImages:
     """
 
     blobs: BlobStore
+    presence: Presence
     jobs: Jobs[BuiltImage]
     evaluation: Stage
     slow: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -43,8 +45,6 @@ class TinyImages:
     docker: bool = True
     builds: list[str] = field(default_factory=list)
     built: list[ImageReference] = field(default_factory=list)
-    missed: list[Digest] = field(default_factory=list)
-    sizes: dict[Digest, int] = field(default_factory=dict)
 
     def job(self, reference: ImageReference) -> Job[BuiltImage]:
         name, tag = reference.name, str(reference.reference)
@@ -68,12 +68,6 @@ class TinyImages:
 
     async def repositories(self) -> tuple[str, ...]:
         return tuple(sorted({str(image.name) for image in self.built}))
-
-    def lost(self, digest: Digest) -> None:
-        self.missed.append(digest)
-
-    def blob_size(self, digest: Digest) -> int | None:
-        return self.sizes.get(digest)
 
     @property
     def _known(self) -> frozenset[str]:
@@ -106,8 +100,8 @@ class TinyImages:
                 "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar))]},
             }
         )
-        for body in (layer, config):
-            self.sizes[await self.blobs.write_blob(body)] = len(body)
+        for kind, body in ((MediaType.OCI_LAYER_GZIP, layer), (MediaType.OCI_CONFIG, config)):
+            self.presence.note(Descriptor(kind, await self.blobs.write_blob(body), len(body)))
         oci = _manifest(config, layer, docker=False)
         docker = _manifest(config, layer, docker=True)
         return BuiltImage(

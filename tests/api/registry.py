@@ -11,6 +11,7 @@ from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.stages import Stage
 from app.builder.names.search import FoundPackages
+from app.builder.packing.presence import Presence
 from app.builder.readiness import Check, Readiness
 from app.dependencies import provide
 from app.errors import NameUnknown, StorageUnavailable
@@ -53,7 +54,8 @@ def new_registry(patience: Patience) -> Registry:
         remember=100,
         history=HISTORY,
     )
-    images = TinyImages(blobs=blobs, jobs=jobs, evaluation=stage)
+    presence = Presence(storage)
+    images = TinyImages(blobs=blobs, presence=presence, jobs=jobs, evaluation=stage)
     problems: dict[str, str] = {}
 
     async def check_storage() -> None:
@@ -67,7 +69,8 @@ def new_registry(patience: Patience) -> Registry:
         builds=jobs,
         stages=(stage,),
         blobs=blobs,
-        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=images.missed.append),
+        presence=presence,
+        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=presence.forget),
         search=_search,
         plan=None,
         activity=lambda: {"nix.evaluate": len(images.builds)},

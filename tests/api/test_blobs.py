@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from app.oci import Digest
+from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
@@ -84,12 +84,16 @@ async def test_a_manifest_is_no_blob(client: httpx.AsyncClient) -> None:
 async def test_a_blob_that_is_not_there_is_made_again_at_the_next_pull(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
-    digest = Digest.of(b"gone")
+    manifest = (await client.get("/v2/hello/manifests/latest")).json()
+    size, digest = manifest["layers"][0]["size"], Digest.parse(manifest["layers"][0]["digest"])
+    layer = Descriptor(MediaType.OCI_LAYER_GZIP, digest, size)
+    await registry.storage.delete(keys.blob(digest))
+    assert await registry.state.presence.holds(layer)
 
     response = await client.get(f"/v2/hello/blobs/{digest}")
 
     assert_error(response, 404, "BLOB_UNKNOWN")
-    assert registry.images.missed == [digest]
+    assert not await registry.state.presence.holds(layer)
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}, {"if-none-match": "*"}])
@@ -97,7 +101,7 @@ async def test_a_blob_cut_short_is_missing_until_the_next_pull_by_tag(
     client: httpx.AsyncClient, registry: Registry, headers: dict[str, str]
 ) -> None:
     manifest = (await client.get("/v2/hello/manifests/latest")).json()
-    layer = Digest.parse(manifest["layers"][0]["digest"])
+    size, layer = manifest["layers"][0]["size"], Digest.parse(manifest["layers"][0]["digest"])
     whole = await registry.storage.read(keys.blob(layer))
     await registry.storage.write(keys.blob(layer), whole[:-1])
 
@@ -108,6 +112,7 @@ async def test_a_blob_cut_short_is_missing_until_the_next_pull_by_tag(
     assert f"{len(whole) - 1} bytes instead of {len(whole)}" in message
     assert "pull by tag" in message
     assert (head.status_code, head.headers) == (404, get.headers)
-    assert registry.images.missed == [layer, layer]
+    descriptor = Descriptor(MediaType.OCI_LAYER_GZIP, layer, size)
+    assert not await registry.state.presence.holds(descriptor)
     await registry.storage.write(keys.blob(layer), whole)
     assert (await client.get(f"/v2/hello/blobs/{layer}")).content == whole

@@ -15,6 +15,7 @@ from app.builder.contents.forest import Package, merge
 from app.builder.contents.listing import scan
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.running.workers import Workers
 from app.oci import Digest
 from app.storage import keys
@@ -48,7 +49,11 @@ async def image(
     plant_path(store, LARGE, {b"noise": os.urandom(5_000_000), b"after": b"after"})
     storage = MemoryStorage()
     packer = LayerPacker(
-        storage=storage, workers=Workers(2), codec=codec.find(request.param), store_directory=store
+        storage=storage,
+        presence=Presence(storage),
+        workers=Workers(2),
+        codec=codec.find(request.param),
+        store_directory=store,
     )
     forest = merge([Package(BUSYBOX, scan(BUSYBOX, store))], base_entries())
     layers = [

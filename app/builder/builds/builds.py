@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from app.builder.image import BuiltImage
-from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.records.records import Records
 from app.builder.running.concurrency import gather
 from app.oci import Descriptor, Digest, MediaType
@@ -16,9 +16,9 @@ _KEPT = 2_000
 class Builds:
     """A build is remembered only as long as everything it names is still in storage."""
 
-    def __init__(self, *, storage: Storage, packer: LayerPacker) -> None:
+    def __init__(self, *, storage: Storage, presence: Presence) -> None:
         self._storage = storage
-        self._packer = packer
+        self._presence = presence
         self._records = Records(storage=storage, kind="builds")
         self._kept: OrderedDict[Digest, BuiltImage] = OrderedDict()
 
@@ -28,7 +28,7 @@ class Builds:
             image = await self._records.read(key, _parse)
             if image is None or not await self._has_manifests(image):
                 return None
-        if not await self._packer.holds(image.blobs):
+        if not await self._presence.holds_all(image.blobs):
             self._kept.pop(key, None)
             return None
         self._keep(key, image)
@@ -38,16 +38,8 @@ class Builds:
         await self._records.write(key, _document(image))
         self._keep(key, image)
 
-    def lost(self, digest: Digest) -> None:
-        """A client was sent for a blob that is not there: look before serving its images again."""
-        self._packer.forget(digest)
-
-    def blob_size(self, digest: Digest) -> int | None:
-        """What images say of it, in bytes, if one was asked for lately."""
-        return self._packer.size(digest)
-
     def lost_manifest(self, digest: Digest) -> None:
-        """The same for a manifest that is not there, or damaged: its images are made again."""
+        """A manifest is not there, or damaged: its images are made again."""
         lost = [key for key, image in self._kept.items() if digest in _manifests(image)]
         for key in lost:
             del self._kept[key]

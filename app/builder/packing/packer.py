@@ -66,6 +66,7 @@ class LayerPacker:
         self,
         *,
         storage: Storage,
+        presence: Presence,
         workers: Workers,
         codec: Codec,
         store_directory: Path = Path("/nix/store"),
@@ -91,7 +92,7 @@ class LayerPacker:
             parse=record.parse_layer,
             document=record.layer_document,
         )
-        self._presence = Presence(storage)
+        self._presence = presence
         self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
         self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
         self._counters = PackingCounters()
@@ -145,18 +146,6 @@ class LayerPacker:
         return None not in packed and await self._presence.holds_all(
             path.layer.descriptor for path in packed if path is not None
         )
-
-    async def holds(self, blobs: Iterable[Descriptor]) -> bool:
-        """Whether all these blobs are in storage, as far as was seen within some minutes."""
-        return await self._presence.holds_all(blobs)
-
-    def forget(self, digest: Digest) -> None:
-        """For whoever finds a blob missing in storage: it will be packed again when asked for."""
-        self._presence.forget(digest)
-
-    def size(self, digest: Digest) -> int | None:
-        """Of a blob, in bytes, if this process had to do with it lately."""
-        return self._presence.size(digest)
 
     async def close(self) -> None:
         """Wait for what is under way."""

@@ -38,6 +38,7 @@ class Presence:
         return await self.holds_all((blob,))
 
     async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
+        """Whether all are in storage, as far as was seen within some minutes."""
         unseen = [blob for blob in blobs if not self._is_seen(blob.digest)]
         if not unseen:
             return True
@@ -65,7 +66,7 @@ class Presence:
         self._keep(blob, at=time.monotonic())
 
     def forget(self, digest: Digest) -> None:
-        """It is missing, or damaged: look before it is served again."""
+        """Who was sent for it found it missing, or damaged: look before images of it are served."""
         if seen := self._seen.get(digest):
             self._seen[digest] = _Seen(seen.size, -math.inf)
 

@@ -2,10 +2,8 @@ import pytest
 
 from app.builder.builds.builds import Builds
 from app.builder.image import BuiltImage
-from app.builder.packing import codec
-from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.records.records import key_of
-from app.builder.running.workers import Workers
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.blobs import BlobStore
@@ -20,11 +18,7 @@ def storage() -> MemoryStorage:
 
 
 def opened(storage: MemoryStorage) -> Builds:
-    workers = Workers(1)
-    return Builds(
-        storage=storage,
-        packer=LayerPacker(storage=storage, workers=workers, codec=codec.find("zlib")),
-    )
+    return Builds(storage=storage, presence=Presence(storage))
 
 
 @pytest.fixture
@@ -61,13 +55,14 @@ async def test_a_build_without_its_manifest_is_forgotten(
 async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
-    builds = opened(storage)
+    presence = Presence(storage)
+    builds = Builds(storage=storage, presence=presence)
     await builds.write(KEY, image)
     assert await builds.read(KEY) == image
     (layer,) = image.blobs
     await storage.delete(keys.blob(layer.digest))
 
-    builds.lost(layer.digest)
+    presence.forget(layer.digest)
 
     assert await builds.read(KEY) is None
 

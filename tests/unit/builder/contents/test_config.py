@@ -19,6 +19,7 @@ from app.builder.contents.config import (
 from app.builder.image import Layer
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.running.workers import Workers
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
@@ -161,6 +162,7 @@ async def test_an_image_is_valid_down_to_the_unpacked_layers(name: str, tmp_path
     plant_path(tmp_path / "store", PATH, ODDITIES)
     packer = LayerPacker(
         storage=storage,
+        presence=Presence(storage),
         workers=Workers(2),
         codec=codec.find(name),
         store_directory=tmp_path / "store",

@@ -13,6 +13,7 @@ from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.running.workers import Workers
 from app.storage.filesystem import FilesystemStorage
 
@@ -24,7 +25,11 @@ async def pack(storage: Path, store: Path) -> tuple[Layer, ...]:
     files = FilesystemStorage(storage)
     await files.start()
     packer = LayerPacker(
-        storage=files, workers=Workers(2), codec=codec.find("gzip"), store_directory=store
+        storage=files,
+        presence=Presence(files),
+        workers=Workers(2),
+        codec=codec.find("gzip"),
+        store_directory=store,
     )
     paths = [StorePath(name) for name in sorted(path.name for path in store.iterdir())]
     layers = await asyncio.gather(*(packer.layer([path]) for path in paths), packer.layer(paths))

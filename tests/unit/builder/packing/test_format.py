@@ -10,6 +10,7 @@ from app.builder.contents.planting import plant
 from app.builder.packing import codec
 from app.builder.packing.entry import Directory, File, Symlink
 from app.builder.packing.packer import LayerPacker
+from app.builder.packing.presence import Presence
 from app.builder.running.workers import Workers
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.packing.trees import ODDITIES, plant_path, store_path
@@ -43,8 +44,10 @@ ENTRIES = (
 async def test_the_bytes_of_a_format_never_change(tmp_path: Path, with_codec: str) -> None:
     path = plant_path(tmp_path, store_path(1, "odd"), {b"odd": ODDITIES, b"program": b"#!"})
     (tmp_path / path.base / "program").chmod(0o555)
+    storage = MemoryStorage()
     packer = LayerPacker(
-        storage=MemoryStorage(),
+        storage=storage,
+        presence=Presence(storage),
         workers=Workers(2),
         codec=codec.find(with_codec),
         store_directory=tmp_path,

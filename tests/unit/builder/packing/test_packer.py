@@ -19,6 +19,7 @@ from app.builder.packing import codec
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Directory, Entry, File, Symlink, archived
 from app.builder.packing.packer import BytesChanged, LayerPacker, PackingCounters
+from app.builder.packing.presence import Presence
 from app.builder.packing.tree import TreeWriter
 from app.builder.running.workers import Workers
 from app.errors import StorageUnavailable, StoreUnreadable, Unpackable
@@ -67,9 +68,11 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
         workers: int = 2,
         with_codec: str = "gzip",
         directory: Path = store,
+        presence: Presence | None = None,
     ) -> LayerPacker:
         packer = LayerPacker(
             storage=storage,
+            presence=presence or Presence(storage),
             workers=Workers(workers),
             codec=codec.find(with_codec),
             store_directory=directory,
@@ -269,12 +272,13 @@ async def test_one_who_leaves_takes_nothing_from_the_others(
 async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     packer_for: PackerFactory, storage: MemoryStorage, paths: tuple[StorePath, ...]
 ) -> None:
-    packer = packer_for(storage)
+    presence = Presence(storage)
+    packer = packer_for(storage, presence=presence)
     layer = await packer.layer(paths)
     for key in await storage.keys("blobs/"):
         await storage.delete(key)
 
-    packer.forget(layer.descriptor.digest)
+    presence.forget(layer.descriptor.digest)
 
     assert await packer.layer(paths) == layer
     await unpacked(storage, layer)
@@ -311,11 +315,12 @@ async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     plant_path(tmp_path, SMALL, {b"file": b"one"})
-    packer = packer_for(storage, directory=tmp_path)
+    presence = Presence(storage)
+    packer = packer_for(storage, directory=tmp_path, presence=presence)
     layer = await packer.layer([SMALL])
     (tmp_path / SMALL.base / "file").write_bytes(b"two")
     await storage.delete(keys.blob(layer.descriptor.digest))
-    packer.forget(layer.descriptor.digest)
+    presence.forget(layer.descriptor.digest)
     with pytest.raises(BytesChanged) as failure:
         await packer.layer([SMALL])
 
@@ -475,7 +480,11 @@ async def test_what_compresses_nothing_large_waits_for_nobody_who_does(
 ) -> None:
     workers, done = Workers(1), threading.Event()
     packer = LayerPacker(
-        storage=storage, workers=workers, codec=codec.find("gzip"), store_directory=store
+        storage=storage,
+        presence=Presence(storage),
+        workers=workers,
+        codec=codec.find("gzip"),
+        store_directory=store,
     )
     await packer.layer([SMALL])
     await packer.layer([ODD])
