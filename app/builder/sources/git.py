@@ -16,6 +16,7 @@ from urllib.parse import quote
 from app.builder.nix import PackageSet
 from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.gitcommand import GitCommand, GitFailed
+from app.builder.sources.gitfiles import GitFiles
 from app.builder.sources.gitlisting import GitListing
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
@@ -37,12 +38,14 @@ class GitUpstream:
         *,
         definition: GitDefinition | FlakeDefinition,
         git: GitCommand,
+        files: GitFiles,
         directory: Path,
         trees: Trees,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._definition = definition
         self._git = git
+        self._files = files
         # What one source was let in to read is not there for another with other credentials.
         self._place = place_of(definition, *_ACCESS)
         self._commits = directory / f"{self._place}.commits"
@@ -91,9 +94,9 @@ class GitUpstream:
             async with self._trees.tree(
                 self._place,
                 commit,
-                lambda path: self._git.unpack(self._commits, commit, path, date),
+                lambda path: self._files.unpack(self._commits, commit, path, date),
             ) as tree:
-                submodules = await self._git.submodules(tree)
+                submodules = await self._files.submodules(tree)
                 if isinstance(self._definition, FlakeDefinition):
                     # A path, since Nix is particular about repositories without a past.
                     reference = f"path:{quote(str(tree))}?rev={commit}"

@@ -1,10 +1,8 @@
-"""Git's own program, asked for refs, commits and files."""
+"""Git's own program, asked for refs and commits."""
 
-import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.builder.running.locks import EXCLUSIVE, locked
@@ -12,12 +10,10 @@ from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime,
 from app.builder.running.workers import Workers
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.gitaccess import GitAccess
-from app.builder.sources.gitwords import cause, fault_of_files
-from app.builder.sources.unpacking import MOST_BYTES, TOO_LARGE, TOO_MANY, BadFiles, UnpackingFailed
+from app.builder.sources.gitwords import cause
 from app.errors import Unavailable
 
 _LISTING = 128 * 1024 * 1024
-_FILES_LISTED = 64 * 1024 * 1024  # half a million of them; nixpkgs has a tenth
 _VERSION_SECONDS = 30
 _MISSING = "git is not installed (apt-get install git)"
 
@@ -70,13 +66,13 @@ class GitCommand:
         A host that is silent must not keep for long those whom the last answer would serve.
         """
         command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
-        return _refs(self._output(await self._run(command, seconds=self._asking_seconds)))
+        return _refs(self._output(await self.run(command, seconds=self._asking_seconds)))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
         """Seconds since 1970 if the repository has the commit with its files."""
         # Not show, which goes through all files of a commit without parents to say nothing of them.
         arguments = ["log", "--no-walk", "--format=%ct", f"{commit}^{{commit}}"]
-        finished = await self._run(["--git-dir", str(repository), *arguments])
+        finished = await self.run(["--git-dir", str(repository), *arguments])
         text = finished.stdout.decode(errors="replace").strip()
         return int(text) if finished.code == 0 and text.isdigit() else None
 
@@ -84,12 +80,12 @@ class GitCommand:
         """A commit and its files; no error if there is no such commit."""
         async with self._writing(repository):
             arguments = [*_FETCH, "--depth=1", "--", location]
-            finished = await self._run(["--git-dir", str(repository), *arguments, commit])
+            finished = await self.run(["--git-dir", str(repository), *arguments, commit])
             if finished.code != 0 and _UNADVERTISED.search(finished.stderr):
                 # An old server hands out only what a branch or tag names: take all of that.
                 await self._speak("--git-dir", str(repository), *_FETCH, "--", location, *_ALL)
             elif finished.code != 0 and not _ABSENT.search(finished.stderr):
-                raise self._failed(finished)
+                raise self.failed(finished)
 
     async def fetch_history(self, repository: Path, location: str) -> None:
         """All commits, without files where the server can leave them out."""
@@ -108,61 +104,6 @@ class GitCommand:
         kinds = [await self._speak(*base, "cat-file", "-t", name) for name in objects]
         return [name for name, kind in zip(objects, kinds, strict=True) if kind == "commit\n"]
 
-    async def unpack(self, repository: Path, commit: str, path: Path, date: datetime) -> None:
-        """The commit's files, as a checkout has them, in an empty directory.
-
-        All bear the date, since flakes can see it.  Raises BadFiles, UnpackingFailed, OSError.
-        """
-        index = path.with_name(path.name + ".index")
-        base = ["--git-dir", str(repository), "--work-tree", str(path)]
-        environment = {"GIT_INDEX_FILE": str(index)}
-        await self._measure(repository, commit)
-        try:
-            await self._write([*base, "read-tree", commit], environment)
-            await self._write([*base, "checkout-index", "--all"], environment)
-        finally:
-            await self._workers.run(index.unlink, missing_ok=True)
-        await self._workers.run(_set_times, path, date.timestamp())
-
-    async def submodules(self, tree: Path) -> tuple[str, ...]:
-        """Directories that an unpacked commit leaves to other repositories.
-
-        Raises UnpackingFailed.
-        """
-        file = tree / ".gitmodules"
-        if not await self._workers.run(file.exists):
-            return ()
-        pattern = r"^submodule\..*\.path$"
-        with _unpacking():
-            finished = await self._run(
-                ["config", "--null", "--file", str(file), "--get-regexp", pattern]
-            )
-        rows = finished.stdout.decode(errors="replace").split("\0")
-        return tuple(sorted(path for _, _, path in (row.partition("\n") for row in rows) if path))
-
-    async def _measure(self, repository: Path, commit: str) -> None:
-        """Of a few kilobytes git can make more files than any disk or memory holds."""
-        with _unpacking():
-            try:
-                finished = await self._run(
-                    ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit],
-                    output=_FILES_LISTED,
-                )
-            except GitSaysTooMuch:
-                raise BadFiles(TOO_MANY) from None
-            self._output(finished)
-        if await self._workers.run(_size, finished.stdout) > MOST_BYTES:
-            raise BadFiles(TOO_LARGE)
-
-    async def _write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Files; raises BadFiles, UnpackingFailed."""
-        with _unpacking():
-            finished = await self._run(arguments, environment)
-            if finished.code != 0:
-                if fault := fault_of_files(finished.stderr.decode(errors="replace")):
-                    raise BadFiles(fault)
-                raise self._failed(finished)
-
     @asynccontextmanager
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
         """Alone in the repository, which is made if absent."""
@@ -175,14 +116,14 @@ class GitCommand:
 
     async def _speak(self, *arguments: str) -> str:
         """Standard output; raises GitFailed."""
-        return self._output(await self._run(arguments))
+        return self._output(await self.run(arguments))
 
     def _output(self, finished: Finished) -> str:
         if finished.code != 0:
-            raise self._failed(finished)
+            raise self.failed(finished)
         return finished.stdout.decode(errors="replace")
 
-    async def _run(
+    async def run(
         self,
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
@@ -190,6 +131,7 @@ class GitCommand:
         seconds: float | None = None,
         output: int = _LISTING,
     ) -> Finished:
+        """An exit code is the caller's to judge; raises GitFailed for everything else."""
         await self._workers.run(self._access.prepare)
         try:
             return await run(
@@ -204,35 +146,14 @@ class GitCommand:
         except OutOfSpace as error:
             raise GitSaysTooMuch(f"more than {error.limit}") from None
 
-    def _failed(self, finished: Finished) -> GitFailed:
+    def failed(self, finished: Finished) -> GitFailed:
         return GitFailed(cause(finished.stderr.decode(errors="replace"), self._definition))
 
 
-_FILE_SIZE = re.compile(rb"^\d+ blob [0-9a-f]+ +(\d+)\t", re.MULTILINE)
 _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")
 _UNADVERTISED = re.compile(rb"unadvertised object")
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-
-
-@contextmanager
-def _unpacking() -> Iterator[None]:
-    try:
-        yield
-    except GitFailed as error:
-        raise UnpackingFailed(str(error)) from None
-
-
-def _size(listing: bytes) -> int:
-    """Blocking, if there are many.  Of all files that git lists."""
-    return sum(int(size) for size in _FILE_SIZE.findall(listing))
-
-
-def _set_times(root: Path, moment: float) -> None:
-    """Blocking."""
-    for directory, directories, files in os.walk(root, topdown=False):
-        for name in (*directories, *files, "."):
-            os.utime(Path(directory) / name, (moment, moment), follow_symlinks=False)
 
 
 def _drop_locks(repository: Path) -> None:

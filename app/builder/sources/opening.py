@@ -19,6 +19,7 @@ from app.builder.sources.definition import (
 )
 from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand, check_git
+from app.builder.sources.gitfiles import GitFiles
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
@@ -87,7 +88,11 @@ class Sources:
                     seconds=_FETCH_SECONDS,
                 )
                 return GitUpstream(
-                    definition=definition, git=git, directory=directory, trees=self._trees
+                    definition=definition,
+                    git=git,
+                    files=GitFiles(git=git, workers=self._workers),
+                    directory=directory,
+                    trees=self._trees,
                 )
             case ChannelDefinition():
                 return ChannelUpstream(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from app.errors import Refused, SourceUnavailable
+from app.builder.running.statedirectory import state_directory_at_fault
+from app.errors import Refused, SourceUnavailable, StorageUnavailable
 
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000
@@ -15,7 +16,6 @@ FULL = "the server's state directory is full; its operator has to free or add sp
 TOO_LONG = "a name or a link is too long"
 TWICE = "two of them have one name"
 NO_NAME = "a name is none to this file system"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BAD = {
     errno.EEXIST: TWICE,
     errno.EILSEQ: NO_NAME,
@@ -63,15 +63,10 @@ def files_at_fault() -> Iterator[None]:
 def disk_at_fault() -> Iterator[None]:
     """Turn every OSError into UnpackingFailed."""
     try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise UnpackingFailed(FULL) from error
-        raise UnpackingFailed(
-            "the server's state directory does not work"
-            f" ({error.strerror or 'input/output error'}); its operator finds the reason in the"
-            " server's log"
-        ) from error
+        with state_directory_at_fault():
+            yield
+    except StorageUnavailable as error:
+        raise UnpackingFailed(error.message) from error.__cause__
 
 
 def date_of(seconds: float) -> datetime:

@@ -13,6 +13,7 @@ from app.builder.running.workers import Workers
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand
+from app.builder.sources.gitfiles import GitFiles
 from app.builder.sources.trees import Trees
 
 WORKERS = Workers(4)
@@ -96,5 +97,10 @@ def upstream(
     )
     trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)
     return GitUpstream(
-        definition=definition, git=git, directory=state / "git", trees=trees, clock=clock
+        definition=definition,
+        git=git,
+        files=GitFiles(git=git, workers=WORKERS),
+        directory=state / "git",
+        trees=trees,
+        clock=clock,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.sources import gitcommand
+from app.builder.sources import gitfiles
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand
@@ -299,7 +299,7 @@ async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
 async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
     repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gitcommand, "_FILES_LISTED", 1024 * 1024)  # or it would take a minute
+    monkeypatch.setattr(gitfiles, "_LISTING", 1024 * 1024)  # or it would take a minute
     tree = repository.git("rev-parse", f"{repository.commit('content')}^{{tree}}")
     for _ in range(10):
         tree = repository.tree(*(f"040000 tree {tree}\tdirectory-{n}" for n in range(10)))
