@@ -9,7 +9,7 @@ from functools import partial
 from typing import BinaryIO
 
 from app.builder.packing.blob import BlobWriter
-from app.builder.packing.blocks import Permits
+from app.builder.packing.blocks import Buffers
 from app.builder.packing.codec import Codec
 from app.builder.packing.inorder import InOrder
 from app.builder.packing.record import PackedPath
@@ -28,7 +28,7 @@ def assemble(
     *,
     threads: Executor,
     limit: int,
-    permits: Permits,
+    buffers: Buffers,
 ) -> None:
     """Blocking.  Raises PartUnusable."""
     inflated = InOrder(threads, limit=limit)
@@ -39,13 +39,13 @@ def assemble(
 
     try:
         for file, length, size in _members(parts, codec.block_size):
-            permits.take(inflated.advance)
+            buffers.reserve(inflated.advance)
             try:
                 member = _read(file, length)
                 work = partial(_inflate, codec, member, size)
-                inflated.add(work, partial(take, member), permits.give_back)
+                inflated.add(work, partial(take, member), buffers.release)
             except BaseException:
-                permits.give_back()
+                buffers.release()
                 raise
             del member, work  # the piece has them, for as long as they are needed
         inflated.finish()

@@ -6,51 +6,55 @@ The cuts depend on the stream alone: not on how it was read, nor on how many thr
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from app.builder.packing.header import RECORD, padding
 
 
-class Permits:
-    """Each is for one block in memory: their number bounds the memory of all packing together."""
+class Buffers:
+    """Memory for ``limit`` blocks, which bounds that of all packing together.
 
-    def __init__(self, limit: int) -> None:
+    A block lies in a buffer of ours, used again, or has memory of its own and room reserved.
+    """
+
+    def __init__(self, limit: int, *, size: int) -> None:
         self._permits = threading.Semaphore(limit)
+        self._size = size
+        self._idle: list[bytearray] = []
 
-    def take(self, advance: Callable[[], bool]) -> None:
+    def take(self, advance: Callable[[], bool]) -> bytearray:
         """Blocking.  Only for a caller that holds none, or callers wait for one another.
 
         Those it has passed on to threads do not count: ``advance`` works on them until one may
         be free, and is False if there are none.  Then all are with others, and come back without
         us.
         """
-        while not self._permits.acquire(blocking=False):
-            if not advance():
-                self._permits.acquire()
-                return
-
-    def give_back(self) -> None:
-        self._permits.release()
-
-
-class Buffers:
-    """Block buffers, used again; there are as many as permits."""
-
-    def __init__(self, permits: Permits, *, size: int) -> None:
-        self._permits = permits
-        self._size = size
-        self._free: list[bytearray] = []
-
-    def take(self, advance: Callable[[], bool]) -> bytearray:
-        """Blocking, as Permits.take is."""
-        self._permits.take(advance)
+        self._acquire(advance)
         try:
-            return self._free.pop()
+            return self._idle.pop()
         except IndexError:
             return bytearray(self._size)
 
     def give_back(self, buffer: bytearray) -> None:
-        self._free.append(buffer)
-        self._permits.give_back()
+        self._idle.append(buffer)
+        self._permits.release()
+
+    def reserve(self, advance: Callable[[], bool]) -> None:
+        """Blocking, as ``take`` is.  Room for a block that has memory of its own."""
+        self._acquire(advance)
+        # An idle buffer is memory too, which somebody else has the right to now.
+        with suppress(IndexError):
+            self._idle.pop()
+
+    def release(self) -> None:
+        """What was reserved."""
+        self._permits.release()
+
+    def _acquire(self, advance: Callable[[], bool]) -> None:
+        while not self._permits.acquire(blocking=False):
+            if not advance():
+                self._permits.acquire()
+                return
 
 
 class BlockStream:

@@ -117,18 +117,11 @@ def zlib_gzip() -> Codec:
 
 def zstd() -> Codec:
     level = 3
-    # A compressor has large tables and serves one block at a time; so there are as many as
-    # blocks at once, not one for each thread that ever had one.
-    idle: list[zstandard.ZstdCompressor] = []
 
     def compress(block: memoryview | bytes) -> bytes:
-        try:
-            compressor = idle.pop()
-        except IndexError:
-            compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
-        member = compressor.compress(block)
-        idle.append(compressor)
-        return member
+        # One for each block: kept, its large tables would be memory that nobody counts, and
+        # making them is not to be measured.
+        return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(block)
 
     def decompress(member: bytes, size: int) -> bytes:
         try:

@@ -14,7 +14,7 @@ from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing.assembly import assemble
 from app.builder.packing.blob import BlobWriter, tar_stream
-from app.builder.packing.blocks import BlockStream, Buffers, Permits
+from app.builder.packing.blocks import BlockStream, Buffers
 from app.builder.packing.codec import Codec
 from app.builder.packing.entry import Entry, write_entries
 from app.builder.packing.record import PackedPath
@@ -29,8 +29,8 @@ from app.storage.failures import reported
 
 # How much of a blob is read at a time to be hashed.
 _HASHED = 1 << 20
-# Bytes for all blocks together, whatever the cores: 28 blocks of gzip, 11 of zstd.
-_MEMORY = 100 << 20
+# Bytes for all blocks together, whatever the cores: 18 blocks of gzip, 7 of zstd.
+_MEMORY = 64 << 20
 
 
 class BlobPress:
@@ -60,8 +60,7 @@ class BlobPress:
         self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="press")
         # One path leaves half of the blocks to the others.
         self._limit = blocks // 2
-        self._permits = Permits(blocks)
-        self._buffers = Buffers(self._permits, size=codec.block_size)
+        self._buffers = Buffers(blocks, size=codec.block_size)
         # Who would get no block waits here, and keeps no worker from other work.
         self._pressing = asyncio.Semaphore(at_once)
         # Bounds what lies on the disk between packing and storing.
@@ -149,7 +148,7 @@ class BlobPress:
             self._codec,
             threads=self._threads,
             limit=self._limit,
-            permits=self._permits,
+            buffers=self._buffers,
         )
 
     def _check(self, blob: Descriptor) -> bool:

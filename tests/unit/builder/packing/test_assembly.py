@@ -11,7 +11,7 @@ import pytest
 from app.builder.packing import codec
 from app.builder.packing.assembly import PartUnusable, assemble
 from app.builder.packing.blob import BlobWriter
-from app.builder.packing.blocks import Permits
+from app.builder.packing.blocks import Buffers
 from app.builder.packing.codec import Codec
 from app.builder.packing.record import PackedPath
 
@@ -35,27 +35,27 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def run(
-    parts: list[tuple[bytes, PackedPath]], using: Codec, threads: ThreadPoolExecutor, room: Permits
+    parts: list[tuple[bytes, PackedPath]], using: Codec, threads: ThreadPoolExecutor, room: Buffers
 ) -> PackedPath:
     blob = BlobWriter(using, io.BytesIO())
     opened = ((io.BytesIO(body), packed) for body, packed in parts)
-    assemble(blob, opened, using, threads=threads, limit=16, permits=room)
+    assemble(blob, opened, using, threads=threads, limit=16, buffers=room)
     return blob.finish()
 
 
-def is_free(room: Permits, count: int) -> bool:
+def is_free(room: Buffers, count: int) -> bool:
     """Whether exactly ``count`` can be had."""
     waited = threading.Event()
 
     def none_left() -> bool:
         waited.set()
-        room.give_back()
+        room.release()
         return True
 
     for _ in range(count):
-        room.take(none_left)
+        room.reserve(none_left)
     first_to_wait = not waited.is_set()
-    room.take(none_left)
+    room.reserve(none_left)
     return first_to_wait and waited.is_set()
 
 
@@ -78,7 +78,7 @@ def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
 
     counting = replace(SMALL_BLOCKS, decompress=decompress)
     parts = [part(40), part(1), part(40)]
-    room = Permits(3)
+    room = Buffers(3, size=1024)
     with ThreadPoolExecutor(4) as givers:
         running = [givers.submit(run, parts, counting, threads, room) for _ in range(4)]
         layers = {packed.result(30).layer for packed in running}
@@ -88,12 +88,30 @@ def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
     assert is_free(room, 3)
 
 
+def test_room_for_a_block_takes_the_place_of_an_idle_buffer() -> None:
+    def no_more() -> bool:
+        raise AssertionError("there is room")
+
+    buffers = Buffers(2, size=10)
+    first = [buffers.take(no_more) for _ in range(2)]
+    for buffer in first:
+        buffers.give_back(buffer)
+
+    buffers.reserve(no_more)
+    used_again = buffers.take(no_more)
+    buffers.release()
+    another = buffers.take(no_more)
+
+    assert any(used_again is buffer for buffer in first)
+    assert not any(another is buffer for buffer in first)
+
+
 @pytest.mark.parametrize(("kept", "instead"), [(-200, b""), (300, b"x" * 9)])
 def test_after_a_damaged_blob_all_room_is_free_again(
     threads: ThreadPoolExecutor, kept: int, instead: bytes
 ) -> None:
     whole, (body, packed) = part(5), part(9)
-    room = Permits(2)
+    room = Buffers(2, size=1024)
 
     with pytest.raises(PartUnusable):
         run([whole, (body[:kept] + instead, packed)], SMALL_BLOCKS, threads, room)

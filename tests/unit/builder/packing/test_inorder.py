@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from app.builder.packing.blocks import Buffers, Permits
+from app.builder.packing.blocks import Buffers
 from app.builder.packing.inorder import InOrder
 
 
@@ -167,8 +167,7 @@ def test_where_no_thread_can_be_started_the_giver_does_all() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 16])
 def test_whatever_fails_all_buffers_come_back_and_what_came_before_is_taken(cores: int) -> None:
-    permits = Permits(2 * cores + 2)
-    buffers = Buffers(permits, size=10)
+    buffers = Buffers(2 * cores + 2, size=10)
     drawn = random.Random(cores)
 
     def give(pieces: int, broken: int) -> tuple[list[int], str]:
