@@ -16,13 +16,8 @@ from app.builder.nix import Allowed, Evaluation, PackageSet
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
-from app.commands.listing import (
-    ListingUnusable,
-    hash_parts_in,
-    load_store_paths,
-    nothing_found,
-)
-from app.commands.survey import surveying
+from app.commands.listing import ListingUnusable, nothing_found
+from app.commands.survey import hash_parts, surveying
 from app.settings import PROJECT, surroundings
 
 # All of nixpkgs takes minutes and a good part of this.
@@ -40,11 +35,7 @@ def plan_of_cache(
     that nothing refers to.  Raises what popcount raises.
     """
     with surveying(cache, known, report) as survey:
-        if store_paths is None:
-            wanted = hash_parts_in(survey.cache)
-        else:
-            paths = load_store_paths(store_paths, survey.stop)
-            wanted = tuple(path.hash_part for path in paths)
+        wanted = hash_parts(survey, store_paths)
         closure = survey.reader.read_closure(wanted)
     if not len(closure):
         raise nothing_found(survey.cache.location, len(wanted))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from app.builder.binary_cache.reading import Tally
 from app.builder.popularity.popcount import count_references, popularity_json
-from app.commands.listing import hash_parts_in, load_store_paths, nothing_found
-from app.commands.survey import surveying
+from app.commands.listing import nothing_found
+from app.commands.survey import hash_parts, surveying
 
 
 def popcount(
@@ -17,11 +17,7 @@ def popcount(
     Raises ListingUnusable, NotABinaryCache, KnownUnusable, FetchFailed, NarInfoInvalid.
     """
     with surveying(cache, known, report) as survey:
-        if store_paths is None:
-            wanted = hash_parts_in(survey.cache)
-        else:
-            paths = load_store_paths(store_paths, survey.stop)
-            wanted = tuple(path.hash_part for path in paths)
+        wanted = hash_parts(survey, store_paths)
         found = survey.reader.read(wanted)
     if not found:
         raise nothing_found(survey.cache.location, len(wanted))

@@ -9,6 +9,7 @@ from pathlib import Path
 from app.builder.binary_cache.cache import DirectoryCache, HttpCache, open_cache
 from app.builder.binary_cache.known import KnownNarInfos
 from app.builder.binary_cache.reading import NarInfoReader, Tally
+from app.commands.listing import hash_parts_in, load_store_paths
 
 DEFAULT_CACHE = "https://cache.nixos.org"
 
@@ -18,6 +19,16 @@ class Survey:
     cache: HttpCache | DirectoryCache
     reader: NarInfoReader
     stop: threading.Event
+
+
+def hash_parts(survey: Survey, store_paths: str | None) -> tuple[str, ...]:
+    """Blocking.  Of the paths on the list there; None asks for all that the cache has.
+
+    Raises ListingUnusable, FetchFailed.
+    """
+    if store_paths is None:
+        return hash_parts_in(survey.cache)
+    return tuple(path.hash_part for path in load_store_paths(store_paths, survey.stop))
 
 
 @contextmanager
