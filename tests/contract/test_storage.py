@@ -106,7 +106,7 @@ async def test_many_are_looked_at_together_in_their_order(storage: Storage, coun
     assert await storage.sizes(asked) == [None if body is None else len(body) for body in bodies]
 
 
-async def test_write_replaces(storage: Storage) -> None:
+async def test_what_is_written_again_is_replaced(storage: Storage) -> None:
     await storage.write(RECORD, LARGE)
     await storage.write(RECORD, b"short")
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 import uuid
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from scripts import rootfs
 from tests.e2e.process import Process, run, succeed
@@ -103,6 +103,16 @@ class Containerd:
     def run(self, image: str, *command: str) -> str:
         return succeed(*self._ctr, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
 
+    def architecture(self, image: str) -> str:
+        listed = succeed(*self._ctr, "images", "list", f"name=={image}")
+        manifest = self._document(listed[listed.index("sha256:") :].split()[0])
+        config = self._document(manifest["config"]["digest"])
+        return str(config["architecture"])
+
+    def _document(self, digest: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(succeed(*self._ctr, "content", "get", digest))
+        return document
+
     def close(self) -> None:
         self._daemon.stop()
 
@@ -135,6 +145,10 @@ class Docker:
     def run(self, image: str, *command: str) -> str:
         return succeed(*self._docker, "run", "--rm", "--network=none", image, *command)
 
+    def architecture(self, image: str) -> str:
+        form = "--format={{.Architecture}}"
+        return succeed(*self._docker, "image", "inspect", form, image).strip()
+
     def close(self) -> None:
         self._daemon.stop()
 
@@ -164,6 +178,10 @@ class Podman:
             return _run_in(root, variables, *command)
         finally:
             succeed(*self._podman, "rm", "--force", container)
+
+    def architecture(self, image: str) -> str:
+        form = "--format={{.Architecture}}"
+        return succeed(*self._podman, "image", "inspect", form, image).strip()
 
     def close(self) -> None:
         # Podman binds its overlay directory to itself and leaves it so, which looks like no

@@ -74,8 +74,11 @@ def test_every_engine_pulls_arm64(
     name: str, options: tuple[str, ...], server: Server, request: pytest.FixtureRequest
 ) -> None:
     client: Containerd | Docker | Podman = request.getfixturevalue(name)
+    image = f"{server.address}/arm64/jq:latest"
 
-    pull(client, f"{server.address}/arm64/jq:latest", *options)
+    pull(client, image, *options)
+
+    assert client.architecture(image) == "arm64"
 
 
 @pytest.fixture(scope="module")

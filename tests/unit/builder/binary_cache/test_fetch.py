@@ -86,7 +86,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(server: CacheServer) -> None:
     assert clock.waited == [7, fetch.LONGEST_DELAY]
 
 
-def test_pauses_grow(server: CacheServer) -> None:
+def test_each_pause_is_longer_than_the_one_before(server: CacheServer) -> None:
     server.faults["file"] = [status(503)] * 20
     clock = Clock()
     fetcher = Fetcher(clock)
