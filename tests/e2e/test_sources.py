@@ -3,8 +3,7 @@
 import random
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -172,19 +171,18 @@ async def test_another_commit_has_another_evaluator(
 # ---- a full disk
 
 
-@pytest.fixture
-def full(tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """Where trees are unpacked there is little room, until it is called."""
-    trees = tmp_path / "state" / "trees"
-    trees.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", trees], check=True)
-    with ExitStack() as stack:
-        stack.callback(partial(subprocess.run, ["umount", trees], check=True))
-        yield stack.close
+@pytest.fixture(params=["trees", "git"])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where trees are unpacked, or repositories are kept, there is little room."""
+    disk = tmp_path / "state" / str(request.param)
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
 
 
 async def test_a_disk_without_room_for_the_files_is_told_and_room_is_all_it_takes(
-    repository: Repository, make_door: MakeDoor, full: Callable[[], None], tmp_path: Path
+    repository: Repository, make_door: MakeDoor, small_disk: Path
 ) -> None:
     (repository.path / "large").write_bytes(random.randbytes(1024 * 1024))
     repository.commit(SET)
@@ -193,6 +191,7 @@ async def test_a_disk_without_room_for_the_files_is_told_and_room_is_all_it_take
     with pytest.raises(SourceUnavailable, match="state directory is full; its operator has to"):
         await git.package("tool")
 
-    assert list((tmp_path / "state" / "trees").iterdir()) == []
-    full()
+    used = sum(file.stat().st_size for file in small_disk.rglob("*") if file.is_file())
+    assert used < 64 * 1024
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
     assert (await git.package("tool")).name == "tool-VERSION"

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
+
 from app.builder.running.locks import EXCLUSIVE, locked
 from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.builder.running.workers import Workers
@@ -111,8 +113,14 @@ class GitCommand:
         async with locked(lock, EXCLUSIVE, workers=self._workers):
             if not await self._workers.run((repository / "HEAD").exists):
                 await self._speak("init", "--quiet", "--bare", "--template=", "--", str(repository))
-            await self._workers.run(_drop_locks, repository)
-            yield
+            await self._workers.run(_clear, repository)
+            try:
+                yield
+            except BaseException:
+                # Half a download would keep a full disk full.
+                with anyio.CancelScope(shield=True):
+                    await self._workers.run(_clear, repository)
+                raise
 
     async def _speak(self, *arguments: str) -> str:
         """Standard output; raises GitFailed."""
@@ -156,10 +164,10 @@ _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
-def _drop_locks(repository: Path) -> None:
-    """Blocking.  A killed git leaves its locks; ours says that nobody else is here."""
-    for lock in repository.rglob("*.lock"):
-        lock.unlink(missing_ok=True)
+def _clear(repository: Path) -> None:
+    """Blocking.  What a git left that failed or was killed; our lock says that no other is here."""
+    for left in (*repository.rglob("*.lock"), *repository.glob("objects/pack/tmp_*")):
+        left.unlink(missing_ok=True)
 
 
 def _refs(output: str) -> dict[str, str]:

@@ -401,10 +401,13 @@ async def test_a_killed_fetch_is_no_obstacle(
     repository.commit("1")
     await source.find("latest")
     (state,) = (tmp_path / "state" / "git").glob("*.commits")
-    (state / "shallow.lock").touch()
+    left = [state / "shallow.lock", state / "objects" / "pack" / "tmp_pack_0"]
+    for file in left:
+        file.touch()
     second = repository.commit("2")
 
     assert (await source.find("latest")).label == second
+    assert not any(file.exists() for file in left)
 
 
 async def test_what_is_fetched_appears_whole(
