@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from app.builder.evaluation.evaluator import opened
-from app.errors import EvaluationFailed, PackagesUnknown, SourceUnavailable, TagUnknown
+from app.errors import (
+    EvaluationFailed,
+    PackagesUnknown,
+    PolicyRefused,
+    SourceUnavailable,
+    TagUnknown,
+)
 from tests.e2e.door import SYSTEM, MakeDoor, doors
 from tests.unit.builder.sources.repository import Repository
 
@@ -32,6 +38,11 @@ FLAKE = f"""
       tool = derivation {{
         name = "tool-VERSION"; system = "{SYSTEM}"; builder = "/bin/sh"; script = ./script;
         args = [ "-c" "echo > $out" ];
+      }};
+      unfree = self.packages.{SYSTEM}.tool // {{ meta.license.free = false; }};
+      user = derivation {{
+        name = "user"; system = "{SYSTEM}"; builder = "/bin/sh";
+        uses = self.packages.{SYSTEM}.unfree;
       }};
     }};
     legacyPackages.{SYSTEM} = {{
@@ -129,6 +140,18 @@ async def test_a_flakes_packages_and_legacy_packages_are_found(
     await flake.realise(tool)
 
     assert (tool.version, old.attribute, earlier.version) == ("2", "old.Tool", "1")
+
+
+async def test_policies_look_at_a_flakes_packages_and_not_at_what_these_depend_on(
+    repository: Repository, make_door: MakeDoor
+) -> None:
+    (repository.path / "script").write_text("echo hello")
+    repository.commit(FLAKE, "flake.nix")
+    flake = make_door(kind="flake")
+
+    with pytest.raises(PolicyRefused, match="allow_unfree"):
+        await flake.package("unfree")
+    assert (await flake.package("user")).name == "user"
 
 
 # ---- evaluators that stay
