@@ -12,7 +12,9 @@
 file:
 
 let
-  inherit (builtins) attrNames listToAttrs mapAttrs removeAttrs substring;
+  inherit (builtins)
+    attrNames filter foldl' hasContext isPath isString listToAttrs mapAttrs pathExists readDir
+    removeAttrs split stringLength substring;
 
   allowed = {
     inherit (builtins)
@@ -47,7 +49,7 @@ let
     findFile = _: name:
       if substring 0 4 name == "nix/" then builtins.findFile [ ] name
       else throw "file '${name}' was not found: a source that is not trusted has no search path";
-    import = scopedImport scope;
+    import = once;
     scopedImport = names: scopedImport (scope // names);
   };
 
@@ -61,5 +63,34 @@ let
   underscored = listToAttrs
     (map (name: { name = "__${name}"; value = given.${name}; }) (attrNames (refused // own)));
   scope = refused // own // underscored;
+
+  # ---- importing each file once, as `import` does and scopedImport does not
+
+  root = toString file;
+  # The files of the set, looked at as far as they are imported; links are not followed here.
+  node = type: path:
+    if type == "directory" then { entries = mapAttrs (name: type: node type "${path}/${name}") (readDir path); }
+    else if type == "regular" then { value = scopedImport scope path; }
+    else { };
+  files = node (if pathExists "${root}/default.nix" then "directory" else "elsewhere") root;
+
+  below = "${root}/";
+  find = path:
+    let
+      names = filter isString (split "/" (substring (stringLength below) (stringLength path) path));
+      found = foldl' (place: name: place.entries.${name} or { }) files names;
+    in
+    if path == root then files
+    else if substring 0 (stringLength below) path == below then found
+    else { };
+
+  once = path:
+    let
+      text = toString path;
+      plain = (isPath path || isString path) && ! hasContext text && substring 0 1 text == "/";
+      found = if plain then find (toString (/. + text)) else { };
+      imported = if found ? entries then found.entries."default.nix" or { } else found;
+    in
+    imported.value or (scopedImport scope path);
 in
-scopedImport scope file
+once file

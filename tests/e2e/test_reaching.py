@@ -184,3 +184,60 @@ async def test_a_refused_builtin_is_refused_by_every_name_and_in_every_file(
             await strange.package(f"spelled-{n}")
         expected = f"spelled-{n}: fetchTarball is refused to a source that is not trusted"
         assert re.match(expected, failure.value.message), spelling
+
+
+_IMPORTS = (
+    "import ./inner",
+    "import ./inner/default.nix",
+    "import ./inner.nix",
+    "import (toString ./inner)",
+    'import "${toString ./.}/inner/../inner.nix"',
+    "import ./link.nix",
+    "import ./link",
+    'import "${./inner}"',
+    "import { outPath = toString ./inner.nix; }",
+    'scopedImport { value = "shadowed"; } ./scoped.nix',
+    "import <nix/fetchurl.nix>",
+)
+
+
+@pytest.mark.parametrize("make_door", ["NIX_CONFIG"], indirect=True)
+@pytest.mark.parametrize("expression", _IMPORTS)
+async def test_a_set_imports_its_own_files_in_every_way_there_is(
+    make_door: MakeDoor, tmp_path: Path, expression: str
+) -> None:
+    tree = tmp_path / "imports"
+    (tree / "inner").mkdir(parents=True)
+    package = '{ url, ... }: derivation { name = "p"; system = "s"; builder = "/bin/sh"; }'
+    for name in ("inner/default.nix", "inner.nix"):
+        (tree / name).write_text(package)
+    (tree / "scoped.nix").write_text('assert value == "shadowed"; import ./inner.nix')
+    (tree / "link.nix").symlink_to("inner.nix")
+    (tree / "link").symlink_to("inner")
+    sha256 = "0" * 52
+    (tree / "default.nix").write_text(
+        f'{{ ... }}: {{ p = ({expression}) {{ url = "http://h/p"; sha256 = "{sha256}"; }}; }}'
+    )
+
+    assert (await make_door(location=tree, trusted=False).package("p")).name == "p"
+
+
+@pytest.mark.parametrize("make_door", ["NIX_CONFIG"], indirect=True)
+async def test_a_file_that_is_imported_everywhere_is_read_once(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    tree = tmp_path / "large"
+    tree.mkdir()
+    functions = "".join(
+        f"  f{n} = a: b: if a == {n} then b else [ a b {n} ];\n" for n in range(1000)
+    )
+    (tree / "lib.nix").write_text(f"{{\n{functions}}}\n")
+    (tree / "default.nix").write_text(
+        """{ system, ... }:
+        let each = map (n: (import ./lib.nix).f1 1 n) (builtins.genList (n: n) 3000); in
+        { p = derivation { name = "p"; inherit system each; builder = "/bin/sh"; }; }"""
+    )
+
+    # Read each time, it would take three gigabytes.
+    strange = make_door(location=tree, trusted=False, evaluation_memory=512)
+    assert (await strange.package("p")).name == "p"
