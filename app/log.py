@@ -16,8 +16,8 @@ VERSION = version("nixery")
 
 _HUMAN = (
     "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <7}</level> "
-    "<dim>nixery/{extra[version]}</dim> {message} <dim>{extra[values]}</dim>\n{exception}"
-)
+    "<dim>nixery/{extra[version]}</dim> {message} <dim>{extra[values]}</dim>"
+)  # a new line and the exception are loguru's to add
 
 
 _STRANGERS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket library")
@@ -83,7 +83,7 @@ def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
         logger.add(
             lambda message: print(_line(message), file=stream, flush=True),
             level=level,
-            format="{message}\n{exception}",
+            format="{message}",
             backtrace=False,
             diagnose=False,
         )

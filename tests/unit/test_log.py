@@ -60,6 +60,21 @@ def test_standard_library_records_flow_into_the_same_stream() -> None:
     assert line["logger"] == "uvicorn.error"
 
 
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_a_traceback_is_told_once_and_no_line_is_empty(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        logger.exception("outer")
+    logger.info("next")
+
+    assert stream.getvalue().count("Traceback") == 1
+    assert "" not in stream.getvalue().splitlines()
+
+
 def test_an_exception_is_part_of_its_line() -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=LogFormat.JSON, stream=stream)
