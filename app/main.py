@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import FastAPI
 from loguru import logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.assembly import assemble
 from app.builder.popularity.loading import PopularityUnavailable
@@ -16,6 +17,10 @@ from app.log import VERSION
 from app.routers.assembly import include_routers
 from app.routers.pages import Pages
 from app.settings import Settings
+
+
+class CannotStart(Exception):
+    """The message is for the operator, who needs neither a traceback nor this name with it."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -30,6 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=partial(_lifespan, settings),
     )
     include_routers(app)
+    app.add_middleware(_Start)
     if settings.web_dir is not None:
         app.mount("/", Pages(directory=settings.web_dir, html=True))
     return app
@@ -48,10 +54,27 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         try:
             state = await assemble(settings, stack)
         except (RegistryError, PopularityUnavailable) as error:
-            # The process ends with this: the operator needs the sentence, not who said it.
-            sys.tracebacklimit = 0
-            raise error from None
+            sys.tracebacklimit = 0  # the process ends with this
+            raise CannotStart(str(error)) from None
         provide(app, state)
         logger.bind(storage=settings.storage.value).info("ready")
         yield
         await state.builds.drain(settings.drain_seconds)
+
+
+class _Start:
+    """What the framework says of a start that failed begins with the name of the exception."""
+
+    _NAME = f"{CannotStart.__module__}.{CannotStart.__qualname__}: "
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def say(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                sentence = message["message"].removeprefix(self._NAME).rstrip()
+                message = {**message, "message": sentence}
+            await send(message)
+
+        await self._app(scope, receive, say if scope["type"] == "lifespan" else send)

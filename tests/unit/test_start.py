@@ -65,6 +65,7 @@ def test_the_reason_is_told_without_a_traceback(
     assert done.returncode == status
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+    assert "app." not in done.stderr
     assert 'File "' not in done.stderr
 
 
