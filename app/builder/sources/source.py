@@ -22,7 +22,7 @@ from app.oci import Digest
 from app.reference import Tag
 from app.storage.base import Storage
 
-_FORMAT = 1
+_FORMAT = 2
 _AT_ONCE = 4
 _WAITING = 32
 _LISTED = 12
