@@ -75,7 +75,10 @@ async def test_so_many_blocks_are_in_memory_at_once_whatever_the_paths_and_cores
         threading.Event().wait(SLOW_SECONDS)
 
     slow = noting(with_codec, note)
-    paths = [plant_blocks(tmp_path, number, 2, slow.block_size) for number in range(10, 34)]
+    paths = [
+        plant_blocks(tmp_path, number, 2, slow.block_size)
+        for number in range(10, 18 + min(workers, 16))
+    ]
     press = press_of(tmp_path, Workers(workers), slow)
 
     await asyncio.gather(*(press.pack_path(path) for path in paths))
