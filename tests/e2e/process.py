@@ -51,7 +51,9 @@ class Process:
         self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self.log_file = log
-        lifeline = [program("setpriv"), "--pdeathsig", "TERM"]
+        # Tests that run in the background of a shell are deaf to Ctrl-C, and so would this be.
+        hearing = [program("env"), "--default-signal=INT"]
+        lifeline = [*hearing, program("setpriv"), "--pdeathsig", "TERM"]
         with log.open("ab") as out:
             self._popen = subprocess.Popen(
                 [*lifeline, program(command[0]), *command[1:]],

@@ -288,6 +288,15 @@ def test_a_storage_that_is_not_there_is_not_found_to_be_whole(
     assert not Path("/nowhere").exists()
 
 
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    """Tests that run in the background of a shell are deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hearing")
 def test_ctrl_c_ends_it_with_what_was_named_so_far(
     configured: Callable[[], Storage],
     monkeypatch: pytest.MonkeyPatch,
