@@ -19,7 +19,7 @@ from app.builder.packing.header import END_OF_ARCHIVE, directory
 from app.oci import MediaType
 
 try:
-    from isal import ISAL_VERSION, igzip_lib
+    from isal import ISAL_VERSION, igzip_lib, isal_zlib
     from isal import __version__ as isal_version
 except ImportError:  # there is none for this machine
     _HAS_ISAL = False
@@ -78,13 +78,29 @@ def find(name: str) -> Codec:
 
 
 def isal_gzip() -> Codec:
-    """Level 2, for level 3 gives other bytes on each generation of processors."""
+    """Level 2, for level 3 gives other bytes on each generation of processors.
+
+    The first bytes are flushed by themselves, for ISA-L's loop for long inputs must not begin a
+    stream: it files the third position under a hash of the stream's address, so that in one
+    process a match with the beginning is found and in another it is not
+    (``.write_first_byte`` in igzip_icf_body_h1_gr_bt.asm of 2.32.1; docs/packing.md).
+    """
     level = 2
+    # The loop for short inputs takes up to 16 and, from four on, counts as a beginning.
+    beginning = 4
     # Its stubs take the exception for an instance.
     isal_error = cast("type[Exception]", igzip_lib.error)
 
     def compress(block: memoryview | bytes) -> bytes:
-        return igzip_lib.compress(block, level, igzip_lib.COMP_GZIP)
+        stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP)
+        view = memoryview(block)
+        parts = (
+            stream.compress(view[:beginning]),
+            stream.flush(isal_zlib.Z_SYNC_FLUSH),
+            stream.compress(view[beginning:]),
+            stream.flush(),
+        )
+        return b"".join(parts)
 
     def decompress(member: bytes, size: int) -> bytes:
         try:

@@ -1,7 +1,10 @@
 import gzip
 import io
 import os
+import random
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import zstandard
@@ -62,6 +65,26 @@ def test_a_damaged_member_is_a_value_error(name: str) -> None:
         packed.decompress(bytes(member), len(block))
     with pytest.raises(ValueError, match="not a"):
         packed.decompress(bytes(member[:-1]), len(block))
+
+
+@each_codec
+def test_what_becomes_of_a_block_does_not_depend_on_where_in_memory_it_is_done(name: str) -> None:
+    packed = codec.find(name)
+    source = random.Random(4)
+    # Small and soon repeated: what goes astray at the beginning of a block shows at once.
+    blocks = [source.randbytes(source.randrange(20, 100)) * 3 for _ in range(2000)]
+    threads = 8
+    # All are alive at once, each with a stack of its own.
+    meeting = Barrier(threads)
+
+    def compressed(_: int) -> list[bytes]:
+        meeting.wait()
+        return [packed.compress(block) for block in blocks]
+
+    with ThreadPoolExecutor(threads) as pool:
+        results = list(pool.map(compressed, range(threads)))
+
+    assert results.count(results[0]) == threads
 
 
 @each_codec
