@@ -120,17 +120,23 @@ class Containerd:
 class Docker:
     """A dockerd of our own, over the given containerd; without network, so without iptables."""
 
-    name = "docker"
-
-    def __init__(self, home: Path, *, containerd: Containerd) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        containerd: Containerd,
+        name: str = "docker",
+        daemon: str | Path = "dockerd",
+    ) -> None:
+        self.name = name
         (home / "daemon.json").write_text("{}")
         self._docker = ("docker", "--host", f"unix://{home / 'docker.sock'}")
         self._daemon = Process(
             [
-                "dockerd", "--config-file", str(home / "daemon.json"),
+                str(daemon), "--config-file", str(home / "daemon.json"),
                 "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
                 "--pidfile", str(home / "pid"), "--host", f"unix://{home / 'docker.sock'}",
-                "--containerd", str(containerd.socket), "--containerd-namespace", "docker-under-test",
+                "--containerd", str(containerd.socket), "--containerd-namespace", f"{name}-under-test",
                 "--iptables=false", "--ip6tables=false", "--bridge=none",
             ],
             log=home / "log",
@@ -148,6 +154,12 @@ class Docker:
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"
         return succeed(*self._docker, "image", "inspect", form, image).strip()
+
+    def release(self) -> tuple[int, int]:
+        """The daemon's, major and minor."""
+        version = succeed(*self._docker, "version", "--format={{.Server.Version}}")
+        major, minor, *_ = version.split(".")
+        return int(major), int(minor)
 
     def close(self) -> None:
         self._daemon.stop()

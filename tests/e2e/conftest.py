@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.door import SMALL, Door, MakeDoor, doors
 from tests.e2e.process import succeed
+from tests.e2e.releases import unpack
 from tests.e2e.server import ROOT, Server, ServerFactory
 
 # Before any test module asks Nix, or copies the environment.
@@ -38,13 +39,26 @@ def docker(tmp_path_factory: pytest.TempPathFactory, containerd: Containerd) -> 
 
 
 @pytest.fixture(scope="session")
+def newer_docker(
+    tmp_path_factory: pytest.TempPathFactory, containerd: Containerd
+) -> Iterator[Docker]:
+    """Of the next Debian: the machine's own, 20.10, is from before zstd layers."""
+    home = tmp_path_factory.mktemp("newer-docker")
+    tree = unpack("trixie", lambda _: ["docker.io"], home / "tree")
+    daemon = tree / "usr/sbin/dockerd"
+    client = Docker(home, containerd=containerd, name="newer-docker", daemon=daemon)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     client = Podman(tmp_path_factory.mktemp("podman"))
     yield client
     client.close()
 
 
-@pytest.fixture(params=["skopeo", "containerd", "docker", "podman"])
+@pytest.fixture(params=["skopeo", "containerd", "docker", "newer_docker", "podman"])
 def client(request: pytest.FixtureRequest) -> Client:
     """Every real client in turn."""
     client: Client = request.getfixturevalue(request.param)

@@ -1,19 +1,12 @@
 """Another Debian release's Nix beside this machine's, in a store of its own."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nix.debian.generator.apt import private_apt
-from nix.debian.generator.archive import Archive
-from nix.debian.generator.cache import cache_directory, exclusive
-from nix.debian.generator.downloads import Downloads
-from nix.debian.generator.nixstore import NixStore, nix_environment
 from nix.debian.generator.relations import clauses
-from nix.debian.generator.release import Release
-from nix.debian.generator.workplace import Workplace, read_host
 from tests.e2e.process import SYSTEM_PATH, program, succeed
+from tests.e2e.releases import Index, unpack
 
 # What Nix depends on by its packaging and does not load.
 _LEFT_OUT = ("perl", "debconf", "dpkg", "nix-setup-systemd", "init-system-helpers", "ucf")
@@ -35,25 +28,13 @@ class NewerNix:
 
 
 def unpack_nix(codename: str, directory: Path) -> NewerNix:
-    """Downloaded once, by the machine's own apt; nothing is installed."""
-    host = read_host()
-    place = Workplace(host, cache_directory(), NixStore(nix_environment()))
-    release = Release("debian", codename)
-    with exclusive(place.cache), private_apt(place, release, host.architecture.debian) as apt:
-        apt.update()
-        archive = Archive(apt, apt.packages(), Downloads(place.downloads), place.cache / "scans")
-        debs = [archive.deb(package) for package in _loaded(archive.index)]
-        archive.downloads.fetch(apt, debs)
-    tree = directory / "tree"
-    tree.mkdir()
-    for deb in debs:
-        succeed("dpkg-deb", "-x", str(archive.downloads.path(deb)), str(tree))
+    tree = unpack(codename, _loaded, directory / "tree")
     return NewerNix(
         f"{_programs(tree, directory / 'bin')}:{SYSTEM_PATH}", _private_store(directory / "nix")
     )
 
 
-def _loaded(index: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _loaded(index: Index) -> list[str]:
     found: set[str] = set()
     wanted = ["nix-bin"]
     while wanted:

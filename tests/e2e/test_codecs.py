@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.oci import MediaType
-from tests.e2e.clients import Client, pull
+from tests.e2e.clients import Client, Docker, pull
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,7 @@ def gzip_server(packages: Path, module_server: ServerFactory) -> Server:
     return module_server(packages, NIXERY_LAYER_BUDGET=str(PACKAGE_LAYERS))
 
 
-@pytest.mark.parametrize("name", ["skopeo", "containerd", "podman"])
+@pytest.mark.parametrize("name", ["skopeo", "containerd", "newer_docker", "podman"])
 def test_zstd_layers_are_read_by_all_but_docker_before_23(
     name: str, zstd_server: Server, request: pytest.FixtureRequest
 ) -> None:
@@ -42,6 +42,10 @@ def test_zstd_layers_are_read_by_all_but_docker_before_23(
     manifest = zstd_server.get("/v2/coreutils/jq/manifests/latest").json()
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
     assert len(manifest["layers"]) == PACKAGE_LAYERS + 2
+
+
+def test_the_newer_docker_is_one_that_knows_zstd(newer_docker: Docker) -> None:
+    assert newer_docker.release() >= (23, 0)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
