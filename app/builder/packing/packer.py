@@ -167,34 +167,32 @@ class LayerPacker:
         return await self._path_flights.run(key, partial(self._pack_path, key, path))
 
     async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
-        packed, known = await self._press.pack_path(path, partial(self._paths.settle, key))
+        packed = await self._press.pack_path(path)
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
         self._presence.note(packed.layer.descriptor)
+        known = await self._paths.settle(key, packed)
         if not await self._presence.holds(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
         return known
 
     async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
-        packed, known = await self._press.pack_entries(entries, partial(self._settle, key))
+        packed, known = await self._press.pack_entries(entries, partial(self._layers.settle, key))
         self._count(compressed_bytes=packed.tar_size)
         return await self._checked(key, "a layer of an image's own files", packed.layer, known)
 
     async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
-        settle = partial(self._settle, key)
         parts = await gather(self._path(path) for path in paths)
         try:
-            packed, known = await self._press.assemble(parts, settle)
+            assembled = await self._press.assemble(parts)
         except PartUnusable:
             # Removed since it was last seen, or damaged, and perhaps not alone.
             await gather(self._look_again(part.layer.descriptor) for part in parts)
             parts = await gather(self._path(path) for path in paths)
-            packed, known = await self._press.assemble(parts, settle)
+            assembled = await self._press.assemble(parts)
         self._count(layers_assembled=1)
+        known = await self._layers.settle(key, assembled.layer)
         subject = f"the layer of {paths[0]} and others"
-        return await self._checked(key, subject, packed.layer, known)
-
-    async def _settle(self, key: Digest, packed: PackedPath) -> Layer:
-        return await self._layers.settle(key, packed.layer)
+        return await self._checked(key, subject, assembled.layer, known)
 
     async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
         """What is remembered, ``known``, if that is ``layer`` or stored as well."""

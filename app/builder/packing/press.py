@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from app.builder.closure import StorePath
+from app.builder.image import Layer
 from app.builder.packing.assembly import assemble
 from app.builder.packing.blob import BlobWriter, tar_stream
 from app.builder.packing.blocks import BlockStream, Buffers
@@ -30,9 +31,6 @@ from app.storage.failures import reported
 _HASHED = 1 << 20
 # Bytes for all blocks together, whatever the cores: 18 blocks of gzip, 7 of zstd.
 _MEMORY = 64 << 20
-T = TypeVar("T")
-# Called while the blob is being stored, as both wait for the disk; what it gives is passed on.
-Settle = Callable[[PackedPath], Coroutine[None, None, T]]
 
 
 class BlobPress:
@@ -68,26 +66,37 @@ class BlobPress:
         # Bounds what lies on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
-    async def pack_path(self, path: StorePath, settle: Settle[T]) -> tuple[PackedPath, T]:
+    async def pack_path(self, path: StorePath) -> PackedPath:
         """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         read = partial(self._read_tree, path)
         async with self._spools:
             with reported(), ExitStack() as spool:
                 async with self._pressing:
                     file, packed = await self._workers.run(self._write, read, spool)
-                return packed, await self._keep(file, packed, settle)
+                await self._adopt(file, packed.layer)
+        return packed
 
     async def pack_entries(
-        self, entries: Sequence[Entry], settle: Settle[T]
-    ) -> tuple[PackedPath, T]:
-        """Raises ValueError for entries that make no tree; StorageUnavailable."""
-        return await self._press_briefly(partial(self._read_entries, entries), settle)
+        self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
+    ) -> tuple[PackedPath, Layer]:
+        """Stored while ``settle`` is at work, and what that gave.
 
-    async def assemble(
-        self, parts: Sequence[PackedPath], settle: Settle[T]
-    ) -> tuple[PackedPath, T]:
-        """Raises PartUnusable, StorageUnavailable."""
-        return await self._press_briefly(partial(self._read_parts, parts), settle)
+        Raises ValueError for entries that make no tree.
+        """
+        read = partial(self._read_entries, entries)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
+            stored = self._adopt(file, packed.layer)
+            _, settled = await gather((stored, settle(packed.layer)))
+        return packed, settled
+
+    async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
+        """Raises PartUnusable."""
+        read = partial(self._read_parts, parts)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
+            await self._adopt(file, packed.layer)
+        return packed
 
     async def is_whole(self, blob: Descriptor) -> bool:
         """Whether the stored bytes are what the digest says."""
@@ -96,22 +105,9 @@ class BlobPress:
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    async def _press_briefly(
-        self, read: Callable[[BlobWriter], None], settle: Settle[T]
-    ) -> tuple[PackedPath, T]:
-        with reported(), ExitStack() as spool:
-            file, packed = await self._brief.run(self._write, read, spool)
-            return packed, await self._keep(file, packed, settle)
-
-    async def _keep(self, file: BinaryIO, packed: PackedPath, settle: Settle[T]) -> T:
-        settled: list[T] = []
-
-        async def settling() -> None:
-            settled.append(await settle(packed))
-
-        key = keys.blob(packed.layer.descriptor.digest)
-        await gather((self._storage.adopt(key, file), settling()))
-        return settled[0]
+    async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
+        await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
+        return layer
 
     def _write(
         self, read: Callable[[BlobWriter], None], spool: ExitStack

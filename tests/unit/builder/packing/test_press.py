@@ -14,7 +14,6 @@ from app.builder.closure import StorePath
 from app.builder.packing import codec
 from app.builder.packing.codec import Codec
 from app.builder.packing.press import BlobPress
-from app.builder.packing.record import PackedPath
 from app.builder.running.workers import Workers
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.packing.trees import plant_path, store_path
@@ -42,16 +41,6 @@ def press_of(store: Path, workers: Workers, with_codec: Codec) -> BlobPress:
         codec=with_codec,
         store_directory=store,
     )
-
-
-async def itself(packed: PackedPath) -> PackedPath:
-    """What is settled where nobody remembers anything."""
-    return packed
-
-
-async def pack(press: BlobPress, path: StorePath) -> PackedPath:
-    packed, _ = await press.pack_path(path, itself)
-    return packed
 
 
 def plant_blocks(store: Path, number: int, blocks: int, block_size: int) -> StorePath:
@@ -92,7 +81,7 @@ async def test_so_many_blocks_are_in_memory_at_once_whatever_the_paths_and_cores
     ]
     press = press_of(tmp_path, Workers(workers), slow)
 
-    await asyncio.gather(*(pack(press, path) for path in paths))
+    await asyncio.gather(*(press.pack_path(path) for path in paths))
     await press.close()
 
     assert allowed / 2 < len(seen) <= allowed
@@ -108,11 +97,11 @@ async def test_a_layer_of_several_paths_is_made_in_the_memory_they_were_packed_i
     press = press_of(tmp_path, Workers(16), zstd)
     tracemalloc.start()
     try:
-        parts = await asyncio.gather(*(pack(press, path) for path in paths))
+        parts = await asyncio.gather(*(press.pack_path(path) for path in paths))
         buffers, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
 
-        await press.assemble(parts, itself)
+        await press.assemble(parts)
 
         _, most = tracemalloc.get_traced_memory()
     finally:
@@ -134,7 +123,7 @@ async def test_one_large_path_is_compressed_by_several_threads(tmp_path: Path) -
     path = plant_blocks(tmp_path, 1, 12, slow.block_size)
     press = press_of(tmp_path, Workers(4), slow)
 
-    await pack(press, path)
+    await press.pack_path(path)
     await press.close()
 
     assert len(threads) == 4
@@ -147,7 +136,7 @@ async def test_a_path_of_one_short_block_is_compressed_by_the_thread_that_read_i
     plain = noting("gzip", lambda _: threads.append(threading.current_thread().name))
     press = press_of(tmp_path, Workers(4), plain)
 
-    await pack(press, plant_path(tmp_path, store_path(1, "short"), {b"file": b"short"}))
+    await press.pack_path(plant_path(tmp_path, store_path(1, "short"), {b"file": b"short"}))
     await press.close()
 
     assert [name.startswith("press") for name in threads] == [False]
@@ -163,7 +152,7 @@ async def test_paths_that_wait_for_blocks_keep_no_worker_from_other_work(tmp_pat
     workers = Workers(32)
     press = press_of(tmp_path, workers, halted)
     paths = [plant_blocks(tmp_path, number, 1, halted.block_size) for number in range(10, 60)]
-    packing = asyncio.gather(*(pack(press, path) for path in paths))
+    packing = asyncio.gather(*(press.pack_path(path) for path in paths))
     try:
         await asyncio.sleep(SLOW_SECONDS)
 
