@@ -12,7 +12,7 @@ END_OF_ARCHIVE = bytes(2 * RECORD)
 
 _NAME, _PREFIX, _LINK = 100, 155, 100
 _LARGEST = 8**11 - 1
-_ZEROS = bytes(RECORD)
+_PADDINGS = tuple(bytes(size) for size in range(RECORD))
 # typeflag, then after the link's name: magic, version, two empty names, device numbers.
 _FILE, _SYMLINK, _DIRECTORY, _EXTENDED = b"0", b"2", b"5", b"x"
 _TAIL = b"ustar\x0000" + bytes(64) + b"0000000\x00" * 2
@@ -33,7 +33,7 @@ _LINK_END = _TAIL + _NO_PREFIX
 
 def padding(size: int) -> bytes:
     """What fills a content of ``size`` bytes up to whole records."""
-    return _ZEROS[: -size % RECORD]
+    return _PADDINGS[-size % RECORD]
 
 
 def directory(name: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> bytes:
@@ -79,7 +79,7 @@ class FileHeaders:
             name.ljust(_NAME, b"\0"),
             mode,
             digits,
-            constant + checksum + sum(base) + sum(digits),
+            constant + checksum + _sum(base + digits),
             end,
         )
 
