@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     codec: CodecName = Field(
         CodecName.GZIP,
         validation_alias=AliasChoices("NIXERY_CODEC"),
-        description="gzip, which every client reads, or zstd, for containerd and podman.",
+        description="gzip, which every client reads, or zstd, for Docker from 23, containerd and Podman.",
     )
     popularity: str | None = Field(
         None,
