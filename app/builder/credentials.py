@@ -25,6 +25,7 @@ _IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
 _VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"'&,;]++)"
 
 _SCHEME = "(?:basic|bearer|token|digest|negotiate)"
+_MIXED = "(?-i:(?=[a-z0-9+/]{0,75}[A-Z])(?=[A-Z0-9+/]{0,75}[a-z])(?=[A-Za-z+/]{0,75}[0-9]))"
 
 # Words one of which, in small letters, a text must have, or the pattern need not be tried.
 _PATTERNS = (
@@ -66,6 +67,9 @@ _PATTERNS = (
     (("eyj",), r"(?<![\w-])(?-i:eyJ)[\w-]{6,}+\.[\w-]++(?:\.[\w-]*+)?", "***"),
     # The secret half of a binary cache's key; the public half is shorter.
     (("==",), r"(?<=:)[a-z0-9+/]{86}==", "***"),
+    # A line of a private key's body (RFC 7468, section 3: 64 characters; OpenSSH's have 70, MIME's
+    # 76), as logs are shown line by line.  Digests of that length are of small letters.
+    (("",), rf"(?<![\w+/=-]){_MIXED}[a-z0-9+/]{{64,76}}+={{0,2}}(?![\w+/=.-])", "***"),
 )
 _COMPILED = tuple(
     (words, re.compile(pattern, re.IGNORECASE | re.DOTALL), shown)

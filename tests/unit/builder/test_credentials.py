@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from app.builder.credentials import without_credentials
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
+# Of 76 characters.
+KEY_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj+MzEfYyj/iWA"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
         ("-----BEGIN OPENSSH PRIVATE KEY----- b3BlbnNzaC1", "*** PRIVATE KEY"),
         (f"cache.example-1:{'aB3+' * 21}aB==", "cache.example-1:***"),
         ("password='never ends", "password=***"),
+        # Lines of keys: PEM's, OpenSSH's, MIME's.
+        *((f"x> {line}", "x> ***") for line in (KEY_LINE, KEY_LINE[:70], KEY_LINE[:64] + "==")),
     ],
 )
 def test_secrets_are_struck_out_and_nothing_else(text: str, shown: str) -> None:
@@ -80,6 +84,9 @@ def test_secrets_are_struck_out_and_nothing_else(text: str, shown: str) -> None:
         "joe@example.org",
         "https://example.org/@scope/package",
         "PWD=/build TOKENS",
+        f"sha256:{'0a1b' * 16} {'0a1b' * 16} Hello",
+        f"sha512-{KEY_LINE}{KEY_LINE[:10]}==",
+        f"/{'Some/Directory/' * 5}",
         "login failed: no password given",
     ],
 )
