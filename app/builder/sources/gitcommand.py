@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -10,6 +11,7 @@ import anyio
 from app.builder.running.locks import EXCLUSIVE, locked
 from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.builder.running.workers import Workers
+from app.builder.sources import gitpacks
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.gitaccess import GitAccess
 from app.builder.sources.gitwords import cause
@@ -17,6 +19,10 @@ from app.errors import Unavailable
 
 _LISTING = 128 * 1024 * 1024
 _VERSION_SECONDS = 30
+# Commits that are kept without their past; one of nixpkgs is some 50 MB.
+_COMMITS = 24
+# As many packs as git itself would let be (gc.autoPackLimit).
+_PACKS = 50
 _MISSING = "git is not installed (apt-get install git)"
 
 
@@ -76,17 +82,25 @@ class GitCommand:
         arguments = ["log", "--no-walk", "--format=%ct", f"{commit}^{{commit}}"]
         finished = await self.run(["--git-dir", str(repository), *arguments])
         text = finished.stdout.decode(errors="replace").strip()
-        return int(text) if finished.code == 0 and text.isdigit() else None
+        if finished.code != 0 or not text.isdigit():
+            return None
+        await self._workers.run(gitpacks.use, repository, commit)
+        return int(text)
 
     async def fetch_commit(self, repository: Path, location: str, commit: str) -> None:
         """A commit and its files; no error if there is no such commit."""
         async with self._writing(repository):
+            before = await self._workers.run(gitpacks.names, repository)
             arguments = [*_FETCH, "--depth=1", "--", location]
             finished = await self.run(["--git-dir", str(repository), *arguments, commit])
-            if finished.code != 0 and _UNADVERTISED.search(finished.stderr):
+            if finished.code == 0:
+                await self._workers.run(gitpacks.note, repository, commit, before)
+                await self._workers.run(partial(gitpacks.drop_oldest, repository, keep=_COMMITS))
+            elif _UNADVERTISED.search(finished.stderr):
                 # An old server hands out only what a branch or tag names: take all of that.
                 await self._speak("--git-dir", str(repository), *_FETCH, "--", location, *_ALL)
-            elif finished.code != 0 and not _ABSENT.search(finished.stderr):
+                await self._join_packs(repository)
+            elif not _ABSENT.search(finished.stderr):
                 raise self.failed(finished)
 
     async def fetch_history(self, repository: Path, location: str) -> None:
@@ -95,6 +109,7 @@ class GitCommand:
             await self._speak(
                 *("--git-dir", str(repository), *_FETCH, "--filter=tree:0", "--", location, *_ALL)
             )
+            await self._join_packs(repository)
 
     async def commits_beginning(self, repository: Path, short: str) -> list[str]:
         """Full names of the commits whose names begin so, in a repository that may be absent."""
@@ -121,6 +136,13 @@ class GitCommand:
                 with anyio.CancelScope(shield=True):
                     await self._workers.run(_clear, repository)
                 raise
+
+    async def _join_packs(self, repository: Path) -> None:
+        """Each fetch of what branches and tags name adds a pack, and git looks into them all."""
+        if len(await self._workers.run(gitpacks.names, repository)) > _PACKS:
+            # It is there as it is; nobody should be told that it could be tidier.
+            with suppress(GitFailed):
+                await self._speak("--git-dir", str(repository), "repack", "-a", "-d", "--quiet")
 
     async def _speak(self, *arguments: str) -> str:
         """Standard output; raises GitFailed."""
@@ -166,7 +188,8 @@ _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 def _clear(repository: Path) -> None:
     """Blocking.  What a git left that failed or was killed; our lock says that no other is here."""
-    for left in (*repository.rglob("*.lock"), *repository.glob("objects/pack/tmp_*")):
+    packs = repository / "objects" / "pack"
+    for left in (*repository.rglob("*.lock"), *packs.glob("tmp_*"), *packs.glob(".tmp-*")):
         left.unlink(missing_ok=True)
 
 
