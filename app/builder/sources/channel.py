@@ -147,7 +147,7 @@ class ChannelUpstream:
     @asynccontextmanager
     async def _downloaded(self, commit: str) -> AsyncIterator[IO[bytes]]:
         url = self._definition.archive.replace("{commit}", commit)
-        with await self._workers.run(self._spool) as file:
+        with await self._workers.obtain(self._spool, discard=IO.close) as file:
             async with self._http.stream("GET", url) as response:
                 if response.status_code in _ABSENT:
                     raise self._unknown(commit)
