@@ -18,6 +18,7 @@ from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
 from app.storage.failures import reported
 from app.storage.keys import checked, checked_prefix, is_key
+from app.storage.spool import SpoolFile
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,7 +82,7 @@ class FilesystemStorage:
 
     def spool(self) -> BinaryIO:
         with reported():
-            return self._new_spool(self._staging)
+            return spool.buffered(self._new_spool(self._staging))
 
     def open(self, key: str) -> BinaryIO:
         with reported(), _absence(key):
@@ -134,29 +135,28 @@ class FilesystemStorage:
 
     def _adopt(self, key: str, file: BinaryIO) -> None:
         """Blocking."""
-        if spool.is_spool(file):
-            self._publish_content(key, file)
+        ours = spool.flushed(file)
+        if ours is not None:
+            self._publish_content(key, ours)
             return
         with self._new_spool(self._staging) as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1 << 20)
             self._publish_content(key, copy)
 
-    def _publish_content(self, key: str, file: BinaryIO) -> None:
+    def _publish_content(self, key: str, file: SpoolFile) -> None:
         """Blocking.  An object of another size under the digest's key is damage: replace it."""
-        size = file.seek(0, os.SEEK_END)
         if self._publish(key, file, replace=False):
             return
         try:
             there = self._size(key)
         except ObjectNotFound:  # deleted meanwhile
             there = None
-        if there != size:
+        if there != os.fstat(file.fileno()).st_size:
             self._publish(key, file, replace=True)
 
-    def _publish(self, key: str, file: BinaryIO, *, replace: bool) -> bool:
+    def _publish(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
         """Blocking.  False if an object is there and has been left."""
-        file.flush()
         os.fsync(file.fileno())
         target = self._path(key)
         directory = self._directory(target.parent)
@@ -178,12 +178,14 @@ class FilesystemStorage:
 
     def _directory(self, path: Path) -> int:
         """Blocking.  A descriptor of the directory, made if need be and safe on the disk."""
-        if path not in self._made or not path.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-            for ancestor in path.relative_to(self._root).parents:
-                _sync(self._root / ancestor)
-            self._made.add(path)
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if path in self._made:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return _opened(path)
+        path.mkdir(parents=True, exist_ok=True)
+        for ancestor in path.relative_to(self._root).parents:
+            _sync(self._root / ancestor)
+        self._made.add(path)
+        return _opened(path)
 
     def _delete(self, key: str) -> None:
         """Blocking."""
@@ -221,9 +223,14 @@ def _absence(key: str) -> Iterator[None]:
         raise ObjectNotFound(key) from None
 
 
+def _opened(directory: Path) -> int:
+    """Blocking."""
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def _sync(directory: Path) -> None:
     """Blocking."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _opened(directory)
     try:
         os.fsync(descriptor)
     finally:

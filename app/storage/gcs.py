@@ -130,7 +130,7 @@ class GcsStorage:
 
     def spool(self) -> BinaryIO:
         with reported():
-            return self._new_spool(self._spool_directory)
+            return spool.buffered(self._new_spool(self._spool_directory))
 
     def open(self, key: str) -> BinaryIO:
         """A copy in a spool file: one request instead of many, and safe from later deletion."""

@@ -23,8 +23,6 @@ TRIAL_SIZE = 64 << 10
 # What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
 
-NewSpool = Callable[[Path], BinaryIO]
-
 
 class SpoolFile(FileIO):
     """``name`` is the path of a named file, or the descriptor's number of an unnamed one."""
@@ -34,8 +32,12 @@ class SpoolFile(FileIO):
         self.path = path
 
     def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer is 3.12
+        """All of it, whatever the system takes at a time."""
+        rest = memoryview(data)
         with reported():
-            return super().write(data)
+            while rest:
+                rest = rest[super().write(rest) :]
+        return len(data)
 
     def close(self) -> None:
         if self.path is not None and not self.closed:
@@ -43,36 +45,43 @@ class SpoolFile(FileIO):
         super().close()
 
 
-def unnamed(staging: Path) -> BinaryIO:
+NewSpool = Callable[[Path], SpoolFile]
+
+
+def unnamed(staging: Path) -> SpoolFile:
     """Blocking.  Raises OSError where the file system has no O_TMPFILE."""
     descriptor = os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE)
-    return _buffered(descriptor, None)
+    return SpoolFile(descriptor, None)
 
 
-def named(staging: Path) -> BinaryIO:
+def named(staging: Path) -> SpoolFile:
     """Blocking.  For file systems without O_TMPFILE; ``prepare`` removes what a crash leaves."""
     path = staging / f"spool-{secrets.token_hex(16)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
-    return _buffered(descriptor, path)
+    return SpoolFile(descriptor, path)
 
 
-def _buffered(descriptor: int, path: Path | None) -> BinaryIO:
+def buffered(file: SpoolFile) -> BinaryIO:
+    """For who writes in parts: it asks the system where it is at every turn."""
     # BufferedRandom has all of BinaryIO's methods; typeshed derives it from another class.
-    return cast("BinaryIO", BufferedRandom(SpoolFile(descriptor, path), _BUFFER))
+    return cast("BinaryIO", BufferedRandom(file, _BUFFER))
 
 
-def is_spool(file: BinaryIO) -> bool:
-    return isinstance(getattr(file, "raw", None), SpoolFile)
+def flushed(file: BinaryIO) -> SpoolFile | None:
+    """Blocking.  The file below, with all that was written to it, if it is one of ours."""
+    raw = getattr(file, "raw", None)
+    if not isinstance(raw, SpoolFile):
+        return None
+    file.flush()
+    return raw
 
 
-def link(file: BinaryIO, target: Path) -> None:
+def link(file: SpoolFile, target: Path) -> None:
     """Blocking.  Give a spool file a name; raises FileExistsError."""
-    raw = cast("BufferedRandom", file).raw
-    assert isinstance(raw, SpoolFile)
-    source = raw.path or f"/proc/self/fd/{raw.fileno()}"
+    source = file.path or f"/proc/self/fd/{file.fileno()}"
     # Without a directory descriptor CPython calls link(2), which does not follow /proc's links.
     # Both paths are absolute, so any descriptor will do.
-    os.link(source, target, src_dir_fd=raw.fileno(), follow_symlinks=True)
+    os.link(source, target, src_dir_fd=file.fileno(), follow_symlinks=True)
 
 
 def prepare(staging: Path) -> NewSpool:
@@ -113,7 +122,6 @@ def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> No
     trial = staging / f"trial-{secrets.token_hex(16)}"
     with new_spool(staging) as file:
         file.write(bytes(size))
-        file.flush()
         os.fsync(file.fileno())
         link(file, trial)
     trial.unlink()

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -92,7 +91,7 @@ def test_processes_that_race_agree_on_the_winners(tmp_path: Path, spool_name: st
 
 @pytest.mark.parametrize("new_spool", [spool.unnamed, spool.named])
 async def test_a_full_disk_is_told_and_nothing_partial_stays(
-    mount: Mount, new_spool: Callable[[Path], BinaryIO]
+    mount: Mount, new_spool: spool.NewSpool
 ) -> None:
     disk = mount("-t", "tmpfs", "-o", "size=4m", "tmpfs")
     storage = FilesystemStorage(disk / "store")
