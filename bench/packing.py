@@ -188,8 +188,8 @@ def pack(
 ) -> tuple[Result, dict[str, float]]:
     """In a process of its own, so that its memory can be told.
 
-    What it stored stays until the end: for a minute, ext4 is slow to make files where others
-    were just removed.
+    What it stored stays until the end: for minutes, ext4 is slow to make files where others
+    were just removed.  But not gigabytes, which are compared with nothing.
     """
     storage = Path(tempfile.mkdtemp(dir=scratch, prefix="storage-"))
     asked = {"codec": name, "storage": str(storage), "workers": workers}
@@ -201,6 +201,8 @@ def pack(
         text=True,
         check=True,
     ).stdout
+    if subject.size >= EVERYTHING:
+        shutil.rmtree(storage)
     details: dict[str, float] = json.loads(answer)
     cost = Cost(details["wall"], details["cpu"], int(details["memory"]))
     return Result(f"ours, {name}", cost, int(details["packed"])), details
