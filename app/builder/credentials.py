@@ -1,6 +1,7 @@
 """Credentials struck out of foreign text, by the words around them and by their own looks.
 
-Each pattern reads its text once: what it takes is bounded, or taken whole (possessively).
+Each pattern reads its text once: what it takes is bounded, or taken whole (possessively; groups
+atomically, for Python 3.11.2 does not go back where a possessive group fails half-way).
 """
 
 import re
@@ -22,7 +23,7 @@ _NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "a
 _IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
 _IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
 # Quoted as JSON and shells do, perhaps once more inside a string; the end may have been cut off.
-_VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?:[^\"\\]|\\.)*+\"?|'(?:[^'\\]|\\.)*+'?|[^\s\"'&,;]++)"
+_VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?>(?:[^\"\\]|\\.)*)\"?|'(?>(?:[^'\\]|\\.)*)'?|[^\s\"'&,;]++)"
 
 _SCHEME = "(?:basic|bearer|token|digest|negotiate)"
 _MIXED = "(?-i:(?=[a-z0-9+/]{0,75}[A-Z])(?=[A-Z0-9+/]{0,75}[a-z])(?=[A-Za-z+/]{0,75}[0-9]))"
@@ -43,7 +44,7 @@ _PATTERNS = (
     ),
     (
         ("cookie",),
-        rf"\b(cookie{_IS}\\*[\"']?)[^\s\"']++(?:(?<=;)\s[^\s\"'=]++=[^\s\"']*+)*+",
+        rf"\b(cookie{_IS}\\*[\"']?)[^\s\"']++(?>(?:(?<=;)\s[^\s\"'=]++=[^\s\"']*+)*)",
         r"\1***",
     ),
     (_NAMED, rf"({_LONGER_NAME}{_IS_NO_SENTENCE}){_VALUE}", r"\1***"),

@@ -1,7 +1,7 @@
 """Foreign text made fit to be shown: one line, no terminal codes, no credentials, no host paths.
 
 Texts come from strangers, so each pattern reads its text once: runs are taken whole
-(possessively) from where they begin.
+(possessively; groups atomically, as in ``credentials``) from where they begin.
 """
 
 import re
@@ -15,12 +15,12 @@ _SPACE = re.compile(r"\s+")
 
 _PLACE = re.compile(
     # An address: its path is another host's, unless it has none.
-    r"(?<![\w.+-])(?P<scheme>[\w.+-]++)://(?P<rest>(?:[^\s'\"<>|,;:`]|:(?!/))*+)"
+    r"(?<![\w.+-])(?P<scheme>[\w.+-]++)://(?P<rest>(?>(?:[^\s'\"<>|,;:`]|:(?!/))*))"
     # A quoted path may have spaces, but there is no telling it from a command with arguments.
-    r"|(?<=['\"])/(?:[^'\":\s]|\s(?![/-]))*+(?=['\"])"
+    r"|(?<=['\"])/(?>(?:[^'\":\s]|\s(?![/-]))*)(?=['\"])"
     # Words joined by slashes.
     r"|(?<![\w.+@~%/-])(?P<begin>[\w.+@~%-]*+)"
-    r"(?P<path>/(?:[\w.+@~%/-]|[^\w.+@~%/\s'\"`:;<>|-](?!/))*+)"
+    r"(?P<path>/(?>(?:[\w.+@~%/-]|[^\w.+@~%/\s'\"`:;<>|-](?!/))*))"
 )
 _LOCAL = frozenset({"file", "path", "unix"})
 # What stands right before an absolute path: an option's letter, a home, punctuation.
