@@ -23,7 +23,9 @@ _NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "a
 _IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
 _IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
 # Quoted as JSON and shells do, perhaps once more inside a string; the end may have been cut off.
-_VALUE = r"(?:\\+[\"'][^\"']*+[\"']?|\"(?>(?:[^\"\\]|\\.)*)\"?|'(?>(?:[^'\\]|\\.)*)'?|[^\s\"'&,;]++)"
+_VALUE = (
+    r"(?:\\+[\"'][^\"']*+[\"']?|\"(?>(?:[^\"\\]|\\.)*)\"?|'(?>(?:[^'\\]|\\.)*)'?|[^\s\"'&,;]++)"
+)
 
 _SCHEME = "(?:basic|bearer|token|digest|negotiate)"
 _MIXED = "(?-i:(?=[a-z0-9+/]{0,75}[A-Z])(?=[A-Z0-9+/]{0,75}[a-z])(?=[A-Za-z+/]{0,75}[0-9]))"

@@ -11,7 +11,11 @@ DEVICES = ("null", "zero", "urandom", "random", "tty", "full")
 # $1 is the new root; the closure's paths come on standard input, the rest is the command.
 SCRIPT = """
 root=$1; shift
-while read -r path; do mount --bind "$path" "$root$path"; done < "$root/.closure"
+while read -r path; do
+  mount --bind "$path" "$root$path"
+  # As root they could write there: Python did, next to its modules.
+  mount -o remount,bind,ro "$root$path"
+done < "$root/.closure"
 rm "$root/.closure"
 mount -t proc proc "$root/proc"
 for device in $DEVICES; do mount --bind "/dev/$device" "$root/dev/$device"; done
