@@ -4,6 +4,7 @@ The same form goes into records, so that what was remembered is checked like wha
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
@@ -62,16 +63,26 @@ class Package(Metadata):
     status: Literal["package"] = "package"
 
 
+class Validity(StrEnum):
+    """How long a failed evaluation stays the right response for its revision."""
+
+    ALWAYS = "always"
+    """The package set raises this error on every machine."""
+    PROCESS = "process"
+    """As far as Nix's message tells; kept in memory only."""
+    MINUTES = "minutes"
+    """A limit of time or memory, or a missing file: a quieter or mended machine may succeed."""
+    NEVER = "never"
+    """Transient: the network, a killed process."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised(Metadata):
-    """The attribute exists, and did not evaluate; ``message`` is "" until it was asked for.
-
-    ``passing`` if it may evaluate the next time: a limit ended it, or the network.
-    """
+    """The attribute exists and did not evaluate; ``message`` is "" until Nix has explained it."""
 
     attribute: str = ""
     message: str = ""
-    passing: bool = False
+    validity: Validity = Validity.ALWAYS
     status: Literal["raised"] = "raised"
 
 

@@ -16,6 +16,10 @@ class EvaluationStopped(EvaluationFailed):
     """A limit or the machine ended the evaluation; it says nothing about the package set."""
 
 
+class OneOfManyFailed(EvaluationFailed):
+    """One of several names ended the evaluation; ask for fewer to learn which one."""
+
+
 class DerivationsGone(Exception):
     """A derivation was collected as garbage since it was evaluated: evaluate again."""
 
@@ -83,7 +87,7 @@ class Nix(Protocol):
         """An answer for each name, in their order.
 
         With ``explain`` an error of the package set is raised instead of answered.
-        Raises EvaluationFailed, EvaluationStopped.
+        Raises EvaluationFailed, EvaluationStopped, OneOfManyFailed.
         """
 
     async def names(

@@ -226,6 +226,51 @@ async def test_what_ends_one_question_leaves_the_next_right(make_door: MakeDoor,
     assert also.pname == "also-fine"
 
 
+UNCATCHABLE = {
+    "aborts": 'abort "no"',
+    "lacks": "{ }.foo",
+    "calls": "({ a }: a) { }",
+    "callsnumber": "1 2",
+    "index": "builtins.elemAt [ ] 3",
+    "recursion": "let x = x; in x",
+    "parses": 'builtins.fromJSON "{"',
+    "nofile": "import ./nope.nix",
+}
+
+
+@pytest.mark.parametrize("name", UNCATCHABLE)
+async def test_an_error_that_nix_cannot_catch_is_evaluated_once_and_ends_no_evaluator(
+    make_door: MakeDoor, tmp_path: Path, name: str
+) -> None:
+    package = PACKAGE.replace("NAME", "package-1")
+    packages = {f"good{number}": package for number in range(9)}
+    door = make_door(location=written(tmp_path / "set", **packages, **UNCATCHABLE))
+    await door.package("good0")
+    kept = evaluator()
+
+    messages = set()
+    for number in range(1, 9):
+        with pytest.raises(EvaluationFailed, match=f"^{name}: .") as failure:
+            await door.packages(name, f"good{number}")
+        messages.add(str(failure.value))
+
+    assert len(messages) == 1
+    assert evaluator() == kept
+    assert door.nix.starts == Counter(evaluator=1, evaluate=1)
+
+
+async def test_one_of_many_that_ends_the_evaluation_is_found_by_the_evaluator_that_stays(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    packages = {f"good{number}": PACKAGE.replace("NAME", "package-1") for number in range(30)}
+    door = make_door(location=written(tmp_path / "set", **packages, **UNCATCHABLE))
+
+    with pytest.raises(EvaluationFailed, match=r"^aborts: evaluation aborted"):
+        await door.packages(*packages, "aborts")
+
+    assert door.nix.starts == Counter(evaluator=1, evaluate=1)
+
+
 async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door: MakeDoor) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=3)
     await hostile.package("fine")
@@ -281,12 +326,13 @@ async def test_in_a_crowd_of_leavers_failures_and_kills_every_answer_is_the_righ
     names = ["hello", "_2ping", "github", "GitHub", "many", "throws", "nope", "version", "2ping"]
     async with opened(await lookup.pinned()) as evaluation:
         apart = replace(evaluation, revision=None)
-        right = {name: await lookup.nix.evaluate(apart, [name]) for name in names}
+        right = {name: await evaluate_apart(lookup.nix, apart, [name]) for name in names}
 
         async def ask() -> None:
             chosen = drawn.sample(names, drawn.randint(1, 4))
             async with asyncio.timeout(drawn.choice([0.001, 0.01, 0.1, 60, 60])):
-                found = await lookup.nix.evaluate(evaluation, chosen)
+                # A signal may end a question as an error does; then the names are asked for apart.
+                found = await evaluate_apart(lookup.nix, evaluation, chosen)
             assert found == tuple(answer for name in chosen for answer in right[name])
 
         async def disturb() -> None:

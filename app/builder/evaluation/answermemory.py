@@ -1,14 +1,17 @@
-"""Each name is evaluated once per revision, system and policy, and remembered for good.
+"""Evaluate each name once per revision, system and policy.
 
 A revision never changes, so neither does what its package set says of a name, be it good
-or bad.  An image of names seen before is put together without starting Nix.
+or bad.  An image of names seen before is put together without starting Nix.  Packages and errors
+that are known to be lasting are stored; other errors are kept in memory, for as long as their
+validity says.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.builder import answers
-from app.builder.answers import Answer, Raised
+from app.builder.answers import Answer, Raised, Validity
+from app.builder.evaluation.recentfailures import RecentFailures
 from app.builder.records.memory import RememberedRecords
 from app.builder.records.records import Records, key_of
 from app.builder.running.concurrency import gather
@@ -22,12 +25,13 @@ Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
 
 
 class AnswerMemory:
-    def __init__(self, *, storage: Storage) -> None:
+    def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
         self._known = RememberedRecords(
             Records(storage=storage, kind="attributes"),
             parse=answers.parse,
             document=answers.document,
         )
+        self._failures = failures or RecentFailures()
         self._asked: dict[Digest, asyncio.Event] = {}
 
     async def answers(
@@ -39,7 +43,8 @@ class AnswerMemory:
         raises; an error that somebody else's question met is not ours, so we ask again.
         """
         keys = {name: key_of({"format": _FORMAT, "name": name, **subject}) for name in names}
-        told: dict[str, Answer] = {}
+        recent = {name: self._failures.get(key) for name, key in keys.items()}
+        told: dict[str, Answer] = {n: failure for n, failure in recent.items() if failure}
         while True:
             missing = [name for name in keys if name not in told]
             read = await self._known.read_each([keys[name] for name in missing])
@@ -55,15 +60,18 @@ class AnswerMemory:
                     await asked.wait()
 
     async def _ask(self, keys: dict[str, Digest], ask: Ask) -> dict[str, Answer]:
-        """What may be another answer the next time is told and not remembered."""
+        """Evaluate, then store or remember what the answers' validity allows."""
         done = asyncio.Event()
         self._asked.update(dict.fromkeys(keys.values(), done))
         try:
             found = dict(zip(keys, await ask(tuple(keys)), strict=True))
+            for name, answer in found.items():
+                if isinstance(answer, Raised):
+                    self._failures.add(keys[name], answer)
             await gather(
                 self._known.write(keys[name], answer)
                 for name, answer in found.items()
-                if not (isinstance(answer, Raised) and answer.passing)
+                if not isinstance(answer, Raised) or answer.validity == Validity.ALWAYS
             )
             return found
         finally:

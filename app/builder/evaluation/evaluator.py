@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown
+from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
 from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.policy import refusal
@@ -156,7 +156,8 @@ def _package(source: Source, name: str, answer: Answer) -> Package:
             if reason:
                 raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
             if isinstance(answer, Raised):
-                failure = EvaluationStopped if answer.passing else EvaluationFailed
+                lasts = answer.validity in {Validity.ALWAYS, Validity.PROCESS}
+                failure = EvaluationFailed if lasts else EvaluationStopped
                 raise failure(f"{name}: {answer.message}", {"package": name})
             return answer
         case Unknown():

@@ -8,19 +8,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.builder.answers import Answer, Raised
+from app.builder.answers import Answer, Raised, Validity
 from app.builder.evaluation.policy import refusal
-from app.builder.nix import Evaluation, EvaluationStopped, Nix
+from app.builder.nix import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
 from app.errors import EvaluationFailed
 
 _LEAST_SECONDS = 5
 _EXPLAINED = 4
 _SUBMODULES = 4
 _NO_FILE = re.compile(r"No such file or directory|does not exist")
-# Errors that the same package set raises again whatever the weather.
+# Errors that the same package set raises on every machine.
 _LASTING = re.compile(
     r"^(evaluation aborted|infinite recursion|stack overflow|attribute '|undefined variable|"
     r"cannot (add|build|coerce|compare) |value is |.*forbidden in restricted mode)"
+)
+# Errors that the network, a full disk or another process causes.
+_TRANSIENT = re.compile(
+    r"unable to download|unable to load|failed to fetch|cannot fetch|timed out"
+    r"|could ?n.t (resolve|connect)|could not (resolve|connect|read)|HTTP error"
+    r"|connection (was )?(reset|refused|closed|aborted)"
+    r"|program '[^']*' failed|no space left|too many open files|database is|cannot connect"
+    r"|(killed|stopped) \(signal|resource temporarily|I/O error|/nix/store/.*(is not valid|no such file)",
+    re.IGNORECASE,
 )
 
 
@@ -43,7 +52,9 @@ async def evaluate_apart(
     return tuple(explained)
 
 
-_UNEXPLAINED = Raised(message="it does not evaluate, like others of this image", passing=True)
+_UNEXPLAINED = Raised(
+    message="it does not evaluate, like others of this image", validity=Validity.NEVER
+)
 
 
 async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> tuple[Answer, ...]:
@@ -51,22 +62,23 @@ async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> 
         return ()
     try:
         return await nix.evaluate(evaluation, names)
+    except OneOfManyFailed:
+        pass  # the evaluator is still there, and finds the name without importing the set again
     except EvaluationFailed as error:
-        # What is to blame is found out with processes of its own, not with one that others ask.
-        evaluation = replace(evaluation, revision=None)
+        await _check_whole(nix, evaluation)
         if len(names) == 1:
-            await _check_whole(nix, evaluation)
             return (_raised(evaluation, error),)
+        # Processes of their own, so that no limit is reached in the evaluator that others ask.
+        evaluation = replace(evaluation, revision=None)
         if isinstance(error, EvaluationStopped):
             # Halved like the names, so that all halves together take no longer than the whole.
             seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)
             evaluation = replace(evaluation, seconds=seconds)
-        await _check_whole(nix, evaluation)
-        middle = len(names) // 2
-        return (
-            *await _answers(nix, evaluation, names[:middle]),
-            *await _answers(nix, evaluation, names[middle:]),
-        )
+    middle = len(names) // 2
+    return (
+        *await _answers(nix, evaluation, names[:middle]),
+        *await _answers(nix, evaluation, names[middle:]),
+    )
 
 
 async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
@@ -100,8 +112,16 @@ async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> Answer:
 
 
 def _raised(evaluation: Evaluation, error: EvaluationFailed) -> Raised:
-    passing = isinstance(error, EvaluationStopped) or not _LASTING.match(error.message)
-    return Raised(message=_hinted(evaluation, error.message), passing=passing)
+    return Raised(message=_hinted(evaluation, error.message), validity=validity(error))
+
+
+def validity(error: EvaluationFailed) -> Validity:
+    """Return how long the error may be remembered."""
+    if _TRANSIENT.search(error.message) and not _LASTING.match(error.message):
+        return Validity.NEVER
+    if isinstance(error, EvaluationStopped) or _NO_FILE.search(error.message):
+        return Validity.MINUTES
+    return Validity.ALWAYS if _LASTING.match(error.message) else Validity.PROCESS
 
 
 def _hinted(evaluation: Evaluation, message: str) -> str:

@@ -17,11 +17,12 @@ from app.builder.nix import (
     DerivationsGone,
     Evaluation,
     EvaluationStopped,
+    OneOfManyFailed,
     Realisation,
 )
 from app.builder.nixprograms import pathinfo, replies
 from app.builder.nixprograms.buildlog import BuildLog
-from app.builder.nixprograms.evaluators import Evaluators
+from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
 from app.builder.nixprograms.request import (
     FEATURES,
     OPTIONS,
@@ -99,7 +100,13 @@ class NixCommand:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[Answer, ...]:
-        rows: object = None if explain else await self._ask_evaluator(evaluation, names)
+        rows: object = None
+        try:
+            if not explain:
+                rows = await self._ask_evaluator(evaluation, names)
+        except QuestionFailed:
+            if len(names) > 1:
+                raise OneOfManyFailed("one of several names does not evaluate") from None
         if rows is None:
             output = await self._evaluate(
                 "evaluate",
@@ -189,7 +196,7 @@ class NixCommand:
     async def _ask_evaluator(
         self, evaluation: Evaluation, names: Sequence[str]
     ) -> list[object] | None:
-        """None if a process of its own is to be asked."""
+        """None if a process of its own is to be asked; raises QuestionFailed."""
         try:
             return await self.evaluators.ask(evaluation, names)
         except OutOfTime:

@@ -1,9 +1,10 @@
 """Evaluators that stay: ``nix repl``, spoken to, each for one revision of a package set.
 
-An evaluator is the fast way for questions that go well.  It is asked one question at a time,
-and whatever is not a whole answer ends it; the question is then for a process of its own,
-which has the words for what went wrong, unless its time is used up.  So no question meets what
-another left behind.
+An evaluator is the fast way for questions that go well.  It is asked one question at a time.
+An error that Nix reports at the prompt (abort, missing attribute, infinite recursion) leaves the
+evaluator as it was: Nix restores what it was evaluating.  Anything else that is not a whole
+answer ends the evaluator.  In both cases a process of its own has the message, unless the time
+is used up.
 """
 
 import asyncio
@@ -30,10 +31,14 @@ _PATIENCE_SECONDS = 1
 _LONGEST_QUESTION = 16 * 1024
 
 
+class QuestionFailed(Exception):
+    """Nix reported an error at the prompt; the evaluator is ready for the next question."""
+
+
 class Evaluators:
     """``command`` starts ``nix repl``; ``starts`` counts that as ``evaluator``.
 
-    ``answered`` counts the questions answered.
+    ``answered`` counts the questions answered, also by an error.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class Evaluators:
     async def ask(self, evaluation: Evaluation, names: Sequence[str]) -> list[object] | None:
         """Rows as evaluate.nix prints them; None if a process of its own is to be asked.
 
-        Raises OutOfTime, ProgramMissing.
+        Raises QuestionFailed, OutOfTime, ProgramMissing.
         """
         words = question(names)
         if evaluation.restricted or evaluation.revision is None or len(words) > _LONGEST_QUESTION:
@@ -61,19 +66,23 @@ class Evaluators:
                 await evaluator.busy.acquire()
         except TimeoutError:
             return None
-        rows = None
+        rows, usable = None, False
         try:
             if self._kept.get(evaluation) is evaluator:
                 rows = _rows(await evaluator.ask(words), len(names))
+                usable = rows is not None
+        except QuestionFailed:
+            usable = True
+            raise
         except (OutOfSpace, ProgramEnded):
             pass
         finally:
             evaluator.busy.release()
-            if rows is None or evaluator.spent:
+            if not usable or evaluator.spent:
                 self._drop(evaluation, evaluator)
             if self._kept.get(evaluation) is not evaluator:
                 await evaluator.end()
-        self.answered += rows is not None
+        self.answered += usable
         return rows
 
     async def forget(self) -> None:
@@ -160,14 +169,17 @@ class _Evaluator:
         resident = self._conversation.resident() if self._conversation else 0
         return resident > self._evaluation.memory / _MOST
 
-    async def ask(self, words: bytes) -> bytes | None:
-        """The JSON; None if there is no whole one.  Raises OutOfTime, OutOfSpace, ProgramEnded."""
+    async def ask(self, words: bytes) -> bytes:
+        """The JSON.  Raises QuestionFailed, OutOfTime, OutOfSpace, ProgramEnded."""
         if self._conversation is None:
             self._conversation = self._start()
             words = self._dialogue.opening(subject(self._evaluation)) + words
         heard = await self._conversation.ask(words, until=self._dialogue.end)
         self._used = time.monotonic()
-        return self._dialogue.answer(heard)
+        answer = self._dialogue.answer(heard)
+        if answer is None:
+            raise QuestionFailed
+        return answer
 
     async def end(self) -> None:
         conversation, self._conversation = self._conversation, None
@@ -185,9 +197,7 @@ class _Evaluator:
         return Conversation(self._command, environment=self._environment, limits=limits)
 
 
-def _rows(answer: bytes | None, count: int) -> list[object] | None:
-    if answer is None:
-        return None
+def _rows(answer: bytes, count: int) -> list[object] | None:
     try:
         rows = replies.document(answer)
     except ValueError:

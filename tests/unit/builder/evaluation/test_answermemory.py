@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.builder.answers import Answer, Other, Raised, Unknown
+from app.builder.answers import Answer, Other, Raised, Unknown, Validity
 from app.builder.evaluation.answermemory import AnswerMemory
+from app.builder.evaluation.recentfailures import RecentFailures
+from app.builder.records.records import key_of
 from app.storage.memory import MemoryStorage
 
 SUBJECT: dict[str, object] = {"revision": "tree:1"}
@@ -91,17 +93,55 @@ async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) ->
     assert await second == (Other(attribute="a", kind="a set"),)
 
 
-async def test_an_answer_that_may_pass_is_told_and_asked_for_again() -> None:
-    memory = AnswerMemory(storage=MemoryStorage())
-    times = 0
+@dataclass
+class Clock:
+    seconds: float = 0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def evaluations(memory: AnswerMemory, validity: Validity, *, revision: str) -> int:
+    """How often a name that fails so is evaluated when it is asked for twice."""
+    failure, times = Raised(message="fails", validity=validity), 0
 
     async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
         nonlocal times
         times += 1
-        return tuple(Raised(message="out of time", passing=True) for _ in names)
+        return tuple(failure for _ in names)
 
     for _ in range(2):
-        (answer,) = await memory.answers(SUBJECT, ["slow"], ask)
-        assert answer == Raised(message="out of time", passing=True)
+        assert await memory.answers({"revision": revision}, ["bad"], ask) == (failure,)
+    return times
 
-    assert times == 2
+
+@pytest.mark.parametrize(
+    ("validity", "times", "later", "restarted"),
+    [
+        (Validity.ALWAYS, 1, 0, 0),
+        (Validity.PROCESS, 1, 0, 1),
+        (Validity.MINUTES, 1, 1, 1),
+        (Validity.NEVER, 2, 2, 2),
+    ],
+)
+async def test_a_failure_is_evaluated_again_when_its_validity_has_ended(
+    validity: Validity, times: int, later: int, restarted: int
+) -> None:
+    storage, clock = MemoryStorage(), Clock()
+    memory = AnswerMemory(storage=storage, failures=RecentFailures(clock=clock))
+
+    assert await evaluations(memory, validity, revision="1") == times
+    assert await evaluations(memory, validity, revision="2") == times
+    clock.seconds += 3600
+    assert await evaluations(memory, validity, revision="1") == later
+    assert await evaluations(AnswerMemory(storage=storage), validity, revision="1") == restarted
+
+
+def test_the_failures_in_memory_are_bounded() -> None:
+    failures = RecentFailures(limit=3)
+    failure = Raised(message="fails", validity=Validity.PROCESS)
+    keys = [key_of(number) for number in range(5)]
+    for key in keys:
+        failures.add(key, failure)
+
+    assert [failures.get(key) for key in keys] == [None, None, failure, failure, failure]
