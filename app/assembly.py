@@ -179,6 +179,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         about=About(version=VERSION, started_at=started, settings=_shown(settings)),
         external_url=settings.external_url,
         catalog=settings.catalog,
+        explain_not_found=settings.explain_not_found,
     )
 
 

@@ -31,7 +31,7 @@ def services(request: Request) -> AppState:
 
 
 def image_reference(request: Request) -> ImageReference:
-    """Raises NameInvalid, DigestInvalid, ManifestUnknown."""
+    """Raises NameInvalid, DigestInvalid, ImageUnknown."""
     path = request.path_params
     return ImageReference.parse(path["name"], path["reference"])
 

@@ -4,10 +4,11 @@
       NameInvalid              400 NAME_INVALID
       DigestInvalid            400 DIGEST_INVALID
       ManifestUnknown          404 MANIFEST_UNKNOWN
-        TagUnknown             the source knows no such revision
-        PackagesUnknown        the package set has no such attributes
-          NamesPending         the same, before there was anything to propose
-        NotADerivation         the attribute exists and is no package
+        ImageUnknown           no image can have this name or tag; 403 for clients that hide a 404
+          TagUnknown           the source knows no such revision
+          PackagesUnknown      the package set has no such attributes
+            NamesPending       the same, before there was anything to propose
+          NotADerivation       the attribute exists and is no package
       NameUnknown              404 NAME_UNKNOWN
       BlobUnknown              404 BLOB_UNKNOWN
       NotAcceptable            406 UNSUPPORTED
@@ -71,11 +72,19 @@ class ManifestUnknown(RegistryError):
     code = ErrorCode.MANIFEST_UNKNOWN
 
 
-class TagUnknown(ManifestUnknown):
+class ImageUnknown(ManifestUnknown):
+    """The name or the tag of a pull is wrong, which the message explains to the user.
+
+    A digest that is not stored and a tag that only tools request are not of this class: tools
+    depend on their 404.
+    """
+
+
+class TagUnknown(ImageUnknown):
     """The package source has no revision of this name; the message lists what it has."""
 
 
-class PackagesUnknown(ManifestUnknown):
+class PackagesUnknown(ImageUnknown):
     """The package set has no attribute for at least one requested package."""
 
     def __init__(self, packages: tuple[str, ...], suggestions: tuple[str, ...] = ()) -> None:
@@ -90,7 +99,7 @@ class NamesPending(PackagesUnknown):
     """The same before the set's names are listed: asked again, it may propose some of them."""
 
 
-class NotADerivation(ManifestUnknown):
+class NotADerivation(ImageUnknown):
     """The attribute exists, but is a function, a set of packages or plain data."""
 
     def __init__(self, package: str, kind: str) -> None:

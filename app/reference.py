@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from app.errors import ManifestUnknown, NameInvalid
+from app.errors import ImageUnknown, NameInvalid
 from app.oci import Digest
 
 # distribution-spec, "Pulling manifests"; ``fullmatch`` throughout, since ``$`` admits a newline.
@@ -48,9 +48,9 @@ class Tag:
 
     @classmethod
     def parse(cls, text: str) -> "Tag":
-        """Raises ManifestUnknown: a tag nobody can push is a tag we do not have."""
+        """Raises ImageUnknown: no source has a revision with an invalid tag."""
         if not _TAG.fullmatch(text):
-            raise ManifestUnknown("a tag is made of letters, digits, . _ and -, at most 128")
+            raise ImageUnknown("a tag is made of letters, digits, . _ and -, at most 128")
         return cls(text)
 
     @property
@@ -69,6 +69,6 @@ class ImageReference:
 
     @classmethod
     def parse(cls, name: str, reference: str) -> "ImageReference":
-        """Raises NameInvalid, DigestInvalid (anything with a colon), ManifestUnknown."""
+        """Raises NameInvalid, DigestInvalid (anything with a colon), ImageUnknown."""
         parsed = Digest.parse(reference) if ":" in reference else Tag.parse(reference)
         return cls(RepositoryName.parse(name), parsed)

@@ -114,6 +114,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NIXERY_CATALOG"),
         description="Answer GET /v2/_catalog with the names of the images built so far.",
     )
+    explain_not_found: bool = Field(
+        default=True,
+        validation_alias=AliasChoices("NIXERY_EXPLAIN_NOT_FOUND"),
+        description="Send 403 for unknown packages and tags to clients that hide the message of a 404.",
+    )
 
     # -- packages
     pkgs_path: AbsolutePath | None = Field(

@@ -71,6 +71,7 @@ class About:
 class AppState:
     """``external_url`` is the address people reach the server by, "" if nobody said.
 
+    ``explain_not_found`` selects 403 for mistyped images where the client hides the text of a 404.
     ``plan`` is what the popularity data read at the start says, None where there is none;
     ``activity`` counts what was done since then, by names such as ``nix.evaluate``.
     """
@@ -89,4 +90,5 @@ class AppState:
     about: About
     external_url: str
     catalog: bool
+    explain_not_found: bool
     responses: Counter[int] = field(default_factory=Counter)

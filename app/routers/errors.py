@@ -20,6 +20,7 @@ from app.errors import (
     BlobUnknown,
     DigestInvalid,
     ErrorCode,
+    ImageUnknown,
     ManifestUnknown,
     NameInvalid,
     NameUnknown,
@@ -32,7 +33,8 @@ from app.errors import (
     TooManyRequests,
     Unavailable,
 )
-from app.routers.responses import answer
+from app.routers.clients import hides_not_found
+from app.routers.responses import add_warnings, answer
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
     RegistryError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -93,10 +95,22 @@ def install(app: FastAPI) -> None:
 
 async def _registry_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RegistryError)
-    status = status_of(type(error))
+    status = _status_for(request, error)
     _log(request, error, status)
-    body = error_body(error.code, _with_page(request, error, status), error.detail)
-    return error_response(request, status, body, _headers(error))
+    message = _with_page(request, error, status)
+    body = error_body(error.code, message, error.detail)
+    response = error_response(request, status, body, _headers(error))
+    if isinstance(error, ImageUnknown):
+        add_warnings(response, (message,))
+    return response
+
+
+def _status_for(request: Request, error: RegistryError) -> HTTPStatus:
+    """Return 403 for a mistyped image where the client would not print the message of a 404."""
+    explained = isinstance(error, ImageUnknown) and services_of(request.app).explain_not_found
+    if explained and hides_not_found(request.headers.get("user-agent", "")):
+        return HTTPStatus.FORBIDDEN
+    return status_of(type(error))
 
 
 async def _framework_error(request: Request, error: Exception) -> Response:
@@ -142,6 +156,8 @@ def _headers(error: RegistryError) -> dict[str, str]:
             return {"retry-after": str(_UNAVAILABLE_SECONDS)}
         case RangeInvalid(size=size):
             return {"content-range": f"bytes */{size}"}
+        case ImageUnknown():
+            return {"vary": "User-Agent"}
         case _:
             return {}
 

@@ -15,6 +15,10 @@ CONTENT: Described = {
     **_header("Cache-Control", "By tag to be asked again, by digest good for a year"),
 }
 VARY = _header("Vary", "By tag: Accept", always=False)
+UNKNOWN_IMAGE: Described = {
+    **_header("Vary", "No such package or tag: User-Agent", always=False),
+    **_header("Warning", "No such package or tag: the message", always=False),
+}
 WARNING = _header(
     "Warning", "By tag: what to know about an image that is served all the same", always=False
 )

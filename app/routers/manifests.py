@@ -39,8 +39,17 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     307: {"description": "Still building: ask again at Location", "headers": headers.LOCATION},
     400: ERROR,
-    403: {**ERROR, "description": "The build failed, or a setting refuses it"},
-    404: {**ERROR, "description": "No such package, tag or manifest"},
+    403: {
+        **ERROR,
+        "description": "The build failed, a setting refuses it, or no such package or tag"
+        " and the client hides the message of a 404",
+        "headers": headers.UNKNOWN_IMAGE,
+    },
+    404: {
+        **ERROR,
+        "description": "No such package, tag or manifest",
+        "headers": headers.UNKNOWN_IMAGE,
+    },
     406: {**ERROR, "description": "By tag: layers are zstd, and only schema 2 is accepted"},
     429: {
         **ERROR,

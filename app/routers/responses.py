@@ -13,6 +13,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"
 
 _ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_ESCAPE = re.compile(r"%(?=[0-9A-Fa-f]{2})")
 _WARNING_LIMIT = 300
 _WARNINGS = 10
 
@@ -52,6 +53,16 @@ def is_current(request: Request, digest: Digest) -> bool:
 def add_warnings(response: Response, warnings: Iterable[str]) -> None:
     """distribution-spec, "Warnings": one header line each, so that quotes delimit exactly one."""
     for warning, _ in zip(warnings, range(_WARNINGS), strict=False):
-        text = line(warning, _WARNING_LIMIT).replace("\\", "/").replace('"', "'")
-        text = text.encode("ascii", "replace").decode()
-        response.headers.append("warning", f'299 - "{text}"')
+        response.headers.append("warning", f'299 - "{_quotable(line(warning, _WARNING_LIMIT))}"')
+
+
+def _quotable(text: str) -> str:
+    """Return ASCII text for a quoted string (RFC 7230, 3.2.6).
+
+    Quotes and backslashes are replaced: some clients end the text at a quote that is escaped.
+    containerd decodes percent-encoding and drops the warning if the result is not printable, so
+    such a percent sign is escaped.
+    """
+    text = text.replace("\\", "/").replace('"', "'").replace("…", "...")
+    text = _ESCAPE.sub(r"\\%", text)
+    return text.encode("ascii", "replace").decode()

@@ -13,14 +13,12 @@ from fastapi.responses import Response
 from app.builder.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.errors import StillBuilding
+from app.routers.clients import has_header_limit
 from app.state import AppState
 
 _HOP = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
 _HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
 _UNSAFE = re.compile(rb"[^!-~]|[\"<>\\^`{|}]")
-# containerd 2.3 and later give up 30 s after a request without response headers; Docker names
-# the containerd in it, and BuildKit inside Docker has the limit without naming a version.
-_IMPATIENT = re.compile(r"containerd(?:-client)?/v?(?:2\.(?:[3-9]|\d\d)|[3-9]|\d\d)|buildkit/")
 _RETRY_SECONDS = 15
 _FIND_SECONDS = 0.05
 
@@ -39,7 +37,7 @@ async def await_build(
     patience = state.patience
     hop = _hop(request.scope["query_string"], patience.hops)
     last = hop == patience.hops
-    impatient = _IMPATIENT.search(request.headers.get("user-agent", ""))
+    impatient = has_header_limit(request.headers.get("user-agent", ""))
     seconds = patience.hold_seconds if last and not impatient else patience.hop_seconds
     if image := await _wait(request, job, seconds):
         return image

@@ -81,6 +81,7 @@ def new_registry(patience: Patience) -> Registry:
         about=About("1.2.3", datetime.now(UTC), {"NIXERY_CHANNEL": "nixos-25.05"}),
         external_url="",
         catalog=False,
+        explain_not_found=True,
     )
     registry = Registry(app, state, storage, images, problems)
     provide(app, state)

@@ -170,7 +170,7 @@ async def test_a_failure_reaches_the_client_through_the_redirects(
     )
 
     assert response.history
-    assert_error(response, 404, "MANIFEST_UNKNOWN")
+    assert_error(response, 403, "MANIFEST_UNKNOWN")
 
 
 async def test_a_built_image_is_answered_whatever_the_hop(

@@ -24,7 +24,7 @@ from app.builder.sources.upstream import SourceMoved
 from app.errors import (
     BuildFailed,
     EvaluationFailed,
-    ManifestUnknown,
+    ImageUnknown,
     NotADerivation,
     PackagesUnknown,
     PolicyRefused,
@@ -48,7 +48,7 @@ class Evaluator:
     async def packages(self, pinned: Pinned, names: Sequence[str]) -> tuple[Package, ...]:
         """The packages of the names, in their order.
 
-        Raises PackagesUnknown, NotADerivation, ManifestUnknown (ambiguous), PolicyRefused,
+        Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
         EvaluationFailed, SourceUnavailable.
         """
         answers = await self._memory.answers(
@@ -145,7 +145,7 @@ def _packages(source: Source, answers: dict[str, Answer]) -> tuple[Package, ...]
 def _package(source: Source, name: str, answer: Answer) -> Package:
     match answer:
         case Ambiguous(candidates=candidates):
-            raise ManifestUnknown(
+            raise ImageUnknown(
                 f"{name} may be {' or '.join(candidates[:8])}; a name cannot tell capitals apart",
                 {"package": name, "candidates": list(candidates)},
             )

@@ -1,0 +1,28 @@
+"""What a User-Agent tells about the client that sent it."""
+
+import re
+
+# containerd gives up 30 s after a request without response headers from 2.3.0 on.  Docker names
+# the containerd in it; BuildKit inside Docker has the limit without naming a version.
+_HEADER_LIMIT = re.compile(r"containerd(?:-client)?/v?(?:2\.(?:[3-9]|\d\d)|[3-9]|\d\d)|buildkit/")
+
+# Clients that print the message of a 403, and of a 404 only "not found".
+# containerd does so from 2.3.3 on, earlier releases print no message at all; Docker 29.7.0 and
+# BuildKit 0.32.0 are the first releases with that containerd.  BuildKit inside Docker calls itself
+# v0.0, whatever its version.
+_MESSAGE_NEEDS_403 = re.compile(
+    r"containerd(?:-client)?/v?(?:2\.3\.(?:[3-9]|\d\d)|2\.(?:[4-9]|\d\d)|[3-9]|\d\d)"
+    r"|^docker/(?:29\.(?:[7-9]|\d\d)|[3-9]\d).*containerd-client/"
+    r"|buildkit/v?(?:0\.(?:0(?!\d)|3[2-9]|[4-9]\d|\d{3})|[1-9])"
+    r"|^oras(?:-go)?(?:/|$)"
+)
+
+
+def has_header_limit(user_agent: str) -> bool:
+    """Return whether the client gives up if the response headers take more than 30 s."""
+    return _HEADER_LIMIT.search(user_agent) is not None
+
+
+def hides_not_found(user_agent: str) -> bool:
+    """Return whether the client prints the message of a 403, but not the message of a 404."""
+    return _MESSAGE_NEEDS_403.search(user_agent) is not None
