@@ -1,8 +1,16 @@
 # Everything one types here. docs/development.md says more.
-UV := $(shell command -v uv || echo $(CURDIR)/.state/uv/bin/uv)
 # Containers, and a Nix without daemon, are root's.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+# The checks of `make lint`; every target that calls this installs what they need first.
+define check
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/codespell
+endef
 
 .PHONY: help demo demo-once test test-full unit lint bench clean
 
@@ -18,23 +26,21 @@ demo-once: ## the same, and end after the run
 
 test: ## set up, lint, all tests with real clients; what .ci/run runs
 	@python3 scripts/setup.py test
-	@$(MAKE) --no-print-directory lint
+	$(check)
 	$(AS_ROOT) .venv/bin/python -m pytest -m "not full"
 
 test-full: ## the same, and packages outside the small set (minutes, a download of gigabytes)
 	@python3 scripts/setup.py test
-	@$(MAKE) --no-print-directory lint
+	$(check)
 	$(AS_ROOT) .venv/bin/python -m pytest -m ""
 
-unit: ## tests that need no Nix, no network, no client
-	$(UV) run pytest -q
+unit: ## set up, tests that need no Nix, no network, no client
+	@python3 scripts/setup.py dev
+	.venv/bin/python -m pytest -q
 
-lint: ## style, types, imports, spelling
-	$(UV) run ruff check
-	$(UV) run ruff format --check
-	$(UV) run mypy
-	$(UV) run lint-imports
-	$(UV) run codespell
+lint: ## set up, style, types, imports, spelling
+	@python3 scripts/setup.py dev
+	$(check)
 
 bench: ## measure; prints ratios, judges nothing
 	@python3 scripts/setup.py demo

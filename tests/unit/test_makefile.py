@@ -1,0 +1,43 @@
+"""Targets of the Makefile, in a clone where nothing is installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SETUP = {"unit": "dev", "lint": "dev", "test": "test", "test-full": "test", "demo": "demo"}
+
+
+def commands(target: str, directory: Path) -> list[str]:
+    """The commands of a target where PATH has make's own programs and no uv."""
+    done = subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=directory,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("target", "needs"), SETUP.items())
+def test_a_target_first_installs_what_it_needs(target: str, needs: str, tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "Makefile", tmp_path)
+
+    first, *others = commands(target, tmp_path)
+
+    assert first == f"python3 scripts/setup.py {needs}"
+    assert others
+    for command in others:
+        assert command.startswith((".venv/bin/", "sudo -E .venv/bin/")), command
+
+
+def test_tests_are_preceded_by_all_checks() -> None:
+    checks = commands("lint", PROJECT)[1:]
+
+    assert len(checks) == 5
+    for target in ("test", "test-full"):
+        assert commands(target, PROJECT)[1:-1] == checks
