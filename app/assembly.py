@@ -193,11 +193,15 @@ def _shown(settings: Settings) -> dict[str, str]:
     """By the variables' names, for anybody: without credentials, and of paths the last part."""
     return {
         variables(field)[0]: sentence(
-            value.name if isinstance(value, Path) else str(value), _SHOWN_LIMIT
+            value.name if isinstance(value, Path) else _text(value), _SHOWN_LIMIT
         )
         for field, value in settings
         if value is not None
     }
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 async def _nix_answers(nix: NixCommand) -> None:

@@ -1,95 +1,96 @@
-"""A request's head has a size and a time, and so has what follows its body: trailers are headers.
+"""Find where requests begin and end in the bytes of a connection, within bounds.
 
-uvicorn's httptools protocol bounds neither.  Without these a client costs memory for as long a
-header as it likes to send, or a connection for as long as it likes to take, without any of our
-code having a word in it.
+uvicorn's protocols bound neither the size of a head nor the number of its headers.  A head without
+end would cost memory, and one with thousands of headers a long turn of the event loop.
 """
 
-import asyncio
-import json
+from contextlib import suppress
+from enum import Enum
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
 
-# What other servers take; real clients, with tokens and cookies, send a few KiB.  The piece in
-# which a request begins is not counted, for the one before may end in it.
+# Other servers accept as much; real clients, with tokens and cookies, send a few KiB.
 _HEAD_BYTES = 64 << 10
+_HEADERS = 200
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """``head_seconds``: from the connection, or a request's first byte, to the end of its head,
-    and from there, or from a piece of its body, to the next piece or its end.
+class MalformedRequest(Exception):
+    """The message is for the client."""
+
+
+class Phase(Enum):
+    HEAD = "head"
+    BODY = "body"
+    """With what follows the body: trailers are headers."""
+    BETWEEN = "between"
+
+
+class RequestReader:
+    """``begun`` counts complete heads.  ``events`` changes whenever a request gets on: bytes of
+    a head are not an event, so that a slow head is not mistaken for a live one.
     """
 
-    head_seconds = 60.0
-    _in_head = True
-    _in_request = True
-    _bytes = 0  # that are no body
-    _late: asyncio.TimerHandle | None = None
+    def __init__(self) -> None:
+        self.begun = 0
+        self.events = 0
+        # A connection that sends nothing is as late as one that sends half a head.
+        self.phase = Phase.HEAD
+        self._url = b""
+        self._bytes = 0
+        self._headers = 0
+        self._parser = httptools.HttpRequestParser(self)
+        # As uvicorn does: bytes after a request that closes the connection are ignored.
+        with suppress(AttributeError):
+            self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
-        super().connection_made(transport)
-        self._expect_more()
+    def feed(self, data: bytes) -> int:
+        """Read on; return how much was read, which is less only after a request to upgrade.
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_request:
+        Raises MalformedRequest.
+        """
+        if self.phase is not Phase.BETWEEN:
             self._bytes += len(data)
-        super().data_received(data)
-        if self._bytes <= _HEAD_BYTES or self.transport.is_closing():
-            return
-        if self._in_head:
-            self.send_400_response("The head of the request is too large.")
-        elif self._in_request:
-            self.transport.abort()  # it may be half answered
+        read = len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            read = int(upgrade.args[0]) or len(data)
+        except httptools.HttpParserError:
+            if self._headers > _HEADERS:
+                raise MalformedRequest("The request has too many headers.") from None
+            raise MalformedRequest("Invalid HTTP request received.") from None
+        if self._bytes > _HEAD_BYTES:
+            raise MalformedRequest("The head of the request is too large.")
+        return read
 
-    def send_400_response(self, msg: str) -> None:
-        """Of a head that is none; in a registry's form, since clients show no other text."""
-        error = {"code": "UNSUPPORTED", "message": msg, "detail": {}}
-        body = json.dumps({"errors": [error]}).encode()
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            # Nobody can say whether what is no request was meant for the registry.
-            (b"docker-distribution-api-version", b"registry/2.0"),
-            (b"connection", b"close"),
-        ]
-        lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(header) for header in headers)]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self.transport.close()
+    # -- called by the parser; what these raise is a HttpParserError outside
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = self._in_request = True
-        self._bytes = 0
-        self._expect_more()
+        self._enter(Phase.HEAD)
+        self._url = b""
+        self._headers = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, _name: bytes, _value: bytes) -> None:
+        """Trailers count as well."""
+        self._headers += 1
+        if self._headers > _HEADERS:
+            raise MalformedRequest
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._bytes = 0
-        self._expect_more()
-        super().on_headers_complete()
+        httptools.parse_url(self._url).path.decode("ascii")
+        self.begun += 1
+        self._enter(Phase.BODY)
 
-    def on_body(self, body: bytes) -> None:
-        self._bytes = 0
-        self._expect_more()
-        super().on_body(body)
+    def on_body(self, _body: bytes) -> None:
+        self._enter(Phase.BODY)
 
     def on_message_complete(self) -> None:
-        self._in_request = False
+        self._enter(Phase.BETWEEN)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.events += 1
         self._bytes = 0
-        self._expect_nothing()
-        super().on_message_complete()
-
-    def _expect_more(self) -> None:
-        self._expect_nothing()
-        self._late = self.loop.call_later(self.head_seconds, self.transport.abort)
-
-    def _expect_nothing(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None

@@ -15,6 +15,7 @@ from app.dependencies import provide, services_of
 from app.errors import RegistryError
 from app.log import VERSION
 from app.routers.assembly import include_routers
+from app.routers.forwarded import Forwarded
 from app.routers.pages import Pages
 from app.settings import Settings
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=partial(_lifespan, settings),
     )
     include_routers(app)
+    app.add_middleware(Forwarded, trusted=settings.trusted_proxies, header=settings.proxy_header)
     app.add_middleware(_Start)
     if settings.web_dir is not None:
         app.mount("/", Pages(directory=settings.web_dir, html=True))

@@ -19,7 +19,7 @@ from anyio.lowlevel import RunVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app import threads
-from app.stalls import UnstalledProtocol
+from app.stalls import STALL_SECONDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,11 +44,23 @@ def is_supported() -> bool:
     return {"transport", "disconnected", "expected_content_length"} <= made
 
 
-class SendfileProtocol(UnstalledProtocol):
-    """``stall_seconds`` hold for files as well, which no transport's buffer sees."""
+class SendfileProtocol(HttpToolsProtocol):
+    """``stall_seconds``: how long a client may take not one byte of a file, which passes by the
+    transport's buffer.
+    """
 
+    stall_seconds: float
     _answering: RequestResponseCycle | None = None
     _waiting: asyncio.Future[None] | None = None
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401  # uvicorn's own
+        stall_seconds: float = STALL_SECONDS,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.stall_seconds = stall_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

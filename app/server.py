@@ -6,11 +6,15 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from loguru import logger
 from starlette.types import ASGIApp
+
+from app.connection import ConnectionLimits, Connections, MakeProtocol
 
 # Above the idle time of every proxy and client in use, so that they close first: a request
 # must never meet a connection that the server is just closing.
@@ -23,6 +27,7 @@ _LAST_WORDS_SECONDS = 2
 _HANGING_SECONDS = 20
 # Signal handlers may touch nothing of the event loop: it looks for itself.
 _HURRY_SECONDS = 0.1
+_LIMITS = ConnectionLimits()
 
 
 # Is given seconds; may be called again with fewer.
@@ -35,7 +40,7 @@ class Server:
     ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way, and
     gives ``on_stop`` as long meanwhile: what answers wait for has to end before they can.  Answers
     that are not sent a moment after both are cut off.  A second SIGINT leaves no more time.
-    Without ``sendfile`` files pass through Python.
+    Without ``sendfile`` files pass through Python.  ``limits`` hold for each connection.
     """
 
     def __init__(
@@ -47,12 +52,16 @@ class Server:
         drain_seconds: float,
         on_stop: OnStop | None = None,
         sendfile: bool = True,
+        limits: ConnectionLimits = _LIMITS,
     ) -> None:
         self._host = host
         self._port = port
+        connections = Connections(_protocol(app, limits, sendfile=sendfile), limits)
         self._config = uvicorn.Config(
-            app,
-            http=_protocol(sendfile=sendfile),
+            connections.counting(app),
+            http=cast("type[asyncio.Protocol]", connections),
+            # These would replace the address by which a request finds its connection.
+            proxy_headers=False,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -60,7 +69,7 @@ class Server:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=math.ceil(drain_seconds + _HANGING_SECONDS),
         )
-        self._server = _Stopping(self._config, on_stop, drain_seconds)
+        self._server = _Stopping(self._config, connections, on_stop, drain_seconds)
         self._listener: socket.socket | None = None
 
     def listen(self) -> str:
@@ -99,10 +108,12 @@ class _Stopping(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
+        connections: Connections,
         on_stop: OnStop | None,
         drain_seconds: float,
     ) -> None:
         super().__init__(config)
+        self._open = connections
         self._on_stop = on_stop
         self._drain_seconds = drain_seconds
         self._hurried = False
@@ -147,20 +158,28 @@ class _Stopping(uvicorn.Server):
 
     def _cut_off(self) -> None:
         """Applications are told that their clients left, which they know how to end for."""
-        connections = tuple(self.server_state.connections)
-        if connections:
-            logger.warning("stopping: cut off {} answers on their way", len(connections))
-        for connection in connections:
-            connection.transport.abort()
+        if count := self._open.abort():
+            logger.warning("stopping: cut off {} connections with responses under way", count)
 
 
-def _protocol(*, sendfile: bool) -> type[asyncio.Protocol] | str:
-    """uvicorn's own protocol where its inner names are others than we know."""
+def _protocol(app: ASGIApp, limits: ConnectionLimits, *, sendfile: bool) -> MakeProtocol:
+    """uvicorn's protocol, with sendfile where the inner names it needs are known."""
     with suppress(ImportError):
         from app.sendfile import SendfileProtocol, is_supported  # noqa: PLC0415  # may not import
-        from app.stalls import UnstalledProtocol  # noqa: PLC0415  # may not import
 
         if is_supported():
-            return SendfileProtocol if sendfile else UnstalledProtocol
-    logger.warning("uvicorn {} is not known here: files are sent slowly", uvicorn.__version__)
-    return "httptools"
+            if sendfile:
+                return partial(SendfileProtocol, stall_seconds=limits.stall_seconds)
+            return _uvicorns_own(app)
+    logger.warning(
+        "uvicorn {} has other inner names than expected: files are sent without sendfile, which"
+        " takes more CPU; limits on requests, heads and slow readers are in force",
+        uvicorn.__version__,
+    )
+    return _uvicorns_own(app)
+
+
+def _uvicorns_own(app: ASGIApp) -> MakeProtocol:
+    config = uvicorn.Config(app, http="httptools", ws="none", log_config=None)
+    config.load()
+    return config.http_protocol_class

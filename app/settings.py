@@ -12,11 +12,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -30,6 +38,7 @@ from app.builder.sources.definition import (
 )
 from app.cpus import usable_cpus
 from app.log import LogFormat
+from app.proxies import Network, ProxyHeader, networks
 from app.servicelinks import without_service_links
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -74,6 +83,10 @@ def _existing(directory: Path) -> Path:
     return directory
 
 
+def _networks(value: object) -> object:
+    return networks(value) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     # The prefix keeps a field's bare name, such as HOST, from being read as a variable.
     model_config = SettingsConfigDict(
@@ -103,6 +116,18 @@ class Settings(BaseSettings):
         max_length=120,  # a message has 300 characters, and more to say
         validation_alias=AliasChoices("NIXERY_EXTERNAL_URL"),
         description="How users reach this server (scheme and host, up to 120 characters), for links in messages.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        networks("127.0.0.0/8,::1"),
+        validation_alias=AliasChoices("NIXERY_TRUSTED_PROXIES"),
+        description="Addresses and networks of proxies that are believed what they say of their"
+        " clients (address and scheme), separated by commas.",
+    )
+    proxy_header: ProxyHeader = Field(
+        ProxyHeader.X_FORWARDED_FOR,
+        validation_alias=AliasChoices("NIXERY_PROXY_HEADER"),
+        description="The header in which trusted proxies name their clients: x-forwarded-for or"
+        " forwarded.",
     )
     web_dir: Annotated[AbsolutePath, AfterValidator(_existing)] | None = Field(
         None,

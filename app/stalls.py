@@ -1,44 +1,39 @@
-"""A client that asks and does not read: uvicorn waits for it for ever.
+"""Give up clients that send requests and do not read the responses.
 
-Only the kernel's keep-alive would end such a connection, and a client that is alive and takes
-nothing answers that.
+uvicorn waits for such a client forever.  The kernel's keep-alive would not end the connection
+either, since the client's kernel answers it.
 """
 
 import asyncio
 
-from app.heads import BoundedProtocol
+STALL_SECONDS = 600.0
 
 
-class UnstalledProtocol(BoundedProtocol):
-    """``stall_seconds``: a client that takes not one byte for so long is gone."""
+class StallTimer:
+    """Abort the transport if its write buffer does not shrink for ``seconds`` while paused."""
 
-    stall_seconds = 600.0
-    _check: asyncio.TimerHandle | None = None
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._check: asyncio.TimerHandle | None = None
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._expect_less_than(self.transport.get_write_buffer_size())
+    def start(self) -> None:
+        """Writing is paused: from now on the buffer only shrinks."""
+        self.stop()
+        self._expect_less_than(self._transport.get_write_buffer_size())
 
-    def resume_writing(self) -> None:
-        self._expect_no_more()
-        super().resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_no_more()
-        super().connection_lost(exc)
-
-    def _expect_less_than(self, size: int) -> None:
-        # Nothing is written while writing is paused, so the buffer only shrinks.
-        self._check = self.loop.call_later(self.stall_seconds, self._look, size)
-
-    def _look(self, size: int) -> None:
-        left = self.transport.get_write_buffer_size()
-        if left < size:
-            self._expect_less_than(left)
-        else:
-            self.transport.abort()
-
-    def _expect_no_more(self) -> None:
+    def stop(self) -> None:
         if self._check is not None:
             self._check.cancel()
             self._check = None
+
+    def _expect_less_than(self, size: int) -> None:
+        self._check = self._loop.call_later(self._seconds, self._look, size)
+
+    def _look(self, size: int) -> None:
+        left = self._transport.get_write_buffer_size()
+        if left < size:
+            self._expect_less_than(left)
+        else:
+            self._transport.abort()

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
+from app.connection import ConnectionLimits
 from app.server import OnStop, Server
+
+_LIMITS = ConnectionLimits()
 
 
 @contextmanager
@@ -17,6 +20,7 @@ def served(
     drain_seconds: float = 5,
     on_stop: OnStop | None = None,
     hurried: bool = False,
+    limits: ConnectionLimits = _LIMITS,
 ) -> Iterator[str]:
     """Gives the server's address; leaving waits until the server has stopped."""
     server = Server(
@@ -26,6 +30,7 @@ def served(
         drain_seconds=drain_seconds,
         on_stop=on_stop,
         sendfile=sendfile,
+        limits=limits,
     )
     address = server.listen()
     thread = threading.Thread(target=server.run)

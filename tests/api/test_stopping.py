@@ -110,6 +110,6 @@ def test_a_download_longer_than_the_drain_is_cut_off_and_is_no_fault_of_ours(
         took = time.monotonic() - told
 
     assert took < 10
-    assert [line for line in log if "cut off 1 answers" in line]
+    assert [line for line in log if "cut off 1 connections" in line]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert not [line for line in log if "Traceback" in line or "ERROR" in line]

@@ -30,6 +30,8 @@ def default(field: str) -> str:
             return ""
         case bool():
             return f"`{str(value).lower()}`"
+        case tuple():
+            return f"`{','.join(map(str, value))}`"
         case _:
             return f"`{getattr(value, 'value', value)}`"
 

@@ -5,25 +5,37 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 from fastapi import FastAPI
 
-from app.heads import BoundedProtocol
+from app.connection import ConnectionLimits
 from tests.served import served
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def application() -> FastAPI:
     app = FastAPI()
 
     @app.post("/")
     async def root() -> str:
         return "fine"
 
-    with served(app) as address:
+    return app
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(application()) as address:
+        yield address.removeprefix("http://")
+
+
+@contextmanager
+def strict(head_seconds: float) -> Iterator[str]:
+    """The address of a server that waits so long for a head."""
+    limits = ConnectionLimits(head_seconds=head_seconds)
+    with served(application(), limits=limits) as address:
         yield address.removeprefix("http://")
 
 
@@ -56,6 +68,15 @@ def test_a_head_without_end_is_refused(address: str, begin: bytes, go_on: bytes)
         answer = read_all(client)
 
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_a_head_with_very_many_headers_is_refused(address: str) -> None:
+    with connect(address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + b"x: a\r\n" * 250)
+        answer = read_all(client)
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"too many headers" in answer
 
 
 @pytest.mark.parametrize(
@@ -122,13 +143,10 @@ def test_trailers_that_end_are_no_harm(address: str) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
-def test_the_rest_of_a_request_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, address: str, begin: bytes
-) -> None:
-    monkeypatch.setattr(BoundedProtocol, "head_seconds", 0.4)
+def test_the_rest_of_a_request_is_not_waited_for(begin: bytes) -> None:
     begun = time.monotonic()
 
-    with connect(address) as client, suppress(ConnectionError):
+    with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
         client.sendall(CHUNKED + begin)
         answer = b""
         while piece := client.recv(1 << 16):
@@ -150,13 +168,10 @@ def test_neither_a_body_nor_many_requests_are_one_large_head(address: str) -> No
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\n"], ids=["nothing", "half a head"])
-def test_a_head_that_does_not_come_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, address: str, begin: bytes
-) -> None:
-    monkeypatch.setattr(BoundedProtocol, "head_seconds", 0.4)
+def test_a_head_that_does_not_come_is_not_waited_for(begin: bytes) -> None:
     begun = time.monotonic()
 
-    with connect(address) as client, suppress(ConnectionError):
+    with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
         client.sendall(begin)
         while not select.select([client], [], [], 0.05)[0]:
             client.sendall(b"x: a\r\n" if begin else b"")
@@ -164,14 +179,8 @@ def test_a_head_that_does_not_come_is_not_waited_for(
         assert client.recv(1) == b""
 
 
-def test_between_two_requests_a_client_may_take_longer(
-    monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
-    with closing(HTTPConnection(address, timeout=20)) as connection:
-        assert post(connection, b"", "") == b'"fine"'
-        connection.close()
-        monkeypatch.setattr(BoundedProtocol, "head_seconds", 1)
-
+def test_between_two_requests_a_client_may_take_longer() -> None:
+    with strict(1) as address, closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"", "") == b'"fine"'
         own = connection.sock.getsockname()
         time.sleep(1.5)  # idle: that is for keep-alive to decide

@@ -8,17 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http import httptools_impl
 
 from app import sendfile
 from app.oci import Digest
 from app.sendfile import EXTENSION, SendfileProtocol
-from app.server import Server
 
 BODY = os.urandom(2_000_000)
 # More than a socket takes at once, so that the file has to wait for it.
@@ -59,11 +58,12 @@ def part(file: object, offset: int, count: int, *, more: bool) -> dict[str, obje
 
 
 @contextmanager
-def running(app: object, **options: object) -> Iterator[int]:
+def running(app: object, stall_seconds: float = 600, **options: object) -> Iterator[int]:
     """uvicorn with our protocol and options of our choice; gives the port."""
+    protocol = partial(SendfileProtocol, stall_seconds=stall_seconds)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI application
-        http=SendfileProtocol,
+        http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="off",
         log_config=None,
         **options,  # type: ignore[arg-type]  # options of several types
@@ -137,13 +137,13 @@ class Huge:
         self.given_up.set()
 
 
-def test_a_client_that_takes_nothing_is_given_up(
-    blob: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SendfileProtocol, "stall_seconds", 0.3)
+def test_a_client_that_takes_nothing_is_given_up(blob: Path) -> None:
     app = Huge(blob)
 
-    with running(app) as port, socket.create_connection(("127.0.0.1", port)) as client:
+    with (
+        running(app, stall_seconds=0.3) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
         client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert app.given_up.wait(5)
         taken = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
@@ -176,28 +176,3 @@ def test_more_than_was_announced_is_not_sent(blob: Path) -> None:
 
 def test_this_uvicorn_is_known() -> None:
     assert sendfile.is_supported()
-
-
-@pytest.mark.parametrize("change", ["no start", "other arguments", "other state"])
-def test_a_uvicorn_with_other_inner_names_serves_without_us(
-    monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    class Protocol(httptools_impl.HttpToolsProtocol):
-        def _start_asgi_task(self, cycle: object) -> None:  # type: ignore[override]  # the point
-            raise NotImplementedError
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.transport = None
-
-    name, replacement = {
-        "no start": ("HttpToolsProtocol", object),
-        "other arguments": ("HttpToolsProtocol", Protocol),
-        "other state": ("RequestResponseCycle", Cycle),
-    }[change]
-    monkeypatch.setattr(sendfile, name, replacement)
-
-    server = Server(Application(Path()), host="127.0.0.1", port=0, drain_seconds=1)
-
-    assert not sendfile.is_supported()
-    assert server._config.http == "httptools"

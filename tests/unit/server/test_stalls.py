@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.stalls import UnstalledProtocol
+from app.connection import ConnectionLimits
 from tests.served import served
 
 BODY = bytes(40_000_000)
@@ -41,8 +40,9 @@ class Application:
 
 
 @contextmanager
-def asking(app: Application) -> Iterator[socket.socket]:
-    with served(app, sendfile=False) as address, socket.socket() as client:
+def asking(app: Application, stall_seconds: float) -> Iterator[socket.socket]:
+    limits = ConnectionLimits(stall_seconds=stall_seconds)
+    with served(app, sendfile=False, limits=limits) as address, socket.socket() as client:
         host, port = address.removeprefix("http://").split(":")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         client.settimeout(20)
@@ -51,11 +51,10 @@ def asking(app: Application) -> Iterator[socket.socket]:
         yield client
 
 
-def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(UnstalledProtocol, "stall_seconds", 0.2)
+def test_a_client_that_takes_nothing_is_given_up() -> None:
     app = Application(piece=250_000)
 
-    with asking(app) as client:
+    with asking(app, stall_seconds=0.2) as client:
         deadline = time.monotonic() + 20
         while not app.left:
             assert time.monotonic() < deadline
@@ -65,13 +64,10 @@ def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert taken < len(BODY)
 
 
-def test_a_client_that_takes_some_now_and_then_gets_every_byte(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(UnstalledProtocol, "stall_seconds", 0.5)
+def test_a_client_that_takes_some_now_and_then_gets_every_byte() -> None:
     app = Application(piece=len(BODY))
 
-    with asking(app) as client:
+    with asking(app, stall_seconds=0.5) as client:
         taken = 0
         for step in range(1, 9):
             time.sleep(0.15)

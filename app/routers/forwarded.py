@@ -1,0 +1,41 @@
+"""Requests as trusted proxies received them: the client's address and the scheme."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.proxies import (
+    Network,
+    ProxyHeader,
+    addresses_of,
+    forwarded_client,
+    is_trusted,
+    same_client,
+)
+
+_SCHEMES = frozenset({"http", "https"})
+
+
+class Forwarded:
+    def __init__(self, app: ASGIApp, *, trusted: tuple[Network, ...], header: ProxyHeader) -> None:
+        self._app = app
+        self._trusted = trusted
+        self._header = header
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client") if scope["type"] == "http" else None
+        if client and is_trusted(client[0], self._trusted):
+            headers = Headers(scope=scope)
+            addresses = addresses_of(self._header, headers.getlist(self._header))
+            scheme = headers.get("x-forwarded-proto", "").strip().lower()
+            scope = {
+                **scope,
+                "client": (forwarded_client(client[0], addresses, self._trusted), 0),
+                "scheme": scheme if scheme in _SCHEMES else scope["scheme"],
+            }
+        await self._app(scope, receive, send)
+
+
+def client_of(scope: Scope) -> str:
+    """Whose share of the queues the request counts for; "" if that is not known."""
+    client = scope.get("client")
+    return same_client(client[0]) if client else ""
