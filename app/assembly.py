@@ -225,6 +225,7 @@ def _stages(settings: Settings) -> Stages:
         packing=Stage(
             "packing", at_once=settings.packings, waiting=settings.queue, expected_seconds=5
         ),
+        packing_seconds=settings.packing_seconds,
     )
 
 

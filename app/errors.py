@@ -19,6 +19,8 @@
         EvaluationFailed       the package set itself raised, or went over a limit
         BuildFailed            a derivation failed; names it and its last log lines
         BuildTimedOut          a limit ended the build; names the limit
+        PackingTimedOut        packing took longer than one image may
+        LinksTooMany           the links to the packages are more than an image may have
         Unpackable             a store path has something that no image can hold
       TooManyRequests          429 TOOMANYREQUESTS with Retry-After
         StillBuilding          the client's patience is used up, the build goes on
@@ -157,6 +159,26 @@ class BuildFailed(Refused):
 
 class BuildTimedOut(Refused):
     pass
+
+
+class PackingTimedOut(Refused):
+    """What was packed by then is stored: the next request goes on from there."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"packing was stopped after the {seconds:g} s that one image may take"
+            " (NIXERY_PACKING_SECONDS); asked again, it goes on where it stopped"
+        )
+
+
+class LinksTooMany(Refused):
+    """``packages`` are the names of those that the links lead to."""
+
+    def __init__(self, packages: tuple[str, ...], reason: str) -> None:
+        super().__init__(
+            f"the links to {', '.join(packages)} fit in no image: {reason}",
+            {"packages": list(packages)},
+        )
 
 
 class Unpackable(Refused):

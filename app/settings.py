@@ -208,6 +208,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NIXERY_PACKINGS"),
         description="Images being packed at one time.",
     )
+    packing_seconds: Seconds = Field(
+        900,
+        validation_alias=AliasChoices("NIXERY_PACKING_SECONDS"),
+        description="The longest one image may take to be packed; asked for again, it goes on where it stopped.",
+    )
     queue: int = Field(
         64,
         ge=0,

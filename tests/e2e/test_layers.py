@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.builder.contents.base import base_entries
+from app.builder.contents.claims import Package
 from app.builder.contents.config import ImageConfig, ImageLayer, image_documents
-from app.builder.contents.forest import Package, merge
+from app.builder.contents.forest import merge
 from app.builder.contents.listing import scan
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker

@@ -152,3 +152,48 @@ async def test_work_that_failed_for_a_cancelled_caller_leaves_nothing_to_discard
         await task
 
     assert discarded == []
+
+
+async def test_work_that_checks_ends_when_its_caller_is_cancelled(limiter: CapacityLimiter) -> None:
+    begun = threading.Event()
+    ends: list[str] = []
+
+    def work() -> None:
+        begun.set()
+        try:
+            while True:
+                threads.check()
+        except threads.Stopped:
+            ends.append("stopped")
+            raise
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ends == ["stopped"]
+    assert limiter.available_tokens == 1
+    threads.check()
+
+
+async def test_work_that_is_wanted_is_not_stopped_by_another_that_is_not() -> None:
+    limiter = CapacityLimiter(2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(10)
+        threads.check()
+        return "done"
+
+    wanted = asyncio.create_task(threads.run(work, limiter=limiter))
+    unwanted = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    unwanted.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    assert await wanted == "done"
+    await asyncio.wait({unwanted})

@@ -5,7 +5,9 @@ Whatever ends this in between leaves objects that the next build finds, never a 
 lacks some.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from app.builder.answers import Package
@@ -13,7 +15,7 @@ from app.builder.builds.builds import Builds
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
 from app.builder.contents.config import image_documents
-from app.builder.contents.forest import Collision
+from app.builder.contents.merging import Collision
 from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
 from app.builder.image import BuiltImage
 from app.builder.jobs.progress import Progress
@@ -23,7 +25,7 @@ from app.builder.nix import Nix
 from app.builder.packages import ImageRequest
 from app.builder.records.records import key_of
 from app.builder.running.concurrency import KeyedLock, gather
-from app.errors import StoreUnreadable
+from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
 from app.storage.blobs import BlobStore
 
@@ -34,11 +36,12 @@ _COLLISIONS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What only so many images may do at one time."""
+    """What only so many images may do at one time; ``packing_seconds`` is how long one may pack."""
 
     evaluation: Stage
     realisation: Stage
     packing: Stage
+    packing_seconds: float
 
 
 class ImageBuilder:
@@ -121,7 +124,7 @@ class ImageBuilder:
         if not await self._composer.is_packed(plans, packages):
             return None
         try:
-            async with self._stages.packing.slot(progress):
+            async with self._packing(progress):
                 return await self._composer.compose(request, pinned, packages, plans)
         except StoreUnreadable:
             progress.say("something packed before has just gone; it is packed again")
@@ -141,9 +144,22 @@ class ImageBuilder:
                 await self._evaluator.realise(pinned, packages, hold=hold, on_line=progress.say)
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
-            async with self._stages.packing.slot(progress):
+            async with self._packing(progress):
                 plans = await self._composer.plan(closure)
                 return await self._composer.compose(request, pinned, packages, plans)
+
+    @asynccontextmanager
+    async def _packing(self, progress: Progress) -> AsyncIterator[None]:
+        """Hold a slot for packing.  Raises TooManyRequests, PackingTimedOut."""
+        async with self._stages.packing.slot(progress):
+            limit = asyncio.timeout(self._stages.packing_seconds)
+            try:
+                async with limit:
+                    yield
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise PackingTimedOut(self._stages.packing_seconds) from None
 
     async def _store(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)

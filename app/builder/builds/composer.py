@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from app.builder.answers import Package
 from app.builder.closure import Closure
 from app.builder.contents.base import base_entries
+from app.builder.contents.claims import DEFAULT_PRIORITY
 from app.builder.contents.config import ImageConfig, ImageLayer, command, describe_paths
-from app.builder.contents.forest import DEFAULT_PRIORITY, Collision, Forest
+from app.builder.contents.forest import Forest
 from app.builder.contents.listings import Listings
+from app.builder.contents.merging import Collision
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.image import LayerPlan
 from app.builder.layering.grouping import plan_layers

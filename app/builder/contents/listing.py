@@ -1,12 +1,14 @@
 """What lies below a store path, so that images are put together without looking at the store."""
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.builder.closure import StorePath
+from app.builder.contents.bound import DEEPEST, Bound
 from app.builder.packing.tree import Unholdable
 
 
@@ -29,7 +31,21 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
+    """``names`` counts all below, ``size`` the bytes of their names as seen from here."""
+
     children: Mapping[bytes, "Node"]
+    names: int = field(init=False, compare=False, repr=False)
+    size: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = len(self.children)
+        size = sum(map(len, self.children))
+        for base, child in self.children.items():
+            if isinstance(child, Tree):
+                names += child.names
+                size += child.size + child.names * (len(base) + 1)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "size", size)
 
 
 Node = RegularFile | Link | Tree
@@ -42,62 +58,84 @@ class Listing:
     root: Node
     linked: Mapping[bytes, Tree]
 
+    @property
+    def names(self) -> int:
+        trees = [node for node in (self.root, *self.linked.values()) if isinstance(node, Tree)]
+        return sum(tree.names for tree in trees)
 
-# Nix itself unpacks no deeper archive than 64 directories, since 2026.
-_DEEPEST = 200
+
+# Names of one package and of what its links lead to, and their bytes: the record of a listing
+# holds them all, and so does memory.
+_MOST_NAMES = 500_000
+_MOST_BYTES = 64 << 20
+# The package's fault: it has more names in one, or links in one, than the system follows.
+_UNREACHABLE = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
 def scan(path: StorePath, store_directory: Path) -> Listing:
     """Blocking.  Raises OSError, Unholdable."""
-    store = os.path.realpath(os.fsencode(store_directory)) + b"/"
-    own = path.base.encode()
-    wanted: list[bytes] = []
-    root = _scan(store + own, store, wanted)
-    linked: dict[bytes, Tree] = {}
-    while wanted:
-        directory = wanted.pop()
-        inside = directory == own or directory.startswith(own + b"/")
-        if not inside and directory not in linked:
-            found = _scan(store + directory, store, wanted)
-            assert isinstance(found, Tree)
-            linked[directory] = found
-    return Listing(root, linked)
+    scanner = _Scanner(store_directory)
+    try:
+        return scanner.scan(path.base.encode())
+    except OSError as error:
+        if error.errno in _UNREACHABLE:
+            raise Unholdable("a path in it is too long") from error
+        raise
 
 
-def _scan(location: bytes, store: bytes, wanted: list[bytes]) -> Node:
-    mode = os.lstat(location).st_mode
-    if stat.S_ISLNK(mode):
-        return _scan_link(location, store, wanted)
-    if stat.S_ISDIR(mode):
-        return _scan_directory(location, store, wanted, 0)
-    return _FILE
+class _Scanner:
+    def __init__(self, store_directory: Path) -> None:
+        self._store = os.path.realpath(os.fsencode(store_directory)) + b"/"
+        self._bound = Bound(names=_MOST_NAMES, size=_MOST_BYTES)
+        self._wanted: list[bytes] = []
 
+    def scan(self, own: bytes) -> Listing:
+        root = self._node(self._store + own)
+        linked: dict[bytes, Tree] = {}
+        while self._wanted:
+            directory = self._wanted.pop()
+            inside = directory == own or directory.startswith(own + b"/")
+            if not inside and directory not in linked:
+                found = self._node(self._store + directory)
+                assert isinstance(found, Tree)
+                linked[directory] = found
+        return Listing(root, linked)
 
-def _scan_directory(location: bytes, store: bytes, wanted: list[bytes], depth: int) -> Tree:
-    if depth > _DEEPEST:
-        raise Unholdable(f"more than {_DEEPEST} directories deep")
-    children: dict[bytes, Node] = {}
-    with os.scandir(location) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                children[entry.name] = _scan_link(entry.path, store, wanted)
-            elif entry.is_dir(follow_symlinks=False):
-                children[entry.name] = _scan_directory(entry.path, store, wanted, depth + 1)
-            else:
-                children[entry.name] = _FILE
-    return Tree(children)
+    def _node(self, location: bytes) -> Node:
+        mode = os.lstat(location).st_mode
+        if stat.S_ISLNK(mode):
+            return self._link(location)
+        if stat.S_ISDIR(mode):
+            return self._directory(location, 0)
+        return _FILE
 
+    def _directory(self, location: bytes, depth: int) -> Tree:
+        if depth > DEEPEST:
+            raise Unholdable(f"more than {DEEPEST} directories deep")
+        children: dict[bytes, Node] = {}
+        with os.scandir(location) as entries:
+            for entry in entries:
+                self._bound.add(1, len(entry.name))
+                if entry.is_symlink():
+                    children[entry.name] = self._link(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    children[entry.name] = self._directory(entry.path, depth + 1)
+                else:
+                    children[entry.name] = _FILE
+        return Tree(children)
 
-def _scan_link(location: bytes, store: bytes, wanted: list[bytes]) -> Link:
-    target = os.readlink(location)  # noqa: PTH115  # pathlib knows no names in bytes
-    leads_to = None
-    # Loops and links that dangle are no directories.
-    if os.path.isdir(location):  # noqa: PTH112  # pathlib knows no names in bytes
-        directory = os.path.realpath(location)
-        if directory.startswith(store):
-            leads_to = directory.removeprefix(store)
-            wanted.append(leads_to)
-    return Link(target, leads_to)
+    def _link(self, location: bytes) -> Link:
+        target = os.readlink(location)  # noqa: PTH115  # pathlib knows no names in bytes
+        self._bound.add(0, len(target))
+        leads_to = None
+        # Loops and links that dangle are no directories.
+        if os.path.isdir(location):  # noqa: PTH112  # pathlib knows no names in bytes
+            directory = os.path.realpath(location)
+            if directory.startswith(self._store):
+                leads_to = directory.removeprefix(self._store)
+                self._bound.add(0, len(leads_to))
+                self._wanted.append(leads_to)
+        return Link(target, leads_to)
 
 
 def listing_document(listing: Listing) -> dict[str, object]:

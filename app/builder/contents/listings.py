@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from app.builder.closure import StorePath
-from app.builder.contents.forest import Forest, Package, merge
+from app.builder.contents.claims import Package
+from app.builder.contents.forest import Forest, merge
 from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
 from app.builder.contents.planting import Plantings
 from app.builder.packing.entry import Entry
@@ -13,7 +14,7 @@ from app.builder.packing.tree import Unholdable
 from app.builder.records.records import Records, key_of
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
-from app.errors import StoreUnreadable, Unpackable
+from app.errors import LinksTooMany, StoreUnreadable, Unpackable
 from app.oci import Digest, canonical_json
 from app.storage.base import Storage
 
@@ -21,6 +22,8 @@ from app.storage.base import Storage
 _FORMAT = 1
 # Of packages that were asked for by name; a large one takes some megabytes.
 _KEPT = 64
+# Names in all that are kept, of some 100 bytes of memory each.
+_KEPT_NAMES = 1_000_000
 # Bytes; the links to the largest packages are two megabytes.
 _PLANTED = 64 << 20
 
@@ -35,6 +38,7 @@ class Listings:
         self._workers = workers
         self._store = store_directory
         self._kept: dict[StorePath, Listing] = {}
+        self._kept_names = 0
         self._plantings = Plantings(budget=_PLANTED)
 
     async def has_all(self, paths: Sequence[StorePath]) -> bool:
@@ -58,14 +62,21 @@ class Listings:
     async def forest(
         self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry]
     ) -> Forest:
-        """The packages, with their priorities, merged over ``base``.  Raises as ``listing`` does."""
+        """The packages, with their priorities, merged over ``base``.
+
+        Raises LinksTooMany, and as ``listing`` does.
+        """
         ordered = tuple(packages)
         listings = await gather(self.listing(path) for path, _ in ordered)
         trees = [
             Package(path, listing, priority)
             for (path, priority), listing in zip(ordered, listings, strict=True)
         ]
-        return await self._workers.run(merge, trees, base, self._plantings.plant)
+        try:
+            return await self._workers.run(merge, trees, base, self._plantings.plant)
+        except Unholdable as error:
+            names = tuple(path.name for path, _ in ordered)
+            raise LinksTooMany(names, str(error)) from None
 
     async def _known(self, paths: Sequence[StorePath]) -> list[Listing | None]:
         known = {path: self._kept[path] for path in paths if path in self._kept}
@@ -83,9 +94,11 @@ class Listings:
         return [known.get(path) for path in paths]
 
     def _keep(self, path: StorePath, listing: Listing) -> None:
-        if len(self._kept) >= _KEPT:
-            del self._kept[next(iter(self._kept))]
+        dropped = self._kept.pop(path, None)
+        self._kept_names += listing.names - (dropped.names if dropped else 0)
         self._kept[path] = listing
+        while len(self._kept) > _KEPT or self._kept_names > _KEPT_NAMES:
+            self._kept_names -= self._kept.pop(next(iter(self._kept))).names
 
 
 def _encoded(listing: Listing) -> bytes:

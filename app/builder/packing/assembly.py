@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import BinaryIO
 
+from app import threads as blocking
 from app.builder.packing.blob import BlobWriter
 from app.builder.packing.blocks import Buffers
 from app.builder.packing.codec import Codec
@@ -39,6 +40,7 @@ def assemble(
 
     try:
         for file, length, size in _members(parts, codec.block_size):
+            blocking.check()
             buffers.reserve(inflated.advance)
             try:
                 member = _read(file, length)

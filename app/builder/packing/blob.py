@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
+from app import threads as blocking
 from app.builder.image import Layer
 from app.builder.packing.blocks import BlockStream, Buffers
 from app.builder.packing.codec import Codec, Member
@@ -99,6 +100,7 @@ class _Blocks:
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:
+        blocking.check()
         block = memoryview(buffer)[:filled]
         if self._is_first and filled < len(buffer):
             # Most store paths are one short block: its thread compresses it itself.

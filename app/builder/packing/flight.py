@@ -1,7 +1,8 @@
-"""One piece of work at a time for each key, however many ask for it."""
+"""One piece of work at a time for each key, however many callers ask for it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -10,26 +11,40 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[K, T]):
-    """Work goes on when those who wait for it are cancelled: the next one will ask for it."""
+    """Work is cancelled when its last caller is: a time-out or a stop leaves nothing running."""
 
     def __init__(self) -> None:
-        self._tasks: dict[K, asyncio.Task[T]] = {}
+        self._flights: dict[K, _Flight[T]] = {}
 
     async def run(self, key: K, work: Callable[[], Coroutine[None, None, T]]) -> T:
-        task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.create_task(work())
-            self._tasks[key] = task
-            task.add_done_callback(partial(self._landed, key))
-        return await asyncio.shield(task)
+        while (flight := self._flights.get(key)) is not None and not flight.callers:
+            # It was cancelled and is ending: its result would be a cancellation.
+            await asyncio.wait((flight.task,))
+        if flight is None:
+            flight = _Flight(asyncio.create_task(work()))
+            self._flights[key] = flight
+            flight.task.add_done_callback(partial(self._landed, key))
+        flight.callers += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.callers -= 1
+            if not flight.callers:
+                flight.task.cancel()
 
     async def wait(self) -> None:
-        """Until nothing is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
+        """Wait until nothing is under way."""
+        while self._flights:
+            await asyncio.wait([flight.task for flight in self._flights.values()])
 
     def _landed(self, key: K, task: asyncio.Task[T]) -> None:
-        del self._tasks[key]
+        del self._flights[key]
         if not task.cancelled():
-            # Everybody may have left: then there is nobody to hear of a failure.
+            # Every caller may have been cancelled: then the exception is not retrieved otherwise.
             task.exception()
+
+
+@dataclass(slots=True)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    callers: int = 0

@@ -1,6 +1,7 @@
 """Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from app import threads
 from app.builder.closure import StorePath
 from app.builder.image import Layer
 from app.builder.packing.assembly import assemble
@@ -127,6 +129,8 @@ class BlobPress:
             except Unholdable as error:
                 raise Unpackable(str(path), str(error)) from None
             except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise Unpackable(str(path), "a path in it is too long") from error
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
 
     def _read_entries(self, entries: Sequence[Entry], blob: BlobWriter) -> None:
@@ -158,6 +162,7 @@ class BlobPress:
                 found = hashlib.sha256()
                 while part := file.read(_HASHED):
                     found.update(part)
+                    threads.check()
         except ObjectNotFound:
             return False
         return found.hexdigest() == blob.digest.hex

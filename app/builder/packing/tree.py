@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
+from app import threads
 from app.builder.packing import header
 from app.builder.packing.blocks import BlockStream
 
@@ -64,6 +65,7 @@ class TreeWriter:
                 stack.pop()
 
     def _open_directory(self, location: bytes, name: bytes) -> "_Directory":
+        threads.check()
         self._stream.write(header.directory(name, mode=_DIRECTORY_MODE))
         with os.scandir(location) as entries:
             ordered = iter(sorted(entries, key=_BY_NAME))

@@ -1,19 +1,23 @@
 """Archives as git hosts make them: one directory with a commit's files, dated by the commit."""
 
+import bz2
+import gzip
 import lzma
 import os
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
+from app import threads
 from app.builder.sources.unpacking import (
     MOST_BYTES,
     MOST_FILES,
+    TOO_DEEP,
     TOO_LARGE,
     TOO_MANY,
     BadFiles,
@@ -22,6 +26,10 @@ from app.builder.sources.unpacking import (
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20
+_DEEPEST = 200
+# Of the archive itself, unpacked: its files, and a header of each.
+_MOST_UNPACKED = MOST_BYTES + MOST_FILES * 2048
+_OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 
 
 class BadArchive(Exception):
@@ -38,8 +46,7 @@ class ArchiveHead:
 
 def read_head(file: IO[bytes]) -> ArchiveHead:
     """Blocking.  Raises BadArchive, BadFiles."""
-    file.seek(0)
-    with _read(), tarfile.open(fileobj=file, mode="r:*") as archive:
+    with _read(), _opened(file) as archive:
         first = archive.next()
         if first is None:
             raise BadArchive("the archive is empty")
@@ -55,13 +62,18 @@ def unpack(file: IO[bytes], root: Path) -> None:
     Raises BadArchive, BadFiles; OSError.
     """
     date = read_head(file).date
-    file.seek(0)
-    with _read(), tarfile.open(fileobj=file, mode="r:*") as archive:
+    with _read(), _opened(file) as archive:
         links: set[PurePosixPath] = set()
-        size = 0
-        for number, member in enumerate(archive):
+        number = size = 0
+        while (member := archive.next()) is not None:
+            # Or tarfile keeps all of them.
+            archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+            threads.check()
+            number += 1
             if number > MOST_FILES:
                 raise BadFiles(TOO_MANY)
+            if member.size < 0:
+                raise BadArchive("a damaged archive: a size is negative")
             size += member.size
             if size > MOST_BYTES:
                 raise BadFiles(TOO_LARGE)
@@ -73,6 +85,49 @@ def unpack(file: IO[bytes], root: Path) -> None:
         while archive.fileobj.read(_CHUNK):
             pass
     os.utime(root, (date, date))
+
+
+@contextmanager
+def _opened(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    file.seek(0)
+    start = file.read(8)
+    file.seek(0)
+    opener = next((open_ for magic, open_ in _OPENERS if start.startswith(magic)), None)
+    with nullcontext(file) if opener is None else opener(file, "rb") as unpacked:
+        bounded = cast("IO[bytes]", _Bounded(cast("IO[bytes]", unpacked)))
+        with tarfile.open(fileobj=bounded, mode="r:") as archive:
+            yield archive
+
+
+class _Bounded:
+    """As much of a stream as an archive may have, in reads of a size that memory holds.
+
+    A few kilobytes, compressed, may become any number of bytes, also before the first file and
+    behind the last; and a header may claim any size, which tarfile reads at once.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        threads.check()
+        if not 0 <= size <= _CHUNK:
+            raise BadArchive("a damaged archive: a header is too large")
+        if self._file.tell() > _MOST_UNPACKED:
+            raise BadFiles(TOO_LARGE)
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, position: int) -> int:
+        if not 0 <= position <= _MOST_UNPACKED:
+            raise BadFiles(TOO_LARGE)
+        while position - self._file.tell() > _CHUNK:
+            threads.check()
+            if not self._file.read(_CHUNK):
+                break
+        return self._file.seek(position)
 
 
 @contextmanager
@@ -92,6 +147,8 @@ def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise BadFiles("a file lies outside of the archive's directory")
+    if len(path.parts) > _DEEPEST:
+        raise BadFiles(TOO_DEEP)
     return PurePosixPath(*path.parts[1:])
 
 

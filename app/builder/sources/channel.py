@@ -35,6 +35,7 @@ _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-s
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 _CAUSE_LIMIT = 150
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has none of its own
+_PAGE_LIMIT = 1024  # bytes; a commit and the end of a line are 41
 _ARCHIVE_LIMIT = 2 * 1024**3
 
 
@@ -105,12 +106,18 @@ class ChannelUpstream:
     async def _published(self, channel: str, tag: str) -> str:
         if not _CHANNEL.fullmatch(channel):
             raise self._unknown(tag)
-        response = await self._http.get(f"{self._definition.location}/{channel}/git-revision")
-        if response.status_code in _ABSENT:
-            self._found.pop(tag, None)
-            raise self._unknown(tag)
-        response.raise_for_status()
-        commit = response.text.strip()
+        url = f"{self._definition.location}/{channel}/git-revision"
+        async with self._http.stream("GET", url) as response:
+            if response.status_code in _ABSENT:
+                self._found.pop(tag, None)
+                raise self._unknown(tag)
+            response.raise_for_status()
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _PAGE_LIMIT:
+                    break
+        commit = body.decode(errors="replace").strip() if len(body) <= _PAGE_LIMIT else ""
         if not _FULL.fullmatch(commit):
             raise SourceUnavailable(
                 f"source {self._definition.name} publishes no commit for channel {channel}"

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import threads
+
 # A file changed again within one tick of the file system's clock looks unchanged.
 _RACY_NANOSECONDS = 100_000_000
 _CHUNK = 1024 * 1024
@@ -43,6 +45,7 @@ class Fingerprint:
         return self._file(self._path, status, before, now).hex()
 
     def _tree(self, directory: str, before: dict[str, _Seen], now: int) -> bytes:
+        threads.check()
         rows: list[tuple[bytes, bytes]] = []
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -97,6 +100,7 @@ def _hash_file(path: str) -> bytes:
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+            threads.check()
     return digest.digest()
 
 

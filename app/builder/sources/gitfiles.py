@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from app import threads
 from app.builder.running.workers import Workers
 from app.builder.sources.gitcommand import GitCommand, GitFailed, GitSaysTooMuch
 from app.builder.sources.gitwords import fault_of_files
@@ -87,5 +88,6 @@ def _size(listing: bytes) -> int:
 def _set_times(root: Path, moment: float) -> None:
     """Blocking."""
     for directory, directories, files in os.walk(root, topdown=False):
+        threads.check()
         for name in (*directories, *files, "."):
             os.utime(Path(directory) / name, (moment, moment), follow_symlinks=False)

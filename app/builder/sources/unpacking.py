@@ -11,6 +11,7 @@ from app.errors import Refused, SourceUnavailable, StorageUnavailable
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000
 TOO_LARGE = "they have more than 4 GiB"
+TOO_DEEP = "they have more than 200 directories in one another"
 TOO_MANY = "they are too many"
 FULL = "the server's state directory is full; its operator has to free or add space"
 TOO_LONG = "a name or a link is too long"

@@ -21,6 +21,7 @@ import debian (removeAttrs arguments [ "debian" "salt" ] // {
     (import ./names.nix)
     (import ./refusals.nix)
     (import ./trees.nix)
+    (import ./bombs.nix)
     (import ./builds.nix { inherit salt; })
   ] ++ overlays;
 })

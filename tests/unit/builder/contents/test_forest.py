@@ -10,8 +10,10 @@ import pytest
 
 from app.builder.closure import StorePath
 from app.builder.contents.base import base_entries
-from app.builder.contents.forest import Collision, Forest, Package, merge
+from app.builder.contents.claims import Package
+from app.builder.contents.forest import Forest, merge
 from app.builder.contents.listing import listing_document, parse_listing, scan
+from app.builder.contents.merging import Collision
 from app.builder.packing.entry import Archived, Directory, Entry, Symlink
 from app.builder.packing.header import END_OF_ARCHIVE
 from tests.unit.builder.packing.trees import Node, plant_path, store_path

@@ -441,6 +441,49 @@ async def test_after_a_failure_every_buffer_is_free_again(
             await packer.layer([path])
 
 
+@pytest.fixture
+def endless(tmp_path: Path) -> StorePath:
+    """A file that takes no room on the disk and half an hour to pack."""
+    path = plant_path(tmp_path / "store", store_path(4, "endless"), {b"zeros": b""})
+    os.truncate(tmp_path / "store" / path.base / "zeros", 1 << 40)
+    plant_path(tmp_path / "store", SMALL, {b"small": b""})
+    return path
+
+
+async def test_packing_ends_with_the_last_caller_that_waits_for_it(
+    packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path, endless: StorePath
+) -> None:
+    packer = packer_for(storage, directory=tmp_path / "store", workers=1)
+    first = asyncio.create_task(packer.layer([endless]))
+    second = asyncio.create_task(packer.layer([endless]))
+    await asyncio.sleep(0)
+
+    first.cancel()
+    second.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    # Its worker and its buffers are free again.
+    await packer.layer([SMALL])
+    await packer.close()
+    assert len(await storage.keys("blobs/")) == 1
+
+
+async def test_a_path_is_packed_again_for_a_caller_that_comes_while_it_is_cancelled(
+    packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path, endless: StorePath
+) -> None:
+    packer = packer_for(storage, directory=tmp_path / "store", workers=1)
+    leaving = asyncio.create_task(packer.layer([endless]))
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    os.truncate(tmp_path / "store" / endless.base / "zeros", 1)
+
+    layer = await packer.layer([endless])
+
+    assert await storage.keys("blobs/") == [keys.blob(layer.descriptor.digest)]
+
+
 async def test_entries_from_memory_become_a_layer_with_their_parents(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:

@@ -1,7 +1,10 @@
 """Against a server on the loopback that answers as the channel host and its archive do."""
 
+import bz2
+import gzip
 import http.server
 import io
+import lzma
 import tarfile
 import tempfile
 import threading
@@ -326,6 +329,61 @@ async def test_an_archive_that_no_directory_can_hold_is_refused_and_leaves_nothi
 
     assert list((tmp_path / "trees").iterdir()) == []
     assert not (tmp_path / "outside").exists()
+
+
+def compressed(compress: Callable[..., io.IOBase], *pieces: bytes) -> bytes:
+    body = io.BytesIO()
+    with compress(body, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+    return body.getvalue()
+
+
+def claiming(size: int, kind: bytes) -> bytes:
+    """A member's header without its content."""
+    return member("top/claim", kind, size=size).tobuf(tarfile.GNU_FORMAT)
+
+
+MIB = bytes(1 << 20)
+ONE_FILE = (member("top/file").tobuf(), *[MIB] * 8)
+LONG_NAME = tarfile.GNUTYPE_LONGNAME
+BOMBS = {
+    "gzip": (compressed(gzip.open, *ONE_FILE), "more than 4 GiB"),
+    "bzip2": (compressed(bz2.open, *ONE_FILE), "more than 4 GiB"),
+    "xz": (compressed(lzma.open, *ONE_FILE), "more than 4 GiB"),
+    "file": (compressed(gzip.open, claiming(1 << 40, tarfile.REGTYPE)), "more than 4 GiB"),
+    "header": (compressed(gzip.open, claiming(1 << 30, tarfile.XHDTYPE)), "header is too large"),
+    "name": (compressed(gzip.open, claiming(1 << 30, LONG_NAME)), "header is too large"),
+    "negative": (compressed(gzip.open, claiming(-1 << 40, tarfile.REGTYPE)), "damaged archive"),
+    "deep": (packed((member("top/" + "d/" * 300 + "x"), b"")), "more than 200 directories"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+async def test_an_archive_that_unpacks_to_more_than_it_may_is_refused_and_leaves_nothing(
+    host: Host,
+    source: ChannelUpstream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bomb: str,
+) -> None:
+    monkeypatch.setattr("app.builder.sources.archive._MOST_UNPACKED", 4 << 20)
+    body, message = BOMBS[bomb]
+    host.files[f"/archive/{NEW}.tar.gz"] = body
+
+    with pytest.raises((Refused, SourceUnavailable), match=message):
+        await source.find(NEW)
+
+    assert list((tmp_path / "trees").iterdir()) == []
+
+
+async def test_the_page_of_a_channels_commit_is_read_up_to_a_bound(
+    host: Host, source: ChannelUpstream
+) -> None:
+    host.files["/release-1/git-revision"] = NEW.encode() + b"\n" * (1 << 20)
+
+    with pytest.raises(SourceUnavailable, match="publishes no commit"):
+        await source.find("latest")
 
 
 @pytest.mark.parametrize("place", [-5, -1, 40, 100])
