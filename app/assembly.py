@@ -37,15 +37,12 @@ from app.builder.readiness import Check, Readiness
 from app.builder.running import statedirectory
 from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
+from app.builder.sources.opened import check_opened
 from app.builder.sources.opening import Sources
 from app.builder.wording import sentence
+from app.expressions import EXPRESSIONS
 from app.log import VERSION
-from app.settings import (
-    PROJECT,
-    Settings,
-    surroundings,
-    variables,
-)
+from app.settings import Settings, surroundings, variables
 from app.state import About, AppState, Patience
 from app.storage.blobs import BlobStore
 
@@ -72,7 +69,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     environment = child_environment(surroundings(), home=settings.state_path / "home")
     nix = NixCommand(
         environment=environment,
-        expressions=PROJECT / "nix",
+        expressions=EXPRESSIONS,
         holds=holds,
         workers=workers,
         options=_nix_options(),
@@ -167,6 +164,10 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
                 Check("state", partial(workers.run, statedirectory.attempt, settings.state_path)),
                 Check("nix", lambda: _nix_answers(nix)),
                 *opener.checks(),
+                Check(
+                    "source",
+                    partial(check_opened, default, system=settings.system, workers=workers),
+                ),
             ),
             limit_seconds=_CHECK_SECONDS,
             remember_seconds=_CHECK_REMEMBERED_SECONDS,

@@ -15,6 +15,7 @@ from app.builder.layering.plan import Plan
 from app.commands.listing import ListingUnusable, channel_list
 from app.commands.plan import plan_of_cache, plan_of_packages, plan_of_store
 from app.commands.popcount import popcount
+from app.commands.prepare import prepare
 from app.commands.survey import DEFAULT_CACHE
 from app.commands.terminal import Line, Progress, write_answer
 from app.commands.verify import NothingToVerify, Reading, verify
@@ -66,10 +67,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nixery {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="run the registry")
+    _add_prepare(commands.add_parser("prepare", help="make the embedded packages ready"))
     _add_popcount(commands.add_parser("popcount", help="count references, as popularity data"))
     _add_plan(commands.add_parser("plan", help="learn which packages share a layer"))
     _add_verify(commands.add_parser("verify", help="find what is damaged in the storage"))
     return parser
+
+
+def _add_prepare(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Downloads the packages that come with the server from this machine's Debian archive,"
+        " puts them into the Nix store, and prints the directory to serve. Run it once; a server"
+        " without other settings then serves them."
+    )
+    command.add_argument("--full", action="store_true", help="all of them, not only the small set")
+    command.set_defaults(run=_prepare)
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    prepare(["--full"] if arguments.full else [])
+    return 0
 
 
 def _add_popcount(command: argparse.ArgumentParser) -> None:

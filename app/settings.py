@@ -37,12 +37,11 @@ from app.builder.sources.definition import (
     SourceDefinition,
 )
 from app.cpus import usable_cpus
+from app.expressions import EMBEDDED_PACKAGES
 from app.log import LogFormat
 from app.proxies import Network, ProxyHeader, networks
 from app.servicelinks import without_service_links
 
-PROJECT = Path(__file__).resolve().parent.parent
-EMBEDDED_PACKAGES = PROJECT / "nix" / "debian"
 CONFIG_VARIABLE = "NIXERY_CONFIG"
 
 _SYSTEMS = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}

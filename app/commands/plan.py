@@ -18,7 +18,8 @@ from app.builder.running.process import child_environment
 from app.builder.running.workers import Workers
 from app.commands.listing import ListingUnusable, nothing_found
 from app.commands.survey import hash_parts, surveying
-from app.settings import PROJECT, surroundings
+from app.expressions import EXPRESSIONS
+from app.settings import surroundings
 
 # All of nixpkgs takes minutes and a good part of this.
 _SECONDS = 3600
@@ -100,7 +101,7 @@ def _nix(home: Path) -> NixCommand:
     workers = Workers(1)
     return NixCommand(
         environment=child_environment(surroundings(), home=home),
-        expressions=PROJECT / "nix",
+        expressions=EXPRESSIONS,
         holds=Holds(directory=home / "roots", workers=workers),
         workers=workers,
         options={},

@@ -7,7 +7,7 @@ let
   missing = {
     system = data.build.system;
     builder = "/bin/sh";
-    args = [ "-c" "echo \"$name is not in the store: run generate.py seed\" >&2; exit 1" ];
+    args = [ "-c" "echo \"$name is not in the store: run nixery prepare\" >&2; exit 1" ];
     outputHashAlgo = "sha256";
   };
 in

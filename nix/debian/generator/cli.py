@@ -78,7 +78,10 @@ def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
         place=place,
         tree=SetDirectory(TREE),
     )
-    print(preparation.prepare())
+    directory = preparation.prepare()
+    if directory != TREE:
+        say(f"serve it with NIXERY_PKGS_PATH={directory}")
+    print(directory)
     return 0
 
 

@@ -1,0 +1,51 @@
+"""Whether the default source can be opened, as far as this is known without evaluating it."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from app.builder.running.workers import Workers
+from app.builder.sources.definition import LATEST, PathDefinition
+from app.builder.sources.source import Source
+from app.errors import SourceUnavailable
+from app.reference import Tag
+
+_STORE = "/nix/store"
+_BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
+
+
+async def check_opened(source: Source, *, system: str, workers: Workers) -> None:
+    """Raise a RegistryError with the reason why nothing can be built from the source."""
+    await source.resolve(Tag(LATEST))
+    definition = source.definition
+    if isinstance(definition, PathDefinition):
+        await workers.run(_check_files, definition, system)
+
+
+def _check_files(definition: PathDefinition, system: str) -> None:
+    """Blocking."""
+    location = definition.location
+    if location.is_dir() and not (location / "default.nix").is_file():
+        raise SourceUnavailable(
+            f"source {definition.name} cannot be opened: {location.name} has no default.nix"
+        )
+    lock = location / "locks" / f"{system}.json"
+    if lock.is_file() and not Path(_runtime_path(lock)).exists():
+        raise SourceUnavailable(
+            f"the packages of source {definition.name} are not prepared: run `nixery prepare`"
+        )
+
+
+def _runtime_path(lock: Path) -> str:
+    """Return the store path that every build of a set made by ``nixery prepare`` starts from.
+
+    Nix names it by its hash: docs/package-set.md, "Seeding".
+    """
+    runtime = json.loads(lock.read_bytes())["build"]["runtime"]
+    text = f"source:sha256:{runtime['narHash']}:{_STORE}:{runtime['name']}"
+    folded = bytearray(20)
+    for index, byte in enumerate(hashlib.sha256(text.encode()).digest()):
+        folded[index % 20] ^= byte
+    number = int.from_bytes(folded, "little")
+    digest = "".join(_BASE32[number >> 5 * index & 31] for index in reversed(range(32)))
+    return f"{_STORE}/{digest}-{runtime['name']}"
