@@ -184,7 +184,7 @@ async def test_warnings_are_printed_by_clients_as_one_quoted_line_each(
     response = await client.get(LATEST)
 
     assert response.headers.get_list("warning") == [
-        "299 - \"channel 'x' is Injected: stale?\"",
+        "299 - \"channel 'x' is Injected: stale...\"",
         '299 - "second"',
     ]
     assert "injected" not in response.headers
