@@ -89,16 +89,26 @@ class TagUnknown(ImageUnknown):
 class PackagesUnknown(ImageUnknown):
     """The package set has no attribute for at least one requested package."""
 
-    def __init__(self, packages: tuple[str, ...], suggestions: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, packages: tuple[str, ...], suggestions: tuple[str, ...] = (), *, remark: str = ""
+    ) -> None:
         message = f"no such package: {', '.join(packages)}"
         if suggestions:
-            message += f" (did you mean {', '.join(suggestions)}?)"
+            remark = f"did you mean {', '.join(suggestions)}?"
+        if remark:
+            message += f" ({remark})"
         super().__init__(message, {"packages": list(packages), "suggestions": list(suggestions)})
         self.packages = packages
 
 
 class NamesPending(PackagesUnknown):
     """The same before the set's names are listed: asked again, it may propose some of them."""
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        super().__init__(
+            packages,
+            remark="the names of its source are still being listed; ask again for proposals",
+        )
 
 
 class NotADerivation(ImageUnknown):

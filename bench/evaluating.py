@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from loguru import logger
 
 from app.builder.holds import Holds
-from app.builder.names.attributes import list_names
+from app.builder.names.listing import list_names
 from app.builder.nix import Allowed, Evaluation, PackageSet
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
@@ -63,7 +63,7 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
         seconds=120,
         memory=4096 * _MIB,
     )
-    names = await list_names(nix, apart)
+    names = (await list_names(nix, apart)).candidates
     # Nix writes a derivation the first time that anybody evaluates it, which is not measured.
     await nix.evaluate(apart, names)
     first: list[float] = []

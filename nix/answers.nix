@@ -14,46 +14,10 @@ set: { names, explain, restricted, ... }:
 
 let
   inherit (builtins)
-    attrNames concatLists concatStringsSep deepSeq filter foldl' genList getContext head isAttrs
-    isBool isInt isList isString length map match parseDrvName replaceStrings split stringLength
-    substring tryEval typeOf unsafeDiscardStringContext;
+    concatLists concatStringsSep deepSeq getContext isAttrs isBool isInt isList isString map
+    parseDrvName stringLength tryEval typeOf unsafeDiscardStringContext;
 
-  # ---- looking up
-
-  letters = text: genList (n: substring n 1 text) (stringLength text);
-  lower =
-    replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (letters "abcdefghijklmnopqrstuvwxyz");
-
-  # The attributes of a set that a component may mean.  Repository names have no capitals and
-  # no leading underscore, which Nix needs before a digit.
-  candidates = set: component:
-    let
-      digit = match "[0-9].*" component != null;
-      folded = lower component;
-      same = name: let l = lower name; in l == folded || digit && l == "_" + folded;
-    in
-    if set ? ${component} then [ component ]
-    else if digit && set ? ${"_" + component} then [ ("_" + component) ]
-    else filter same (attrNames set);
-
-  step = place: component:
-    if place ? status then place
-    else if ! isAttrs place.value then { status = "unknown"; }
-    else
-      let found = candidates place.value component; in
-      if found == [ ] then { status = "unknown"; }
-      else if length found > 1 then {
-        status = "ambiguous";
-        candidates = map (name: concatStringsSep "." (place.path ++ [ name ])) found;
-      }
-      else {
-        value = place.value.${head found};
-        path = place.path ++ found;
-      };
-
-  find = name:
-    if set ? ${name} then { value = set.${name}; path = [ name ]; }
-    else foldl' step { value = set; path = [ ]; } (filter isString (split "\\." name));
+  find = import ./lookup.nix set;
 
   # ---- describing
 

@@ -4,6 +4,8 @@
 #   nix repl -I nixery=DIRECTORY-OF-THIS-FILE
 #   nix-repl> nixery = import <nixery/conversation.nix> "SUBJECT"
 #   nix-repl> nixery.answer "QUESTION"
+#   nix-repl> nixery.kinds "QUESTION"
+#   nix-repl> nixery.inner "QUESTION"
 #   nix-repl> nixery.end
 #
 # Subject and question are JSON of printable ASCII, each character written as two hexadecimal
@@ -11,7 +13,8 @@
 #
 # subject   { marker, set, system, config, restricted }   (as package-set.nix has them)
 # question  a list of names
-# answer    "MARKER JSON MARKER", and what JSON is see answers.nix; after the end "MARKER"
+# answer    "MARKER JSON MARKER", and what JSON is see answers.nix, for kinds and inner names.nix;
+#           after the end "MARKER"
 subject:
 
 let
@@ -26,11 +29,18 @@ let
   decode = replaceStrings (genList code size) (genList (n: substring n 1 printable) size);
 
   ask = fromJSON (decode subject);
-  answers = import ./answers.nix (import ./package-set.nix ask);
+  set = import ./package-set.nix ask;
+  answers = import ./answers.nix set;
+  names = import ./names.nix set;
+  reply = rows: "${ask.marker} ${toJSON rows} ${ask.marker}";
 in
 {
-  answer = question:
-    let names = fromJSON (decode question); in
-    "${ask.marker} ${toJSON (answers { inherit names; inherit (ask) restricted; explain = false; })} ${ask.marker}";
+  answer = question: reply (answers {
+    names = fromJSON (decode question);
+    inherit (ask) restricted;
+    explain = false;
+  });
+  kinds = question: reply (map names.kindOf (fromJSON (decode question)));
+  inner = question: reply (map names.innerOf (fromJSON (decode question)));
   end = ask.marker;
 }

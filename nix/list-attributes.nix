@@ -1,47 +1,51 @@
-# The names of a package set's packages, for proposals and the search: what is at the top, and
-# what is in sets that say of themselves that packages are in them.
+# What each attribute of a package set is, for proposals and the search.
 #
 #   nix-instantiate --eval --strict --json --read-write-mode list-attributes.nix --argstr request JSON
 #
-# request   { set, system, config, restricted, leave_out }   (see package-set.nix)
-# answer    a list of attribute paths such as "hello" and "python3Packages.numpy"
+# request   { set, system, config, restricted, marker, start, only, within }  (see package-set.nix)
+#   only      names to look at; null for all attributes at the top
+#   start     how many of them to skip
+#   within    if not null, the names in the set that is called so are the whole answer
+# answer    lines on standard error, each "trace: MARKER JSON":
+#   ["names", [...]]                     all attributes at the top, if start is 0 and only is null
+#   [0]                                  the first attribute will be looked at
+#   [0, "package"]                       what it is (see names.nix)
+#   [1, "packages", ["numpy", ...]]      with what is in it
+# and on standard output true, or what within asks for.
 #
 # A value is looked at as far as it takes to tell a package from a set; no derivation is made.
-# What raises an error is no package.  An abort or an infinite recursion cannot be caught: each
-# attribute is traced, as JSON, before it is looked at, so that the caller knows which one ended
-# the evaluation and can ask again with that one left out.  With leave_out null nothing is looked
-# at, and all names at the top are the answer.
+# An abort or an infinite recursion cannot be caught: the last line then has the number of the
+# attribute that ended the evaluation, and the caller starts again behind it.
 { request }:
 
 let
   inherit (builtins)
-    attrNames concatLists deepSeq elem filter fromJSON isAttrs map match removeAttrs toJSON trace
-    tryEval;
+    attrNames elemAt foldl' fromJSON genList isAttrs length map seq toJSON trace;
 
   ask = fromJSON request;
   set = import ./package-set.nix ask;
+  inherit (import ./names.nix set) inner innerOf kind;
+  find = import ./lookup.nix set;
 
-  attempt = default: value:
-    let result = tryEval (deepSeq value value); in
-    if result.success then result.value else default;
+  say = event: trace "${ask.marker} ${toJSON event}";
 
-  # A dot in a nested name would be taken for another level.
-  undotted = filter (name: match "[^.]+" name != null);
+  subjects =
+    if ask.only != null then map (name: (find name).value or null) ask.only
+    else map (name: set.${name}) (attrNames set);
 
-  names = name:
+  look = number:
     let
-      value = set.${name};
-      found =
-        if ! isAttrs value then [ ]
-        else if value.type or null == "derivation" then [ name ]
-        else if value.recurseForDerivations or false == true then
-          map (inner: "${name}.${inner}")
-            (undotted (attrNames (removeAttrs value [ "recurseForDerivations" ])))
-        else [ ];
+      value = elemAt subjects number;
+      found = kind value;
+      more = if found == "packages" then [ (inner value) ] else [ ];
     in
-    trace (toJSON name) (attempt [ ] found);
+    say [ number ] (seq found (say ([ number found ] ++ more) null));
 
-  looked = filter (name: ! elem name ask.leave_out) (attrNames set);
+  all = foldl' (_: number: seq (look number) true) true
+    (genList (n: n + ask.start) (length subjects - ask.start));
+
+  named = if ask.only == null && ask.start == 0 then say [ "names" (attrNames set) ] all else all;
 in
-if ask.leave_out == null then attrNames set
-else concatLists (map names looked)
+if ! isAttrs set then throw "the package source is not a set of packages"
+else if ask.within != null then innerOf ask.within
+else named

@@ -76,6 +76,28 @@ class Realisation:
     substituters: tuple[str, ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """``inner`` are the names in a set that says of itself that packages are in it."""
+
+    number: int
+    kind: Literal["package", "packages", "set", "other"]
+    inner: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """``names`` are all at the top, if the look began with the first one.
+
+    ``failure`` ended the evaluation at the attribute ``failed_at``.
+    """
+
+    names: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+    failed_at: int = -1
+    failure: EvaluationFailed | None = None
+
+
 class Nix(Protocol):
     """``starts`` counts the processes started, by what for."""
 
@@ -90,18 +112,19 @@ class Nix(Protocol):
         Raises EvaluationFailed, EvaluationStopped, OneOfManyFailed.
         """
 
-    async def names(
-        self,
-        evaluation: Evaluation,
-        *,
-        leave_out: Sequence[str] | None,
-        on_attribute: Callable[[str], None],
-    ) -> tuple[str, ...]:
-        """The attribute paths of all packages, those in sets of packages too.
+    async def look(
+        self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
+    ) -> Looked:
+        """Tell what attributes are, from the ``start``-th on; no derivation is made.
 
-        ``on_attribute`` is told each attribute before it is looked at: the last one told is
-        what ended a listing that fails.  ``leave_out`` None looks at nothing; the answer is
-        then every name at the top, of packages or not.  Raises as ``evaluate`` does.
+        The attributes are those at the top, or ``only`` these names.  Raises as ``evaluate``
+        does if the evaluation ended before it reached an attribute.
+        """
+
+    async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
+        """Return the attribute names of one set, none if the name is not that of a set.
+
+        Raises as ``evaluate`` does.
         """
 
     async def realise(

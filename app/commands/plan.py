@@ -8,10 +8,11 @@ from pathlib import Path
 from app.builder.answers import Package
 from app.builder.binary_cache.reading import Tally
 from app.builder.closure import Closure, StorePath
+from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.holds import Holds
 from app.builder.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
 from app.builder.layering.plan import Plan
-from app.builder.names.attributes import list_names
+from app.builder.names.listing import list_names
 from app.builder.nix import Allowed, Evaluation, PackageSet
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
@@ -90,9 +91,9 @@ async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
     found: set[StorePath] = set()
     with tempfile.TemporaryDirectory() as home:
         nix = _nix(Path(home))
-        names = await list_names(nix, evaluation)
+        names = (await list_names(nix, evaluation)).candidates
         for start in range(0, len(names), _AT_ONCE):
-            answers = await nix.evaluate(evaluation, names[start : start + _AT_ONCE])
+            answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
             found.update(answer.path for answer in answers if isinstance(answer, Package))
     return frozenset(found)
 

@@ -50,6 +50,7 @@ class Listing:
             options={"build-users-group": ""} if os.geteuid() == 0 else {},
         )
         self.index = AttributeIndex(nix=self.nix, storage=self.storage, workers=self.workers)
+        self._stack.push_async_callback(self.nix.close)
         self._stack.push_async_callback(self.index.close)
 
     async def pinned(self, location: Path, **settings: object) -> Pinned:
@@ -134,17 +135,63 @@ async def test_listing_makes_no_derivation(
     assert listing.nix.starts["list"] == 1
 
 
-async def test_a_set_full_of_aborts_gives_the_names_at_its_top(
+def package_set(**attributes: str) -> str:
+    lines = "".join(f"{name} = {text};\n" for name, text in attributes.items())
+    return f'{{ system, ... }}: let package = {{ type = "derivation"; }}; in {{\n{lines}}}'
+
+
+UNCATCHABLE = (
+    'abort "no"',
+    "{ }.lacks",
+    "let x = x; in x",
+    "({ a }: a) { }",
+    "1 2",
+    'builtins.fromJSON "{"',
+    '{ recurseForDerivations = abort "nested"; }',
+    "let inner = inner // { recurseForDerivations = true; }; in inner",
+)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_forty_attributes_that_end_the_evaluation_cost_no_other_name(
+    listing: Listing, written: Callable[[str], Path], *, trusted: bool
+) -> None:
+    bad = {f"bad{number}": UNCATCHABLE[number % len(UNCATCHABLE)] for number in range(40)}
+    good = {f"bad{number}good": "package" for number in range(0, 40, 7)}
+    nested = '{ recurseForDerivations = true; one = package; two = abort "not looked at"; }'
+    location = written(package_set(**bad, **good, aset=nested, zset=nested))
+
+    names = await listing.index.names(await listing.pinned(location, trusted=trusted))
+
+    assert set(names) == {*good, "aset.one", "aset.two", "zset.one", "zset.two"}
+    assert listing.nix.starts["list"] == 41
+
+
+async def test_names_with_dots_quotes_capitals_and_other_letters_are_resumed_behind(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
-    aborts = "".join(f'a{number} = abort "no"; ' for number in range(30))
-    package_set = written(f"{{ system, ... }}: {{ {aborts} zebra = {{ }}; }}")
+    odd = ['"a.b"', '"quo\\"d"', '"Capital"', '"é"', '"new\\nline"', '"z z"', '"${"a"}c"']
+    bad = dict.fromkeys(odd, 'abort "no"')
+    good = {name[:-1] + 'x"': "package" for name in odd if name != '"${"a"}c"'}
 
-    names = await listing.index.names(await listing.pinned(package_set))
+    names = await listing.index.names(await listing.pinned(written(package_set(**bad, **good))))
 
-    assert "zebra" in names
-    assert "a29" in names
-    assert listing.nix.starts["list"] < 15
+    assert names == ("a.bx", "capitalx")
+
+
+async def test_functions_and_data_are_no_names_of_sets(
+    listing: Listing, written: Callable[[str], Path]
+) -> None:
+    location = written(
+        package_set(
+            function="x: x",
+            callable="{ __functor = self: x: x; recurseForDerivations = true; inner = package; }",
+            text='"text"',
+            good="package",
+        )
+    )
+
+    assert await listing.index.names(await listing.pinned(location)) == ("callable.inner", "good")
 
 
 async def test_traces_of_the_set_itself_are_not_believed(
@@ -159,8 +206,8 @@ async def test_traces_of_the_set_itself_are_not_believed(
 
     names = await listing.index.names(await listing.pinned(package_set))
 
-    assert set(names) <= {"good", "bad"}
-    assert listing.nix.starts["list"] < 15
+    assert names == ("good",)
+    assert listing.nix.starts["list"] == 2
 
 
 async def test_all_who_ask_at_once_share_one_listing_and_later_ones_the_memory(
@@ -187,7 +234,8 @@ async def test_names_that_were_damaged_or_deleted_are_listed_again(listing: List
     pinned = await listing.pinned(DEBIAN)
     names = await listing.index.names(pinned)
     (key,) = await listing.storage.keys("packages/")
-    for body in (b"", b"{}", b"[1]", b'{"names": 7}', b'{"names": [7]}', b'{"names": [7', b"\xff"):
+    stored = await listing.storage.read(key)
+    for body in (b"", b"{}", b"[1]", b'{"packages": 7}', stored[:-1], stored + b"7", b"\xff"):
         await listing.storage.write(key, body)
         listing.restart()
 
@@ -242,7 +290,7 @@ async def test_a_set_that_cannot_be_listed_hides_no_error(
     assert await listing.index.explained(pinned, error) is error
     with pytest.raises(EvaluationFailed, match="nothing works here"):
         await listing.index.search(pinned, "git", 5)
-    assert listing.nix.starts["list"] == 2  # a failure is remembered too
+    assert listing.nix.starts["list"] == 1  # a failure is remembered too
 
 
 async def test_a_slow_listing_is_not_waited_for_and_goes_on(
@@ -258,7 +306,9 @@ async def test_a_slow_listing_is_not_waited_for_and_goes_on(
     )
     error = PackagesUnknown(("gitt",))
 
-    assert isinstance(await listing.index.explained(pinned, error), NamesPending)
+    pending = await listing.index.explained(pinned, error)
+    assert isinstance(pending, NamesPending)
+    assert str(pending).startswith("no such package: gitt (the names of its source are still being")
     assert await listing.index.names(pinned) == ("git",)
     again = await listing.index.explained(pinned, error)
 
@@ -266,18 +316,96 @@ async def test_a_slow_listing_is_not_waited_for_and_goes_on(
     assert listing.nix.starts["list"] == 1
 
 
-async def test_time_that_runs_out_leaves_the_names_at_the_top(
+ENDLESS = "builtins.foldl' (sum: n: sum + n) 0 (builtins.genList (n: n) 200000000)"
+
+
+async def test_a_listing_that_a_limit_ended_goes_on_and_keeps_what_it_had(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
-    package_set = written(
-        """{ system, ... }: {
-          git = { type = "derivation"; };
-          endless = builtins.foldl' (sum: n: sum + n) 0 (builtins.genList (n: n) 100000000);
-        }"""
+    nested = "{ recurseForDerivations = true; one = package; }"
+    huge = "builtins.deepSeq (builtins.genList (n: { x = [ n n n n n n ]; }) 9000000) package"
+    location = written(
+        package_set(aset=nested, git="package", endless=ENDLESS, huge=huge, zset=nested)
     )
-    pinned = await listing.pinned(package_set, evaluation_seconds=2)
+    pinned = await listing.pinned(location, evaluation_seconds=3, evaluation_memory=256)
 
-    assert "git" in await listing.index.names(pinned)
+    names = await listing.index.names(pinned)
+
+    assert {"aset.one", "git", "zset.one", "endless", "huge"} == set(names)
+
+
+async def test_what_there_is_no_time_for_is_listed_without_being_looked_at(
+    listing: Listing, written: Callable[[str], Path]
+) -> None:
+    endless = {f"b{number:02}": ENDLESS for number in range(30)}
+    location = written(package_set(a="package", zebra="package", zero="1", **endless))
+    pinned = await listing.pinned(location, evaluation_seconds=1)
+
+    names = await listing.index.names(pinned)
+
+    assert {"a", "zebra", *endless} <= set(names)
+    assert listing.nix.starts["list"] < 15
+    suggested = await suggestions(listing, pinned, "zerbo")
+    assert suggested == []
+
+
+async def suggestions(listing: Listing, pinned: Pinned, *unknown: str) -> object:
+    for _ in range(50):
+        error = await listing.index.explained(pinned, PackagesUnknown(unknown))
+        if not isinstance(error, NamesPending):
+            return error.detail["suggestions"]
+    raise AssertionError("the names are never listed")
+
+
+NESTED = """{ system, ... }: let package = { type = "derivation"; }; in {
+  python3Packages = {
+    requests = package; requestc = x: x; requestz = abort "no"; requestx = throw "no"; Pillow = package;
+    _3to2 = package; deep.inner = package; deep.innex = 1;
+  };
+  perlPackages = { recurseForDerivations = true; override = x: x; Moo = package; };
+  zip = package; gzip = package; lzip = package; rzip = package; p7zip = package; _7zz = package;
+  broken = abort "no";
+  git = package // { doc = package; };
+}"""
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize(
+    ("unknown", "best"),
+    [
+        ("python3packages.reqquests", ["python3packages.requests"]),
+        ("python3packages.pilow", ["python3packages.pillow"]),
+        ("python3packages.3to3", ["python3packages.3to2"]),
+        ("pyhton3packages.requests", ["python3packages.requests"]),
+        ("python3packages.deep.iner", ["python3packages.deep.inner"]),
+        ("perlpackages.overrida", []),
+        ("perlpackages.mooo", ["perlpackages.moo"]),
+        ("git.dco", ["git.doc"]),
+        ("broken.thing", []),
+    ],
+)
+async def test_a_nested_name_is_looked_for_in_its_set_and_only_packages_are_proposed(
+    listing: Listing,
+    written: Callable[[str], Path],
+    unknown: str,
+    best: list[str],
+    *,
+    trusted: bool,
+) -> None:
+    pinned = await listing.pinned(written(NESTED), trusted=trusted)
+
+    assert await suggestions(listing, pinned, unknown) == best
+
+
+async def test_a_name_that_holds_all_that_was_typed_comes_before_shorter_ones(
+    listing: Listing, written: Callable[[str], Path]
+) -> None:
+    pinned = await listing.pinned(written(NESTED))
+
+    for unknown in ("7zip", "7-zip"):
+        found = await suggestions(listing, pinned, unknown)
+        assert isinstance(found, list)
+        assert found[0] == "p7zip"
 
 
 async def test_closing_ends_a_listing_that_runs(

@@ -17,7 +17,7 @@ from app.builder.answers import Answer, Unknown
 from app.builder.closure import StorePath
 from app.builder.evaluation.evaluator import opened
 from app.builder.evaluation.isolation import evaluate_apart
-from app.builder.names.attributes import list_names
+from app.builder.names.listing import list_names
 from app.builder.nixprograms import evaluators
 from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
 from tests.e2e.door import PROJECT, SETS, Door, MakeDoor
@@ -111,7 +111,7 @@ async def test_an_evaluator_answers_as_a_process_for_each_question_does(
 ) -> None:
     door = make_door(location=directory, evaluation_seconds=5, evaluation_memory=1024)
     async with opened(await door.pinned()) as evaluation:
-        names = await list_names(door.nix, evaluation)
+        names = (await list_names(door.nix, evaluation)).candidates
     # Whether a limit ends them or they end by themselves is a matter of the machine.
     slow = {"spins", "chatters", "eats", "hugeOutputs", "deep", "fetches"}
     names = tuple(name for name in names if name not in slow)
@@ -127,7 +127,7 @@ async def test_an_evaluator_answers_as_a_process_for_each_question_does(
 async def test_all_names_at_once_are_answered_as_one_by_one(make_door: MakeDoor) -> None:
     door = make_door(location=DEBIAN)
     async with opened(await door.pinned()) as evaluation:
-        names = await list_names(door.nix, evaluation)
+        names = (await list_names(door.nix, evaluation)).candidates
         together = await door.nix.evaluate(evaluation, names)
         apart = await door.nix.evaluate(replace(evaluation, revision=None), names)
 

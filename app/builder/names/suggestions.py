@@ -5,25 +5,27 @@ that Nix needs before a digit (evaluate.nix finds the attribute by that).  Names
 name can hold, such as ``plus++``, are not given.
 
 A text is compared with the last component of each name as well, so that ``numpy`` finds
-``python3packages.numpy``.
+``python3packages.numpy``.  Dashes and underscores are not compared: ``7-zip`` finds ``p7zip``.
 """
 
 import re
-from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain
 
-from app.builder.names.edits import common, distance
+from rapidfuzz import process
+from rapidfuzz.distance import OSA, Prefix
+
 from app.reference import NAME_PATTERN
 
 _LONGEST = 100
 _SHORTEST = 3  # of texts that tell something when they are but a part of a name
 _UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
 _NAME = re.compile(NAME_PATTERN)
+_SEPARATORS = str.maketrans("", "", "-_")
 
 
 def typed(attribute: str) -> str | None:
@@ -38,33 +40,31 @@ def typed(attribute: str) -> str | None:
 class NameIndex:
     """``names`` in order, each once; ``text`` is all of them, each between newlines.
 
-    ``leaves`` are last components with the names that end so, best first; ``lengths`` the
-    leaves by their length, and for each the set of its characters as bits.
+    ``leaves`` are last components with the names that end so, best first; ``ordered`` are the
+    same components, and ``compared`` those without separators, in the same order.
     """
 
     names: tuple[str, ...]
     text: str
     leaves: dict[str, tuple[str, ...]]
-    lengths: dict[int, tuple[Sequence[str], Sequence[int]]]
+    ordered: tuple[str, ...]
+    compared: tuple[str, ...]
+    complete: bool = True
 
     @classmethod
-    def of(cls, attributes: Iterable[str]) -> "NameIndex":
-        """Blocking."""
+    def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
+        """Blocking.  ``complete`` tells whether these are all names there are."""
         names = sorted({name for name in map(typed, attributes) if name is not None})
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
             leaves[_split(name)[1]].append(name)
-        lengths: defaultdict[int, list[str]] = defaultdict(list)
-        for leaf in leaves:
-            lengths[len(leaf)].append(leaf)
         return cls(
             tuple(names),
             "\n".join(["", *names, ""]),
             {leaf: _ranked(found) for leaf, found in leaves.items()},
-            {
-                length: (tuple(found), array("Q", map(_characters, found)))
-                for length, found in lengths.items()
-            },
+            tuple(leaves),
+            tuple(map(_compared, leaves)),
+            complete,
         )
 
     def lacks(self, name: str) -> bool:
@@ -74,7 +74,7 @@ class NameIndex:
         they themselves are listed.  A set that is listed is listed with all that is in it.
         """
         top, *inner = _folded(name).split(".")
-        if len(name) > _LONGEST:
+        if len(name) > _LONGEST or not self.complete:
             return False
         if not inner:
             return not self._has(top)
@@ -108,23 +108,24 @@ class NameIndex:
         return any(name.startswith(prefix) for name in self.names[at : at + 1])
 
     def _like(self, text: str) -> Iterator[str]:
-        """Those with few mistypings between them and the text, fewest first."""
+        """Those with few mistypings between them and the text, fewest first.
+
+        A letter missing, added, replaced, or changed places with its neighbour counts one.  Of
+        names with as many, those that have the whole text in them are before others.
+        """
         place, leaf = _split(text)
-        most = _mistakes(leaf)
-        characters = _characters(leaf)
-        found: list[tuple[int, int, str]] = []
-        for length in range(len(leaf) - most, len(leaf) + most + 1):
-            others, sets = self.lengths.get(length, ((), ()))
-            # A mistake takes one character away and brings one in, at most.
-            near = [n for n, one in enumerate(sets) if (characters ^ one).bit_count() <= 2 * most]
-            for other in map(others.__getitem__, near):
-                mistakes = distance(leaf, other, most)
-                if mistakes is not None:
-                    name = self._choose(other, place)
-                    elsewhere = mistakes > 0 and _split(name)[0] != place
-                    found.append((mistakes + elsewhere, -common(leaf, other), name))
-        found.sort(key=lambda one: (*one[:2], _rank(one[2])))
-        yield from (name for _, _, name in found)
+        wanted = _compared(leaf)
+        near = process.extract(
+            wanted, self.compared, scorer=OSA.distance, score_cutoff=_mistakes(wanted), limit=None
+        )
+        found: list[tuple[int, bool, int, str]] = []
+        for other, mistakes, number in near:
+            name = self._choose(self.ordered[number], place)
+            elsewhere = mistakes > 0 and _split(name)[0] != place
+            begin = Prefix.similarity(leaf, self.ordered[number])
+            found.append((mistakes + elsewhere, wanted not in other, -begin, name))
+        found.sort(key=lambda one: (*one[:3], _rank(one[3])))
+        yield from (one[3] for one in found)
 
     def _choose(self, leaf: str, place: str) -> str:
         names = self.leaves[leaf]
@@ -183,11 +184,8 @@ def _ranked(names: list[str]) -> tuple[str, ...]:
     return tuple(sorted(later_first, key=lambda name: _rank(name)[:2]))
 
 
-def _characters(text: str) -> int:
-    bits = 0
-    for character in text:
-        bits |= 1 << (ord(character) & 63)
-    return bits
+def _compared(leaf: str) -> str:
+    return leaf.translate(_SEPARATORS)
 
 
 def _mistakes(text: str) -> int:

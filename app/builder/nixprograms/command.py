@@ -16,11 +16,12 @@ from app.builder.holds import Hold, Holds
 from app.builder.nix import (
     DerivationsGone,
     Evaluation,
-    EvaluationStopped,
+    Looked,
     OneOfManyFailed,
     Realisation,
 )
 from app.builder.nixprograms import pathinfo, replies
+from app.builder.nixprograms.attributes import AttributeReader
 from app.builder.nixprograms.buildlog import BuildLog
 from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
 from app.builder.nixprograms.request import (
@@ -36,7 +37,15 @@ from app.builder.nixprograms.sentences import (
     failure_text,
     missing_derivations,
 )
-from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.builder.running.process import (
+    Finished,
+    LimitExceeded,
+    Limits,
+    OutOfSpace,
+    OutOfTime,
+    ProgramMissing,
+    run,
+)
 from app.builder.running.workers import Workers
 from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, PolicyRefused, Unavailable
 
@@ -74,6 +83,9 @@ class NixCommand:
             command=("nix", "repl", "-I", f"nixery={expressions}", *self._options, *OPTIONS),
             environment=environment,
             starts=self.starts,
+        )
+        self._attributes = AttributeReader(
+            evaluators=self.evaluators, start=self._start, workers=workers
         )
 
     async def version(self) -> str:
@@ -119,22 +131,13 @@ class NixCommand:
             raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
         return tuple(map(replies.answer, rows))
 
-    async def names(
-        self,
-        evaluation: Evaluation,
-        *,
-        leave_out: Sequence[str] | None,
-        on_attribute: Callable[[str], None],
-    ) -> tuple[str, ...]:
-        request: dict[str, object] = {"leave_out": None if leave_out is None else list(leave_out)}
-        output = await self._evaluate(
-            "list",
-            "list-attributes.nix",
-            evaluation,
-            request,
-            on_line=lambda text: replies.hear_attribute(text, on_attribute),
-        )
-        return await self._workers.run(replies.names, output)
+    async def look(
+        self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
+    ) -> Looked:
+        return await self._attributes.look(evaluation, start=start, only=only)
+
+    async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
+        return await self._attributes.names_within(evaluation, name)
 
     async def realise(
         self,
@@ -199,8 +202,8 @@ class NixCommand:
         """None if a process of its own is to be asked; raises QuestionFailed."""
         try:
             return await self.evaluators.ask(evaluation, names)
-        except OutOfTime:
-            raise replies.out_of_time(evaluation) from None
+        except OutOfTime as error:
+            raise replies.limit_exceeded(error, evaluation) from None
         except ProgramMissing as error:
             raise _missing(error) from None
 
@@ -210,9 +213,24 @@ class NixCommand:
         expression: str,
         evaluation: Evaluation,
         request: dict[str, object],
-        on_line: Callable[[str], None] | None = None,
     ) -> bytes:
-        """What the expression prints; its request is data, never Nix text."""
+        try:
+            finished = await self._start(kind, expression, evaluation, request, _EVALUATION_TAIL)
+        except LimitExceeded as error:
+            raise replies.limit_exceeded(error, evaluation) from None
+        if finished.code == 0:
+            return finished.stdout
+        raise replies.evaluation_failure(finished, evaluation)
+
+    async def _start(
+        self,
+        kind: str,
+        expression: str,
+        evaluation: Evaluation,
+        request: dict[str, object],
+        tail: int,
+    ) -> Finished:
+        """Evaluate an expression; its request is data, never Nix text.  Raises LimitExceeded."""
         body = json.dumps({**subject(evaluation), **request})
         command = [
             "nix-instantiate",
@@ -235,17 +253,9 @@ class NixCommand:
             seconds=evaluation.seconds,
             memory=evaluation.memory,
             output=OUTPUT,
-            tail=_EVALUATION_TAIL,
+            tail=tail,
         )
-        try:
-            finished = await self._run(kind, command, limits, on_line)
-        except OutOfTime:
-            raise replies.out_of_time(evaluation) from None
-        except OutOfSpace as error:
-            raise EvaluationStopped(f"evaluation printed more than {error.limit}") from None
-        if finished.code == 0:
-            return finished.stdout
-        raise replies.evaluation_failure(finished, evaluation)
+        return await self._run(kind, command, limits)
 
     async def _refuse_builds(
         self, targets: Sequence[str], options: Sequence[str], realisation: Realisation

@@ -38,8 +38,9 @@ class Dialogue:
         return unquoted(heard[begin + len(opened) : end])
 
 
-def question(names: Sequence[str]) -> bytes:
-    return b'nixery.answer "%s"\nnixery.end\n' % _digits(list(names))
+def question(names: Sequence[str], function: str = "answer") -> bytes:
+    """``function`` is one of nix/conversation.nix."""
+    return b'nixery.%s "%s"\nnixery.end\n' % (function.encode(), _digits(list(names)))
 
 
 def unquoted(literal: bytes) -> bytes:

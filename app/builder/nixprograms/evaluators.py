@@ -52,12 +52,16 @@ class Evaluators:
         self._gone: list[_Evaluator] = []  # to be ended
         self._sweeping: asyncio.Task[None] | None = None
 
-    async def ask(self, evaluation: Evaluation, names: Sequence[str]) -> list[object] | None:
-        """Rows as evaluate.nix prints them; None if a process of its own is to be asked.
+    async def ask(
+        self, evaluation: Evaluation, names: Sequence[str], function: str = "answer"
+    ) -> list[object] | None:
+        """One row for each name, as ``function`` of nix/conversation.nix returns them.
+
+        Return None if the caller has to start a process of its own.
 
         Raises QuestionFailed, OutOfTime, ProgramMissing.
         """
-        words = question(names)
+        words = question(names, function)
         if evaluation.restricted or evaluation.revision is None or len(words) > _LONGEST_QUESTION:
             return None
         evaluator = await self._evaluator(evaluation)

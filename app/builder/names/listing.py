@@ -1,0 +1,143 @@
+"""List the attributes of a package set, whatever some of them do to the evaluation."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from loguru import logger
+
+from app.builder.nix import Attribute, Evaluation, EvaluationStopped, Looked, Nix
+from app.errors import EvaluationFailed
+
+# Of the time of one evaluation: what one process has, so that an attribute without end costs
+# less than all of it, and what all have together.
+_SHARE = 0.25
+_LEAST_SECONDS = 10
+_TIMES = 5
+_STARTS = 200
+_NAMES = 200_000  # of which each takes some 500 bytes in memory
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeNames:
+    """The attribute names of a package set.
+
+    ``packages`` were looked at.  ``nested`` are in sets of packages and were not, as that would
+    evaluate everything.  ``unlooked`` could not be looked at within the limits.  ``sets`` do not
+    say of themselves that packages are in them.  ``complete`` is false if there were too many.
+    """
+
+    packages: tuple[str, ...]
+    nested: tuple[str, ...]
+    unlooked: tuple[str, ...]
+    sets: tuple[str, ...]
+    complete: bool
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """All names that may be those of packages."""
+        return (*self.packages, *self.nested, *self.unlooked)
+
+
+@dataclass
+class _Listing:
+    """What has been found so far; ``at`` is the number of the attribute to look at next."""
+
+    names: tuple[str, ...] = ()
+    at: int = 0
+    room: int = _NAMES
+    packages: list[str] = field(default_factory=list)
+    nested: list[str] = field(default_factory=list)
+    unlooked: list[str] = field(default_factory=list)
+    sets: list[str] = field(default_factory=list)
+
+    def add(self, attribute: Attribute) -> None:
+        name = self.names[attribute.number]
+        match attribute.kind:
+            case "package":
+                self._take(self.packages, (name,))
+            case "packages":
+                self._take(self.nested, [f"{name}.{inner}" for inner in attribute.inner])
+            case "set":
+                self._take(self.sets, (name,))
+            case "other":
+                pass
+
+    def end(self) -> AttributeNames:
+        self._take(self.unlooked, self.names[self.at :])
+        return AttributeNames(
+            tuple(self.packages),
+            tuple(self.nested),
+            tuple(self.unlooked),
+            tuple(self.sets),
+            complete=self.room > 0,
+        )
+
+    def _take(self, names: list[str], more: Sequence[str]) -> None:
+        names += more[: self.room]
+        self.room -= min(len(more), self.room)
+
+
+async def list_names(
+    nix: Nix, evaluation: Evaluation, *, clock: Callable[[], float] = time.monotonic
+) -> AttributeNames:
+    """List all attributes, those that end the evaluation left out.
+
+    The evaluation is resumed behind an attribute that ended it, and keeps what was listed.  When
+    a limit ended it, a fresh process tries that attribute once more, since those before it may
+    have used up what there was.  Raises EvaluationFailed if the package set does not evaluate.
+    """
+    end = clock() + _TIMES * evaluation.seconds
+    seconds = max(_SHARE * evaluation.seconds, min(_LEAST_SECONDS, evaluation.seconds))
+    listing = _Listing()
+    for _ in range(_STARTS):
+        share = min(seconds, end - clock())
+        if share <= 0 or listing.room == 0:
+            break
+        try:
+            looked = await nix.look(replace(evaluation, seconds=share), start=listing.at)
+        except EvaluationStopped:
+            if seconds >= evaluation.seconds and not listing.names:
+                raise
+            if seconds >= evaluation.seconds:
+                break
+            seconds = evaluation.seconds  # importing the set takes longer than the share
+            continue
+        listing.names = listing.names or looked.names
+        for attribute in looked.attributes:
+            listing.add(attribute)
+        if looked.failure is None:
+            listing.at = len(listing.names)
+            break
+        _resume(listing, looked, evaluation.source)
+    return listing.end()
+
+
+def _resume(listing: _Listing, looked: Looked, source: str) -> None:
+    limited = isinstance(looked.failure, EvaluationStopped)
+    if limited and looked.failed_at > listing.at:
+        listing.at = looked.failed_at
+        return
+    listing.at = looked.failed_at + 1
+    if looked.failed_at >= len(listing.names):
+        return
+    name = listing.names[looked.failed_at]
+    if limited:
+        listing.unlooked.append(name)
+    logger.bind(source=source, attribute=name).info("left out of the names: {}", looked.failure)
+
+
+async def packages_among(nix: Nix, evaluation: Evaluation, names: Sequence[str]) -> frozenset[str]:
+    """Return those that are packages; a name that ends the evaluation is not one."""
+    found: set[str] = set()
+    start = 0
+    while start < len(names):
+        try:
+            looked = await nix.look(evaluation, start=start, only=names)
+        except EvaluationFailed:
+            break  # the package set does not evaluate, or not in time
+        found |= {names[one.number] for one in looked.attributes if one.kind == "package"}
+        if looked.failure is None or isinstance(looked.failure, EvaluationStopped):
+            break
+        start = looked.failed_at + 1
+    return frozenset(found)

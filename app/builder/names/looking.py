@@ -1,0 +1,93 @@
+"""What single names and sets of a revision are: looked at once, kept, and in a queue."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from app.builder.evaluation.evaluator import Pinned, opened
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.stages import Stage
+from app.builder.names.listing import packages_among
+from app.builder.names.suggestions import NameIndex
+from app.builder.nix import Evaluation, Nix
+from app.builder.running.workers import Workers
+from app.errors import EvaluationFailed
+from app.oci import Digest
+
+T = TypeVar("T")
+
+_QUEUE = 8
+_EXPECTED_SECONDS = 2
+_SETS = 16  # kept in memory; one of 10,000 names takes some 5 MB
+_CHECKS = 1000
+_FAILED_SECONDS = 600
+_PASSING_SECONDS = 10
+
+
+class AttributeReader:
+    """One look runs at a time; a caller that leaves does not end it."""
+
+    def __init__(self, *, nix: Nix, workers: Workers) -> None:
+        self._nix = nix
+        self._workers = workers
+        self._stage = Stage("names", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS)
+        self._sets: Jobs[NameIndex] = _jobs(_SETS)
+        self._checks: Jobs[frozenset[str]] = _jobs(_CHECKS)
+
+    async def within(self, key: Digest, pinned: Pinned, name: str) -> NameIndex:
+        """The names in one set, whether it is listed or not; none if the name is not a set's.
+
+        ``key`` is the revision's.  Raises SourceUnavailable, TooManyRequests, Draining.
+        """
+
+        async def read(evaluation: Evaluation) -> NameIndex:
+            try:
+                inner = await self._nix.names_within(evaluation, name)
+            except EvaluationFailed:
+                inner = ()
+            return await self._workers.run(NameIndex.of, [f"{name}.{one}" for one in inner])
+
+        job = self._sets.join(f"{key} {name}", self._start(pinned, read), title=f"set {name}")
+        return await _result(job.wait(None))
+
+    async def packages(self, key: Digest, pinned: Pinned, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names that are packages.  Raises what ``within`` does."""
+
+        async def read(evaluation: Evaluation) -> frozenset[str]:
+            return await packages_among(self._nix, evaluation, names)
+
+        job = self._checks.join(
+            f"{key} {' '.join(names)}", self._start(pinned, read), title=f"names {names[0]}, ..."
+        )
+        return await _result(job.wait(None))
+
+    async def close(self) -> None:
+        await self._sets.drain(0)
+        await self._checks.drain(0)
+
+    def _start(
+        self, pinned: Pinned, read: Callable[[Evaluation], Coroutine[Any, Any, T]]
+    ) -> Callable[[Progress], Coroutine[Any, Any, T]]:
+        async def start(progress: Progress) -> T:
+            async with self._stage.slot(progress), opened(pinned) as evaluation:
+                return await read(evaluation)
+
+        return start
+
+
+def _jobs(remember: int) -> Jobs[Any]:
+    return Jobs(
+        failures=FailureMemory(
+            passing=_PASSING_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
+        ),
+        result_seconds=float("inf"),
+        remember=remember,
+        history=0,
+    )
+
+
+async def _result(waiting: Coroutine[Any, Any, T | None]) -> T:
+    found = await waiting
+    assert found is not None, "without a time limit the wait ends with the job"
+    return found
