@@ -11,6 +11,7 @@ import pytest
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.holds import Holds
 from app.builder.names import attributes
+from app.builder.names import listing as names_listing
 from app.builder.names.attributes import AttributeIndex
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
@@ -367,6 +368,33 @@ NESTED = """{ system, ... }: let package = { type = "derivation"; }; in {
   broken = abort "no";
   git = package // { doc = package; };
 }"""
+
+
+async def test_sets_that_do_not_exist_are_not_looked_into_once_the_names_are_listed(
+    listing: Listing, written: Callable[[str], Path]
+) -> None:
+    pinned = await listing.pinned(written(NESTED), trusted=False)
+    await listing.index.names(pinned)
+    before = listing.nix.starts["list"]
+
+    for number in range(20):
+        assert await suggestions(listing, pinned, f"zzzzzzzz{number}.thing") == []
+
+    assert listing.nix.starts["list"] == before
+
+
+async def test_of_more_names_than_memory_is_for_the_first_are_kept_and_nothing_is_ruled_out(
+    listing: Listing, written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names_listing, "_NAMES", 5)
+    inner = "".join(f"n{number} = package; " for number in range(100))
+    location = written(
+        package_set(a="package", b=f"{{ recurseForDerivations = true; {inner}}}", c="package")
+    )
+    pinned = await listing.pinned(location)
+
+    assert len(await listing.index.names(pinned)) == 5
+    assert listing.index.lacking(pinned, ("c", "nope")) == ()
 
 
 @pytest.mark.parametrize("trusted", [True, False])

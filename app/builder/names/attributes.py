@@ -96,6 +96,7 @@ class AttributeIndex:
             reader=self._reader,
             workers=self._workers,
             listed=listed,
+            known=self._known(pinned),
         )
         try:
             async with asyncio.timeout(_SUGGEST_SECONDS):
@@ -110,9 +111,12 @@ class AttributeIndex:
 
     def lacking(self, pinned: Pinned, names: Sequence[str]) -> tuple[str, ...]:
         """Those that are no packages, as far as a listing that is in memory tells; none without."""
-        listing = self._listings.remembered(str(_key(pinned)), lambda job: job.failure is None)
-        listed = listing.result() if listing else None
+        listed = self._known(pinned)
         return tuple(name for name in names if listed.index.lacks(name)) if listed else ()
+
+    def _known(self, pinned: Pinned) -> ListedNames | None:
+        listing = self._listings.remembered(str(_key(pinned)), lambda job: job.failure is None)
+        return listing.result() if listing else None
 
     async def close(self) -> None:
         await self._reader.close()

@@ -41,11 +41,14 @@ class AttributeNames:
 
 @dataclass
 class _Listing:
-    """What has been found so far; ``at`` is the number of the attribute to look at next."""
+    """What has been found so far.
 
+    ``at`` is the number of the attribute to look at next, ``room`` how many more names fit.
+    """
+
+    room: int
     names: tuple[str, ...] = ()
     at: int = 0
-    room: int = _NAMES
     packages: list[str] = field(default_factory=list)
     nested: list[str] = field(default_factory=list)
     unlooked: list[str] = field(default_factory=list)
@@ -89,7 +92,7 @@ async def list_names(
     """
     end = clock() + _TIMES * evaluation.seconds
     seconds = max(_SHARE * evaluation.seconds, min(_LEAST_SECONDS, evaluation.seconds))
-    listing = _Listing()
+    listing = _Listing(room=_NAMES)
     for _ in range(_STARTS):
         share = min(seconds, end - clock())
         if share <= 0 or listing.room == 0:

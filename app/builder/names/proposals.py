@@ -33,9 +33,17 @@ class ListedNames:
             NameIndex.of([*names.sets, *nested]),
         )
 
+    def may_hold(self, place: str) -> bool:
+        """Whether there is something at the top that ``place`` may be, or be in."""
+        top = place.partition(".")[0]
+        return not (self.index.lacks(top) and self.sets.lacks(top))
+
 
 class Proposals:
-    """For one revision, whose ``key`` is given; ``listed`` waits for the list of its names."""
+    """For one revision, whose ``key`` is given; ``listed`` waits for the list of its names.
+
+    ``known`` is that list if it is in memory.
+    """
 
     def __init__(
         self,
@@ -45,12 +53,14 @@ class Proposals:
         reader: AttributeReader,
         workers: Workers,
         listed: Callable[[], Awaitable[ListedNames]],
+        known: ListedNames | None,
     ) -> None:
         self._key = key
         self._pinned = pinned
         self._reader = reader
         self._workers = workers
         self._listed = listed
+        self._known = known
 
     async def find(self, unknown: Sequence[str]) -> tuple[str, ...]:
         """The best for each name, then the second best for each, and so on.
@@ -65,7 +75,8 @@ class Proposals:
 
     async def _for(self, unknown: str) -> tuple[str, ...]:
         place, _, leaf = unknown.lower().rpartition(".")
-        if place and (found := await self._within(place, leaf)):
+        possible = self._known is None or self._known.may_hold(place)
+        if place and possible and (found := await self._within(place, leaf)):
             return found
         listed = await self._listed()
         if place:

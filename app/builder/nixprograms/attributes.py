@@ -12,7 +12,7 @@ from app.builder.nix import Attribute, Evaluation, Looked
 from app.builder.nixprograms import replies
 from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
 from app.builder.nixprograms.request import OUTPUT
-from app.builder.running.process import Finished, LimitExceeded
+from app.builder.running.process import Finished, LimitExceeded, ProgramMissing
 from app.builder.running.workers import Workers
 from app.errors import EvaluationFailed
 
@@ -73,11 +73,9 @@ class AttributeReader:
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         """See ``Nix.names_within``."""
         try:
-            rows = await self._evaluators.ask(evaluation, [name], "inner")
+            rows = await self._ask(evaluation, [name], "inner")
         except QuestionFailed:
             return ()
-        except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
         if rows is not None:
             return _NAMES.validate_python(rows[0]) or ()
         request = {"marker": "", "start": 0, "only": None, "within": name}
@@ -92,15 +90,23 @@ class AttributeReader:
     async def _kinds(self, evaluation: Evaluation, names: Sequence[str]) -> list[_Kind] | None:
         """Ask the evaluator; None if it does not answer all."""
         try:
-            rows = await self._evaluators.ask(evaluation, names, "kinds")
+            rows = await self._ask(evaluation, names, "kinds")
             return None if rows is None else _KINDS.validate_python(rows)
         except QuestionFailed:
             if len(names) == 1:
                 return ["other"]
-        except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
         found = [await self._kinds(evaluation, [name]) for name in names]
         return [kinds[0] if kinds else "other" for kinds in found]
+
+    async def _ask(
+        self, evaluation: Evaluation, names: Sequence[str], function: str
+    ) -> list[object] | None:
+        try:
+            return await self._evaluators.ask(evaluation, names, function)
+        except LimitExceeded as error:
+            raise replies.limit_exceeded(error, evaluation) from None
+        except ProgramMissing:
+            return None  # the process that is started instead reports it
 
 
 def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looked:
