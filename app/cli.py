@@ -12,6 +12,7 @@ from app.builder.binary_cache.known import KnownUnusable
 from app.builder.binary_cache.narinfo import NarInfoInvalid
 from app.builder.closure import StorePath
 from app.builder.layering.plan import Plan
+from app.builder.wording import visible
 from app.commands.listing import ListingUnusable, channel_list
 from app.commands.plan import plan_of_cache, plan_of_packages, plan_of_store
 from app.commands.popcount import popcount
@@ -50,7 +51,7 @@ def run(words: Sequence[str], *, serve: Callable[[], None]) -> int:
     try:
         status: int = arguments.run(arguments)
     except _EXPECTED as error:
-        sys.stderr.write(f"nixery {arguments.command}: {error}\n")
+        sys.stderr.write(f"nixery {arguments.command}: {visible(str(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; {arguments.stopped}\n")
@@ -205,7 +206,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     def name(finding: str) -> None:
         line.clear()
-        sys.stdout.write(f"{finding}\n")
+        sys.stdout.write(f"{visible(finding)}\n")
         sys.stdout.flush()
 
     def report(reading: Reading) -> None:

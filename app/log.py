@@ -3,11 +3,14 @@
 import json
 import logging
 import sys
+import traceback
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
+
+from app.builder.wording import line, visible
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -20,6 +23,9 @@ _HUMAN = (
 )  # a new line and the exception are loguru's to add
 
 
+# What is written of a record beside its message and the values it was bound to.
+_OWN = frozenset({"version", "values", "trace"})
+_VALUE_LIMIT = 1000
 _STRANGERS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket library")
 
 
@@ -49,15 +55,34 @@ def _not_ours(record: logging.LogRecord) -> bool:
     return True
 
 
+def _clean(record: "Record") -> None:
+    """Nothing that a client, a package or a program sends reaches a terminal as a command."""
+    record["message"] = visible(record["message"].replace("\n", " "))
+    extra = record["extra"]
+    for key, value in extra.items():
+        if not isinstance(value, int | float | None):
+            extra[key] = line(str(value), _VALUE_LIMIT)
+    extra["values"] = _values(record)
+
+
+def _human(record: "Record") -> str:
+    """loguru's own traceback would be written as it is."""
+    if record["exception"] is None:
+        return _HUMAN + "\n"
+    kind, error, trace = record["exception"]
+    record["extra"]["trace"] = visible("".join(traceback.format_exception(kind, error, trace)))
+    return _HUMAN + "\n{extra[trace]}"
+
+
 def _values(record: "Record") -> str:
-    shown = {k: v for k, v in record["extra"].items() if k not in {"version", "values"}}
+    shown = {k: v for k, v in record["extra"].items() if k not in _OWN}
     return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
 def _line(message: "Message") -> str:
     """One JSON object: what a log collector indexes, in flat fields."""
     record = message.record
-    extra = {k: v for k, v in record["extra"].items() if k != "values"}
+    extra = {k: v for k, v in record["extra"].items() if k not in {"values", "trace"}}
     document: dict[str, object] = {
         "time": record["time"].isoformat(),
         "level": record["level"].name.lower(),
@@ -65,7 +90,7 @@ def _line(message: "Message") -> str:
         **extra,
     }
     if record["exception"] is not None:
-        document["exception"] = str(message)[len(record["message"]) :].strip()
+        document["exception"] = visible(str(message)[len(record["message"]) :].strip())
     return json.dumps(document, default=str)
 
 
@@ -75,10 +100,10 @@ def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
     logger.remove()
     logger.configure(
         extra={"version": VERSION},
-        patcher=lambda record: record["extra"].update(values=_values(record)),
+        patcher=_clean,
     )
     if human:
-        logger.add(stream, level=level, format=_HUMAN, backtrace=False, diagnose=False)
+        logger.add(stream, level=level, format=_human, backtrace=False, diagnose=False)
     else:
         logger.add(
             lambda message: print(_line(message), file=stream, flush=True),

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter
 
 from app.builder.closure import StorePath
+from app.builder.wording import is_plain, line
+
+_SHOWN_LIMIT = 1000
 
 
 def _store_path(value: object) -> StorePath:
@@ -23,6 +26,17 @@ def _derivation(value: object) -> StorePath:
     return path
 
 
+def _plain(text: str) -> str | None:
+    """None for a text that is not plain: to mend it could make it equal to an allowed name."""
+    return text if is_plain(text) else None
+
+
+def _shown(text: str) -> str:
+    return line(text, _SHOWN_LIMIT)
+
+
+_Plain = Annotated[str, AfterValidator(_plain)] | None
+_Shown = Annotated[str, AfterValidator(_shown)]
 _Path = Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str)]
 _Derivation = Annotated[StorePath, PlainValidator(_derivation), PlainSerializer(str)]
 _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
@@ -32,23 +46,26 @@ _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
 class License:
     """``name`` is the SPDX identifier where the package set knows one."""
 
-    name: str | None
+    name: _Shown | None
     free: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What a package says about itself; None and empty where it says nothing."""
+    """What a package states about itself; None and empty where it states nothing.
 
-    name: str | None = None
-    pname: str | None = None
-    version: str | None = None
+    A text with control characters, direction marks or quotes counts as not stated.
+    """
+
+    name: _Plain = None
+    pname: _Plain = None
+    version: _Plain = None
     licenses: tuple[License, ...] = ()
-    vulnerabilities: tuple[str | None, ...] = ()
+    vulnerabilities: tuple[_Shown | None, ...] = ()
     insecure: bool = False
     broken: bool = False
     priority: int | None = None
-    main_program: str | None = None
+    main_program: _Plain = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,20 @@ import re
 
 from app.builder.credentials import without_credentials
 
-# ECMA-48 control sequences and operating system commands, as compilers and Nix print them.
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+# ECMA-48 control sequences and operating system commands, as compilers and Nix print them, and as
+# terminals take them in one character.
+_TERMINAL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[@-_]"
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Unicode's Default_Ignorable_Code_Point, and annotations: what changes the direction of the text
+# around it, and what is not seen at all, such as tags, which can hold a text of their own.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+_QUOTES = frozenset("\"'`\\")
 _SPACE = re.compile(r"\s+")
 
 _PLACE = re.compile(
@@ -25,6 +36,16 @@ _PLACE = re.compile(
 _LOCAL = frozenset({"file", "path", "unix"})
 # What stands right before an absolute path: an option's letter, a home, punctuation.
 _BEFORE_ABSOLUTE = re.compile(r"-[A-Za-z]|-i[a-z]+|~.*|(?!\.{1,2}$)[^\w]*")
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text can stand anywhere as it is: printable, without quotes and backslashes."""
+    return _printable(text) == text and _QUOTES.isdisjoint(text)
+
+
+def visible(text: str) -> str:
+    """The text without terminal codes and what is not seen, its lines and indentation kept."""
+    return "\n".join(map(_visible, text.split("\n")))
 
 
 def line(text: str, limit: int) -> str:
@@ -50,7 +71,13 @@ def ends(text: str, limit: int) -> str:
 
 
 def _printable(text: str) -> str:
-    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", _TERMINAL.sub("", text))).strip()
+    return _SPACE.sub(" ", _visible(text)).strip()
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(" ", _INVISIBLE.sub("", _TERMINAL.sub("", text)))
 
 
 def _cut(text: str, limit: int) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TextIO
 
 from app.builder.binary_cache.reading import Tally
+from app.builder.wording import line
 
+_SENTENCE_LIMIT = 1000
 _OFTEN = 0.2
 _SELDOM = 10.0
 
@@ -33,6 +35,7 @@ class Line:
     def show(self, sentence: str) -> None:
         self._shown_at = time.monotonic()
         self.clear()
+        sentence = line(sentence, _SENTENCE_LIMIT)
         self._stream.write(sentence if self._changes else f"{sentence}\n")
         self._stream.flush()
 
@@ -65,7 +68,8 @@ class Progress:
         self._line.show(self._sentence(self._tally))
         self._line.end()
         if self._tally.failed:
-            self._stream.write(f"{self._tally.failed:,} failed, the last: {self._tally.problem}\n")
+            problem = line(self._tally.problem, _SENTENCE_LIMIT)
+            self._stream.write(f"{self._tally.failed:,} failed, the last: {problem}\n")
 
     def _sentence(self, tally: Tally) -> str:
         elapsed = self._line.elapsed

@@ -196,7 +196,7 @@ def _presentable(value: object) -> object:
         case bool() | int() | float() | None:
             return value
         case dict():
-            return {str(key): _presentable(item) for key, item in value.items()}
+            return {sentence(str(key), 50): _presentable(item) for key, item in value.items()}
         case list() | tuple():
             return [_presentable(item) for item in value[:_DETAIL_ITEMS]]
         case _:

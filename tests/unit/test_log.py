@@ -110,3 +110,42 @@ def test_what_strangers_say_is_no_warning_for_the_operator(greeting: bytes) -> N
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert {line["level"] for line in lines} == {"info"}
     assert any("Invalid" in line["message"] or "upgrade" in line["message"] for line in lines)
+
+
+_HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\n\u202eFAKE\u2066 \x9b31m\u2028\U000e0041"
+
+
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_foreign_text_is_one_line_without_commands_for_terminals(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    logger.bind(path=f"/v2/{_HOSTILE}").info("asked for {}", _HOSTILE)
+    logging.getLogger("uvicorn.error").warning("from %s", _HOSTILE)
+
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 2
+    if form is LogFormat.JSON:
+        written = "\n".join(str(json.loads(text)) for text in written.splitlines())
+    assert "FAKE" in written
+    assert "owned" not in written
+    assert all(character.isprintable() or character == "\n" for character in written)
+
+
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_a_traceback_keeps_its_lines_and_has_no_commands_for_terminals(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    try:
+        raise ValueError(_HOSTILE)
+    except ValueError:
+        logger.exception("broke")
+
+    written = stream.getvalue()
+    if form is LogFormat.JSON:
+        written = json.loads(written)["exception"]
+    assert "ValueError" in written
+    assert "FAKE" in written
+    assert "\n  File " in written
+    assert all(character.isprintable() or character == "\n" for character in written)

@@ -21,7 +21,10 @@ from app.builder.packing.codec import Codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
+from app.builder.wording import line
 
+# An attribute and a version of 1,000 characters each are the longest that Nix is asked for.
+_LABEL_LIMIT = 4000
 # The Unix epoch itself is taken for "no time" by some clients.
 _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 _ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
@@ -127,7 +130,10 @@ class Composer:
 
 def _labels(pinned: Pinned, packages: Sequence[Package]) -> dict[str, str]:
     """OCI's own names where there is one (image-spec, annotations.md)."""
-    named = {f"{package.attribute}-{package.version or ''}".rstrip("-") for package in packages}
+    named = {
+        line(f"{package.attribute}-{package.version or ''}".rstrip("-"), _LABEL_LIMIT)
+        for package in packages
+    }
     labels = {
         "org.opencontainers.image.revision": pinned.revision.label,
         "nixery.source": pinned.source.name,

@@ -37,6 +37,7 @@ from app.builder.nixprograms.sentences import (
     failure_text,
     missing_derivations,
 )
+from app.builder.running.environment import for_store, for_untrusted_evaluation
 from app.builder.running.process import (
     Finished,
     LimitExceeded,
@@ -72,7 +73,10 @@ class NixCommand:
         options: Mapping[str, str],
     ) -> None:
         self.starts: Counter[str] = Counter()
+        # Evaluations of trusted sources fetch with the operator's tokens; nothing else needs them.
         self._environment = environment
+        self._store_environment = for_store(environment)
+        self._untrusted_environment = for_untrusted_evaluation(environment)
         self._expressions = expressions
         self._holds = holds
         self._workers = workers
@@ -255,7 +259,8 @@ class NixCommand:
             output=OUTPUT,
             tail=tail,
         )
-        return await self._run(kind, command, limits)
+        environment = self._untrusted_environment if evaluation.restricted else self._environment
+        return await self._run(kind, command, limits, environment=environment)
 
     async def _refuse_builds(
         self, targets: Sequence[str], options: Sequence[str], realisation: Realisation
@@ -294,10 +299,13 @@ class NixCommand:
         command: Sequence[str],
         limits: Limits,
         on_line: Callable[[str], None] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Finished:
         self.starts[kind] += 1
+        if environment is None:
+            environment = self._store_environment
         try:
-            return await run(command, environment=self._environment, limits=limits, on_line=on_line)
+            return await run(command, environment=environment, limits=limits, on_line=on_line)
         except ProgramMissing as error:
             raise _missing(error) from None
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.builder.running.environment import for_git
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 
 _ASKPASS = """#!/bin/sh
@@ -60,7 +61,7 @@ class GitAccess:
         self._askpass = directory / "askpass"
         self.environment: Mapping[str, str] = {
             **_certificates(environment),
-            **environment,
+            **for_git(environment),
             **_ENVIRONMENT,
             **self._token(),
             "GIT_SSH_COMMAND": self._ssh(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from app.builder.running.environment import for_git
 from app.builder.running.locks import EXCLUSIVE, locked
 from app.builder.running.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.builder.running.workers import Workers
@@ -38,7 +39,7 @@ async def check_git(environment: Mapping[str, str]) -> None:
     """Raises Unavailable where there is no git."""
     try:
         limits = Limits(seconds=_VERSION_SECONDS)
-        await run(["git", "--version"], environment=environment, limits=limits)
+        await run(["git", "--version"], environment=for_git(environment), limits=limits)
     except ProgramMissing:
         raise Unavailable(_MISSING) from None
 

@@ -22,6 +22,7 @@ import debian (removeAttrs arguments [ "debian" "salt" ] // {
     (import ./refusals.nix)
     (import ./trees.nix)
     (import ./bombs.nix)
+    (import ./disguises.nix)
     (import ./builds.nix { inherit salt; })
   ] ++ overlays;
 })

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.wording import ends, line, sentence
+from app.builder.wording import ends, line, sentence, visible
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
@@ -156,3 +156,28 @@ def test_the_last_words_of_a_long_log_survive_in_an_error() -> None:
     assert kept.startswith("/nix/store/x-broken.drv failed: ")
     assert kept.endswith("no such frobnicator")
     assert len(kept) == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u202eb",
+        "a\u2066\u2069b",
+        "a\u200e\u200f\u061cb",
+        "a\u200b\u200d\u2060\ufeffb",
+        "a\U000e0001\U000e0062\U000e007fb",
+        "a\u00ad\u034f\u3164b",
+    ],
+)
+def test_what_is_not_seen_and_what_turns_text_around_vanishes(text: str) -> None:
+    assert line(text, 100) == sentence(text, 100) == ends(text, 100) == visible(text) == "ab"
+
+
+def test_a_credential_is_not_saved_by_what_is_not_seen() -> None:
+    assert "0123" not in line("ghp_\u200b0123456789", 100)
+
+
+def test_visible_text_keeps_its_lines_and_indentation() -> None:
+    text = "Traceback:\n  File x\n    \x1b[31mred\x1b[0m \u202e\r\n"
+
+    assert visible(text) == "Traceback:\n  File x\n    red  \n"

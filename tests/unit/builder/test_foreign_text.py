@@ -1,0 +1,76 @@
+"""What a package states about itself, before anything is made of it."""
+
+import pytest
+
+from app.builder import answers
+from app.builder.answers import License, Package
+
+DISGUISES = [
+    "\x1b[31mred",
+    "two\nlines",
+    "nul\0",
+    "c1\x9b31m",
+    "left\u202eright",
+    "mark\u200f",
+    "letter\u061cmark",
+    "isolate\u2066x\u2069",
+    "line\u2028end",
+    "zero\u200bwidth",
+    "tag\U000e0041",
+    "half\ud800pair",
+    'quo"te',
+    "apostro'phe",
+    "back\\slash",
+    "back`tick",
+]
+
+
+def package(**stated: object) -> Package:
+    base = "/nix/store/00000000000000000000000000000000-x"
+    row = {
+        "status": "package",
+        "attribute": "x",
+        "derivation": f"{base}.drv",
+        "output": "out",
+        "path": base,
+        "outputs": ["out"],
+        **stated,
+    }
+    answer = answers.parse(row)
+    assert isinstance(answer, Package)
+    return answer
+
+
+@pytest.mark.parametrize("text", DISGUISES)
+@pytest.mark.parametrize("field", ["name", "pname", "version", "main_program"])
+def test_a_text_that_is_not_plain_counts_as_not_stated(field: str, text: str) -> None:
+    assert getattr(package(**{field: text}), field) is None
+
+
+@pytest.mark.parametrize("text", ["1.0-β2", "2024 R1", "größe", "a+b~c:d/e@f", "雪", ""])
+@pytest.mark.parametrize("field", ["name", "pname", "version", "main_program"])
+def test_a_plain_text_is_unchanged(field: str, text: str) -> None:
+    assert getattr(package(**{field: text}), field) == text
+
+
+def test_a_name_is_not_made_equal_to_one_that_a_policy_allows() -> None:
+    assert package(pname="stea\u200bm").pname is None
+
+
+def test_sentences_lose_what_is_not_seen_and_keep_quotes() -> None:
+    found = package(
+        vulnerabilities=["it's\x1b[8m hidden\nand \u202elong", None],
+        licenses=[{"name": "some\u2066 \x07body's", "free": False}],
+    )
+
+    assert found.vulnerabilities == ("it's hidden and long", None)
+    assert found.licenses == (License("some body's", free=False),)
+
+
+def test_what_was_remembered_is_looked_at_like_what_is_new() -> None:
+    document = answers.document(package(version="1.0"))
+
+    again = answers.parse({**document, "version": "1.0\u202e"})
+
+    assert isinstance(again, Package)
+    assert again.version is None
