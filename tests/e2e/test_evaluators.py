@@ -285,6 +285,24 @@ async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door:
     assert (await hostile.package("alsofine")).pname == "also-fine"
 
 
+@pytest.mark.parametrize("name", ["spins", "eats"])
+async def test_a_name_that_a_limit_ended_is_not_evaluated_again_for_a_while(
+    make_door: MakeDoor, name: str
+) -> None:
+    hostile = make_door(
+        location=SETS / "hostile", evaluation_seconds=3, evaluation_memory=512, trusted=False
+    )
+    with pytest.raises(EvaluationFailed) as first:
+        await hostile.package(name)
+    before = hostile.nix.starts.copy()
+
+    with pytest.raises(EvaluationFailed) as second:
+        await hostile.packages(name)
+
+    assert str(second.value) == str(first.value)
+    assert hostile.nix.starts == before
+
+
 async def test_a_question_that_takes_long_keeps_nobody_waiting(make_door: MakeDoor) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=20)
     spinning = asyncio.create_task(hostile.package("spins"))

@@ -84,6 +84,63 @@ def test_a_failed_build_is_told_with_its_log(newer: Server) -> None:
     assert "frobnicator 4711 not found" in answer.json()["errors"][0]["message"], answer.text
 
 
+# ---- errors that Nix cannot catch
+
+UNCATCHABLE = """{ system, ... }:
+let package = derivation { name = "package"; inherit system; builder = "/bin/sh"; }; in {
+  cacert = package; iana-etc = package;
+  aborts = abort "no"; calls = ({ a }: a) { }; index = builtins.elemAt [ ] 3; recurs = let x = x; in x;
+  aset = { recurseForDerivations = true; inner = package; };
+  zset = { requests = package; requestc = x: x; requestz = abort "no"; };
+  zebra = package; p7zip = package; zip = package; gzip = package; xzip = package; lzip = package;
+}"""
+
+
+@pytest.fixture(scope="module")
+def uncatchable(nix: NewerNix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("uncatchable")
+    (home / "set.nix").write_text(UNCATCHABLE)
+    server = Server(home / "server", home / "set.nix", within=nix.within, PATH=nix.path)
+    yield server.start()
+    server.stop()
+
+
+@pytest.mark.parametrize("name", ["aborts", "calls", "index", "recurs"])
+def test_an_error_that_cannot_be_caught_is_evaluated_once_and_ends_no_evaluator(
+    uncatchable: Server, name: str
+) -> None:
+    assert uncatchable.get(f"/v2/{name}/manifests/latest").status_code == 403
+    before = evaluations(uncatchable)
+
+    answer = uncatchable.get(f"/v2/{name}/arm64/manifests/latest")
+    again = uncatchable.get(f"/v2/{name}/zebra/manifests/latest")
+
+    assert (answer.status_code, again.status_code) == (403, 403)
+    after = evaluations(uncatchable)
+    # Another architecture has an evaluator of its own.
+    assert after["nix.evaluate"] == before["nix.evaluate"] + 1
+    assert after["nix.evaluator"] <= 2
+
+
+@pytest.mark.parametrize(
+    ("unknown", "proposed"),
+    [
+        ("zebr", "(did you mean zebra?)"),
+        ("aset.iner", "(did you mean aset.inner?)"),
+        ("zset.requestq", "(did you mean zset.requests?)"),
+        ("7zip", "(did you mean p7zip,"),
+    ],
+)
+def test_names_are_listed_behind_errors_that_cannot_be_caught(
+    uncatchable: Server, unknown: str, proposed: str
+) -> None:
+    assert uncatchable.get("/api/search?q=zebra").json()["packages"] == ["zebra"]
+
+    answer = uncatchable.get(f"/v2/{unknown}/manifests/latest")
+
+    assert proposed in answer.json()["errors"][0]["message"]
+
+
 # ---- sources nobody trusts, by the same attacks as in test_reaching.py
 
 
