@@ -29,6 +29,7 @@ from app.builder.jobs.stages import Stage
 from app.builder.names.attributes import AttributeIndex
 from app.builder.names.search import PackageSearch
 from app.builder.nixprograms.command import NixCommand
+from app.builder.nixprograms.programs import Bounds
 from app.builder.packing import codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.packing.presence import Presence
@@ -36,16 +37,20 @@ from app.builder.popularity.loading import load_plan
 from app.builder.readiness import Check, Readiness
 from app.builder.running import statedirectory
 from app.builder.running.process import child_environment
+from app.builder.running.retrying import Retries
 from app.builder.running.workers import Workers
 from app.builder.sources.opened import check_opened
 from app.builder.sources.opening import Sources
 from app.builder.wording import sentence
+from app.errors import Unavailable
 from app.expressions import EXPRESSIONS
 from app.log import VERSION
 from app.settings import Settings, surroundings, variables
 from app.state import About, AppState, Patience
 from app.storage.blobs import BlobStore
 
+_MIB = 1024 * 1024
+_DOWNLOAD_ATTEMPTS = 2  # of one file, by Nix; then the whole realisation is tried again
 _MANIFEST_BYTES = 64 << 20
 _SHOWN_LIMIT = 300
 _JOB_HISTORY = 200
@@ -72,7 +77,12 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         expressions=EXPRESSIONS,
         holds=holds,
         workers=workers,
-        options=_nix_options(),
+        options=_nix_options(settings),
+        bounds=Bounds(
+            store_seconds=settings.store_seconds,
+            store_free=settings.store_free * _MIB,
+            retries=Retries(settings.retries, settings.retry_seconds),
+        ),
     )
     stack.push_async_callback(nix.close)
     logger.info("using {}", await nix.version())
@@ -124,12 +134,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     )
     stack.push_async_callback(opener.close)
     sources = {definition.name: opener.open(definition) for definition in settings.definitions}
-    for definition in settings.definitions:
-        if definition.build and not definition.trusted and not await nix.sandboxed():
-            logger.bind(source=definition.name).warning(
-                "Nix builds without a sandbox here, so what a source nobody trusts builds can"
-                " read this machine's files; see docs/sources.md"
-            )
+    await _require_sandbox(nix, settings)
     default = next(source for source in sources.values() if source.definition.default)
     attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
     stack.push_async_callback(attributes.close)
@@ -230,11 +235,31 @@ def _stages(settings: Settings) -> Stages:
     )
 
 
-def _nix_options() -> dict[str, str]:
-    """Root without a daemon needs no build users, and Debian's Nix comes without the group."""
+async def _require_sandbox(nix: NixCommand, settings: Settings) -> None:
+    """Raises Unavailable."""
+    needing = [definition.name for definition in settings.definitions if definition.needs_sandbox]
+    if needing and not await nix.sandboxed():
+        raise Unavailable(
+            f"source {needing[0]} is untrusted and may build, but Nix's sandbox is off, so its"
+            " builds could read this machine's files: set `sandbox = true` in nix.conf, or for"
+            " the source `build = false` or, to build all the same, `build_unsandboxed = true`"
+        )
+
+
+def _nix_options(settings: Settings) -> dict[str, str]:
+    options = {
+        "cores": str(settings.build_cores),
+        "max-jobs": str(settings.build_jobs),
+        "connect-timeout": str(settings.stall_seconds),
+        "stalled-download-timeout": str(settings.stall_seconds),
+        "download-attempts": str(_DOWNLOAD_ATTEMPTS),
+        # A cache that lacks a path is asked again as soon as the failure is forgotten.
+        "narinfo-cache-negative-ttl": str(int(settings.failure_seconds)),
+    }
+    # Root without a daemon needs no build users, and Debian's Nix comes without the group.
     if os.geteuid() == 0:
         try:
             grp.getgrnam("nixbld")
         except KeyError:
-            return {"build-users-group": ""}
-    return {}
+            options["build-users-group"] = ""
+    return options

@@ -16,6 +16,7 @@
       PaginationInvalid        400 UNSUPPORTED
       Refused                  403 UNKNOWN, the status whose text most clients print
         PolicyRefused          a setting of the source forbids it (unfree, insecure, broken, ...)
+          NotCached            a source that may not build, and no binary cache has the package
         EvaluationFailed       the package set itself raised, or went over a limit
         BuildFailed            a derivation failed; names it and its last log lines
         BuildTimedOut          a limit ended the build; names the limit
@@ -27,6 +28,8 @@
       Unavailable              503 UNAVAILABLE: ours to mend
         StorageUnavailable
         StoreUnreadable        a store path is gone, or changed while it was packed
+        StoreUnavailable       Nix or its store could not do it now
+        DownloadFailed         a binary cache, or another host, failed; names it and the path
         SourceUnavailable      the source cannot be reached and no revision is known
         Draining               the server is stopping
 
@@ -154,6 +157,10 @@ class PolicyRefused(Refused):
     pass
 
 
+class NotCached(PolicyRefused):
+    """No binary cache has what a source without ``build`` needs, as far as Nix may take it."""
+
+
 class EvaluationFailed(Refused):
     """The package set raised an error or exceeded a limit while it was evaluated."""
 
@@ -227,6 +234,22 @@ class StoreUnreadable(Unavailable):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} cannot be packed: {reason}", {"path": path})
+
+
+class StoreUnavailable(Unavailable):
+    """Nix or its store failed for a reason that is not the package's, and may not fail again."""
+
+
+class DownloadFailed(Unavailable):
+    """A download failed during a realisation.
+
+    ``host`` is the binary cache, or the URL of another file; ``path`` the store path, or "".
+    """
+
+    def __init__(self, message: str, *, host: str, path: str = "") -> None:
+        super().__init__(message, {"cache": host, "path": path})
+        self.host = host
+        self.path = path
 
 
 class SourceUnavailable(Unavailable):

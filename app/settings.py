@@ -184,6 +184,48 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("NIXERY_BUILD_SECONDS", "NIX_TIMEOUT"),
         description="The longest Nix may build or download for one image, where its source does not say.",
     )
+    build_cores: int = Field(
+        default_factory=usable_cpus,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_BUILD_CORES"),
+        description="Cores that one build is told to use; well-behaved builds keep to it.",
+    )
+    build_jobs: int = Field(
+        default_factory=usable_cpus,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_BUILD_JOBS"),
+        description="Derivations that Nix builds at one time for one image.",
+    )
+    store_free: int = Field(
+        1024,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_STORE_FREE"),
+        description="MiB that builds and downloads leave free on the disk of the Nix store; what runs when less is free is stopped; 0: no limit.",
+    )
+    store_seconds: Seconds = Field(
+        60,
+        validation_alias=AliasChoices("NIXERY_STORE_SECONDS"),
+        description="The longest Nix may take for a question to its store.",
+    )
+    stall_seconds: int = Field(
+        15,
+        ge=1,
+        validation_alias=AliasChoices("NIXERY_STALL_SECONDS"),
+        description="How long a binary cache may take to connect, or send nothing, before Nix gives the download up.",
+    )
+    retries: int = Field(
+        3,
+        ge=0,
+        le=10,
+        validation_alias=AliasChoices("NIXERY_RETRIES"),
+        description="How often a build tries again after a transient fault of a binary cache or the Nix store, with pauses from one second on.",
+    )
+    retry_seconds: float = Field(
+        60,
+        ge=0,
+        validation_alias=AliasChoices("NIXERY_RETRY_SECONDS"),
+        description="How long after the first attempt another may start.",
+    )
     evaluation_seconds: Seconds = Field(
         120,
         validation_alias=AliasChoices("NIXERY_EVALUATION_SECONDS"),

@@ -68,12 +68,16 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Realisation:
-    """How packages may come to be.  ``substituters`` None means Nix's own configuration."""
+    """How packages may come to be.  ``substituters`` None means Nix's own configuration.
+
+    ``sandboxed`` forbids Nix to build without its sandbox where the kernel does not offer one.
+    """
 
     source: str
     seconds: float
     build: bool
     substituters: tuple[str, ...] | None
+    sandboxed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,12 @@ class Nix(Protocol):
     ) -> None:
         """Make the packages' output paths valid, and keep them so until the hold ends.
 
-        Raises BuildFailed, BuildTimedOut, PolicyRefused, DerivationsGone.
+        Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
+        DerivationsGone, DownloadFailed, StoreUnavailable.
         """
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
-        """The closure of valid paths."""
+        """The closure of valid paths.  Raises StoreUnavailable."""
 
     def hold(self) -> AbstractAsyncContextManager[Hold]:
         """A place for roots that keep paths from the garbage collector."""

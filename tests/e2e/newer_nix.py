@@ -1,4 +1,4 @@
-"""Another Debian release's Nix beside this machine's, in a store of its own."""
+"""Another Debian release's Nix beside this machine's, or this machine's, in a store of its own."""
 
 import os
 from dataclasses import dataclass
@@ -20,11 +20,20 @@ class NewerNix:
     path: str
     within: tuple[str, ...]
 
+    def with_store(self, directory: Path) -> "NewerNix":
+        """The same programs with an empty store."""
+        return NewerNix(self.path, _private_store(directory / "nix"))
+
     def version(self) -> str:
         return self.run("nix", "--version").split()[-1]
 
     def run(self, *command: str) -> str:
         return succeed(*self.within, *command, timeout=600, env={"PATH": self.path})
+
+
+def own_nix(directory: Path) -> NewerNix:
+    """This machine's Nix, the oldest that is supported, with an empty store."""
+    return NewerNix(SYSTEM_PATH, _private_store(directory / "nix"))
 
 
 def unpack_nix(codename: str, directory: Path) -> NewerNix:

@@ -14,6 +14,8 @@ BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->"
 # What their defaults depend on is said in words.
 COMPUTED = {
     "system": "this machine's",
+    "build_cores": "the processors it may use",
+    "build_jobs": "the processors it may use",
     "workers": "the processors it may use, by affinity and cgroup",
     "storage_path": "`storage` below the state path",
     "state_path": "`$STATE_DIRECTORY`, `$XDG_STATE_HOME` or `~/.local/state`, and `nixery` there",

@@ -30,6 +30,9 @@ from app.errors import (
     PolicyRefused,
 )
 
+# A garbage collector that runs may take derivations between evaluation and realisation again.
+_EVALUATIONS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
@@ -66,7 +69,8 @@ class Evaluator:
     ) -> None:
         """Make the packages' paths valid until the hold ends.
 
-        Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable.
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
+        StoreUnavailable.
         """
         definition = pinned.source.definition
         realisation = Realisation(
@@ -74,19 +78,23 @@ class Evaluator:
             seconds=definition.build_seconds,
             build=definition.build,
             substituters=definition.substituters,
+            sandboxed=definition.needs_sandbox,
         )
-        try:
-            await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
-        except DerivationsGone:
-            # Remembered from before a garbage collection: evaluating writes them anew, in a
-            # process that has not written them before.
-            names = [package.attribute for package in packages]
-            async with opened(pinned) as evaluation:
-                await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
+        gone: DerivationsGone | None = None
+        for _ in range(_EVALUATIONS):
+            if gone is not None:
+                # Remembered from before a garbage collection: evaluating writes them anew, in a
+                # process that has not written them before.
+                names = [package.attribute for package in packages]
+                async with opened(pinned) as evaluation:
+                    await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
             try:
                 await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
-            except DerivationsGone as gone:
-                raise BuildFailed(f"{gone} does not exist, whatever its package says") from None
+            except DerivationsGone as error:
+                gone = error
+            else:
+                return
+        raise BuildFailed(f"{gone} does not exist, whatever its package says")
 
     async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
         async with opened(pinned) as evaluation:

@@ -6,13 +6,13 @@ from app.errors import (
     Draining,
     NamesPending,
     NotADerivation,
+    NotCached,
     PackagesUnknown,
     PolicyRefused,
     Refused,
     RegistryError,
     TagUnknown,
     TooManyRequests,
-    Unavailable,
 )
 
 
@@ -23,7 +23,7 @@ class FailureMemory:
     passing: float
     """An upstream comes back, a fault of ours is mended."""
     failed: float
-    """Somebody changes what was built."""
+    """The package is changed, or a binary cache gets it."""
     unknown: float
     """The tag moves to another revision, or a setting changes."""
 
@@ -33,11 +33,11 @@ class FailureMemory:
                 return 0  # says when to come back; being early must not be held against anyone
             case NamesPending():
                 return self.passing
-            case PackagesUnknown() | NotADerivation() | PolicyRefused() | TagUnknown():
+            case PackagesUnknown() | NotADerivation() | TagUnknown():
+                return self.unknown
+            case PolicyRefused() if not isinstance(error, NotCached):
                 return self.unknown
             case Refused():
                 return self.failed
-            case Unavailable():
-                return self.passing
             case _:
                 return self.passing

@@ -9,18 +9,22 @@ from collections import deque
 from collections.abc import Callable
 
 from app.builder.closure import StorePath
+from app.builder.nixprograms.fetches import Fetches
 from app.builder.wording import line
 
 _PREFIX = "@nix "
-_COPY, _BUILD, _SUBSTITUTE = 100, 105, 108
+_BUILD, _SUBSTITUTE = 105, 108
 _LOG_LINE, _POST_BUILD_LINE = 101, 107
 _ERROR, _WARNING = 0, 1
 _LINES = 40
 _LINE_LIMIT = 500
+_MESSAGE_LIMIT = 4000
+_ERRORS = 1000
 _FINISHED = 64
 _DERIVATION = re.compile(r"/nix/store/[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+\.drv")
 # Said of derivations that would have used the failed one, in words old and new.
 _CONSEQUENCE = re.compile(r"dependenc(?:y|ies)|\bdependencies of\b|some outputs of")
+_UNKNOWN = re.compile(r"don't know how to build these paths")
 _REPEATED = re.compile(r";? last \d+ log lines:|\s*output paths:", re.IGNORECASE)
 
 
@@ -30,9 +34,13 @@ class BuildLog:
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._running: dict[int, str] = {}
+        self._begun: set[str] = set()
         self._logs: dict[str, deque[str]] = {}
         self._finished: deque[str] = deque()
         self._errors: list[str] = []
+        self._unknown: list[str] = []
+        self._listing = False
+        self.fetches = Fetches()
 
     def hear(self, text: str) -> None:
         """One line of standard error."""
@@ -52,10 +60,7 @@ class BuildLog:
                 if kind in (_LOG_LINE, _POST_BUILD_LINE):
                     self._log(number, said)
             case {"action": "msg", "level": int(level), "msg": str(said)}:
-                if level == _ERROR:
-                    self._errors.append(line(said, 4000))
-                elif level == _WARNING:
-                    self._say(said)
+                self._message(level, said)
             case _:
                 pass
 
@@ -63,6 +68,15 @@ class BuildLog:
     def building(self) -> tuple[str, ...]:
         """Derivations, as store paths."""
         return tuple(dict.fromkeys(self._running.values()))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Store paths that no binary cache has, as Nix listed them before it began."""
+        return tuple(self._unknown)
+
+    def built(self, derivation: str) -> bool:
+        """Return whether its builder was started."""
+        return derivation in self._begun
 
     @property
     def failed(self) -> str:
@@ -87,20 +101,38 @@ class BuildLog:
         match kind, event.get("fields"):
             case (int(k), [str(derivation), *_]) if k == _BUILD:
                 self._running[number] = derivation
+                self._begun.add(derivation)
                 self._logs[derivation] = deque(maxlen=_LINES)
                 self._say(f"building {derivation}")
-            case (int(k), [str(path), *_]) if k in (_COPY, _SUBSTITUTE):
-                self._say(f"fetching {path}")
+            case (int(k), [str(path), str(cache), *_]) if k == _SUBSTITUTE:
+                self.fetches.start(number, path, cache)
+                self._say(f"fetching {path} from {cache}")
             case _:
                 pass
 
     def _stop(self, number: int) -> None:
+        self.fetches.stop(number)
         derivation = self._running.pop(number, "")
         if derivation in self._logs and derivation != self.failed:
             # Its failure may be told later, but not very much later.
             self._finished.append(derivation)
             if len(self._finished) > _FINISHED:
                 self._logs.pop(self._finished.popleft(), None)
+
+    def _message(self, level: int, said: str) -> None:
+        cleaned = line(said, _MESSAGE_LIMIT)
+        if level in (_ERROR, _WARNING):
+            self.fetches.note(cleaned)
+        if level == _WARNING:
+            self._say(said)
+        elif level == _ERROR and cleaned and len(self._errors) < _ERRORS:
+            self._errors.append(cleaned)
+        elif _UNKNOWN.match(cleaned):
+            self._listing = True
+        elif self._listing and cleaned.startswith("/nix/store/"):
+            self._unknown.append(cleaned)
+        elif level > _WARNING:
+            self._listing = False
 
     def _log(self, number: int, said: str) -> None:
         derivation = self._running.get(number)

@@ -37,3 +37,18 @@ def _object(path: str, info: object) -> StoreObject:
             raise ValueError(f"{path} is not in the store")
     others = {StorePath.parse(str(reference)) for reference in references} - {own}
     return StoreObject(own, size, tuple(sorted(others)))
+
+
+def signers(output: bytes, path: str) -> tuple[str, ...]:
+    """The names of the keys in a path's signatures.  Raises ValueError."""
+    for found, info in _rows(json.loads(output)):
+        if path.endswith(found) and isinstance(info, dict):
+            signatures = info.get("signatures") or []
+            return tuple(dict.fromkeys(map(_signer, signatures)))
+    raise ValueError(f"{path} is not there")
+
+
+def _signer(signature: object) -> str:
+    if isinstance(signature, dict):
+        return str(signature.get("keyName", ""))
+    return str(signature).partition(":")[0]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.builder.nix import Evaluation, PackageSet
+from app.builder.nix import Evaluation, PackageSet, Realisation
 
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
@@ -53,3 +53,14 @@ def substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
     if not chosen:
         return ("--option", "substitute", "false")
     return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))
+
+
+def realising(realisation: Realisation) -> tuple[str, ...]:
+    """Without ``build`` nothing may run, here or on another machine."""
+    if not realisation.build:
+        settings = {"max-jobs": "0", "builders": "", "fallback": "false"}
+    elif realisation.sandboxed:
+        settings = {"sandbox": "true", "sandbox-fallback": "false"}
+    else:
+        settings = {}
+    return tuple(word for name, value in settings.items() for word in ("--option", name, value))

@@ -2,7 +2,6 @@
 
 import re
 
-from app.builder.closure import StorePath
 from app.builder.nixprograms.buildlog import BuildLog
 from app.builder.running.process import Finished
 from app.builder.wording import line, sentence
@@ -14,7 +13,6 @@ _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
 # Nix 2.8 and 2.34.
 _OTHER_SYSTEM = re.compile(r"^a '([\w-]+)' with features|Required system: '([\w-]+)'")
-_PLANNED = re.compile(r"\bderivations? will be built:$")
 _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 
 
@@ -60,19 +58,10 @@ def failure_text(log: BuildLog, finished: Finished) -> str:
     return f"{message}: {lines if len(lines) <= room else '…' + lines[-(room - 1) :]}"
 
 
+def is_other_system(reason: str) -> bool:
+    """Return whether Nix refused to build for a system that this machine is not."""
+    return _OTHER_SYSTEM.search(reason) is not None
+
+
 def _derivation_first(found: re.Match[str]) -> str:
     return f"{found[1]} " if found[0].endswith((" ", ":")) else found[1]
-
-
-def missing_derivations(stderr: bytes) -> tuple[StorePath, ...]:
-    """Those that ``nix-store --realise --dry-run`` says it would build."""
-    found: list[StorePath] = []
-    listing = False
-    for text in line_breaks(stderr):
-        if _PLANNED.search(text):
-            listing = True
-        elif listing and text.startswith("  /nix/store/"):
-            found.append(StorePath.parse(text.strip()))
-        else:
-            listing = False
-    return tuple(found)

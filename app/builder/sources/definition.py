@@ -80,7 +80,16 @@ class Definition(_Frozen):
         default=True,
         description="false: evaluation reads nothing but the source itself; not for flakes.",
     )
+    build_unsandboxed: bool = Field(
+        default=False,
+        description="true: an untrusted source may build although Nix's sandbox is off.",
+    )
     policy: Policy = Policy()
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether what it builds has to be kept from this machine's files."""
+        return self.build and not self.trusted and not self.build_unsandboxed
 
     @property
     def evaluation_bytes(self) -> int:

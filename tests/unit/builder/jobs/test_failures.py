@@ -5,16 +5,19 @@ import pytest
 from app.builder.jobs.failures import FailureMemory
 from app.errors import (
     BuildTimedOut,
+    DownloadFailed,
     Draining,
     EvaluationFailed,
     NamesPending,
     NotADerivation,
+    NotCached,
     PackagesUnknown,
     PolicyRefused,
     RegistryError,
     SourceUnavailable,
     StillBuilding,
     StorageUnavailable,
+    StoreUnavailable,
     TagUnknown,
 )
 
@@ -27,9 +30,12 @@ MEMORY = FailureMemory(passing=1, failed=2, unknown=3)
         (StillBuilding("", retry_after=1), 0),
         (Draining(""), 0),
         (SourceUnavailable(""), 1),
+        (StoreUnavailable(""), 1),
+        (DownloadFailed("", host="http://cache"), 1),
         (StorageUnavailable(""), 1),
         (RegistryError(""), 1),
         (EvaluationFailed(""), 2),
+        (NotCached(""), 2),
         (BuildTimedOut(""), 2),
         (TagUnknown(""), 3),
         (PolicyRefused(""), 3),

@@ -2,13 +2,11 @@ import json
 
 import pytest
 
-from app.builder.closure import StorePath
 from app.builder.nixprograms.buildlog import BuildLog
 from app.builder.nixprograms.sentences import (
     ending,
     evaluation_error,
     failure_text,
-    missing_derivations,
 )
 from app.builder.running.process import Finished
 
@@ -85,20 +83,3 @@ def test_a_long_log_shows_its_end_within_one_message() -> None:
 def test_an_ending_without_words_tells_the_signal() -> None:
     assert ending(Finished(-9, b"", b"", 1)) == "Nix was killed (signal 9)"
     assert ending(Finished(7, b"", b"", 1)) == "Nix ended with code 7"
-
-
-@pytest.mark.parametrize(
-    "heading",
-    [
-        "this derivation will be built:",
-        "these derivations will be built:",
-        "these 2 derivations will be built:",
-    ],
-)
-def test_planned_builds_are_read_from_a_dry_run(heading: str) -> None:
-    printed = (
-        f"{heading}\n  {LEAF}\nthese 2 paths will be fetched (1 MiB download, 2 MiB unpacked):\n"
-        "  /nix/store/h070fyybnam5wxz5iy5dnlmwcbcpg8rq-leaf-1.0\n"
-    )
-
-    assert missing_derivations(printed.encode()) == (StorePath.parse(LEAF),)

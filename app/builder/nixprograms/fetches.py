@@ -1,0 +1,101 @@
+"""What binary caches did during a realisation: downloads, faults, ignored signatures.
+
+The messages are those of Nix 2.8 to 2.34, cleaned of terminal codes.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_KEPT = 1000
+_UNABLE = re.compile(r"unable to download '([^']+)': (.*)")
+_RETRYING = re.compile(r"; retrying in .*$")
+_NO_FILE = re.compile(r"file '([^']+)' does not exist in binary cache '([^']+)'")
+_UNSIGNED = re.compile(r"substitute for '(/nix/store/[^']+)' from '([^']+)',? .*signed by")
+_LACKS_SIGNATURE = re.compile(r"'(/nix/store/[^']+)'.* lacks a (?:valid )?signature")
+_OF_CACHE = re.compile(
+    r"(.+?)/(?:nix-cache-info|([0-9a-z]{32})\.(?:narinfo|ls)|nar/.+|(?:realisations|build-trace)\S*/.+)"
+)
+_REASON = "it was not received whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``path`` is the store path that was wanted, or its hash, or "" if none was named."""
+
+    cache: str
+    path: str
+    reason: str
+
+
+class Fetches:
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[str, str]] = {}
+        self._caches: dict[str, str] = {}  # by store path
+        self._failed: dict[str, str] = {}  # the reason, by URL
+        self._retried: dict[str, str] = {}
+        self._unsigned: dict[str, str] = {}
+
+    def start(self, activity: int, path: str, cache: str) -> None:
+        self._running[activity] = path, cache
+        self._caches[path] = cache
+
+    def stop(self, activity: int) -> None:
+        self._running.pop(activity, None)
+
+    def note(self, message: str) -> None:
+        """Take notice of a warning or an error."""
+        if found := _UNABLE.search(message):
+            reason, retrying = _RETRYING.subn("", found[2])
+            _keep(self._retried if retrying else self._failed, found[1], reason)
+        elif found := _NO_FILE.search(message):
+            _keep(self._failed, f"{found[2]}/{found[1]}", "HTTP error 404")
+        elif found := _UNSIGNED.search(message):
+            _keep(self._unsigned, found[1], found[2])
+        elif (found := _LACKS_SIGNATURE.search(message)) and found[1] in self._caches:
+            _keep(self._unsigned, found[1], self._caches[found[1]])
+
+    @property
+    def running(self) -> tuple[tuple[str, str], ...]:
+        """Store paths that are being fetched, each with its cache."""
+        return tuple(self._running.values())
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        return tuple(self._caches)
+
+    @property
+    def unsigned(self) -> dict[str, str]:
+        """The cache of each store path that was ignored for want of a trusted signature."""
+        return dict(self._unsigned)
+
+    def faults(self, missing: Collection[str]) -> list[Fault]:
+        """``missing`` are the store paths that are not in the store now."""
+        found = [
+            Fault(cache, path, self._reason(cache))
+            for path, cache in self._caches.items()
+            if path in missing and path not in self._unsigned
+        ]
+        named = {fault.cache for fault in found}
+        for url, reason in self._failed.items():
+            of_cache = _OF_CACHE.fullmatch(url)
+            if of_cache and of_cache[1] not in named:
+                found.append(Fault(of_cache[1], of_cache[2] or "", reason))
+        return found
+
+    @property
+    def other_failures(self) -> list[tuple[str, str]]:
+        """Downloads that failed and were not a binary cache's, by URL: those of builders."""
+        return [item for item in self._failed.items() if not _OF_CACHE.fullmatch(item[0])]
+
+    def _reason(self, cache: str) -> str:
+        for failures in (self._failed, self._retried):
+            for url, reason in failures.items():
+                if url.startswith(f"{cache}/"):
+                    return reason
+        return _REASON
+
+
+def _keep(notes: dict[str, str], key: str, value: str) -> None:
+    if len(notes) < _KEPT or key in notes:
+        notes[key] = value

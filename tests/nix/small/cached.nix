@@ -1,0 +1,22 @@
+# Packages for a binary cache: one that refers to another, one that says it is not to be had from a
+# cache, one that can be built only while the file ``permit`` exists.  ``salt`` makes their store
+# paths new.
+{ system, salt ? "", permit ? "/nonexistent", ... }:
+
+let
+  package = name: attributes: text: derivation ({
+    inherit name system salt;
+    builder = "/bin/sh";
+    args = [ "-c" "/bin/mkdir -p $out/share; echo ${text} > $out/share/${name}" ];
+  } // attributes);
+in
+rec {
+  cacert = package "cacert" { } "cacert";
+  iana-etc = package "iana-etc" { } "iana-etc";
+  leaf = package "leaf-1.0" { } "leaf";
+  tree = package "tree-1.0" { } "${leaf}";
+  # In no cache, and its input neither.
+  elsewhere = package "elsewhere-1.0" { } "${package "input-1.0" { } "input"}";
+  local = package "local-1.0" { preferLocalBuild = true; allowSubstitutes = false; } "local";
+  fragile = package "fragile-1.0" { args = [ "-c" "test -e ${permit} && /bin/mkdir $out" ]; } "";
+}
