@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.door import SMALL, Door, MakeDoor, doors
+from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
 from tests.e2e.process import succeed
 from tests.e2e.releases import unpack
 from tests.e2e.server import ROOT, Server, ServerFactory
@@ -127,6 +128,16 @@ def _factory(packages: Path, home: Path) -> Iterator[ServerFactory]:
     yield make
     for server in made:
         server.stop()
+
+
+# The last one changes daily, and may be broken on a day.
+@pytest.fixture(
+    scope="session", params=["own", "trixie", pytest.param("sid", marks=pytest.mark.full)]
+)
+def every_nix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewerNix:
+    """This machine's Nix and later ones in turn, each with a store of its own."""
+    directory = tmp_path_factory.mktemp(f"nix-{request.param}")
+    return own_nix(directory) if request.param == "own" else unpack_nix(request.param, directory)
 
 
 @pytest.fixture

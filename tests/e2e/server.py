@@ -29,6 +29,7 @@ class Server:
     def __init__(
         self, home: Path, packages: Path, within: Sequence[str] = (), **settings: str
     ) -> None:
+        self.within = within
         self._command = (*within, sys.executable, "-m", "app")
         self.storage = home / "storage"
         self._nix_log = home / "nix-starts"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.binary_cache import BinaryCache, serving
-from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
+from tests.e2e.newer_nix import NewerNix
 from tests.e2e.server import ROOT, Server
 
 pytestmark = pytest.mark.e2e
@@ -15,14 +15,6 @@ pytestmark = pytest.mark.e2e
 PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
 WRONG_KEY = "team-1:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 MakeServer = Callable[..., Server]
-
-
-@pytest.fixture(
-    scope="module", params=["own", "trixie", pytest.param("sid", marks=pytest.mark.full)]
-)
-def nix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewerNix:
-    directory = tmp_path_factory.mktemp(request.param)
-    return own_nix(directory) if request.param == "own" else unpack_nix(request.param, directory)
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +27,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cache(
-    nix: NewerNix, packages: Path, tmp_path_factory: pytest.TempPathFactory
+    every_nix: NewerNix, packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BinaryCache]:
     cache = BinaryCache(tmp_path_factory.mktemp("cache"))
-    cache.fill(nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
+    cache.fill(every_nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
     with serving(cache):
         yield cache
 
 
 @pytest.fixture
 def make_server(
-    nix: NewerNix, packages: Path, cache: BinaryCache, tmp_path: Path
+    every_nix: NewerNix, packages: Path, cache: BinaryCache, tmp_path: Path
 ) -> Iterator[MakeServer]:
     """Makes servers that have the cache alone, each with a store of its own."""
     made: list[Server] = []
@@ -62,8 +54,8 @@ def make_server(
         server = Server(
             home,
             packages,
-            within=nix.with_store(home).within,
-            PATH=nix.path,
+            within=every_nix.with_store(home).within,
+            PATH=every_nix.path,
             NIXERY_CONFIG=str(settings),
             NIX_CONFIG=f"trusted-public-keys = {keys}",
         )
@@ -94,9 +86,7 @@ def test_a_source_that_may_not_build_never_builds_what_has_no_trusted_signature(
     assert "the signature by team-1" in server.log
 
 
-def test_an_unsigned_path_is_called_so(
-    make_server: MakeServer, cache: BinaryCache, nix: NewerNix
-) -> None:
+def test_an_unsigned_path_is_called_so(make_server: MakeServer, cache: BinaryCache) -> None:
     server = make_server(cache.key, build="false")
     texts = {file: file.read_text() for file in cache.directory.glob("*.narinfo")}
     for file, text in texts.items():
@@ -145,11 +135,11 @@ def test_a_build_for_want_of_a_trusted_signature_is_no_secret(
 
 
 def test_a_build_that_fails_for_want_of_a_trusted_signature_says_so(
-    make_server: MakeServer, cache: BinaryCache, nix: NewerNix, packages: Path
+    make_server: MakeServer, cache: BinaryCache, every_nix: NewerNix, packages: Path
 ) -> None:
     permit = packages.with_name("permit")
     permit.touch()
-    cache.fill(nix, packages, "fragile")
+    cache.fill(every_nix, packages, "fragile")
     permit.unlink()
     server = make_server(WRONG_KEY)
 

@@ -79,7 +79,9 @@ def test_a_source_no_longer_trusted_serves_nothing_that_took_trust(
     assert answer.status_code == 200, answer.text
     server.stop()
 
-    settings.write_text(SETTINGS.format(location=repository.url) + "trusted = false\n")
+    settings.write_text(
+        SETTINGS.format(location=repository.url) + "trusted = false\nbuild_unsandboxed = true\n"
+    )
     server.start()
 
     answer = server.get("/v2/set/spy/manifests/main")

@@ -162,7 +162,7 @@ def strangers(
     settings = home / "nixery.toml"
     settings.write_text(
         f'[[sources]]\nname = "strange"\nkind = "path"\nlocation = "{tree}"\n'
-        "trusted = false\nsubstituters = []\n"
+        "trusted = false\nbuild_unsandboxed = true\nsubstituters = []\n"
     )
     server = Server(
         home / "server",

@@ -22,6 +22,7 @@ name = "strangers"
 kind = "git"
 location = "{location}"
 trusted = false
+build_unsandboxed = true
 substituters = []
 
 [[sources]]

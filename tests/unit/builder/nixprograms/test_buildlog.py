@@ -103,7 +103,7 @@ def test_lines_that_are_not_events_are_passed_on() -> None:
 
 def test_fetching_is_told() -> None:
     _, heard = log_of(
-        {"action": "start", "type": 100, "id": 1, "fields": ["/nix/store/x", "a", "b"]}
+        {"action": "start", "type": 108, "id": 1, "fields": ["/nix/store/x", "http://cache"]}
     )
 
-    assert heard == ["fetching /nix/store/x"]
+    assert heard == ["fetching /nix/store/x from http://cache"]

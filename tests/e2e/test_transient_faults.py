@@ -1,0 +1,218 @@
+"""Faults that pass: tried again within the job, then 503 with what failed, and soon forgotten."""
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.binary_cache import BinaryCache, serving
+from tests.e2e.newer_nix import NewerNix
+from tests.e2e.process import run
+from tests.e2e.server import ROOT, Server
+
+pytestmark = pytest.mark.e2e
+
+PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
+# Those of narinfos first: Nix remembers what it was told.
+FAULTS: dict[str, tuple[str, int | str]] = {
+    "all-silent": (r"", "silence"),
+    "narinfo-500": (r"\.narinfo", 500),
+    "nar-500": (r"/nar/", 500),
+    "nar-404": (r"/nar/", 404),
+    "nar-cut": (r"/nar/", "cut"),
+    "nar-silent": (r"/nar/", "silence"),
+}
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("set") / "default.nix"
+    file.write_text(PACKAGES.read_text().replace('salt ? ""', f'salt ? "{uuid.uuid4()}"'))
+    return file
+
+
+@pytest.fixture(scope="module")
+def cache(
+    every_nix: NewerNix, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BinaryCache]:
+    cache = BinaryCache(tmp_path_factory.mktemp("cache"))
+    cache.fill(every_nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
+    with serving(cache):
+        yield cache
+
+
+@pytest.fixture
+def make_server(
+    every_nix: NewerNix, packages: Path, cache: BinaryCache, tmp_path: Path
+) -> Iterator[MakeServer]:
+    """Makes servers that may not build, unless told so, with an empty store."""
+    made: list[Server] = []
+
+    def make(
+        *,
+        build: bool = False,
+        cache: BinaryCache = cache,
+        programs: Path | None = None,
+        **settings: str,
+    ) -> Server:
+        home = tmp_path / f"server-{len(made)}"
+        home.mkdir()
+        file = home / "nixery.toml"
+        file.write_text(
+            f'[[sources]]\nname = "team"\nkind = "path"\nlocation = "{packages}"\n'
+            f'substituters = ["{cache.url}"]\nbuild = {str(build).lower()}\n'
+        )
+        limits = {
+            "NIXERY_RETRIES": "1",
+            "NIXERY_STALL_SECONDS": "1",
+            "NIXERY_FAILURE_SECONDS": "0",
+        }
+        server = Server(
+            home,
+            packages,
+            within=every_nix.with_store(home).within,
+            PATH=f"{programs}:{every_nix.path}" if programs else every_nix.path,
+            NIXERY_CONFIG=str(file),
+            NIX_CONFIG=f"trusted-public-keys = {cache.key}",
+            **(limits | settings),
+        )
+        made.append(server)
+        return server.start()
+
+    yield make
+    cache.heal()
+    for server in made:
+        server.stop()
+
+
+def test_a_cache_that_fails_is_named_with_the_path_and_asked_again_by_the_next_pull(
+    make_server: MakeServer, cache: BinaryCache
+) -> None:
+    server = make_server()
+
+    for name, (pattern, kind) in FAULTS.items():
+        cache.fail(pattern, kind)
+        answer = server.get("/v2/team/tree/manifests/latest")
+        cache.heal()
+        is_told_of(server, answer, cache, name)
+
+    server.digest("team/tree")
+
+
+def test_a_cache_that_is_down_is_named_and_nothing_is_remembered_longer_than_ten_seconds(
+    make_server: MakeServer, cache: BinaryCache
+) -> None:
+    with ExitStack() as stack:
+        gone = stack.enter_context(serving(BinaryCache(cache.directory, cache.key)))
+        server = make_server(cache=gone, NIXERY_FAILURE_SECONDS="3600")
+        stack.close()
+
+        answer = server.get("/v2/team/tree/manifests/latest")
+
+        is_told_of(server, answer, gone, "down")
+        with serving(gone):
+            time.sleep(int(answer.headers["Retry-After"]) + 0.5)
+            server.digest("team/tree")
+
+
+def test_a_fault_that_passes_while_a_client_waits_is_none_of_its_business(
+    make_server: MakeServer, cache: BinaryCache
+) -> None:
+    server = make_server(NIXERY_RETRIES="3")
+    cache.fail(r"/nar/", 500, times=3)
+    cache.fail(r"/nar/", "cut", times=1)
+
+    server.digest("team/tree")
+
+    [build] = server.get("/builds").json()["finished"]
+    log = server.get(build["page"]).json()["log"]
+    assert any("another attempt follows in 1 s" in line for line in log), log
+
+
+def test_a_source_that_may_build_is_not_refused_for_a_fault_of_its_cache(
+    make_server: MakeServer, cache: BinaryCache
+) -> None:
+    server = make_server(build=True)
+    cache.fail(r"/nar/", 500)
+
+    answer = server.get("/v2/team/tree/manifests/latest")
+
+    is_told_of(server, answer, cache, "nar-500")
+
+
+def test_a_path_that_a_cache_gets_later_is_served_as_soon_as_the_refusal_is_forgotten(
+    make_server: MakeServer, cache: BinaryCache, every_nix: NewerNix, packages: Path
+) -> None:
+    server = make_server()
+    refused = server.get("/v2/team/elsewhere/manifests/latest")
+    assert refused.status_code == 403, refused.text
+    assert "not there: elsewhere-1.0" in refused.text
+
+    cache.fill(every_nix, packages, "elsewhere")
+
+    server.digest("team/elsewhere")
+
+
+def test_a_garbage_collection_under_builds_refuses_nothing(
+    make_server: MakeServer, cache: BinaryCache, every_nix: NewerNix
+) -> None:
+    server = make_server(build=True, NIXERY_RETRIES="3")
+    collecting, stop = server.within, threading.Event()
+
+    def collect() -> None:
+        while not stop.is_set():
+            run(*collecting, "nix-store", "--gc", env={"PATH": every_nix.path})
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    try:
+        for image in ("tree", "local", "leaf", "leaf/local", "tree/local", "tree/leaf/local"):
+            server.digest(f"team/{image}")
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, 200), (1000, 503)])
+def test_a_slow_answer_of_the_store_passes(
+    make_server: MakeServer, every_nix: NewerNix, tmp_path: Path, times: int, status: int
+) -> None:
+    """``nix path-info`` takes longer than it may, as often as ``times``."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for n in range(times if status == 200 else 0):
+        (programs / f"slow-{n}").touch()
+    slow = programs / "nix"
+    slow.write_text(
+        f"#!/bin/sh\nPATH={every_nix.path}\n"
+        'case "$*" in *path-info*)\n'
+        f"  if [ {status} = 503 ] || rm {programs}/slow-0 2>/dev/null; then sleep 60; fi\n"
+        'esac\nexec nix "$@"\n'
+    )
+    slow.chmod(0o755)
+    server = make_server(programs=programs, NIXERY_STORE_SECONDS="2")
+
+    answer = server.get("/v2/team/tree/manifests/latest")
+
+    assert answer.status_code == status, answer.text
+    if status == 503:
+        assert 0 < int(answer.headers["Retry-After"]) <= 10
+        assert "longer than 2 s for a question to its store" in answer.text
+
+
+def is_told_of(server: Server, answer: httpx.Response, cache: BinaryCache, fault: str) -> None:
+    assert answer.status_code == 503, f"{fault}: {answer.text}"
+    assert 0 < int(answer.headers["Retry-After"]) <= 10
+    message = answer.json()["errors"][0]["message"]
+    assert re.search(rf"{cache.url}.* /nix/store/[0-9a-z]{{32}}-", message), f"{fault}: {message}"
+    latest = server.get("/builds").json()["finished"][0]
+    assert cache.url in latest["message"], fault
+    assert "/nix/store/" in latest["message"], fault
+    assert message[:100] in server.log.replace("\\", ""), fault
