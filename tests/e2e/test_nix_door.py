@@ -156,6 +156,33 @@ async def test_policy_refuses_with_its_reason_and_the_setting(
     assert (await everything.package(asked)).pname == asked
 
 
+_NEEDS_UNFREE = """{ system, config, ... }:
+let
+  package = name: needs: derivation { inherit name system needs; builder = "/bin/sh"; };
+  unfree =
+    if config.allowUnfree then package "lib-1.0" null
+    else throw ''Package \u2018lib-1.0\u2019 in ${toString ./.}/lib.nix:3 has an unfree license (\u2018own\u2019), refusing to evaluate.
+
+a) To temporarily allow unfree packages, you can use an environment variable.'';
+in
+{ user = package "user-1.0" unfree; }
+"""
+
+
+async def test_a_refusal_of_the_set_itself_has_the_setting_that_would_allow_it(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    (tmp_path / "set.nix").write_text(_NEEDS_UNFREE)
+    strict = make_door(location=tmp_path / "set.nix")
+    lax = make_door(location=tmp_path / "set.nix", policy=Policy(allow_unfree=True))
+
+    with pytest.raises(
+        EvaluationFailed, match=r"lib-1\.0.* refusing to evaluate; allow_unfree may"
+    ):
+        await strict.package("user")
+    assert (await lax.package("user")).name == "user-1.0"
+
+
 # ---- memory
 
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.builder.answers import Answer, Raised, Validity
-from app.builder.evaluation.policy import refusal
+from app.builder.evaluation.policy import refusal, remedy
 from app.builder.nix import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
 from app.errors import EvaluationFailed
 
 _LEAST_SECONDS = 5
 _EXPLAINED = 4
 _SUBMODULES = 4
+_ADVICE = re.compile(r"(?<=refusing to evaluate)\..*", re.IGNORECASE)
 _NO_FILE = re.compile(r"No such file or directory|does not exist")
 # Errors that the same package set raises on every machine.
 _LASTING = re.compile(
@@ -125,7 +126,14 @@ def validity(error: EvaluationFailed) -> Validity:
 
 
 def _hinted(evaluation: Evaluation, message: str) -> str:
-    """Nix knows nothing of submodules: it finds that a file is not there."""
+    """Add what Nix and nixpkgs do not know: this server's settings, submodules."""
+    setting = remedy(message)
+    if setting:
+        # The package set's own advice is for whoever runs Nix by hand.
+        reason = _ADVICE.sub("", message).rstrip(" .")
+        if evaluation.package_set.kind == "flake":
+            return f"{reason}; the flake's own config of nixpkgs may allow it"
+        return f"{reason}; {setting} may allow it"
     submodules = evaluation.package_set.submodules
     if not submodules or not _NO_FILE.search(message):
         return message

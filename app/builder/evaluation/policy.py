@@ -1,7 +1,26 @@
 """Whether a source's policy lets a package pass, and what to say if not."""
 
+import re
+
 from app.builder.answers import Metadata
 from app.builder.nix import Allowed
+
+# As nixpkgs has worded it since 2016: which package, why, and "refusing to evaluate".
+_REFUSES = re.compile(r"refus(?:ing|es) to evaluate", re.IGNORECASE)
+_REASONS = {
+    "allow_unfree": re.compile(r"\bunfree licen[cs]e\b|\bunfree\b", re.IGNORECASE),
+    "allow_insecure": re.compile(
+        r"\binsecure\b|known vulnerab|end[- ]of[- ]life", re.IGNORECASE
+    ),
+    "allow_broken": re.compile(r"\b(?:marked as|is) broken\b", re.IGNORECASE),
+}
+
+
+def remedy(message: str) -> str:
+    """The setting that would allow what nixpkgs refuses with this message; "" for another."""
+    if not _REFUSES.search(message):
+        return ""
+    return next((setting for setting, why in _REASONS.items() if why.search(message)), "")
 
 
 def refusal(allowed: Allowed, package: Metadata) -> str:

@@ -35,7 +35,6 @@ from app.builder.running.process import (
     Finished,
     LimitExceeded,
     Limits,
-    OutOfSpace,
     OutOfTime,
     ProgramMissing,
 )
@@ -47,7 +46,6 @@ from app.errors import (
     EvaluationFailed,
     RegistryError,
     StoreUnavailable,
-    Unavailable,
 )
 
 _STORE = Path("/nix/store")

@@ -15,7 +15,6 @@ from app.builder.running.process import (
 from app.builder.running.retrying import Retries
 from app.errors import StoreUnavailable, Unavailable
 
-
 _RETRIES = Retries(times=3, seconds=60)
 
 
