@@ -9,9 +9,7 @@ from app.builder.nix import Allowed
 _REFUSES = re.compile(r"refus(?:ing|es) to evaluate", re.IGNORECASE)
 _REASONS = {
     "allow_unfree": re.compile(r"\bunfree licen[cs]e\b|\bunfree\b", re.IGNORECASE),
-    "allow_insecure": re.compile(
-        r"\binsecure\b|known vulnerab|end[- ]of[- ]life", re.IGNORECASE
-    ),
+    "allow_insecure": re.compile(r"\binsecure\b|known vulnerab|end[- ]of[- ]life", re.IGNORECASE),
     "allow_broken": re.compile(r"\b(?:marked as|is) broken\b", re.IGNORECASE),
 }
 
