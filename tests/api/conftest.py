@@ -1,17 +1,24 @@
-"""The routes in-process: no port, no lifespan, no Nix."""
+"""The routes in-process: no port, no lifespan, no Nix, and no real time."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
 from app.state import Patience
 from tests.api.registry import Registry, new_registry
+from tests.virtualtime import virtual_backend
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return virtual_backend()
 
 
 @pytest.fixture
 def registry() -> Registry:
-    return new_registry(Patience(hop_seconds=0.05, hops=3, hold_seconds=0.2))
+    return new_registry(Patience(hop_seconds=20, hops=3, hold_seconds=900))
 
 
 @pytest.fixture
