@@ -22,11 +22,14 @@ UV_HOME = ROOT / ".state" / "uv"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A file's absence, or a program's, means: install that Debian package.
-DEV = {"/etc/ssl/certs/ca-certificates.crt": "ca-certificates"}
+DEV = {
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+    "git": "git",
+    "mkfs.ext4": "e2fsprogs",
+}
 DEMO = DEV | {
     "nix-instantiate": "nix-bin",
     "/bin/busybox": "busybox-static",
-    "git": "git",
     "xz": "xz-utils",
     "skopeo": "skopeo",
 }
@@ -42,6 +45,7 @@ TEST = DEMO | {
     "ssh-agent": "openssh-client",
     "curl": "curl",
     "zstd": "zstd",
+    "debootstrap": "debootstrap",
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,20 +36,26 @@ class KnownNarInfos:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Blocking.  Raises KnownUnusable."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-            with connection:
-                (found,) = connection.execute("PRAGMA user_version").fetchone()
-                if found not in {0, _FORMAT}:
-                    raise KnownUnusable(f"{path} was written by another version; name another file")
-                connection.execute(_SCHEMA)
-                connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        except (sqlite3.Error, OSError) as error:
-            raise KnownUnusable(
-                f"cannot keep what was read in {path}: {error}; delete it or name another file"
-            ) from None
-        return cls(connection)
+        with ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                connection = opened.enter_context(
+                    closing(sqlite3.connect(path, timeout=_BUSY_SECONDS))
+                )
+                with connection:
+                    (found,) = connection.execute("PRAGMA user_version").fetchone()
+                    if found not in {0, _FORMAT}:
+                        raise KnownUnusable(
+                            f"{path} was written by another version; name another file"
+                        )
+                    connection.execute(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            except (sqlite3.Error, OSError) as error:
+                raise KnownUnusable(
+                    f"cannot keep what was read in {path}: {error}; delete it or name another file"
+                ) from None
+            opened.pop_all()
+            return cls(connection)
 
     def __enter__(self) -> Self:
         return self

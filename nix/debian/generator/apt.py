@@ -51,14 +51,17 @@ class Apt:
             yield from ("-o", f"{name}={value}")
 
     def _run(self, program: str, *arguments: str, directory: Path | None = None) -> str:
-        done = subprocess.run(
-            [program, *self._options(), *arguments],
-            cwd=directory,
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-        )
+        try:
+            done = subprocess.run(
+                [program, *self._options(), *arguments],
+                cwd=directory,
+                check=False,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except FileNotFoundError:
+            raise AptFailed(f"{program} is not installed") from None
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
             raise AptFailed(f"{program} {arguments[-1]}: {lines[-1]}")

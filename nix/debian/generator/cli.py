@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
+    place.store.check()  # before minutes of downloads
     preparation = Preparation(
         attributes=chosen_list(arguments),
         systems=tuple(arguments.system or default_systems(place, full=arguments.full)),
@@ -119,6 +120,7 @@ def check(place: Workplace, lock: Lock) -> int:
 
 
 def run_seed(arguments: argparse.Namespace, place: Workplace) -> int:
+    place.store.check()
     lock = read_lock(arguments.lock)
     new = seed(place, lock)
     say(f"{len(lock.debs)} packages in the store, {new} of them new")

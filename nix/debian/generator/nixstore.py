@@ -65,6 +65,10 @@ class NixStore:
             raise NixFailed(said)
         return done.stdout
 
+    def check(self) -> None:
+        """Raises NixMissing."""
+        self._run("nix-store", "--version")
+
     def invalid(self, paths: Iterable[str]) -> frozenset[str]:
         """Which of these paths the store does not have."""
         found: set[str] = set()

@@ -39,6 +39,12 @@ def test_two_processes_may_share_a_file(tmp_path: Path) -> None:
         assert len(one.read([GIT.path.hash_part, LIBC.path.hash_part])) == 2
 
 
+def open_files(path: Path) -> list[str]:
+    """Where this process has the file open; Python 3.13 warns of connections left open."""
+    descriptors = Path("/proc/self/fd").iterdir()
+    return [str(d) for d in descriptors if d.is_symlink() and d.readlink() == path]
+
+
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but somebody's notes" * 100)
@@ -46,6 +52,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> Non
     with pytest.raises(KnownUnusable, match=r"notes\.txt"):
         KnownNarInfos.open(file)
 
+    assert open_files(file) == []
     assert file.read_text().startswith("not a database")
 
 
@@ -57,3 +64,5 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(KnownUnusable, match="another version"):
         KnownNarInfos.open(file)
+
+    assert open_files(file) == []

@@ -30,13 +30,24 @@ def test_the_command_explains_itself() -> None:
     assert "prepare" in done.stdout
 
 
-def test_without_nix_the_command_says_what_to_install(tmp_path: Path) -> None:
-    done = generate("prepare", PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
+@pytest.mark.parametrize("words", [("prepare",), ("prepare", "--full"), ("seed", "LOCK")])
+def test_without_nix_the_command_only_says_what_to_install(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """On every release of Debian: also where the committed locks do not fit, and apt would run."""
+    lock = str(TREE / "locks" / "x86_64-linux.json")
+    words = tuple(lock if word == "LOCK" else word for word in words)
+    done = generate(*words, PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr.endswith(
-        "generate.py: Nix is not installed; on Debian: apt-get install nix-bin\n"
-    )
+    assert done.stderr == "generate.py: Nix is not installed; on Debian: apt-get install nix-bin\n"
     assert done.stdout == ""
+
+
+def test_without_apt_the_command_says_so(tmp_path: Path) -> None:
+    done = generate("lock", str(tmp_path / "lock"), PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "generate.py: apt-get is not installed"
+    assert "Traceback" not in done.stderr
 
 
 def test_a_file_that_is_no_lock_is_refused(tmp_path: Path) -> None:
