@@ -5,6 +5,7 @@ Texts come from strangers, so each pattern reads its text once: runs are taken w
 """
 
 import re
+from collections import deque
 
 from app.builder.credentials import without_credentials
 
@@ -50,13 +51,13 @@ def visible(text: str) -> str:
 
 def line(text: str, limit: int) -> str:
     """One printable line of at most ``limit`` characters, credentials struck out."""
-    return _cut(without_credentials(_printable(text)), limit)
+    # Cut before the patterns run: what is cut off cannot be shown, and costs nothing.
+    return _cut(without_credentials(_printable(_beginning(text, 16 * limit))), limit)
 
 
 def sentence(text: str, limit: int) -> str:
     """A line for a client's terminal: paths of this host lose their directories as well."""
-    # Cut before the patterns run: what is cut off cannot be shown, and costs nothing.
-    text = without_credentials(_printable(text[: 16 * limit]))
+    text = without_credentials(_printable(_beginning(text, 16 * limit)))
     return _cut(_PLACE.sub(_without_directories, text), limit)
 
 
@@ -68,6 +69,48 @@ def ends(text: str, limit: int) -> str:
         return text
     beginning = text[: limit // 2].rstrip()
     return f"{beginning}…{text[len(text) - limit + len(beginning) + 1 :].lstrip()}"
+
+
+class LastLines:
+    """The last ``count`` lines of a log, each of at most ``limit`` characters.
+
+    Lines are cleaned when they are read, and not when they come: nearly all lines of a loud program
+    are dropped again, and cleaning them would keep the event loop from everything else.
+    """
+
+    __slots__ = ("_cleaned", "_limit", "_raw")
+
+    def __init__(self, count: int, limit: int) -> None:
+        self._limit = limit
+        self._raw: deque[str] = deque(maxlen=count)
+        self._cleaned: deque[str] = deque(maxlen=count)
+
+    def add(self, text: str) -> None:
+        self._raw.append(_beginning(text, 4 * self._limit))
+
+    def clean(self, most: int) -> bool:
+        """Clean so many lines at most; return whether that was all."""
+        for _ in range(min(most, len(self._raw))):
+            self._cleaned.append(line(self._raw.popleft(), self._limit))
+        return not self._raw
+
+    def read(self) -> tuple[str, ...]:
+        """Oldest first, none empty."""
+        self.clean(len(self._raw))
+        return tuple(text for text in self._cleaned if text)
+
+    def clear(self) -> None:
+        self._raw.clear()
+        self._cleaned.clear()
+
+
+def _beginning(text: str, size: int) -> str:
+    """Without the last word where it is cut: no pattern finds half a secret."""
+    if len(text) <= size:
+        return text
+    cut = text[:size]
+    end = max(cut.rfind(" "), cut.rfind("\n"), cut.rfind("\t"))
+    return (cut[:end] if end > 0 else cut) + "…"
 
 
 def _printable(text: str) -> str:

@@ -4,6 +4,7 @@ containerd before 2.3.3 prints only the status of a failed pull, so the list is 
 build by its image.
 """
 
+import asyncio
 from itertools import islice
 from typing import Annotated
 
@@ -22,6 +23,7 @@ router = APIRouter(tags=["operations"])
 
 _LINE_LIMIT = 500
 _SHOWN = 100
+_CLEANED_AT_ONCE = 50  # lines of a log, between two turns of the event loop
 _HEADERS = {
     "cache-control": "no-store",
     "vary": "Accept",
@@ -63,6 +65,8 @@ async def get_build(request: Request, identifier: str, services: Services) -> Re
         raise HTTPException(
             404, "no such build; pages are kept for the latest ones, and for what is still answered"
         )
+    while not job.progress.clean(_CLEANED_AT_ONCE):  # noqa: ASYNC110  # work, not waiting
+        await asyncio.sleep(0)
     build = _build_of(job)
     if _is_browser(request):
         return _page(build_pages.single(build))

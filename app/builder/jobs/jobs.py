@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _CANCEL_SECONDS = 10
 _LOG_LIMIT = 500
+_LINES_AT_ONCE = 50
 
 
 @dataclass(slots=True)
@@ -206,11 +207,17 @@ class Jobs(Generic[T]):
         unread = isinstance(job.failure, TooManyRequests | ManifestUnknown)
         if (job.progress.stage or job.failure) and not unread:
             self._pages[job.identifier] = job
+            self._clean(job)
         else:
             job.progress.drop_log()
         while len(self._pages) > self._history:
             _, oldest = self._pages.popitem(last=False)
             oldest.progress.drop_log()  # its outcome may be remembered for longer
+
+    def _clean(self, job: Job[T]) -> None:
+        """The log of a finished job, a part in each turn of the event loop: cleaned it is short."""
+        if not job.progress.clean(_LINES_AT_ONCE):
+            asyncio.get_running_loop().call_soon(self._clean, job)
 
     def _answers(self) -> Iterator[Job[T]]:
         """Failures that whoever asks again is told, and led to the page of."""

@@ -1,8 +1,6 @@
 """What a running build says about itself, kept for its page and bounded in size."""
 
-from collections import deque
-
-from app.builder.wording import line
+from app.builder.wording import LastLines, line
 
 _LINES = 400
 _LINE_LIMIT = 500
@@ -20,18 +18,22 @@ class Progress:
     def __init__(self) -> None:
         self.stage = ""
         self.revision: str | None = None
-        self._log: deque[str] = deque(maxlen=_LINES)
+        self._log = LastLines(_LINES, _LINE_LIMIT)
 
     def enter(self, stage: str) -> None:
         self.stage = line(stage, _STAGE_LIMIT)
         self.say(self.stage)
 
     def say(self, text: str) -> None:
-        self._log.append(line(text, _LINE_LIMIT))
+        self._log.add(text)
+
+    def clean(self, most: int) -> bool:
+        """Make so many lines fit to be shown; return whether all are, and ``log`` costs nothing."""
+        return self._log.clean(most)
 
     @property
     def log(self) -> tuple[str, ...]:
-        return tuple(self._log)
+        return self._log.read()
 
     def drop_log(self) -> None:
         self._log.clear()

@@ -7,10 +7,11 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 from app.builder.closure import StorePath
 from app.builder.nixprograms.fetches import Fetches
-from app.builder.wording import line
+from app.builder.wording import LastLines, line
 
 _PREFIX = "@nix "
 _BUILD, _SUBSTITUTE = 105, 108
@@ -29,18 +30,23 @@ _REPEATED = re.compile(r";? last \d+ log lines:|\s*output paths:", re.IGNORECASE
 
 
 class BuildLog:
-    """Follows a realisation: who builds now, what they said, who failed first."""
+    """Follows a realisation: who builds now, what they said, who failed first.
+
+    ``failed`` is the derivation that failed, not those that needed it; "" while Nix named none.
+    ``on_line`` is given lines as they came, not cleaned.
+    """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._running: dict[int, str] = {}
         self._begun: set[str] = set()
-        self._logs: dict[str, deque[str]] = {}
+        self._logs: dict[str, LastLines] = {}
         self._finished: deque[str] = deque()
         self._errors: list[str] = []
         self._unknown: list[str] = []
         self._listing = False
         self.fetches = Fetches()
+        self.failed = ""
 
     def hear(self, text: str) -> None:
         """One line of standard error."""
@@ -79,15 +85,6 @@ class BuildLog:
         return derivation in self._begun
 
     @property
-    def failed(self) -> str:
-        """The derivation that failed, not those that needed it; "" if Nix named none."""
-        for error in self._errors:
-            found = _DERIVATION.search(error)
-            if found and not _CONSEQUENCE.search(error):
-                return found[0]
-        return ""
-
-    @property
     def reason(self) -> str:
         """Nix's own words about the failure, without the log lines it repeats."""
         causes = [error for error in self._errors if not _CONSEQUENCE.search(error)]
@@ -95,14 +92,15 @@ class BuildLog:
 
     def log(self, derivation: str) -> tuple[str, ...]:
         """Its last lines."""
-        return tuple(self._logs.get(derivation, ()))
+        found = self._logs.get(derivation)
+        return found.read() if found else ()
 
     def _start(self, kind: int, number: int, event: dict[str, object]) -> None:
         match kind, event.get("fields"):
             case (int(k), [str(derivation), *_]) if k == _BUILD:
                 self._running[number] = derivation
                 self._begun.add(derivation)
-                self._logs[derivation] = deque(maxlen=_LINES)
+                self._logs[derivation] = LastLines(_LINES, _LINE_LIMIT)
                 self._say(f"building {derivation}")
             case (int(k), [str(path), str(cache), *_]) if k == _SUBSTITUTE:
                 self.fetches.start(number, path, cache)
@@ -125,8 +123,8 @@ class BuildLog:
             self.fetches.note(cleaned)
         if level == _WARNING:
             self._say(said)
-        elif level == _ERROR and cleaned and len(self._errors) < _ERRORS:
-            self._errors.append(cleaned)
+        elif level == _ERROR and cleaned:
+            self._err(cleaned)
         elif _UNKNOWN.match(cleaned):
             self._listing = True
         elif self._listing and cleaned.startswith("/nix/store/"):
@@ -134,20 +132,28 @@ class BuildLog:
         elif level > _WARNING:
             self._listing = False
 
+    def _err(self, error: str) -> None:
+        """The first errors count: later ones are consequences."""
+        if len(self._errors) >= _ERRORS:
+            return
+        self._errors.append(error)
+        found = _DERIVATION.search(error)
+        if not self.failed and found and not _CONSEQUENCE.search(error):
+            self.failed = found[0]
+
     def _log(self, number: int, said: str) -> None:
         derivation = self._running.get(number)
         if derivation is None:
             return
-        cleaned = line(said, _LINE_LIMIT)
-        self._logs[derivation].append(cleaned)
-        self._on_line(f"{_short(derivation)}> {cleaned}")
+        self._logs[derivation].add(said)
+        self._on_line(f"{_short(derivation)}> {said}")
 
     def _say(self, text: str) -> None:
-        cleaned = line(text, _LINE_LIMIT)
-        if cleaned:
-            self._on_line(cleaned)
+        if text and not text.isspace():
+            self._on_line(text)
 
 
+@lru_cache(maxsize=128)
 def _short(derivation: str) -> str:
     try:
         return StorePath.parse(derivation).name.removesuffix(".drv")

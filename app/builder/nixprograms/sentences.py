@@ -9,6 +9,13 @@ from app.builder.wording import line, sentence
 _MESSAGE_LIMIT = 300
 _REASON_LIMIT = 260
 _ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
+# One search from the end: a package set may print a megabyte of lines that look like errors.
+_LAST_ERROR = re.compile(
+    rb"(?s:(?P<before>.*^))(?:[ \t]|\x1b\[[0-9;]*m)*error:(?:[ \t]|\x1b\[[0-9;]*m)*[^\s\x1b]",
+    re.MULTILINE,
+)
+_ERROR_SIZE = 16 * 1024  # of which a message has the beginning
+_ERROR_LINES = 200
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
 # Nix 2.8 and 2.34.
@@ -18,18 +25,17 @@ _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 
 def evaluation_error(stderr: bytes) -> str:
     """The message of the last error, on one line; later lines of Nix's are its place."""
-    lines = line_breaks(stderr)
-    found = ""
-    for number, text in enumerate(lines):
-        start = _ERROR.match(text)
-        if start:
-            rest = [start[2]]
-            for more in lines[number + 1 :]:
-                if _END.match(more) or _ERROR.match(more):
-                    break
-                rest.append(more)
-            found = " ".join(rest)
-    return sentence(found, _MESSAGE_LIMIT)
+    last = _LAST_ERROR.match(stderr)
+    if last is None:
+        return ""
+    first, *others = line_breaks(stderr[last.end("before") :][:_ERROR_SIZE])
+    start = _ERROR.match(first)
+    found = [start[2]] if start else []
+    for more in others[:_ERROR_LINES]:
+        if _END.match(more):
+            break
+        found.append(more)
+    return sentence(" ".join(found), _MESSAGE_LIMIT)
 
 
 def line_breaks(stderr: bytes) -> list[str]:

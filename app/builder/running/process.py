@@ -163,7 +163,11 @@ class Program:
         take = on_output or self._stdout.extend
         self._readers = (
             Reader(self._process.stdout, lambda chunk: self._take(chunk, take)),
-            Reader(self._process.stderr, lambda chunk: self._take(chunk, self._stderr.add)),
+            Reader(
+                self._process.stderr,
+                lambda chunk: self._take(chunk, self._stderr.add),
+                by_lines=on_line is not None,
+            ),
         )
         self.code: int | None = None
 
@@ -220,6 +224,8 @@ class Program:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self.code = self._process.wait()
+        for reader in self._readers:
+            reader.hurry()
         self.exited.set_result(None)
 
     def _take(self, chunk: bytes, take: Callable[[bytes], None]) -> None:

@@ -11,20 +11,41 @@ from typing import IO
 
 _CHUNK = 64 * 1024
 _LINE = 16 * 1024
+# A program that prints as fast as it can gets a third of the event loop at most.
+_LINES_AT_ONCE = 64
+_REST_SECONDS = 0.002
 
 
 class Reader:
-    """``take`` is given each piece; ``ended`` is done when all is read, or it was closed."""
+    """``take`` is given each piece; ``ended`` is done when all is read, or it was closed.
 
-    def __init__(self, pipe: IO[bytes], take: Callable[[bytes], None]) -> None:
+    With ``by_lines`` a piece has few lines, and the event loop does other work between two: the
+    program waits then, since no more is read from its pipe.
+    """
+
+    def __init__(
+        self, pipe: IO[bytes], take: Callable[[bytes], None], *, by_lines: bool = False
+    ) -> None:
         self._pipe = pipe
         self._take = take
+        self._by_lines = by_lines
+        self._rest = b""
+        self._resting: asyncio.Handle | None = None
+        self._exited = False
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         os.set_blocking(pipe.fileno(), False)
         self._loop.add_reader(pipe.fileno(), self._read)
 
+    def hurry(self) -> None:
+        """The program has exited: what it left is little, and awaited."""
+        self._exited = True
+
     def close(self) -> None:
+        self._rest = b""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         if not self._pipe.closed:
             self._loop.remove_reader(self._pipe.fileno())
             self._pipe.close()
@@ -36,10 +57,30 @@ class Reader:
             chunk = os.read(self._pipe.fileno(), _CHUNK)
         except BlockingIOError:
             return
-        if chunk:
-            self._take(chunk)
-        else:
+        if not chunk:
             self.close()
+        elif self._by_lines:
+            self._rest = chunk
+            self._give()
+        else:
+            self._take(chunk)
+
+    def _give(self) -> None:
+        """A few lines; the others after a rest, and nothing is read until then."""
+        end = _end_of_lines(self._rest, _LINES_AT_ONCE)
+        piece, self._rest = self._rest[:end], self._rest[end:]
+        paused = self._resting is not None
+        self._resting = None
+        self._take(piece)
+        if self._pipe.closed:
+            return
+        if self._rest:
+            if not paused:
+                self._loop.remove_reader(self._pipe.fileno())
+            rest = 0 if self._exited else _REST_SECONDS
+            self._resting = self._loop.call_later(rest, self._give)
+        elif paused:
+            self._loop.add_reader(self._pipe.fileno(), self._read)
 
 
 class Writer:
@@ -79,6 +120,16 @@ class Writer:
             self._loop.remove_writer(self._pipe.fileno())
 
 
+def _end_of_lines(text: bytes, count: int) -> int:
+    """Behind the last of so many lines."""
+    end = 0
+    for _ in range(count):
+        end = text.find(b"\n", end) + 1
+        if not end:
+            return len(text)
+    return end
+
+
 class Tail:
     """The last bytes of a stream, and its lines while they come."""
 
@@ -96,6 +147,8 @@ class Tail:
         self._kept += chunk
         if len(self._kept) > 2 * self._size:
             del self._kept[: -self._size]
+        if self._on_line is None:
+            return
         *lines, rest = chunk.split(b"\n")
         for line in lines:
             self._line += line
@@ -105,7 +158,7 @@ class Tail:
             self.finish()
 
     def mute(self) -> None:
-        """What is said while it is being stopped is nobody's news."""
+        """Ignore output produced during shutdown."""
         self._on_line = None
 
     def finish(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.wording import ends, line, sentence, visible
+from app.builder.wording import LastLines, ends, line, sentence, visible
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
@@ -181,3 +181,22 @@ def test_visible_text_keeps_its_lines_and_indentation() -> None:
     text = "Traceback:\n  File x\n    \x1b[31mred\x1b[0m \u202e\r\n"
 
     assert visible(text) == "Traceback:\n  File x\n    red  \n"
+
+
+def test_last_lines_are_the_same_whether_they_were_read_in_between_or_not() -> None:
+    read, unread = LastLines(3, 10), LastLines(3, 10)
+    for number in range(7):
+        for lines in (read, unread):
+            lines.add(f"\x1b[1m{number}\x1b[0m")
+        read.clean(number % 3)
+
+    assert read.read() == unread.read() == ("4", "5", "6")
+
+
+def test_last_lines_hold_no_long_text_and_no_half_a_secret() -> None:
+    lines = LastLines(1, 10)
+
+    lines.add("\x1b[1m" * 8 + " https://joe:hunter2@example.org/" + "x" * 1_000_000)
+
+    assert sum(map(len, lines._raw)) <= 41
+    assert lines.read() == ("…",)

@@ -1,6 +1,10 @@
 import json
 
+import pytest
+
+from app.builder import wording
 from app.builder.nixprograms.buildlog import BuildLog
+from app.builder.wording import line
 
 LEAF = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0.drv"
 TREE = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-tree-1.0.drv"
@@ -33,7 +37,7 @@ def error(text: str) -> dict[str, object]:
 def test_lines_carry_the_name_of_what_is_built() -> None:
     _, heard = log_of(begin(1, LEAF), said(1, "\x1b[1mchecking\x1b[0m for cc"))
 
-    assert heard == [f"building {LEAF}", "leaf-1.0> checking for cc"]
+    assert [line(text, 500) for text in heard] == [f"building {LEAF}", "leaf-1.0> checking for cc"]
 
 
 def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() -> None:
@@ -107,3 +111,27 @@ def test_fetching_is_told() -> None:
     )
 
     assert heard == ["fetching /nix/store/x from http://cache"]
+
+
+def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+
+    def watched(text: str, limit: int) -> str:
+        cleaned.append(text)
+        return line(text, limit)
+
+    monkeypatch.setattr(wording, "line", watched)
+    log, _ = log_of(begin(1, LEAF), *(said(1, "y") for _ in range(10_000)))
+
+    assert cleaned == []
+    assert log.log(LEAF) == ("y",) * 40
+    assert len(cleaned) == 40
+
+
+def test_of_very_many_errors_the_first_count() -> None:
+    log, _ = log_of(
+        error(f"error: builder for '{LEAF}' failed"), *(error("x") for _ in range(1500))
+    )
+
+    assert log.failed == LEAF
+    assert len(log._errors) == 1000

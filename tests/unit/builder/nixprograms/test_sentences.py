@@ -40,6 +40,12 @@ def test_an_evaluation_error_becomes_one_line_without_host_paths(
     assert evaluation_error(printed.encode()) == message
 
 
+def test_the_last_of_very_many_errors_is_found() -> None:
+    lines = b"error: no\n" * 50_000 + b"error:\n" * 10_000
+    assert evaluation_error(lines + b" \x1b[31;1merror:\x1b[0m this\none\n" + b"at\n" * 50_000)
+    assert evaluation_error(lines + b"error: last\n at /x:1:2:\n" + b"\n" * 50_000) == "last"
+
+
 def test_a_long_error_is_cut() -> None:
     assert len(evaluation_error(b"error: " + b"x" * 5000)) == 300
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from io import FileIO
+from itertools import pairwise
 
 import pytest
 
@@ -91,3 +92,43 @@ async def test_who_reads_no_longer_is_not_told(size: int) -> None:
 
     assert far.closed
     writer.close()
+
+
+async def test_of_very_many_lines_a_few_are_given_between_two_turns_of_the_event_loop() -> None:
+    near, far = watched_pipe()
+    pieces: list[bytes] = []
+    turns: list[int] = []
+    reader = Reader(near, pieces.append, by_lines=True)
+
+    async def count_turns() -> None:
+        while not reader.ended.done():
+            turns.append(len(pieces))
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count_turns())
+    far.write(b"y\n" * 5_000 + b"rest")
+    far.close()
+    await reader.ended
+    await counting
+
+    assert b"".join(pieces) == b"y\n" * 5_000 + b"rest"
+    assert max(piece.count(b"\n") for piece in pieces) <= 64
+    assert max(after - before for before, after in pairwise(turns)) <= 1
+
+
+async def test_lines_that_wait_are_dropped_when_the_reader_is_closed() -> None:
+    near, far = watched_pipe()
+    pieces: list[bytes] = []
+    reader: Reader
+
+    def take(piece: bytes) -> None:
+        pieces.append(piece)
+        asyncio.get_running_loop().call_soon(reader.close)
+
+    reader = Reader(near, take, by_lines=True)
+    far.write(b"y\n" * 5_000)
+    await reader.ended
+    await asyncio.sleep(0.01)
+
+    assert len(pieces) == 1
+    far.close()
