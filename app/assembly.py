@@ -99,8 +99,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     stack.push_async_callback(packer.close)
     builds = Builds(storage=storage, presence=presence)
     blobs = BlobStore(storage)
-    stages = _stages(settings)
-    evaluator = Evaluator(nix=nix, memory=AnswerMemory(storage=storage))
+    evaluation, stages = _evaluation(settings), _stages(settings)
+    evaluator = Evaluator(nix=nix, memory=AnswerMemory(storage=storage), stage=evaluation)
     builder = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
@@ -154,7 +154,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     return AppState(
         images=images,
         builds=jobs,
-        stages=(stages.evaluation, stages.realisation, stages.packing),
+        stages=(evaluation, stages.realisation, stages.packing),
         blobs=blobs,
         presence=presence,
         manifests=Manifests(blobs=blobs, budget=_MANIFEST_BYTES, lost=builds.lost_manifest),
@@ -214,22 +214,31 @@ async def _nix_answers(nix: NixCommand) -> None:
     await nix.version()
 
 
+def _evaluation(settings: Settings) -> Stage:
+    return Stage(
+        "evaluation",
+        at_once=settings.evaluations,
+        waiting=settings.queue,
+        share=settings.client_share,
+        expected_seconds=2,
+    )
+
+
 def _stages(settings: Settings) -> Stages:
     return Stages(
-        evaluation=Stage(
-            "evaluation",
-            at_once=settings.evaluations,
-            waiting=settings.queue,
-            expected_seconds=2,
-        ),
         realisation=Stage(
             "realisation",
             at_once=settings.realisations,
             waiting=settings.queue,
+            share=settings.client_share,
             expected_seconds=30,
         ),
         packing=Stage(
-            "packing", at_once=settings.packings, waiting=settings.queue, expected_seconds=5
+            "packing",
+            at_once=settings.packings,
+            waiting=settings.queue,
+            share=settings.client_share,
+            expected_seconds=5,
         ),
         packing_seconds=settings.packing_seconds,
     )

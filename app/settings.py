@@ -261,6 +261,15 @@ class Settings(BaseSettings):
         description="Images that may wait at each step; more are told to come back.",
     )
 
+    client_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        validation_alias=AliasChoices("NIXERY_CLIENT_SHARE"),
+        description="The part of each step's queue, running and waiting, that the images of one"
+        " client address may take, rounded up; an IPv6 /64 is one address.",
+    )
+
     # -- layers
     layer_budget: int = Field(
         94,

@@ -22,9 +22,10 @@ from app.storage.blobs import BlobStore
 class Images(Protocol):
     """Names into images."""
 
-    def job(self, reference: ImageReference) -> Job[BuiltImage]:
+    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
         """The build of a tagged reference, running or finished; returns at once.
 
+        ``client`` is the address whose share of the queues it may use.
         Resolving the tag is the job's first part, so nothing here waits for a network.
         Raises Draining and whatever the name alone decides.
         """

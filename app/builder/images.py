@@ -46,7 +46,7 @@ class ImageService:
         self._default = default
         self._system = system
 
-    def job(self, reference: ImageReference) -> Job[BuiltImage]:
+    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
         request = self._request(reference.name)
         tag = reference.reference
         assert isinstance(tag, Tag)
@@ -58,6 +58,7 @@ class ImageService:
             _key(request, tag),
             start,
             title=f"{reference.name}:{tag}",
+            client=client,
             still=partial(_still, self._source(request), tag),
         )
 

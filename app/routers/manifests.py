@@ -12,6 +12,7 @@ from app.oci import Digest, MediaType
 from app.reference import ImageReference, Tag
 from app.routers import headers
 from app.routers.documents import ERROR
+from app.routers.forwarded import client_of
 from app.routers.negotiation import choose
 from app.routers.responses import (
     IMMUTABLE,
@@ -107,7 +108,7 @@ async def _stored(request: Request, digest: Digest, state: AppState) -> Response
 
 
 async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
-    image = await await_build(request, state.images.job(reference), state)
+    image = await await_build(request, state.images.job(reference, client_of(request.scope)), state)
     if isinstance(image, Response):
         return image
     digest = choose(image, request.headers.getlist("accept")).digest

@@ -5,6 +5,7 @@ which nearly all of them are, follows ten (net/http, ``defaultCheckRedirect``).
 """
 
 import asyncio
+import random
 import re
 
 from fastapi import Request
@@ -12,7 +13,7 @@ from fastapi.responses import Response
 
 from app.builder.image import BuiltImage
 from app.builder.jobs.job import Job
-from app.errors import StillBuilding
+from app.errors import StillBuilding, TooManyRequests
 from app.routers.clients import has_header_limit
 from app.state import AppState
 
@@ -21,6 +22,7 @@ _HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
 _UNSAFE = re.compile(rb"[^!-~]|[\"<>\\^`{|}]")
 _RETRY_SECONDS = 15
 _FIND_SECONDS = 0.05
+_REFUSED_SECONDS = (0.5, 1.5)
 
 
 async def await_build(
@@ -32,6 +34,20 @@ async def await_build(
     answer to either names the build's page.
     """
     request.state.build = job
+    try:
+        return await _await_build(request, job, state)
+    except StillBuilding:
+        raise
+    except TooManyRequests:
+        # A client that repeats at once would keep the event loop busy with refusals; clients that
+        # were refused together do not come back together.
+        await asyncio.sleep(random.uniform(*_REFUSED_SECONDS))  # noqa: S311  # no secret
+        raise
+
+
+async def _await_build(
+    request: Request, job: Job[BuiltImage], state: AppState
+) -> BuiltImage | Response:
     if image := job.result():
         return image
     patience = state.patience

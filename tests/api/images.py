@@ -46,7 +46,7 @@ class TinyImages:
     builds: list[str] = field(default_factory=list)
     built: list[ImageReference] = field(default_factory=list)
 
-    def job(self, reference: ImageReference) -> Job[BuiltImage]:
+    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
         name, tag = reference.name, str(reference.reference)
         packages = tuple(sorted(set(name.components)))
 
@@ -55,7 +55,9 @@ class TinyImages:
             self.built.append(reference)
             return image
 
-        return self.jobs.join(f"{'/'.join(packages)}:{tag}", start, title=f"{name}:{tag}")
+        return self.jobs.join(
+            f"{'/'.join(packages)}:{tag}", start, title=f"{name}:{tag}", client=client
+        )
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         built = {str(image.reference) for image in self.built if image.name == name}

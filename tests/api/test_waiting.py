@@ -223,6 +223,20 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back(
     await running
 
 
+async def test_a_build_uses_the_shares_of_all_clients_that_wait_for_it(
+    registry: Registry, sleepy: asyncio.Event
+) -> None:
+    addresses = ("192.0.2.1", "2001:db8::1", "2001:db8::2")
+    for address in addresses:
+        transport = httpx.ASGITransport(registry.app, client=(address, 4000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://registry") as one:
+            await one.get(SLOW)
+
+    (job,) = registry.state.builds.running
+    assert list(job.progress.clients) == ["192.0.2.1", "2001:db8::/64"]
+    sleepy.set()
+
+
 async def test_a_stopping_server_refuses_what_it_has_not_begun(
     client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
 ) -> None:

@@ -13,6 +13,8 @@ from app.builder.answers import Answer, Package
 from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.evaluator import Evaluator, Pinned
 from app.builder.holds import Holds
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.stages import Stage
 from app.builder.nix import Evaluation
 from app.builder.nixprograms.command import NixCommand
 from app.builder.running.process import child_environment
@@ -54,7 +56,7 @@ class Door:
         return Pinned(self.source, await self.source.resolve(Tag(tag)), SYSTEM)
 
     async def packages(self, *names: str, tag: str = "latest") -> tuple[Package, ...]:
-        return await self.evaluator.packages(await self.pinned(tag), names)
+        return await self.evaluator.packages(await self.pinned(tag), names, Progress())
 
     async def package(self, name: str, tag: str = "latest") -> Package:
         (package,) = await self.packages(name, tag=tag)
@@ -103,7 +105,11 @@ def _door(
     settings = {"name": "small", "kind": "path", "substituters": (), **definition}
     return Door(
         nix=nix,
-        evaluator=Evaluator(nix=nix, memory=AnswerMemory(storage=storage)),
+        evaluator=Evaluator(
+            nix=nix,
+            memory=AnswerMemory(storage=storage),
+            stage=Stage("evaluation", at_once=20, waiting=100, expected_seconds=1),
+        ),
         source=sources.open(_DEFINITION.validate_python(settings)),
         heard=[],
     )

@@ -38,7 +38,6 @@ _COLLISIONS_SHOWN = 20
 class Stages:
     """What only so many images may do at one time; ``packing_seconds`` is how long one may pack."""
 
-    evaluation: Stage
     realisation: Stage
     packing: Stage
     packing_seconds: float
@@ -100,8 +99,7 @@ class ImageBuilder:
         )
 
     async def _make(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
-        async with self._stages.evaluation.slot(progress):
-            packages = await self._evaluator.packages(pinned, request.packages)
+        packages = await self._evaluator.packages(pinned, request.packages, progress)
         composition = await self._compose_packed(request, pinned, packages, progress)
         if composition is None:
             composition = await self._compose_realised(request, pinned, packages, progress)

@@ -23,6 +23,8 @@ _FORMAT = 2
 
 Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
 
+Check = Callable[[dict[str, Answer]], object]
+
 
 class AnswerMemory:
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
@@ -35,9 +37,15 @@ class AnswerMemory:
         self._asked: dict[Digest, asyncio.Event] = {}
 
     async def answers(
-        self, subject: dict[str, object], names: Sequence[str], ask: Ask
+        self,
+        subject: dict[str, object],
+        names: Sequence[str],
+        ask: Ask,
+        check: Check = lambda _: None,
     ) -> tuple[Answer, ...]:
         """In the order of the names; ``ask`` is called once, for all that nobody has asked.
+
+        ``check`` is given what is known before anything is asked, and may raise.
 
         ``subject`` is everything the answers depend on besides the name.  Raises what ``ask``
         raises; an error that somebody else's question met is not ours, so we ask again.
@@ -52,6 +60,7 @@ class AnswerMemory:
             missing = [name for name in missing if name not in told]
             if not missing:
                 return tuple(told[name] for name in names)
+            check(told)
             ours = [name for name in missing if keys[name] not in self._asked]
             if ours:
                 told |= await self._ask({name: keys[name] for name in ours}, ask)

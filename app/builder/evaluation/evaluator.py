@@ -10,6 +10,8 @@ from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.policy import refusal
 from app.builder.holds import Hold
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.stages import Stage
 from app.builder.nix import (
     Allowed,
     DerivationsGone,
@@ -44,18 +46,27 @@ class Pinned:
 
 
 class Evaluator:
-    def __init__(self, *, nix: Nix, memory: AnswerMemory) -> None:
+    """``stage`` is where evaluations queue: what is known of all names waits for nothing."""
+
+    def __init__(self, *, nix: Nix, memory: AnswerMemory, stage: Stage) -> None:
         self._nix = nix
+        self._stage = stage
         self._memory = memory
 
-    async def packages(self, pinned: Pinned, names: Sequence[str]) -> tuple[Package, ...]:
+    async def packages(
+        self, pinned: Pinned, names: Sequence[str], progress: Progress
+    ) -> tuple[Package, ...]:
         """The packages of the names, in their order.
 
+        A name known to be no package decides at once, whatever the others are.
         Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
-        EvaluationFailed, SourceUnavailable.
+        EvaluationFailed, SourceUnavailable, TooManyRequests.
         """
         answers = await self._memory.answers(
-            subject(pinned), names, partial(self._evaluate, pinned)
+            subject(pinned),
+            names,
+            partial(self._evaluate, pinned, progress),
+            partial(_packages, pinned.source),
         )
         return _packages(pinned.source, dict(zip(names, answers, strict=True)))
 
@@ -96,8 +107,10 @@ class Evaluator:
                 return
         raise BuildFailed(f"{gone} does not exist, whatever its package says")
 
-    async def _evaluate(self, pinned: Pinned, names: Sequence[str]) -> tuple[Answer, ...]:
-        async with opened(pinned) as evaluation:
+    async def _evaluate(
+        self, pinned: Pinned, progress: Progress, names: Sequence[str]
+    ) -> tuple[Answer, ...]:
+        async with self._stage.slot(progress), opened(pinned) as evaluation:
             return await evaluate_apart(self._nix, evaluation, names)
 
 

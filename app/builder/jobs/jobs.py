@@ -80,15 +80,19 @@ class Jobs(Generic[T]):
         start: Callable[[Progress], Coroutine[Any, Any, T]],
         *,
         title: str,
+        client: str = "",
         still: Callable[[Job[T]], bool] = lambda _: True,
     ) -> Job[T]:
         """The running or remembered job of this key, else a new one; never waits.
 
+        ``client`` is the address whose share of the queues the job may use, with those of the
+        others that join it.
         ``still`` says of one that has ended whether it would end so again.  Raises Draining if
         a new one would have to be started after ``drain``.
         """
         if job := self._running.get(key):
             self.counts.joined += 1
+            job.progress.clients.add(client)
             return job
         if job := self.remembered(key, still):
             self.counts.remembered += 1
@@ -96,6 +100,7 @@ class Jobs(Generic[T]):
         if self.draining:
             raise Draining("the server is stopping and starts no new builds; ask again shortly")
         job = Job[T](identifier=secrets.token_hex(6), title=title)
+        job.progress.clients.add(client)
         # An empty context: nothing of the request that came first may colour a build for all.
         context = Context()
         task = asyncio.get_running_loop().create_task(
@@ -241,5 +246,7 @@ def _log(error: RegistryError, job: Job[T]) -> None:
     if cause := error.__cause__:
         told = told.bind(cause=line(f"{type(cause).__name__}: {cause}", _LOG_LIMIT))
     level = "WARNING" if isinstance(error, Unavailable) else "INFO"
+    if isinstance(error, TooManyRequests):
+        level = "DEBUG"  # as many as clients like, and /debug counts the responses
     message = line(error.message, _LOG_LIMIT)
     told.log(level, "{} failed after {:.1f} s: {}", job.title, job.seconds, message)

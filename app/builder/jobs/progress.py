@@ -1,5 +1,6 @@
 """What a running build says about itself, kept for its page and bounded in size."""
 
+from app.builder.jobs.clients import Clients
 from app.builder.wording import LastLines, line
 
 _LINES = 400
@@ -10,12 +11,13 @@ _STAGE_LIMIT = 200
 class Progress:
     """``stage`` is one sentence about now, "" until the first; ``log`` the last lines said.
 
-    ``revision`` is what all of it is true of, once that is known.
+    ``revision`` is what all of it is true of, once that is known; ``clients`` whom it runs for.
     """
 
-    __slots__ = ("_log", "revision", "stage")
+    __slots__ = ("_log", "clients", "revision", "stage")
 
     def __init__(self) -> None:
+        self.clients = Clients()
         self.stage = ""
         self.revision: str | None = None
         self._log = LastLines(_LINES, _LINE_LIMIT)

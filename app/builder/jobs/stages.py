@@ -4,9 +4,12 @@ import asyncio
 import heapq
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from app.builder.jobs.clients import Clients
 from app.builder.jobs.progress import Progress
 from app.errors import TooManyRequests
 
@@ -14,10 +17,24 @@ _WEIGHT = 0.2
 _LONGEST_RETRY = 600
 
 
-class Stage:
-    """``at_once`` run, ``waiting`` more wait in the order they came, the rest are sent away.
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """``place`` and ``slot`` are the clients whose shares it uses, "" for none."""
 
-    ``expected_seconds`` is what one is thought to take until the first has been measured.
+    clients: Clients
+    number: int
+    place: str
+    slot: str
+    admitted: asyncio.Future[None]
+
+
+class Stage:
+    """``at_once`` run, ``waiting`` more wait, the rest are sent away.
+
+    Of both numbers one client has ``share`` at most, rounded up.  The client with the fewest
+    running is next, then the one that was served the longest ago, then the order of arrival: a
+    client that asks for much delays itself.  ``expected_seconds`` is what one is thought to take
+    until the first has been measured.
     """
 
     def __init__(
@@ -27,48 +44,119 @@ class Stage:
         at_once: int,
         waiting: int,
         expected_seconds: float,
+        share: float = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self._at_once = at_once
         self._places = waiting
+        self._slots_each = max(1, math.ceil(at_once * share))
+        self._places_each = max(1, math.ceil(waiting * share))
         self._average = expected_seconds
-        self._slots = asyncio.Semaphore(at_once)
-        self._waiting = 0
         self._clock = clock
-        # When those that run began, by a token of each: times may be equal.
-        self._begun: dict[object, float] = {}
+        self._number = 0
+        self._queue: dict[_Ticket, None] = {}
+        # When those that run began.
+        self._begun: dict[_Ticket, float] = {}
+        self._running: Counter[str] = Counter()
+        # When each was last served, counted, of clients that wait or run.
+        self._served: dict[str, int] = {}
 
     @asynccontextmanager
     async def slot(self, progress: Progress) -> AsyncIterator[None]:
-        """Raises TooManyRequests if the queue is full."""
-        if self._waiting or self._slots.locked():
-            await self._queue(progress)
-        else:
-            await self._slots.acquire()
-        token = object()
-        self._begun[token] = self._clock()
+        """Raises TooManyRequests if the queue, or the clients' share of it, is full."""
+        ticket = self._ticket(progress.clients)
+        if not self._try(ticket):
+            await self._wait(ticket, progress)
         progress.enter(self.name)
         try:
             yield
         finally:
-            took = self._clock() - self._begun.pop(token)
-            self._slots.release()
+            took = self._clock() - self._begun[ticket]
             self._average += _WEIGHT * (took - self._average)
+            self._release(ticket)
 
-    async def _queue(self, progress: Progress) -> None:
-        if self._waiting >= self._places:
+    def _ticket(self, clients: Clients) -> _Ticket:
+        self._number += 1
+        admitted = asyncio.get_running_loop().create_future()
+        return _Ticket(clients, self._number, "", "", admitted)
+
+    def _try(self, ticket: _Ticket) -> bool:
+        """Let it in at once, unless others wait that could be let in before."""
+        self._queue[ticket] = None
+        self._admit()
+        return ticket.admitted.done()
+
+    async def _wait(self, ticket: _Ticket, progress: Progress) -> None:
+        del self._queue[ticket]
+        ticket.place = self._place(ticket.clients)
+        progress.enter(f"waiting for {self.name}, {len(self._queue)} ahead")
+        self._queue[ticket] = None
+        with ticket.clients.watched(self._admit):
+            try:
+                await ticket.admitted
+            except asyncio.CancelledError:
+                if ticket in self._begun:  # let in and cancelled in the same turn
+                    self._release(ticket)
+                raise
+            finally:
+                self._queue.pop(ticket, None)
+
+    def _place(self, clients: Clients) -> str:
+        """Whose place in the queue it takes; raises TooManyRequests if none has one left."""
+        taken = Counter(ticket.place for ticket in self._queue)
+        least = min(clients, key=lambda client: taken[client], default="")
+        full = len(self._queue) >= self._places
+        if full or (least and taken[least] >= self._places_each):
             seconds = self.retry_after
+            whose = "" if full else " of this address"
             raise TooManyRequests(
-                f"too many builds wait for {self.name}; ask again in {seconds} s",
+                f"too many builds{whose} wait for {self.name}; ask again in {seconds} s",
                 retry_after=seconds,
             )
-        progress.enter(f"waiting for {self.name}, {self._waiting} ahead")
-        self._waiting += 1
-        try:
-            await self._slots.acquire()
-        finally:
-            self._waiting -= 1
+        return least
+
+    def _admit(self) -> None:
+        """Give free slots to those whose turn it is."""
+        while len(self._begun) < self._at_once:
+            best = min(
+                (turn for ticket in self._queue if (turn := self._turn(ticket))),
+                key=lambda turn: turn[:3],
+                default=None,
+            )
+            if best is None:
+                break
+            *_, client, ticket = best
+            del self._queue[ticket]
+            ticket.slot = client
+            self._begun[ticket] = self._clock()
+            self._running[client] += 1
+            self._number += 1
+            self._served[client] = self._number
+            ticket.admitted.set_result(None)
+        here = {client for ticket in self._queue for client in ticket.clients} | {*self._running}
+        self._served = {c: number for c, number in self._served.items() if c in here}
+
+    def _turn(self, ticket: _Ticket) -> tuple[int, int, int, str, _Ticket] | None:
+        """When it is its turn, and whose slot it takes; None if its clients have all of theirs."""
+        if ticket.admitted.done():  # cancelled
+            return None
+        if not len(ticket.clients):
+            return (0, 0, ticket.number, "", ticket)
+        running, served, client = min(
+            (self._running[client], self._served.get(client, 0), client)
+            for client in ticket.clients
+        )
+        if running >= self._slots_each:
+            return None
+        return (running, served, ticket.number, client, ticket)
+
+    def _release(self, ticket: _Ticket) -> None:
+        del self._begun[ticket]
+        self._running[ticket.slot] -= 1
+        if not self._running[ticket.slot]:
+            del self._running[ticket.slot]
+        self._admit()
 
     @property
     def retry_after(self) -> int:
@@ -81,7 +169,7 @@ class Stage:
         free = [max(self._average, now - begun) for begun in self._begun.values()]
         free += [0.0] * (self._at_once - len(free))
         heapq.heapify(free)
-        for _ in range(self._waiting):
+        for _ in range(self.waiting):
             heapq.heapreplace(free, free[0] + self._average)
         return min(max(math.ceil(free[0]), 1), _LONGEST_RETRY)
 
@@ -91,4 +179,4 @@ class Stage:
 
     @property
     def waiting(self) -> int:
-        return self._waiting
+        return len(self._queue)

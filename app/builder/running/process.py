@@ -24,6 +24,9 @@ from pathlib import Path
 from app.builder.running.streams import Reader, Tail, Writer
 
 _MIB = 1024 * 1024
+# What is stored is served while programs use all processors.
+_NICENESS = 10
+_NICEST = 19
 
 # What a program may see of the server's own environment: where programs and certificates
 # are, which store to speak to.  Everything else, above all other programs' secrets, stays out.
@@ -252,6 +255,9 @@ def _start(
         )
     except FileNotFoundError:
         raise ProgramMissing(command[0]) from None
+    with suppress(ProcessLookupError, PermissionError):
+        priority = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
+        os.setpriority(os.PRIO_PROCESS, process.pid, min(priority, _NICEST))
     if limits.memory is not None:
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (limits.memory, limits.memory))
