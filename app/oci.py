@@ -5,6 +5,11 @@ import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_plain_validator_function, to_string_ser_schema
 
 from app.errors import DigestInvalid
 
@@ -49,6 +54,23 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, __: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic read and write a digest as text."""
+        return no_info_plain_validator_function(
+            _validated_digest, serialization=to_string_ser_schema()
+        )
+
+
+def _validated_digest(value: object) -> Digest:
+    """Raises ValueError, as pydantic wants it."""
+    if isinstance(value, Digest):
+        return value
+    try:
+        return Digest.parse(str(value))
+    except DigestInvalid as error:
+        raise ValueError(error.message) from None
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -56,7 +78,7 @@ class Descriptor:
 
     media_type: MediaType
     digest: Digest
-    size: int
+    size: Annotated[int, Field(ge=0)]
 
 
 def canonical_json(value: object) -> bytes:

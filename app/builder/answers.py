@@ -126,15 +126,9 @@ class Other:
 
 
 Answer = Package | Raised | Unknown | Ambiguous | Other
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="status")])
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="status")])
 
 
 def parse(document: object) -> Answer:
     """Raises ValueError."""
-    return _ANSWER.validate_python(document)
-
-
-def document(answer: Answer) -> dict[str, object]:
-    written = _ANSWER.dump_python(answer, mode="json")
-    assert isinstance(written, dict)
-    return written
+    return ANSWER.validate_python(document)

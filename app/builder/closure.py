@@ -3,6 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import (
+    no_info_plain_validator_function,
+    plain_serializer_function_ser_schema,
+    str_schema,
+)
 
 STORE = "/nix/store"
 # Nix: src/libstore/path.cc; nix-base32 has no e, o, t, u.
@@ -34,13 +43,23 @@ class StorePath:
     def __str__(self) -> str:
         return f"{STORE}/{self.base}"
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, __: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic read a store path as text, and write it without the store's directory."""
+        return no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.parse(str(value)),
+            serialization=plain_serializer_function_ser_schema(
+                lambda path: path.base, return_schema=str_schema()
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StoreObject:
     """A valid store path; ``nar_size`` in bytes, ``references`` sorted, self reference dropped."""
 
     path: StorePath
-    nar_size: int
+    nar_size: Annotated[int, Field(ge=0)]
     references: tuple[StorePath, ...]
 
 

@@ -1,6 +1,9 @@
 """The values a build produces, in the order in which they come to be."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from app.builder.closure import StorePath
 from app.oci import Descriptor, Digest
@@ -21,6 +24,14 @@ class Layer:
     diff_id: Digest
 
 
+def _in_order(blobs: frozenset[Descriptor]) -> list[Descriptor]:
+    return sorted(blobs, key=lambda blob: blob.digest)
+
+
+# Written in one order: a set has another one in each process.
+_Blobs = Annotated[frozenset[Descriptor], PlainSerializer(_in_order)]
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
     """Everything named here is stored.
@@ -32,5 +43,5 @@ class BuiltImage:
 
     manifest: Descriptor
     docker_manifest: Descriptor | None
-    blobs: frozenset[Descriptor] = frozenset()
+    blobs: _Blobs = frozenset()
     warnings: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.names.attributes import AttributeIndex
 from app.builder.packages import ImageRequest
-from app.builder.records.records import key_of
+from app.builder.records.kind import key_of
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import NameUnknown, NotADerivation, PackagesUnknown, TagUnknown

@@ -4,10 +4,10 @@ import asyncio
 import os
 import secrets
 import shutil
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -16,8 +16,10 @@ from anyio import CapacityLimiter
 from app import threads
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
+from app.storage.directories import Directories, no_directory, sync
 from app.storage.failures import reported
 from app.storage.keys import checked, checked_prefix, is_key
+from app.storage.objects import Objects
 from app.storage.spool import SpoolFile
 
 P = ParamSpec("P")
@@ -27,6 +29,8 @@ T = TypeVar("T")
 _THREADS = 16
 # Looks by one thread, where there are many: a slow disk gets several questions at a time.
 _TOGETHER = 32
+# To publish an object while its directories are being removed.
+_ATTEMPTS = 3
 # No key begins with a dot.
 _STAGING = ".staging"
 
@@ -41,26 +45,27 @@ class FilesystemStorage:
         self._root = root.absolute()
         self._staging = self._root / _STAGING
         self._limiter = CapacityLimiter(_THREADS)
-        self._made: set[Path] = set()
+        self._objects = Objects(self._root)
+        self._directories = Directories(self._root, self._staging)
         self._new_spool: spool.NewSpool = spool.unnamed
 
     async def start(self) -> None:
         self._new_spool = await self._run(spool.prepare, self._staging)
 
     async def check(self) -> None:
-        await self._run(spool.attempt, self._new_spool, self._staging)
+        await self._run(self._check)
 
     async def size(self, key: str) -> int:
-        return await self._run(self._size, checked(key))
+        return await self._run(self._objects.size, checked(key))
 
     async def read(self, key: str) -> bytes:
-        return await self._run(self._read, checked(key))
+        return await self._run(self._objects.read, checked(key))
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
-        return await self._run_each(self._size, keys)
+        return await self._run_each(self._objects.size, keys)
 
     async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
-        return await self._run_each(self._read, keys)
+        return await self._run_each(self._objects.read, keys)
 
     async def locate(self, key: str) -> Location:
         return LocalFile(self._path(key), await self.size(key))
@@ -82,11 +87,11 @@ class FilesystemStorage:
 
     def spool(self) -> BinaryIO:
         with reported():
-            return spool.buffered(self._new_spool(self._staging))
+            return spool.buffered(self._spool())
 
     def open(self, key: str) -> BinaryIO:
-        with reported(), _absence(key):
-            return self._path(key).open("rb")
+        with reported():
+            return BufferedReader(self._objects.open(checked(key)))
 
     async def close(self) -> None:
         pass
@@ -105,32 +110,34 @@ class FilesystemStorage:
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
 
-    def _size(self, key: str) -> int:
-        """Blocking."""
-        with _absence(key):
-            status = self._path(key).stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ObjectNotFound(key)
-        return status.st_size
+    def _spool(self) -> SpoolFile:
+        """Blocking.  The staging directory may have been removed since the start."""
+        with no_directory():
+            return self._new_spool(self._staging)
+        self._directories.restore_staging()
+        return self._new_spool(self._staging)
 
-    def _read(self, key: str) -> bytes:
+    def _check(self) -> None:
         """Blocking."""
-        with _absence(key):
-            return self._path(key).read_bytes()
+        self._spool().close()
+        spool.attempt(self._new_spool, self._staging)
 
     def _write(self, key: str, body: bytes) -> None:
         """Blocking."""
-        with self._new_spool(self._staging) as file:
+        with self._spool() as file:
             file.write(body)
             self._publish(key, file, replace=True)
 
     def _create(self, key: str, body: bytes) -> bytes:
         """Blocking."""
-        with self._new_spool(self._staging) as file:
+        with self._spool() as file:
             file.write(body)
-            while not self._publish(key, file, replace=False):
-                with suppress(ObjectNotFound):  # deleted meanwhile: once more
-                    return self._read(key)
+            for _ in range(_ATTEMPTS):
+                if self._publish(key, file, replace=False):
+                    return body
+                with suppress(ObjectNotFound):  # deleted meanwhile, or never an object
+                    return self._objects.read(key)
+            self._publish(key, file, replace=True)
         return body
 
     def _adopt(self, key: str, file: BinaryIO) -> None:
@@ -139,7 +146,7 @@ class FilesystemStorage:
         if ours is not None:
             self._publish_content(key, ours)
             return
-        with self._new_spool(self._staging) as copy:
+        with self._spool() as copy:
             file.seek(0)
             shutil.copyfileobj(file, copy, 1 << 20)
             self._publish_content(key, copy)
@@ -149,24 +156,34 @@ class FilesystemStorage:
         if self._publish(key, file, replace=False):
             return
         try:
-            there = self._size(key)
-        except ObjectNotFound:  # deleted meanwhile
+            there = self._objects.size(key)
+        except ObjectNotFound:  # deleted meanwhile, or never an object
             there = None
         if there != os.fstat(file.fileno()).st_size:
             self._publish(key, file, replace=True)
 
     def _publish(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
-        """Blocking.  False if an object is there and has been left."""
+        """Blocking.  Return False if something has the name and was left.
+
+        Directories may be removed at any moment, so some attempts are made.
+        """
         os.fsync(file.fileno())
+        for _ in range(_ATTEMPTS):
+            with no_directory():
+                return self._attempt(key, file, replace=replace)
+            if not self._staging.is_dir():
+                self._directories.restore_staging()
+        return self._attempt(key, file, replace=replace)
+
+    def _attempt(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
+        """Blocking."""
         target = self._path(key)
-        directory = self._directory(target.parent)
+        directory = self._directories.opened(target.parent)
         try:
             if replace:
-                passing = self._staging / f"passing-{secrets.token_hex(16)}"
-                spool.link(file, passing)
-                passing.rename(target)
-                return True
-            spool.link(file, target)
+                self._replace(target, file)
+            else:
+                spool.link(file, target)
         except FileExistsError:
             return False
         else:
@@ -176,23 +193,26 @@ class FilesystemStorage:
             os.fsync(directory)
             os.close(directory)
 
-    def _directory(self, path: Path) -> int:
-        """Blocking.  A descriptor of the directory, made if need be and safe on the disk."""
-        if path in self._made:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                return _opened(path)
-        path.mkdir(parents=True, exist_ok=True)
-        for ancestor in path.relative_to(self._root).parents:
-            _sync(self._root / ancestor)
-        self._made.add(path)
-        return _opened(path)
+    def _replace(self, target: Path, file: SpoolFile) -> None:
+        """Blocking."""
+        passing = self._staging / f"passing-{secrets.token_hex(16)}"
+        spool.link(file, passing)
+        try:
+            try:
+                passing.rename(target)
+            except IsADirectoryError:
+                self._directories.set_aside(target)
+                passing.rename(target)
+        except BaseException:
+            passing.unlink(missing_ok=True)
+            raise
 
     def _delete(self, key: str) -> None:
         """Blocking."""
         path = self._path(key)
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
             path.unlink()
-            _sync(path.parent)
+            sync(path.parent)
 
     def _keys(self, prefix: str) -> list[str]:
         """Blocking."""
@@ -213,25 +233,3 @@ def _each(look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
         except ObjectNotFound:
             found.append(None)
     return found
-
-
-@contextmanager
-def _absence(key: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise ObjectNotFound(key) from None
-
-
-def _opened(directory: Path) -> int:
-    """Blocking."""
-    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _sync(directory: Path) -> None:
-    """Blocking."""
-    descriptor = _opened(directory)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 from loguru import logger
 
 from app.errors import StorageUnavailable
+from app.storage.directories import remove
 from app.storage.failures import reported
 
 _BUFFER = 1 << 18
@@ -135,4 +136,4 @@ def _sweep(staging: Path) -> None:
     for path in staging.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if path.lstat().st_mtime < time.time() - _STALE:
-                path.unlink()
+                remove(path)

@@ -292,3 +292,16 @@ async def test_starting_again_keeps_what_is_stored(storage: Storage) -> None:
     await storage.start()
 
     assert await storage.read(RECORD) == b"body"
+
+
+async def test_what_is_deleted_again_and_again_is_stored_each_time(storage: Storage) -> None:
+    for number in range(3):
+        body = b"body %d" % number
+        assert await storage.create(RECORD, body) == body
+        with storage.spool() as file:
+            file.write(body)
+            await storage.adopt(KEY, file)
+        assert await storage.read_each([RECORD, KEY]) == [body, body]
+        for key in (RECORD, KEY):
+            await storage.delete(key)
+        assert await storage.sizes([RECORD, KEY]) == [None, None]

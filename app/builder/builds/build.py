@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from app.builder.answers import Package
-from app.builder.builds.builds import Builds
+from app.builder.builds.builds import BUILDS, Builds
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
 from app.builder.contents.config import image_documents
@@ -23,7 +23,6 @@ from app.builder.jobs.stages import Stage
 from app.builder.layering.grouping import GROUPING
 from app.builder.nix import Nix
 from app.builder.packages import ImageRequest
-from app.builder.records.records import key_of
 from app.builder.running.concurrency import KeyedLock, gather
 from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
@@ -84,18 +83,16 @@ class ImageBuilder:
 
     def _key(self, request: ImageRequest, pinned: Pinned) -> Digest:
         plan = self._layering.plan
-        return key_of(
-            {
-                "format": _FORMAT,
-                "source": pinned.source.name,
-                "subject": subject(pinned),
-                "packages": request.packages,
-                "nonroot": request.nonroot,
-                "grouping": GROUPING,
-                "plan": str(plan.identity) if plan else None,
-                "budget": self._layering.budget,
-                "codec": self._layering.codec.identity,
-            }
+        return BUILDS.key(
+            image=_FORMAT,
+            source=pinned.source.name,
+            subject=subject(pinned),
+            packages=request.packages,
+            nonroot=request.nonroot,
+            grouping=GROUPING,
+            plan=str(plan.identity) if plan else None,
+            budget=self._layering.budget,
+            codec=self._layering.codec.identity,
         )
 
     async def _make(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:

@@ -6,15 +6,18 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from loguru import logger
+from pydantic import TypeAdapter
 
 from app.builder.packages import spelling
-from app.builder.records.records import Records, key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.errors import StorageUnavailable
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Storage
 
-_KIND = "names"
+# Name and tag.
+NAMES: Kind[tuple[str, str]] = Kind(name="names", format=1, adapter=TypeAdapter(tuple[str, str]))
 _READERS = 32
 
 
@@ -28,7 +31,7 @@ class Catalogue:
     def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
         self._storage = storage
         self._sources = sources
-        self._records = Records(storage=storage, kind=_KIND)
+        self._records = Records(storage=storage, kind=NAMES)
         self._tags: defaultdict[str, set[str]] = defaultdict(set)
         self._names: list[str] = []  # sorted; those that have tags
         self._loading = asyncio.Lock()
@@ -65,10 +68,10 @@ class Catalogue:
         return str(spelling(name, sources=self._sources))
 
     async def _write(self, name: str, tag: str) -> None:
-        key = key_of([name, tag])
+        key = NAMES.key(name=name, tag=tag)
         try:
-            if await self._records.read(key, _parse) != (name, tag):
-                await self._records.write(key, {"name": name, "tag": tag})
+            if await self._records.read(key) != (name, tag):
+                await self._records.write(key, (name, tag))
         except StorageUnavailable as error:
             logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
             self._tags[name].discard(tag)
@@ -82,17 +85,13 @@ class Catalogue:
                 return
             found = [
                 Digest("sha256", key.rpartition("/")[2])
-                for key in await self._storage.keys(f"{_KIND}/")
+                for key in await self._storage.keys(f"{NAMES.name}/")
             ]
             for start in range(0, len(found), _READERS):
                 rows = await asyncio.gather(
-                    *(self._records.read(key, _parse) for key in found[start : start + _READERS])
+                    *(self._records.read(key) for key in found[start : start + _READERS])
                 )
                 for name, tag in filter(None, rows):
                     self._tags[self._spelling(RepositoryName(name))].add(tag)
             self._names = sorted(self._tags)
             self._loaded = True
-
-
-def _parse(document: dict[str, object]) -> tuple[str, str]:
-    return str(document["name"]), str(document["tag"])

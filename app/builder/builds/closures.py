@@ -6,21 +6,38 @@ ever, on every machine: an image made of known packages is laid out without aski
 
 import asyncio
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, TypeAdapter
 
 from app.builder.closure import Closure, StoreObject, StorePath
-from app.builder.records.records import Records, key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.oci import Digest
+from app.recent import Recent
 from app.storage.base import Storage
 
-_FORMAT = 1
 # Of packages that were asked for by name: some hundred store paths each.
 _KEPT = 256
+
+_Objects = tuple[StoreObject, ...]
+
+
+def _complete(objects: _Objects) -> _Objects:
+    """Raises ValueError if a reference is missing."""
+    Closure(objects)
+    return objects
+
+
+CLOSURES = Kind(
+    name="closures", format=1, adapter=TypeAdapter(Annotated[_Objects, AfterValidator(_complete)])
+)
 
 
 class Closures:
     def __init__(self, *, storage: Storage) -> None:
-        self._records = Records(storage=storage, kind="closures")
-        self._kept: dict[StorePath, Closure] = {}
+        self._records = Records(storage=storage, kind=CLOSURES)
+        self._kept: Recent[StorePath, Closure] = Recent(_KEPT)
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
         """The union of the paths' closures, or None if one of them is not known."""
@@ -36,47 +53,17 @@ class Closures:
     async def _known(self, path: StorePath) -> Closure | None:
         closure = self._kept.get(path)
         if closure is None:
-            closure = await self._records.read(_key(path), _parse)
-            if closure is not None:
-                if len(self._kept) >= _KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[path] = closure
+            objects = await self._records.read(_key(path))
+            if objects is not None:
+                closure = self._kept[path] = Closure(objects)
         return closure
 
     async def write(self, paths: Iterable[StorePath], closure: Closure) -> None:
         """Remember each path's own part of the closure."""
         await asyncio.gather(
-            *(
-                self._records.write(_key(path), _document(closure.below(path)))
-                for path in sorted(set(paths))
-            )
+            *(self._records.write(_key(path), closure.below(path)) for path in sorted(set(paths)))
         )
 
 
 def _key(path: StorePath) -> Digest:
-    return key_of({"format": _FORMAT, "closure": path.base})
-
-
-def _document(objects: Iterable[StoreObject]) -> dict[str, object]:
-    return {
-        "objects": [
-            [item.path.base, item.nar_size, [reference.base for reference in item.references]]
-            for item in objects
-        ]
-    }
-
-
-def _parse(document: dict[str, object]) -> Closure:
-    rows = document["objects"]
-    if not isinstance(rows, list):
-        raise TypeError("objects is not a list")
-    return Closure(_object(row) for row in rows)
-
-
-def _object(row: object) -> StoreObject:
-    match row:
-        case [str(base), int(nar_size), [*references]]:
-            paths = tuple(StorePath.parse(str(reference)) for reference in references)
-            return StoreObject(StorePath.parse(base), nar_size, paths)
-        case _:
-            raise TypeError("not a store object")
+    return CLOSURES.key(path=path.base)

@@ -18,7 +18,7 @@ class RegularFile:
 
 
 # One for all: a listing has tens of thousands.
-_FILE = RegularFile()
+FILE = RegularFile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class _Scanner:
             return self._link(location)
         if stat.S_ISDIR(mode):
             return self._directory(location, 0)
-        return _FILE
+        return FILE
 
     def _directory(self, location: bytes, depth: int) -> Tree:
         if depth > DEEPEST:
@@ -121,7 +121,7 @@ class _Scanner:
                 elif entry.is_dir(follow_symlinks=False):
                     children[entry.name] = self._directory(entry.path, depth + 1)
                 else:
-                    children[entry.name] = _FILE
+                    children[entry.name] = FILE
         return Tree(children)
 
     def _link(self, location: bytes) -> Link:
@@ -136,61 +136,3 @@ class _Scanner:
                 self._bound.add(0, len(leads_to))
                 self._wanted.append(leads_to)
         return Link(target, leads_to)
-
-
-def listing_document(listing: Listing) -> dict[str, object]:
-    return {
-        "root": _document(listing.root),
-        "linked": {_text(name): _document(tree) for name, tree in listing.linked.items()},
-    }
-
-
-def parse_listing(document: dict[str, object]) -> Listing:
-    """Raises KeyError, TypeError or ValueError."""
-    linked = {}
-    for name, value in _mapping(document["linked"]).items():
-        tree = _parse(value)
-        if not isinstance(tree, Tree):
-            raise TypeError(f"not a directory: {name!r}")
-        linked[_name(name)] = tree
-    return Listing(_parse(document["root"]), linked)
-
-
-def _document(node: Node) -> object:
-    """A directory is an object, a link an array of its target and what it leads to, a file true."""
-    match node:
-        case RegularFile():
-            return True
-        case Link(target, leads_to):
-            return [_text(target)] if leads_to is None else [_text(target), _text(leads_to)]
-        case Tree(children):
-            return {_text(name): _document(child) for name, child in children.items()}
-
-
-def _parse(value: object) -> Node:
-    match value:
-        case True:
-            return _FILE
-        case [str(target)]:
-            return Link(_name(target), None)
-        case [str(target), str(leads_to)]:
-            return Link(_name(target), _name(leads_to))
-        case dict():
-            return Tree({_name(name): _parse(child) for name, child in value.items()})
-        case _:
-            raise TypeError(f"neither file, link nor directory: {value!r}")
-
-
-def _mapping(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(f"not an object: {value!r}")
-    return value
-
-
-# JSON holds characters, names are bytes: Latin-1 has one character for each.
-def _text(name: bytes) -> str:
-    return name.decode("latin-1")
-
-
-def _name(text: str) -> bytes:
-    return text.encode("latin-1")

@@ -3,23 +3,32 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, TypeAdapter
 
 from app.builder.closure import StorePath
 from app.builder.contents.claims import Package
+from app.builder.contents.flatlisting import FlatListing, complete, flatten, unflatten
 from app.builder.contents.forest import Forest, merge
-from app.builder.contents.listing import Listing, listing_document, parse_listing, scan
+from app.builder.contents.listing import Listing, scan
 from app.builder.contents.planting import Plantings
 from app.builder.packing.entry import Entry
 from app.builder.packing.tree import Unholdable
-from app.builder.records.records import Records, key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import LinksTooMany, StoreUnreadable, Unpackable
-from app.oci import Digest, canonical_json
+from app.oci import Digest
 from app.storage.base import Storage
 
-# Raise when a listing holds something else.
-_FORMAT = 1
+# Raise the format when a listing holds something else.
+LISTINGS = Kind(
+    name="listings",
+    format=2,
+    adapter=TypeAdapter(Annotated[FlatListing, AfterValidator(complete)]),
+)
 # Of packages that were asked for by name; a large one takes some megabytes.
 _KEPT = 64
 # Names in all that are kept, of some 100 bytes of memory each.
@@ -34,7 +43,7 @@ class Listings:
     def __init__(
         self, *, storage: Storage, workers: Workers, store_directory: Path = Path("/nix/store")
     ) -> None:
-        self._records = Records(storage=storage, kind="listings")
+        self._records = Records(storage=storage, kind=LISTINGS)
         self._workers = workers
         self._store = store_directory
         self._kept: dict[StorePath, Listing] = {}
@@ -55,7 +64,8 @@ class Listings:
                 raise Unpackable(str(path), str(error)) from None
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
-            await self._records.write_body(_key(path), await self._workers.run(_encoded, listing))
+            key = _key(path)
+            await self._records.write_body(key, await self._workers.run(self._encoded, key, listing))
             self._keep(path, listing)
         return listing
 
@@ -84,9 +94,7 @@ class Listings:
         if unknown:
             keys = [_key(path) for path in unknown]
             bodies = await self._records.bodies(keys)
-            listings = await self._workers.run(
-                self._records.parse_each, keys, bodies, parse_listing
-            )
+            listings = await self._workers.run(self._decoded, keys, bodies)
             for path, listing in zip(unknown, listings, strict=True):
                 if listing is not None:
                     self._keep(path, listing)
@@ -100,11 +108,17 @@ class Listings:
         while len(self._kept) > _KEPT or self._kept_names > _KEPT_NAMES:
             self._kept_names -= self._kept.pop(next(iter(self._kept))).names
 
+    def _encoded(self, key: Digest, listing: Listing) -> bytes:
+        """Blocking."""
+        return self._records.encode(key, flatten(listing))
 
-def _encoded(listing: Listing) -> bytes:
-    """Blocking."""
-    return canonical_json(listing_document(listing))
+    def _decoded(
+        self, keys: Sequence[Digest], bodies: Sequence[bytes | None]
+    ) -> list[Listing | None]:
+        """Blocking."""
+        found = self._records.decode_each(keys, bodies)
+        return [None if flat is None else unflatten(flat) for flat in found]
 
 
 def _key(path: StorePath) -> Digest:
-    return key_of({"format": _FORMAT, "path": path.base})
+    return LISTINGS.key(path=path.base)

@@ -9,17 +9,16 @@ validity says.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from app.builder import answers
-from app.builder.answers import Answer, Raised, Validity
+from app.builder.answers import ANSWER, Answer, Raised, Validity
 from app.builder.evaluation.recentfailures import RecentFailures
-from app.builder.records.memory import RememberedRecords
-from app.builder.records.records import Records, key_of
+from app.builder.records.kind import Kind
+from app.builder.records.remembered import RememberedRecords
 from app.builder.running.concurrency import gather
 from app.oci import Digest
 from app.storage.base import Storage
 
-# Raise when nix/evaluate.nix says more, or something else, of the same package.
-_FORMAT = 2
+# Raise the format when nix/answers.nix returns more, or something else, for the same package.
+ATTRIBUTES = Kind(name="attributes", format=3, adapter=ANSWER)
 
 Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
 
@@ -28,11 +27,7 @@ Check = Callable[[dict[str, Answer]], object]
 
 class AnswerMemory:
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
-        self._known = RememberedRecords(
-            Records(storage=storage, kind="attributes"),
-            parse=answers.parse,
-            document=answers.document,
-        )
+        self._known = RememberedRecords(storage=storage, kind=ATTRIBUTES)
         self._failures = failures or RecentFailures()
         self._asked: dict[Digest, asyncio.Event] = {}
 
@@ -50,7 +45,7 @@ class AnswerMemory:
         ``subject`` is everything the answers depend on besides the name.  Raises what ``ask``
         raises; an error that somebody else's question met is not ours, so we ask again.
         """
-        keys = {name: key_of({"format": _FORMAT, "name": name, **subject}) for name in names}
+        keys = {name: attribute_key(subject, name) for name in names}
         recent = {name: self._failures.get(key) for name, key in keys.items()}
         told: dict[str, Answer] = {n: failure for n, failure in recent.items() if failure}
         while True:
@@ -87,3 +82,7 @@ class AnswerMemory:
             for key in keys.values():
                 del self._asked[key]
             done.set()
+
+
+def attribute_key(subject: dict[str, object], name: str) -> Digest:
+    return ATTRIBUTES.key(subject=subject, name=name)

@@ -140,10 +140,10 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
 
 
 def subject(pinned: Pinned) -> dict[str, object]:
-    """Everything that what is known of a package set depends on, to make keys of."""
+    """Return everything that decides what a package set says of a name, for keys of records."""
     definition = pinned.source.definition
     return {
-        "kind": definition.kind,
+        "contents": definition.contents,
         "revision": pinned.revision.identity,
         "system": pinned.system,
         "policy": definition.policy.model_dump(mode="json"),

@@ -16,7 +16,8 @@ from app.builder.names.listing import AttributeNames, list_names
 from app.builder.names.looking import AttributeReader
 from app.builder.names.proposals import ListedNames, Proposals
 from app.builder.nix import Nix
-from app.builder.records.records import key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.builder.running.workers import Workers
 from app.errors import (
     NamesPending,
@@ -27,12 +28,10 @@ from app.errors import (
     Unavailable,
 )
 from app.oci import Digest
-from app.storage import keys
-from app.storage.base import ObjectNotFound, Storage
+from app.storage.base import Storage
 
-# Raise when the same revision gives other names.
-_FORMAT = 2
-_KIND = "packages"
+# Raise the format when the same revision gives other names.
+PACKAGES = Kind(name="packages", format=3, adapter=TypeAdapter(AttributeNames))
 _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
@@ -40,7 +39,6 @@ _FAILED_SECONDS = 600
 _PASSING_SECONDS = 10
 _SUGGEST_SECONDS = 2
 _SEARCH_SECONDS = 25  # some clients leave after 30
-_NAMES: TypeAdapter[AttributeNames] = TypeAdapter(AttributeNames)
 
 
 class AttributeIndex:
@@ -52,7 +50,7 @@ class AttributeIndex:
 
     def __init__(self, *, nix: Nix, storage: Storage, workers: Workers) -> None:
         self._nix = nix
-        self._storage = storage
+        self._records = Records(storage=storage, kind=PACKAGES)
         self._workers = workers
         self._stage = Stage(
             "listing", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
@@ -91,7 +89,7 @@ class AttributeIndex:
             return names
 
         proposals = Proposals(
-            key=_key(pinned),
+            key=names_key(pinned),
             pinned=pinned,
             reader=self._reader,
             workers=self._workers,
@@ -115,15 +113,20 @@ class AttributeIndex:
         return tuple(name for name in names if listed.index.lacks(name)) if listed else ()
 
     def _known(self, pinned: Pinned) -> ListedNames | None:
-        listing = self._listings.remembered(str(_key(pinned)), lambda job: job.failure is None)
+        listing = self._listings.remembered(str(names_key(pinned)), lambda job: job.failure is None)
         return listing.result() if listing else None
+
+    def lists(self, pinned: Pinned, name: str) -> bool:
+        """Return whether the name is listed; False if the list is not in memory."""
+        listed = self._known(pinned)
+        return listed is not None and listed.index.has(name)
 
     async def close(self) -> None:
         await self._reader.close()
         await self._listings.drain(0)
 
     async def _listed(self, pinned: Pinned, seconds: float | None) -> ListedNames | None:
-        key = _key(pinned)
+        key = names_key(pinned)
 
         async def start(progress: Progress) -> ListedNames:
             names = await self._read(key)
@@ -150,21 +153,22 @@ class AttributeIndex:
 
     async def _read(self, key: Digest) -> AttributeNames | None:
         try:
-            body = await self._storage.read(keys.record(_KIND, key))
-        except (ObjectNotFound, StorageUnavailable):
+            bodies = await self._records.bodies((key,))
+        except StorageUnavailable:
             return None
-        try:
-            return await self._workers.run(_NAMES.validate_json, body)
-        except ValueError:
-            return None  # damaged, or of another version
+        (names,) = await self._workers.run(self._records.decode_each, (key,), bodies)
+        return names
 
     async def _write(self, key: Digest, names: AttributeNames) -> None:
-        body = await self._workers.run(_NAMES.dump_json, names)
+        body = await self._workers.run(self._records.encode, key, names)
         try:
-            await self._storage.write(keys.record(_KIND, key), body)
+            await self._records.write_body(key, body)
         except StorageUnavailable as error:
             logger.warning("the names of a package set cannot be kept: {}", error)
 
 
-def _key(pinned: Pinned) -> Digest:
-    return key_of({"format": _FORMAT, **subject(pinned)})
+def names_key(pinned: Pinned) -> Digest:
+    """Return the key of a revision's names; a list that reaches a limit has fewer of them."""
+    definition = pinned.source.definition
+    limits = [definition.evaluation_seconds, definition.evaluation_bytes]
+    return PACKAGES.key(subject=subject(pinned), limits=limits)

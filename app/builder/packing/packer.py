@@ -22,8 +22,7 @@ from app.builder.packing.flight import SingleFlight
 from app.builder.packing.presence import Presence
 from app.builder.packing.press import BlobPress
 from app.builder.packing.record import PackedPath
-from app.builder.records.memory import RememberedRecords
-from app.builder.records.records import Records
+from app.builder.records.remembered import RememberedRecords
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import RegistryError
@@ -82,16 +81,8 @@ class LayerPacker:
             codec=codec,
             store_directory=store_directory,
         )
-        self._paths = RememberedRecords(
-            Records(storage=storage, kind="paths"),
-            parse=record.parse_path,
-            document=record.path_document,
-        )
-        self._layers = RememberedRecords(
-            Records(storage=storage, kind="layers"),
-            parse=record.parse_layer,
-            document=record.layer_document,
-        )
+        self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
+        self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
         self._presence = presence
         self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
         self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()

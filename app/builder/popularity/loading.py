@@ -11,16 +11,20 @@ from pathlib import Path
 import httpx
 from anyio import fail_after, to_thread
 from loguru import logger
+from pydantic import TypeAdapter
 
 from app.builder.layering.plan import Plan, PlanInvalid, parse_plan
-from app.builder.records.records import key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.errors import StorageUnavailable
-from app.storage.base import ObjectNotFound, Storage
-from app.storage.keys import record
+from app.storage.base import Storage
 
 # The plan of all of nixpkgs is about 3 MB, its popularity data too.
 SIZE_LIMIT = 64_000_000
 SECONDS = 60.0
+
+# The text of a plan, as its URL gave it.
+PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
 
 
 class PopularityUnavailable(Exception):
@@ -43,18 +47,21 @@ async def load_plan(source: str, storage: Storage) -> Plan:
         raise _unavailable(bare, str(error)) from None
     # The user part and the query may be secrets.
     shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
-    last = record("plans", key_of({"url": source}))
+    records, key = Records(storage=storage, kind=PLANS), PLANS.key(url=source)
     try:
         document, plan = await _load(partial(_download, url), shown)
     except PopularityUnavailable as error:
+        last = await records.read(key)
+        if last is None:
+            raise
         try:
-            plan = parse_plan(await storage.read(last))
-        except (ObjectNotFound, PlanInvalid):
+            plan = parse_plan(last.encode())
+        except PlanInvalid:
             raise error from None
         logger.warning("cutting layers as the last time: {}", error)
         return plan
     try:
-        await storage.write(last, document)
+        await records.write(key, document.decode())
     except StorageUnavailable as error:
         logger.warning("the popularity data cannot be kept for the next start: {}", error)
     return plan

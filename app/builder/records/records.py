@@ -1,103 +1,97 @@
-"""Remembered facts: small JSON documents under the hash of what they are about.
+"""Records: typed values in storage under the hash of everything that decides them.
 
-A record is written after everything it speaks of, so that a crash leaves unused blobs,
-never a record that points at nothing.  A record that cannot be understood is a miss: it
-was written by another version, and what it says will be found out again.
+A record is written after everything it refers to, so that a crash leaves unused blobs, never
+a record that points at nothing.  A record that is damaged, foreign or of another format counts
+as absent: it is logged once and made again by the next pull that needs it.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from loguru import logger
 
-from app.errors import RegistryError
-from app.oci import Digest, canonical_json
+from app.builder.records.envelope import Damaged, head_of, seal, unseal_as
+from app.builder.records.kind import Kind
+from app.oci import Digest
+from app.recent import Recent
 from app.storage.base import ObjectNotFound, Storage
 from app.storage.keys import record as record_key
 
 T = TypeVar("T")
 
-# What parsers raise, theirs and ours.  Brackets without end are no document either.
-UNREADABLE = (KeyError, TypeError, ValueError, RecursionError, RegistryError)
+# Keys of damaged records that were logged.
+_NOTED = 10_000
 
 
-def key_of(document: object) -> Digest:
-    """The key of a record about this document, which must name everything that matters."""
-    return Digest.of(canonical_json(document))
+class Records(Generic[T]):
+    """The records of one kind."""
 
-
-class Records:
-    """Records of one kind (see app.storage.keys.record)."""
-
-    def __init__(self, *, storage: Storage, kind: str) -> None:
+    def __init__(self, *, storage: Storage, kind: Kind[T]) -> None:
         self._storage = storage
         self._kind = kind
+        self._noted: Recent[Digest, None] = Recent(_NOTED)
 
-    async def read(self, key: Digest, parse: Callable[[dict[str, object]], T]) -> T | None:
-        """``parse`` may raise any of UNREADABLE for what it does not know."""
+    async def read(self, key: Digest) -> T | None:
+        """Return the value, or None if there is no valid record.  Raises StorageUnavailable."""
         try:
-            body = await self._storage.read(record_key(self._kind, key))
+            body = await self._storage.read(record_key(self._kind.name, key))
         except ObjectNotFound:
             return None
-        return self._parsed(key, body, parse)
+        return self.decode(key, body)
 
-    async def read_each(
-        self, keys: Sequence[Digest], parse: Callable[[dict[str, object]], T]
-    ) -> list[T | None]:
-        """As many ``read``."""
-        return self.parse_each(keys, await self.bodies(keys), parse)
+    async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:
+        return self.decode_each(keys, await self.bodies(keys))
 
     async def bodies(self, keys: Sequence[Digest]) -> list[bytes | None]:
-        """For ``parse_each``, where records are too large to be parsed by the event loop."""
-        return await self._storage.read_each([record_key(self._kind, key) for key in keys])
+        """Return stored bytes for ``decode_each``; large values are decoded by a worker."""
+        return await self._storage.read_each([record_key(self._kind.name, key) for key in keys])
 
-    def parse_each(
-        self,
-        keys: Sequence[Digest],
-        bodies: Sequence[bytes | None],
-        parse: Callable[[dict[str, object]], T],
-    ) -> list[T | None]:
+    def decode_each(self, keys: Sequence[Digest], bodies: Sequence[bytes | None]) -> list[T | None]:
         return [
-            None if body is None else self._parsed(key, body, parse)
+            None if body is None else self.decode(key, body)
             for key, body in zip(keys, bodies, strict=True)
         ]
 
-    async def create(
-        self,
-        key: Digest,
-        document: dict[str, object],
-        parse: Callable[[dict[str, object]], T],
-    ) -> T:
-        """Write unless a readable one is there; returns what is stored now."""
-        name, body = record_key(self._kind, key), canonical_json(document)
+    async def create(self, key: Digest, value: T) -> T:
+        """Write the value unless a valid record is stored; return the stored value."""
+        name, body = record_key(self._kind.name, key), self.encode(key, value)
         stored = await self._storage.create(name, body)
         if stored != body:
-            known = self._parsed(key, stored, parse)
+            known = self.decode(key, stored)
             if known is not None:
                 return known
             await self._storage.write(name, body)
-        return parse(document)
+        return value
 
-    async def write(self, key: Digest, document: dict[str, object]) -> None:
-        await self.write_body(key, canonical_json(document))
+    async def write(self, key: Digest, value: T) -> None:
+        await self.write_body(key, self.encode(key, value))
 
     async def write_body(self, key: Digest, body: bytes) -> None:
-        """For documents too large to be encoded by the event loop."""
-        await self._storage.write(record_key(self._kind, key), body)
+        """Write what ``encode`` returned; large values are encoded by a worker."""
+        await self._storage.write(record_key(self._kind.name, key), body)
+        self._noted.pop(key)
 
-    def _parsed(
-        self, key: Digest, body: bytes, parse: Callable[[dict[str, object]], T]
-    ) -> T | None:
+    def encode(self, key: Digest, value: T) -> bytes:
+        """Blocking for large values."""
+        kind = self._kind
+        head = head_of(kind.name, kind.format, key, kind.references(value))
+        return seal(head, kind.adapter.dump_json(value))
+
+    def decode(self, key: Digest, body: bytes) -> T | None:
+        """Blocking for large values.  Return None for what is not a valid record of the key."""
         try:
-            return parse(_object(body))
-        except UNREADABLE as error:
-            logger.bind(kind=self._kind, key=str(key)).warning("unreadable record: {}", error)
+            opened = unseal_as(self._kind.name, key, body)
+            if opened.head.format != self._kind.format:
+                raise Damaged(f"it has format {opened.head.format}")
+            # What a later version wrote with the same format may still not validate.
+            return self._kind.adapter.validate_json(opened.value, strict=True)
+        except ValueError as error:
+            self._note(key, error)
             return None
 
-
-def _object(body: bytes) -> dict[str, object]:
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise TypeError("not an object")
-    return document
+    def _note(self, key: Digest, error: ValueError) -> None:
+        if key not in self._noted:
+            self._noted[key] = None
+            logger.bind(kind=self._kind.name, key=str(key)).warning(
+                "a stored record is damaged and will be made again: {}", error
+            )

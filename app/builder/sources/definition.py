@@ -112,11 +112,20 @@ class Definition(_Frozen):
         return self.taggable(ref for ref in self.refs if not _WILD.search(ref))
 
     @property
-    def place(self) -> dict[str, object]:
-        """What its tags are looked up in."""
+    def contents(self) -> dict[str, object]:
+        """Where a revision's files are: the same revision of other contents is another one.
+
+        A channel's commit is only as good as the host that publishes it, and a directory's
+        expressions can see where they are.
+        """
         return self.model_dump(
-            mode="json", include={"kind", "location", "default_ref", "channel", "archive", "reads"}
+            mode="json", include={"kind", "location", "archive", "reads", "username"}
         )
+
+    @property
+    def place(self) -> dict[str, object]:
+        """Where the source's tags are looked up."""
+        return self.contents | self.model_dump(mode="json", include={"default_ref", "channel"})
 
 
 class PathDefinition(Definition):

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from loguru import logger
+from pydantic import TypeAdapter
 
 from app.builder.nix import PackageSet
-from app.builder.records.records import Records, key_of
+from app.builder.records.kind import Kind
+from app.builder.records.records import Records
 from app.builder.sources.definition import LATEST, Definition
 from app.builder.sources.memory import TagMemory
 from app.builder.sources.revision import Revision
@@ -22,7 +23,7 @@ from app.oci import Digest
 from app.reference import Tag
 from app.storage.base import Storage
 
-_FORMAT = 2
+REVISIONS = Kind(name="revisions", format=3, adapter=TypeAdapter(Revision))
 _AT_ONCE = 4
 _WAITING = 32
 _LISTED = 12
@@ -40,7 +41,7 @@ class Source:
     ) -> None:
         self.definition = definition
         self._upstream = upstream
-        self._records = Records(storage=storage, kind="revisions")
+        self._records = Records(storage=storage, kind=REVISIONS)
         self._known = TagMemory(clock)
         # Strangers may ask for any number of tags, and keep nobody from those that were there.
         self._seen_turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
@@ -107,7 +108,7 @@ class Source:
 
     async def _ask(self, text: str) -> Revision:
         key = self._key(text)
-        recorded = await self._records.read(key, lambda d: _parse(d, self.name))
+        recorded = await self._records.read(key)
         try:
             revision = await self._find(text, recorded)
         except TagUnknown as unknown:
@@ -121,7 +122,7 @@ class Source:
             self._known.write(text, revision, _RETRY_SECONDS)
             return revision
         if recorded != revision:
-            await self._records.write(key, _document(revision))
+            await self._records.write(key, revision)
         seconds = self.definition.revision_seconds if revision.moves else math.inf
         self._known.write(text, revision, seconds)
         logger.bind(source=self.name, tag=text, revision=revision.identity).debug("resolved")
@@ -161,28 +162,10 @@ class Source:
         return replace(known, warnings=(warning,))
 
     def _key(self, text: str) -> Digest:
-        place = self.definition.place
-        return key_of({"format": _FORMAT, "source": self.name, "place": place, "tag": text})
+        return REVISIONS.key(source=self.name, place=self.definition.place, tag=text)
 
 
 def _given(known: Revision | TagUnknown) -> Revision:
     if isinstance(known, TagUnknown):
         raise known.with_traceback(None)
     return known
-
-
-def _document(revision: Revision) -> dict[str, object]:
-    return {
-        "identity": revision.identity,
-        "date": revision.date.timestamp() if revision.date else None,
-        "moves": revision.moves,
-    }
-
-
-def _parse(document: dict[str, object], source: str) -> Revision:
-    match document:
-        case {"identity": str(identity), "date": int() | float() | None as date, "moves": bool(m)}:
-            moment = None if date is None else datetime.fromtimestamp(date, UTC)
-            return Revision(source=source, identity=identity, date=moment, moves=m)
-        case _:
-            raise TypeError("not a revision")

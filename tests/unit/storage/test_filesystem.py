@@ -177,29 +177,20 @@ async def test_a_file_in_the_directorys_place_stops_the_start(tmp_path: Path) ->
         await FilesystemStorage(tmp_path / "store").start()
 
 
-async def test_a_store_that_has_gone_fails_its_check_without_naming_it(
+async def test_a_store_that_cannot_be_made_again_fails_its_check_without_naming_it(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     await storage.check()
     shutil.rmtree(tmp_path / "store")
+    (tmp_path / "store").write_bytes(b"in the way")
 
-    with pytest.raises(StorageUnavailable) as failure:
-        await storage.check()
+    for attempt in (storage.check(), storage.write("builds/x", b"")):
+        with pytest.raises(StorageUnavailable) as failure:
+            await attempt
 
-    assert str(tmp_path) not in failure.value.message
-
-
-async def test_what_goes_wrong_later_names_no_path(
-    storage: FilesystemStorage, tmp_path: Path
-) -> None:
-    (tmp_path / "store" / "builds").write_bytes(b"in the way")
-
-    with pytest.raises(StorageUnavailable) as failure:
-        await storage.write("builds/x", b"")
-
-    assert str(tmp_path) not in failure.value.message
-    assert len(failure.value.message) < 300
-    assert isinstance(failure.value.__cause__, OSError)
+        assert str(tmp_path) not in failure.value.message
+        assert len(failure.value.message) < 300
+        assert isinstance(failure.value.__cause__, OSError)
 
 
 async def test_what_is_no_object_of_ours_is_not_listed(
@@ -217,14 +208,14 @@ async def test_an_object_deleted_while_it_is_adopted_again_is_there_in_the_end(
     storage: FilesystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await adopt(storage, KEY, b"layer")
-    size = storage._size
+    size = storage._objects.size
 
     def deleted_first(key: str) -> int:
         (tmp_path / "store" / key).unlink(missing_ok=True)
         return size(key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_size", deleted_first)
+        patch.setattr(storage._objects, "size", deleted_first)
         await adopt(storage, KEY, b"layer")
 
     assert await storage.read(KEY) == b"layer"

@@ -3,7 +3,7 @@ import pytest
 from app.builder.builds.builds import Builds
 from app.builder.image import BuiltImage
 from app.builder.packing.presence import Presence
-from app.builder.records.records import key_of
+from app.builder.records.kind import key_of
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.blobs import BlobStore

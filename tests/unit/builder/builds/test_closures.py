@@ -1,7 +1,9 @@
 import pytest
+from pydantic import ValidationError
 
-from app.builder.builds.closures import Closures
+from app.builder.builds.closures import CLOSURES, Closures
 from app.builder.closure import Closure, StoreObject, StorePath
+from app.builder.records.records import Records
 from app.storage.memory import MemoryStorage
 
 
@@ -43,20 +45,24 @@ async def test_one_unknown_path_makes_the_whole_unknown() -> None:
 @pytest.mark.parametrize(
     ("part", "instead"),
     [
-        (f'["{C.base}",30,[]]', f'["{D.base}",30,[]]'),  # a reference is missing
-        (A.base, D.base),  # another's
+        (f'"path":"{C.base}"', f'"path":"{D.base}"'),  # a reference is missing
         ("10", '"10"'),
-        (C.base, "no path"),
-        ('"objects"', '"paths"'),
+        ("10", "-10"),
+        (f'"path":"{C.base}"', '"path":"no path"'),
+        ('"references"', '"paths"'),
     ],
 )
-async def test_a_closure_that_is_none_is_unknown(part: str, instead: str) -> None:
-    storage = MemoryStorage()
-    closures = Closures(storage=storage)
-    await closures.write([A], CLOSURE)
-    (key,) = await storage.keys("closures/")
-    body = (await storage.read(key)).decode()
-    assert part in body
-    await storage.write(key, body.replace(part, instead).encode())
+def test_an_invalid_closure_is_refused(part: str, instead: str) -> None:
+    stored = CLOSURES.adapter.dump_json(CLOSURE.below(A)).decode()
+    assert part in stored
 
-    assert await closures.read([A]) is None
+    with pytest.raises(ValidationError):
+        CLOSURES.adapter.validate_json(stored.replace(part, instead), strict=True)
+
+
+async def test_the_closure_of_another_path_is_not_believed() -> None:
+    storage = MemoryStorage()
+    key = CLOSURES.key(path=A.base)
+    await Records(storage=storage, kind=CLOSURES).write(key, CLOSURE.below(D))
+
+    assert await Closures(storage=storage).read([A]) is None

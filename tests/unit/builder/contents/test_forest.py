@@ -12,7 +12,7 @@ from app.builder.closure import StorePath
 from app.builder.contents.base import base_entries
 from app.builder.contents.claims import Package
 from app.builder.contents.forest import Forest, merge
-from app.builder.contents.listing import listing_document, parse_listing, scan
+from app.builder.contents.listing import scan
 from app.builder.contents.merging import Collision
 from app.builder.packing.entry import Archived, Directory, Entry, Symlink
 from app.builder.packing.header import END_OF_ARCHIVE
@@ -294,24 +294,6 @@ def test_a_package_that_has_a_sh_of_its_own_keeps_it(store: Store) -> None:
     a = store.package(A, {b"bin": {b"sh": b"", b"bash": b""}})
 
     assert links(merge([a], base_entries()))["bin/sh"] == f"{A}/bin/sh"
-
-
-def test_a_listing_survives_being_remembered(store: Store) -> None:
-    store.package(C, {b"share": {b"\xff": b"", b"more": {}}})
-    package = store.package(
-        A, {b"\xfe\x80": b"", "ü".encode(): (b"\xff",), b"s": store.link(C, "share"), b"e": {}}
-    )
-
-    assert parse_listing(listing_document(package.listing)) == package.listing
-
-
-@pytest.mark.parametrize(
-    "document",
-    [{}, {"root": 1, "linked": {}}, {"root": {}, "linked": {"x": True}}, {"root": {}, "linked": 1}],
-)
-def test_what_is_no_listing_is_refused(document: dict[str, object]) -> None:
-    with pytest.raises((KeyError, TypeError)):
-        parse_listing(document)
 
 
 def test_a_collision_reads_as_a_sentence() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.records.envelope import unseal
 from tests.unit.builder.packing import killed
 from tests.unit.builder.packing.trees import Node, plant_path, store_path
 
@@ -43,9 +44,12 @@ def assert_sound(storage: Path) -> None:
     for blob in storage.glob("blobs/sha256/*"):
         assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
     for record in storage.glob("[!b.]*/*"):
-        document = json.loads(record.read_bytes())
-        blob = storage / "blobs" / "sha256" / document["digest"].partition(":")[2]
-        assert blob.stat().st_size == document["size"]
+        opened = unseal(record.read_bytes())
+        value = json.loads(opened.value)
+        descriptor = value.get("layer", value)["descriptor"]
+        assert [str(digest) for digest in opened.head.references] == [descriptor["digest"]]
+        blob = storage / "blobs" / "sha256" / descriptor["digest"].partition(":")[2]
+        assert blob.stat().st_size == descriptor["size"]
 
 
 async def test_killed_at_any_line_and_again_it_ends_with_the_same_layers(

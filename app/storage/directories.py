@@ -1,0 +1,97 @@
+"""The directories of a store: made when they are needed, and again if they were removed."""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from loguru import logger
+
+_NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+
+@contextmanager
+def no_directory() -> Iterator[None]:
+    """Suppress what the system raises where a directory is missing or is something else."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY:
+            raise
+
+
+class Directories:
+    """Blocking throughout; methods raise OSError."""
+
+    def __init__(self, root: Path, staging: Path) -> None:
+        self._root = root
+        self._staging = staging
+        self._made: set[Path] = set()
+        self._restoring = threading.Lock()
+
+    def opened(self, path: Path) -> int:
+        """Return a descriptor of a directory below the root, made and synced if need be."""
+        if path in self._made:
+            with no_directory():
+                return _opened(path)
+        for part in (*reversed(path.relative_to(self._root).parents), path.relative_to(self._root)):
+            self._make(self._root / part)
+        for ancestor in path.relative_to(self._root).parents:
+            sync(self._root / ancestor)
+        self._made.add(path)
+        return _opened(path)
+
+    def restore_staging(self) -> None:
+        """Make the staging directory again."""
+        logger.warning("the storage's staging directory is missing; it is made again")
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._make(self._staging)
+
+    def set_aside(self, path: Path) -> None:
+        """Clear a name that is needed; what had it is swept at a start, an hour later."""
+        aside = self._staging / f"aside-{secrets.token_hex(16)}"
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+            logger.warning("{} is in the way of an object and was moved to {}", path.name, aside)
+            os.utime(aside, follow_symlinks=False)
+
+    def _make(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._restoring:
+            if not path.is_dir():
+                if path != self._root and os.path.lexists(path):
+                    self._clear(path)
+                path.mkdir(exist_ok=True)
+
+    def _clear(self, path: Path) -> None:
+        if path == self._staging:
+            path.unlink()
+        else:
+            self.set_aside(path)
+
+
+def remove(path: Path) -> None:
+    """Blocking.  Remove a file or a whole directory, if it is there."""
+    if stat.S_ISDIR(path.lstat().st_mode):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(directory: Path) -> None:
+    """Blocking.  Force the directory's entries to the disk."""
+    descriptor = _opened(directory)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(directory: Path) -> int:
+    """Blocking."""
+    return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

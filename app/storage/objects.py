@@ -1,0 +1,85 @@
+"""Stored files as objects: only a regular file is one, whatever else lies under its name.
+
+Anybody may change the directory while servers run.  What cannot be an object counts as absent,
+so that it is made again: a link, a directory, a device, a file that the disk cannot read.
+"""
+
+import errno
+import os
+import stat
+from io import FileIO
+from pathlib import Path
+
+from loguru import logger
+
+from app.recent import Recent
+from app.storage.base import ObjectNotFound
+
+# Records and manifests are far smaller; more would fill the memory.
+READ_LIMIT = 256 << 20
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
+# The name is taken by something that is not a readable file.
+_FOREIGN = frozenset(
+    {errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EIO, errno.EBADMSG, errno.EUCLEAN}
+)
+# O_NONBLOCK: the opening of a pipe would wait for a writer.
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NOTED = 10_000
+
+
+class Objects:
+    """Blocking throughout; each method raises ObjectNotFound, and OSError for other failures."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._noted: Recent[str, None] = Recent(_NOTED)
+
+    def size(self, key: str) -> int:
+        try:
+            status = (self._root / key).lstat()
+        except OSError as error:
+            raise self._absent(key, error) from None
+        self._check(key, status)
+        return status.st_size
+
+    def open(self, key: str) -> FileIO:
+        try:
+            file = FileIO(os.open(self._root / key, _FLAGS), "rb")
+        except OSError as error:
+            raise self._absent(key, error) from None
+        try:
+            self._check(key, os.fstat(file.fileno()))
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def read(self, key: str) -> bytes:
+        with self.open(key) as file:
+            if os.fstat(file.fileno()).st_size > READ_LIMIT:
+                raise self._foreign(key, "it is too large")
+            try:
+                return file.readall()
+            except OSError as error:
+                raise self._absent(key, error) from None
+
+    def _check(self, key: str, status: os.stat_result) -> None:
+        if stat.S_ISDIR(status.st_mode):
+            # Keys have other keys below them in no layout of ours, but "blobs" may be asked for.
+            raise ObjectNotFound(key)
+        if not stat.S_ISREG(status.st_mode):
+            raise self._foreign(key, "it is not a file")
+
+    def _absent(self, key: str, error: OSError) -> Exception:
+        if error.errno in _ABSENT:
+            return ObjectNotFound(key)
+        if error.errno in _FOREIGN:
+            return self._foreign(key, error.strerror or str(error))
+        return error
+
+    def _foreign(self, key: str, reason: str) -> ObjectNotFound:
+        """Log it once."""
+        if key not in self._noted:
+            self._noted[key] = None
+            logger.warning("the stored object {} counts as missing: {}", key, reason)
+        return ObjectNotFound(key)
