@@ -1,20 +1,24 @@
-"""``nixery verify``: whether every stored blob and manifest is what its name says."""
+"""``nixery verify``: whether every stored blob, manifest and record is what its key says."""
 
 import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from app.backend import storage_of
+from app.builder.recordkinds import RECORD_KINDS, check_record
+from app.builder.records.envelope import Damaged
+from app.builder.records.kind import Kind
 from app.builder.running.concurrency import gather
 from app.builder.running.workers import Workers
 from app.errors import DigestInvalid, StorageUnavailable
 from app.oci import Digest
 from app.settings import Settings, StorageBackend
-from app.storage.base import ObjectNotFound, Storage
+from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
 
 _CHUNK = 1 << 20
-_PREFIXES = ("blobs/sha256/", "manifests/sha256/")
+_CONTENT = ("blobs/sha256", "manifests/sha256")
 
 
 class NothingToVerify(Exception):
@@ -66,7 +70,8 @@ class Verifier:
 
     async def verify(self) -> Reading:
         """Raises StorageUnavailable if nothing can be listed, or a damaged object deleted."""
-        keys = [key for prefix in _PREFIXES for key in await self._storage.keys(prefix)]
+        prefixes = (*_CONTENT, *RECORD_KINDS)
+        keys = [key for prefix in prefixes for key in await self._storage.keys(f"{prefix}/")]
         objects = [(key, digest) for key in keys if (digest := _digest(key)) is not None]
         self._reading.wanted = len(objects)
         left = iter(objects)
@@ -79,15 +84,22 @@ class Verifier:
         return self._reading
 
     async def _verify(self, key: str, digest: Digest) -> None:
-        look = await self._workers.run(_look, self._storage, key, digest)
+        look = await self._look(key, digest)
         if look is not None and look.problem and look.opened and self._delete:
             # It may have been made again while it was read.
-            look = await self._workers.run(_look, self._storage, key, digest)
+            look = await self._look(key, digest)
             if look is not None and look.problem and look.opened:
                 await self._storage.delete(key)
         if look is not None:
             self._count(key, look)
         self._report(self._reading)
+
+    async def _look(self, key: str, digest: Digest) -> _Look | None:
+        """Return None if it was removed meanwhile."""
+        look = await self._workers.run(_look, self._storage, key, digest)
+        if look is None and key in await self._storage.keys(key):
+            return _Look(0, "damaged, it is not a readable file")
+        return look
 
     def _count(self, key: str, look: _Look) -> None:
         self._reading.objects += look.opened
@@ -143,30 +155,49 @@ async def _verify(
 
 
 def _digest(key: str) -> Digest | None:
-    """What else lies there is none of ours."""
+    """Return the digest that a key ends with; None for a file that is not an object."""
     try:
-        return Digest.parse(f"sha256:{key.split('/', 2)[2]}")
+        digest = Digest.parse(f"sha256:{key.rpartition('/')[2]}")
     except DigestInvalid:
         return None
+    return digest if key.rpartition("/")[0] in {*_CONTENT, *RECORD_KINDS} else None
 
 
 def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
-    """Blocking.  None if it is gone."""
+    """Blocking.  Return None if there is no object."""
     try:
         file = storage.open(key)
     except ObjectNotFound:
         return None
     except StorageUnavailable as error:
         return _Look(0, f"could not be opened: {error.__cause__ or error}", opened=False)
-    read, size = hashlib.sha256(), 0
+    kind = RECORD_KINDS.get(key.partition("/")[0])
     with file:
         try:
-            while chunk := file.read(_CHUNK):
-                read.update(chunk)
-                size += len(chunk)
+            return _content(file, digest) if kind is None else _record(file, kind, digest)
         except OSError as error:
-            return _Look(size, f"damaged, it cannot be read: {error.strerror}")
+            return _Look(0, f"damaged, it cannot be read: {error.strerror}")
+
+
+def _content(file: BinaryIO, digest: Digest) -> _Look:
+    """Blocking.  Raises OSError."""
+    read, size = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        read.update(chunk)
+        size += len(chunk)
     found = read.hexdigest()
     if found == digest.hex:
         return _Look(size, None)
     return _Look(size, f"damaged, its {size:,} bytes are those of sha256:{found}")
+
+
+def _record(file: BinaryIO, kind: Kind[Any], key: Digest) -> _Look:
+    """Blocking.  Raises OSError."""
+    body = file.read(READ_LIMIT + 1)
+    if len(body) > READ_LIMIT:
+        return _Look(len(body), "damaged, it is too large")
+    try:
+        check_record(kind, key, body)
+    except Damaged as error:
+        return _Look(len(body), f"damaged, {error}")
+    return _Look(len(body), None)

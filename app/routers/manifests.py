@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.builder.builds.manifests import Manifest
+from app.builder.builds.manifests import Manifest, ManifestLost
 from app.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
@@ -108,6 +108,15 @@ async def _stored(request: Request, digest: Digest, state: AppState) -> Response
 
 
 async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
+    try:
+        return await _made(request, reference, state)
+    except ManifestLost:
+        # It was deleted or damaged since its image was built: now it is built again.
+        return await _made(request, reference, state)
+
+
+async def _made(request: Request, reference: ImageReference, state: AppState) -> Response:
+    """Raises ManifestLost."""
     image = await await_build(request, state.images.job(reference, client_of(request.scope)), state)
     if isinstance(image, Response):
         return image

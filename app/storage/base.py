@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+# Bytes that ``read`` returns of a file at most: records and manifests have less, more would fill the memory.
+READ_LIMIT = 256 << 20
+
 
 class ObjectNotFound(Exception):
     """Nothing is stored under the key."""
@@ -60,7 +63,7 @@ class Storage(Protocol):
         """Size in bytes; raises ObjectNotFound."""
 
     async def read(self, key: str) -> bytes:
-        """A small object, whole; raises ObjectNotFound."""
+        """A small object, whole; raises ObjectNotFound, for files also beyond READ_LIMIT."""
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
         """As many ``size``; None for what is not there."""

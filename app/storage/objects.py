@@ -13,10 +13,8 @@ from pathlib import Path
 from loguru import logger
 
 from app.recent import Recent
-from app.storage.base import ObjectNotFound
+from app.storage.base import READ_LIMIT, ObjectNotFound
 
-# Records and manifests are far smaller; more would fill the memory.
-READ_LIMIT = 256 << 20
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 # The name is taken by something that is not a readable file.
 _FOREIGN = frozenset(

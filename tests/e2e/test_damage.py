@@ -21,9 +21,18 @@ DAMAGES: dict[str, Damage] = {
     "cut off": lambda body: body[: len(body) // 2],
     "no text": lambda body: b"\xff\xfe\0" + body,
     "other fields": lambda body: body.replace(b'":', b's":'),
-    "other types": lambda body: json.dumps({key: [None] for key in json.loads(body)}).encode(),
+    "other types": lambda body: b"\n".join(map(_other_types, body.splitlines())),
+    "another value": lambda body: body[:-3] + bytes([body[-3] ^ 1]) + body[-2:],
+    "foreign": lambda _: b'{"digest":"sha256:0"}',
     "other digests": lambda body: body.replace(b"sha256:", b"sha256:-"),
 }
+
+
+def _other_types(line: bytes) -> bytes:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        return b"{}"
+    return json.dumps({key: [None] for key in value}).encode()
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ class ImageBuilder:
 
         Raises what Evaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
-        key = self._key(request, pinned)
+        key = build_key(request, pinned, self._layering)
         image = await self._builds.read(key)
         if image is None:
             # Several names and tags may mean one image.
@@ -80,20 +80,6 @@ class ImageBuilder:
                     image = await self._make(request, pinned, progress)
                     await self._builds.write(key, image)
         return replace(image, warnings=(*pinned.revision.warnings, *image.warnings))
-
-    def _key(self, request: ImageRequest, pinned: Pinned) -> Digest:
-        plan = self._layering.plan
-        return BUILDS.key(
-            image=_FORMAT,
-            source=pinned.source.name,
-            subject=subject(pinned),
-            packages=request.packages,
-            nonroot=request.nonroot,
-            grouping=GROUPING,
-            plan=str(plan.identity) if plan else None,
-            budget=self._layering.budget,
-            codec=self._layering.codec.identity,
-        )
 
     async def _make(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
         packages = await self._evaluator.packages(pinned, request.packages, progress)
@@ -181,6 +167,22 @@ class ImageBuilder:
             ),
             warnings=_warnings(composition.collisions),
         )
+
+
+def build_key(request: ImageRequest, pinned: Pinned, layering: Layering) -> Digest:
+    """Return the key of everything that decides an image."""
+    plan = layering.plan
+    return BUILDS.key(
+        image=_FORMAT,
+        source=pinned.source.name,
+        subject=subject(pinned),
+        packages=request.packages,
+        nonroot=request.nonroot,
+        grouping=GROUPING,
+        plan=str(plan.identity) if plan else None,
+        budget=layering.budget,
+        codec=layering.codec.identity,
+    )
 
 
 def _warnings(collisions: Sequence[Collision]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from app.builder.packing.presence import Presence
 from app.builder.records.kind import Kind
 from app.builder.records.records import Records
 from app.builder.running.concurrency import gather
-from app.oci import Digest
+from app.oci import Descriptor, Digest
 from app.recent import Recent
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
@@ -37,7 +37,7 @@ class Builds:
             image = await self._records.read(key)
             if image is None or not await self._has_manifests(image):
                 return None
-        if not await self._presence.holds_all(image.blobs):
+        if not await self._presence.holds_all((*_described(image), *image.blobs)):
             self._kept.pop(key)
             return None
         self._kept[key] = image
@@ -48,7 +48,8 @@ class Builds:
         self._kept[key] = image
 
     def lost_manifest(self, digest: Digest) -> None:
-        """Make the images of a manifest again that is not there, or damaged."""
+        """Make the images of a manifest again that is missing or damaged."""
+        self._presence.forget(digest)
         for key in self._kept:
             image = self._kept.get(key)
             if image is not None and digest in _manifests(image):
@@ -65,5 +66,9 @@ class Builds:
         return tuple(map(Digest.of, bodies)) == _manifests(image)
 
 
+def _described(image: BuiltImage) -> tuple[Descriptor, ...]:
+    return tuple(m for m in (image.manifest, image.docker_manifest) if m is not None)
+
+
 def _manifests(image: BuiltImage) -> tuple[Digest, ...]:
-    return tuple(m.digest for m in (image.manifest, image.docker_manifest) if m is not None)
+    return tuple(described.digest for described in _described(image))

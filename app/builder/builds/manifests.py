@@ -21,6 +21,10 @@ class Manifest:
     body: bytes
 
 
+class ManifestLost(ManifestUnknown):
+    """It is not stored, or damaged."""
+
+
 class Manifests:
     """Content-addressed, so what is remembered is never stale; ``budget`` bounds it, in bytes.
 
@@ -35,15 +39,15 @@ class Manifests:
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
 
     async def read(self, digest: Digest) -> Manifest:
-        """Raises ManifestUnknown, also for stored bytes that are not what the digest says."""
+        """Raises ManifestLost, also for stored bytes that are not what the digest says."""
         if manifest := self._kept.get(digest):
             self._kept.move_to_end(digest)
             return manifest
         try:
             manifest = _parse(digest, await self._blobs.read_manifest(digest))
-        except ManifestUnknown:
+        except ManifestUnknown as error:
             self._lost(digest)
-            raise
+            raise ManifestLost(error.message) from None
         self._keep(manifest)
         return manifest
 

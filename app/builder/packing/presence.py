@@ -1,4 +1,4 @@
-"""Which blobs are known to be in storage, so that an image of known layers asks nothing.
+"""Which blobs and manifests are known to be in storage, so that an image of known layers asks nothing.
 
 What was seen is trusted for a while.  Whoever removes blobs leaves alone what was used
 within the last hour; whoever finds one missing says so with ``forget``.  How many bytes one
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from app.oci import Descriptor, Digest
+from app.oci import Descriptor, Digest, MediaType
+from app.recent import Recent
 from app.storage import keys
 from app.storage.base import Storage
 
 _TRUSTED_SECONDS = 300.0
 _LIMIT = 100_000
+_MANIFESTS = {MediaType.OCI_MANIFEST, MediaType.DOCKER_MANIFEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class _Seen:
 class Presence:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._seen: dict[Digest, _Seen] = {}
+        self._seen: Recent[Digest, _Seen] = Recent(_LIMIT)
+        self._missing: Recent[Digest, None] = Recent(_LIMIT)
 
     async def holds(self, blob: Descriptor) -> bool:
         """One of another size is damaged, which is as good as gone: storage replaces it."""
@@ -42,18 +45,19 @@ class Presence:
         unseen = [blob for blob in blobs if not self._is_seen(blob.digest)]
         if not unseen:
             return True
-        sizes = await self._storage.sizes([keys.blob(blob.digest) for blob in unseen])
+        sizes = await self._storage.sizes([_key(blob) for blob in unseen])
         held = [self._judge(blob, size) for blob, size in zip(unseen, sizes, strict=True)]
         return all(held)
 
     def _judge(self, blob: Descriptor, size: int | None) -> bool:
         if size is None:
+            self._note_missing(blob.digest)
             self.forget(blob.digest)
             return False
         if size != blob.size:
             self._keep(blob, at=-math.inf)
             logger.warning(
-                "the stored blob {} has {} bytes instead of {}: it is made again",
+                "the stored object {} has {} bytes instead of {}: it is made again",
                 blob.digest,
                 size,
                 blob.size,
@@ -62,7 +66,14 @@ class Presence:
         self.note(blob)
         return True
 
+    def _note_missing(self, digest: Digest) -> None:
+        """Log it once until it is stored again."""
+        if digest not in self._missing:
+            self._missing[digest] = None
+            logger.warning("the stored object {} is missing: it is made again", digest)
+
     def note(self, blob: Descriptor) -> None:
+        self._missing.pop(blob.digest)
         self._keep(blob, at=time.monotonic())
 
     def forget(self, digest: Digest) -> None:
@@ -76,11 +87,14 @@ class Presence:
         return None if seen is None else seen.size
 
     def _keep(self, blob: Descriptor, *, at: float) -> None:
-        self._seen.pop(blob.digest, None)
-        if len(self._seen) >= _LIMIT:
-            del self._seen[next(iter(self._seen))]
         self._seen[blob.digest] = _Seen(blob.size, at)
 
     def _is_seen(self, digest: Digest) -> bool:
         seen = self._seen.get(digest)
         return seen is not None and time.monotonic() - seen.at < _TRUSTED_SECONDS
+
+
+def _key(described: Descriptor) -> str:
+    if described.media_type in _MANIFESTS:
+        return keys.manifest(described.digest)
+    return keys.blob(described.digest)

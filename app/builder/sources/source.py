@@ -107,7 +107,7 @@ class Source:
             done.exception()  # everybody may have left; that is no error of its own
 
     async def _ask(self, text: str) -> Revision:
-        key = self._key(text)
+        key = revision_key(self.definition, text)
         recorded = await self._records.read(key)
         try:
             revision = await self._find(text, recorded)
@@ -161,11 +161,12 @@ class Source:
         )
         return replace(known, warnings=(warning,))
 
-    def _key(self, text: str) -> Digest:
-        return REVISIONS.key(source=self.name, place=self.definition.place, tag=text)
-
 
 def _given(known: Revision | TagUnknown) -> Revision:
     if isinstance(known, TagUnknown):
         raise known.with_traceback(None)
     return known
+
+
+def revision_key(definition: Definition, tag: str) -> Digest:
+    return REVISIONS.key(source=definition.name, place=definition.place, tag=tag)

@@ -12,6 +12,10 @@ import anyio
 import pytest
 
 from app import cli
+from app.builder.builds.catalogue import NAMES
+from app.builder.recordkinds import RECORD_KINDS
+from app.builder.records.envelope import head_of, seal
+from app.builder.records.kind import Kind
 from app.builder.running.workers import Workers
 from app.commands.verify import Reading, Verifier
 from app.oci import Digest
@@ -27,6 +31,9 @@ BODIES = tuple(f"body {n} ".encode() * 10_000 * n for n in range(12))
 MANIFEST = b'{"schemaVersion":2}'
 SAME_SIZE, CUT, EMPTIED = (keys.blob(Digest.of(BODIES[n])) for n in (3, 5, 7))
 WRONG_MANIFEST = keys.manifest(Digest.of(MANIFEST))
+NAME = NAMES.key(name="git", tag="latest")
+OTHER_NAME = NAMES.key(name="jq", tag="latest")
+RECORD = seal(head_of("names", NAMES.format, NAME, ()), b'["git","latest"]')
 DAMAGE = {
     SAME_SIZE: b"Body 3 " + BODIES[3][7:],
     CUT: BODIES[5][:1000],
@@ -64,7 +71,8 @@ async def fill(storage: Storage) -> None:
     for body in BODIES:
         await storage.write(keys.blob(Digest.of(body)), body)
     await storage.write(keys.manifest(Digest.of(MANIFEST)), MANIFEST)
-    await storage.write(keys.record("builds", Digest.of(b"key")), b"a record is named otherwise")
+    await storage.write(keys.record("names", NAME), RECORD)
+    await storage.write(keys.record("other", Digest.of(b"key")), b"of nobody")
     await storage.write("blobs/sha256/stray", b"of nobody")
 
 
@@ -92,8 +100,8 @@ async def test_what_is_whole_is_counted_and_not_named(storage: Storage) -> None:
     reading, named = await read(storage)
 
     assert named == []
-    size = sum(map(len, BODIES)) + len(MANIFEST)
-    assert reading == Reading(wanted=13, objects=13, size=size, damaged=0, unread=0)
+    size = sum(map(len, BODIES)) + len(MANIFEST) + len(RECORD)
+    assert reading == Reading(wanted=14, objects=14, size=size, damaged=0, unread=0)
 
 
 async def test_each_that_is_not_what_its_name_says_is_named_and_left(storage: Storage) -> None:
@@ -101,7 +109,7 @@ async def test_each_that_is_not_what_its_name_says_is_named_and_left(storage: St
 
     reading, named = await read(storage)
 
-    assert (reading.objects, reading.damaged) == (13, 4)
+    assert (reading.objects, reading.damaged) == (14, 4)
     assert named == sorted(
         f"{key}: damaged, its {len(body):,} bytes are those of {Digest.of(body)}"
         for key, body in DAMAGE.items()
@@ -118,7 +126,10 @@ async def test_what_is_damaged_is_deleted_when_asked_and_nothing_else(storage: S
     assert reading.damaged == 4
     assert all(line.endswith(", deleted") for line in named)
     assert before - set(await storage.keys("")) == set(DAMAGE)
-    assert await read(storage) == (Reading(9, 9, reading.size - sum(map(len, DAMAGE.values()))), [])
+    assert await read(storage) == (
+        Reading(10, 10, reading.size - sum(map(len, DAMAGE.values()))),
+        [],
+    )
 
 
 class Changing(MemoryStorage):
@@ -143,7 +154,7 @@ async def test_what_a_server_made_again_meanwhile_is_not_deleted() -> None:
 
     reading, named = await read(storage, delete=True)
 
-    assert (reading.objects, reading.damaged, named) == (13, 0, [])
+    assert (reading.objects, reading.damaged, named) == (14, 0, [])
     assert await storage.read(CUT) == BODIES[5]
 
 
@@ -153,28 +164,75 @@ async def test_what_is_removed_meanwhile_is_no_fault() -> None:
 
     reading, named = await read(storage)
 
-    assert (reading.wanted, reading.objects, reading.damaged, named) == (13, 12, 0, [])
+    assert (reading.wanted, reading.objects, reading.damaged, named) == (14, 13, 0, [])
 
 
-async def test_what_cannot_be_read_is_damaged_and_what_cannot_be_opened_is_kept(
-    tmp_path: Path,
-) -> None:
+async def test_what_is_not_a_readable_file_is_damaged(tmp_path: Path) -> None:
     storage = FilesystemStorage(tmp_path)
     await storage.start()
     await fill(storage)
+    record = keys.record("names", NAME)
     for key, target in ((CUT, Path("/proc/self/mem")), (EMPTIED, tmp_path / EMPTIED)):
         (tmp_path / key).unlink()
         (tmp_path / key).symlink_to(target)
+    (tmp_path / record).unlink()
+    os.mkfifo(tmp_path / record)
 
     reading, named = await read(storage, delete=True)
 
-    assert (reading.objects, reading.damaged, reading.unread) == (12, 1, 1)
-    read_line, open_line = sorted(named, key=lambda line: line.startswith(EMPTIED))
-    assert read_line == f"{CUT}: damaged, it cannot be read: Input/output error, deleted"
-    assert open_line.startswith(f"{EMPTIED}: could not be opened: ")
-    assert "Too many levels of symbolic links" in open_line
-    assert os.path.lexists(tmp_path / EMPTIED)
-    assert not os.path.lexists(tmp_path / CUT)
+    assert (reading.objects, reading.damaged, reading.unread) == (14, 3, 0)
+    assert named == sorted(
+        f"{key}: damaged, it is not a readable file, deleted" for key in (CUT, EMPTIED, record)
+    )
+    assert not any(os.path.lexists(tmp_path / key) for key in (CUT, EMPTIED, record))
+
+
+async def test_a_damaged_record_is_named_and_deleted(storage: Storage) -> None:
+    wrong = {
+        keys.record("names", OTHER_NAME): (
+            RECORD,
+            f"it is the record names/{NAME.hex}",
+        ),
+        keys.record("paths", NAME): (RECORD, f"it is the record names/{NAME.hex}"),
+        keys.record("layers", NAME): (b"{}", "it has no valid first line"),
+        keys.record("builds", NAME): (
+            RECORD.replace(b"git", b"gut"),
+            "its checksum does not match",
+        ),
+        keys.record("revisions", NAME): (
+            seal(head_of("revisions", RECORD_KINDS["revisions"].format, NAME, ()), b"{}"),
+            "its value is not one of its kind",
+        ),
+    }
+    for key, (body, _) in wrong.items():
+        await storage.write(key, body)
+
+    reading, named = await read(storage)
+    _, deleted = await read(storage, delete=True)
+
+    assert (reading.objects, reading.damaged) == (19, 5)
+    assert named == sorted(f"{key}: damaged, {reason}" for key, (_, reason) in wrong.items())
+    assert deleted == [f"{line}, deleted" for line in named]
+    assert (await read(storage))[1] == []
+    assert await storage.read(keys.record("names", NAME)) == RECORD
+
+
+async def test_a_record_of_another_format_is_whole(storage: Storage) -> None:
+    body = seal(head_of("paths", 99, NAME, ()), b"{}")
+    await storage.write(keys.record("paths", NAME), body)
+
+    assert (await read(storage))[1] == []
+
+
+def test_every_kind_of_record_is_verified() -> None:
+    declared = {
+        name
+        for module in Path("app").rglob("*.py")
+        for name in re.findall(r'\bKind\(\s*name="([a-z]+)"', module.read_text())
+    }
+
+    assert declared == RECORD_KINDS.keys()
+    assert all(isinstance(kind, Kind) for kind in RECORD_KINDS.values())
 
 
 def test_a_disk_that_has_become_read_only_is_read_all_the_same(
@@ -237,9 +295,9 @@ def test_the_command_says_how_much_it_read_and_ends_with_0_if_all_is_whole(
 
     assert run("verify") == 0
 
-    size = sum(map(len, BODIES)) + len(MANIFEST)
+    size = sum(map(len, BODIES)) + len(MANIFEST) + len(RECORD)
     assert re.fullmatch(
-        rf"13 objects with {size:,} bytes read in \d+\.\d s: 0 damaged\n", capfd.readouterr().out
+        rf"14 objects with {size:,} bytes read in \d+\.\d s: 0 damaged\n", capfd.readouterr().out
     )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from app.storage import objects, spool
-from app.storage.base import ObjectNotFound
+from app.storage import spool
+from app.storage.base import READ_LIMIT, ObjectNotFound
 from app.storage.filesystem import FilesystemStorage
 
 KEY = f"blobs/sha256/{'a' * 64}"
@@ -108,7 +108,7 @@ def _link_to_an_object(path: Path) -> None:
 
 def _too_large(path: Path) -> None:
     path.touch()
-    os.truncate(path, objects.READ_LIMIT + 1)
+    os.truncate(path, READ_LIMIT + 1)
 
 
 KINDS: dict[str, Callable[[Path], None]] = {

@@ -1,0 +1,116 @@
+"""Storage that is changed by hand under a running server: each next pull is whole, without a restart."""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import ACCEPT, Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+NAME = "shell/jq"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@pytest.fixture(scope="module")
+def server(packages: Path, module_server: ServerFactory) -> Server:
+    return module_server(packages)
+
+
+def assert_whole(server: Server, name: str = NAME, accept: str = ACCEPT) -> str:
+    answer = server.get(f"/v2/{name}/manifests/latest", Accept=accept)
+    assert answer.status_code == 200, answer.text + server.log
+    digest = answer.headers["Docker-Content-Digest"]
+    assert f"sha256:{hashlib.sha256(answer.content).hexdigest()}" == digest
+    manifest = answer.json()
+    for blob in (manifest["config"], *manifest["layers"]):
+        body = server.get(f"/v2/{name}/blobs/{blob['digest']}").content
+        assert f"sha256:{hashlib.sha256(body).hexdigest()}" == blob["digest"]
+        assert len(body) == blob["size"]
+    return str(digest)
+
+
+def test_a_changed_diff_id_is_caught_and_made_again(server: Server) -> None:
+    digest = server.digest(NAME)
+    server.stop()
+    for kind in ("builds", "layers"):
+        shutil.rmtree(server.storage / kind)
+    changed = []
+    for record in (server.storage / "paths").iterdir():
+        body = record.read_bytes()
+        at = body.index(b'"diff_id":"sha256:') + len(b'"diff_id":"sha256:')
+        record.write_bytes(
+            body[:at] + (b"0" if body[at : at + 1] != b"0" else b"1") + body[at + 1 :]
+        )
+        changed.append(f"paths/{record.name}")
+
+    verified = server.command("verify")
+
+    named = re.findall(
+        r"^(\S+): damaged, its checksum does not match", verified.stdout, re.MULTILINE
+    )
+    assert (verified.returncode, sorted(named)) == (1, sorted(changed))
+    server.start()
+    assert assert_whole(server) == digest
+    assert server.log.count("a stored record is damaged and will be made again") == len(changed)
+    assert server.command("verify").returncode == 0
+    server.stop()
+
+
+@pytest.mark.parametrize("removed", [".staging", "."])
+def test_removed_directories_are_made_again(server: Server, removed: str) -> None:
+    server.start()
+    digest = server.digest(NAME)
+    shutil.rmtree(server.storage / removed)
+
+    assert assert_whole(server, "jq") != digest
+    for _ in range(2):  # a client that misses a layer has it by its next pull
+        server.get(f"/v2/{NAME}/manifests/latest")
+        manifest = server.get(f"/v2/{NAME}/manifests/latest").json()
+        for blob in (manifest["config"], *manifest["layers"]):
+            server.get(f"/v2/{NAME}/blobs/{blob['digest']}")
+    assert assert_whole(server) == digest
+    assert server.get("/readyz").status_code == 200
+    server.stop()
+
+
+def test_a_deleted_manifest_is_made_again_by_the_pull_that_misses_it(server: Server) -> None:
+    server.start()
+    digest = server.digest(NAME)
+    shutil.rmtree(server.storage / "manifests")
+
+    docker = assert_whole(server, accept=DOCKER)
+
+    assert docker != digest
+    assert assert_whole(server) == digest
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "kind", ["attributes", "builds", "closures", "listings", "paths", "blobs/sha256"]
+)
+@pytest.mark.parametrize("instead", ["a directory", "a link", "a device"])
+def test_what_is_not_a_file_is_made_again(server: Server, kind: str, instead: str) -> None:
+    server.start()
+    digest = server.digest(NAME)
+    server.stop()
+    for record in tuple((server.storage / kind).iterdir()):
+        record.unlink()
+        match instead:
+            case "a directory":
+                record.mkdir()
+                (record / "file").write_bytes(b"")
+            case "a link":
+                record.symlink_to("/etc/hostname")
+            case _:
+                os.mknod(record, 0o20666, os.makedev(1, 5))
+    if kind != "builds":
+        shutil.rmtree(server.storage / "builds")
+
+    server.start()
+    assert assert_whole(server) == digest
+    server.stop()
