@@ -99,7 +99,7 @@ def test_what_is_not_a_file_is_made_again(server: Server, kind: str, instead: st
     digest = server.digest(NAME)
     server.stop()
     for record in tuple((server.storage / kind).iterdir()):
-        record.unlink()
+        shutil.rmtree(record) if record.is_dir() else record.unlink()
         match instead:
             case "a directory":
                 record.mkdir()

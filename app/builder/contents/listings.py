@@ -65,7 +65,9 @@ class Listings:
             except OSError as error:
                 raise StoreUnreadable(str(path), error.strerror or str(error)) from error
             key = _key(path)
-            await self._records.write_body(key, await self._workers.run(self._encoded, key, listing))
+            await self._records.write_body(
+                key, await self._workers.run(self._encoded, key, listing)
+            )
             self._keep(path, listing)
         return listing
 

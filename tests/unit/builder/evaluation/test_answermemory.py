@@ -7,7 +7,7 @@ import pytest
 from app.builder.answers import Answer, Other, Raised, Unknown, Validity
 from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.recentfailures import RecentFailures
-from app.builder.records.records import key_of
+from app.builder.records.kind import key_of
 from app.storage.memory import MemoryStorage
 
 SUBJECT: dict[str, object] = {"revision": "tree:1"}
