@@ -100,7 +100,14 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     builds = Builds(storage=storage, presence=presence)
     blobs = BlobStore(storage)
     evaluation, stages = _evaluation(settings), _stages(settings)
-    evaluator = Evaluator(nix=nix, memory=AnswerMemory(storage=storage), stage=evaluation)
+    attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
+    stack.push_async_callback(attributes.close)
+    evaluator = Evaluator(
+        nix=nix,
+        memory=AnswerMemory(storage=storage),
+        stage=evaluation,
+        is_listed=attributes.lists,
+    )
     builder = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
@@ -136,8 +143,6 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     sources = {definition.name: opener.open(definition) for definition in settings.definitions}
     await _require_sandbox(nix, settings)
     default = next(source for source in sources.values() if source.definition.default)
-    attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
-    stack.push_async_callback(attributes.close)
     # A single source needs no name, and its name might be a package's.
     named = sources if settings.sources else {}
     catalogue = Catalogue(storage=storage, sources=named.keys())

@@ -109,6 +109,7 @@ def _door(
             nix=nix,
             memory=AnswerMemory(storage=storage),
             stage=Stage("evaluation", at_once=20, waiting=100, expected_seconds=1),
+            is_listed=lambda _, __: False,
         ),
         source=sources.open(_DEFINITION.validate_python(settings)),
         heard=[],

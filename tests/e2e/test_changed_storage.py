@@ -18,7 +18,10 @@ DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 
 @pytest.fixture(scope="module")
 def server(packages: Path, module_server: ServerFactory) -> Server:
-    return module_server(packages)
+    """A server that each test starts and stops."""
+    server = module_server(packages)
+    server.stop()
+    return server
 
 
 def assert_whole(server: Server, name: str = NAME, accept: str = ACCEPT) -> str:
@@ -35,6 +38,7 @@ def assert_whole(server: Server, name: str = NAME, accept: str = ACCEPT) -> str:
 
 
 def test_a_changed_diff_id_is_caught_and_made_again(server: Server) -> None:
+    server.start()
     digest = server.digest(NAME)
     server.stop()
     for kind in ("builds", "layers"):

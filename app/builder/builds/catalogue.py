@@ -19,6 +19,8 @@ from app.storage.base import Storage
 # Name and tag.
 NAMES: Kind[tuple[str, str]] = Kind(name="names", format=1, adapter=TypeAdapter(tuple[str, str]))
 _READERS = 32
+# Names with a tag, in memory and in storage; whoever has images built may add any number.
+LIMIT = 100_000
 
 
 class Catalogue:
@@ -36,17 +38,17 @@ class Catalogue:
         self._names: list[str] = []  # sorted; those that have tags
         self._loading = asyncio.Lock()
         self._loaded = False
+        self._size = 0  # of all sets of tags
+        self._counting = asyncio.Lock()
+        self._stored: int | None = None  # until they are counted
+        self._is_full = False
         self._writing: set[asyncio.Task[None]] = set()
 
     def add(self, reference: ImageReference) -> None:
         """Listed at once, and written soon: nobody waits for that, nor goes without an image."""
         name, tag = self._spelling(reference.name), str(reference.reference)
-        tags = self._tags[name]
-        if tag in tags:
+        if tag in self._tags.get(name, ()) or not self._note(name, tag):
             return
-        if not tags:
-            insort(self._names, name)
-        tags.add(tag)
         task = asyncio.create_task(self._write(name, tag))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -67,17 +69,57 @@ class Catalogue:
     def _spelling(self, name: RepositoryName) -> str:
         return str(spelling(name, sources=self._sources))
 
+    def _note(self, name: str, tag: str) -> bool:
+        """Return False if there is no more room."""
+        if self._size >= LIMIT:
+            self._log_full()
+            return False
+        tags = self._tags[name]
+        if not tags:
+            insort(self._names, name)
+        tags.add(tag)
+        self._size += 1
+        return True
+
+    def _forget(self, name: str, tag: str) -> None:
+        self._tags[name].discard(tag)
+        self._size -= 1
+        if not self._tags[name]:
+            del self._tags[name]
+            del self._names[bisect_left(self._names, name)]
+
     async def _write(self, name: str, tag: str) -> None:
         key = NAMES.key(name=name, tag=tag)
         try:
             if await self._records.read(key) != (name, tag):
+                if not await self._make_room():
+                    self._forget(name, tag)
+                    return
                 await self._records.write(key, (name, tag))
         except StorageUnavailable as error:
             logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
-            self._tags[name].discard(tag)
-            if not self._tags[name]:
-                del self._tags[name]
-                del self._names[bisect_left(self._names, name)]
+            self._forget(name, tag)
+
+    async def _make_room(self) -> bool:
+        """Return whether one more may be stored.  Raises StorageUnavailable."""
+        async with self._counting:
+            if self._stored is None:
+                self._stored = len(await self._storage.keys(f"{NAMES.name}/"))
+            if self._stored < LIMIT:
+                self._stored += 1
+                return True
+            self._log_full()
+            return False
+
+    def _log_full(self) -> None:
+        """Log it once."""
+        if not self._is_full:
+            self._is_full = True
+            logger.warning(
+                "the lists have {} names and take no more; delete names/ from the storage, and"
+                " restart, to begin new ones",
+                LIMIT,
+            )
 
     async def _load(self) -> None:
         async with self._loading:
@@ -87,11 +129,12 @@ class Catalogue:
                 Digest("sha256", key.rpartition("/")[2])
                 for key in await self._storage.keys(f"{NAMES.name}/")
             ]
-            for start in range(0, len(found), _READERS):
+            for start in range(0, min(len(found), LIMIT), _READERS):
                 rows = await asyncio.gather(
                     *(self._records.read(key) for key in found[start : start + _READERS])
                 )
                 for name, tag in filter(None, rows):
-                    self._tags[self._spelling(RepositoryName(name))].add(tag)
-            self._names = sorted(self._tags)
+                    spelt = self._spelling(RepositoryName(name))
+                    if tag not in self._tags.get(spelt, ()):
+                        self._note(spelt, tag)
             self._loaded = True

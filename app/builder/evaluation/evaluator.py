@@ -46,12 +46,23 @@ class Pinned:
 
 
 class Evaluator:
-    """``stage`` is where evaluations queue: what is known of all names waits for nothing."""
+    """``stage`` is where evaluations queue: what is known of all names waits for nothing.
 
-    def __init__(self, *, nix: Nix, memory: AnswerMemory, stage: Stage) -> None:
+    ``is_listed`` tells whether a name is among those of a revision; False if they are unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        nix: Nix,
+        memory: AnswerMemory,
+        stage: Stage,
+        is_listed: Callable[[Pinned, str], bool],
+    ) -> None:
         self._nix = nix
         self._stage = stage
         self._memory = memory
+        self._is_listed = is_listed
 
     async def packages(
         self, pinned: Pinned, names: Sequence[str], progress: Progress
@@ -67,6 +78,7 @@ class Evaluator:
             names,
             partial(self._evaluate, pinned, progress),
             partial(_packages, pinned.source),
+            is_listed=partial(self._is_listed, pinned),
         )
         return _packages(pinned.source, dict(zip(names, answers, strict=True)))
 

@@ -77,8 +77,13 @@ class NameIndex:
         if len(name) > _LONGEST or not self.complete:
             return False
         if not inner:
-            return not self._has(top)
-        return self._begins(f"{top}.") and not self._has(f"{top}.{inner[0]}")
+            return not self.has(top)
+        return self._begins(f"{top}.") and not self.has(f"{top}.{inner[0]}")
+
+    def has(self, name: str) -> bool:
+        """Return whether the name is listed, as an image name has it."""
+        at = bisect_left(self.names, name)
+        return self.names[at : at + 1] == (name,)
 
     def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
         """Blocking.  What is like it, then what it begins with, then what holds it."""
@@ -98,10 +103,6 @@ class NameIndex:
                 self._like(text),
             ),
         )
-
-    def _has(self, name: str) -> bool:
-        at = bisect_left(self.names, name)
-        return self.names[at : at + 1] == (name,)
 
     def _begins(self, prefix: str) -> bool:
         at = bisect_left(self.names, prefix)

@@ -26,6 +26,7 @@ from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.builder.sources.upstream import UNTRUSTED
 from app.builder.wording import sentence
 from app.errors import SourceUnavailable, TagUnknown
+from app.recent import Recent
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -35,6 +36,7 @@ _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-s
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 _CAUSE_LIMIT = 150
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has none of its own
+_FOUND = 4096  # channels for the lists; a host may claim to have any number
 _PAGE_LIMIT = 1024  # bytes; a commit and the end of a line are 41
 _ARCHIVE_LIMIT = 2 * 1024**3
 
@@ -62,7 +64,7 @@ class ChannelUpstream:
         self._directory = directory
         self._workers = workers
         self._seconds = seconds
-        self._found: dict[str, None] = {}
+        self._found: Recent[str, None] = Recent(_FOUND)
 
     async def find(self, tag: str) -> Revision:
         with self._told(), disk_at_fault():
@@ -109,7 +111,7 @@ class ChannelUpstream:
         url = f"{self._definition.location}/{channel}/git-revision"
         async with self._http.stream("GET", url) as response:
             if response.status_code in _ABSENT:
-                self._found.pop(tag, None)
+                self._found.pop(tag)
                 raise self._unknown(tag)
             response.raise_for_status()
             body = bytearray()

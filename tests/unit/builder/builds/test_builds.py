@@ -91,6 +91,7 @@ async def test_a_build_is_looked_at_again_once_somebody_missed_its_manifest(
 ) -> None:
     builds = opened(storage)
     await builds.write(KEY, image)
+    assert await builds.read(KEY) == image
     await storage.delete(keys.manifest(image.manifest.digest))
 
     builds.lost_manifest(Digest.of(b"of another image"))

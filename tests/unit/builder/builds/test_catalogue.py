@@ -107,5 +107,39 @@ async def test_the_same_packages_are_noted_once_however_they_are_written() -> No
     assert await catalogue_of(storage).tags(RepositoryName.parse("git/jq/shell")) == {"latest"}
 
 
+async def test_the_lists_are_bounded_in_memory_and_in_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.builder.builds.catalogue.LIMIT", 5)
+    storage = MemoryStorage()
+    for server in range(3):
+        catalogue = catalogue_of(storage)
+        for number in range(4):
+            catalogue.add(ImageReference.parse(f"a{server}{number}", "latest"))
+        await catalogue.close()
+        assert len(await catalogue.names()) <= 5
+
+    assert len(await storage.keys("names/")) == 5
+    listed = catalogue_of(storage)
+    assert len(await listed.names()) == 5
+    listed.add(ImageReference.parse("new", "latest"))
+    assert "new" not in await listed.names()
+    listed.add(ImageReference.parse("a00", "latest"))
+    assert "a00" in await listed.names()
+
+
+async def test_names_beyond_the_bound_in_storage_are_not_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = MemoryStorage()
+    before = catalogue_of(storage)
+    for number in range(9):
+        before.add(ImageReference.parse(f"a{number}", "latest"))
+    await before.close()
+    monkeypatch.setattr("app.builder.builds.catalogue.LIMIT", 5)
+
+    assert len(await catalogue_of(storage).names()) == 5
+
+
 async def full(key: str, body: bytes) -> None:
     raise StorageUnavailable("full")
