@@ -27,7 +27,9 @@ class Queued:
     memory: AnswerMemory = field(default_factory=lambda: AnswerMemory(storage=MemoryStorage()))
 
     async def answers(self, *names: str) -> tuple[Answer, ...]:
-        return await self.memory.answers(SUBJECT, names, self._ask, _check)
+        return await self.memory.answers(
+            SUBJECT, names, self._ask, _check, is_listed=lambda _: False
+        )
 
     async def _ask(self, names: Sequence[str]) -> tuple[Answer, ...]:
         async with self.stage.slot(Progress()):
