@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.common import ROOT, small_set
 
 BUILT, FRESH = "/v2/hello/manifests/latest", "/v2/jq/hello/manifests/latest"
+_HEAD_START = 2  # seconds for the attackers to start
 OTHER = {"X-Forwarded-For": "192.0.2.7"}
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 PIPELINED = 10_000_000  # bytes of each connection
@@ -227,6 +228,7 @@ def run(name: str, packages: Path, connections: int, seconds: float) -> None:
             until = time.monotonic() + seconds
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
                 attacking = pool.submit(attack, name, served, connections, until)
+                time.sleep(_HEAD_START)
                 begun = time.perf_counter()
                 fresh = served.status(FRESH) if name == "known" else 0
                 took = time.perf_counter() - begun
