@@ -18,8 +18,6 @@ from tests.served import served
 
 pytestmark = pytest.mark.e2e
 
-MANIFEST, BLOBS = busybox_image()
-
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
@@ -37,11 +35,12 @@ async def _upload(spool_directory: Path) -> None:
     storage = GcsStorage(bucket=BUCKET, spool_directory=spool_directory)
     await storage.start()
     blobs = BlobStore(storage)
-    for blob in BLOBS.values():
+    manifest, layers = busybox_image()
+    for blob in layers.values():
         with blobs.spool() as file:
             file.write(blob)
             await blobs.adopt(Digest.of(blob), file)
-    await blobs.write_manifest(MANIFEST)
+    await blobs.write_manifest(manifest)
     await storage.close()
 
 
@@ -54,11 +53,12 @@ def registry(bucket: FakeGcs) -> Iterator[str]:
 def test_every_client_follows_us_to_the_bucket(
     client: Client, bucket: FakeGcs, registry: str
 ) -> None:
-    image = f"{registry}/{client.name}@{Digest.of(MANIFEST)}"
+    image = f"{registry}/{client.name}@{Digest.of(busybox_image()[0])}"
     bucket.log.clear()
 
     pull(client, image)
 
     assert client.run(image, "echo", "ran", "in", client.name) == f"ran in {client.name}\n"
-    layer = str(max(BLOBS, key=lambda digest: len(BLOBS[digest]))).removeprefix("sha256:")
+    layers = busybox_image()[1]
+    layer = str(max(layers, key=lambda digest: len(layers[digest]))).removeprefix("sha256:")
     assert f"GET /{BUCKET}/blobs/sha256/{layer}" in bucket.log

@@ -3,6 +3,7 @@
 Where these fail, look at the machine (runc, cgroups, overlay), not at our server.
 """
 
+import functools
 import gzip
 import io
 import tarfile
@@ -18,6 +19,7 @@ from tests.e2e.static_registry import serving
 pytestmark = pytest.mark.e2e
 
 
+@functools.cache
 def busybox_image() -> tuple[bytes, dict[str, bytes]]:
     """A manifest, and blobs by digest; the one layer is of two gzip members."""
     layer = io.BytesIO()
