@@ -84,6 +84,12 @@ class Process:
         """As Ctrl-C does."""
         self._popen.send_signal(signal.SIGINT)
 
+    def pause(self) -> None:
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._popen.send_signal(signal.SIGCONT)
+
     def wait(self, *, timeout: float) -> int:
         return self._popen.wait(timeout)
 

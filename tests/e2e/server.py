@@ -121,6 +121,15 @@ class Server:
             time.sleep(0.5)
         return process.wait(timeout=60)
 
+    def pause(self) -> None:
+        """It answers nothing until it is resumed, and does not know that."""
+        assert self._process is not None, "not running"
+        self._process.pause()
+
+    def resume(self) -> None:
+        assert self._process is not None, "not running"
+        self._process.resume()
+
     def kill(self) -> None:
         assert self._process is not None, "not running"
         self._process.kill()
