@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, cast
 
+from loguru import logger
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.heads import MalformedRequest, Phase, RequestReader
@@ -202,6 +203,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, message: str) -> None:
         """Respond to a malformed request in a registry's form: clients show no other text."""
+        logger.info("Invalid HTTP request: {}", message)
         self._held = b""
         if self._unanswered or self._reader.phase is not Phase.HEAD:
             # Text in the middle of another response would be taken for a part of it.
