@@ -1,20 +1,23 @@
 # What a package set says of each name.  Nothing is asked of it but the attributes named, and of
-# those no more than is printed here; no derivation is made.
+# those no more than is printed here; nothing is built.
 #
 # answer    a list in the order of names, of
-#   { status = "package"; attribute; derivation; output; path; outputs; name; ... }
+#   { status = "package"; attribute; derivation; output; path; name; ... }
 #   { status = "raised"; ... }         what is known of a package that did not evaluate
 #   { status = "unknown"; }
 #   { status = "ambiguous"; candidates; }
 #   { status = "other"; attribute; kind; }                 what it is instead of a package
 #
 # With explain an error of the set is let through, for its message to be read.
-# A restricted set must have made the derivations it names: the store has those of other sources.
+#
+# What a restricted set says of a derivation is not believed: the store has those of other sources,
+# and files that only look like one.  The derivation is made again from the package's drvAttrs.
+# Whether path is the output's is for the caller to look up, in the derivation itself.
 set: { names, explain, restricted, ... }:
 
 let
   inherit (builtins)
-    concatLists concatStringsSep deepSeq getContext isAttrs isBool isInt isList isString map
+    concatLists concatStringsSep deepSeq isAttrs isBool isInt isList isString map
     parseDrvName stringLength tryEval typeOf unsafeDiscardStringContext;
 
   find = import ./lookup.nix set;
@@ -76,18 +79,23 @@ let
       main_program = attempt null (text (value.meta.mainProgram or null));
     };
 
-  none = throw "it calls itself a derivation and is none";
+  none = throw "it calls itself a derivation and has no drvPath or outPath";
 
-  # A derivation's path has a context from what made it, which a path written down has not.
-  made = path:
-    if restricted && ! (isString path && getContext path ? ${unsafeDiscardStringContext path})
-    then none else path;
+  guarded = import ./guarded.nix;
+
+  # The package's own drvPath is asked for too: nixpkgs refuses there what its config does not allow.
+  remade = value:
+    let
+      attributes = value.drvAttrs or (throw "a package without drvAttrs is ${guarded.untrusted}");
+      inherit (guarded.builtins.derivationStrict attributes) drvPath;
+    in
+    if value.drvPath or none == drvPath then drvPath
+    else throw "its drvPath is not the derivation that its drvAttrs make";
 
   built = value: {
-    derivation = text (if value ? drvPath then made value.drvPath else none);
+    derivation = text (if restricted then remade value else value.drvPath or none);
     path = text (value.outPath or none);
     output = text (value.outputName or "out");
-    outputs = map text (value.outputs or [ "out" ]);
   };
 
   guard = value:

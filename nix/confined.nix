@@ -1,4 +1,4 @@
-# A file of a package set that nobody trusts, and all that it imports, without the builtins that
+# A file of a package set that is not trusted, and all that it imports, without the builtins that
 # reach beyond the set.
 #
 # Nix's own restriction (restrict-eval) lets a set fetch from what it may read: file:// addresses
@@ -9,6 +9,10 @@
 # So of the builtins only those are there that are known to compute, or to be restricted; what a
 # later Nix adds is refused.  The names are shadowed by scopedImport, in every form they have, and
 # `import` is among them: what a file imports finds no more than the file did.
+#
+# What a derivation may read is what the contexts of its strings name.  No builtin is there that
+# adds to a context what the evaluation did not make, or makes a derivation of a file; those that
+# make store paths are guarded.nix's.
 file:
 
 let
@@ -16,24 +20,23 @@ let
     attrNames filter foldl' hasContext isPath isString listToAttrs mapAttrs pathExists readDir
     removeAttrs split stringLength substring;
 
+  guarded = import ./guarded.nix;
+
   allowed = {
     inherit (builtins)
       abort add addErrorContext all any attrNames attrValues baseNameOf bitAnd bitOr bitXor
       catAttrs ceil compareVersions concatLists concatMap concatStringsSep currentSystem
-      currentTime deepSeq derivation derivationStrict dirOf div elem elemAt false filter
-      filterSource floor foldl' fromJSON fromTOML functionArgs genList genericClosure getAttr
-      getContext getEnv groupBy hasAttr hasContext hashFile hashString head intersectAttrs isAttrs
-      isBool isFloat isFunction isInt isList isNull isPath isString langVersion length lessThan
-      listToAttrs map mapAttrs match mul nixVersion null parseDrvName partition path pathExists
-      placeholder readDir readFile removeAttrs replaceStrings seq sort split splitVersion storeDir
-      stringLength sub substring tail throw toFile toJSON toPath toString toXML trace true tryEval
-      typeOf unsafeDiscardOutputDependency unsafeDiscardStringContext unsafeGetAttrPos
-      zipAttrsWith;
+      currentTime deepSeq dirOf div elem elemAt false filter floor foldl' fromJSON fromTOML
+      functionArgs genList genericClosure getAttr getContext getEnv groupBy hasAttr hasContext
+      hashFile hashString head intersectAttrs isAttrs isBool isFloat isFunction isInt isList isNull
+      isPath isString langVersion length lessThan listToAttrs map mapAttrs match mul nixVersion null
+      parseDrvName partition pathExists placeholder readDir readFile removeAttrs replaceStrings seq
+      sort split splitVersion storeDir stringLength sub substring tail throw toJSON toPath toString
+      toXML trace true tryEval typeOf unsafeDiscardStringContext unsafeGetAttrPos zipAttrsWith;
   };
   # Nix 2.8 does not have them.
   later = builtins.intersectAttrs
     {
-      addDrvOutputDependencies = null;
       break = null;
       convertHash = null;
       readFileType = null;
@@ -42,7 +45,7 @@ let
     }
     builtins;
 
-  own = {
+  own = guarded.builtins // {
     builtins = given;
     nixPath = [ ];
     # Nix's own files, such as <nix/fetchurl.nix>, which every restriction lets through.
@@ -50,21 +53,33 @@ let
       if substring 0 4 name == "nix/" then builtins.findFile [ ] name
       else throw "file '${name}' was not found: a source that is not trusted has no search path";
     import = once;
-    scopedImport = names: scopedImport (scope // names);
+    scopedImport = names: path: scopedImport (scope // names) (importable path);
   };
 
   refused = mapAttrs
-    (name: _: throw "${name} is refused to a source that is not trusted (trusted = false)")
+    (name: _: throw "${name} is ${guarded.untrusted}")
     (removeAttrs builtins (attrNames (allowed // later // own)));
 
   given = allowed // later // refused // own;
 
   # Most builtins have a second name with underscores, and only some of them the first.
+  shadowed = refused // own;
   underscored = listToAttrs
-    (map (name: { name = "__${name}"; value = given.${name}; }) (attrNames (refused // own)));
-  scope = refused // own // underscored;
+    (map (name: { name = "__${name}"; value = given.${name}; }) (attrNames shadowed));
+  # These have not: where a set has one of its own (`with pkgs; fetchurl`), that is meant.
+  plain = removeAttrs shadowed [
+    "addDrvOutputDependencies" "appendContext" "exec" "fetchClosure" "fetchurl" "filterSource"
+    "findFile" "flakeRefToString" "getFlake" "importNative" "nixPath" "outputOf" "parseFlakeRef"
+    "path" "storePath" "toFile" "unsafeDiscardOutputDependency"
+  ];
+  scope = plain // underscored;
 
   # ---- importing each file once, as `import` does and scopedImport does not
+
+  # Nix makes a package of a derivation that is imported, with contexts that name it.
+  importable = path:
+    if guarded.isDerivation (guarded.canonical path) then throw "to import a derivation is ${guarded.untrusted}"
+    else path;
 
   root = toString file;
   # The files of the set, looked at as far as they are imported; links are not followed here.
@@ -91,6 +106,6 @@ let
       found = if plain then find (toString (/. + text)) else { };
       imported = if found ? entries then found.entries."default.nix" or { } else found;
     in
-    imported.value or (scopedImport scope path);
+    imported.value or (scopedImport scope (importable path));
 in
 once file

@@ -70,13 +70,15 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package(Metadata):
-    """``path`` is the path of ``output``, which the attribute itself chose: mostly the first."""
+    """``path`` is the path of ``output``, which the attribute itself chose: mostly the first.
+
+    The derivation has that output at that path: the package set is not believed.
+    """
 
     attribute: str
     derivation: _Derivation
     output: _Output
     path: _Path
-    outputs: tuple[str, ...]
     status: Literal["package"] = "package"
 
 

@@ -27,8 +27,8 @@ class NewerNix:
     def version(self) -> str:
         return self.run("nix", "--version").split()[-1]
 
-    def run(self, *command: str) -> str:
-        return succeed(*self.within, *command, timeout=600, env={"PATH": self.path})
+    def run(self, *command: str, **variables: str) -> str:
+        return succeed(*self.within, *command, timeout=600, env={"PATH": self.path, **variables})
 
 
 def own_nix(directory: Path) -> NewerNix:

@@ -88,8 +88,10 @@ ALWAYS_REFUSED = {
     "fetchTarball",
     "fetchurl",
     "storePath",
+    "unsafeDiscardOutputDependency",
 }
 EVER_REFUSED = ALWAYS_REFUSED | {
+    "addDrvOutputDependencies",
     "exec",
     "fetchClosure",
     "fetchTree",

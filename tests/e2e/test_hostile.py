@@ -10,7 +10,6 @@ import pytest
 
 from app.builder.answers import Package
 from app.errors import (
-    BuildFailed,
     EvaluationFailed,
     PackagesUnknown,
     PolicyRefused,
@@ -43,7 +42,7 @@ ENDINGS = {
     "throwsmuch": "line 0 of an essay line 1 of an essay",
     "spins": r"stopped after the 15 s that evaluations of source strange may take",
     "eats": r"out of memory; evaluations of source strange may use 1024 MiB \(evaluation_memory\)",
-    "hugeoutputs": "evaluation printed more than 32 MiB",
+    "hugemetadata": "evaluation printed more than 32 MiB",
     "chatters": "evaluation printed more than 32 MiB",
     "readspasswords": "forbidden in restricted mode",
     "readsbysource": "forbidden in restricted mode",
@@ -53,9 +52,8 @@ ENDINGS = {
     "fetches": "fetchurl is refused to a source that is not trusted",
     "fetchesgit": "fetchGit is refused to a source that is not trusted",
     "buildswhileevaluating": "allow-import-from-derivation",
-    "claims": "it calls itself a derivation and is none",
-    "lies": "it calls itself a derivation and is none",
-    "borrows": "it calls itself a derivation and is none",
+    "claims": "a package without drvAttrs is refused to a source that is not trusted",
+    "lies": "its drvPath is not the derivation that its drvAttrs make",
     "escapes": "it is no well-formed package",
     "injects": "it is no well-formed package",
 }
@@ -120,14 +118,21 @@ async def test_forged_metadata_is_no_permission(hostile: Door) -> None:
         await hostile.package("forges")
 
 
-async def test_a_derivation_that_was_never_made_is_not_built_for_those_who_are_trusted_either(
+async def test_a_derivation_is_known_by_what_it_is_made_of_and_not_by_its_context(
+    hostile: Door,
+) -> None:
+    fine, borrows = await hostile.packages("fine", "borrows")
+
+    assert (borrows.derivation, borrows.path) == (fine.derivation, fine.path)
+
+
+async def test_a_derivation_that_was_never_made_is_refused_to_a_trusted_source_too(
     make_door: MakeDoor,
 ) -> None:
     trusting = make_door(location=SETS / "hostile", trusted=True)
-    liar = await trusting.package("lies")
 
-    with pytest.raises(BuildFailed, match="does not exist, whatever its package says"):
-        await trusting.realise(liar)
+    with pytest.raises(EvaluationFailed, match=r"^lies: its derivation is not in the store"):
+        await trusting.package("lies")
 
 
 @pytest.mark.parametrize(

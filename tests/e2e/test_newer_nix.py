@@ -3,11 +3,14 @@
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import forging
 from tests.e2e.clients import Containerd, pull
+from tests.e2e.forging import CLAIMING, FORGING, HONEST
 from tests.e2e.newer_nix import NewerNix, unpack_nix
 from tests.e2e.reaching import (
     ALWAYS_REFUSED,
@@ -210,6 +213,42 @@ def test_no_builtin_is_refused_by_mistake_and_none_forgotten(strangers: Server) 
 
 def test_what_keeps_to_itself_is_served(strangers: Server) -> None:
     assert strangers.get("/v2/strange/harmless/manifests/latest").status_code == 200
+
+
+# ---- by the same attacks as in test_forging.py
+
+
+@pytest.fixture(scope="module")
+def place(nix: NewerNix, tmp_path_factory: pytest.TempPathFactory) -> forging.Place:
+    return forging.lay_out(
+        tmp_path_factory.mktemp("forging"),
+        partial(nix.run, NIX_CONFIG=forging.permissive()),
+    )
+
+
+@pytest.fixture(scope="module")
+def forged(
+    nix: NewerNix, place: forging.Place, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with forging.server(
+        place, tmp_path_factory.mktemp("forged"), within=nix.within, PATH=nix.path
+    ) as server:
+        yield server
+
+
+@pytest.mark.parametrize("attack", FORGING)
+def test_anothers_files_are_refused(forged: Server, place: forging.Place, attack: str) -> None:
+    forging.expect_refusal(forged, place, attack)
+
+
+@pytest.mark.parametrize("attack", CLAIMING)
+def test_a_path_that_the_derivation_does_not_make_is_refused(forged: Server, attack: str) -> None:
+    forging.expect_no_claim(forged, attack)
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_packages_that_an_untrusted_set_makes_itself_are_served(forged: Server, name: str) -> None:
+    assert forged.get(f"/v2/forger/{name}/manifests/latest").status_code == 200
 
 
 def evaluations(server: Server) -> dict[str, int]:

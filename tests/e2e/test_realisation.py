@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from app.builder.closure import StorePath
 from app.errors import (
     BuildFailed,
     BuildTimedOut,
+    EvaluationFailed,
     PolicyRefused,
 )
 from tests.e2e.door import SMALL, Door, MakeDoor
@@ -133,11 +135,20 @@ async def test_a_build_for_another_machine_says_so(builds: Door) -> None:
         await builds.realise(far)
 
 
-async def test_a_path_the_derivation_does_not_make_is_refused(builds: Door) -> None:
-    liar = await builds.package("liar")
+async def test_a_path_the_derivation_does_not_make_is_refused_before_anything_is_built(
+    builds: Door,
+) -> None:
+    with pytest.raises(
+        EvaluationFailed, match=r"^liar: its outPath is not an output of its derivation$"
+    ):
+        await builds.package("liar")
+
+
+async def test_a_path_that_was_not_made_is_refused_after_the_build(builds: Door) -> None:
+    leaf, tree = await builds.packages("leaf", "tree")
 
     with pytest.raises(BuildFailed, match="has no output out at"):
-        await builds.realise(liar)
+        await builds.realise(replace(leaf, path=tree.path))
 
 
 async def test_paths_are_roots_while_they_are_held_and_not_longer(builds: Door) -> None:

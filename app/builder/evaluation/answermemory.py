@@ -21,7 +21,7 @@ from app.recent import Recent
 from app.storage.base import Storage
 
 # Raise the format when nix/answers.nix returns more, or something else, for the same package.
-ATTRIBUTES = Kind(name="attributes", format=3, adapter=ANSWER)
+ATTRIBUTES = Kind(name="attributes", format=4, adapter=ANSWER)
 
 # Answers kept in memory only, of at most some 500 bytes each.
 _UNSTORED = 10_000

@@ -3,7 +3,6 @@
 Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -18,39 +17,30 @@ from app.builder.nix import (
     DerivationsGone,
     Evaluation,
     Looked,
-    OneOfManyFailed,
     Realisation,
 )
-from app.builder.nixprograms import pathinfo, replies
+from app.builder.nixprograms import pathinfo
 from app.builder.nixprograms.attributes import AttributeReader
-from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
+from app.builder.nixprograms.evaluators import Evaluators
+from app.builder.nixprograms.expressions import Expressions
 from app.builder.nixprograms.installation import sandboxed, version
-from app.builder.nixprograms.programs import BOUNDS, Bounds, Programs, missing
+from app.builder.nixprograms.programs import BOUNDS, Bounds, Programs
 from app.builder.nixprograms.realising import Realiser, Wanted, absent
-from app.builder.nixprograms.request import FEATURES, OPTIONS, OUTPUT, restriction, subject
+from app.builder.nixprograms.request import FEATURES, OPTIONS
 from app.builder.nixprograms.sentences import ending, evaluation_error
 from app.builder.running.diskspace import DiskSpace
-from app.builder.running.environment import for_store, for_untrusted_evaluation
-from app.builder.running.process import (
-    Finished,
-    LimitExceeded,
-    Limits,
-    OutOfTime,
-    ProgramMissing,
-)
+from app.builder.running.environment import for_store
 from app.builder.running.retrying import retry
 from app.builder.running.workers import Workers
 from app.errors import (
     BuildFailed,
     DownloadFailed,
-    EvaluationFailed,
     RegistryError,
     StoreUnavailable,
 )
 
 _STORE = Path("/nix/store")
 _TRANSIENT = (DownloadFailed, StoreUnavailable)
-_EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
 
 
 class NixCommand:
@@ -68,15 +58,11 @@ class NixCommand:
         options: Mapping[str, str],
         bounds: Bounds = BOUNDS,
     ) -> None:
-        # Evaluations of trusted sources fetch with the operator's tokens; nothing else needs them.
-        self._environment = environment
-        self._untrusted_environment = for_untrusted_evaluation(environment)
         self._programs = Programs(
             environment=for_store(environment), store_seconds=bounds.store_seconds
         )
         self.starts = self._programs.starts
         self._bounds = bounds
-        self._expressions = expressions
         self._holds = holds
         self._workers = workers
         self._options = tuple(
@@ -87,8 +73,16 @@ class NixCommand:
             environment=environment,
             starts=self.starts,
         )
+        self._expressions = Expressions(
+            directory=expressions,
+            programs=self._programs,
+            evaluators=self.evaluators,
+            workers=workers,
+            options=self._options,
+            environment=environment,
+        )
         self._attributes = AttributeReader(
-            evaluators=self.evaluators, start=self._start, workers=workers
+            evaluators=self.evaluators, start=self._expressions.start, workers=workers
         )
         self._realiser = Realiser(
             programs=self._programs,
@@ -108,24 +102,7 @@ class NixCommand:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[Answer, ...]:
-        rows: object = None
-        try:
-            if not explain:
-                rows = await self._ask_evaluator(evaluation, names)
-        except QuestionFailed:
-            if len(names) > 1:
-                raise OneOfManyFailed("one of several names does not evaluate") from None
-        if rows is None:
-            output = await self._evaluate(
-                "evaluate",
-                "evaluate.nix",
-                evaluation,
-                {"names": list(names), "explain": explain},
-            )
-            rows = replies.document(output)
-        if not isinstance(rows, list) or len(rows) != len(names):
-            raise EvaluationFailed(f"{evaluation.source} gave an answer of another form")
-        return tuple(map(replies.answer, rows))
+        return await self._expressions.evaluate(evaluation, names, explain=explain)
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
@@ -191,68 +168,6 @@ class NixCommand:
 
     async def close(self) -> None:
         await self.evaluators.close()
-
-    async def _ask_evaluator(
-        self, evaluation: Evaluation, names: Sequence[str]
-    ) -> list[object] | None:
-        """None if a process of its own is to be asked; raises QuestionFailed."""
-        try:
-            return await self.evaluators.ask(evaluation, names)
-        except OutOfTime as error:
-            raise replies.limit_exceeded(error, evaluation) from None
-        except ProgramMissing as error:
-            raise missing(error) from None
-
-    async def _evaluate(
-        self,
-        kind: str,
-        expression: str,
-        evaluation: Evaluation,
-        request: dict[str, object],
-    ) -> bytes:
-        try:
-            finished = await self._start(kind, expression, evaluation, request, _EVALUATION_TAIL)
-        except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
-        if finished.code == 0:
-            return finished.stdout
-        raise replies.evaluation_failure(finished, evaluation)
-
-    async def _start(
-        self,
-        kind: str,
-        expression: str,
-        evaluation: Evaluation,
-        request: dict[str, object],
-        tail: int,
-    ) -> Finished:
-        """Evaluate an expression; its request is data, never Nix text.  Raises LimitExceeded."""
-        body = json.dumps({**subject(evaluation), **request})
-        command = [
-            "nix-instantiate",
-            "--eval",
-            "--strict",
-            "--json",
-            "--read-write-mode",
-            str(self._expressions / expression),
-            "--argstr",
-            "request",
-            body,
-            *self._options,
-            *(
-                restriction(self._expressions, evaluation.package_set)
-                if evaluation.restricted
-                else OPTIONS
-            ),
-        ]
-        limits = Limits(
-            seconds=evaluation.seconds,
-            memory=evaluation.memory,
-            output=OUTPUT,
-            tail=tail,
-        )
-        environment = self._untrusted_environment if evaluation.restricted else self._environment
-        return await self._programs.run(kind, command, limits, environment=environment)
 
     async def _require(self, wanted: Sequence[Wanted]) -> None:
         gone = await self._workers.run(absent, [one.derivation for one in wanted])

@@ -26,7 +26,7 @@ in
   spins = let each = f: builtins.foldl' (last: n: f n) fine (builtins.genList (n: n) 3000); in each (a: each (b: each (c: fine)));
   eats = package (let double = text: if builtins.stringLength text > 4000000000 then text else double (text + text); in double "xxxxxxxxxxxxxxxx");
   hugeName = fine // { name = builtins.concatStringsSep "" (builtins.genList (n: "0123456789") 1000000); };
-  hugeOutputs = let long = builtins.concatStringsSep "" (builtins.genList (n: "0123456789") 90); in fine // { outputs = builtins.genList (n: "${long}${toString n}") 60000; };
+  hugeMetadata = let long = builtins.concatStringsSep "" (builtins.genList (n: "0123456789") 90); in fine // { meta.knownVulnerabilities = builtins.genList (n: "${long}${toString n}") 40000; };
   chatters = builtins.foldl' (a: n: builtins.trace "line ${toString n} of more than anybody reads ${builtins.concatStringsSep " " (builtins.genList toString 500)}" fine) fine (builtins.genList (n: n) 1000000);
 
   # ---- reaching out

@@ -30,7 +30,6 @@ def package(attribute: str) -> Package:
         derivation=StorePath(f"{PATH.base}.drv"),
         output="out",
         path=PATH,
-        outputs=("out",),
     )
 
 
