@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.e2e import forging
-from tests.e2e.forging import CLAIMING, FORGING, HONEST, Place
+from tests.e2e.forging import CLAIMING, FORGING, HONEST, SECRET_NAME, Place
 from tests.e2e.process import SYSTEM_PATH, succeed
 from tests.e2e.server import Server
 
@@ -43,3 +43,9 @@ def test_a_path_that_the_derivation_does_not_make_is_refused(forged: Server, att
 @pytest.mark.parametrize("name", HONEST)
 def test_packages_that_an_untrusted_set_makes_itself_are_served(forged: Server, name: str) -> None:
     assert forged.get(f"/v2/forger/{name}/manifests/latest").status_code == 200
+
+
+def test_links_to_anothers_directory_do_not_show_what_is_in_it(forged: Server) -> None:
+    image = forging.image_bytes(forged, "forger/links-outside/links-beside")
+
+    assert SECRET_NAME.encode() not in image

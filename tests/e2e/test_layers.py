@@ -56,7 +56,7 @@ async def image(
         codec=codec.find(request.param),
         store_directory=store,
     )
-    forest = merge([Package(BUSYBOX, scan(BUSYBOX, store))], base_entries())
+    forest = merge([Package(BUSYBOX, scan(BUSYBOX, store, [BUSYBOX]))], base_entries())
     layers = [
         await packer.contents_layer(base_entries()),
         await packer.layer([BUSYBOX, ODD]),

@@ -106,7 +106,7 @@ class ImageBuilder:
             return None
         try:
             async with self._packing(progress):
-                return await self._composer.compose(request, pinned, packages, plans)
+                return await self._composer.compose(request, pinned, packages, plans, closure)
         except StoreUnreadable:
             progress.say("something packed before has just gone; it is packed again")
             return None
@@ -127,7 +127,7 @@ class ImageBuilder:
             await self._closures.write(paths, closure)
             async with self._packing(progress):
                 plans = await self._composer.plan(closure)
-                return await self._composer.compose(request, pinned, packages, plans)
+                return await self._composer.compose(request, pinned, packages, plans, closure)
 
     @asynccontextmanager
     async def _packing(self, progress: Progress) -> AsyncIterator[None]:

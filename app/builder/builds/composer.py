@@ -81,12 +81,13 @@ class Composer:
         pinned: Pinned,
         packages: Sequence[Package],
         plans: Sequence[LayerPlan],
+        closure: Closure,
     ) -> Composition:
         """``packages`` in the order of the request's.  The caller keeps the paths alive.
 
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
-        links = await self._forest(packages)
+        links = await self._forest(packages, closure)
         base_layer, links_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
@@ -118,13 +119,14 @@ class Composer:
         )
         return Composition(config, links.collisions)
 
-    async def _forest(self, packages: Sequence[Package]) -> Forest:
+    async def _forest(self, packages: Sequence[Package], closure: Closure) -> Forest:
         return await self._listings.forest(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)
                 for package in packages
             ),
             base_entries(),
+            closure,
         )
 
 

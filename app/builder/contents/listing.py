@@ -3,12 +3,13 @@
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.builder.closure import StorePath
 from app.builder.contents.bound import DEEPEST, Bound
+from app.builder.contents.links import Links
 from app.builder.packing.tree import Unholdable
 
 
@@ -72,9 +73,13 @@ _MOST_BYTES = 64 << 20
 _UNREACHABLE = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
-def scan(path: StorePath, store_directory: Path) -> Listing:
-    """Blocking.  Raises OSError, Unholdable."""
-    scanner = _Scanner(store_directory)
+def scan(path: StorePath, store_directory: Path, closure: Iterable[StorePath]) -> Listing:
+    """Blocking.  List the names below the path, and below directories that links lead to.
+
+    ``closure`` is the path's own: links out of it dangle in images, and what else the store
+    has belongs to others.  Raises OSError, Unholdable.
+    """
+    scanner = _Scanner(store_directory, closure)
     try:
         return scanner.scan(path.base.encode())
     except OSError as error:
@@ -84,8 +89,9 @@ def scan(path: StorePath, store_directory: Path) -> Listing:
 
 
 class _Scanner:
-    def __init__(self, store_directory: Path) -> None:
-        self._store = os.path.realpath(os.fsencode(store_directory)) + b"/"
+    def __init__(self, store_directory: Path, closure: Iterable[StorePath]) -> None:
+        self._links = Links(store_directory, closure)
+        self._store = self._links.store
         self._bound = Bound(names=_MOST_NAMES, size=_MOST_BYTES)
         self._wanted: list[bytes] = []
 
@@ -127,12 +133,8 @@ class _Scanner:
     def _link(self, location: bytes) -> Link:
         target = os.readlink(location)  # noqa: PTH115  # pathlib knows no names in bytes
         self._bound.add(0, len(target))
-        leads_to = None
-        # Loops and links that dangle are no directories.
-        if os.path.isdir(location):  # noqa: PTH112  # pathlib knows no names in bytes
-            directory = os.path.realpath(location)
-            if directory.startswith(self._store):
-                leads_to = directory.removeprefix(self._store)
-                self._bound.add(0, len(leads_to))
-                self._wanted.append(leads_to)
+        leads_to = self._links.directory(location.removeprefix(self._store), target)
+        if leads_to is not None:
+            self._bound.add(0, len(leads_to))
+            self._wanted.append(leads_to)
         return Link(target, leads_to)

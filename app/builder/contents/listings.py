@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
-from app.builder.closure import StorePath
+from app.builder.closure import Closure, StorePath
 from app.builder.contents.claims import Package
 from app.builder.contents.flatlisting import FlatListing, complete, flatten, unflatten
 from app.builder.contents.forest import Forest, merge
@@ -26,7 +26,7 @@ from app.storage.base import Storage
 # Raise the format when a listing holds something else.
 LISTINGS = Kind(
     name="listings",
-    format=2,
+    format=3,
     adapter=TypeAdapter(Annotated[FlatListing, AfterValidator(complete)]),
 )
 # Of packages that were asked for by name; a large one takes some megabytes.
@@ -54,12 +54,12 @@ class Listings:
         """Whether ``listing`` would need nothing of the store, for each."""
         return None not in await self._known(paths)
 
-    async def listing(self, path: StorePath) -> Listing:
-        """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
+    async def listing(self, path: StorePath, closure: Closure) -> Listing:
+        """``closure`` has the path's own.  Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         (listing,) = await self._known([path])
         if listing is None:
             try:
-                listing = await self._workers.run(partial(scan, path, self._store))
+                listing = await self._workers.run(partial(_scan, path, self._store, closure))
             except Unholdable as error:
                 raise Unpackable(str(path), str(error)) from None
             except OSError as error:
@@ -72,14 +72,14 @@ class Listings:
         return listing
 
     async def forest(
-        self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry]
+        self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry], closure: Closure
     ) -> Forest:
-        """The packages, with their priorities, merged over ``base``.
+        """The packages, with their priorities, merged over ``base``; ``closure`` is all of theirs.
 
         Raises LinksTooMany, and as ``listing`` does.
         """
         ordered = tuple(packages)
-        listings = await gather(self.listing(path) for path, _ in ordered)
+        listings = await gather(self.listing(path, closure) for path, _ in ordered)
         trees = [
             Package(path, listing, priority)
             for (path, priority), listing in zip(ordered, listings, strict=True)
@@ -120,6 +120,11 @@ class Listings:
         """Blocking."""
         found = self._records.decode_each(keys, bodies)
         return [None if flat is None else unflatten(flat) for flat in found]
+
+
+def _scan(path: StorePath, store_directory: Path, closure: Closure) -> Listing:
+    """Blocking.  What the other packages of an image refer to is not part of a listing."""
+    return scan(path, store_directory, [item.path for item in closure.below(path)])
 
 
 def _key(path: StorePath) -> Digest:

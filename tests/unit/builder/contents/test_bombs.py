@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import threads
-from app.builder.closure import StorePath
+from app.builder.closure import Closure, StoreObject, StorePath
 from app.builder.contents import forest, listing, merging
 from app.builder.contents.bound import DEEPEST
 from app.builder.contents.claims import DEFAULT_PRIORITY
@@ -19,7 +19,7 @@ from app.builder.running.workers import Workers
 from app.errors import LinksTooMany, Unpackable
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.contents.test_forest import Store
-from tests.unit.builder.packing.trees import Node, plant_path, store_path
+from tests.unit.builder.packing.trees import Node, alone, plant_path, store_path
 
 A, B = store_path(1, "a"), store_path(2, "b")
 
@@ -135,7 +135,8 @@ async def listed(tmp_path: Path, *paths: StorePath) -> Forest:
     listings = Listings(
         storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path / "store"
     )
-    return await listings.forest([(path, DEFAULT_PRIORITY) for path in paths], ())
+    closure = Closure((StoreObject(A, 0, ()), StoreObject(B, 0, (A,))))
+    return await listings.forest([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
 
 
 async def test_the_refusal_names_the_packages(tmp_path: Path) -> None:
@@ -199,6 +200,6 @@ async def test_listings_are_kept_within_a_bound_of_names(
     listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
     for path in (A, B):
         plant_path(tmp_path, path, {b"x": b"", b"y": b""})
-        await listings.listing(path)
+        await listings.listing(path, alone(path))
 
     assert set(listings._kept) == {B}

@@ -27,7 +27,8 @@ class Store:
 
     def package(self, path: StorePath, tree: Node, priority: int = 5) -> Package:
         plant_path(self.directory, path, tree)
-        return Package(path, scan(path, self.directory), priority)
+        closure = [StorePath(path.name) for path in self.directory.iterdir()]
+        return Package(path, scan(path, self.directory, closure), priority)
 
     def link(self, path: StorePath, below: str = "") -> tuple[bytes]:
         """A link as Nix builds them: the full path of something in the store."""

@@ -11,7 +11,7 @@ LOCATION = f"{STORE}/{A.base}/lib".encode()
 
 def tree(directory: Path, content: Node) -> Tree:
     plant_path(directory, A, content)
-    root = scan(A, directory).root
+    root = scan(A, directory, [A]).root
     assert isinstance(root, Tree)
     return root
 

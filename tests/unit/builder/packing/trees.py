@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.builder.closure import StorePath
+from app.builder.closure import Closure, StoreObject, StorePath
 
 # A directory is a mapping, a file its content, a symlink a one-element tuple of its target.
 Node = bytes | tuple[bytes] | Mapping[bytes, "Node"]
@@ -12,6 +12,11 @@ Node = bytes | tuple[bytes] | Mapping[bytes, "Node"]
 
 def store_path(number: int, name: str) -> StorePath:
     return StorePath.parse(f"/nix/store/{number:032d}-{name}")
+
+
+def alone(*paths: StorePath) -> Closure:
+    """The closure of paths that refer to nothing."""
+    return Closure(StoreObject(path, nar_size=0, references=()) for path in paths)
 
 
 def plant(location: bytes, node: Node) -> None:
