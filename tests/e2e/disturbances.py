@@ -45,6 +45,8 @@ class Disturbances:
             "delete": self._delete,
             "delete all of a kind": self._delete_kind,
             "garbage": self._garbage,
+            "another digit in records": self._another_digit,
+            "no staging directory": self._delete_staging,
             "garbage of the same size": self._garbage_verified,
             "full disk": self._full_disk,
             "full disk and restart": self._full_disk_and_kill,
@@ -79,6 +81,23 @@ class Disturbances:
             body = file.read_bytes()
             cut = body[: self._random.randrange(len(body) or 1)]
             replace(file, self._random.choice([cut, b"", self._random.randbytes(77), b"{}", b"[]"]))
+        yield []
+
+    def _another_digit(self) -> Iterator[list[Server]]:
+        """What is still well-formed, and wrong."""
+        for kind in KINDS:
+            for file in self._chosen(0.2, kind) if kind not in {"blobs", "manifests"} else ():
+                body = bytearray(file.read_bytes())
+                digits = [place for place, byte in enumerate(body) if chr(byte).isdigit()]
+                if digits:
+                    place = self._random.choice(digits)
+                    body[place] = ord("1") if body[place] != ord("1") else ord("2")
+                    replace(file, bytes(body))
+        yield []
+
+    def _delete_staging(self) -> Iterator[list[Server]]:
+        shutil.rmtree(self._storage / "builds", ignore_errors=True)
+        shutil.rmtree(self._storage / ".staging", ignore_errors=True)
         yield []
 
     def _garbage_verified(self) -> Iterator[list[Server]]:

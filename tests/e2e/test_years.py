@@ -27,8 +27,8 @@ NAMES = (
     "hello", "jq", "hello/jq", "tree-oddities", "single-file", "empty-tree", "many-paths",
     "conflict-one/conflict-two", "conflict-one/hello", "shell/jq", "hello/many-paths", "jq/tree-oddities",
 )  # fmt: skip
-ROUNDS = 16  # each disturbance twice
-PULLS = 14  # of a round, and once more when it is over
+ROUNDS = 20  # each disturbance twice
+PULLS = 10  # of a round, and once more when it is over
 CLIENTS = 4
 # Each of three servers has to miss a blob before it makes it again, and there may be several.
 ATTEMPTS = 8
