@@ -17,6 +17,7 @@ from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
 from app.builder.builds.manifests import Manifests
+from app.builder.builds.supply import Supplier
 from app.builder.contents.listings import Listings
 from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.evaluator import Evaluator
@@ -108,16 +109,26 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         stage=evaluation,
         is_listed=attributes.lists,
     )
+    opener = Sources(
+        directory=settings.state_path / "sources",
+        environment=environment,
+        storage=storage,
+        workers=workers,
+    )
+    stack.push_async_callback(opener.close)
+    sources = {definition.name: opener.open(definition) for definition in settings.definitions}
+    await _require_sandbox(nix, settings)
+    default = next(source for source in sources.values() if source.definition.default)
     builder = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
+        supplier=Supplier(evaluator=evaluator, sources=sources, default=default),
         composer=Composer(
             packer=packer,
             listings=Listings(storage=storage, workers=workers),
             layering=layering,
             workers=workers,
         ),
-        layering=layering,
         closures=Closures(storage=storage),
         builds=builds,
         blobs=blobs,
@@ -133,16 +144,6 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         remember=_OUTCOMES,
         history=_JOB_HISTORY,
     )
-    opener = Sources(
-        directory=settings.state_path / "sources",
-        environment=environment,
-        storage=storage,
-        workers=workers,
-    )
-    stack.push_async_callback(opener.close)
-    sources = {definition.name: opener.open(definition) for definition in settings.definitions}
-    await _require_sandbox(nix, settings)
-    default = next(source for source in sources.values() if source.definition.default)
     # A single source needs no name, and its name might be a package's.
     named = sources if settings.sources else {}
     catalogue = Catalogue(storage=storage, sources=named.keys())

@@ -398,6 +398,17 @@ class Settings(BaseSettings):
             raise ValueError("only one source can be the default")
         return self
 
+    @model_validator(mode="after")
+    def _known_bases(self) -> "Settings":
+        names = [definition.name for definition in self.definitions]
+        for definition in self.definitions:
+            if definition.base and definition.base not in names:
+                raise ValueError(
+                    f"the base of source {definition.name} is {definition.base}, and no source"
+                    f" is called so; there is {', '.join(names)}"
+                )
+        return self
+
     @property
     def definitions(self) -> tuple[SourceDefinition, ...]:
         """All sources; one of them is the default."""

@@ -93,7 +93,7 @@ class ImageService:
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)
-        lacking = self._attributes.lacking(pinned, request.packages)
+        lacking = self._attributes.lacking(pinned, sorted(request.asked))
         if not lacking:
             return None
         return await self._attributes.explained(pinned, PackagesUnknown(lacking))
@@ -134,5 +134,6 @@ def _still(source: Source, tag: Tag, job: Job[BuiltImage]) -> bool:
 
 
 def _key(request: ImageRequest, tag: Tag) -> str:
-    parts = [request.source, request.system, request.packages, request.nonroot, str(tag)]
+    packages = [request.packages, sorted(request.asked)]
+    parts = [request.source, request.system, packages, request.nonroot, str(tag)]
     return str(key_of(parts))

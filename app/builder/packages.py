@@ -16,12 +16,17 @@ COMPONENT_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """``packages`` as asked for, sorted, each once; ``source`` is None for the default one."""
+    """``packages`` are sorted, each once; ``source`` is None for the default one.
+
+    ``asked`` are those that the name itself contains; the others come with every image or with
+    ``shell``.
+    """
 
     source: str | None
     system: str
     packages: tuple[str, ...]
     nonroot: bool
+    asked: frozenset[str]
 
     @classmethod
     def parse(
@@ -37,16 +42,24 @@ class ImageRequest:
         architectures = sorted(asked & SYSTEMS.keys())
         if len(architectures) > 1:
             raise NameInvalid(f"an image has one architecture, not {' and '.join(architectures)}")
-        packages = {*(asked - META_PACKAGES), *ALWAYS}
+        named = asked - META_PACKAGES
+        packages = {*named, *ALWAYS}
         if "shell" in asked:
             # bashinteractive is how a client writes the shell's own bashInteractive.
-            packages = {p for p in packages if p not in {s.lower() for s in SHELL}} | {*SHELL}
+            named -= {name.lower() for name in SHELL}
+            packages = {*named, *ALWAYS, *SHELL}
         return cls(
             source=source,
             system=SYSTEMS[architectures[0]] if architectures else system,
             packages=tuple(sorted(packages)),
             nonroot="nonroot" in asked,
+            asked=frozenset(named),
         )
+
+    @property
+    def supplied(self) -> tuple[str, ...]:
+        """The packages that the name does not contain."""
+        return tuple(name for name in self.packages if name not in self.asked)
 
 
 def spelling(name: RepositoryName, *, sources: Collection[str]) -> RepositoryName:

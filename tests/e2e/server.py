@@ -35,7 +35,7 @@ class Server:
         self._nix_log = home / "nix-starts"
         self._log = home / "log"
         home.mkdir(exist_ok=True)
-        self._environment = {
+        self.environment = {
             "PATH": f"{_counting_nix(home / 'bin', self._nix_log)}:{SYSTEM_PATH}",
             "NIXERY_PORT": "0",
             "NIXERY_PKGS_PATH": str(packages),
@@ -63,7 +63,7 @@ class Server:
     def start(self) -> "Server":
         assert self._process is None, "already running"
         self._log.unlink(missing_ok=True)
-        self._process = Process(self._command, log=self._log, env=self._environment)
+        self._process = Process(self._command, log=self._log, env=self.environment)
         self._process.wait_until(self._answers)
         return self
 
@@ -105,7 +105,7 @@ class Server:
         """Of the command line, with this server's settings; it may run or not."""
         return subprocess.run(
             [*self._command, *words],
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=120,

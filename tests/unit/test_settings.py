@@ -203,6 +203,10 @@ def test_sources_of_the_file_stand_beside_the_default(
     [
         ('name = "shell"\nkind = "path"\nlocation = "/x"', "shell is a meta package"),
         ('name = "debian"\nkind = "path"\nlocation = "/x"', "two sources are called debian"),
+        (
+            'name = "a"\nkind = "path"\nlocation = "/x"\nbase = "b"',
+            "the base of source a is b, and no source is called so; there is debian, a",
+        ),
         ('name = "a"\nkind = "svn"\nlocation = "/x"', "svn"),
     ],
 )

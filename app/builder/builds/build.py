@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from app.builder.answers import Package
 from app.builder.builds.builds import BUILDS, Builds
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
+from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
 from app.builder.contents.config import image_documents
 from app.builder.contents.merging import Collision
 from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
@@ -48,8 +48,8 @@ class ImageBuilder:
         *,
         nix: Nix,
         evaluator: Evaluator,
+        supplier: Supplier,
         composer: Composer,
-        layering: Layering,
         closures: Closures,
         builds: Builds,
         blobs: BlobStore,
@@ -57,8 +57,8 @@ class ImageBuilder:
     ) -> None:
         self._nix = nix
         self._evaluator = evaluator
+        self._supplier = supplier
         self._composer = composer
-        self._layering = layering
         self._closures = closures
         self._builds = builds
         self._blobs = blobs
@@ -70,34 +70,36 @@ class ImageBuilder:
 
         Raises what Evaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
-        key = build_key(request, pinned, self._layering)
+        supply = await self._supplier.supply(request, pinned, progress)
+        key = build_key(request, pinned, self._composer.layering, supply)
         image = await self._builds.read(key)
         if image is None:
             # Several names and tags may mean one image.
             async with self._making.holding(key):
                 image = await self._builds.read(key)
                 if image is None:
-                    image = await self._make(request, pinned, progress)
+                    image = await self._make(request, pinned, supply, progress)
                     await self._builds.write(key, image)
-        return replace(image, warnings=(*pinned.revision.warnings, *image.warnings))
+        now = (*pinned.revision.warnings, *supply.warnings)
+        return replace(image, warnings=(*now, *image.warnings))
 
-    async def _make(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
-        packages = await self._evaluator.packages(pinned, request.packages, progress)
-        composition = await self._compose_packed(request, pinned, packages, progress)
+    async def _make(
+        self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
+    ) -> BuiltImage:
+        ingredients = await self._supplier.ingredients(request, pinned, supply, progress)
+        composition = await self._compose_packed(ingredients, progress)
         if composition is None:
-            composition = await self._compose_realised(request, pinned, packages, progress)
+            composition = await self._compose_realised(ingredients, progress)
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
             progress.say(f"collision: {collision}")
-        return await self._store(composition)
+        image = await self._store(composition)
+        return replace(image, warnings=(*ingredients.warnings, *image.warnings))
 
     async def _compose_packed(
-        self,
-        request: ImageRequest,
-        pinned: Pinned,
-        packages: Sequence[Package],
-        progress: Progress,
+        self, ingredients: Ingredients, progress: Progress
     ) -> Composition | None:
         """Of what was packed before, if all of it was; the store is not looked at."""
+        packages = tuple(ingredients.packages.values())
         closure = await self._closures.read(package.path for package in packages)
         if closure is None:
             return None
@@ -106,28 +108,23 @@ class ImageBuilder:
             return None
         try:
             async with self._packing(progress):
-                return await self._composer.compose(request, pinned, packages, plans, closure)
+                return await self._composer.compose(ingredients, plans, closure)
         except StoreUnreadable:
             progress.say("something packed before has just gone; it is packed again")
             return None
 
-    async def _compose_realised(
-        self,
-        request: ImageRequest,
-        pinned: Pinned,
-        packages: Sequence[Package],
-        progress: Progress,
-    ) -> Composition:
+    async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
         # Held until all is packed, so that no garbage collection takes it away half read.
         async with self._nix.hold() as hold:
-            paths = [package.path for package in packages]
+            paths = [package.path for package in ingredients.packages.values()]
             async with self._stages.realisation.slot(progress):
-                await self._evaluator.realise(pinned, packages, hold=hold, on_line=progress.say)
+                for pinned, packages in ingredients.by_source():
+                    await self._evaluator.realise(pinned, packages, hold=hold, on_line=progress.say)
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
             async with self._packing(progress):
                 plans = await self._composer.plan(closure)
-                return await self._composer.compose(request, pinned, packages, plans, closure)
+                return await self._composer.compose(ingredients, plans, closure)
 
     @asynccontextmanager
     async def _packing(self, progress: Progress) -> AsyncIterator[None]:
@@ -169,13 +166,16 @@ class ImageBuilder:
         )
 
 
-def build_key(request: ImageRequest, pinned: Pinned, layering: Layering) -> Digest:
+def build_key(
+    request: ImageRequest, pinned: Pinned, layering: Layering, supply: Supply = NO_SUPPLY
+) -> Digest:
     """Return the key of everything that decides an image."""
     plan = layering.plan
     return BUILDS.key(
         image=_FORMAT,
         source=pinned.source.name,
         subject=subject(pinned),
+        base=supply.subject,
         packages=request.packages,
         nonroot=request.nonroot,
         grouping=GROUPING,

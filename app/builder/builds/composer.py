@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.builder.answers import Package
+from app.builder.builds.supply import Ingredients
 from app.builder.closure import Closure
 from app.builder.contents.base import base_entries
 from app.builder.contents.claims import DEFAULT_PRIORITY
@@ -12,11 +13,10 @@ from app.builder.contents.config import ImageConfig, ImageLayer, command, descri
 from app.builder.contents.forest import Forest
 from app.builder.contents.listings import Listings
 from app.builder.contents.merging import Collision
-from app.builder.evaluation.evaluator import Pinned
 from app.builder.image import LayerPlan
 from app.builder.layering.grouping import plan_layers
 from app.builder.layering.plan import Plan
-from app.builder.packages import ALWAYS, SYSTEMS, ImageRequest
+from app.builder.packages import ALWAYS, SYSTEMS
 from app.builder.packing.codec import Codec
 from app.builder.packing.packer import LayerPacker
 from app.builder.running.concurrency import gather
@@ -54,13 +54,13 @@ class Composer:
         self._workers = workers
         self._packer = packer
         self._listings = listings
-        self._layering = layering
+        self.layering = layering
 
     async def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
         """The layers of store paths, the lowest first."""
         # Tens of milliseconds for thousands of paths.
         return await self._workers.run(
-            plan_layers, closure, self._layering.plan, self._layering.budget
+            plan_layers, closure, self.layering.plan, self.layering.budget
         )
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
@@ -76,18 +76,14 @@ class Composer:
         )
 
     async def compose(
-        self,
-        request: ImageRequest,
-        pinned: Pinned,
-        packages: Sequence[Package],
-        plans: Sequence[LayerPlan],
-        closure: Closure,
+        self, ingredients: Ingredients, plans: Sequence[LayerPlan], closure: Closure
     ) -> Composition:
-        """``packages`` in the order of the request's.  The caller keeps the paths alive.
+        """The caller keeps the paths alive.
 
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
-        links = await self._forest(packages, closure)
+        request, packages = ingredients.request, ingredients.packages
+        links = await self._forest(tuple(packages.values()), closure)
         base_layer, links_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
@@ -97,17 +93,15 @@ class Composer:
         )
         config = ImageConfig(
             architecture=_ARCHITECTURES[request.system],
-            created=pinned.revision.date or _NO_DATE,
+            created=ingredients.pinned.revision.date or _NO_DATE,
             command=command(
                 has_shell=links.has_shell,
                 main_programs=[
-                    package.main_program
-                    for name, package in zip(request.packages, packages, strict=True)
-                    if name not in ALWAYS
+                    package.main_program for name, package in packages.items() if name not in ALWAYS
                 ],
             ),
             nonroot=request.nonroot,
-            labels=_labels(pinned, packages),
+            labels=_labels(ingredients),
             layers=(
                 ImageLayer(base_layer, "nix: files of every image"),
                 *(
@@ -130,17 +124,20 @@ class Composer:
         )
 
 
-def _labels(pinned: Pinned, packages: Sequence[Package]) -> dict[str, str]:
+def _labels(ingredients: Ingredients) -> dict[str, str]:
     """OCI's own names where there is one (image-spec, annotations.md)."""
+    pinned, base = ingredients.pinned, ingredients.base
     named = {
         line(f"{package.attribute}-{package.version or ''}".rstrip("-"), _LABEL_LIMIT)
-        for package in packages
+        for package in ingredients.packages.values()
     }
     labels = {
         "org.opencontainers.image.revision": pinned.revision.label,
         "nixery.source": pinned.source.name,
         "nixery.packages": " ".join(sorted(named)),
     }
+    if base is not None and ingredients.borrowed:
+        labels["nixery.base"] = f"{base.source.name} {base.revision.label}"
     if pinned.revision.date is not None:
         created = pinned.revision.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         labels["org.opencontainers.image.created"] = created

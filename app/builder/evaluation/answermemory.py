@@ -75,6 +75,17 @@ class AnswerMemory:
                 if asked := self._asked.get(keys[name]):
                     await asked.wait()
 
+    async def known(
+        self, subject: dict[str, object], names: Sequence[str]
+    ) -> tuple[Answer | None, ...]:
+        """Return what is remembered of each name, in their order; None if it is not known."""
+        keys = [attribute_key(subject, name) for name in names]
+        read = await self._known.read_each(keys)
+        return tuple(
+            self._failures.get(key) or self._unstored.get(key) or known
+            for key, known in zip(keys, read, strict=True)
+        )
+
     async def _ask(
         self, keys: dict[str, Digest], ask: Ask, is_listed: Callable[[str], bool]
     ) -> dict[str, Answer]:

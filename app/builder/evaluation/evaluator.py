@@ -73,14 +73,46 @@ class Evaluator:
         Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
         EvaluationFailed, SourceUnavailable, TooManyRequests.
         """
-        answers = await self._memory.answers(
+        found = await self.available(pinned, names, (), progress)
+        return tuple(found[name] for name in names)
+
+    async def available(
+        self,
+        pinned: Pinned,
+        asked: Sequence[str],
+        supplied: Sequence[str],
+        progress: Progress,
+    ) -> dict[str, Package]:
+        """The packages of all names, in one evaluation; ``supplied`` ones may be absent.
+
+        Raises what ``packages`` does.
+        """
+        names = (*asked, *supplied)
+
+        def check(known: dict[str, Answer]) -> None:
+            _packages(pinned.source, {name: known[name] for name in asked if name in known})
+
+        found = await self._memory.answers(
             subject(pinned),
             names,
             partial(self._evaluate, pinned, progress),
-            partial(_packages, pinned.source),
-            is_listed=partial(self._is_listed, pinned),
+            check,
+            # Those that no client chose are few, and every image needs to know of them.
+            is_listed=lambda name: name in supplied or self._is_listed(pinned, name),
         )
-        return _packages(pinned.source, dict(zip(names, answers, strict=True)))
+        answers = dict(zip(names, found, strict=True))
+        return {
+            **_packages(pinned.source, {name: answers[name] for name in asked}),
+            **_present(pinned.source, {name: answers[name] for name in supplied}),
+        }
+
+    async def known(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
+        """Return which of the names the source has; None if Nix would have to be asked."""
+        answers = await self._memory.known(subject(pinned), supplied)
+        found = {n: answer for n, answer in zip(supplied, answers, strict=True) if answer}
+        if len(found) < len(supplied):
+            return None
+        return frozenset(_present(pinned.source, found))
 
     async def realise(
         self,
@@ -168,11 +200,31 @@ def _allowed(source: Source) -> Allowed:
     return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
 
 
-def _packages(source: Source, answers: dict[str, Answer]) -> tuple[Package, ...]:
+def _present(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
+    """The packages that can be had of names that no client asked for.
+
+    Raises EvaluationStopped if that is not certain: another image would be made every time.
+    """
+    allowed = _allowed(source)
+    passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}
+    for name, answer in passed.items():
+        if isinstance(answer, Raised) and answer.passing:
+            raise EvaluationStopped(
+                f"source {source.name} does not evaluate {name}, which the server adds to the"
+                f" image: {answer.message}"
+            )
+    return {name: answer for name, answer in passed.items() if isinstance(answer, Package)}
+
+
+def _refused(allowed: Allowed, answer: Answer) -> bool:
+    return isinstance(answer, Package | Raised) and bool(refusal(allowed, answer))
+
+
+def _packages(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
     unknown = tuple(name for name, answer in answers.items() if isinstance(answer, Unknown))
     if unknown:
         raise PackagesUnknown(unknown)
-    return tuple(_package(source, name, answer) for name, answer in answers.items())
+    return {name: _package(source, name, answer) for name, answer in answers.items()}
 
 
 def _package(source: Source, name: str, answer: Answer) -> Package:

@@ -85,6 +85,11 @@ class Definition(_Frozen):
         description="true: an untrusted source may build although Nix's sandbox is off.",
     )
     policy: Policy = Policy()
+    base: str | None = Field(
+        None,
+        description="The source of `cacert` and `iana-etc`, and of what `shell` lacks; unset: this"
+        " source itself where it has them, else the default source. Empty: none.",
+    )
 
     @property
     def needs_sandbox(self) -> bool:

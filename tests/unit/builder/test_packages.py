@@ -41,6 +41,13 @@ def test_certificates_and_service_names_are_in_every_image() -> None:
     assert parse("git").packages == ("cacert", "git", "iana-etc")
 
 
+def test_what_comes_with_an_image_is_not_what_its_name_asks_for() -> None:
+    request = parse("git/cacert/shell/bashinteractive")
+
+    assert request.asked == {"git", "cacert"}
+    assert request.supplied == tuple(sorted({*SHELL, "iana-etc"}))
+
+
 def test_meta_packages_count_anywhere_and_are_no_packages() -> None:
     request = parse("git/shell/nonroot/arm64")
 

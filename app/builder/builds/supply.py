@@ -1,0 +1,170 @@
+"""Which source each package of an image comes from.
+
+Certificates and service names are in every image, and most package sets of a company or a
+person have neither: these packages come from the source's base then.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from app.builder.answers import Package
+from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
+from app.builder.jobs.progress import Progress
+from app.builder.packages import ALWAYS, ImageRequest
+from app.builder.sources.source import Source
+from app.errors import EvaluationFailed, ManifestUnknown, SourceUnavailable, TagUnknown
+from app.reference import Tag
+
+_LATEST = Tag("latest")
+_PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of services (iana-etc)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """``lacking`` are names that the source does not have; ``base`` is where they are taken from.
+
+    ``own`` are the packages of the source itself, where they had to be evaluated to find that out.
+    """
+
+    lacking: tuple[str, ...]
+    base: Pinned | None
+    own: Mapping[str, Package] | None
+
+    @property
+    def subject(self) -> dict[str, object] | None:
+        """What an image depends on besides its own source, to make keys of."""
+        if not self.lacking:
+            return None
+        base = self.base and {"source": self.base.source.name, "subject": subject(self.base)}
+        return {"lacking": self.lacking, "base": base}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.base.revision.warnings if self.base else ()
+
+
+# Of a source that has all that its images need.
+NO_SUPPLY = Supply((), None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """An image's packages by the names they are requested by, in the order of the request.
+
+    ``borrowed`` are those that come from ``base``.
+    """
+
+    request: ImageRequest
+    pinned: Pinned
+    packages: Mapping[str, Package]
+    base: Pinned | None
+    borrowed: frozenset[str]
+
+    def by_source(self) -> Iterator[tuple[Pinned, tuple[Package, ...]]]:
+        """The packages of each source, the base's first."""
+        of_base = tuple(p for name, p in self.packages.items() if name in self.borrowed)
+        own = tuple(p for name, p in self.packages.items() if name not in self.borrowed)
+        if self.base is not None and of_base:
+            yield self.base, of_base
+        if own:
+            yield self.pinned, own
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        missing = [purpose for name, purpose in _PURPOSES.items() if name not in self.packages]
+        if not missing:
+            return ()
+        source, base = self.pinned.source.name, self.base
+        where = f"source {source} has none" + (
+            f" and neither has its base {base.source.name}" if base else " and has no base"
+        )
+        return (f"the image has no {' and no '.join(missing)}: {where}",)
+
+
+class Supplier:
+    """``sources`` are all of the server's, by name; ``default`` is the base of most others."""
+
+    def __init__(
+        self,
+        *,
+        evaluator: Evaluator,
+        sources: Mapping[str, Source],
+        default: Source,
+    ) -> None:
+        self._evaluator = evaluator
+        self._sources = sources
+        self._default = default
+
+    async def supply(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> Supply:
+        """Find out what the source lacks.  Raises what Evaluator and Source.resolve raise."""
+        base = self._base(pinned.source)
+        chosen = pinned.source.definition.base is not None and base is not pinned.source
+        from_base = [name for name in request.supplied if chosen and name in ALWAYS]
+        optional = [name for name in request.supplied if name not in from_base]
+        own: Mapping[str, Package] | None = None
+        present = await self._evaluator.known(pinned, optional)
+        if present is None:
+            own = await self._evaluator.available(pinned, sorted(request.asked), optional, progress)
+            present = frozenset(own)
+        lacking = tuple(n for n in request.supplied if n in from_base or n not in present)
+        if not lacking or base is None or base is pinned.source:
+            return Supply(lacking, None, own)
+        return Supply(lacking, await _pin_base(base, pinned), own)
+
+    async def ingredients(
+        self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
+    ) -> Ingredients:
+        """Evaluate the packages.  Raises what Evaluator raises, ManifestUnknown."""
+        found = supply.own
+        borrowed: Mapping[str, Package] = {}
+        if found is None:
+            own = [name for name in request.supplied if name not in supply.lacking]
+            found = await self._evaluator.available(pinned, sorted(request.asked), own, progress)
+        if supply.base is not None:
+            borrowed = await self._borrow(supply.base, pinned, supply.lacking, progress)
+        packages = {**found, **borrowed}
+        _check_shell(request, pinned, supply, packages)
+        return Ingredients(
+            request=request,
+            pinned=pinned,
+            packages={name: packages[name] for name in request.packages if name in packages},
+            base=supply.base,
+            borrowed=frozenset(borrowed),
+        )
+
+    async def _borrow(
+        self, base: Pinned, pinned: Pinned, names: tuple[str, ...], progress: Progress
+    ) -> Mapping[str, Package]:
+        try:
+            return await self._evaluator.available(base, (), names, progress)
+        except (EvaluationFailed, SourceUnavailable) as error:
+            raise type(error)(_of_base(base.source, pinned, error.message)) from None
+
+    def _base(self, source: Source) -> Source | None:
+        name = source.definition.base
+        if name is None:
+            return self._default
+        return self._sources[name] if name else None
+
+
+async def _pin_base(base: Source, pinned: Pinned) -> Pinned:
+    try:
+        return Pinned(base, await base.resolve(_LATEST), pinned.system)
+    except (SourceUnavailable, TagUnknown) as error:
+        raise SourceUnavailable(_of_base(base, pinned, error.message)) from None
+
+
+def _of_base(base: Source, pinned: Pinned, message: str) -> str:
+    return f"{message} ({base.name} is the base of source {pinned.source.name})"
+
+
+def _check_shell(
+    request: ImageRequest, pinned: Pinned, supply: Supply, packages: Mapping[str, Package]
+) -> None:
+    missing = [n for n in request.supplied if n not in packages and n not in ALWAYS]
+    if missing:
+        base = f", nor has its base {supply.base.source.name}" if supply.base else ""
+        raise ManifestUnknown(
+            f"source {pinned.source.name} has no shell{base}: {', '.join(missing)}",
+            {"package": "shell", "missing": missing},
+        )
