@@ -116,7 +116,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         workers=workers,
     )
     stack.push_async_callback(opener.close)
-    sources = {definition.name: opener.open(definition) for definition in settings.definitions}
+    sources = opener.open_all(settings.definitions)
     await _require_sandbox(nix, settings)
     default = next(source for source in sources.values() if source.definition.default)
     builder = ImageBuilder(

@@ -409,6 +409,19 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _known_search_paths(self) -> "Settings":
+        kinds = {definition.name: definition.kind for definition in self.definitions}
+        for definition in self.definitions:
+            for name, (source, _) in definition.searched.items():
+                if kinds.get(source, "flake") == "flake":
+                    reason = "is a flake" if source in kinds else "does not exist"
+                    raise ValueError(
+                        f"<{name}> of source {definition.name} is to be source {source}, which"
+                        f" {reason}"
+                    )
+        return self
+
     @property
     def definitions(self) -> tuple[SourceDefinition, ...]:
         """All sources; one of them is the default."""

@@ -13,11 +13,17 @@
 # What a derivation may read is what the contexts of its strings name.  No builtin is there that
 # adds to a context what the evaluation did not make, or makes a derivation of a file; those that
 # make store paths are guarded.nix's.
-file:
+#
+#   roots         directories (or one file) whose files are imported
+#   search_path   a list of { prefix; path; }, the only one that is searched
+#   policy        what the server's own files find in NIXERY_POLICY (nix/nixpkgs-config.nix)
+#
+# The result imports a path.
+{ roots, search_path, policy }:
 
 let
   inherit (builtins)
-    attrNames filter foldl' hasContext isPath isString listToAttrs mapAttrs pathExists readDir
+    any attrNames filter foldl' hasContext head isPath isString listToAttrs mapAttrs pathExists readDir
     removeAttrs split stringLength substring;
 
   guarded = import ./guarded.nix;
@@ -47,11 +53,14 @@ let
 
   own = guarded.builtins // {
     builtins = given;
-    nixPath = [ ];
+    nixPath = search_path;
     # Nix's own files, such as <nix/fetchurl.nix>, which every restriction lets through.
     findFile = _: name:
+      let named = entry: substring 0 (stringLength entry.prefix + 1) "${name}/" == "${entry.prefix}/"; in
       if substring 0 4 name == "nix/" then builtins.findFile [ ] name
-      else throw "file '${name}' was not found: a source that is not trusted has no search path";
+      else if any named search_path then builtins.findFile (filter named search_path) name
+      else throw "file '${name}' was not found: a source that is not trusted has no search path but its own (search_path)";
+    getEnv = name: environment.${name} or "";
     import = once;
     scopedImport = names: path: scopedImport (scope // names) (importable path);
   };
@@ -69,10 +78,15 @@ let
   # These have not: where a set has one of its own (`with pkgs; fetchurl`), that is meant.
   plain = removeAttrs shadowed [
     "addDrvOutputDependencies" "appendContext" "exec" "fetchClosure" "fetchurl" "filterSource"
-    "findFile" "flakeRefToString" "getFlake" "importNative" "nixPath" "outputOf" "parseFlakeRef"
+    "findFile" "flakeRefToString" "getEnv" "getFlake" "importNative" "nixPath" "outputOf" "parseFlakeRef"
     "path" "storePath" "toFile" "unsafeDiscardOutputDependency"
   ];
   scope = plain // underscored;
+
+  environment = {
+    NIXPKGS_CONFIG = toString ./nixpkgs-config.nix;
+    NIXERY_POLICY = policy;
+  };
 
   # ---- importing each file once, as `import` does and scopedImport does not
 
@@ -81,22 +95,23 @@ let
     if guarded.isDerivation (guarded.canonical path) then throw "to import a derivation is ${guarded.untrusted}"
     else path;
 
-  root = toString file;
   # The files of the set, looked at as far as they are imported; links are not followed here.
   node = type: path:
     if type == "directory" then { entries = mapAttrs (name: type: node type "${path}/${name}") (readDir path); }
     else if type == "regular" then { value = scopedImport scope path; }
     else { };
-  files = node (if pathExists "${root}/default.nix" then "directory" else "elsewhere") root;
-
-  below = "${root}/";
+  places = map
+    (root: { inherit root; below = "${root}/"; files = node "directory" root; })
+    (filter (root: pathExists "${root}/default.nix") roots);
+  holds = path: place: path == place.root || substring 0 (stringLength place.below) path == place.below;
   find = path:
     let
-      names = filter isString (split "/" (substring (stringLength below) (stringLength path) path));
-      found = foldl' (place: name: place.entries.${name} or { }) files names;
+      place = head (filter (holds path) places);
+      rest = substring (stringLength place.below) (stringLength path) path;
+      names = filter (name: isString name && name != "") (split "/" rest);
     in
-    if path == root then files
-    else if substring 0 (stringLength below) path == below then found
+    if any (holds path) places
+    then foldl' (at: name: at.entries.${name} or { }) place.files names
     else { };
 
   once = path:
@@ -108,4 +123,4 @@ let
     in
     imported.value or (scopedImport scope (importable path));
 in
-once file
+once

@@ -1,41 +1,71 @@
 # The package set of a source, for one system and under its policy.
 #
-#   set          { kind = "path" or "flake"; reference; }
+#   set          { kind = "path" or "flake"; reference; is_file; roots; search_path; wrapped; }
+#                is_file       whether the reference is a file rather than a directory
+#                search_path   a list of { prefix; path; }: what <prefix> stands for
+#                roots         the directories whose files are imported, reference among them
+#                wrapped       whether the flake of the source is the input `target` of this one
 #   config       { unfree, insecure, broken }: each true, false, or the list of the names allowed
-#   restricted   whether nobody trusts it
+#   restricted   whether the source is untrusted
 { set, system, config, restricted, ... }:
 
 let
-  inherit (builtins) elem functionArgs isFunction isList intersectAttrs parseDrvName;
+  inherit (builtins)
+    attrNames concatStringsSep filter functionArgs getFlake head intersectAttrs isAttrs isFunction
+    parseDrvName toJSON tryEval;
 
-  allowed = rule: package:
-    if isList rule then elem (package.pname or (parseDrvName (package.name or "")).name) rule else rule;
+  load =
+    if restricted
+    then import ./confined.nix { inherit (set) roots search_path; policy = toJSON config; }
+    else import;
 
-  # nixpkgs' own settings; they hold for dependencies too, which we do not look at.
-  nixpkgs = {
-    allowUnfree = config.unfree == true;
-    allowUnfreePredicate = allowed config.unfree;
-    allowInsecurePredicate = allowed config.insecure;
-    allowBroken = config.broken == true;
-    allowBrokenPredicate = allowed config.broken;
-    allowAliases = true;
-  };
-
-  arguments = {
+  # What a set's function is called with, as far as it takes it.
+  optional = {
     inherit system;
-    config = nixpkgs;
+    config = import ./policy.nix config;
     overlays = [ ];
   };
 
+  # What is only there for a function that cannot do without.
+  nixpkgs = filter (entry: entry.prefix == "nixpkgs") set.search_path;
+  required = {
+    pkgs =
+      if nixpkgs == [ ]
+      then throw "it takes pkgs, and has no nixpkgs: give the source a search_path with it"
+      else call (load (head nixpkgs).path);
+    inherit (required.pkgs) lib;
+  };
+
   call = value:
+    let takes = functionArgs value; in
     if ! isFunction value then value
-    else if functionArgs value == { } then value arguments
-    else value (intersectAttrs (functionArgs value) arguments);
+    else if takes == { } then value optional
+    else value (intersectAttrs takes optional // intersectAttrs (without takes) required);
+  without = takes: removeAttrs takes (filter (name: takes.${name}) (attrNames takes));
+
+  # A file that is one package is a set of it, by its own name and as flakes call it.
+  several = value:
+    let pname = tryEval (value.pname or (parseDrvName value.name).name); in
+    if ! (isAttrs value && value.type or null == "derivation") then value
+    else { default = value; } // (if pname.success then { ${pname.value} = value; } else { });
 
   flake =
-    if builtins ? getFlake then builtins.getFlake set.reference
-    else throw "the Nix of this server knows no flakes";
+    let
+      found = getFlake set.reference;
+      outputs = if set.wrapped then found.inputs.target else found;
+      kinds = map (kind: outputs.${kind} or { }) [ "legacyPackages" "defaultPackage" "packages" ];
+      of = kind: outputs.${kind}.${system} or { };
+      systems = attrNames (builtins.foldl' (all: kind: all // kind) { } kinds);
+    in
+    if ! (builtins ? getFlake) then throw "the Nix of this server knows no flakes"
+    else if ! (builtins.any (kind: kind ? ${system}) kinds) then
+      throw "the flake has no packages for ${system}; it has some for ${
+        if systems == [ ] then "no system" else concatStringsSep ", " systems}"
+    else of "legacyPackages"
+      // (if outputs ? defaultPackage.${system} then { default = of "defaultPackage"; } else { })
+      // of "packages";
 in
-if set.kind == "flake"
-then (flake.legacyPackages.${system} or { }) // (flake.packages.${system} or { })
-else call ((if restricted then import ./confined.nix else import) set.reference)
+if set.kind == "flake" then flake
+else if set.is_file then several (call (load set.reference))
+else import ./entry.nix { inherit (set) reference; file = "default.nix"; other = "flake.nix"; kind = "flake"; }
+  (several (call (load set.reference)))

@@ -108,9 +108,9 @@ class ImageService:
         revision = await source.resolve(tag)
         # The tag was looked up again, and may not have moved.
         before = self._jobs.remembered(
-            _key(request, tag), lambda job: job.progress.revision == revision.identity
+            _key(request, tag), lambda job: job.progress.revision == revision.pin
         )
-        progress.revision = revision.identity
+        progress.revision = revision.pin
         if before is not None and before.failure is not None:
             raise before.failure.with_traceback(None)
         pinned = Pinned(source, revision, request.system)
@@ -125,8 +125,8 @@ class ImageService:
 def _still(source: Source, tag: Tag, job: Job[BuiltImage]) -> bool:
     """Whether the tag is taken to stand for what it stood for when the job ended."""
     match source.known(tag):
-        case Revision(identity=identity):
-            return job.progress.revision == identity
+        case Revision(pin=pin):
+            return job.progress.revision == pin
         case TagUnknown() as unknown:
             return job.failure is unknown
         case None:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from app.builder.answers import Answer, Package
 from app.builder.closure import Closure, StorePath
 from app.builder.holds import Hold
-from app.errors import EvaluationFailed
+from app.errors import EvaluationFailed, SourceUnavailable
 
 
 class EvaluationStopped(EvaluationFailed):
@@ -20,22 +20,45 @@ class OneOfManyFailed(EvaluationFailed):
     """One of several names ended the evaluation; ask for fewer to learn which one."""
 
 
+class InputUnreachable(SourceUnavailable):
+    """Something that the package set fetches cannot be had now; it says nothing about the set."""
+
+
 class DerivationsGone(Exception):
     """A derivation was collected as garbage since it was evaluated: evaluate again."""
 
 
 @dataclass(frozen=True, slots=True)
+class Flake:
+    """``directory`` is where its flake.nix is; ``date`` is the commit's, in seconds since 1970.
+
+    ``wrapped`` if the reference is that of another flake, of which it is the only input.
+    ``places`` are the names of its inputs, and what Nix calls each in its messages.
+    """
+
+    directory: str
+    commit: str
+    date: int
+    wrapped: bool = False
+    places: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PackageSet:
-    """A package set to be imported from a path, or a flake reference.
+    """A package set to be imported from a path; with ``flake``, the flake that is there.
 
     ``readable`` are paths outside of it that it reads as well; ``submodules`` are directories
-    in it whose files were not fetched.
+    in it whose files were not fetched; ``search_path`` is what ``<name>`` stands for in it;
+    ``is_file`` tells that the path is not a directory.
     """
 
     kind: Literal["path", "flake"]
     reference: str
     readable: tuple[str, ...] = ()
     submodules: tuple[str, ...] = ()
+    search_path: tuple[tuple[str, str], ...] = ()
+    flake: Flake | None = None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +136,11 @@ class Nix(Protocol):
         """An answer for each name, in their order.
 
         With ``explain`` an error of the package set is raised instead of answered.
-        Raises EvaluationFailed, EvaluationStopped, OneOfManyFailed.
+        Raises EvaluationFailed, EvaluationStopped, OneOfManyFailed, InputUnreachable.
         """
+
+    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """The inputs that a flake's revision does not pin.  Raises as ``evaluate`` does."""
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None

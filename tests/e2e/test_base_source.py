@@ -1,13 +1,12 @@
 """Package sets without certificates and names of services, which come from a base source then."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.door import SMALL, SYSTEM
-from tests.e2e.server import Server
+from tests.e2e.sourceservers import StartSources, labels, manifest, message, source_servers
 from tests.unit.builder.sources.repository import Repository
 
 pytestmark = pytest.mark.e2e
@@ -23,8 +22,6 @@ COMPANY = f"""
 FLAKE = f"""
 {{ outputs = {{ self }}: {{ packages.{SYSTEM} = import ./default.nix {{ }}; }}; }}
 """
-
-Start = Callable[..., Server]
 
 
 @pytest.fixture
@@ -44,53 +41,23 @@ def company(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def start(tmp_path: Path, base: Path, company: Repository) -> Iterator[Start]:
-    """Start a server with the base as its default source and others as tables of settings."""
-    started: list[Server] = []
-
-    def start(**sources: str) -> Server:
-        written = [
-            f'[[sources]]\nname = "{name}"\nsubstituters = []\nrevision_seconds = 0\n{settings}\n'
-            for name, settings in {
-                "base": f'kind = "path"\nlocation = "{base.parent}"\ndefault = true',
-                "company": f'kind = "git"\nlocation = "{company.url}"',
-                **sources,
-            }.items()
-        ]
-        settings = tmp_path / "nixery.toml"
-        settings.write_text("\n".join(written))
-        server = Server(tmp_path / f"server-{len(started)}", base, NIXERY_CONFIG=str(settings))
-        del server.environment["NIXERY_PKGS_PATH"]
-        started.append(server.start())
-        return server
-
-    yield start
-    for server in started:
-        server.stop()
-
-
-def pull(server: Server, name: str) -> httpx.Response:
-    return server.get(f"/v2/{name}/manifests/latest")
-
-
-def message(response: httpx.Response) -> str:
-    return str(response.json()["errors"][0]["message"])
-
-
-def labels(server: Server, response: httpx.Response) -> dict[str, str]:
-    assert response.status_code == 200, response.text
-    config = response.json()["config"]["digest"]
-    found: dict[str, str] = server.get(f"/v2/any/blobs/{config}").json()["config"]["Labels"]
-    return found
+def start(tmp_path: Path, base: Path, company: Repository) -> Iterator[StartSources]:
+    """Start a server with the base as its default source, and a company's."""
+    with source_servers(tmp_path) as start:
+        own = {
+            "base": f'kind = "path"\nlocation = "{base.parent}"',
+            "company": f'kind = "git"\nlocation = "{company.url}"',
+        }
+        yield lambda **sources: start(**(own | sources))
 
 
 @pytest.mark.parametrize("kind", ["git", "flake"])
 def test_what_every_image_has_comes_from_the_default_source(
-    start: Start, company: Repository, kind: str
+    start: StartSources, company: Repository, kind: str
 ) -> None:
     server = start(company=f'kind = "{kind}"\nlocation = "{company.url}"')
 
-    response = pull(server, "company/tool")
+    response = manifest(server, "company/tool")
 
     found = labels(server, response)
     assert found["nixery.packages"] == "cacert-1 iana-etc-1 tool-1"
@@ -99,10 +66,10 @@ def test_what_every_image_has_comes_from_the_default_source(
     assert "Warning" not in response.headers
 
 
-def test_the_shell_comes_from_the_base_where_the_source_has_none(start: Start) -> None:
+def test_the_shell_comes_from_the_base_where_the_source_has_none(start: StartSources) -> None:
     server = start()
 
-    found = labels(server, pull(server, "company/shell/tool"))
+    found = labels(server, manifest(server, "company/shell/tool"))
 
     assert found["nixery.packages"].split() == [
         "bashInteractive", "cacert-1", "coreutils", "iana-etc-1", "moreutils", "nano", "tool-1"
@@ -110,8 +77,8 @@ def test_the_shell_comes_from_the_base_where_the_source_has_none(start: Start) -
 
 
 @pytest.mark.parametrize("name", ["absent", "absent/shell", "absent/tool"])
-def test_an_unknown_name_is_refused_by_that_name_alone(start: Start, name: str) -> None:
-    response = pull(start(), f"company/{name}")
+def test_an_unknown_name_is_refused_by_that_name_alone(start: StartSources, name: str) -> None:
+    response = manifest(start(), f"company/{name}")
 
     assert response.status_code == 404
     assert message(response).startswith("no such package: absent")
@@ -119,25 +86,27 @@ def test_an_unknown_name_is_refused_by_that_name_alone(start: Start, name: str) 
     assert "bash" not in response.text
 
 
-def test_a_base_package_that_is_asked_for_by_name_is_the_sources_own(start: Start) -> None:
-    response = pull(start(), "company/tool/cacert")
+def test_a_base_package_that_is_asked_for_by_name_is_the_sources_own(start: StartSources) -> None:
+    response = manifest(start(), "company/tool/cacert")
 
     assert response.status_code == 404
     assert message(response).startswith("no such package: cacert")
     assert "iana-etc" not in response.text
 
 
-def test_an_image_follows_the_revision_of_its_base(start: Start, base: Path) -> None:
+def test_an_image_follows_the_revision_of_its_base(start: StartSources, base: Path) -> None:
     server = start()
     before = server.digest("company/tool")
 
     base.write_text(base.read_text().replace("-1", "-2"))
 
-    assert "cacert-2" in labels(server, pull(server, "company/tool"))["nixery.packages"]
+    assert "cacert-2" in labels(server, manifest(server, "company/tool"))["nixery.packages"]
     assert server.digest("company/tool") != before
 
 
-def test_another_base_can_be_chosen(start: Start, company: Repository, tmp_path: Path) -> None:
+def test_another_base_can_be_chosen(
+    start: StartSources, company: Repository, tmp_path: Path
+) -> None:
     other = tmp_path / "other" / "default.nix"
     other.parent.mkdir()
     other.write_text((SMALL / "base.nix").read_text().replace("-1", "-7"))
@@ -146,31 +115,31 @@ def test_another_base_can_be_chosen(start: Start, company: Repository, tmp_path:
         other=f'kind = "path"\nlocation = "{other.parent}"',
     )
 
-    found = labels(server, pull(server, "company/tool"))
+    found = labels(server, manifest(server, "company/tool"))
 
     assert "cacert-7" in found["nixery.packages"]
     assert found["nixery.base"].startswith("other ")
 
 
 def test_a_base_that_cannot_be_reached_is_a_503_that_names_it(
-    start: Start, company: Repository, tmp_path: Path
+    start: StartSources, company: Repository, tmp_path: Path
 ) -> None:
     server = start(
         company=f'kind = "git"\nlocation = "{company.url}"\nbase = "gone"',
         gone=f'kind = "git"\nlocation = "file://{tmp_path}/gone"',
     )
 
-    response = pull(server, "company/tool")
+    response = manifest(server, "company/tool")
 
     assert response.status_code == 503
     assert "source gone cannot be reached" in message(response)
     assert "gone is the base of source company" in message(response)
 
 
-def test_a_base_that_does_not_evaluate_is_named_as_such(start: Start, base: Path) -> None:
+def test_a_base_that_does_not_evaluate_is_named_as_such(start: StartSources, base: Path) -> None:
     base.write_text("{ ... }: abort ''out of order''")
 
-    response = pull(start(), "company/tool")
+    response = manifest(start(), "company/tool")
 
     assert response.status_code == 403
     assert "the package set of source base does not evaluate" in message(response)
@@ -179,25 +148,25 @@ def test_a_base_that_does_not_evaluate_is_named_as_such(start: Start, base: Path
 
 @pytest.mark.parametrize("settings", ['base = ""', 'base = "company"'])
 def test_without_a_base_the_image_lacks_what_the_source_lacks_and_says_so(
-    start: Start, company: Repository, settings: str
+    start: StartSources, company: Repository, settings: str
 ) -> None:
     server = start(company=f'kind = "git"\nlocation = "{company.url}"\n{settings}')
 
     for _ in range(2):
-        response = pull(server, "company/tool")
+        response = manifest(server, "company/tool")
         assert labels(server, response)["nixery.packages"] == "tool-1"
         assert "no CA certificates (cacert) and no names of services" in response.headers["Warning"]
 
-    shell = pull(server, "company/shell")
+    shell = manifest(server, "company/shell")
     assert shell.status_code == 404
     assert message(shell).startswith("source company has no shell: bashInteractive, coreutils")
 
 
-def test_a_base_that_lacks_one_of_them_is_warned_of(start: Start, base: Path) -> None:
+def test_a_base_that_lacks_one_of_them_is_warned_of(start: StartSources, base: Path) -> None:
     base.write_text(base.read_text().replace('iana-etc = package "iana-etc-1";', ""))
     server = start()
 
-    response = pull(server, "company/tool")
+    response = manifest(server, "company/tool")
 
     assert labels(server, response)["nixery.packages"] == "cacert-1 tool-1"
     assert "neither has its base base" in response.headers["Warning"]
@@ -205,7 +174,7 @@ def test_a_base_that_lacks_one_of_them_is_warned_of(start: Start, base: Path) ->
 
 
 def test_a_source_that_has_them_needs_no_base(
-    start: Start, company: Repository, base: Path, tmp_path: Path
+    start: StartSources, company: Repository, base: Path, tmp_path: Path
 ) -> None:
     whole = base.read_text().replace("cacert-1", "cacert-8")
     company.commit(whole, "whole.nix")
@@ -216,7 +185,7 @@ def test_a_source_that_has_them_needs_no_base(
     base.unlink()
     base.parent.rmdir()
 
-    response = pull(server, "company/tool")
+    response = manifest(server, "company/tool")
     assert response.headers["Docker-Content-Digest"] == before
     assert "nixery.base" not in labels(server, response)
     assert "cacert-8" in labels(server, response)["nixery.packages"]
@@ -224,12 +193,12 @@ def test_a_source_that_has_them_needs_no_base(
 
 @pytest.mark.parametrize("refused", ["meta.broken = true;", 'outPath = throw "removed";'])
 def test_an_own_base_package_that_cannot_be_had_counts_as_absent(
-    start: Start, company: Repository, refused: str
+    start: StartSources, company: Repository, refused: str
 ) -> None:
     text = COMPANY.replace("{ ... }: {", f"{{ ... }}: rec {{ cacert = tool // {{ {refused} }};")
     company.commit(text)
     server = start()
 
-    found = labels(server, pull(server, "company/tool"))
+    found = labels(server, manifest(server, "company/tool"))
 
     assert found["nixery.packages"] == "cacert-1 iana-etc-1 tool-1"

@@ -12,7 +12,7 @@ from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
 from app.builder.jobs.progress import Progress
 from app.builder.packages import ALWAYS, ImageRequest
 from app.builder.sources.source import Source
-from app.errors import EvaluationFailed, ManifestUnknown, SourceUnavailable, TagUnknown
+from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
 from app.reference import Tag
 
 _LATEST = Tag("latest")
@@ -51,7 +51,7 @@ NO_SUPPLY = Supply((), None, None)
 class Ingredients:
     """An image's packages by the names they are requested by, in the order of the request.
 
-    ``borrowed`` are those that come from ``base``.
+    ``borrowed`` are those that come from ``base``; ``unpinned`` are inputs of a flake.
     """
 
     request: ImageRequest
@@ -59,6 +59,7 @@ class Ingredients:
     packages: Mapping[str, Package]
     base: Pinned | None
     borrowed: frozenset[str]
+    unpinned: tuple[str, ...]
 
     def by_source(self) -> Iterator[tuple[Pinned, tuple[Package, ...]]]:
         """The packages of each source, the base's first."""
@@ -71,6 +72,15 @@ class Ingredients:
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        return (*self._of_missing(), *self._of_unpinned())
+
+    def _of_unpinned(self) -> tuple[str, ...]:
+        if not self.unpinned:
+            return ()
+        source, inputs = self.pinned.source.name, ", ".join(self.unpinned)
+        return (f"flake.lock of source {source} does not pin {inputs}: a later pull may differ",)
+
+    def _of_missing(self) -> tuple[str, ...]:
         missing = [purpose for name, purpose in _PURPOSES.items() if name not in self.packages]
         if not missing:
             return ()
@@ -114,7 +124,7 @@ class Supplier:
     async def ingredients(
         self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
     ) -> Ingredients:
-        """Evaluate the packages.  Raises what Evaluator raises, ManifestUnknown."""
+        """Evaluate the packages.  Raises what Evaluator raises, ImageUnknown."""
         found = supply.own
         borrowed: Mapping[str, Package] = {}
         if found is None:
@@ -124,12 +134,14 @@ class Supplier:
             borrowed = await self._borrow(supply.base, pinned, supply.lacking, progress)
         packages = {**found, **borrowed}
         _check_shell(request, pinned, supply, packages)
+        unpinned = await self._evaluator.unpinned(pinned, progress)
         return Ingredients(
             request=request,
             pinned=pinned,
             packages={name: packages[name] for name in request.packages if name in packages},
             base=supply.base,
             borrowed=frozenset(borrowed),
+            unpinned=unpinned,
         )
 
     async def _borrow(
@@ -164,7 +176,7 @@ def _check_shell(
     missing = [n for n in request.supplied if n not in packages and n not in ALWAYS]
     if missing:
         base = f", nor has its base {supply.base.source.name}" if supply.base else ""
-        raise ManifestUnknown(
+        raise ImageUnknown(
             f"source {pinned.source.name} has no shell{base}: {', '.join(missing)}",
             {"package": "shell", "missing": missing},
         )

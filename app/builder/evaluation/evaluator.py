@@ -34,6 +34,7 @@ from app.errors import (
 
 # A garbage collector that runs may take derivations between evaluation and realisation again.
 _EVALUATIONS = 4
+_UNCERTAIN = frozenset({Validity.MINUTES, Validity.NEVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,13 @@ class Evaluator:
             return None
         return frozenset(_present(pinned.source, found))
 
+    async def unpinned(self, pinned: Pinned, progress: Progress) -> tuple[str, ...]:
+        """The inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
+        if pinned.source.definition.kind != "flake":
+            return ()
+        async with self._stage.slot(progress), opened(pinned) as evaluation:
+            return await self._nix.unpinned(evaluation)
+
     async def realise(
         self,
         pinned: Pinned,
@@ -164,7 +172,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:
-            revision = f"{pinned.revision.identity} {source.doubts}"
+            revision = f"{pinned.revision.pin} {source.doubts}"
             yield Evaluation(
                 source=source.name,
                 package_set=package_set,
@@ -189,6 +197,7 @@ def subject(pinned: Pinned) -> dict[str, object]:
     return {
         "contents": definition.contents,
         "revision": pinned.revision.identity,
+        "search_path": pinned.source.search_path.subject(pinned.revision),
         "system": pinned.system,
         "policy": definition.policy.model_dump(mode="json"),
         "trusted": definition.trusted,
@@ -208,7 +217,7 @@ def _present(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
     allowed = _allowed(source)
     passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}
     for name, answer in passed.items():
-        if isinstance(answer, Raised) and answer.passing:
+        if isinstance(answer, Raised) and answer.validity in _UNCERTAIN:
             raise EvaluationStopped(
                 f"source {source.name} does not evaluate {name}, which the server adds to the"
                 f" image: {answer.message}"

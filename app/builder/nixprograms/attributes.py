@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.builder.nix import Attribute, Evaluation, Looked
+from app.builder.nix import Attribute, Evaluation, InputUnreachable, Looked
 from app.builder.nixprograms import replies
 from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
 from app.builder.nixprograms.request import OUTPUT
@@ -61,7 +61,7 @@ class AttributeReader:
             finished = await self._start("list", _EXPRESSION, evaluation, request, OUTPUT)
             stderr = finished.stderr
             if finished.code != 0:
-                failure = replies.evaluation_failure(finished, evaluation)
+                failure = _lasting(replies.evaluation_failure(finished, evaluation))
         except LimitExceeded as error:
             stderr = error.tail
             failure = replies.limit_exceeded(error, evaluation)
@@ -107,6 +107,13 @@ class AttributeReader:
             raise replies.limit_exceeded(error, evaluation) from None
         except ProgramMissing:
             return None  # the process that is started instead reports it
+
+
+def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:
+    """Raises InputUnreachable: what was listed until then is not what the set has."""
+    if isinstance(failure, InputUnreachable):
+        raise failure
+    return failure
 
 
 def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looked:

@@ -22,11 +22,13 @@ from app.builder.nix import (
 from app.builder.nixprograms import pathinfo
 from app.builder.nixprograms.attributes import AttributeReader
 from app.builder.nixprograms.evaluators import Evaluators
+from app.builder.nixprograms.expressionprocesses import ExpressionProcesses
 from app.builder.nixprograms.expressions import Expressions
+from app.builder.nixprograms.flakes import Flakes
 from app.builder.nixprograms.installation import sandboxed, version
 from app.builder.nixprograms.programs import BOUNDS, Bounds, Programs
 from app.builder.nixprograms.realising import Realiser, Wanted, absent
-from app.builder.nixprograms.request import FEATURES, OPTIONS
+from app.builder.nixprograms.request import FEATURES
 from app.builder.nixprograms.sentences import ending, evaluation_error
 from app.builder.running.diskspace import DiskSpace
 from app.builder.running.environment import for_store
@@ -69,20 +71,23 @@ class NixCommand:
             word for name, value in options.items() for word in ("--option", name, value)
         )
         self.evaluators = Evaluators(
-            command=("nix", "repl", "-I", f"nixery={expressions}", *self._options, *OPTIONS),
+            expressions=expressions,
+            settings=self._options,
             environment=environment,
             starts=self.starts,
         )
-        self._expressions = Expressions(
-            directory=expressions,
+        processes = ExpressionProcesses(
             programs=self._programs,
-            evaluators=self.evaluators,
-            workers=workers,
-            options=self._options,
+            directory=expressions,
             environment=environment,
+            settings=self._options,
+        )
+        self._flakes = Flakes(processes=processes, workers=workers)
+        self._expressions = Expressions(
+            processes=processes, evaluators=self.evaluators, workers=workers
         )
         self._attributes = AttributeReader(
-            evaluators=self.evaluators, start=self._expressions.start, workers=workers
+            evaluators=self.evaluators, start=processes.start, workers=workers
         )
         self._realiser = Realiser(
             programs=self._programs,
@@ -102,14 +107,20 @@ class NixCommand:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[Answer, ...]:
+        evaluation = await self._flakes.prepared(evaluation)
         return await self._expressions.evaluate(evaluation, names, explain=explain)
+
+    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
+        return await self._flakes.unpinned(evaluation)
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> Looked:
+        evaluation = await self._flakes.prepared(evaluation)
         return await self._attributes.look(evaluation, start=start, only=only)
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
+        evaluation = await self._flakes.prepared(evaluation)
         return await self._attributes.names_within(evaluation, name)
 
     async def realise(

@@ -12,13 +12,14 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from loguru import logger
 
 from app.builder.nix import Evaluation
 from app.builder.nixprograms import replies
 from app.builder.nixprograms.dialogue import Dialogue, question
-from app.builder.nixprograms.request import OUTPUT, subject
+from app.builder.nixprograms.request import OUTPUT, options, subject, variables
 from app.builder.running.conversation import Conversation, ProgramEnded
 from app.builder.running.process import Limits, OutOfSpace
 
@@ -36,15 +37,23 @@ class QuestionFailed(Exception):
 
 
 class Evaluators:
-    """``command`` starts ``nix repl``; ``starts`` counts that as ``evaluator``.
+    """``expressions`` is the directory with conversation.nix; ``settings`` are words for Nix.
+
+    ``starts`` counts the processes as ``evaluator``.
 
     ``answered`` counts the questions answered, also by an error.
     """
 
     def __init__(
-        self, *, command: Sequence[str], environment: Mapping[str, str], starts: Counter[str]
+        self,
+        *,
+        expressions: Path,
+        settings: Sequence[str],
+        environment: Mapping[str, str],
+        starts: Counter[str],
     ) -> None:
-        self._command = command
+        self._expressions = expressions
+        self._command = ("nix", "repl", "-I", f"nixery={expressions}", *settings)
         self._environment = environment
         self._starts = starts
         self.answered = 0
@@ -110,7 +119,12 @@ class Evaluators:
             self._gone.append(evaluator)
             evaluator = None
         if evaluator is None:
-            evaluator = _Evaluator(evaluation, self._command, self._environment, self._starts)
+            evaluator = _Evaluator(
+                evaluation,
+                (*self._command, *options(evaluation, self._expressions)),
+                {**self._environment, **variables(evaluation, self._expressions)},
+                self._starts,
+            )
         self._kept[evaluation] = evaluator
         for other, one in tuple(self._kept.items())[:-_MOST]:
             self._drop(other, one)

@@ -1,44 +1,27 @@
 """Questions to package sets, put to Nix by the expressions in ``nix/``."""
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from app.builder.answers import Answer
 from app.builder.nix import Evaluation, OneOfManyFailed
 from app.builder.nixprograms import outputs, replies
 from app.builder.nixprograms.evaluators import Evaluators, QuestionFailed
-from app.builder.nixprograms.programs import Programs, missing
-from app.builder.nixprograms.request import OPTIONS, OUTPUT, restriction, subject
-from app.builder.running.environment import for_untrusted_evaluation
-from app.builder.running.process import Finished, LimitExceeded, Limits, OutOfTime, ProgramMissing
+from app.builder.nixprograms.expressionprocesses import ExpressionProcesses
+from app.builder.nixprograms.programs import missing
+from app.builder.running.process import OutOfTime, ProgramMissing
 from app.builder.running.workers import Workers
 from app.errors import EvaluationFailed
 
-_EVALUATION_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
-
 
 class Expressions:
-    """``directory`` has evaluate.nix; ``options`` are Nix's arguments for every evaluation."""
+    """The evaluator that stays is asked first, and a process of its own if need be."""
 
     def __init__(
-        self,
-        *,
-        directory: Path,
-        programs: Programs,
-        evaluators: Evaluators,
-        workers: Workers,
-        options: Sequence[str],
-        environment: Mapping[str, str],
+        self, *, processes: ExpressionProcesses, evaluators: Evaluators, workers: Workers
     ) -> None:
-        self._directory = directory
-        self._programs = programs
+        self._processes = processes
         self._evaluators = evaluators
         self._workers = workers
-        self._options = options
-        # Evaluations of trusted sources fetch with the operator's tokens; nothing else needs them.
-        self._environment = environment
-        self._untrusted_environment = for_untrusted_evaluation(environment)
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool
@@ -56,7 +39,7 @@ class Expressions:
             if answers is not None:
                 return answers
             await self._evaluators.forget()  # they would not write a derivation again
-        output = await self._evaluate(
+        output = await self._processes.evaluate(
             "evaluate",
             "evaluate.nix",
             evaluation,
@@ -79,54 +62,3 @@ class Expressions:
             raise replies.limit_exceeded(error, evaluation) from None
         except ProgramMissing as error:
             raise missing(error) from None
-
-    async def _evaluate(
-        self,
-        kind: str,
-        expression: str,
-        evaluation: Evaluation,
-        request: dict[str, object],
-    ) -> bytes:
-        try:
-            finished = await self.start(kind, expression, evaluation, request, _EVALUATION_TAIL)
-        except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
-        if finished.code == 0:
-            return finished.stdout
-        raise replies.evaluation_failure(finished, evaluation)
-
-    async def start(
-        self,
-        kind: str,
-        expression: str,
-        evaluation: Evaluation,
-        request: dict[str, object],
-        tail: int,
-    ) -> Finished:
-        """Evaluate an expression; its request is data, never Nix text.  Raises LimitExceeded."""
-        body = json.dumps({**subject(evaluation), **request})
-        command = [
-            "nix-instantiate",
-            "--eval",
-            "--strict",
-            "--json",
-            "--read-write-mode",
-            str(self._directory / expression),
-            "--argstr",
-            "request",
-            body,
-            *self._options,
-            *(
-                restriction(self._directory, evaluation.package_set)
-                if evaluation.restricted
-                else OPTIONS
-            ),
-        ]
-        limits = Limits(
-            seconds=evaluation.seconds,
-            memory=evaluation.memory,
-            output=OUTPUT,
-            tail=tail,
-        )
-        environment = self._untrusted_environment if evaluation.restricted else self._environment
-        return await self._programs.run(kind, command, limits, environment=environment)

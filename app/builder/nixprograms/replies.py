@@ -5,11 +5,17 @@ import re
 
 from app.builder import answers
 from app.builder.answers import Answer, Raised
-from app.builder.nix import Evaluation, EvaluationStopped
+from app.builder.nix import Evaluation, EvaluationStopped, InputUnreachable
+from app.builder.nixprograms.fetchfailures import input_at, unreachable
 from app.builder.nixprograms.sentences import ending, evaluation_error
 from app.builder.running.process import Finished, LimitExceeded, OutOfSpace
+from app.builder.wording import line
 from app.errors import EvaluationFailed
 
+_ADDRESS = 120
+# Nix's own advice is for who started it.
+_NOT_FOUND = re.compile(r"(file '[^']+' was not found) in the Nix search path.*")
+_SEARCH_PATH = r"\1: the source has no such name in its search path (see the setting search_path)"
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -34,12 +40,22 @@ def limit_exceeded(error: LimitExceeded, evaluation: Evaluation) -> EvaluationSt
     )
 
 
-def evaluation_failure(finished: Finished, evaluation: Evaluation) -> EvaluationFailed:
+def evaluation_failure(
+    finished: Finished, evaluation: Evaluation
+) -> EvaluationFailed | InputUnreachable:
     message = evaluation_error(finished.stderr) or ending(finished)
+    text = finished.stderr.decode(errors="replace")
+    address = unreachable(message, text)
+    if address is not None:
+        name = input_at(text, evaluation.package_set.flake)
+        needed = f"its input {name}" if name else (line(address, _ADDRESS) or "what it fetches")
+        return InputUnreachable(
+            f"source {evaluation.source} needs {needed}, which cannot be reached: {message}"
+        )
     if finished.code < 0 or _MEMORY.search(message):
         memory = evaluation.memory // (1024 * 1024)
         return EvaluationStopped(
             f"{message}; evaluations of source {evaluation.source} may use"
             f" {memory} MiB (evaluation_memory)"
         )
-    return EvaluationFailed(message)
+    return EvaluationFailed(_NOT_FOUND.sub(_SEARCH_PATH, message))

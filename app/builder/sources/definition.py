@@ -35,6 +35,28 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 
 
+_OURS = frozenset({"nix", "nixery"})  # names that are looked up elsewhere
+
+
+def _free(name: str) -> str:
+    if name in _OURS:
+        raise ValueError(f"<{name}> cannot be given another meaning")
+    return name
+
+
+def _inside(directory: str) -> str:
+    parts = directory.split("/")
+    if directory and ("" in parts or "." in parts or ".." in parts):
+        raise ValueError("a directory is relative to the repository and stays in it")
+    return directory
+
+
+SearchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$"), AfterValidator(_free)]
+SearchTarget = Annotated[str, Field(pattern=rf"^[a-z0-9._-]+(:{TAG_PATTERN})?$")]
+# One that is not ASCII, or has a quote, could not be named in a flake reference.
+Directory = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]*$"), AfterValidator(_inside)]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,6 +107,10 @@ class Definition(_Frozen):
         description="true: an untrusted source may build although Nix's sandbox is off.",
     )
     policy: Policy = Policy()
+    search_path: dict[SearchName, SearchTarget] = Field(
+        default_factory=dict,
+        description="What `<name>` stands for in its files: `source`, or `source:tag`.",
+    )
     base: str | None = Field(
         None,
         description="The source of `cacert` and `iana-etc`, and of what `shell` lacks; unset: this"
@@ -95,6 +121,12 @@ class Definition(_Frozen):
     def needs_sandbox(self) -> bool:
         """Whether what it builds has to be kept from this machine's files."""
         return self.build and not self.trusted and not self.build_unsandboxed
+
+    @property
+    def searched(self) -> dict[str, tuple[str, str]]:
+        """The source and the tag that each name of the search path stands for."""
+        split = {name: target.partition(":") for name, target in self.search_path.items()}
+        return {name: (source, tag or LATEST) for name, (source, _, tag) in split.items()}
 
     @property
     def evaluation_bytes(self) -> int:
@@ -124,7 +156,7 @@ class Definition(_Frozen):
         expressions can see where they are.
         """
         return self.model_dump(
-            mode="json", include={"kind", "location", "archive", "reads", "username"}
+            mode="json", include={"kind", "location", "archive", "reads", "username", "directory"}
         )
 
     @property
@@ -148,6 +180,7 @@ class PathDefinition(Definition):
 
 class _Git(Definition):
     location: GitLocation = Field(description="URL or path, as git clone takes it.")
+    directory: Directory = Field("", description="The directory of the package set in it.")
     default_ref: str = Field("HEAD", description="The branch or tag that `latest` means.")
     token_file: AbsolutePath | None = Field(None, description="A password or token for https.")
     username: str = Field("git", description="The user name sent with the token.")
@@ -174,6 +207,8 @@ class FlakeDefinition(_Git):
                 "a flake cannot be kept from this machine's files: trust it (trusted = true),"
                 ' or serve its repository as kind = "git"'
             )
+        if self.search_path:
+            raise ValueError("a flake names its inputs itself and has no search path")
         return self
 
 

@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
-from app.builder.nix import PackageSet
+from app.builder.nix import Flake, PackageSet
 from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.gitcommand import GitCommand, GitFailed
 from app.builder.sources.gitfiles import GitFiles
@@ -97,12 +96,25 @@ class GitUpstream:
                 lambda path: self._files.unpack(self._commits, commit, path, date),
             ) as tree:
                 submodules = await self._files.submodules(tree)
+                directory = self._definition.directory
                 if isinstance(self._definition, FlakeDefinition):
-                    # A path, since Nix is particular about repositories without a past.
-                    reference = f"path:{quote(str(tree))}?rev={commit}"
-                    yield PackageSet("flake", reference, submodules=submodules)
+                    yield PackageSet(
+                        "flake",
+                        str(tree),
+                        submodules=submodules,
+                        flake=Flake(directory, commit, int(date.timestamp())),
+                    )
                 else:
-                    yield PackageSet("path", str(tree), submodules=submodules)
+                    # Without a slash at its end, which Nix would keep.
+                    place = str(tree / directory)
+                    whole = (str(tree),) if directory else ()
+                    yield PackageSet(
+                        "path",
+                        place,
+                        readable=whole,
+                        submodules=submodules,
+                        is_file=await self._files.is_file(tree / directory),
+                    )
 
     async def _find(self, tag: str) -> tuple[str, bool]:
         """A commit, and whether the tag may move on from it."""

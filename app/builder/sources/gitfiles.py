@@ -50,6 +50,9 @@ class GitFiles:
         rows = finished.stdout.decode(errors="replace").split("\0")
         return tuple(sorted(path for _, _, path in (row.partition("\n") for row in rows) if path))
 
+    async def is_file(self, path: Path) -> bool:
+        return await self._workers.run(path.is_file)
+
     async def _measure(self, repository: Path, commit: str) -> None:
         """Of a few kilobytes git can make more files than any disk or memory holds."""
         arguments = ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit]

@@ -1,6 +1,6 @@
 """From a definition to the source it describes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -21,9 +21,11 @@ from app.builder.sources.git import GitUpstream
 from app.builder.sources.gitcommand import GitCommand, check_git
 from app.builder.sources.gitfiles import GitFiles
 from app.builder.sources.path import PathUpstream
+from app.builder.sources.searchpath import SearchPath
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
 from app.builder.sources.upstream import Upstream
+from app.reference import Tag
 from app.storage.base import Storage
 
 _TREES_KEPT = 6
@@ -53,6 +55,16 @@ class Sources:
         self._trees = Trees(directory=directory / "trees", workers=workers, keep=_TREES_KEPT)
         self._http = httpx.AsyncClient(follow_redirects=True, timeout=_HTTP_SECONDS)
         self._opened: list[Source] = []
+
+    def open_all(self, definitions: Iterable[SourceDefinition]) -> dict[str, Source]:
+        """By name, each with its search path."""
+        sources = {definition.name: self.open(definition) for definition in definitions}
+        for name, source in sources.items():
+            entries = source.definition.searched.items()
+            source.search_path = SearchPath(
+                name, {entry: (sources[other], Tag(tag)) for entry, (other, tag) in entries}
+            )
+        return sources
 
     def open(self, definition: SourceDefinition) -> Source:
         source = Source(

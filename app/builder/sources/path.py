@@ -40,7 +40,9 @@ class PathUpstream:
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         await self._still(revision)
         readable = tuple(map(str, self._definition.reads))
-        yield PackageSet("path", str(self._definition.location), readable)
+        location = self._definition.location
+        is_file = await self._workers.run(location.is_file)
+        yield PackageSet("path", str(location), readable, is_file=is_file)
         await self._still(revision)
 
     async def _still(self, revision: Revision) -> None:

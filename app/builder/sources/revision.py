@@ -11,7 +11,8 @@ class Revision:
 
     ``date`` is the commit's, for an image's ``created``; None where there is no commit.
     ``moves`` tells whether the tag may stand for something else later, ``warnings`` are
-    sentences for the client, when what it gets may be out of date.
+    sentences for the client, when what it gets may be out of date.  ``search_path`` are the
+    revisions of other sources that its files can refer to by a name.
     """
 
     source: str
@@ -19,6 +20,13 @@ class Revision:
     date: datetime | None
     moves: bool
     warnings: tuple[str, ...] = ()
+    search_path: tuple[tuple[str, "Revision"], ...] = ()
+
+    @property
+    def pin(self) -> str:
+        """The identity of all that is evaluated, the search path included."""
+        entries = (f"{name}={entry.identity}" for name, entry in self.search_path)
+        return " ".join((self.identity, *entries))
 
     @property
     def label(self) -> str:

@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 
 from loguru import logger
@@ -16,6 +16,7 @@ from app.builder.records.records import Records
 from app.builder.sources.definition import LATEST, Definition
 from app.builder.sources.memory import TagMemory
 from app.builder.sources.revision import Revision
+from app.builder.sources.searchpath import SearchPath
 from app.builder.sources.turns import Turns
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
@@ -40,6 +41,7 @@ class Source:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.definition = definition
+        self.search_path = SearchPath(definition.name, {})
         self._upstream = upstream
         self._records = Records(storage=storage, kind=REVISIONS)
         self._known = TagMemory(clock)
@@ -53,8 +55,16 @@ class Source:
     def name(self) -> str:
         return self.definition.name
 
+    @property
+    def contents(self) -> dict[str, object]:
+        return self.definition.contents
+
     async def resolve(self, tag: Tag) -> Revision:
         """Raises TagUnknown, SourceUnavailable, TooManyRequests."""
+        return await self.search_path.resolve(await self.resolve_files(tag))
+
+    async def resolve_files(self, tag: Tag) -> Revision:
+        """The revision of its own files.  Raises what ``resolve`` does."""
         text = tag.text
         known = self._known.read(text)
         if known is not None:
@@ -68,6 +78,11 @@ class Source:
 
     def known(self, tag: Tag) -> Revision | TagUnknown | None:
         """What ``resolve`` would say without asking anybody; None if it would ask."""
+        own = self.known_files(tag)
+        return self.search_path.known(own) if isinstance(own, Revision) else own
+
+    def known_files(self, tag: Tag) -> Revision | TagUnknown | None:
+        """The same of its own files."""
         return self._known.read(tag.text)
 
     async def at_hand(self, tag: Tag) -> Revision | None:
@@ -83,14 +98,24 @@ class Source:
         known = (LATEST, *self._upstream.seen())
         return frozenset(t for t in known if not isinstance(self._known.read(t), TagUnknown))
 
-    def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
+    @asynccontextmanager
+    async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         """Raises SourceUnavailable, SourceMoved."""
+        async with (
+            self.checkout_files(revision) as own,
+            self.search_path.checkout(own, revision) as package_set,
+        ):
+            yield package_set
+
+    def checkout_files(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
+        """Its own files alone.  Raises what ``checkout`` does."""
         return self._upstream.checkout(revision)
 
     def forget(self) -> None:
         """Ask anew for every tag: what was known turned out to have changed."""
         self.doubt()
         self._known.clear()
+        self.search_path.forget()
 
     def doubt(self) -> None:
         """Files were read, and nobody knows whether they stood still: keep nothing of that."""

@@ -1,0 +1,19 @@
+# A policy in nixpkgs' own terms; it holds for dependencies too, which the server does not look at.
+#
+#   config   { unfree, insecure, broken }: each true, false, or the list of the names allowed
+config:
+
+let
+  inherit (builtins) elem isList parseDrvName;
+
+  allowed = rule: package:
+    if isList rule then elem (package.pname or (parseDrvName (package.name or "")).name) rule else rule;
+in
+{
+  allowUnfree = config.unfree == true;
+  allowUnfreePredicate = allowed config.unfree;
+  allowInsecurePredicate = allowed config.insecure;
+  allowBroken = config.broken == true;
+  allowBrokenPredicate = allowed config.broken;
+  allowAliases = true;
+}

@@ -1,0 +1,221 @@
+"""Flakes as people have them: with inputs, without a lock file, in a subdirectory."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.door import SMALL, SYSTEM
+from tests.e2e.process import succeed
+from tests.e2e.server import Server
+from tests.e2e.sourceservers import labels, manifest, message, source_servers
+from tests.unit.builder.sources.repository import Repository
+
+pytestmark = pytest.mark.e2e
+
+OTHER = {"x86_64-linux": "aarch64-linux", "aarch64-linux": "x86_64-linux"}[SYSTEM]
+PACKAGE = (
+    'system: name: derivation { inherit name system; builder = "/bin/sh"; '
+    'args = [ "-c" "/bin/mkdir $out; echo > $out/file" ]; }'
+)
+LIBRARY = f"{{ outputs = {{ self }}: {{ package = {PACKAGE}; }}; }}"
+COMPANY = f"""
+{{
+  inputs.library.url = "LIBRARY";
+  outputs = {{ self, library }}: {{
+    packages.{SYSTEM} = {{
+      tool = library.package "{SYSTEM}" "tool-1";
+      other = library.package "{SYSTEM}" "other-1";
+      default = library.package "{SYSTEM}" "default-1";
+    }};
+    packages.{OTHER}.tool = library.package "{OTHER}" "tool-1";
+  }};
+}}
+"""
+
+StartFlake = Callable[..., Server]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nothing listens while the test runs."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    directory = tmp_path / "library"
+    directory.mkdir()
+    (directory / "flake.nix").write_text(LIBRARY)
+    return directory
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "company")
+
+
+@pytest.fixture
+def start(tmp_path: Path, company: Repository) -> Iterator[StartFlake]:
+    with source_servers(tmp_path) as start:
+        yield lambda settings="": start(
+            base=f'kind = "path"\nlocation = "{SMALL}/base.nix"',
+            company=f'kind = "flake"\nlocation = "{company.url}"\n{settings}',
+        )
+
+
+def lock(repository: Repository, location: str, nar_hash: str, directory: str = "") -> None:
+    """Commit a lock file as Nix writes it."""
+    kind = "path" if location.startswith("/") else "tarball"
+    place: dict[str, object] = {"url": location}
+    if kind == "path":
+        place = {"path": location, "lastModified": 1}
+    document = {
+        "nodes": {
+            "library": {
+                "locked": {"narHash": nar_hash, "type": kind, **place},
+                "original": {"type": kind, **place},
+            },
+            "root": {"inputs": {"library": "library"}},
+        },
+        "root": "root",
+        "version": 7,
+    }
+    repository.commit(json.dumps(document), f"{directory}flake.lock")
+
+
+def nar_hash(path: Path) -> str:
+    digest = succeed("nix-hash", "--type", "sha256", "--base32", str(path)).strip()
+    features = ("--extra-experimental-features", "nix-command")
+    return succeed("nix", "hash", "to-sri", "--type", "sha256", digest, *features).strip()
+
+
+def commit(repository: Repository, location: str, file: str = "flake.nix") -> None:
+    repository.commit(COMPANY.replace("LIBRARY", location), file)
+
+
+def test_a_flake_whose_inputs_are_locked_is_served_without_a_warning(
+    start: StartFlake, company: Repository, library: Path
+) -> None:
+    commit(company, f"path:{library}")
+    lock(company, str(library), nar_hash(library))
+    server = start()
+
+    for name in ("tool", "default"):
+        response = manifest(server, f"company/{name}")
+        assert f"{name}-1" in labels(server, response)["nixery.packages"]
+        assert "Warning" not in response.headers
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_flake_in_a_subdirectory_is_served(
+    start: StartFlake, company: Repository, library: Path, *, locked: bool
+) -> None:
+    (company.path / "nix" / "set").mkdir(parents=True)
+    commit(company, f"path:{library}", "nix/set/flake.nix")
+    if locked:
+        lock(company, str(library), nar_hash(library), "nix/set/")
+    server = start('directory = "nix/set"')
+
+    response = manifest(server, "company/tool")
+
+    assert "tool-1" in labels(server, response)["nixery.packages"]
+    assert ("Warning" in response.headers) is not locked
+
+
+def test_a_flake_without_a_lock_file_is_served_with_a_warning(
+    start: StartFlake, company: Repository, library: Path
+) -> None:
+    commit(company, f"path:{library}")
+    server = start()
+
+    for _ in range(2):
+        response = manifest(server, "company/tool")
+        assert response.status_code == 200, response.text
+        assert "flake.lock of source company does not pin library" in response.headers["Warning"]
+
+
+def test_a_flake_without_inputs_needs_no_lock_file(start: StartFlake, company: Repository) -> None:
+    company.commit(
+        f'{{ outputs = {{ self }}: {{ defaultPackage.{SYSTEM} = ({PACKAGE}) "{SYSTEM}" "a-1"; }}; }}',
+        "flake.nix",
+    )
+    server = start()
+
+    response = manifest(server, "company/default")
+
+    assert response.status_code == 200, response.text
+    assert "Warning" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False)]
+)
+def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
+    start: StartFlake, company: Repository, closed_port: int, kind: str, *, locked: bool
+) -> None:
+    scheme = "git+http" if kind == "git" else "http"
+    address = f"127.0.0.1:{closed_port}/library{'' if kind == 'git' else '.tar.gz'}"
+    commit(company, f"{scheme}://{address}")
+    if locked:
+        lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 503, response.text
+    assert "source company needs its input library, which cannot be reached" in message(response)
+    assert int(response.headers["Retry-After"]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{ outputs = { self }: abort ''out of order''; }", "out of order"),
+        ("{ outputs = ", "syntax error"),
+        ("{ outputs = { self }: { }; }", f"no packages for {SYSTEM}; it has some for no system"),
+        (
+            f"{{ outputs = {{ self }}: {{ packages.{OTHER}.a = 1; }}; }}",
+            f"no packages for {SYSTEM}; it has some for {OTHER}",
+        ),
+    ],
+)
+def test_a_flake_that_is_wrong_is_a_403(
+    start: StartFlake, company: Repository, text: str, expected: str
+) -> None:
+    company.commit(text, "flake.nix")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 403
+    assert expected in message(response)
+
+
+def test_a_repository_without_a_flake_is_explained_with_the_setting(
+    start: StartFlake, company: Repository
+) -> None:
+    company.commit("{ }")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 403
+    assert 'there is no flake.nix; there is a default.nix, which kind = "git"' in message(response)
+
+
+def test_a_second_architecture_copies_the_flake_no_second_time(
+    start: StartFlake, company: Repository, library: Path
+) -> None:
+    commit(company, f"path:{library}")
+    lock(company, str(library), nar_hash(library))
+    server = start()
+
+    assert manifest(server, "company/tool").status_code == 200
+    assert manifest(server, "company/other").status_code == 200
+    response = manifest(server, f"company/{'arm64' if OTHER[0] == 'a' else 'amd64'}/tool")
+
+    assert "can only be built on" in message(response)
+    copies = [line for line in server.nix_starts if line.startswith("nix-store --add ")]
+    assert len(copies) == 1

@@ -1,0 +1,4 @@
+{
+  foldl = builtins.foldl';
+  words = builtins.concatStringsSep " ";
+}
