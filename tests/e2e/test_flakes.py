@@ -1,6 +1,5 @@
 """Flakes as people have them: with inputs, without a lock file, in a subdirectory."""
 
-import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.door import SMALL, SYSTEM
-from tests.e2e.process import succeed
+from tests.e2e.flakelocks import lock, nar_hash
 from tests.e2e.server import Server
 from tests.e2e.sourceservers import labels, manifest, message, source_servers
 from tests.unit.builder.sources.repository import Repository
@@ -66,32 +65,6 @@ def start(tmp_path: Path, company: Repository) -> Iterator[StartFlake]:
             base=f'kind = "path"\nlocation = "{SMALL}/base.nix"',
             company=f'kind = "flake"\nlocation = "{company.url}"\n{settings}',
         )
-
-
-def lock(repository: Repository, location: str, nar_hash: str, directory: str = "") -> None:
-    """Commit a lock file as Nix writes it."""
-    kind = "path" if location.startswith("/") else "tarball"
-    place: dict[str, object] = {"url": location}
-    if kind == "path":
-        place = {"path": location, "lastModified": 1}
-    document = {
-        "nodes": {
-            "library": {
-                "locked": {"narHash": nar_hash, "type": kind, **place},
-                "original": {"type": kind, **place},
-            },
-            "root": {"inputs": {"library": "library"}},
-        },
-        "root": "root",
-        "version": 7,
-    }
-    repository.commit(json.dumps(document), f"{directory}flake.lock")
-
-
-def nar_hash(path: Path) -> str:
-    digest = succeed("nix-hash", "--type", "sha256", "--base32", str(path)).strip()
-    features = ("--extra-experimental-features", "nix-command")
-    return succeed("nix", "hash", "to-sri", "--type", "sha256", digest, *features).strip()
 
 
 def commit(repository: Repository, location: str, file: str = "flake.nix") -> None:

@@ -33,6 +33,10 @@ let
       function (builtins.intersectAttrs (builtins.functionArgs function) pkgs // arguments);
     cacert = mkDerivation { pname = "cacert"; };
     iana-etc = mkDerivation { pname = "iana-etc"; };
+    bashInteractive = mkDerivation { pname = "bash-interactive"; };
+    coreutils = mkDerivation { pname = "coreutils"; };
+    moreutils = mkDerivation { pname = "moreutils"; };
+    nano = mkDerivation { pname = "nano"; };
     hello = mkDerivation { pname = "hello"; version = "2.12"; };
     unfree = mkDerivation { pname = "unfree"; meta.license = { shortName = "unfree"; free = false; }; };
   };
