@@ -45,7 +45,7 @@ def start(
     request: pytest.FixtureRequest, tmp_path: Path, nixpkgs: Path, repository: Repository
 ) -> Iterator[StartClassic]:
     """Start a server with nixpkgs as its default source, and the repository as another."""
-    trusted = f"trusted = {str(request.param == 'trusted').lower()}"
+    trusted = "" if request.param == "trusted" else "trusted = false\nbuild_unsandboxed = true"
     with source_servers(tmp_path) as start:
 
         def start_classic(settings: str = f'{SEARCH}"nixpkgs"', **environment: str) -> Server:
