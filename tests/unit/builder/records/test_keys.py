@@ -13,6 +13,7 @@ from app.builder.builds.build import build_key
 from app.builder.builds.catalogue import NAMES
 from app.builder.builds.closures import CLOSURES
 from app.builder.builds.composer import Layering
+from app.builder.builds.supply import Supply
 from app.builder.contents.listings import LISTINGS
 from app.builder.evaluation.answermemory import attribute_key
 from app.builder.evaluation.evaluator import Pinned, subject
@@ -32,8 +33,10 @@ from app.builder.sources.definition import (
     Policy,
 )
 from app.builder.sources.revision import Revision
+from app.builder.sources.searchpath import SearchPath
 from app.builder.sources.source import Source, revision_key
 from app.oci import Digest
+from app.reference import Tag
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.packing.trees import store_path
 
@@ -49,6 +52,7 @@ PLACES: dict[str, tuple[Definition, Definition]] = {
         CHANNEL.model_copy(update={"archive": "https://example.org/{commit}.tar.gz"}),
     ),
     "repository": (GIT, GIT.model_copy(update={"location": "https://example.org/b"})),
+    "directory of the repository": (GIT, GIT.model_copy(update={"directory": "nix"})),
     "user of the repository": (GIT, GIT.model_copy(update={"username": "another"})),
     "kind": (GIT, FlakeDefinition(name="nixpkgs", location=GIT.location)),
     "directory": (PATH, PATH.model_copy(update={"location": "/b"})),
@@ -74,7 +78,9 @@ def changed(pin: Pinned, **fields: object) -> Pinned:
     return replace(pinned(definition), revision=pin.revision, system=pin.system)
 
 
-REQUEST = ImageRequest(None, "x86_64-linux", ("git", "jq"), nonroot=False)
+REQUEST = ImageRequest(
+    None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
+)
 LAYERING = Layering(plan=None, budget=100, codec=codec.find("gzip"))
 
 
@@ -101,6 +107,37 @@ def test_what_is_evaluated_belongs_to_the_place_of_its_files(kind: str, place: s
 
     assert key(pinned(one)) == key(pinned(one))
     assert key(pinned(one)) != key(pinned(other))
+
+
+@pytest.mark.parametrize("kind", EVALUATED)
+def test_what_is_evaluated_belongs_to_the_search_path(kind: str) -> None:
+    key = EVALUATED[kind]
+    keys = {key(pinned())}
+    for name in ("nixpkgs", "other"):
+        for definition in (CHANNEL, GIT):
+            for identity in ("commit:1", "commit:2"):
+                pin = pinned()
+                entry = pinned(definition).source
+                path = SearchPath("nixpkgs", {name: (entry, Tag("latest"))})
+                pin.source.search_path = path
+                found = ((name, replace(REVISION, identity=identity)),)
+                keys.add(key(replace(pin, revision=replace(REVISION, search_path=found))))
+
+    assert len(keys) == 1 + 2 * 2 * 2
+
+
+def test_a_build_belongs_to_what_its_base_supplies_and_to_the_bases_revision() -> None:
+    base = pinned(GIT)
+    moved = replace(base, revision=replace(REVISION, identity="commit:2"))
+    supplies = [
+        Supply((), None, None),
+        Supply(("cacert",), None, None),
+        Supply(("cacert",), base, None),
+        Supply(("cacert",), moved, None),
+        Supply(("cacert", "iana-etc"), base, None),
+    ]
+
+    assert len({build_key(REQUEST, pinned(), LAYERING, supply) for supply in supplies}) == 5
 
 
 @pytest.mark.parametrize("kind", EVALUATED)
