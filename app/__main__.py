@@ -2,7 +2,7 @@
 
 import sys
 
-from app import cli
+from app.commands import cli
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
 
 def _serve() -> None:
     # Whoever counts references or asks for --help need not wait for a web server's imports.
-    from app.serving import serve  # noqa: PLC0415  # only for whoever serves
+    from app.commands.serve import serve  # noqa: PLC0415  # only for whoever serves
 
     serve()
 

@@ -9,15 +9,15 @@ from fastapi import FastAPI
 from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.assembly import assemble
-from app.builder.popularity.loading import PopularityUnavailable
-from app.dependencies import provide, services_of
+from app.builder.images.profile import PopularityUnavailable
 from app.errors import RegistryError
-from app.log import VERSION
-from app.routers.assembly import include_routers
+from app.routers.dependencies import provide, services_of
 from app.routers.forwarded import Forwarded
-from app.routers.pages import Pages
-from app.settings import Settings
+from app.routers.register import include_routers
+from app.routers.web.static_pages import Pages
+from app.settings.settings import Settings
+from app.telemetry.log import VERSION
+from app.wiring.services import assemble
 
 
 class CannotStart(Exception):

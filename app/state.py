@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Protocol
 
 from app.builder.builds.manifests import Manifests
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
+from app.builder.images.layering.plan import Plan
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.stages import Stage
-from app.builder.layering.plan import Plan
+from app.builder.jobs.queues import Stage
+from app.builder.jobs.readiness import Readiness
 from app.builder.names.search import FoundPackages
-from app.builder.packing.presence import Presence
-from app.builder.readiness import Readiness
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
+from app.storage.existence_cache import Presence
 
 
 class Images(Protocol):

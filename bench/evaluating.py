@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loguru import logger
 
-from app.builder.holds import Holds
 from app.builder.names.listing import list_names
-from app.builder.nix import Allowed, Evaluation, PackageSet
-from app.builder.nixprograms.command import NixCommand
-from app.builder.running.process import child_environment
-from app.builder.running.workers import Workers
+from app.builder.nix.door import Allowed, Evaluation, PackageSet
+from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.roots import Holds
+from app.system.process import child_environment
+from app.system.workers import Workers
 from bench.common import ROOT, small_set
 
 _MIB = 1024 * 1024

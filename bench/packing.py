@@ -27,13 +27,13 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.builder.closure import StorePath
-from app.builder.packing import codec
-from app.builder.packing.packer import LayerPacker
-from app.builder.packing.presence import Presence
-from app.builder.running.workers import Workers
-from app.cpus import usable_cpus
+from app.builder.images.packing import codec
+from app.builder.images.packing.packer import LayerPacker
+from app.builder.nix.closure import StorePath
+from app.storage.existence_cache import Presence
 from app.storage.filesystem import FilesystemStorage
+from app.system.cpus import usable_cpus
+from app.system.workers import Workers
 from bench import common
 from bench.common import STORE, Cost, Missing
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fastapi import FastAPI
 
-from app.server import Server
+from app.server.server import Server
 from bench.again import ACCEPT, running
 from bench.common import small_set
 

@@ -29,7 +29,7 @@ from fastapi.responses import FileResponse
 
 from app.oci import Digest
 from app.routers.blob_response import blob_response
-from app.server import Server
+from app.server.server import Server
 from app.storage.base import LocalFile
 
 VARIANTS = ("sendfile", "threads", "FileResponse")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.builder.closure import Closure, StorePath
-from app.builder.layering.cohorts import learn_plan
-from app.builder.layering.grouping import plan_layers
-from app.builder.layering.plan import Plan, from_popularity
+from app.builder.images.layering.cohorts import learn_plan
+from app.builder.images.layering.grouping import plan_layers
+from app.builder.images.layering.plan import Plan, from_popularity
+from app.builder.nix.closure import Closure, StorePath
 from bench import common
 from bench.common import Missing
 from bench.grouping.baselines import by_dominance, by_popularity, one_layer

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp
 
-from app.connection import ConnectionLimits
-from app.server import OnStop, Server
+from app.server.connection import ConnectionLimits
+from app.server.server import OnStop, Server
 
 _LIMITS = ConnectionLimits()
 

@@ -5,22 +5,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.builder.answers import Package
-from app.builder.binary_cache.reading import Tally
-from app.builder.closure import Closure, StorePath
 from app.builder.evaluation.isolation import evaluate_apart
-from app.builder.holds import Holds
-from app.builder.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
-from app.builder.layering.plan import Plan
+from app.builder.images.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
+from app.builder.images.layering.plan import Plan
 from app.builder.names.listing import list_names
-from app.builder.nix import Allowed, Evaluation, PackageSet
-from app.builder.nixprograms.command import NixCommand
-from app.builder.running.process import child_environment
-from app.builder.running.workers import Workers
-from app.commands.listing import ListingUnusable, nothing_found
+from app.builder.nix.binary_cache.reading import Tally
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.door import Allowed, Evaluation, PackageSet
+from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.results import Package
+from app.builder.nix.roots import Holds
+from app.commands.store_path_list import ListingUnusable, nothing_found
 from app.commands.survey import hash_parts, surveying
-from app.expressions import EXPRESSIONS
-from app.settings import surroundings
+from app.settings.expressions import EXPRESSIONS
+from app.settings.settings import surroundings
+from app.system.process import child_environment
+from app.system.workers import Workers
 
 # All of nixpkgs takes minutes and a good part of this.
 _SECONDS = 3600

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.builder.binary_cache.reading import Tally
-from app.builder.popularity.popcount import count_references, popularity_json
-from app.commands.listing import nothing_found
+from app.builder.nix.binary_cache.popcount import count_references, popularity_json
+from app.builder.nix.binary_cache.reading import Tally
+from app.commands.store_path_list import nothing_found
 from app.commands.survey import hash_parts, surveying
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.expressions import EMBEDDED_PACKAGES
+from app.settings.expressions import EMBEDDED_PACKAGES
 
 
 def command(options: Sequence[str], *, tree: Path = EMBEDDED_PACKAGES) -> list[str]:

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.builder.binary_cache.cache import DirectoryCache, HttpCache, open_cache
-from app.builder.binary_cache.known import KnownNarInfos
-from app.builder.binary_cache.reading import NarInfoReader, Tally
-from app.commands.listing import hash_parts_in, load_store_paths
+from app.builder.nix.binary_cache.cache import DirectoryCache, HttpCache, open_cache
+from app.builder.nix.binary_cache.known import KnownNarInfos
+from app.builder.nix.binary_cache.reading import NarInfoReader, Tally
+from app.commands.store_path_list import hash_parts_in, load_store_paths
 
 DEFAULT_CACHE = "https://cache.nixos.org"
 

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from app.builder.binary_cache.reading import Tally
-from app.builder.wording import line
+from app.builder.nix.binary_cache.reading import Tally
+from app.text.sanitize import line
 
 _SENTENCE_LIMIT = 1000
 _OFTEN = 0.2

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from app.backend import storage_of
-from app.builder.recordkinds import RECORD_KINDS, check_record
-from app.builder.records.envelope import Damaged
-from app.builder.records.kind import Kind
-from app.builder.running.concurrency import gather
-from app.builder.running.workers import Workers
+from app.commands.record_kinds import RECORD_KINDS, check_record
 from app.errors import DigestInvalid, StorageUnavailable
 from app.oci import Digest
-from app.settings import Settings, StorageBackend
+from app.settings.settings import Settings, StorageBackend
 from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
+from app.storage.records.envelope import Damaged
+from app.storage.records.kind import Kind
+from app.system.concurrency import gather
+from app.system.workers import Workers
+from app.wiring.storage import storage_of
 
 _CHUNK = 1 << 20
 _CONTENT = ("blobs/sha256", "manifests/sha256")

@@ -14,7 +14,7 @@ from app.errors import BlobUnknown, RangeInvalid
 from app.oci import Digest
 from app.routers.responses import IMMUTABLE, content_headers, is_current
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
-from app.storage.failures import reported
+from app.system.disk import reported
 
 _ZERO_COPY = "http.response.zerocopysend"
 _CHUNK = 256 << 10

@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.dependencies import CONTENT_DIGEST, content_digest, services
 from app.errors import BlobUnknown
 from app.oci import Digest
-from app.routers import headers
+from app.routers import openapi_headers as headers
 from app.routers.blob_response import blob_response
-from app.routers.documents import ERROR
+from app.routers.dependencies import CONTENT_DIGEST, content_digest, services
+from app.routers.schemas import ERROR
 
 router = APIRouter(tags=["registry"])
 

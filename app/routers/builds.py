@@ -11,13 +11,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
-from app.builder.wording import line, sentence
-from app.dependencies import Services
 from app.errors import BuildFailed
-from app.routers import build_pages
-from app.routers.documents import ERROR, Build, BuildList, BuildSummary
+from app.routers.dependencies import Services
+from app.routers.schemas import ERROR, Build, BuildList, BuildSummary
+from app.routers.web import build_pages
+from app.text.sanitize import line, sentence
 
 router = APIRouter(tags=["operations"])
 

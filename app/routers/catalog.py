@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from app.dependencies import Services
-from app.routers import headers
-from app.routers.documents import ERROR, Catalog
+from app.routers import openapi_headers as headers
+from app.routers.dependencies import Services
 from app.routers.pagination import Pagination
 from app.routers.responses import answer
+from app.routers.schemas import ERROR, Catalog
 
 router = APIRouter(tags=["registry"])
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
-from app.dependencies import Services
 from app.routers.builds import summary_of
-from app.routers.documents import BuildCounts, BuildList, Debug, QueueState
+from app.routers.dependencies import Services
+from app.routers.schemas import BuildCounts, BuildList, Debug, QueueState
 
 router = APIRouter(tags=["operations"])
 

@@ -12,10 +12,8 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
-from app.builder.wording import ends, line, sentence
-from app.dependencies import services_of
 from app.errors import (
     BlobUnknown,
     DigestInvalid,
@@ -34,7 +32,9 @@ from app.errors import (
     Unavailable,
 )
 from app.routers.clients import hides_not_found
+from app.routers.dependencies import services_of
 from app.routers.responses import add_warnings, answer
+from app.text.sanitize import ends, line, sentence
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
     RegistryError: HTTPStatus.INTERNAL_SERVER_ERROR,

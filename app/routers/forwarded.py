@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.proxies import (
+from app.access.proxies import (
     Network,
     ProxyHeader,
     addresses_of,

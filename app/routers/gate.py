@@ -12,8 +12,8 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.dependencies import services_of
 from app.errors import ErrorCode
+from app.routers.dependencies import services_of
 from app.routers.errors import error_body, error_response
 
 _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")

@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from app.builder.wording import sentence
-from app.dependencies import Services
-from app.routers.documents import CheckResult, Health, Readiness
+from app.routers.dependencies import Services
+from app.routers.schemas import CheckResult, Health, Readiness
+from app.text.sanitize import sentence
 
 router = APIRouter(tags=["operations"])
 

@@ -6,12 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.builder.builds.manifests import Manifest, ManifestLost
-from app.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
 from app.reference import ImageReference, Tag
-from app.routers import headers
-from app.routers.documents import ERROR
+from app.routers import openapi_headers as headers
+from app.routers.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.routers.forwarded import client_of
 from app.routers.negotiation import choose
 from app.routers.responses import (
@@ -22,6 +21,7 @@ from app.routers.responses import (
     content_headers,
     is_current,
 )
+from app.routers.schemas import ERROR
 from app.routers.waiting import await_build
 from app.state import AppState
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.errors import NotAcceptable
 from app.oci import Descriptor, MediaType
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from app.dependencies import CONTENT_DIGEST, content_digest
 from app.oci import MediaType, canonical_json
-from app.routers import headers
-from app.routers.documents import ERROR
+from app.routers import openapi_headers as headers
+from app.routers.dependencies import CONTENT_DIGEST, content_digest
 from app.routers.responses import answer
+from app.routers.schemas import ERROR
 
 router = APIRouter(tags=["registry"])
 

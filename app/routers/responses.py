@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from fastapi import Request
 from fastapi.responses import Response
 
-from app.builder.wording import line
 from app.oci import Digest
+from app.text.sanitize import line
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.dependencies import Services
-from app.routers.documents import ERROR, SearchResult
+from app.routers.dependencies import Services
+from app.routers.schemas import ERROR, SearchResult
 
 # 403 where the package set cannot be evaluated, 404 where there is no such source,
 # 429 while too many others are listed.

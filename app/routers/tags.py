@@ -6,11 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.dependencies import Repository, Services
-from app.routers import headers
-from app.routers.documents import ERROR, TagList
+from app.routers import openapi_headers as headers
+from app.routers.dependencies import Repository, Services
 from app.routers.pagination import Pagination
 from app.routers.responses import answer
+from app.routers.schemas import ERROR, TagList
 
 router = APIRouter(tags=["registry"])
 

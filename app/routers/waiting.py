@@ -11,7 +11,7 @@ import re
 from fastapi import Request
 from fastapi.responses import Response
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.errors import StillBuilding, TooManyRequests
 from app.routers.clients import has_header_limit

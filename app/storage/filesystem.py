@@ -13,14 +13,14 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter
 
-from app import threads
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
 from app.storage.directories import Directories, no_directory, sync
-from app.storage.failures import reported
 from app.storage.keys import checked, checked_prefix, is_key
 from app.storage.objects import Objects
 from app.storage.spool import SpoolFile
+from app.system import threads
+from app.system.disk import reported
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from anyio import CapacityLimiter
 
-from app import threads
 from app.storage.base import Content, Location, ObjectNotFound
 from app.storage.keys import checked, checked_prefix
+from app.system import threads
 
 _THREADS = 4
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from app.recent import Recent
 from app.storage.base import READ_LIMIT, ObjectNotFound
+from app.system.cache import Recent
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 # The name is taken by something that is not a readable file.

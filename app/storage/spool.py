@@ -14,13 +14,11 @@ from loguru import logger
 
 from app.errors import StorageUnavailable
 from app.storage.directories import remove
-from app.storage.failures import reported
+from app.system.disk import TRIAL_SIZE, reported
 
 _BUFFER = 1 << 18
 _STALE = 3600.0
 _MODE = 0o644
-# A full disk still takes empty files.
-TRIAL_SIZE = 64 << 10
 # What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
 

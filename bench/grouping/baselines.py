@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.builder.closure import Closure, StorePath
+from app.builder.nix.closure import Closure, StorePath
 from bench.grouping.clients import Layers
 
 # Nixery's own threshold, for closures.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.builder.closure import Closure, StorePath
+from app.builder.nix.closure import Closure, StorePath
 
 Layers = tuple[tuple[StorePath, ...], ...]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.builder.closure import Closure, StoreObject, StorePath
-from app.builder.nixprograms import pathinfo
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.builder.nix.programs import path_info as pathinfo
 from bench.common import ROOT, Missing
 
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"

@@ -5,16 +5,16 @@ import gzip
 import json
 from dataclasses import dataclass, field
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
-from app.builder.packing.presence import Presence
+from app.builder.jobs.queues import Stage
 from app.errors import NameUnknown, PackagesUnknown, RegistryError, TagUnknown
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
+from app.storage.existence_cache import Presence
 
 _DOCKER = {
     MediaType.OCI_MANIFEST: MediaType.DOCKER_MANIFEST,

@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 
 from app.builder.builds.manifests import Manifests
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.stages import Stage
+from app.builder.jobs.queues import Stage
+from app.builder.jobs.readiness import Check, Readiness
 from app.builder.names.search import FoundPackages
-from app.builder.packing.presence import Presence
-from app.builder.readiness import Check, Readiness
-from app.dependencies import provide
 from app.errors import NameUnknown, StorageUnavailable
-from app.routers.assembly import include_routers
+from app.routers.dependencies import provide
+from app.routers.register import include_routers
 from app.state import About, AppState, Patience
 from app.storage.blobs import BlobStore
+from app.storage.existence_cache import Presence
 from app.storage.memory import MemoryStorage
 from tests.api.images import PACKAGES, TinyImages
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.routers.pages import Pages
+from app.routers.web.static_pages import Pages
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
 

@@ -15,7 +15,7 @@ from app.oci import Digest
 from app.storage import spool
 from app.storage.base import Content, LocalFile, Location, ObjectNotFound, RemoteUrl, Storage
 from app.storage.filesystem import FilesystemStorage
-from app.storage.gcs import GcsStorage
+from app.storage.gcs.bucket import GcsStorage
 from app.storage.memory import MemoryStorage
 from tests.fakes.gcs import BUCKET, FakeGcs
 

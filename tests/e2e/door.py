@@ -9,22 +9,22 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from app.builder.answers import Answer, Package
-from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.evaluator import Evaluator, Pinned
-from app.builder.holds import Holds
+from app.builder.evaluation.result_cache import AnswerMemory
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
-from app.builder.nix import Evaluation
-from app.builder.nixprograms.command import NixCommand
-from app.builder.running.process import child_environment
-from app.builder.running.workers import Workers
+from app.builder.jobs.queues import Stage
+from app.builder.nix.door import Evaluation
+from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.results import Answer, Package
+from app.builder.nix.roots import Holds
 from app.builder.sources.definition import SourceDefinition
 from app.builder.sources.opening import Sources
 from app.builder.sources.source import Source
 from app.reference import Tag
 from app.storage.base import Storage
 from app.storage.memory import MemoryStorage
+from app.system.process import child_environment
+from app.system.workers import Workers
 
 PROJECT = Path(__file__).resolve().parents[2]
 SETS = PROJECT / "tests" / "nix"

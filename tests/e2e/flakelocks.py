@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.e2e.process import succeed
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 
 def lock(

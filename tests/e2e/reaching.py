@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.process import succeed
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 SECRET = "swordfish"
 _SET = Path(__file__).resolve().parents[1] / "nix" / "hostile" / "reaching"

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from app.builder.evaluation.evaluator import Pinned
-from app.builder.holds import Holds
 from app.builder.names import attributes
 from app.builder.names import listing as names_listing
 from app.builder.names.attributes import AttributeIndex
-from app.builder.nixprograms.command import NixCommand
-from app.builder.running.process import child_environment
-from app.builder.running.workers import Workers
+from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.roots import Holds
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, NamesPending, PackagesUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
+from app.system.process import child_environment
+from app.system.workers import Workers
 from tests.e2e.door import Door
 
 pytestmark = pytest.mark.e2e

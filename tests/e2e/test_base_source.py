@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.door import SMALL, SYSTEM
 from tests.e2e.sourceservers import StartSources, labels, manifest, message, source_servers
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -8,9 +8,9 @@ import pytest
 
 from app.main import create_app
 from app.oci import Digest
-from app.settings import load
+from app.settings.settings import load
 from app.storage.blobs import BlobStore
-from app.storage.gcs import GcsStorage
+from app.storage.gcs.bucket import GcsStorage
 from tests.e2e.clients import Client, pull
 from tests.e2e.test_clients import busybox_image
 from tests.fakes.gcs import BUCKET, FakeGcs

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from app.assembly import assemble
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.builder.names.search import FoundPackages
 from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
 from app.errors import BuildFailed, NameUnknown, PackagesUnknown, PolicyRefused
 from app.oci import Digest
 from app.reference import ImageReference
-from app.settings import Settings
+from app.settings.settings import Settings
 from app.state import AppState
 from app.storage import keys
 from app.storage.base import LocalFile
 from app.storage.filesystem import FilesystemStorage
+from app.wiring.services import assemble
 
 pytestmark = pytest.mark.e2e
 

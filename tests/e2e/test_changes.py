@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
-from app.builder.binary_cache.known import KnownNarInfos
-from app.builder.binary_cache.narinfo import NarInfo
-from app.builder.binary_cache.reading import BATCH, CONNECTIONS
-from app.builder.closure import StorePath
-from app.builder.layering.plan import PlanEntry, parse_plan
-from app.builder.popularity.loading import load_plan
+from app.builder.images.layering.plan import PlanEntry, parse_plan
+from app.builder.images.profile import load_plan
+from app.builder.nix.binary_cache.known import KnownNarInfos
+from app.builder.nix.binary_cache.narinfo import NarInfo
+from app.builder.nix.binary_cache.reading import BATCH, CONNECTIONS
+from app.builder.nix.closure import StorePath
+from app.commands import cli
 from app.storage.memory import MemoryStorage
-from tests.unit.builder.binary_cache.caches import (
+from tests.unit.builder.images.layering.closures import store_path
+from tests.unit.builder.nix.binary_cache.caches import (
     CacheServer,
     drop,
     hang,
@@ -28,7 +29,6 @@ from tests.unit.builder.binary_cache.caches import (
     serving,
     status,
 )
-from tests.unit.builder.layering.closures import store_path
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance import Conformance, Image
 from tests.e2e.server import Server, ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.clients import Containerd, Docker, pull
 from tests.e2e.server import ROOT, Server, ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -17,7 +17,7 @@ from tests.e2e.newer_nix import NewerNix, unpack_nix
 from tests.e2e.process import SYSTEM_PATH
 from tests.e2e.server import ROOT, Server
 from tests.e2e.sourceservers import labels, manifest
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.process import SYSTEM_PATH, program
 from tests.e2e.server import ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

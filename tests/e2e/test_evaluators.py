@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.answers import Answer, Unknown
-from app.builder.closure import StorePath
 from app.builder.evaluation.evaluator import opened
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.names.listing import list_names
-from app.builder.nixprograms import evaluators
+from app.builder.nix.closure import StorePath
+from app.builder.nix.programs import repl_pool as evaluators
+from app.builder.nix.results import Answer, Unknown
 from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
 from tests.e2e.door import PROJECT, SETS, Door, MakeDoor
 from tests.e2e.server import ServerFactory

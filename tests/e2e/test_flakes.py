@@ -10,7 +10,7 @@ from tests.e2e.door import SMALL, SYSTEM
 from tests.e2e.flakelocks import lock, nar_hash
 from tests.e2e.server import Server
 from tests.e2e.sourceservers import labels, manifest, message, source_servers
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.answers import Package
+from app.builder.nix.results import Package
 from app.errors import (
     EvaluationFailed,
     PackagesUnknown,

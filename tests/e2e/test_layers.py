@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.contents.base import base_entries
-from app.builder.contents.claims import Package
-from app.builder.contents.config import ImageConfig, ImageLayer, image_documents
-from app.builder.contents.forest import merge
-from app.builder.contents.listing import scan
-from app.builder.packing import codec
-from app.builder.packing.packer import LayerPacker
-from app.builder.packing.presence import Presence
-from app.builder.running.workers import Workers
+from app.builder.images.contents.base import base_entries
+from app.builder.images.contents.claims import Package
+from app.builder.images.contents.config import ImageConfig, ImageLayer, image_documents
+from app.builder.images.contents.file_tree import scan
+from app.builder.images.contents.symlink_tree import merge
+from app.builder.images.packing import codec
+from app.builder.images.packing.packer import LayerPacker
 from app.oci import Digest
 from app.storage import keys
+from app.storage.existence_cache import Presence
 from app.storage.memory import MemoryStorage
+from app.system.workers import Workers
 from tests.e2e.clients import Client, pull
 from tests.e2e.static_registry import serving
-from tests.unit.builder.packing.trees import ODDITIES, Node, plant_path, store_path
+from tests.unit.builder.images.packing.trees import ODDITIES, Node, plant_path, store_path
 
 pytestmark = pytest.mark.e2e
 

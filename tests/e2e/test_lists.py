@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.process import succeed
 from tests.e2e.server import Server, ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

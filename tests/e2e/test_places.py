@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from tests.e2e.server import ROOT, Server
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

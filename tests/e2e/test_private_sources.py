@@ -19,7 +19,7 @@ from tests.e2e.githosts import (
 )
 from tests.e2e.process import SYSTEM_PATH, Process, program, run
 from tests.e2e.server import ROOT, Server
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

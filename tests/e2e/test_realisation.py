@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.answers import Package
-from app.builder.closure import StorePath
+from app.builder.nix.closure import StorePath
+from app.builder.nix.results import Package
 from app.errors import (
     BuildFailed,
     BuildTimedOut,

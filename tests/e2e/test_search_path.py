@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.door import SETS
 from tests.e2e.server import Server
 from tests.e2e.sourceservers import labels, manifest, message, source_servers
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

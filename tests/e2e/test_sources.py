@@ -19,7 +19,7 @@ from app.errors import (
     TagUnknown,
 )
 from tests.e2e.door import SYSTEM, MakeDoor, doors
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

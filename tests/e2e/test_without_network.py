@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.plan import Plan, PlanEntry
 from tests.e2e.door import SYSTEM
 from tests.e2e.githosts import Authority, https_files, https_host, new_authority
 from tests.e2e.server import ROOT, Server, ServerFactory
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from app.settings import Settings, variables
+from app.settings.settings import Settings, variables
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "configuration.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->"

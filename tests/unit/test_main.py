@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.routing import Route
 
 from app.main import create_app
-from app.settings import Settings
+from app.settings.settings import Settings
 
 
 def test_the_framework_adds_no_pages_but_those_documented(tmp_path: Path) -> None:

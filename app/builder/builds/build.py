@@ -10,23 +10,23 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from app.builder.builds.builds import BUILDS, Builds
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
+from app.builder.builds.records import BUILDS, Builds
 from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
-from app.builder.contents.config import image_documents
-from app.builder.contents.merging import Collision
 from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
-from app.builder.image import BuiltImage
+from app.builder.images.contents.config import image_documents
+from app.builder.images.contents.merging import Collision
+from app.builder.images.image import BuiltImage
+from app.builder.images.layering.grouping import GROUPING
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
-from app.builder.layering.grouping import GROUPING
-from app.builder.nix import Nix
-from app.builder.packages import ImageRequest
-from app.builder.running.concurrency import KeyedLock, gather
+from app.builder.jobs.queues import Stage
+from app.builder.nix.door import Nix
 from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
+from app.request import ImageRequest
 from app.storage.blobs import BlobStore
+from app.system.concurrency import KeyedLock, gather
 
 # Raise when an image of the same packages becomes another image.
 _FORMAT = 2

@@ -8,13 +8,13 @@ from collections.abc import Collection
 from loguru import logger
 from pydantic import TypeAdapter
 
-from app.builder.packages import spelling
-from app.builder.records.kind import Kind
-from app.builder.records.records import Records
 from app.errors import StorageUnavailable
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
+from app.request import spelling
 from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
 
 # Name and tag.
 NAMES: Kind[tuple[str, str]] = Kind(name="names", format=1, adapter=TypeAdapter(tuple[str, str]))

@@ -10,12 +10,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
-from app.builder.closure import Closure, StoreObject, StorePath
-from app.builder.records.kind import Kind
-from app.builder.records.records import Records
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.oci import Digest
-from app.recent import Recent
 from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
+from app.system.cache import Recent
 
 # Of packages that were asked for by name: some hundred store paths each.
 _KEPT = 256

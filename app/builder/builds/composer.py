@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.builder.answers import Package
 from app.builder.builds.supply import Ingredients
-from app.builder.closure import Closure
-from app.builder.contents.base import base_entries
-from app.builder.contents.claims import DEFAULT_PRIORITY
-from app.builder.contents.config import ImageConfig, ImageLayer, command, describe_paths
-from app.builder.contents.forest import Forest
-from app.builder.contents.listings import Listings
-from app.builder.contents.merging import Collision
-from app.builder.image import LayerPlan
-from app.builder.layering.grouping import plan_layers
-from app.builder.layering.plan import Plan
-from app.builder.packages import ALWAYS, SYSTEMS
-from app.builder.packing.codec import Codec
-from app.builder.packing.packer import LayerPacker
-from app.builder.running.concurrency import gather
-from app.builder.running.workers import Workers
-from app.builder.wording import line
+from app.builder.images.contents.base import base_entries
+from app.builder.images.contents.claims import DEFAULT_PRIORITY
+from app.builder.images.contents.config import ImageConfig, ImageLayer, command, describe_paths
+from app.builder.images.contents.file_trees import Listings
+from app.builder.images.contents.merging import Collision
+from app.builder.images.contents.symlink_tree import Forest
+from app.builder.images.image import LayerPlan
+from app.builder.images.layering.grouping import plan_layers
+from app.builder.images.layering.plan import Plan
+from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.packer import LayerPacker
+from app.builder.nix.closure import Closure
+from app.builder.nix.results import Package
+from app.request import ALWAYS, SYSTEMS
+from app.system.concurrency import gather
+from app.system.workers import Workers
+from app.text.sanitize import line
 
 # An attribute and a version of 1,000 characters each are the longest that Nix is asked for.
 _LABEL_LIMIT = 4000

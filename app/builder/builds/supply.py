@@ -7,13 +7,13 @@ person have neither: these packages come from the source's base then.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.builder.answers import Package
 from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
 from app.builder.jobs.progress import Progress
-from app.builder.packages import ALWAYS, ImageRequest
+from app.builder.nix.results import Package
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
 from app.reference import Tag
+from app.request import ALWAYS, ImageRequest
 
 _LATEST = Tag("latest")
 _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of services (iana-etc)"}

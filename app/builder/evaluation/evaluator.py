@@ -5,14 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.builder.answers import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
-from app.builder.evaluation.answermemory import AnswerMemory
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.policy import refusal
-from app.builder.holds import Hold
+from app.builder.evaluation.result_cache import AnswerMemory
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
-from app.builder.nix import (
+from app.builder.jobs.queues import Stage
+from app.builder.nix.door import (
     Allowed,
     DerivationsGone,
     Evaluation,
@@ -20,6 +18,8 @@ from app.builder.nix import (
     Nix,
     Realisation,
 )
+from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
+from app.builder.nix.roots import Hold
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved

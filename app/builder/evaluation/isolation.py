@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.builder.answers import Answer, Raised, Validity
 from app.builder.evaluation.policy import refusal, remedy
-from app.builder.nix import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
+from app.builder.nix.door import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
+from app.builder.nix.results import Answer, Raised, Validity
 from app.errors import EvaluationFailed
 
 _LEAST_SECONDS = 5

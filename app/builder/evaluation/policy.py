@@ -2,8 +2,8 @@
 
 import re
 
-from app.builder.answers import Metadata
-from app.builder.nix import Allowed
+from app.builder.nix.door import Allowed
+from app.builder.nix.results import Metadata
 
 # As nixpkgs has worded it since 2016: which package, why, and "refusing to evaluate".
 _REFUSES = re.compile(r"refus(?:ing|es) to evaluate", re.IGNORECASE)

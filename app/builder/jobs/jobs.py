@@ -17,8 +17,8 @@ from loguru import logger
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
-from app.builder.wording import line
 from app.errors import Draining, ManifestUnknown, RegistryError, TooManyRequests, Unavailable
+from app.text.sanitize import line
 
 T = TypeVar("T")
 

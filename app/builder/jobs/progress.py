@@ -1,7 +1,7 @@
 """What a running build says about itself, kept for its page and bounded in size."""
 
 from app.builder.jobs.clients import Clients
-from app.builder.wording import LastLines, line
+from app.text.sanitize import LastLines, line
 
 _LINES = 400
 _LINE_LIMIT = 500

@@ -11,14 +11,11 @@ from app.builder.evaluation.evaluator import Pinned, opened, subject
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
+from app.builder.jobs.queues import Stage
 from app.builder.names.listing import AttributeNames, list_names
 from app.builder.names.looking import AttributeReader
 from app.builder.names.proposals import ListedNames, Proposals
-from app.builder.nix import Nix
-from app.builder.records.kind import Kind
-from app.builder.records.records import Records
-from app.builder.running.workers import Workers
+from app.builder.nix.door import Nix
 from app.errors import (
     NamesPending,
     PackagesUnknown,
@@ -29,6 +26,9 @@ from app.errors import (
 )
 from app.oci import Digest
 from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
+from app.system.workers import Workers
 
 # Raise the format when the same revision gives other names.
 PACKAGES = Kind(name="packages", format=3, adapter=TypeAdapter(AttributeNames))

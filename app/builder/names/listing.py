@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.builder.nix import Attribute, Evaluation, EvaluationStopped, Looked, Nix
+from app.builder.nix.door import Attribute, Evaluation, EvaluationStopped, Looked, Nix
 from app.errors import EvaluationFailed
 
 # Of the time of one evaluation: what one process has, so that an attribute without end costs

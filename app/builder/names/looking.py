@@ -7,13 +7,13 @@ from app.builder.evaluation.evaluator import Pinned, opened
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
+from app.builder.jobs.queues import Stage
 from app.builder.names.listing import packages_among
 from app.builder.names.suggestions import NameIndex
-from app.builder.nix import Evaluation, Nix
-from app.builder.running.workers import Workers
+from app.builder.nix.door import Evaluation, Nix
 from app.errors import EvaluationFailed
 from app.oci import Digest
+from app.system.workers import Workers
 
 T = TypeVar("T")
 

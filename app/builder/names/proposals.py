@@ -8,8 +8,8 @@ from app.builder.evaluation.evaluator import Pinned
 from app.builder.names.listing import AttributeNames
 from app.builder.names.looking import AttributeReader
 from app.builder.names.suggestions import NameIndex, typed
-from app.builder.running.workers import Workers
 from app.oci import Digest
+from app.system.workers import Workers
 
 _SUGGESTIONS = 3
 _CHECKED = 8  # candidates for one name

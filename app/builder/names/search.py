@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.names.attributes import AttributeIndex
-from app.builder.packages import UnfinishedName
 from app.builder.sources.source import Source
 from app.errors import NameUnknown
 from app.reference import Tag
+from app.request import UnfinishedName
 
 _LATEST = Tag("latest")
 

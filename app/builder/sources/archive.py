@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from app import threads
 from app.builder.sources.unpacking import (
     MOST_BYTES,
     MOST_FILES,
@@ -23,6 +22,7 @@ from app.builder.sources.unpacking import (
     BadFiles,
     date_of,
 )
+from app.system import threads
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20

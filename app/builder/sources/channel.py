@@ -15,8 +15,7 @@ from typing import IO
 import anyio
 import httpx
 
-from app.builder.nix import PackageSet
-from app.builder.running.workers import Workers
+from app.builder.nix.door import PackageSet
 from app.builder.sources import archive
 from app.builder.sources.archive import BadArchive
 from app.builder.sources.definition import LATEST, ChannelDefinition
@@ -24,9 +23,10 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.builder.sources.upstream import UNTRUSTED
-from app.builder.wording import sentence
 from app.errors import SourceUnavailable, TagUnknown
-from app.recent import Recent
+from app.system.cache import Recent
+from app.system.workers import Workers
+from app.text.sanitize import sentence
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")

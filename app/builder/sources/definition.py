@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.builder.packages import META_PACKAGES
 from app.reference import TAG_PATTERN, Tag
+from app.request import META_PACKAGES
 
 LATEST = "latest"
 _MIB = 1024 * 1024

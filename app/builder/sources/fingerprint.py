@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import threads
+from app.system import threads
 
 # A file changed again within one tick of the file system's clock looks unchanged.
 _RACY_NANOSECONDS = 100_000_000

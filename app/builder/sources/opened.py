@@ -4,11 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from app.builder.running.workers import Workers
 from app.builder.sources.definition import LATEST, PathDefinition
 from app.builder.sources.source import Source
 from app.errors import SourceUnavailable
 from app.reference import Tag
+from app.system.workers import Workers
 
 _STORE = "/nix/store"
 _BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"

@@ -7,8 +7,7 @@ from typing import assert_never
 
 import httpx
 
-from app.builder.readiness import Check
-from app.builder.running.workers import Workers
+from app.builder.jobs.readiness import Check
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import (
     ChannelDefinition,
@@ -17,16 +16,17 @@ from app.builder.sources.definition import (
     PathDefinition,
     SourceDefinition,
 )
-from app.builder.sources.git import GitUpstream
-from app.builder.sources.gitcommand import GitCommand, check_git
-from app.builder.sources.gitfiles import GitFiles
+from app.builder.sources.git.command import GitCommand, check_git
+from app.builder.sources.git.files import GitFiles
+from app.builder.sources.git.git import GitUpstream
 from app.builder.sources.path import PathUpstream
-from app.builder.sources.searchpath import SearchPath
+from app.builder.sources.search_path import SearchPath
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
 from app.builder.sources.upstream import Upstream
 from app.reference import Tag
 from app.storage.base import Storage
+from app.system.workers import Workers
 
 _TREES_KEPT = 6
 _ASK_SECONDS = 30
@@ -37,7 +37,7 @@ _HTTP_SECONDS = 30
 class Sources:
     """Opens sources that share a directory for what they fetch.
 
-    ``environment`` is what their programs see (app.builder.running.process.child_environment).
+    ``environment`` is what their programs see (app.system.process.child_environment).
     """
 
     def __init__(

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from app.builder.nix import PackageSet
-from app.builder.running.workers import Workers
+from app.builder.nix.door import PackageSet
 from app.builder.sources.definition import LATEST, PathDefinition
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import SourceMoved
 from app.errors import SourceUnavailable, TagUnknown
+from app.system.workers import Workers
 
 
 class PathUpstream:

@@ -10,19 +10,19 @@ from dataclasses import replace
 from loguru import logger
 from pydantic import TypeAdapter
 
-from app.builder.nix import PackageSet
-from app.builder.records.kind import Kind
-from app.builder.records.records import Records
+from app.builder.nix.door import PackageSet
 from app.builder.sources.definition import LATEST, Definition
-from app.builder.sources.memory import TagMemory
+from app.builder.sources.rate_gate import Turns
 from app.builder.sources.revision import Revision
-from app.builder.sources.searchpath import SearchPath
-from app.builder.sources.turns import Turns
+from app.builder.sources.search_path import SearchPath
+from app.builder.sources.tag_cache import TagMemory
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
 from app.oci import Digest
 from app.reference import Tag
 from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
 
 REVISIONS = Kind(name="revisions", format=3, adapter=TypeAdapter(Revision))
 _AT_ONCE = 4

@@ -24,10 +24,10 @@ from pathlib import Path
 import anyio
 from pydantic import BaseModel
 
-from app.builder.running.locks import EXCLUSIVE, SHARED, locked, try_exclusive
-from app.builder.running.workers import Workers
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.unpacking import disk_at_fault, files_at_fault
+from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
+from app.system.workers import Workers
 
 # As Nix calls a fetched tree; a derivation that takes the whole tree is named after it.
 _SOURCE = "source"

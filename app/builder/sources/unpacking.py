@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from app.builder.running.statedirectory import state_directory_at_fault
 from app.errors import Refused, SourceUnavailable, StorageUnavailable
+from app.system.state_directory import state_directory_at_fault
 
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000

@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from app.builder.nix import PackageSet
+from app.builder.nix.door import PackageSet
 from app.builder.sources.revision import Revision
 from app.errors import SourceUnavailable
 

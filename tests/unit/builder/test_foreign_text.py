@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.builder import answers
-from app.builder.answers import License, Package
+from app.builder.nix import results as answers
+from app.builder.nix.results import License, Package
 
 DISGUISES = [
     "\x1b[31mred",

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import pytest
 
-from app import cli
-from app.builder.layering.plan import PlanEntry, parse_plan
-from tests.unit.builder.binary_cache.caches import CacheServer, make_cache, serving
-from tests.unit.builder.layering.closures import store_path
+from app.builder.images.layering.plan import PlanEntry, parse_plan
+from app.commands import cli
+from tests.unit.builder.images.layering.closures import store_path
+from tests.unit.builder.nix.binary_cache.caches import CacheServer, make_cache, serving
 
 PACKAGES = {
     "libc-1": ["libc-1"],

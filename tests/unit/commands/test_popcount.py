@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
-from app.builder.binary_cache import fetch
-from tests.unit.builder.binary_cache.caches import CacheServer, make_cache, serving, status
-from tests.unit.builder.layering.closures import store_path
+from app.builder.nix.binary_cache import fetch
+from app.commands import cli
+from tests.unit.builder.images.layering.closures import store_path
+from tests.unit.builder.nix.binary_cache.caches import CacheServer, make_cache, serving, status
 
 PACKAGES = {
     "libc-1": ["libc-1"],

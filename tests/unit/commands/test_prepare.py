@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app import cli
+from app.commands import cli
 from app.commands.prepare import command
-from app.expressions import EMBEDDED_PACKAGES
+from app.settings.expressions import EMBEDDED_PACKAGES
 
 
 @pytest.mark.parametrize(("words", "options"), [([], []), (["--full"], ["--full"])])

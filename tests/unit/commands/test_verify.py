@@ -11,19 +11,19 @@ from typing import BinaryIO
 import anyio
 import pytest
 
-from app import cli
 from app.builder.builds.catalogue import NAMES
-from app.builder.recordkinds import RECORD_KINDS
-from app.builder.records.envelope import head_of, seal
-from app.builder.records.kind import Kind
-from app.builder.running.workers import Workers
+from app.commands import cli
+from app.commands.record_kinds import RECORD_KINDS
 from app.commands.verify import Reading, Verifier
 from app.oci import Digest
 from app.storage import keys
 from app.storage.base import Storage
 from app.storage.filesystem import FilesystemStorage
-from app.storage.gcs import GcsStorage
+from app.storage.gcs.bucket import GcsStorage
 from app.storage.memory import MemoryStorage
+from app.storage.records.envelope import head_of, seal
+from app.storage.records.kind import Kind
+from app.system.workers import Workers
 from tests.fakes.gcs import BUCKET, FakeGcs
 from tests.unit.storage.conftest import mounted
 

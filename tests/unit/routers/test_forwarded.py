@@ -2,7 +2,7 @@
 
 from starlette.types import Receive, Scope, Send
 
-from app.proxies import ProxyHeader, networks
+from app.access.proxies import ProxyHeader, networks
 from app.routers.forwarded import Forwarded, client_of
 
 

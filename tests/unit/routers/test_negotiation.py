@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.image import BuiltImage
+from app.builder.images.image import BuiltImage
 from app.errors import NotAcceptable
 from app.oci import Descriptor, Digest, MediaType
 from app.routers.negotiation import choose

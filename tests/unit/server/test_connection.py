@@ -14,9 +14,9 @@ from loguru import logger
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app import sendfile
-from app.connection import ConnectionLimits, Connections
-from app.sendfile import SendfileProtocol
+from app.server import sendfile
+from app.server.connection import ConnectionLimits, Connections
+from app.server.sendfile import SendfileProtocol
 from tests.served import served
 
 SMALLEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -213,7 +213,7 @@ def warnings(
     elif change == "other state":
         monkeypatch.setattr(sendfile, "RequestResponseCycle", Cycle)
     elif change == "moved":
-        monkeypatch.setitem(sys.modules, "app.sendfile", None)
+        monkeypatch.setitem(sys.modules, "app.server.sendfile", None)
     logged: list[str] = []
     sink = logger.add(lambda message: logged.append(str(message)), level="WARNING")
     yield logged

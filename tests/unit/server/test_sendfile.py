@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app import sendfile
 from app.oci import Digest
-from app.sendfile import EXTENSION, SendfileProtocol
+from app.server import sendfile
+from app.server.sendfile import EXTENSION, SendfileProtocol
 
 BODY = os.urandom(2_000_000)
 # More than a socket takes at once, so that the file has to wait for it.

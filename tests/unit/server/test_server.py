@@ -13,13 +13,13 @@ from typing import Self
 import pytest
 from fastapi import FastAPI
 
-from app.server import Server
+from app.server.server import Server
 from tests.served import served
 
 PROGRAM = """
 import asyncio, sys
 from fastapi import FastAPI
-from app.server import Server
+from app.server.server import Server
 
 app = FastAPI()
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from starlette.types import Receive, Scope, Send
 
-from app.connection import ConnectionLimits
+from app.server.connection import ConnectionLimits
 from tests.served import served
 
 BODY = bytes(40_000_000)

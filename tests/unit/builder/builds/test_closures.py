@@ -2,9 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.builder.builds.closures import CLOSURES, Closures
-from app.builder.closure import Closure, StoreObject, StorePath
-from app.builder.records.records import Records
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.storage.memory import MemoryStorage
+from app.storage.records.records import Records
 
 
 def path(letter: str) -> StorePath:

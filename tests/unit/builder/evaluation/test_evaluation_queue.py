@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.builder.answers import Answer, Other, Unknown
-from app.builder.evaluation.answermemory import AnswerMemory
+from app.builder.evaluation.result_cache import AnswerMemory
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
+from app.builder.jobs.queues import Stage
+from app.builder.nix.results import Answer, Other, Unknown
 from app.errors import PackagesUnknown, TooManyRequests
 from app.storage.memory import MemoryStorage
 

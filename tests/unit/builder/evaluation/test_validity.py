@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.builder.answers import Validity
 from app.builder.evaluation.isolation import validity
-from app.builder.nix import EvaluationStopped
+from app.builder.nix.door import EvaluationStopped
+from app.builder.nix.results import Validity
 from app.errors import EvaluationFailed
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.builder.jobs.clients import Clients
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.stages import Stage
+from app.builder.jobs.queues import Stage
 from app.errors import TooManyRequests
 
 

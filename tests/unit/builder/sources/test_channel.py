@@ -15,7 +15,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.builder.running.workers import Workers
 from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import ChannelDefinition, GitDefinition
 from app.builder.sources.source import Source
@@ -23,7 +22,8 @@ from app.builder.sources.trees import Trees
 from app.errors import Refused, SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
-from tests.unit.builder.sources.repository import Repository, upstream
+from app.system.workers import Workers
+from tests.unit.builder.sources.git.repository import Repository, upstream
 
 DATE = datetime(2024, 11, 5, 7, 0, tzinfo=UTC)
 OLD, NEW = "0" * 39 + "1", "1234567" + "a" * 33

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.sources.fingerprint import Fingerprint
-from tests.unit.builder.sources.repository import Repository
+from tests.unit.builder.sources.git.repository import Repository
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.readiness import Check, Readiness
-from app.builder.running.workers import Workers
+from app.builder.jobs.readiness import Check, Readiness
 from app.builder.sources import opened
 from app.builder.sources.definition import GitDefinition, PathDefinition, SourceDefinition
 from app.builder.sources.opened import check_opened
 from app.builder.sources.opening import Sources
-from app.expressions import EMBEDDED_PACKAGES
+from app.settings.expressions import EMBEDDED_PACKAGES
 from app.storage.memory import MemoryStorage
+from app.system.workers import Workers
 from nix.debian.generator.lock import read_lock
 
 SYSTEM = "x86_64-linux"

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.readiness import Readiness
-from app.builder.running.workers import Workers
+from app.builder.jobs.readiness import Readiness
 from app.builder.sources.definition import (
     FlakeDefinition,
     GitDefinition,
@@ -14,6 +13,7 @@ from app.builder.sources.definition import (
 )
 from app.builder.sources.opening import Sources
 from app.storage.memory import MemoryStorage
+from app.system.workers import Workers
 
 FILES = PathDefinition(name="files", location=Path("/srv/files"))
 GIT = GitDefinition(name="git", location="/srv/team.git")

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.nix import PackageSet
-from app.builder.running.workers import Workers
-from app.builder.sources import memory
+from app.builder.nix.door import PackageSet
+from app.builder.sources import tag_cache as memory
 from app.builder.sources.definition import Definition, GitDefinition, PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.revision import Revision
@@ -20,7 +19,8 @@ from app.builder.sources.upstream import SourceMoved, Upstream
 from app.errors import SourceUnavailable, TagUnknown, TooManyRequests
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
-from tests.unit.builder.sources.repository import Repository, upstream
+from app.system.workers import Workers
+from tests.unit.builder.sources.git.repository import Repository, upstream
 
 MAIN = Tag("main")
 

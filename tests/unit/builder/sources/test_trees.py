@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.running.workers import Workers
 from app.builder.sources import trees as module
 from app.builder.sources.trees import Trees
+from app.system.workers import Workers
 
 WORKERS = Workers(4)
 FILES = 3
@@ -16,7 +16,7 @@ FILES = 3
 KILLED = """
 import asyncio, os, shutil, signal, sys
 from pathlib import Path
-from app.builder.running.workers import Workers
+from app.system.workers import Workers
 from app.builder.sources import trees as module
 
 def rmtree(directory, *, ignore_errors):

@@ -1,0 +1,128 @@
+"""Evaluate each name once per revision, system and policy.
+
+A revision never changes, so neither does what its package set says of a name, be it good
+or bad.  An image of names seen before is put together without starting Nix.
+
+Anybody may ask for any name, so what is stored is bounded by the package set: what it says of
+the names it lists, and the packages at most one set below its top.  Everything else is kept in
+memory, within a bound; errors also only for as long as their validity says.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.builder.evaluation.recent_failures import RecentFailures
+from app.builder.nix.results import ANSWER, Answer, Package, Raised, Unknown, Validity
+from app.oci import Digest
+from app.storage.base import Storage
+from app.storage.records.cache import RememberedRecords
+from app.storage.records.kind import Kind
+from app.system.cache import Recent
+from app.system.concurrency import gather
+
+# Raise the format when nix/answers.nix returns more, or something else, for the same package.
+ATTRIBUTES = Kind(name="attributes", format=4, adapter=ANSWER)
+
+# Answers kept in memory only, of at most some 500 bytes each.
+_UNSTORED = 10_000
+
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
+
+Check = Callable[[dict[str, Answer]], object]
+
+
+class AnswerMemory:
+    def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
+        self._known = RememberedRecords(storage=storage, kind=ATTRIBUTES)
+        self._unstored: Recent[Digest, Answer] = Recent(_UNSTORED)
+        self._failures = failures or RecentFailures()
+        self._asked: dict[Digest, asyncio.Event] = {}
+
+    async def answers(
+        self,
+        subject: dict[str, object],
+        names: Sequence[str],
+        ask: Ask,
+        check: Check = lambda _: None,
+        *,
+        is_listed: Callable[[str], bool],
+    ) -> tuple[Answer, ...]:
+        """Return the answers in the order of the names; ``ask`` is called once, for all new ones.
+
+        ``check`` is called with what is known before anything is asked, and may raise.
+
+        ``subject`` is everything the answers depend on besides the name.  ``is_listed`` tells
+        whether a name is among those of the revision, as far as they are in memory.  Raises what
+        ``ask`` raises; an error of another caller's question is not ours, so it is asked again.
+        """
+        keys = {name: attribute_key(subject, name) for name in names}
+        recent = {
+            name: self._failures.get(key) or self._unstored.get(key) for name, key in keys.items()
+        }
+        told: dict[str, Answer] = {n: answer for n, answer in recent.items() if answer}
+        while True:
+            missing = [name for name in keys if name not in told]
+            read = await self._known.read_each([keys[name] for name in missing])
+            told |= {n: known for n, known in zip(missing, read, strict=True) if known is not None}
+            missing = [name for name in missing if name not in told]
+            if not missing:
+                return tuple(told[name] for name in names)
+            check(told)
+            ours = [name for name in missing if keys[name] not in self._asked]
+            if ours:
+                told |= await self._ask({name: keys[name] for name in ours}, ask, is_listed)
+            for name in missing:
+                if asked := self._asked.get(keys[name]):
+                    await asked.wait()
+
+    async def known(
+        self, subject: dict[str, object], names: Sequence[str]
+    ) -> tuple[Answer | None, ...]:
+        """Return what is remembered of each name, in their order; None if it is not known."""
+        keys = [attribute_key(subject, name) for name in names]
+        read = await self._known.read_each(keys)
+        return tuple(
+            self._failures.get(key) or self._unstored.get(key) or known
+            for key, known in zip(keys, read, strict=True)
+        )
+
+    async def _ask(
+        self, keys: dict[str, Digest], ask: Ask, is_listed: Callable[[str], bool]
+    ) -> dict[str, Answer]:
+        """Evaluate, then store or remember what the answers allow."""
+        done = asyncio.Event()
+        self._asked.update(dict.fromkeys(keys.values(), done))
+        try:
+            found = dict(zip(keys, await ask(tuple(keys)), strict=True))
+            stored = {}
+            for name, answer in found.items():
+                if isinstance(answer, Raised) and answer.validity != Validity.ALWAYS:
+                    self._failures.add(keys[name], answer)
+                elif _is_storable(name, answer, is_listed):
+                    stored[name] = answer
+                else:
+                    self._unstored[keys[name]] = answer
+            await gather(self._known.write(keys[name], answer) for name, answer in stored.items())
+            return found
+        finally:
+            for key in keys.values():
+                del self._asked[key]
+            done.set()
+
+
+def attribute_key(subject: dict[str, object], name: str) -> Digest:
+    return ATTRIBUTES.key(subject=subject, name=name)
+
+
+def _is_storable(name: str, answer: Answer, is_listed: Callable[[str], bool]) -> bool:
+    """Return whether the package set bounds the number of such names.
+
+    A set may hold itself, so any number of names may lead to one package.
+    """
+    match answer:
+        case Unknown():
+            return False
+        case Package() if name.count(".") <= 1:
+            return True
+        case _:
+            return is_listed(name)

@@ -1,0 +1,140 @@
+"""Image configuration and manifests: values to the exact bytes that are hashed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.builder.images.contents.base import NONROOT_HOME, NONROOT_UID
+from app.builder.images.image import Layer
+from app.builder.nix.closure import StorePath
+from app.oci import Descriptor, Digest, MediaType, canonical_json
+
+_CA_BUNDLE = "/etc/ssl/certs/ca-bundle.crt"
+# The package tree lies in /bin; the rest is what Docker sets and users know.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# image-spec, config.md: what the architecture's name alone does not say.
+_VARIANTS = {"arm64": "v8"}
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayer:
+    """``created_by`` is what ``docker history`` shows of it."""
+
+    layer: Layer
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """``architecture`` in Go's words; ``created`` with a time zone; layers from the bottom."""
+
+    architecture: str
+    created: datetime
+    command: tuple[str, ...]
+    nonroot: bool
+    labels: Mapping[str, str]
+    layers: tuple[ImageLayer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDocuments:
+    """``docker_manifest`` is schema 2, which knows no zstd layers: None then."""
+
+    config: bytes
+    manifest: bytes
+    docker_manifest: bytes | None
+
+
+def image_documents(image: ImageConfig) -> ImageDocuments:
+    config = canonical_json(_config(image))
+    layers = [item.layer.descriptor for item in image.layers]
+    docker = {MediaType.OCI_LAYER_GZIP: MediaType.DOCKER_LAYER_GZIP}
+    return ImageDocuments(
+        config=config,
+        manifest=_manifest(MediaType.OCI_MANIFEST, MediaType.OCI_CONFIG, config, layers),
+        docker_manifest=_manifest(
+            MediaType.DOCKER_MANIFEST,
+            MediaType.DOCKER_CONFIG,
+            config,
+            [Descriptor(docker[layer.media_type], layer.digest, layer.size) for layer in layers],
+        )
+        if all(layer.media_type in docker for layer in layers)
+        else None,
+    )
+
+
+def command(*, has_shell: bool, main_programs: Sequence[str | None]) -> tuple[str, ...]:
+    """What a container runs by default; ``main_programs`` has one item for each package."""
+    if has_shell:
+        return ("bash",)
+    match main_programs:
+        case [str(program)]:
+            return (program,)
+        case _:
+            return ()
+
+
+def describe_paths(paths: Sequence[StorePath]) -> str:
+    names = ", ".join(path.name for path in paths[:_NAMED])
+    more = len(paths) - _NAMED
+    return f"nix: {names}" + (f" and {more} more" if more > 0 else "")
+
+
+def _config(image: ImageConfig) -> dict[str, object]:
+    created = image.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document: dict[str, object] = {
+        "architecture": image.architecture,
+        "os": "linux",
+        "created": created,
+        "config": _execution(image),
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": [str(item.layer.diff_id) for item in image.layers],
+        },
+        "history": [{"created": created, "created_by": item.created_by} for item in image.layers],
+    }
+    if image.architecture in _VARIANTS:
+        document["variant"] = _VARIANTS[image.architecture]
+    return document
+
+
+def _execution(image: ImageConfig) -> dict[str, object]:
+    document: dict[str, object] = {
+        "Env": [f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"],
+        "WorkingDir": "/",
+    }
+    if image.nonroot:
+        document["User"] = str(NONROOT_UID)
+        document["WorkingDir"] = NONROOT_HOME
+        # Said here, since a user id the platform makes up is in no /etc/passwd to find it in.
+        document["Env"] = [f"HOME={NONROOT_HOME}", f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"]
+    if image.command:
+        document["Cmd"] = list(image.command)
+    if image.labels:
+        document["Labels"] = dict(image.labels)
+    return document
+
+
+def _manifest(
+    media_type: MediaType,
+    config_type: MediaType,
+    config: bytes,
+    layers: Sequence[Descriptor],
+) -> bytes:
+    return canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": media_type.value,
+            "config": _descriptor(Descriptor(config_type, Digest.of(config), len(config))),
+            "layers": [_descriptor(layer) for layer in layers],
+        }
+    )
+
+
+def _descriptor(descriptor: Descriptor) -> dict[str, object]:
+    return {
+        "mediaType": descriptor.media_type.value,
+        "digest": str(descriptor.digest),
+        "size": descriptor.size,
+    }

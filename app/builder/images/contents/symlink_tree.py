@@ -1,0 +1,60 @@
+"""The requested packages' trees, merged into the image's root: directories and symlinks.
+
+Who keeps a name that several claim: the base files; then the package of the lower
+``meta.priority`` (5 if it has none), then of the smaller name, then of the smaller store
+path.  Directories merge, and so do symlinks to directories where they have to.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.builder.images.contents.bound import Bound
+from app.builder.images.contents.claims import Package
+from app.builder.images.contents.merging import Collision, Merger
+from app.builder.images.contents.subtree import Plant, plant
+from app.builder.images.contents.writing import write_out
+from app.builder.images.packing.entry import Entry, Symlink
+
+# Names and their bytes.  A link takes some 600 bytes of memory while its layer is made.
+_MOST_NAMES = 250_000
+_MOST_BYTES = 64 << 20
+_WELL_KNOWN = (
+    (b"bin/sh", (b"bin/bash", b"bin/dash")),
+    (b"usr/bin/env", (b"bin/env",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """``has_shell`` is whether there is a bin/bash."""
+
+    entries: tuple[Entry, ...]
+    collisions: tuple[Collision, ...]
+    has_shell: bool
+
+
+def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = plant) -> Forest:
+    """Independent of the packages' order; ``base`` are the entries of the layer below.
+
+    Raises Unholdable for more links than an image may have.
+    """
+    ordered = sorted(
+        packages, key=lambda package: (package.priority, package.path.name, package.path)
+    )
+    own = {entry.name: entry for entry in base}
+    merged = Merger(own, Bound(names=_MOST_NAMES, size=_MOST_BYTES)).merge_roots(ordered)
+    entries, collisions = write_out(merged, plant)
+    _add_well_known(entries)
+    return Forest(
+        entries=tuple(entries.values()),
+        collisions=tuple(collisions),
+        has_shell=b"bin/bash" in entries,
+    )
+
+
+def _add_well_known(entries: dict[bytes, Entry]) -> None:
+    """What scripts take for granted, if the image has the program: ``env`` and ``sh``."""
+    for name, programs in _WELL_KNOWN:
+        found = next((entries[program] for program in programs if program in entries), None)
+        if name not in entries and isinstance(found, Symlink):
+            entries[name] = Symlink(name, found.target)

@@ -1,0 +1,131 @@
+"""Makes a plan from a whole package set: who is used by how many, and who occurs with whom.
+
+Co-occurrence is measured on sampled images, because what matters is not how packages refer to
+each other but whether images that hold the one hold the other.  Everything is drawn from one
+seed, so that the same package set gives the same plan everywhere.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from app.builder.images.layering.cooccurrence import cohorts_of
+from app.builder.images.layering.grouping import FLOOR
+from app.builder.images.layering.names import unversioned
+from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.nix.closure import Closure, StorePath
+
+SEED = 1
+SAMPLES = 2000
+
+# How many images ask for one package, for two, and so on.
+_REQUESTS = tuple(accumulate((0.32, 0.26, 0.18, 0.12, 0.07, 0.05)))
+# What every image holds, and what the half of them that has a shell does.
+_ALWAYS = frozenset({"nss-cacert", "ca-certificates", "iana-etc", "netbase"})
+_SHELL = frozenset({"bash", "bash-interactive", "coreutils", "moreutils", "nano"})
+# So many packages have their users counted at a time, which bounds the memory.
+_BLOCK = 8192
+
+
+class ClosureCyclic(ValueError):
+    """The message names a store path that is needed by what it needs, which no store has."""
+
+
+def learn_plan(closure: Closure, requested: Iterable[StorePath]) -> Plan:
+    """``requested`` is what images are made of, each path equally likely.
+
+    Raises ClosureCyclic; ValueError if nothing is requested.
+    """
+    graph = _graph(closure)
+    users = _users(graph)
+    cohorts = cohorts_of(_small(_images(graph, sorted(set(requested))), graph))
+    return Plan(
+        len(closure), {name: PlanEntry(cohorts.get(name), count) for name, count in users.items()}
+    )
+
+
+def unreferenced(closure: Closure) -> tuple[StorePath, ...]:
+    """What nothing refers to is there for its own sake: a guess at what is requested."""
+    referenced = {other for item in closure.objects.values() for other in item.references}
+    return tuple(path for path in closure.paths if path not in referenced)
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """By place in an order in which referrers come before what they refer to."""
+
+    places: Mapping[StorePath, int]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    references: tuple[tuple[int, ...], ...]
+
+    def flow(self, bits: list[int], start: int = 0) -> Mapping[str, int]:
+        """Hand each path's bits to all it needs; the union by name."""
+        named: defaultdict[str, int] = defaultdict(int)
+        for place in range(start, len(bits)):
+            if own := bits[place]:
+                named[self.names[place]] |= own
+                for below in self.references[place]:
+                    bits[below] |= own
+        return named
+
+
+def _graph(closure: Closure) -> _Graph:
+    waiting = dict.fromkeys(closure.paths, 0)
+    for item in closure.objects.values():
+        for reference in item.references:
+            waiting[reference] += 1
+    order = [path for path, count in waiting.items() if count == 0]
+    for path in order:
+        for reference in closure[path].references:
+            waiting[reference] -= 1
+            if waiting[reference] == 0:
+                order.append(reference)
+    if len(order) < len(closure):
+        raise ClosureCyclic(
+            f"{min(set(closure.paths) - set(order))} is part of a cycle of references"
+        )
+    places = {path: place for place, path in enumerate(order)}
+    return _Graph(
+        places,
+        tuple(unversioned(path.name) for path in order),
+        tuple(closure[path].nar_size for path in order),
+        tuple(tuple(places[r] for r in closure[path].references) for path in order),
+    )
+
+
+def _users(graph: _Graph) -> Mapping[str, int]:
+    users: defaultdict[str, int] = defaultdict(int)
+    count = len(graph.names)
+    for start in range(0, count, _BLOCK):
+        bits = [0] * count
+        for place in range(start, min(start + _BLOCK, count)):
+            bits[place] = 1 << (place - start)
+        for name, holders in graph.flow(bits, start).items():
+            users[name] += holders.bit_count()
+    return users
+
+
+def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
+    """For every name, a bit for each sampled image that holds it."""
+    if not requested:
+        raise ValueError("no package is requested, so there is nothing to sample images from")
+    # random() alone is promised to give the same numbers in every version of Python.
+    draw = random.Random(SEED).random  # noqa: S311  sampled, not secret
+    always = [graph.places[path] for path in requested if unversioned(path.name) in _ALWAYS]
+    shell = [graph.places[path] for path in requested if unversioned(path.name) in _SHELL]
+    bits = [0] * len(graph.names)
+    for sample in range(SAMPLES):
+        chance = draw()
+        wanted = 1 + sum(chance >= bound for bound in _REQUESTS[:-1])
+        chosen = [graph.places[requested[int(draw() * len(requested))]] for _ in range(wanted)]
+        for place in (*chosen, *always, *(shell if draw() < 0.5 else ())):
+            bits[place] |= 1 << sample
+    return graph.flow(bits)
+
+
+def _small(images: Mapping[str, int], graph: _Graph) -> Mapping[str, int]:
+    large = {name for name, size in zip(graph.names, graph.sizes, strict=True) if size >= FLOOR}
+    return {name: held for name, held in images.items() if name not in large}

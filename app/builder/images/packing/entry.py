@@ -1,0 +1,114 @@
+"""Archive entries held in memory: for the layers that are not store paths."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.builder.images.packing import tar_header as header
+from app.builder.images.packing.blocks import BlockStream
+from app.oci import Digest
+
+ROOT = b"."
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """``name`` is relative to the image's root, without a slash at its end; ROOT is the root."""
+
+    name: bytes
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    name: bytes
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    name: bytes
+    target: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A directory and all below it, as they stand in an archive; ``digest`` is of those bytes."""
+
+    name: bytes
+    tar: bytes
+    digest: bytes
+
+
+Entry = Directory | File | Symlink | Archived
+
+
+def archived(name: bytes, parts: Iterable[bytes]) -> Archived:
+    tar = b"".join(parts)
+    return Archived(name, tar, hashlib.sha256(tar).digest())
+
+
+def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """As a walk through the tree meets them; missing directories are added, 0755.
+
+    Raises ValueError for a name that repeats or lies below something else than a directory.
+    """
+    tree: dict[bytes, Entry] = {}
+    for entry in entries:
+        if entry.name in tree:
+            raise ValueError(f"twice in one layer: {entry.name!r}")
+        tree[entry.name] = entry
+    for name in tuple(tree):
+        below, parent = name, name.rpartition(b"/")[0]
+        # Who is there already has parents, or is about to get them.
+        while parent and parent not in tree:
+            tree[parent] = Directory(parent)
+            below, parent = parent, parent.rpartition(b"/")[0]
+        if parent and not isinstance(tree[parent], Directory):
+            raise ValueError(f"{below!r} lies below {parent!r}, which is no directory")
+    return tuple(sorted(tree.values(), key=_order))
+
+
+def write_entries(stream: BlockStream, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        stream.write(_tar(entry))
+
+
+def entries_digest(entries: Iterable[Entry]) -> Digest:
+    """Of what the entries say, in their order; no two sequences say the same."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        match entry:
+            case Directory(name, mode, uid, gid):
+                digest.update(b"d%d %d %d %d:%b" % (mode, uid, gid, len(name), name))
+            case File(name, content, mode, uid, gid):
+                numbers = (mode, uid, gid, len(name), len(content))
+                digest.update(b"f%d %d %d %d %d:%b%b" % (*numbers, name, content))
+            case Symlink(name, target):
+                digest.update(b"l%d %d:%b%b" % (len(name), len(target), name, target))
+            case Archived(digest=inner):
+                digest.update(b"a%b" % inner)
+    return Digest("sha256", digest.hexdigest())
+
+
+def _tar(entry: Entry) -> bytes:
+    match entry:
+        case Directory(name, mode, uid, gid):
+            return header.directory(name + b"/", mode=mode, uid=uid, gid=gid)
+        case File(name, content, mode, uid, gid):
+            made = header.file(name, len(content), mode=mode, uid=uid, gid=gid)
+            return made + content + header.padding(len(content))
+        case Symlink(name, target):
+            return header.symlink(name, target)
+        case Archived(tar=tar):
+            return tar
+
+
+def _order(entry: Entry) -> bytes:
+    # No name has a zero byte, which sorts before all others as the end of a name does.
+    return b"" if entry.name == ROOT else entry.name.replace(b"/", b"\0")

@@ -1,0 +1,177 @@
+"""Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from app.builder.images.image import Layer
+from app.builder.images.packing.blob import BlobWriter, tar_stream
+from app.builder.images.packing.blocks import BlockStream, Buffers
+from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.entry import Entry, write_entries
+from app.builder.images.packing.merge_layers import assemble
+from app.builder.images.packing.record import PackedPath
+from app.builder.images.packing.tree import TreeWriter, Unholdable
+from app.builder.nix.closure import StorePath
+from app.errors import StoreUnreadable, Unpackable
+from app.oci import Descriptor
+from app.storage import keys
+from app.storage.base import ObjectNotFound, Storage
+from app.system import threads
+from app.system.concurrency import gather
+from app.system.disk import reported
+from app.system.workers import Workers
+
+# How much of a blob is read at a time to be hashed.
+_HASHED = 1 << 20
+# Bytes for all blocks together, whatever the cores: 18 blocks of gzip, 7 of zstd.
+_MEMORY = 64 << 20
+
+
+class BlobPress:
+    """Bytes depend on the codec and the input alone, not on ``workers``.
+
+    ``brief`` is for what compresses little or nothing, which waits for no large path.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        workers: Workers,
+        brief: Workers,
+        codec: Codec,
+        store_directory: Path,
+    ) -> None:
+        self._storage = storage
+        self._workers = workers
+        self._brief = brief
+        self._codec = codec
+        self._store = os.fsencode(store_directory)
+        # A path's own thread reads; these compress its blocks side by side and hash them.  The
+        # reader helps when it is ahead, so one for each core would be one too many.
+        blocks = min(2 * workers.count + 2, _MEMORY // codec.block_cost)
+        at_once = min(workers.count, blocks)
+        self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="press")
+        # One path leaves half of the blocks to the others.
+        self._limit = blocks // 2
+        self._buffers = Buffers(blocks, size=codec.block_size)
+        # Who would get no block waits here, and keeps no worker from other work.
+        self._pressing = asyncio.Semaphore(at_once)
+        # Bounds what lies on the disk between packing and storing.
+        self._spools = asyncio.Semaphore(2 * workers.count + 8)
+
+    async def pack_path(self, path: StorePath) -> PackedPath:
+        """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
+        read = partial(self._read_tree, path)
+        async with self._spools:
+            with reported(), ExitStack() as spool:
+                async with self._pressing:
+                    file, packed = await self._workers.run(self._write, read, spool)
+                await self._adopt(file, packed.layer)
+        return packed
+
+    async def pack_entries(
+        self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
+    ) -> tuple[PackedPath, Layer]:
+        """Stored while ``settle`` is at work, and what that gave.
+
+        Raises ValueError for entries that make no tree.
+        """
+        read = partial(self._read_entries, entries)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
+            stored = self._adopt(file, packed.layer)
+            _, settled = await gather((stored, settle(packed.layer)))
+        return packed, settled
+
+    async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
+        """Raises PartUnusable."""
+        read = partial(self._read_parts, parts)
+        with reported(), ExitStack() as spool:
+            file, packed = await self._brief.run(self._write, read, spool)
+            await self._adopt(file, packed.layer)
+        return packed
+
+    async def is_whole(self, blob: Descriptor) -> bool:
+        """Whether the stored bytes are what the digest says."""
+        return await self._brief.run(self._check, blob)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False)
+
+    async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
+        await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
+        return layer
+
+    def _write(
+        self, read: Callable[[BlobWriter], None], spool: ExitStack
+    ) -> tuple[BinaryIO, PackedPath]:
+        """Blocking."""
+        file = spool.enter_context(self._storage.spool())
+        blob = BlobWriter(self._codec, file)
+        read(blob)
+        return file, blob.finish()
+
+    def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
+        """Blocking."""
+        base = path.base.encode()
+        with self._stream(blob) as stream:
+            try:
+                TreeWriter(stream).write(self._store + b"/" + base, b"nix/store/" + base)
+            except Unholdable as error:
+                raise Unpackable(str(path), str(error)) from None
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise Unpackable(str(path), "a path in it is too long") from error
+                raise StoreUnreadable(str(path), error.strerror or str(error)) from error
+
+    def _read_entries(self, entries: Sequence[Entry], blob: BlobWriter) -> None:
+        """Blocking."""
+        with self._stream(blob) as stream:
+            write_entries(stream, entries)
+
+    def _read_parts(self, parts: Sequence[PackedPath], blob: BlobWriter) -> None:
+        """Blocking."""
+
+        def opened() -> Iterator[tuple[BinaryIO, PackedPath]]:
+            for part in parts:
+                with self._storage.open(keys.blob(part.layer.descriptor.digest)) as file:
+                    yield file, part
+
+        assemble(
+            blob,
+            opened(),
+            self._codec,
+            threads=self._threads,
+            limit=self._limit,
+            buffers=self._buffers,
+        )
+
+    def _check(self, blob: Descriptor) -> bool:
+        """Blocking."""
+        try:
+            with self._storage.open(keys.blob(blob.digest)) as file:
+                found = hashlib.sha256()
+                while part := file.read(_HASHED):
+                    found.update(part)
+                    threads.check()
+        except ObjectNotFound:
+            return False
+        return found.hexdigest() == blob.digest.hex
+
+    def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
+        return tar_stream(
+            blob,
+            self._codec,
+            threads=self._threads,
+            limit=self._limit,
+            buffers=self._buffers,
+        )

@@ -1,0 +1,224 @@
+"""Store paths to layers, each path compressed once; what was packed is remembered.
+
+A path is packed as a layer of its own.  A layer of several paths is made of the members of
+theirs, without compressing anything, so that another grouping costs next to nothing.
+A record that speaks of a blob that is not there is as good as none.
+"""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from loguru import logger
+
+from app.builder.images.image import Layer
+from app.builder.images.packing import record
+from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.entry import Entry, archive_order, entries_digest
+from app.builder.images.packing.layer_writer import BlobPress
+from app.builder.images.packing.merge_layers import PartUnusable
+from app.builder.images.packing.record import PackedPath
+from app.builder.nix.closure import StorePath
+from app.errors import RegistryError
+from app.oci import Descriptor, Digest
+from app.storage import keys
+from app.storage.base import Storage
+from app.storage.existence_cache import Presence
+from app.storage.records.cache import RememberedRecords
+from app.system.concurrency import gather
+from app.system.single_flight import SingleFlight
+from app.system.workers import Workers
+
+# Threads for layers that are held in memory or made of what is packed.
+_BRIEF = 4
+
+
+class BytesChanged(RegistryError):
+    """What was packed again differs from what is remembered under ``record``."""
+
+    def __init__(self, subject: str, record: str, remembered: Layer, found: Layer) -> None:
+        cause = (
+            "its compressed bytes"
+            if remembered.diff_id == found.diff_id
+            else "its content (was it built again, differently?)"
+        )
+        super().__init__(
+            f"{subject} was {_short(remembered)} and is {_short(found)} now: {cause} changed;"
+            f" to accept that, delete {record} from the storage"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PackingCounters:
+    """Since the process began; ``compressed_bytes`` counts tar bytes given to the codec."""
+
+    paths_packed: int = 0
+    layers_assembled: int = 0
+    compressed_bytes: int = 0
+
+
+class LayerPacker:
+    """Same paths, same bytes: whatever the order, the number of workers, or what was there."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        presence: Presence,
+        workers: Workers,
+        codec: Codec,
+        store_directory: Path = Path("/nix/store"),
+    ) -> None:
+        self._codec = codec
+        self._storage = storage
+        # Whose store paths were all packed before waits for nobody's packing.
+        self._brief = Workers(_BRIEF)
+        self._press = BlobPress(
+            storage=storage,
+            workers=workers,
+            brief=self._brief,
+            codec=codec,
+            store_directory=store_directory,
+        )
+        self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
+        self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
+        self._presence = presence
+        self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
+        self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
+        self._counters = PackingCounters()
+
+    @property
+    def counters(self) -> PackingCounters:
+        return self._counters
+
+    async def layer(self, paths: Iterable[StorePath]) -> Layer:
+        """Stored when this returns.  The caller keeps the paths alive (a root) meanwhile.
+
+        Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
+        """
+        ordered = _ordered(paths)
+        if not ordered:
+            raise ValueError("a layer of no store paths")
+        if len(ordered) == 1:
+            return (await self._path(ordered[0])).layer
+        key = record.layer_key(self._codec, ordered)
+        return await self._stored(key, partial(self._assemble, key, ordered))
+
+    async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
+        """A layer of entries held in memory; missing parent directories are added, 0755.
+
+        Raises StorageUnavailable; ValueError for entries that make no tree.
+        """
+        complete, digest = await self._brief.run(_archive, entries)
+        key = record.contents_key(self._codec, digest)
+        return await self._stored(key, partial(self._pack_entries, key, complete))
+
+    async def has_all(self, layers: Iterable[Iterable[StorePath]]) -> bool:
+        """Whether ``layer`` of these paths would need nothing of the store, for each."""
+        single: list[StorePath] = []
+        several: list[tuple[StorePath, ...]] = []
+        for paths in layers:
+            ordered = _ordered(paths)
+            if len(ordered) == 1:
+                single += ordered
+            else:
+                several.append(ordered)
+        known = await self._layers.read_each(
+            [record.layer_key(self._codec, ordered) for ordered in several]
+        )
+        await self._presence.holds_all(layer.descriptor for layer in known if layer is not None)
+        for ordered, layer in zip(several, known, strict=True):
+            if layer is None or not await self._presence.holds(layer.descriptor):
+                single += ordered
+        packed = await self._paths.read_each(
+            [record.path_key(self._codec, path) for path in single]
+        )
+        return None not in packed and await self._presence.holds_all(
+            path.layer.descriptor for path in packed if path is not None
+        )
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await self._layer_flights.wait()
+        await self._path_flights.wait()
+        await self._press.close()
+
+    async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
+        known = await self._layers.read(key)
+        if known is not None and await self._presence.holds(known.descriptor):
+            return known
+        return await self._layer_flights.run(key, make)
+
+    async def _path(self, path: StorePath) -> PackedPath:
+        key = record.path_key(self._codec, path)
+        known = await self._paths.read(key)
+        if known is not None and await self._presence.holds(known.layer.descriptor):
+            return known
+        return await self._path_flights.run(key, partial(self._pack_path, key, path))
+
+    async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
+        packed = await self._press.pack_path(path)
+        self._count(paths_packed=1, compressed_bytes=packed.tar_size)
+        self._presence.note(packed.layer.descriptor)
+        known = await self._paths.settle(key, packed)
+        if not await self._presence.holds(known.layer.descriptor):
+            raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
+        return known
+
+    async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
+        packed, known = await self._press.pack_entries(entries, partial(self._layers.settle, key))
+        self._count(compressed_bytes=packed.tar_size)
+        return await self._checked(key, "a layer of an image's own files", packed.layer, known)
+
+    async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
+        parts = await gather(self._path(path) for path in paths)
+        try:
+            assembled = await self._press.assemble(parts)
+        except PartUnusable:
+            # Removed since it was last seen, or damaged, and perhaps not alone.
+            await gather(self._look_again(part.layer.descriptor) for part in parts)
+            parts = await gather(self._path(path) for path in paths)
+            assembled = await self._press.assemble(parts)
+        self._count(layers_assembled=1)
+        known = await self._layers.settle(key, assembled.layer)
+        subject = f"the layer of {paths[0]} and others"
+        return await self._checked(key, subject, assembled.layer, known)
+
+    async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
+        """What is remembered, ``known``, if that is ``layer`` or stored as well."""
+        self._presence.note(layer.descriptor)
+        if not await self._presence.holds(known.descriptor):
+            raise BytesChanged(subject, keys.record("layers", key), known, layer)
+        return known
+
+    async def _look_again(self, blob: Descriptor) -> None:
+        self._presence.forget(blob.digest)
+        if not await self._press.is_whole(blob):
+            logger.warning("the stored blob {} is damaged or gone: it is made again", blob.digest)
+            await self._storage.delete(keys.blob(blob.digest))
+
+    def _count(
+        self, *, paths_packed: int = 0, layers_assembled: int = 0, compressed_bytes: int = 0
+    ) -> None:
+        now = self._counters
+        self._counters = PackingCounters(
+            now.paths_packed + paths_packed,
+            now.layers_assembled + layers_assembled,
+            now.compressed_bytes + compressed_bytes,
+        )
+
+
+def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
+    """As they lie in a layer."""
+    return tuple(sorted(set(paths), key=lambda path: (path.name, path.base)))
+
+
+def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
+    """Blocking."""
+    complete = archive_order(entries)
+    return complete, entries_digest(complete)
+
+
+def _short(layer: Layer) -> str:
+    return f"sha256:{layer.descriptor.digest.hex[:12]}"

@@ -1,0 +1,118 @@
+"""Loads the layer plan, or Nixery's popularity data, once at start-up.
+
+What a URL said is kept in storage.  A server that starts while nobody answers there cuts layers
+as those before it did, instead of not at all or otherwise.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import httpx
+from anyio import fail_after, to_thread
+from loguru import logger
+from pydantic import TypeAdapter
+
+from app.builder.images.layering.plan import Plan, PlanInvalid, parse_plan
+from app.errors import StorageUnavailable
+from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
+
+# The plan of all of nixpkgs is about 3 MB, its popularity data too.
+SIZE_LIMIT = 64_000_000
+SECONDS = 60.0
+
+# The text of a plan, as its URL gave it.
+PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
+
+
+class PopularityUnavailable(Exception):
+    """One line for the operator: which URL or file, what is wrong, what to do."""
+
+
+class _TooLarge(Exception):
+    """More than any popularity data has."""
+
+
+async def load_plan(source: str, storage: Storage) -> Plan:
+    """From an http or https URL, or a file.  Raises PopularityUnavailable."""
+    if not source.lower().startswith(("http://", "https://")):
+        _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
+        return plan
+    try:
+        url = httpx.URL(source)
+    except httpx.InvalidURL as error:
+        bare = source.partition("?")[0].rpartition("@")[2]
+        raise _unavailable(bare, str(error)) from None
+    # The user part and the query may be secrets.
+    shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+    records, key = Records(storage=storage, kind=PLANS), PLANS.key(url=source)
+    try:
+        document, plan = await _load(partial(_download, url), shown)
+    except PopularityUnavailable as error:
+        last = await records.read(key)
+        if last is None:
+            raise
+        try:
+            plan = parse_plan(last.encode())
+        except PlanInvalid:
+            raise error from None
+        logger.warning("cutting layers as the last time: {}", error)
+        return plan
+    try:
+        await records.write(key, document.decode())
+    except StorageUnavailable as error:
+        logger.warning("the popularity data cannot be kept for the next start: {}", error)
+    return plan
+
+
+async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes, Plan]:
+    """As it was read, and what it says."""
+    try:
+        with fail_after(SECONDS):
+            document = await read()
+        return document, await to_thread.run_sync(parse_plan, document)
+    except TimeoutError:
+        reason = f"no whole answer within {SECONDS:g} s"
+    except _TooLarge:
+        reason = f"it has more than {SIZE_LIMIT // 1_000_000} MB"
+    except httpx.HTTPStatusError as error:
+        reason = f"the server answers {error.response.status_code}"
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except PlanInvalid as error:
+        reason = str(error)
+    raise _unavailable(shown, reason)
+
+
+def _unavailable(shown: str, reason: str) -> PopularityUnavailable:
+    return PopularityUnavailable(
+        f"cannot use the popularity data at {shown}: {reason}"
+        " (it is optional: name another URL or file in NIX_POPULARITY_URL, or unset it)"
+    )
+
+
+async def _download(url: httpx.URL) -> bytes:
+    body = bytearray()
+    async with (
+        httpx.AsyncClient(follow_redirects=True) as client,
+        client.stream("GET", url) as response,
+    ):
+        response.raise_for_status()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > SIZE_LIMIT:
+                raise _TooLarge
+    return bytes(body)
+
+
+def _read(path: Path) -> bytes:
+    """Blocking."""
+    with path.open("rb") as file:
+        body = file.read(SIZE_LIMIT + 1)
+    if len(body) > SIZE_LIMIT:
+        raise _TooLarge
+    return body

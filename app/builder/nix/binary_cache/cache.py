@@ -1,0 +1,104 @@
+"""A binary cache, in a directory or behind HTTP: the narinfos of store paths."""
+
+import threading
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from app.builder.nix.binary_cache.fetch import Fetcher, FetchFailed, shown
+from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT, NarInfo, parse_narinfo
+from app.builder.nix.closure import STORE
+
+
+class NotABinaryCache(Exception):
+    """One line: which location, and what is missing there."""
+
+
+class BinaryCache(Protocol):
+    """Shared by threads."""
+
+    location: str
+
+    def narinfo(self, hash_part: str) -> NarInfo | None:
+        """Blocking.  None if the cache has no such path.
+
+        Raises NarInfoInvalid, FetchFailed, FetchStopped.
+        """
+
+    def close(self) -> None:
+        """Blocking.  Close what this thread has opened."""
+
+
+def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCache":
+    """Blocking.  From an http, https or file URL, or a directory.
+
+    Raises NotABinaryCache, FetchFailed, FetchStopped.
+    """
+    cache: HttpCache | DirectoryCache
+    if location.startswith(("http://", "https://")):
+        cache = HttpCache(location, Fetcher(stop))
+    else:
+        is_url = location.startswith("file://")
+        cache = DirectoryCache(Path(unquote(urlsplit(location).path) if is_url else location))
+    try:
+        information = cache.read("nix-cache-info")
+    finally:
+        cache.close()
+    if information is None:
+        raise NotABinaryCache(f"{cache.location} is no binary cache: it has no nix-cache-info")
+    store = _store_directory(information)
+    if store != STORE:
+        raise NotABinaryCache(f"{cache.location} is the cache of another store: {store}")
+    return cache
+
+
+class HttpCache:
+    def __init__(self, url: str, fetcher: Fetcher) -> None:
+        self._url = url.rstrip("/")
+        self._fetcher = fetcher
+        self.location = shown(self._url)
+
+    def read(self, name: str) -> bytes | None:
+        """Blocking."""
+        return self._fetcher.get(f"{self._url}/{name}", SIZE_LIMIT)
+
+    def narinfo(self, hash_part: str) -> NarInfo | None:
+        document = self.read(f"{hash_part}.narinfo")
+        return None if document is None else parse_narinfo(document, hash_part)
+
+    def close(self) -> None:
+        self._fetcher.close()
+
+
+class DirectoryCache:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.location = str(directory)
+
+    def read(self, name: str) -> bytes | None:
+        """Blocking."""
+        try:
+            return (self._directory / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise FetchFailed(f"{self._directory / name}: {error.strerror}") from None
+
+    def narinfo(self, hash_part: str) -> NarInfo | None:
+        document = self.read(f"{hash_part}.narinfo")
+        return None if document is None else parse_narinfo(document, hash_part)
+
+    def hash_parts(self) -> tuple[str, ...]:
+        """Blocking.  Of all paths in the cache, sorted."""
+        return tuple(sorted(path.stem for path in self._directory.glob("*.narinfo")))
+
+    def close(self) -> None:
+        """Files are closed as they are read."""
+
+
+def _store_directory(information: bytes) -> str:
+    for line in information.decode(errors="replace").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "StoreDir":
+            return value.strip()
+    return STORE

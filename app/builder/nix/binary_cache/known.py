@@ -1,0 +1,102 @@
+"""Narinfos read before, in one SQLite file: what a store path refers to never changes."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.builder.nix.binary_cache.narinfo import NarInfo
+from app.builder.nix.closure import StorePath
+
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS narinfos (
+    hash TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    nar_size INTEGER NOT NULL,
+    refs TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_AT_ONCE = 500
+_BUSY_SECONDS = 60
+
+
+class KnownUnusable(Exception):
+    """One line: which file, and what is wrong with it."""
+
+
+class KnownNarInfos:
+    """Blocking throughout; for one thread.  Two processes may share a file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Blocking.  Raises KnownUnusable."""
+        with ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                connection = opened.enter_context(
+                    closing(sqlite3.connect(path, timeout=_BUSY_SECONDS))
+                )
+                with connection:
+                    (found,) = connection.execute("PRAGMA user_version").fetchone()
+                    if found not in {0, _FORMAT}:
+                        raise KnownUnusable(
+                            f"{path} was written by another version; name another file"
+                        )
+                    connection.execute(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            except (sqlite3.Error, OSError) as error:
+                raise KnownUnusable(
+                    f"cannot keep what was read in {path}: {error}; delete it or name another file"
+                ) from None
+            opened.pop_all()
+            return cls(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def read(self, hash_parts: Iterable[str]) -> Mapping[str, NarInfo]:
+        """Those that are known."""
+        wanted = sorted(set(hash_parts))
+        found: dict[str, NarInfo] = {}
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT hash, name, nar_size, refs FROM narinfos WHERE hash IN ({marks})"  # noqa: S608  only question marks
+            with closing(self._connection.execute(query, some)) as rows:
+                for hash_part, name, nar_size, references in rows:
+                    found[hash_part] = NarInfo(
+                        StorePath(f"{hash_part}-{name}"),
+                        nar_size,
+                        tuple(StorePath(base) for base in references.split()),
+                    )
+        return found
+
+    def write(self, narinfos: Iterable[NarInfo]) -> None:
+        """All of them or none: they are there after a power cut, once this returns."""
+        with self._connection:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO narinfos VALUES (?, ?, ?, ?)",
+                (
+                    (
+                        n.path.hash_part,
+                        n.path.name,
+                        n.nar_size,
+                        " ".join(r.base for r in n.references),
+                    )
+                    for n in narinfos
+                ),
+            )

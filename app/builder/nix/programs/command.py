@@ -1,0 +1,194 @@
+"""Nix's own programs behind the door: a process for each question, but for what evaluators answer.
+
+Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from loguru import logger
+
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.door import (
+    DerivationsGone,
+    Evaluation,
+    Looked,
+    Realisation,
+)
+from app.builder.nix.programs import path_info as pathinfo
+from app.builder.nix.programs.attributes import AttributeReader
+from app.builder.nix.programs.errors import ending, evaluation_error
+from app.builder.nix.programs.expression_processes import ExpressionProcesses
+from app.builder.nix.programs.expressions import Expressions
+from app.builder.nix.programs.flakes import Flakes
+from app.builder.nix.programs.installation import sandboxed, version
+from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
+from app.builder.nix.programs.realising import Realiser, Wanted, absent
+from app.builder.nix.programs.repl_pool import Evaluators
+from app.builder.nix.programs.request import FEATURES
+from app.builder.nix.results import Answer, Package
+from app.builder.nix.roots import Hold, Holds
+from app.errors import (
+    BuildFailed,
+    DownloadFailed,
+    RegistryError,
+    StoreUnavailable,
+)
+from app.system.disk_space import DiskSpace
+from app.system.environment import for_store
+from app.system.retrying import retry
+from app.system.workers import Workers
+
+_STORE = Path("/nix/store")
+_TRANSIENT = (DownloadFailed, StoreUnavailable)
+
+
+class NixCommand:
+    """``expressions`` is the directory with evaluate.nix; ``options`` are settings of Nix for
+    every call.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        expressions: Path,
+        holds: Holds,
+        workers: Workers,
+        options: Mapping[str, str],
+        bounds: Bounds = BOUNDS,
+    ) -> None:
+        self._programs = Programs(
+            environment=for_store(environment), store_seconds=bounds.store_seconds
+        )
+        self.starts = self._programs.starts
+        self._bounds = bounds
+        self._holds = holds
+        self._workers = workers
+        self._options = tuple(
+            word for name, value in options.items() for word in ("--option", name, value)
+        )
+        self.evaluators = Evaluators(
+            expressions=expressions,
+            settings=self._options,
+            environment=environment,
+            starts=self.starts,
+        )
+        processes = ExpressionProcesses(
+            programs=self._programs,
+            directory=expressions,
+            environment=environment,
+            settings=self._options,
+        )
+        self._flakes = Flakes(processes=processes, workers=workers)
+        self._expressions = Expressions(
+            processes=processes, evaluators=self.evaluators, workers=workers
+        )
+        self._attributes = AttributeReader(
+            evaluators=self.evaluators, start=processes.start, workers=workers
+        )
+        self._realiser = Realiser(
+            programs=self._programs,
+            workers=workers,
+            options=self._options,
+            space=DiskSpace(directory=_STORE, least=bounds.store_free, workers=workers),
+        )
+
+    async def version(self) -> str:
+        """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
+        return await version(self._programs)
+
+    async def sandboxed(self) -> bool:
+        """Whether no build sees more than what it declares; raises Unavailable."""
+        return await sandboxed(self._programs)
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[Answer, ...]:
+        evaluation = await self._flakes.prepared(evaluation)
+        return await self._expressions.evaluate(evaluation, names, explain=explain)
+
+    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
+        return await self._flakes.unpinned(evaluation)
+
+    async def look(
+        self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
+    ) -> Looked:
+        evaluation = await self._flakes.prepared(evaluation)
+        return await self._attributes.look(evaluation, start=start, only=only)
+
+    async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
+        evaluation = await self._flakes.prepared(evaluation)
+        return await self._attributes.names_within(evaluation, name)
+
+    async def realise(
+        self,
+        packages: Sequence[Package],
+        realisation: Realisation,
+        *,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        wanted = sorted({Wanted(str(p.derivation), p.output, str(p.path)) for p in packages})
+        end = time.monotonic() + realisation.seconds
+
+        async def attempt() -> None:
+            await self._require(wanted)
+            if not realisation.build:
+                await self._realiser.check_claims(wanted)
+            try:
+                await self._realiser.attempt(
+                    wanted, realisation, end=end, hold=hold, on_line=on_line
+                )
+            except RegistryError:
+                await self._require(wanted)
+                raise
+            await self._check(wanted, hold)
+
+        def again(error: Exception, pause: float) -> None:
+            on_line(f"{error}; another attempt follows in {pause:g} s")
+            logger.bind(source=realisation.source).warning("{}; trying again", error)
+
+        await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=again)
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        if not paths:
+            return Closure(())
+        names = [str(path) for path in sorted(set(paths))]
+        command = ["nix", "path-info", "--json", "--recursive", *names, *FEATURES, *self._options]
+
+        async def ask() -> Closure:
+            finished = await self._programs.ask("closure", command)
+            if finished.code != 0:
+                why = evaluation_error(finished.stderr) or ending(finished)
+                raise StoreUnavailable(f"Nix does not know a closure: {why}")
+            try:
+                return await self._workers.run(pathinfo.parse, finished.stdout)
+            except ValueError as error:
+                raise StoreUnavailable(f"Nix does not know a closure: {error}") from None
+
+        def again(error: Exception, _: float) -> None:
+            logger.warning("{}; trying again", error)
+
+        return await retry(ask, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=again)
+
+    def hold(self) -> AbstractAsyncContextManager[Hold]:
+        return self._holds.open()
+
+    async def close(self) -> None:
+        await self.evaluators.close()
+
+    async def _require(self, wanted: Sequence[Wanted]) -> None:
+        gone = await self._workers.run(absent, [one.derivation for one in wanted])
+        if gone:
+            await self.evaluators.forget()  # they would not write it again
+            raise DerivationsGone(gone[0])
+
+    async def _check(self, wanted: Sequence[Wanted], hold: Hold) -> None:
+        """A package set may claim any path; only what the derivation made counts."""
+        made = {str(path) for path in await self._workers.run(hold.held)}
+        for one in wanted:
+            if one.path not in made:
+                raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")

@@ -1,0 +1,55 @@
+"""Tell what cannot be fetched now from what is not there, in what Nix and git print."""
+
+import re
+
+from app.builder.nix.door import Flake
+
+# Nix repeats the words of curl and of git, which in turn repeats those of curl and of ssh.
+_FETCHING = re.compile(
+    r"unable to download '(?P<url>[^']+)'"
+    r"|unable to access '(?P<repository>[^']+)'"
+    r"|program 'git' failed|program '\S*/git' failed|failed to fetch git repository",
+    re.IGNORECASE,
+)
+_STATUS = re.compile(r"HTTP error (\d{3})|returned error: (\d{3})")
+_NETWORK = re.compile(
+    r"could ?n[o']t (resolve|connect)|could not (resolve|connect)|failed to connect"
+    r"|timed out|timeout was reached|network is unreachable|no route to host"
+    r"|connection (was )?(refused|reset|closed|aborted)|empty reply|send failure|recv failure"
+    r"|SSL (connect|peer|certificate)|server returned nothing|transferred a partial file"
+    r"|operation too slow|connect to host|hung up unexpectedly|unexpected disconnect",
+    re.IGNORECASE,
+)
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+_RATE_LIMIT = re.compile(r"rate limit", re.IGNORECASE)
+
+
+def unreachable(message: str, stderr: str) -> str | None:
+    """Return what cannot be fetched now, an address or ""; None if that is not what failed.
+
+    ``message`` is the error that ended Nix; before it stand warnings, and what git printed.
+    """
+    ended = _FETCHING.search(message)
+    if ended is None:
+        return None
+    if ended["url"]:
+        return ended["url"] if _is_transient(message) else None
+    if not _is_transient(stderr):
+        return None
+    repositories = [match["repository"] for match in _FETCHING.finditer(stderr)]
+    return next((address for address in reversed(repositories) if address), "")
+
+
+def input_at(stderr: str, flake: Flake | None) -> str | None:
+    """Return the name of the flake's input that Nix could not fetch, as far as that is certain."""
+    places = flake.places if flake else ()
+    found = {name for name, place in places if place in stderr}
+    return found.pop() if len(found) == 1 else None
+
+
+def _is_transient(text: str) -> bool:
+    statuses = [int(status[1] or status[2]) for status in _STATUS.finditer(text)]
+    if statuses:
+        last = statuses[-1]
+        return last >= 500 or last in _TRANSIENT_STATUSES or bool(_RATE_LIMIT.search(text))
+    return bool(_NETWORK.search(text))

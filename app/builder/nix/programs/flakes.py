@@ -1,0 +1,149 @@
+"""Make flakes ready to be evaluated: copied to the store once, and with all inputs named.
+
+Nix copies a flake from a directory to the store in every process that evaluates it, which takes
+tens of seconds for one as large as nixpkgs.  A flake that is in the store already is not copied.
+
+``builtins.getFlake`` of Nix 2.8 takes no directory, and no flake whose lock file lacks an input.
+Another flake whose one input it is has neither limit, and needs a lock file itself.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.builder.nix.door import Evaluation, PackageSet
+from app.builder.nix.programs.expression_processes import ExpressionProcesses
+from app.builder.nix.programs.request import FETCHING, OPTIONS
+from app.system.concurrency import KeyedLock
+from app.system.workers import Workers
+
+_KEPT = 64
+_OUTER = """{
+  inputs.target = { %s };
+  outputs = inputs: { };
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    package_set: PackageSet
+    unpinned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    unpinned: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
+    dated: bool
+
+
+class Flakes:
+    def __init__(self, *, processes: ExpressionProcesses, workers: Workers) -> None:
+        self._processes = processes
+        self._workers = workers
+        self._ready: OrderedDict[PackageSet, _Ready] = OrderedDict()
+        self._making: KeyedLock[PackageSet] = KeyedLock()
+
+    async def prepared(self, evaluation: Evaluation) -> Evaluation:
+        """The same of a flake in the store.
+
+        Raises EvaluationFailed, SourceUnavailable, Unavailable.
+        """
+        if evaluation.package_set.flake is None:
+            return evaluation
+        ready = await self._make_ready(evaluation)
+        return replace(evaluation, package_set=ready.package_set)
+
+    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """The inputs that the lock file does not pin.  Raises what ``prepared`` does."""
+        if evaluation.package_set.flake is None:
+            return ()
+        return (await self._make_ready(evaluation)).unpinned
+
+    async def _make_ready(self, evaluation: Evaluation) -> _Ready:
+        key = evaluation.package_set
+        async with self._making.holding(key):
+            ready = self._ready.pop(key, None)
+            if ready is None or not await self._workers.run(_is_there, ready.package_set):
+                ready = await self._make(evaluation)
+            self._ready[key] = ready
+            if len(self._ready) > _KEPT:
+                self._ready.popitem(last=False)
+            return ready
+
+    async def _make(self, evaluation: Evaluation) -> _Ready:
+        package_set = evaluation.package_set
+        flake = package_set.flake
+        assert flake is not None, package_set
+        stored = await self._add(evaluation, Path(package_set.reference))
+        inputs = await self._inputs(evaluation, stored / flake.directory)
+        flake = replace(flake, places=inputs.places)
+        evaluation = replace(evaluation, package_set=replace(package_set, flake=flake))
+        unpinned = inputs.unpinned
+        if flake.directory or unpinned:
+            outer = await self._wrap(evaluation, stored, dated=inputs.dated)
+            reference, wrapped = f"path:{outer}", True
+        else:
+            date = f"&lastModified={flake.date}" if inputs.dated else ""
+            reference, wrapped = f"path:{stored}?rev={flake.commit}{date}", False
+        made = replace(package_set, reference=reference, flake=replace(flake, wrapped=wrapped))
+        return _Ready(made, unpinned)
+
+    async def _add(self, evaluation: Evaluation, directory: Path) -> Path:
+        """Its store path, which is the one that Nix itself would copy it to."""
+        command = ["nix-store", "--add", str(directory)]
+        printed = await self._processes.run("add", command, evaluation)
+        return Path(printed.decode().strip())
+
+    async def _inputs(self, evaluation: Evaluation, directory: Path) -> "_Inputs":
+        output = await self._processes.evaluate(
+            "inputs", "flake-inputs.nix", evaluation, {"flake": str(directory)}
+        )
+        document = json.loads(output)
+        return _Inputs(
+            unpinned=tuple(map(str, document["unpinned"])),
+            places=tuple((str(row["name"]), str(row["place"])) for row in document["places"]),
+            dated=bool(document["dated"]),
+        )
+
+    async def _wrap(self, evaluation: Evaluation, stored: Path, *, dated: bool) -> Path:
+        """The store path of a flake with the stored one as its input, and all inputs locked."""
+        flake = evaluation.package_set.flake
+        assert flake is not None, evaluation
+        target: dict[str, str | int] = {
+            "type": "path",
+            "path": str(stored),
+            "rev": flake.commit,
+            **({"lastModified": flake.date} if dated else {}),
+            **({"dir": flake.directory} if flake.directory else {}),
+        }
+        scratch = await self._workers.run(tempfile.TemporaryDirectory)
+        try:
+            outer = Path(scratch.name) / "source"
+            await self._workers.run(_write, outer, _OUTER % _attributes(target))
+            command = ["nix", "flake", "lock", f"path:{outer}", *OPTIONS, *FETCHING]
+            await self._processes.run("lock", command, evaluation)
+            return await self._add(evaluation, outer)
+        finally:
+            await asyncio.shield(self._workers.run(scratch.cleanup))
+
+
+def _attributes(values: dict[str, str | int]) -> str:
+    """As Nix text; a flake's inputs are no more than literals.  No value has a quote or a dollar."""
+    return " ".join(f"{name} = {json.dumps(value)};" for name, value in values.items())
+
+
+def _is_there(package_set: PackageSet) -> bool:
+    """Blocking.  The garbage collector may have been there."""
+    path = package_set.reference.removeprefix("path:").partition("?")[0]
+    return Path(path).exists()
+
+
+def _write(directory: Path, flake: str) -> None:
+    """Blocking."""
+    directory.mkdir()
+    (directory / "flake.nix").write_text(flake)

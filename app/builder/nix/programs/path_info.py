@@ -1,0 +1,54 @@
+"""``nix path-info --json``, whose shape changed twice, as a closure.
+
+Nix 2.8 prints a list, 2.19 and later an object by path, 2.33 and later with ``--json-format 2``
+the same below ``info``, with base names for paths.
+"""
+
+import json
+from collections.abc import Iterator
+
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+
+
+def parse(output: bytes) -> Closure:
+    """Raises ValueError, also for a path that is not valid in the store."""
+    return Closure(_object(path, info) for path, info in _rows(json.loads(output)))
+
+
+def _rows(document: object) -> Iterator[tuple[str, object]]:
+    match document:
+        case {"info": dict(by_path), "version": _}:
+            yield from _rows(by_path)
+        case dict(by_path):
+            yield from by_path.items()
+        case list(infos):
+            for info in infos:
+                yield str(info["path"] if isinstance(info, dict) else info), info
+        case _:
+            raise ValueError("neither a list nor an object")
+
+
+def _object(path: str, info: object) -> StoreObject:
+    own = StorePath.parse(path)
+    match info:
+        case {"narSize": int(size), "references": list(references)}:
+            pass
+        case _:
+            raise ValueError(f"{path} is not in the store")
+    others = {StorePath.parse(str(reference)) for reference in references} - {own}
+    return StoreObject(own, size, tuple(sorted(others)))
+
+
+def signers(output: bytes, path: str) -> tuple[str, ...]:
+    """The names of the keys in a path's signatures.  Raises ValueError."""
+    for found, info in _rows(json.loads(output)):
+        if path.endswith(found) and isinstance(info, dict):
+            signatures = info.get("signatures") or []
+            return tuple(dict.fromkeys(map(_signer, signatures)))
+    raise ValueError(f"{path} is not there")
+
+
+def _signer(signature: object) -> str:
+    if isinstance(signature, dict):
+        return str(signature.get("keyName", ""))
+    return str(signature).partition(":")[0]

@@ -1,0 +1,90 @@
+"""Nix's programs, started and counted; a limit is an error of the server's, not a crash."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.errors import StoreUnavailable, Unavailable
+from app.system.process import (
+    Finished,
+    Limits,
+    OutOfSpace,
+    OutOfTime,
+    ProgramMissing,
+    run,
+)
+from app.system.retrying import Retries
+
+_RETRIES = Retries(times=3, seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``store_seconds`` is the longest a question to the store may take; ``store_free`` how many
+    bytes realisations leave free on the disk of the store.
+    """
+
+    store_seconds: float = 60
+    store_free: int = 0
+    retries: Retries = _RETRIES
+
+
+BOUNDS = Bounds()
+
+
+class Programs:
+    """``starts`` counts the processes by purpose; ``store_seconds`` limits ``ask``."""
+
+    def __init__(self, *, environment: Mapping[str, str], store_seconds: float) -> None:
+        self.starts: Counter[str] = Counter()
+        self._environment = environment
+        self._store_seconds = store_seconds
+
+    async def run(
+        self,
+        purpose: str,
+        command: Sequence[str],
+        limits: Limits,
+        on_line: Callable[[str], None] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace.
+
+        ``environment`` replaces the one for questions to the store.
+        """
+        self.starts[purpose] += 1
+        try:
+            return await run(
+                command,
+                environment=self._environment if environment is None else environment,
+                limits=limits,
+                on_line=on_line,
+            )
+        except ProgramMissing as error:
+            raise missing(error) from None
+
+    async def ask(
+        self, purpose: str, command: Sequence[str], *, seconds: float | None = None
+    ) -> Finished:
+        """Run a question to the store or about Nix itself, which takes milliseconds as a rule.
+
+        Raises Unavailable, StoreUnavailable.
+        """
+        seconds = self._store_seconds if seconds is None else seconds
+        try:
+            return await self.run(purpose, command, Limits(seconds=seconds))
+        except OutOfTime:
+            raise StoreUnavailable(
+                f"Nix took longer than {seconds:g} s for a question to its store ({purpose})"
+            ) from None
+        except OutOfSpace as error:
+            raise StoreUnavailable(
+                f"Nix printed more than {error.limit} for a question to its store ({purpose})"
+            ) from None
+
+
+def missing(error: ProgramMissing) -> Unavailable:
+    return Unavailable(
+        f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
+        " elsewhere see nixos.org/download"
+    )

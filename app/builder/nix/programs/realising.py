@@ -1,0 +1,153 @@
+"""Store paths made valid by ``nix-store --realise``, with another attempt after transient faults.
+
+A source that may not build is given output paths, which Nix can only substitute; a derivation is
+what Nix builds if a substitute is missing or its signature is not trusted.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loguru import logger
+
+from app.builder.nix.door import Realisation
+from app.builder.nix.programs import path_info as pathinfo
+from app.builder.nix.programs.build_log import BuildLog
+from app.builder.nix.programs.derivation import read_outputs
+from app.builder.nix.programs.diagnosis import Attempt, failure, ignored_signature, out_of_time
+from app.builder.nix.programs.programs import Programs
+from app.builder.nix.programs.request import FEATURES, realising, substituters
+from app.builder.nix.roots import Hold
+from app.errors import BuildFailed, Unavailable
+from app.system.disk_space import DiskFull, DiskSpace
+from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
+from app.system.workers import Workers
+
+_GRACE_SECONDS = 10  # for Nix to end its builders
+_SIGNERS_SECONDS = 10
+_SIGNERS_ASKED = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Wanted:
+    """An output that a package names, with the store path that the package says it has."""
+
+    derivation: str
+    output: str
+    path: str
+
+
+class Realiser:
+    """``options`` are settings of Nix for every call, as arguments."""
+
+    def __init__(
+        self,
+        *,
+        programs: Programs,
+        workers: Workers,
+        options: Sequence[str],
+        space: DiskSpace,
+    ) -> None:
+        self._programs = programs
+        self._workers = workers
+        self._options = options
+        self._space = space
+
+    async def check_claims(self, wanted: Sequence[Wanted]) -> None:
+        """Raise BuildFailed if a path is not what its derivation makes; DerivationsGone."""
+        for one in wanted:
+            outputs = await self._workers.run(read_outputs, one.derivation)
+            if outputs.get(one.output) != one.path:
+                raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")
+
+    async def attempt(
+        self,
+        wanted: Sequence[Wanted],
+        realisation: Realisation,
+        *,
+        end: float,
+        hold: Hold,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """One attempt, until ``end`` of the monotonic clock.
+
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, DownloadFailed, StoreUnavailable.
+        """
+        log = BuildLog(on_line)
+        paths = sorted({one.path for one in wanted})
+        try:
+            finished = await self._space.during(
+                self._run(wanted, realisation, log, end=end, hold=hold)
+            )
+        except OutOfTime:
+            raise out_of_time(await self._look(log, paths, realisation, on_line)) from None
+        except OutOfSpace as error:
+            raise BuildFailed(f"the build log grew beyond {error.limit}") from None
+        except DiskFull as error:
+            building = f" while building {log.building[0]}" if log.building else ""
+            raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
+        ended = await self._look(log, paths, realisation, on_line)
+        if finished.code != 0:
+            raise failure(ended, finished)
+
+    async def _run(
+        self,
+        wanted: Sequence[Wanted],
+        realisation: Realisation,
+        log: BuildLog,
+        *,
+        end: float,
+        hold: Hold,
+    ) -> Finished:
+        if realisation.build:
+            targets = [f"{one.derivation}!{one.output}" for one in wanted]
+        else:
+            targets = sorted({one.path for one in wanted})
+        return await self._programs.run(
+            "realise",
+            [
+                *("nix-store", "--realise", *targets, "--add-root", str(hold.next_root())),
+                *("--log-format", "internal-json", *self._options),
+                *substituters(realisation.substituters),
+                *realising(realisation),
+            ],
+            Limits(seconds=max(end - time.monotonic(), 1), grace_seconds=_GRACE_SECONDS),
+            on_line=log.hear,
+        )
+
+    async def _look(
+        self,
+        log: BuildLog,
+        paths: Sequence[str],
+        realisation: Realisation,
+        on_line: Callable[[str], None],
+    ) -> Attempt:
+        """What is not in the store, and who signed what was ignored; the latter is logged."""
+        candidates = {*paths, *log.fetches.begun, *log.unknown}
+        missing = frozenset(await self._workers.run(absent, sorted(candidates)))
+        unsigned = log.fetches.unsigned
+        signers: dict[str, tuple[str, ...]] = {}
+        for path in sorted(unsigned, key=lambda path: path not in paths)[:_SIGNERS_ASKED]:
+            keys = await self._signers(path, unsigned[path])
+            if keys is not None:
+                signers[path] = keys
+        ended = Attempt(realisation, log, paths, missing, signers)
+        if ignored := ignored_signature(ended):
+            on_line(f"warning: {ignored}")
+            logger.bind(source=realisation.source).warning("a binary cache is ignored: {}", ignored)
+        return ended
+
+    async def _signers(self, path: str, cache: str) -> tuple[str, ...] | None:
+        """The names of the keys, or None if the cache cannot be asked again."""
+        command = ["nix", "path-info", "--json", "--store", cache, path, *FEATURES, *self._options]
+        try:
+            finished = await self._programs.ask("signatures", command, seconds=_SIGNERS_SECONDS)
+            return pathinfo.signers(finished.stdout, path)
+        except (Unavailable, ValueError):
+            return None
+
+
+def absent(paths: Sequence[str]) -> list[str]:
+    """Blocking."""
+    return [path for path in paths if not os.path.lexists(path)]

@@ -1,0 +1,136 @@
+"""What a package set answered about each name (nix/evaluate.nix), and what a policy says of it.
+
+The same form goes into records, so that what was remembered is checked like what is new.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter
+
+from app.builder.nix.closure import StorePath
+from app.text.sanitize import is_plain, line
+
+_SHOWN_LIMIT = 1000
+
+
+def _store_path(value: object) -> StorePath:
+    return value if isinstance(value, StorePath) else StorePath.parse(str(value))
+
+
+def _derivation(value: object) -> StorePath:
+    path = _store_path(value)
+    if not path.name.endswith(".drv"):
+        raise ValueError("not a derivation")
+    return path
+
+
+def _plain(text: str) -> str | None:
+    """None for a text that is not plain: to mend it could make it equal to an allowed name."""
+    return text if is_plain(text) else None
+
+
+def _shown(text: str) -> str:
+    return line(text, _SHOWN_LIMIT)
+
+
+_Plain = Annotated[str, AfterValidator(_plain)] | None
+_Shown = Annotated[str, AfterValidator(_shown)]
+_Path = Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str)]
+_Derivation = Annotated[StorePath, PlainValidator(_derivation), PlainSerializer(str)]
+_Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """``name`` is the SPDX identifier where the package set knows one."""
+
+    name: _Shown | None
+    free: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What a package states about itself; None and empty where it states nothing.
+
+    A text with control characters, direction marks or quotes counts as not stated.
+    """
+
+    name: _Plain = None
+    pname: _Plain = None
+    version: _Plain = None
+    licenses: tuple[License, ...] = ()
+    vulnerabilities: tuple[_Shown | None, ...] = ()
+    insecure: bool = False
+    broken: bool = False
+    priority: int | None = None
+    main_program: _Plain = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package(Metadata):
+    """``path`` is the path of ``output``, which the attribute itself chose: mostly the first.
+
+    The derivation has that output at that path: the package set is not believed.
+    """
+
+    attribute: str
+    derivation: _Derivation
+    output: _Output
+    path: _Path
+    status: Literal["package"] = "package"
+
+
+class Validity(StrEnum):
+    """How long a failed evaluation stays the right response for its revision."""
+
+    ALWAYS = "always"
+    """The package set raises this error on every machine."""
+    PROCESS = "process"
+    """As far as Nix's message tells; kept in memory only."""
+    MINUTES = "minutes"
+    """A limit of time or memory, or a missing file: a quieter or mended machine may succeed."""
+    NEVER = "never"
+    """Transient: the network, a killed process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised(Metadata):
+    """The attribute exists and did not evaluate; ``message`` is "" until Nix has explained it."""
+
+    attribute: str = ""
+    message: str = ""
+    validity: Validity = Validity.ALWAYS
+    status: Literal["raised"] = "raised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    status: Literal["unknown"] = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous:
+    """Several attributes differ from the name in nothing but their capitals."""
+
+    candidates: tuple[str, ...]
+    status: Literal["ambiguous"] = "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """``kind`` with its article: "a function"."""
+
+    attribute: str
+    kind: str
+    status: Literal["other"] = "other"
+
+
+Answer = Package | Raised | Unknown | Ambiguous | Other
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="status")])
+
+
+def parse(document: object) -> Answer:
+    """Raises ValueError."""
+    return ANSWER.validate_python(document)

@@ -1,0 +1,92 @@
+"""Roots that keep store paths from Nix's garbage collector while they are packed.
+
+Each hold is a directory of links that Nix registers as indirect roots, and a lock beside it
+that its process holds open.  What a killed process left behind has no lock and is swept away.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from app.builder.nix.closure import StorePath
+from app.system.locks import EXCLUSIVE, take, try_exclusive
+from app.system.state_directory import state_directory_at_fault
+from app.system.workers import Workers
+
+
+class Hold:
+    """A directory for Nix to put roots in."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._count = 0
+
+    def next_root(self) -> Path:
+        """For ``--add-root``; Nix appends numbers if it has several."""
+        self._count += 1
+        return self._directory / f"root{self._count}"
+
+    def held(self) -> frozenset[StorePath]:
+        """Blocking."""
+        return frozenset(
+            StorePath.parse(str(link.readlink())) for link in self._directory.iterdir()
+        )
+
+
+class Holds:
+    def __init__(self, *, directory: Path, workers: Workers) -> None:
+        self._directory = directory
+        self._workers = workers
+
+    def sweep(self) -> None:
+        """Blocking.  Remove what no process holds any longer.  Raises StorageUnavailable."""
+        with state_directory_at_fault():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for lock in self._directory.glob("*.lock"):
+                with try_exclusive(lock) as abandoned:
+                    if abandoned:
+                        _remove(lock)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Hold]:
+        """Raises StorageUnavailable."""
+        with state_directory_at_fault():
+            lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
+        try:
+            yield Hold(lock.with_suffix(""))
+        finally:
+            # No await here: a cancelled task must let go as well.
+            _let_go((lock, descriptor))
+
+    def _create(self) -> tuple[Path, int]:
+        """Blocking."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        while True:
+            lock = self._directory / f"{uuid.uuid4().hex}.lock"
+            descriptor = take(lock, EXCLUSIVE, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            if descriptor is not None:
+                break
+            # Another server's sweep came between opening and locking.
+        try:
+            lock.with_suffix("").mkdir()
+        except BaseException:
+            _let_go((lock, descriptor))
+            raise
+        return lock, descriptor
+
+
+def _let_go(created: tuple[Path, int]) -> None:
+    """Blocking, for some unlinking.  What cannot be removed is swept at a later start."""
+    lock, descriptor = created
+    with suppress(OSError):
+        _remove(lock)
+    os.close(descriptor)
+
+
+def _remove(lock: Path) -> None:
+    """Blocking.  For who holds the lock."""
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    lock.unlink(missing_ok=True)

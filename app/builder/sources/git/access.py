@@ -1,0 +1,105 @@
+"""How git gets in: the environment it runs in, without the user's or machine's configuration,
+prompts or credentials other than the source's, which stay in the files they are in.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.system.environment import for_git
+
+_ASKPASS = """#!/bin/sh
+# Git asks here; the answers never appear among arguments or in the environment.
+case "$1" in
+  Username*) printf '%s\\n' "$NIXERY_GIT_USERNAME" ;;
+  *) cat "$NIXERY_GIT_TOKEN_FILE" ;;
+esac
+"""
+_CONFIGURATION = {
+    "safe.directory": "*",  # the operator named the repository, whoever owns it
+    "http.followRedirects": "false",  # a token goes where it was meant to go
+    "http.lowSpeedLimit": "1",  # bytes a second; a host at work says so every five seconds
+    "http.lowSpeedTime": "60",
+    "core.hooksPath": "/dev/null",
+    "fetch.unpackLimit": "1",  # a killed git leaves a commit with all its files, or none of it
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.version": "2",
+}
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_ASKPASS": "true",
+    "GIT_CONFIG_COUNT": str(len(_CONFIGURATION)),
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    **{f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(_CONFIGURATION)},
+    **{f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(_CONFIGURATION.values())},
+}
+_SSH = (
+    "BatchMode=yes",
+    "ConnectTimeout=30",
+    "IdentityAgent=none",
+    "ServerAliveInterval=20",
+    "StrictHostKeyChecking=yes",
+)
+
+
+class GitAccess:
+    """``directory`` is where the program that answers git's questions is put."""
+
+    def __init__(
+        self,
+        *,
+        definition: GitDefinition | FlakeDefinition,
+        environment: Mapping[str, str],
+        directory: Path,
+    ) -> None:
+        self._definition = definition
+        self._askpass = directory / "askpass"
+        self.environment: Mapping[str, str] = {
+            **_certificates(environment),
+            **for_git(environment),
+            **_ENVIRONMENT,
+            **self._token(),
+            "GIT_SSH_COMMAND": self._ssh(),
+        }
+
+    def prepare(self) -> None:
+        """Blocking.  To be called before git is started."""
+        if self._definition.token_file is None or self._askpass.exists():
+            return
+        self._askpass.parent.mkdir(parents=True, exist_ok=True)
+        new = self._askpass.with_name(f"askpass.{os.getpid()}")
+        new.write_text(_ASKPASS)
+        new.chmod(0o700)
+        new.rename(self._askpass)
+
+    def _token(self) -> dict[str, str]:
+        if self._definition.token_file is None:
+            return {}
+        return {
+            "GIT_ASKPASS": str(self._askpass),
+            "NIXERY_GIT_USERNAME": self._definition.username,
+            "NIXERY_GIT_TOKEN_FILE": str(self._definition.token_file),
+        }
+
+    def _ssh(self) -> str:
+        definition = self._definition
+        options = list(_SSH)
+        identity: list[str] = []
+        if definition.ssh_key is not None:
+            identity = ["-i", str(definition.ssh_key)]
+            options.append("IdentitiesOnly=yes")
+        if definition.known_hosts is not None:
+            options.append(f'UserKnownHostsFile="{definition.known_hosts}"')
+        given = [word for option in options for word in ("-o", option)]
+        return shlex.join(["ssh", "-F", "none", *identity, *given])
+
+
+def _certificates(environment: Mapping[str, str]) -> dict[str, str]:
+    """One variable names the trusted certificates for Nix, for channels, and so for git."""
+    file = environment.get("SSL_CERT_FILE")
+    return {} if file is None else {"GIT_SSL_CAINFO": file}

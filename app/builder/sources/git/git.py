@@ -1,0 +1,197 @@
+"""A git repository as a source: tags, branches and commits, whole or abbreviated.
+
+Two bare repositories are kept for it: one with the commits that were asked for, each without
+its past, and one with all history but without files, to tell what an abbreviation means.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from app.builder.nix.door import Flake, PackageSet
+from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
+from app.builder.sources.git.command import GitCommand, GitFailed
+from app.builder.sources.git.files import GitFiles
+from app.builder.sources.git.refs import GitListing
+from app.builder.sources.revision import Revision
+from app.builder.sources.trees import Trees, place_of
+from app.builder.sources.unpacking import date_of, disk_at_fault, told
+from app.errors import SourceUnavailable, TagUnknown
+
+_ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
+_FULL = re.compile(r"[0-9a-f]{40}")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_SHORT = re.compile(r"[0-9a-f]{7,39}")
+_LISTED = 12
+_LISTING_SECONDS = 2
+_HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
+
+
+class GitUpstream:
+    def __init__(
+        self,
+        *,
+        definition: GitDefinition | FlakeDefinition,
+        git: GitCommand,
+        files: GitFiles,
+        directory: Path,
+        trees: Trees,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._definition = definition
+        self._git = git
+        self._files = files
+        # What one source was let in to read is not there for another with other credentials.
+        self._place = place_of(definition, *_ACCESS)
+        self._commits = directory / f"{self._place}.commits"
+        self._history = directory / f"{self._place}.history"
+        self._trees = trees
+        self._clock = clock
+        self._listing = GitListing(
+            ask=partial(git.refs, definition.location),
+            seconds=min(_LISTING_SECONDS, definition.revision_seconds),
+            clock=clock,
+        )
+        self._history_until = float("-inf")
+        self._names: tuple[str, ...] | None = None  # of branches, then of tags, when last asked
+
+    async def find(self, tag: str) -> Revision:
+        with told(self._definition.name), disk_at_fault():
+            try:
+                commit, moves = await self._find(tag)
+                date = await self._fetch(commit)
+            except GitFailed as error:
+                raise self._unreachable(error) from None
+        return Revision(
+            source=self._definition.name, identity=f"commit:{commit}", date=date, moves=moves
+        )
+
+    async def tags(self) -> tuple[str, ...]:
+        try:
+            await self._refs()
+        except GitFailed as error:
+            raise self._unreachable(error) from None
+        return (LATEST, *(self._names or ()))
+
+    def seen(self) -> tuple[str, ...]:
+        """What the definition names is there until the repository was asked."""
+        named = self._definition.taggable((self._definition.default_ref, *self._definition.pins))
+        if self._names is None:
+            return tuple(name for name in named if name != "HEAD")
+        return (*self._names, *filter(_COMMIT.fullmatch, named))
+
+    @asynccontextmanager
+    async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
+        commit = revision.label
+        with told(self._definition.name):
+            with disk_at_fault():
+                date = await self._fetched(commit)
+            async with self._trees.tree(
+                self._place,
+                commit,
+                lambda path: self._files.unpack(self._commits, commit, path, date),
+            ) as tree:
+                submodules = await self._files.submodules(tree)
+                directory = self._definition.directory
+                if isinstance(self._definition, FlakeDefinition):
+                    yield PackageSet(
+                        "flake",
+                        str(tree),
+                        submodules=submodules,
+                        flake=Flake(directory, commit, int(date.timestamp())),
+                    )
+                else:
+                    # Without a slash at its end, which Nix would keep.
+                    place = str(tree / directory)
+                    whole = (str(tree),) if directory else ()
+                    yield PackageSet(
+                        "path",
+                        place,
+                        readable=whole,
+                        submodules=submodules,
+                        is_file=await self._files.is_file(tree / directory),
+                    )
+
+    async def _find(self, tag: str) -> tuple[str, bool]:
+        """A commit, and whether the tag may move on from it."""
+        wanted = self._definition.default_ref if tag == LATEST else tag
+        try:
+            refs = await self._refs()
+        except GitFailed:
+            # A commit that is here already needs nobody to be asked.
+            if not _FULL.fullmatch(wanted):
+                raise
+            refs = {}
+        for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
+            if name in refs:
+                return refs[name], True
+        if wanted == "HEAD" and wanted in refs:
+            return refs[wanted], True
+        if _FULL.fullmatch(wanted):
+            return wanted, False
+        if _SHORT.fullmatch(wanted):
+            return await self._expand(wanted), False
+        raise await self._unknown(tag)
+
+    async def _refs(self) -> Mapping[str, str]:
+        refs = await self._listing.refs()
+        # A branch may be called what no tag of an image can be: feature/x.
+        self._names = self._definition.taggable(
+            name.removeprefix(kind)
+            for kind in ("refs/heads/", "refs/tags/")
+            for name in refs
+            if name.startswith(kind)
+        )
+        return refs
+
+    async def _expand(self, short: str) -> str:
+        if self._clock() >= self._history_until:
+            await self._git.fetch_history(self._history, self._definition.location)
+            self._history_until = self._clock() + _HISTORY_SECONDS
+        # Of what is on no branch there are the commits that were asked for in full.
+        found = [
+            await self._git.commits_beginning(r, short) for r in (self._history, self._commits)
+        ]
+        commits = sorted({commit for commits in found for commit in commits})
+        if len(commits) == 1:
+            return commits[0]
+        if commits:
+            raise TagUnknown(f"{short} may be {' or '.join(c[:12] for c in commits[:8])}")
+        raise await self._unknown(short)
+
+    async def _fetch(self, commit: str) -> datetime:
+        """Have the commit and its files here; raises TagUnknown, GitFailed, BadFiles."""
+        seconds = await self._git.commit_date(self._commits, commit)
+        if seconds is None:
+            await self._git.fetch_commit(self._commits, self._definition.location, commit)
+            seconds = await self._git.commit_date(self._commits, commit)
+        if seconds is None:
+            raise await self._unknown(commit)
+        return date_of(seconds)
+
+    async def _fetched(self, commit: str) -> datetime:
+        try:
+            return await self._fetch(commit)
+        except GitFailed as error:
+            raise SourceUnavailable(
+                f"source {self._definition.name} has no commit {commit}: {error}"
+            ) from None
+
+    def _unreachable(self, error: GitFailed) -> SourceUnavailable:
+        return SourceUnavailable(f"source {self._definition.name} cannot be reached: {error}")
+
+    async def _unknown(self, tag: str) -> TagUnknown:
+        if self._names is None:
+            await self._refs()
+        names = self._names or ()
+        listed = ", ".join(names[:_LISTED]) or "neither branches nor tags"
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return TagUnknown(
+            f"source {self._definition.name} has no branch, tag or commit {tag}; it has"
+            f" {LATEST}, {listed}{more}",
+            {"tags": [LATEST, *names]},
+        )

@@ -1,0 +1,242 @@
+"""What a client may cost on one connection, whichever protocol of uvicorn's is behind.
+
+A ``Connection`` stands between the transport and uvicorn's protocol.  It uses the interfaces of
+asyncio and ASGI only, so that no change inside uvicorn can remove the limits.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, MutableMapping
+from contextvars import Context
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any, cast
+
+from loguru import logger
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.server.request_limits import MalformedRequest, Phase, RequestReader
+from app.server.stalls import STALL_SECONDS, StallTimer
+
+# Read on while fewer requests are unanswered.  A request of which the body is still to come is
+# always among the first of them, so this must be two at least.
+_UNANSWERED = 4
+# The parser reads all it is given, so it is given little: no more than seven requests fit.
+_SLICE = 128
+
+Peer = tuple[str, int]
+MakeProtocol = Callable[..., asyncio.Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """``head_seconds``: from the connection, or a request's first byte, to the end of its head,
+    and from there, or from a piece of its body, to the next piece or its end.
+
+    ``stall_seconds``: how long a client may take not one byte of a response.
+    """
+
+    head_seconds: float = 60.0
+    stall_seconds: float = STALL_SECONDS
+
+
+class Connections:
+    """Makes connections, and tells each when one of its requests has been answered."""
+
+    def __init__(self, make_protocol: MakeProtocol, limits: ConnectionLimits) -> None:
+        self._make_protocol = make_protocol
+        self._limits = limits
+        self._open: dict[Peer, Connection] = {}
+
+    def __call__(self, *arguments: Any, **options: Any) -> asyncio.Protocol:  # noqa: ANN401  # uvicorn's own
+        """For uvicorn, which takes it for a class of protocols."""
+        return Connection(self._make_protocol(*arguments, **options), self._limits, self._open)
+
+    def counting(self, app: ASGIApp) -> ASGIApp:
+        """The application; every request that it leaves has been answered."""
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            client = scope.get("client") if scope["type"] == "http" else None
+            connection = self._open.get(tuple(client)) if client else None
+            try:
+                await app(scope, receive, send)
+            finally:
+                if connection is not None:
+                    connection.answered()
+
+        return run
+
+    def abort(self) -> int:
+        """Cut all of them off; return how many there were."""
+        connections = tuple(self._open.values())
+        for connection in connections:
+            connection.abort()
+        return len(connections)
+
+
+class Connection(asyncio.Protocol):
+    """Hands on what it receives, as long as few requests are unanswered; holds the rest."""
+
+    _transport: asyncio.Transport
+    _stall: StallTimer
+
+    def __init__(
+        self,
+        protocol: asyncio.Protocol,
+        limits: ConnectionLimits,
+        register: MutableMapping[Peer, "Connection"],
+    ) -> None:
+        self._protocol = protocol
+        self._limits = limits
+        self._register = register
+        self._peer: Peer | None = None
+        self._loop = asyncio.get_running_loop()
+        self._reader = RequestReader()
+        self._answered = 0
+        self._held = b""
+        self._paused_behind = False
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._stall = StallTimer(self._transport, self._limits.stall_seconds)
+        name = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self._peer = (str(name[0]), int(name[1]))
+            self._register[self._peer] = self
+        self._protocol.connection_made(
+            cast("asyncio.Transport", _TransportBehind(self._transport, self))
+        )
+        self._watch_the_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._held = b""
+        self._stall.stop()
+        self._ignore_the_clock()
+        if self._peer is not None and self._register.get(self._peer) is self:
+            del self._register[self._peer]
+        self._protocol.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        self._hand_on()
+
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        self._stall.start()
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stall.stop()
+        self._protocol.resume_writing()
+
+    def answered(self) -> None:
+        """One more request is; the protocol behind may still have to note it."""
+        self._answered += 1
+        if self._held:
+            # An empty context: the next request must inherit nothing of this one.
+            self._loop.call_soon(self._hand_on, context=Context())
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    @property
+    def _unanswered(self) -> int:
+        return self._reader.begun - self._answered
+
+    def _hand_on(self) -> None:
+        events = self._reader.events
+        while self._held and self._unanswered < _UNANSWERED and not self._transport.is_closing():
+            try:
+                piece = self._read()
+            except MalformedRequest as error:
+                self._refuse(str(error))
+                return
+            self._held = self._held[len(piece) :]
+            self._protocol.data_received(piece)
+        if self._transport.is_closing():
+            self._held = b""
+            return
+        self._read_or_pause()
+        if events != self._reader.events:
+            self._watch_the_clock()
+
+    def _read(self) -> bytes:
+        """What may be handed on in one piece; raises MalformedRequest."""
+        end = 0
+        while end < len(self._held) and self._unanswered < _UNANSWERED:
+            part = self._held[end : end + _SLICE]
+            read = self._reader.feed(part)
+            end += read
+            if read < len(part):
+                # The parser behind drops the rest of the piece in which an upgrade is asked for.
+                break
+        return self._held[:end]
+
+    def wish(self, *, paused: bool) -> None:
+        """What the protocol behind wants reading to be."""
+        self._paused_behind = paused
+        self._read_or_pause()
+        self._watch_the_clock()
+
+    def _read_or_pause(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._held or self._paused_behind:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _watch_the_clock(self) -> None:
+        """A client is late only while it is read from."""
+        self._ignore_the_clock()
+        if self._reader.phase is not Phase.BETWEEN and not self._held and not self._paused_behind:
+            seconds = self._limits.head_seconds
+            self._late = self._loop.call_later(seconds, self._transport.abort)
+
+    def _ignore_the_clock(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse(self, message: str) -> None:
+        """Respond to a malformed request in a registry's form: clients show no other text."""
+        logger.info("Invalid HTTP request: {}", message)
+        self._held = b""
+        if self._unanswered or self._reader.phase is not Phase.HEAD:
+            # Text in the middle of another response would be taken for a part of it.
+            self._transport.close()
+            return
+        error = {"code": "UNSUPPORTED", "message": message, "detail": {}}
+        body = json.dumps({"errors": [error]}).encode()
+        lines = (
+            "HTTP/1.1 400 Bad Request",
+            f"date: {formatdate(usegmt=True)}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            "cache-control: no-store",
+            # What is not a request may have been meant for the registry.
+            "docker-distribution-api-version: registry/2.0",
+            "connection: close",
+        )
+        self._transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+        self._transport.close()
+
+
+class _TransportBehind:
+    """The transport as the protocol behind sees it: a pause is a wish that is kept for it."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport = transport
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+    def pause_reading(self) -> None:
+        self._connection.wish(paused=True)
+
+    def resume_reading(self) -> None:
+        self._connection.wish(paused=False)

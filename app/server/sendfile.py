@@ -1,0 +1,160 @@
+"""ASGI's zero copy send for uvicorn: the kernel moves a file to a socket.
+
+The extension is offered on plain connections only, as ``http.response.zerocopysend`` in the
+scope (https://asgi.readthedocs.io/en/latest/extensions.html).  Several messages make one
+body; ``offset`` and ``count`` must be given.  It rests on a few inner names of uvicorn's
+httptools protocol, which ``is_supported`` looks for before a server relies on them.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.server.stalls import STALL_SECONDS
+from app.system import threads
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+EXTENSION = "http.response.zerocopysend"
+
+# A thread waits for the disk only, so a few serve many; a turn's length keeps them fair.
+_THREADS = 8
+_TURN = 16 << 20
+_limiter: RunVar[CapacityLimiter] = RunVar("sendfile threads")
+
+
+def is_supported() -> bool:
+    """Whether this uvicorn still has the inner names that SendfileProtocol stands on."""
+    start = getattr(HttpToolsProtocol, "_start_asgi_task", None)
+    if start is None or list(inspect.signature(start).parameters) != ["self", "cycle", "app"]:
+        return False
+    made = set(RequestResponseCycle.__init__.__code__.co_names)
+    return {"transport", "disconnected", "expected_content_length"} <= made
+
+
+class SendfileProtocol(HttpToolsProtocol):
+    """``stall_seconds``: how long a client may take not one byte of a file, which passes by the
+    transport's buffer.
+    """
+
+    stall_seconds: float
+    _answering: RequestResponseCycle | None = None
+    _waiting: asyncio.Future[None] | None = None
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401  # uvicorn's own
+        stall_seconds: float = STALL_SECONDS,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.stall_seconds = stall_seconds
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # uvicorn tells the last of several requests on their way, which need not be the one
+        # that is being answered.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        # A duplicate of the socket is being watched, which does not see the end of the first.
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: object) -> None:
+        self._answering = cycle
+        if self.transport.get_extra_info("sslcontext") is None:
+            app = partial(self._run, cycle, cast("Application", app))
+        super()._start_asgi_task(cycle, cast("Any", app))
+
+    async def _run(
+        self,
+        cycle: RequestResponseCycle,
+        app: Application,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        scope["extensions"] = {**scope.get("extensions", {}), EXTENSION: {}}
+
+        async def send_with_files(message: Message) -> None:
+            # Garbage behind a request closes the connection; uvloop then takes nothing more,
+            # and uvicorn is told a turn of the loop later.
+            cycle.disconnected = cycle.disconnected or self.transport.is_closing()
+            if message["type"] != EXTENSION:
+                await send(message)
+                return
+            if cycle.disconnected or not await self._send_file(cycle, message):
+                return
+            end = {"type": "http.response.body", "more_body": message.get("more_body", False)}
+            await send(end)
+
+        await app(scope, receive, send_with_files)
+
+    async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> bool:
+        """False when the client left."""
+        file, offset, count = message["file"].fileno(), message["offset"], message["count"]
+        if count > cycle.expected_content_length:
+            raise RuntimeError("Response content longer than Content-Length")
+        cycle.expected_content_length -= count
+        try:
+            limiter = _limiter.get()
+        except LookupError:
+            limiter = CapacityLimiter(_THREADS)
+            _limiter.set(limiter)
+        connection = os.dup(self.transport.get_extra_info("socket").fileno())
+        try:
+            while self.transport.get_write_buffer_size() and not cycle.disconnected:
+                await self._writable(connection)
+            while count and not cycle.disconnected:
+                turn = min(count, _TURN)
+                burst = partial(_send_burst, connection, file, offset, turn)
+                sent = await threads.run(burst, limiter=limiter)
+                offset, count = offset + sent, count - sent
+                if sent < turn and not cycle.disconnected:
+                    await self._writable(connection)
+        except (ConnectionError, TimeoutError):
+            cycle.disconnected = True
+            self.transport.abort()
+        finally:
+            os.close(connection)
+        return not cycle.disconnected
+
+    async def _writable(self, connection: int) -> None:
+        self._waiting = self.loop.create_future()
+        # Both may come in one turn of the loop: readiness, and the loss of the connection.
+        self.loop.add_writer(connection, _settle, self._waiting)
+        try:
+            await asyncio.wait_for(self._waiting, self.stall_seconds)
+        finally:
+            self.loop.remove_writer(connection)
+            self._waiting = None
+
+
+def _settle(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _send_burst(connection: int, file: int, offset: int, count: int) -> int:
+    """Blocking, but only for the disk.  The number of bytes the socket took before it was full."""
+    sent = 0
+    with suppress(BlockingIOError):
+        while sent < count:
+            step = os.sendfile(connection, file, offset + sent, count - sent)
+            if step == 0:
+                raise EOFError("the file is shorter than it was")
+            sent += step
+    return sent

@@ -1,0 +1,46 @@
+"""Records that are answered from this process once they were read or written."""
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from app.oci import Digest
+from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
+from app.system.cache import Recent
+
+T = TypeVar("T")
+
+_LIMIT = 50_000
+
+
+class RememberedRecords(Generic[T]):
+    """For records that never change under their key; the ``limit`` used last stay in memory."""
+
+    def __init__(self, *, storage: Storage, kind: Kind[T], limit: int = _LIMIT) -> None:
+        self._records = Records(storage=storage, kind=kind)
+        self._known: Recent[Digest, T] = Recent(limit)
+
+    async def read(self, key: Digest) -> T | None:
+        (value,) = await self.read_each((key,))
+        return value
+
+    async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:
+        known = {key: self._known.get(key) for key in keys}
+        unknown = [key for key, value in known.items() if value is None]
+        if unknown:
+            found = await self._records.read_each(unknown)
+            for key, value in zip(unknown, found, strict=True):
+                if value is not None:
+                    known[key] = self._known[key] = value
+        return [known[key] for key in keys]
+
+    async def write(self, key: Digest, value: T) -> None:
+        await self._records.write(key, value)
+        self._known[key] = value
+
+    async def settle(self, key: Digest, value: T) -> T:
+        """Write unless a valid record is stored, whatever is in memory; return the stored value."""
+        settled = await self._records.create(key, value)
+        self._known[key] = settled
+        return settled

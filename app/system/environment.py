@@ -1,0 +1,47 @@
+"""Which programs see which variables: credentials only where they are needed.
+
+Everything starts from ``child_environment``.  A program gets less where it needs less:
+
+* git needs nothing of Nix's, whose configuration may hold tokens;
+* the evaluation of an untrusted source needs no network, so neither tokens nor proxies, whose
+  addresses may hold passwords;
+* a build of an untrusted source may ask for variables of the process that builds it
+  (``impureEnvVars``), so that process has no access tokens; it keeps what downloads need.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from app.text.redact import without_credentials
+
+_PROXIES = frozenset({"all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"})
+_CONFIG = "NIX_CONFIG"
+# Nix: src/libstore/globals.hh and src/libfetchers/fetch-settings.hh.
+_TOKENS = re.compile(r"\s*(?:extra-)?access-tokens\s*=", re.IGNORECASE)
+
+
+def for_git(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("NIX_")}
+
+
+def for_untrusted_evaluation(environment: Mapping[str, str]) -> dict[str, str]:
+    offline = {name: v for name, v in environment.items() if name.lower() not in _PROXIES}
+    return _with_config(offline, lambda line: not _TOKENS.match(line) and not _is_secret(line))
+
+
+def for_store(environment: Mapping[str, str]) -> dict[str, str]:
+    """For builds, downloads, and questions to the store."""
+    return _with_config(environment, lambda line: not _TOKENS.match(line))
+
+
+def _with_config(environment: Mapping[str, str], is_kept: Callable[[str], bool]) -> dict[str, str]:
+    """Only the kept lines of NIX_CONFIG; no variable where none is left."""
+    kept = dict(environment)
+    lines = kept.pop(_CONFIG, "").splitlines()
+    config = "\n".join(filter(is_kept, lines))
+    return {**kept, _CONFIG: config} if config.strip() else kept
+
+
+def _is_secret(line: str) -> bool:
+    """Whether a setting has a credential, such as a cache's address with a password."""
+    return without_credentials(line) != line

@@ -1,0 +1,29 @@
+"""Bounded threads for blocking work; the event loop never waits for a disk or a compressor."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from anyio import CapacityLimiter
+
+from app.system import threads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """Functions given to ``run`` and ``obtain`` are plain ``def`` and say "Blocking." in their
+    docstring.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._limiter = CapacityLimiter(count)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
+
+    async def obtain(self, work: Callable[[], T], *, discard: Callable[[T], object]) -> T:
+        """For what has to be closed: if the caller is cancelled meanwhile, ``discard`` gets it."""
+        return await threads.run(work, limiter=self._limiter, discard=discard)

@@ -1,0 +1,119 @@
+"""Loguru set up once; the standard library's loggers (uvicorn's, httpx's) flow into it."""
+
+import json
+import logging
+import sys
+import traceback
+from enum import StrEnum
+from importlib.metadata import version
+from typing import TYPE_CHECKING, TextIO
+
+from loguru import logger
+
+from app.text.sanitize import line, visible
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+VERSION = version("nixery")
+
+_HUMAN = (
+    "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <7}</level> "
+    "<dim>nixery/{extra[version]}</dim> {message} <dim>{extra[values]}</dim>"
+)  # a new line and the exception are loguru's to add
+
+
+# What is written of a record beside its message and the values it was bound to.
+_OWN = frozenset({"version", "values", "trace"})
+_VALUE_LIMIT = 1000
+_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket library")
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"  # human on a terminal, JSON otherwise
+    HUMAN = "human"
+    JSON = "json"
+
+
+class _Forward(logging.Handler):
+    """Hands a standard library record to loguru with its own level and place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level: str | int = logger.level(record.levelname).name
+        except ValueError:
+            level = record.levelno
+        logger.bind(logger=record.name).opt(exception=record.exc_info).log(
+            level, "{}", record.getMessage()
+        )
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """What uvicorn says of garbage is no warning: docker and podman greet with TLS at each pull."""
+    if record.levelno == logging.WARNING and str(record.msg).startswith(_STRANGERS):
+        record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+    return True
+
+
+def _clean(record: "Record") -> None:
+    """Nothing that a client, a package or a program sends reaches a terminal as a command."""
+    record["message"] = visible(record["message"].replace("\n", " "))
+    extra = record["extra"]
+    for key, value in extra.items():
+        if not isinstance(value, int | float | None):
+            extra[key] = line(str(value), _VALUE_LIMIT)
+    extra["values"] = _values(record)
+
+
+def _human(record: "Record") -> str:
+    """loguru's own traceback would be written as it is."""
+    if record["exception"] is None:
+        return _HUMAN + "\n"
+    kind, error, trace = record["exception"]
+    record["extra"]["trace"] = visible("".join(traceback.format_exception(kind, error, trace)))
+    return _HUMAN + "\n{extra[trace]}"
+
+
+def _values(record: "Record") -> str:
+    shown = {k: v for k, v in record["extra"].items() if k not in _OWN}
+    return " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def _line(message: "Message") -> str:
+    """One JSON object: what a log collector indexes, in flat fields."""
+    record = message.record
+    extra = {k: v for k, v in record["extra"].items() if k not in {"values", "trace"}}
+    document: dict[str, object] = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name.lower(),
+        "message": record["message"],
+        **extra,
+    }
+    if record["exception"] is not None:
+        document["exception"] = visible(str(message)[len(record["message"]) :].strip())
+    return json.dumps(document, default=str)
+
+
+def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
+    """Every line carries the version, so that a log tells which build wrote it."""
+    human = form is LogFormat.HUMAN or (form is LogFormat.AUTO and stream.isatty())
+    logger.remove()
+    logger.configure(
+        extra={"version": VERSION},
+        patcher=_clean,
+    )
+    if human:
+        logger.add(stream, level=level, format=_human, backtrace=False, diagnose=False)
+    else:
+        logger.add(
+            lambda message: print(_line(message), file=stream, flush=True),
+            level=level,
+            format="{message}",
+            backtrace=False,
+            diagnose=False,
+        )
+    logging.basicConfig(handlers=[_Forward()], level=logging.INFO, force=True)
+    logging.getLogger("uvicorn.error").addFilter(_not_ours)
+    # httpx and httpcore tell every request at INFO, which is what our own lines do better.
+    for name in ("httpx", "httpcore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)

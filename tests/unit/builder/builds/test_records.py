@@ -1,0 +1,113 @@
+import pytest
+
+from app.builder.builds.records import Builds
+from app.builder.images.image import BuiltImage
+from app.oci import Descriptor, Digest, MediaType
+from app.storage import keys
+from app.storage.blobs import BlobStore
+from app.storage.existence_cache import Presence
+from app.storage.memory import MemoryStorage
+from app.storage.records.kind import key_of
+
+KEY = key_of("image")
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+def opened(storage: MemoryStorage) -> Builds:
+    return Builds(storage=storage, presence=Presence(storage))
+
+
+@pytest.fixture
+async def image(storage: MemoryStorage) -> BuiltImage:
+    blobs = BlobStore(storage)
+    layer = await blobs.write_blob(b"layer")
+    manifest = await blobs.write_manifest(b"manifest")
+    return BuiltImage(
+        manifest=Descriptor(MediaType.OCI_MANIFEST, manifest, 8),
+        docker_manifest=None,
+        blobs=frozenset({Descriptor(MediaType.OCI_LAYER_GZIP, layer, 5)}),
+        warnings=("watch out",),
+    )
+
+
+async def test_a_build_is_known_to_the_next_process(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    await opened(storage).write(KEY, image)
+
+    assert await opened(storage).read(KEY) == image
+    assert await opened(storage).read(key_of("other")) is None
+
+
+async def test_a_build_without_its_manifest_is_forgotten(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    await opened(storage).write(KEY, image)
+    await storage.delete(keys.manifest(image.manifest.digest))
+
+    assert await opened(storage).read(KEY) is None
+
+
+async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    presence = Presence(storage)
+    builds = Builds(storage=storage, presence=presence)
+    await builds.write(KEY, image)
+    assert await builds.read(KEY) == image
+    (layer,) = image.blobs
+    await storage.delete(keys.blob(layer.digest))
+
+    presence.forget(layer.digest)
+
+    assert await builds.read(KEY) is None
+
+
+async def test_a_build_whose_layer_was_cut_off_is_forgotten(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    await opened(storage).write(KEY, image)
+    (layer,) = image.blobs
+    await storage.write(keys.blob(layer.digest), b"lay")
+
+    assert await opened(storage).read(KEY) is None
+
+
+async def test_a_build_whose_manifest_is_damaged_is_forgotten(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    await opened(storage).write(KEY, image)
+    await storage.write(keys.manifest(image.manifest.digest), b"manifesT")
+
+    assert await opened(storage).read(KEY) is None
+
+
+async def test_a_build_is_looked_at_again_once_somebody_missed_its_manifest(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    builds = opened(storage)
+    await builds.write(KEY, image)
+    assert await builds.read(KEY) == image
+    await storage.delete(keys.manifest(image.manifest.digest))
+
+    builds.lost_manifest(Digest.of(b"of another image"))
+    assert await builds.read(KEY) == image
+    builds.lost_manifest(image.manifest.digest)
+
+    assert await builds.read(KEY) is None
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:abc", "no digest"])
+async def test_a_record_with_what_is_no_digest_is_a_miss(
+    storage: MemoryStorage, image: BuiltImage, digest: str
+) -> None:
+    await opened(storage).write(KEY, image)
+    (key,) = await storage.keys("builds/")
+    body = await storage.read(key)
+    await storage.write(key, body.replace(str(image.manifest.digest).encode(), digest.encode()))
+
+    assert await opened(storage).read(KEY) is None

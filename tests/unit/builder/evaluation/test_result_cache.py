@@ -1,0 +1,223 @@
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.builder.evaluation import result_cache as answermemory
+from app.builder.evaluation.recent_failures import RecentFailures
+from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.nix.closure import StorePath
+from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
+from app.storage.memory import MemoryStorage
+from app.storage.records.kind import key_of
+
+SUBJECT: dict[str, object] = {"revision": "tree:1"}
+PATH = StorePath.parse("0" * 32 + "-x")
+
+
+def listed(_: str) -> bool:
+    return True
+
+
+def unlisted(_: str) -> bool:
+    return False
+
+
+def package(attribute: str) -> Package:
+    return Package(
+        attribute=attribute,
+        derivation=StorePath(f"{PATH.base}.drv"),
+        output="out",
+        path=PATH,
+    )
+
+
+@dataclass
+class Asked:
+    """Answers as a package set without packages would, and keeps what it was asked."""
+
+    names: list[tuple[str, ...]] = field(default_factory=list)
+    error: Exception | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, names: Sequence[str]) -> tuple[Answer, ...]:
+        self.names.append(tuple(names))
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return tuple(
+            Unknown() if name == "none" else Other(attribute=name, kind="a set") for name in names
+        )
+
+
+@pytest.fixture
+def asked() -> Asked:
+    asked = Asked()
+    asked.gate.set()
+    return asked
+
+
+async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None:
+    memory = AnswerMemory(storage=MemoryStorage())
+    await memory.answers(SUBJECT, ["a", "none"], asked, is_listed=listed)
+
+    found = await memory.answers(SUBJECT, ["c", "none", "a", "b"], asked, is_listed=listed)
+
+    assert asked.names == [("a", "none"), ("c", "b")]
+    assert found == (
+        Other(attribute="c", kind="a set"),
+        Unknown(),
+        Other(attribute="a", kind="a set"),
+        Other(attribute="b", kind="a set"),
+    )
+
+
+async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Asked) -> None:
+    storage = MemoryStorage()
+    await AnswerMemory(storage=storage).answers(SUBJECT, ["a"], asked, is_listed=listed)
+
+    restarted = AnswerMemory(storage=storage)
+    await restarted.answers(SUBJECT, ["a"], asked, is_listed=listed)
+    await restarted.answers({"revision": "tree:2"}, ["a"], asked, is_listed=listed)
+
+    assert asked.names == [("a",), ("a",)]
+
+
+async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked) -> None:
+    memory = AnswerMemory(storage=MemoryStorage())
+    asked.gate.clear()
+    first = asyncio.create_task(memory.answers(SUBJECT, ["a", "b"], asked, is_listed=listed))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(memory.answers(SUBJECT, ["b", "c"], asked, is_listed=listed))
+    await asyncio.sleep(0.01)
+    asked.gate.set()
+
+    await asyncio.gather(first, second)
+
+    assert asked.names == [("a", "b"), ("c",)]
+
+
+async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) -> None:
+    memory = AnswerMemory(storage=MemoryStorage())
+    failing = Asked(error=ValueError("bad"))
+    first = asyncio.create_task(memory.answers(SUBJECT, ["bad", "a"], failing, is_listed=listed))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(memory.answers(SUBJECT, ["a"], asked, is_listed=listed))
+    await asyncio.sleep(0.01)
+    failing.gate.set()
+
+    with pytest.raises(ValueError, match="bad"):
+        await first
+
+    assert await second == (Other(attribute="a", kind="a set"),)
+
+
+@dataclass
+class Clock:
+    seconds: float = 0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def evaluations(memory: AnswerMemory, validity: Validity, *, revision: str) -> int:
+    """How often a name that fails so is evaluated when it is asked for twice."""
+    failure, times = Raised(message="fails", validity=validity), 0
+
+    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+        nonlocal times
+        times += 1
+        return tuple(failure for _ in names)
+
+    for _ in range(2):
+        assert await memory.answers({"revision": revision}, ["bad"], ask, is_listed=listed) == (
+            failure,
+        )
+    return times
+
+
+@pytest.mark.parametrize(
+    ("validity", "times", "later", "restarted"),
+    [
+        (Validity.ALWAYS, 1, 0, 0),
+        (Validity.PROCESS, 1, 0, 1),
+        (Validity.MINUTES, 1, 1, 1),
+        (Validity.NEVER, 2, 2, 2),
+    ],
+)
+async def test_a_failure_is_evaluated_again_when_its_validity_has_ended(
+    validity: Validity, times: int, later: int, restarted: int
+) -> None:
+    storage, clock = MemoryStorage(), Clock()
+    memory = AnswerMemory(storage=storage, failures=RecentFailures(clock=clock))
+
+    assert await evaluations(memory, validity, revision="1") == times
+    assert await evaluations(memory, validity, revision="2") == times
+    clock.seconds += 3600
+    assert await evaluations(memory, validity, revision="1") == later
+    assert await evaluations(AnswerMemory(storage=storage), validity, revision="1") == restarted
+
+
+def test_the_failures_in_memory_are_bounded() -> None:
+    failures = RecentFailures(limit=3)
+    failure = Raised(message="fails", validity=Validity.PROCESS)
+    keys = [key_of(number) for number in range(5)]
+    for key in keys:
+        failures.add(key, failure)
+
+    assert [failures.get(key) for key in keys] == [None, None, failure, failure, failure]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "is_listed", "stored"),
+    [
+        ("git", package("git"), unlisted, True),
+        ("python3packages.numpy", package("python3Packages.numpy"), unlisted, True),
+        ("pkgs.pkgs.git", package("pkgs.pkgs.git"), unlisted, False),
+        ("a.b.c", package("a.b.c"), listed, True),
+        ("none", Unknown(), unlisted, False),
+        ("none", Unknown(), listed, False),
+        ("lib", Other(attribute="lib", kind="a set"), unlisted, False),
+        ("foo", Ambiguous(candidates=("Foo", "foO")), unlisted, False),
+        ("foo", Ambiguous(candidates=("Foo", "foO")), listed, True),
+        ("bad", Raised(message="broken"), unlisted, False),
+        ("bad", Raised(message="broken"), listed, True),
+    ],
+)
+async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
+    name: str, answer: Answer, is_listed: Callable[[str], bool], *, stored: bool
+) -> None:
+    storage = MemoryStorage()
+    memory = AnswerMemory(storage=storage)
+    times = 0
+
+    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+        nonlocal times
+        times += 1
+        return (answer,)
+
+    for _ in range(3):
+        assert await memory.answers(SUBJECT, [name], ask, is_listed=is_listed) == (answer,)
+    await AnswerMemory(storage=storage).answers(SUBJECT, [name], ask, is_listed=is_listed)
+
+    assert times == (1 if stored else 2)
+    assert len(await storage.keys("")) == stored
+
+
+async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answermemory, "_UNSTORED", 100)
+    storage = MemoryStorage()
+    memory = AnswerMemory(storage=storage)
+
+    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+        return tuple(Unknown() for _ in names)
+
+    for number in range(400):
+        names = [f"unknown-{number}-{which}" for which in range(60)]
+        await memory.answers(SUBJECT, names, ask, is_listed=unlisted)
+
+    assert await storage.keys("") == []
+    assert len(memory._unstored) == 100

@@ -1,0 +1,74 @@
+"""What docs/contents.md promises of every image."""
+
+import hashlib
+
+from app.builder.images.contents.base import NONROOT_HOME, NONROOT_UID, base_entries
+from app.builder.images.packing.blocks import BlockStream
+from app.builder.images.packing.entry import Directory, File, Symlink, archive_order, write_entries
+
+ENTRIES = {entry.name: entry for entry in base_entries()}
+
+
+def mode(name: bytes) -> int:
+    entry = ENTRIES[name]
+    assert isinstance(entry, Directory)
+    return entry.mode
+
+
+def text(name: bytes) -> str:
+    entry = ENTRIES[name]
+    assert isinstance(entry, File)
+    return entry.content.decode()
+
+
+def test_directories_have_exactly_the_modes_programs_expect() -> None:
+    assert mode(b".") == 0o755
+    assert mode(b"tmp") == mode(b"var/tmp") == 0o1777
+    assert mode(b"root") == 0o700
+    assert mode(b"home") == mode(b"etc") == 0o755
+
+
+def test_users_and_groups_have_names() -> None:
+    users = {line.split(":")[0]: line.split(":")[2:6] for line in text(b"etc/passwd").splitlines()}
+    groups = {line.split(":")[0]: line.split(":")[2] for line in text(b"etc/group").splitlines()}
+
+    assert users["root"] == ["0", "0", "root", "/root"]
+    assert users["nonroot"] == [str(NONROOT_UID), str(NONROOT_UID), "nonroot", NONROOT_HOME]
+    assert users["nobody"][0] == "65534"
+    assert groups["root"] == "0"
+    assert all(user[1] in groups.values() for user in users.values())
+
+
+def test_names_are_looked_up_in_files_and_hosts_in_dns() -> None:
+    assert "hosts:     files dns\n" in text(b"etc/nsswitch.conf")
+
+
+def test_os_release_has_what_its_readers_need() -> None:
+    assert {line.split("=")[0] for line in text(b"etc/os-release").splitlines()} >= {"ID", "NAME"}
+
+
+def test_nonroots_home_is_its_own_and_group_0_may_write() -> None:
+    assert ENTRIES[b"home/nonroot"] == Directory(b"home/nonroot", 0o775, NONROOT_UID, 0)
+
+
+def test_both_usual_names_of_the_certificates_are_one_file() -> None:
+    assert ENTRIES[b"etc/ssl/certs/ca-certificates.crt"] == Symlink(
+        b"etc/ssl/certs/ca-certificates.crt", b"ca-bundle.crt"
+    )
+
+
+def test_the_layer_has_ever_the_same_bytes() -> None:
+    complete = archive_order(base_entries())
+
+    assert len(complete) == len(base_entries())
+    # Whoever changes this changes the bottom layer of every image.
+    digest = hashlib.sha256()
+
+    def deliver(buffer: bytearray, filled: int) -> bytearray:
+        digest.update(buffer[:filled])
+        return buffer
+
+    stream = BlockStream(bytearray(1 << 16), deliver)
+    write_entries(stream, complete)
+    stream.flush()
+    assert digest.hexdigest().startswith("a9d88c18368117611148bfbd")

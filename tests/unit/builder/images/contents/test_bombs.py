@@ -1,0 +1,207 @@
+"""Small packages that would be large link trees: bounded, and merged once for each place."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from app.builder.images.contents import file_tree as listing
+from app.builder.images.contents import merging
+from app.builder.images.contents import symlink_tree as forest
+from app.builder.images.contents.bound import DEEPEST
+from app.builder.images.contents.claims import DEFAULT_PRIORITY
+from app.builder.images.contents.file_trees import Listings
+from app.builder.images.contents.symlink_tree import Forest, merge
+from app.builder.images.packing.entry import Archived, Symlink
+from app.builder.images.packing.tree import Unholdable
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.errors import LinksTooMany, Unpackable
+from app.storage.memory import MemoryStorage
+from app.system import threads
+from app.system.workers import Workers
+from tests.unit.builder.images.contents.test_symlink_tree import Store
+from tests.unit.builder.images.packing.trees import Node, alone, plant_path, store_path
+
+A, B = store_path(1, "a"), store_path(2, "b")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def diamonds(levels: int, end: str) -> Node:
+    """Each level is in the one above twice.  ``end`` makes the links of two packages differ."""
+    return {
+        f"level{level}".encode(): {
+            name: (f"../level{level + 1}{end}".encode(),) for name in (b"x", b"y")
+        }
+        if level < levels
+        else {b"file" + end.replace("/", "").encode(): b""}
+        for level in range(levels + 1)
+    }
+
+
+def cycles(levels: int, end: str) -> Node:
+    """Each level is in every other."""
+    return {
+        f"level{level}".encode(): {
+            f"to{other}".encode(): (f"../level{other}{end}".encode(),) for other in range(levels)
+        }
+        for level in range(levels)
+    }
+
+
+def merged(store: Store, one: Node, two: Node) -> Forest:
+    return merge([store.package(A, one), store.package(B, two)], ())
+
+
+@pytest.mark.parametrize("tree", [diamonds, cycles])
+def test_a_few_links_that_would_be_millions_are_refused(store: Store, tree: object) -> None:
+    assert callable(tree)
+
+    with pytest.raises(Unholdable, match="more than 250,000 files and directories"):
+        merged(store, tree(27, ""), tree(27, "/."))
+
+
+def test_directories_under_many_names_are_merged_once_and_written_under_each(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = 0
+    claims = merging.Merger._settle
+
+    def counting(*arguments: object) -> None:
+        nonlocal visits
+        visits += 1
+        claims(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(merging.Merger, "_settle", counting)
+
+    found = merged(store, diamonds(10, ""), diamonds(10, "/."))
+
+    names = {entry.name for entry in found.entries if isinstance(entry, Symlink)}
+    for levels in range(11):
+        path = "level0" + "/x" * levels
+        below = {name[len(path) + 1 :] for name in map(bytes.decode, names) if f"{path}/" in name}
+        alike = f"level{levels}"
+        assert below == {
+            name[len(alike) + 1 :] for name in map(bytes.decode, names) if f"{alike}/" in name
+        }
+    assert len(names) == 2 * sum(2**level for level in range(11))
+    assert visits < 60
+
+
+def test_a_long_chain_of_links_is_refused_like_deep_directories(store: Store) -> None:
+    def chain(end: str) -> Node:
+        return {
+            f"level{level}".encode(): {b"next": (f"../level{level + 1}{end}".encode(),)}
+            for level in range(1000)
+        }
+
+    with pytest.raises(Unholdable, match=f"more than {DEEPEST} directories deep"):
+        merged(store, chain(""), chain("/."))
+
+
+def test_a_name_longer_than_the_system_takes_is_refused(store: Store) -> None:
+    def chain(end: str) -> Node:
+        return {
+            f"level{level}".encode(): {b"n" * 250: (f"../level{level + 1}{end}".encode(),)}
+            for level in range(30)
+        }
+
+    with pytest.raises(Unholdable, match="a name is longer than 4,095 bytes"):
+        merged(store, chain(""), chain("/."))
+
+
+def test_what_one_package_has_counts_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = store.package(A, {b"lib": {b"one": {b"a": b"", b"b": b""}, b"two": b""}})
+    monkeypatch.setattr(forest, "_MOST_NAMES", 5)
+    found = merge([package], ())
+    assert [type(entry) for entry in found.entries] == [Archived]
+    monkeypatch.setattr(forest, "_MOST_NAMES", 4)
+
+    with pytest.raises(Unholdable, match="more than 4 files"):
+        merge([package], ())
+
+
+def test_many_bytes_of_names_count_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = store.package(A, {b"lib": {b"n" * 200: {b"m" * 200: b""}}})
+    monkeypatch.setattr(forest, "_MOST_BYTES", 1000)
+
+    with pytest.raises(Unholdable, match="their names have more than 0 MiB"):
+        merge([package], ())
+
+
+async def listed(tmp_path: Path, *paths: StorePath) -> Forest:
+    listings = Listings(
+        storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path / "store"
+    )
+    closure = Closure((StoreObject(A, 0, ()), StoreObject(B, 0, (A,))))
+    return await listings.forest([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
+
+
+async def test_the_refusal_names_the_packages(tmp_path: Path) -> None:
+    plant_path(tmp_path / "store", A, diamonds(27, ""))
+    plant_path(tmp_path / "store", B, diamonds(27, "/."))
+
+    with pytest.raises(LinksTooMany, match=r"^the links to a, b fit in no image: they are more"):
+        await listed(tmp_path, A, B)
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [("_MOST_NAMES", "more than 8 files and directories"), ("_MOST_BYTES", "more than 0 MiB")],
+)
+async def test_a_package_of_too_many_names_is_refused_whether_they_are_its_own_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, message: str
+) -> None:
+    many: Node = {str(number).encode(): b"" for number in range(9)}
+    plant_path(tmp_path / "store", A, many)
+    plant_path(tmp_path / "store", B, {b"lib": (f"../{A.base}".encode(),)})
+    monkeypatch.setattr(listing, bound, 8)
+
+    for path in (A, B):
+        with pytest.raises(Unpackable, match=message):
+            await listed(tmp_path, path)
+
+
+async def test_directories_deeper_than_the_system_names_are_the_packages_fault(
+    tmp_path: Path,
+) -> None:
+    plant_path(tmp_path / "store", A, {})
+    deep = os.open(tmp_path / "store" / A.base, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("d" * 250, dir_fd=deep)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(deep)
+
+    with pytest.raises(Unpackable, match="a path in it is too long"):
+        await listed(tmp_path, A)
+
+
+async def test_a_cancelled_merge_ends(store: Store) -> None:
+    packages = [store.package(A, cycles(27, "")), store.package(B, cycles(27, "/."))]
+    workers = Workers(1)
+    merging = asyncio.create_task(workers.run(merge, packages, ()))
+    await asyncio.sleep(0.01)
+
+    merging.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await merging
+    await workers.run(threads.check)
+
+
+async def test_listings_are_kept_within_a_bound_of_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.builder.images.contents.file_trees._KEPT_NAMES", 3)
+    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+    for path in (A, B):
+        plant_path(tmp_path, path, {b"x": b"", b"y": b""})
+        await listings.listing(path, alone(path))
+
+    assert set(listings._kept) == {B}

@@ -1,0 +1,302 @@
+"""Packages merged into one root."""
+
+import io
+import os
+import tarfile
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from app.builder.images.contents.base import base_entries
+from app.builder.images.contents.claims import Package
+from app.builder.images.contents.file_tree import scan
+from app.builder.images.contents.merging import Collision
+from app.builder.images.contents.symlink_tree import Forest, merge
+from app.builder.images.packing.entry import Archived, Directory, Entry, Symlink
+from app.builder.images.packing.tar_header import END_OF_ARCHIVE
+from app.builder.nix.closure import StorePath
+from tests.unit.builder.images.packing.trees import Node, plant_path, store_path
+
+A, B, C = store_path(1, "a"), store_path(2, "b"), store_path(3, "c")
+
+
+class Store:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def package(self, path: StorePath, tree: Node, priority: int = 5) -> Package:
+        plant_path(self.directory, path, tree)
+        closure = [StorePath(path.name) for path in self.directory.iterdir()]
+        return Package(path, scan(path, self.directory, closure), priority)
+
+    def link(self, path: StorePath, below: str = "") -> tuple[bytes]:
+        """A link as Nix builds them: the full path of something in the store."""
+        return (os.fsencode(self.directory / path.base / below),)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def entries(forest: Forest) -> list[Entry]:
+    """What was archived as a whole, one by one."""
+    found: list[Entry] = []
+    for entry in forest.entries:
+        if isinstance(entry, Archived):
+            archive = io.BytesIO(entry.tar + END_OF_ARCHIVE)
+            with tarfile.open(fileobj=archive, errors="surrogateescape") as members:
+                found += map(entry_of, members)
+        else:
+            found.append(entry)
+    return found
+
+
+def entry_of(member: tarfile.TarInfo) -> Entry:
+    name = os.fsencode(member.name)
+    if member.isdir():
+        return Directory(name, mode=member.mode, uid=member.uid, gid=member.gid)
+    assert member.issym()
+    return Symlink(name, os.fsencode(member.linkname))
+
+
+def links(forest: Forest) -> dict[str, str]:
+    return {
+        entry.name.decode(): entry.target.decode()
+        for entry in entries(forest)
+        if isinstance(entry, Symlink)
+    }
+
+
+def directories(forest: Forest) -> set[str]:
+    return {entry.name.decode() for entry in entries(forest) if isinstance(entry, Directory)}
+
+
+def test_directories_are_real_and_files_are_links_into_the_store(store: Store) -> None:
+    package = store.package(A, {b"bin": {b"x": b""}, b"share": {b"doc": {}}, b"top": b""})
+
+    forest = merge([package], ())
+
+    assert directories(forest) == {"bin", "share", "share/doc"}
+    assert links(forest) == {"bin/x": f"{A}/bin/x", "top": f"{A}/top"}
+    assert forest.collisions == ()
+
+
+def test_trees_of_several_packages_share_their_directories(store: Store) -> None:
+    a = store.package(A, {b"bin": {b"x": b""}, b"lib": {b"a": b""}})
+    b = store.package(B, {b"bin": {b"y": b""}})
+
+    assert links(merge([a, b], ())) == {
+        "bin/x": f"{A}/bin/x",
+        "bin/y": f"{B}/bin/y",
+        "lib/a": f"{A}/lib/a",
+    }
+
+
+def test_what_is_for_builders_is_left_out(store: Store) -> None:
+    package = store.package(
+        A, {b"nix-support": {b"setup-hook": b""}, b"etc": {b"nix-support": b""}}
+    )
+
+    assert links(merge([package], ())) == {"etc/nix-support": f"{A}/etc/nix-support"}
+
+
+def test_the_store_and_the_runtimes_mounts_are_nobodys(store: Store) -> None:
+    package = store.package(A, {b"nix": {b"store": b""}, b"proc": b"", b"dev": {}, b"sys": {}})
+
+    forest = merge([package], ())
+
+    assert forest.entries == ()
+    assert [item.name for item in forest.collisions] == [b"dev", b"nix", b"proc", b"sys"]
+
+
+def test_a_name_that_would_hide_others_is_left_out_and_reported(store: Store) -> None:
+    package = store.package(A, {b"bin": {b".wh.sh": b"", b"x": b""}})
+
+    forest = merge([package], ())
+
+    assert links(forest) == {"bin/x": f"{A}/bin/x"}
+    assert forest.collisions == (Collision(b"bin/.wh.sh", None, A),)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "keeper"), [((5, 5, 5), A), ((5, 4, 5), B), ((6, 6, 5), C), ((5, 5, -1), C)]
+)
+def test_a_file_of_several_is_kept_by_priority_then_name_whatever_the_order(
+    store: Store, priorities: tuple[int, ...], keeper: StorePath
+) -> None:
+    packages = [
+        store.package(path, {b"bin": {b"x": b""}}, priority)
+        for path, priority in zip((A, B, C), priorities, strict=True)
+    ]
+
+    forests = [merge(order, ()) for order in permutations(packages)]
+
+    assert links(forests[0]) == {"bin/x": f"{keeper}/bin/x"}
+    assert {item.dropped for item in forests[0].collisions} == {A, B, C} - {keeper}
+    assert {item.kept for item in forests[0].collisions} == {keeper}
+    assert all(forest == forests[0] for forest in forests)
+
+
+def test_packages_of_one_name_are_kept_by_path(store: Store) -> None:
+    one, other = store_path(1, "same"), store_path(2, "same")
+
+    forest = merge([store.package(path, {b"x": b""}) for path in (other, one)], ())
+
+    assert forest.collisions == (Collision(b"x", one, other),)
+
+
+@pytest.mark.parametrize("first", ["file", "directory"])
+def test_between_a_file_and_a_directory_the_order_decides(store: Store, first: str) -> None:
+    file, directory = store_path(1, "file"), store_path(1, "directory")
+    packages = [
+        store.package(file, {b"x": b""}, 1 if first == "file" else 2),
+        store.package(directory, {b"x": {b"y": b""}}, 1 if first == "directory" else 2),
+    ]
+
+    forest = merge(packages, ())
+
+    if first == "file":
+        assert links(forest) == {"x": f"{file}/x"}
+        assert forest.collisions == (Collision(b"x", file, directory),)
+    else:
+        assert links(forest) == {"x/y": f"{directory}/x/y"}
+        assert forest.collisions == (Collision(b"x", directory, file),)
+
+
+def test_a_link_alone_is_followed_where_it_lies(store: Store) -> None:
+    package = store.package(A, {b"lib": {b"a": b""}, b"lib64": (b"lib",), b"gone": (b"nowhere",)})
+
+    assert links(merge([package], ())) == {
+        "lib/a": f"{A}/lib/a",
+        "lib64": f"{A}/lib64",
+        "gone": f"{A}/gone",
+    }
+
+
+def test_a_link_to_a_directory_merges_with_anothers_directory(store: Store) -> None:
+    a = store.package(A, {b"lib": {b"a": b""}, b"lib64": (b"lib",)})
+    b = store.package(B, {b"lib64": {b"b": b""}})
+
+    forest = merge([a, b], ())
+
+    assert links(forest) == {
+        "lib/a": f"{A}/lib/a",
+        "lib64/a": f"{A}/lib/a",
+        "lib64/b": f"{B}/lib64/b",
+    }
+    assert forest.collisions == ()
+
+
+def test_a_link_to_a_directory_of_another_store_path_merges_too(store: Store) -> None:
+    store.package(C, {b"share": {b"man": {b"c": b""}}})
+    a = store.package(A, {b"share": store.link(C, "share")})
+    b = store.package(B, {b"share": {b"man": {b"b": b""}}})
+
+    assert links(merge([a, b], ())) == {
+        "share/man/b": f"{B}/share/man/b",
+        "share/man/c": f"{C}/share/man/c",
+    }
+
+
+def test_two_links_to_directories_merge(store: Store) -> None:
+    store.package(C, {b"one": {b"1": b""}, b"two": {b"2": b""}})
+    a = store.package(A, {b"share": store.link(C, "one")})
+    b = store.package(B, {b"share": store.link(C, "two")})
+
+    assert links(merge([a, b], ())) == {"share/1": f"{C}/one/1", "share/2": f"{C}/two/2"}
+
+
+def test_a_store_path_that_is_a_link_to_another_is_that_other(store: Store) -> None:
+    store.package(C, {b"bin": {b"c": b""}})
+
+    assert links(merge([store.package(A, store.link(C))], ())) == {"bin/c": f"{C}/bin/c"}
+
+
+def test_a_store_path_that_is_a_file_adds_nothing(store: Store) -> None:
+    assert merge([store.package(A, b"text")], ()).entries == ()
+
+
+def test_links_that_say_the_same_of_their_package_say_it_of_the_image(store: Store) -> None:
+    """Debian's bin/X11, and a loop if it were followed."""
+    a = store.package(A, {b"bin": {b"x": b"", b"X11": (b".",)}, b"lib64": (b"lib",), b"lib": {}})
+    b = store.package(B, {b"bin": {b"y": b"", b"X11": (b".",)}, b"lib64": (b"lib",), b"lib": {}})
+
+    assert links(merge([a, b], ())) == {
+        "bin/x": f"{A}/bin/x",
+        "bin/y": f"{B}/bin/y",
+        "bin/X11": f"{A}/bin/X11",
+        "lib64": "lib",
+    }
+
+
+def test_links_that_lead_back_up_end(store: Store) -> None:
+    a = store.package(A, {b"d": {b"up": (b"..",), b"x": b""}})
+    b = store.package(B, {b"d": {b"up": {b"d": {b"up": {b"y": b""}}}}})
+
+    forest = merge([a, b], ())
+
+    assert links(forest)["d/x"] == f"{A}/d/x"
+
+
+def test_base_files_stay_and_their_directories_keep_their_modes(store: Store) -> None:
+    package = store.package(
+        A,
+        {
+            b"etc": {b"passwd": b"", b"mine": b""},
+            b"tmp": {b"x": b""},
+            b"root": (b"etc",),
+            b"var": b"a file",
+        },
+    )
+
+    forest = merge([package], base_entries())
+
+    assert links(forest) == {
+        "etc/mine": f"{A}/etc/mine",
+        "root/mine": f"{A}/etc/mine",
+        "root/passwd": f"{A}/etc/passwd",
+        "tmp/x": f"{A}/tmp/x",
+    }
+    modes = {entry.name: entry.mode for entry in forest.entries if isinstance(entry, Directory)}
+    assert modes == {b"etc": 0o755, b"root": 0o700, b"tmp": 0o1777}
+    assert set(forest.collisions) == {
+        Collision(b"etc/passwd", None, A),
+        Collision(b"var", None, A),
+    }
+
+
+def test_a_link_equal_to_a_base_file_is_no_collision(store: Store) -> None:
+    certs: Node = {b"ca-bundle.crt": b"", b"ca-certificates.crt": (b"ca-bundle.crt",)}
+    package = store.package(A, {b"etc": {b"ssl": {b"certs": certs}}})
+
+    forest = merge([package], base_entries())
+
+    assert links(forest) == {"etc/ssl/certs/ca-bundle.crt": f"{A}/etc/ssl/certs/ca-bundle.crt"}
+    assert forest.collisions == ()
+
+
+def test_env_and_sh_are_where_scripts_look_if_the_image_has_them(store: Store) -> None:
+    a = store.package(A, {b"bin": {b"env": b"", b"ls": b""}})
+    b = store.package(B, {b"bin": {b"bash": b""}})
+
+    both = merge([a, b], base_entries())
+
+    assert links(both)["usr/bin/env"] == f"{A}/bin/env"
+    assert links(both)["bin/sh"] == f"{B}/bin/bash"
+    assert both.has_shell
+    assert "usr/bin/env" not in links(merge([b], base_entries()))
+    assert "bin/sh" not in links(merge([a], base_entries()))
+    assert not merge([a], base_entries()).has_shell
+
+
+def test_a_package_that_has_a_sh_of_its_own_keeps_it(store: Store) -> None:
+    a = store.package(A, {b"bin": {b"sh": b"", b"bash": b""}})
+
+    assert links(merge([a], base_entries()))["bin/sh"] == f"{A}/bin/sh"
+
+
+def test_a_collision_reads_as_a_sentence() -> None:
+    assert str(Collision(b"bin/x", A, B)) == "/bin/x is a's, not b's"
+    assert str(Collision(b"etc/\xff", None, B)) == "/etc/\\xff is the image's, not b's"

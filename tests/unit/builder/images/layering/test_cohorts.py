@@ -1,0 +1,175 @@
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.builder.images.layering.cohorts import learn_plan, unreferenced
+from app.builder.images.layering.grouping import FLOOR
+from app.builder.images.layering.names import unversioned
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+from tests.unit.builder.images.layering.closures import closure, store_path
+
+# Two programs with two libraries each of their own, and what both need.
+SET = closure(
+    {
+        "editor-1": (100, ["libedit-1", "libview-1", "libc-1"]),
+        "browser-1": (100, ["libhtml-2", "libpng-1", "libc-1", "engine-1"]),
+        "libedit-1": (100, ["libc-1"]),
+        "libview-1": (100, ["libedit-1"]),
+        "libhtml-2": (100, ["libpng-1"]),
+        "libpng-1": (100, ["libc-1"]),
+        "engine-1": (FLOOR, ["libc-1"]),
+        "libc-1": (100, []),
+    }
+)
+
+
+def test_packages_that_always_occur_together_form_a_cohort() -> None:
+    plan = learn_plan(SET, unreferenced(SET))
+
+    cohorts: dict[int | None, set[str]] = {}
+    for name, entry in plan.entries.items():
+        cohorts.setdefault(entry.cohort, set()).add(name)
+    # The one is in every image, the other large: neither shares a layer.
+    assert cohorts.pop(None) == {"libc", "engine"}
+    assert sorted(map(sorted, cohorts.values())) == [
+        ["browser", "libhtml", "libpng"],
+        ["editor", "libedit", "libview"],
+    ]
+
+
+def test_users_are_counted_through_references_and_by_name() -> None:
+    plan = learn_plan(SET, unreferenced(SET))
+
+    assert plan.packages == 8
+    assert {name: entry.users for name, entry in plan.entries.items()} == {
+        "editor": 1,
+        "browser": 1,
+        "libedit": 3,
+        "libview": 2,
+        "libhtml": 2,
+        "libpng": 3,
+        "engine": 2,
+        "libc": 8,
+    }
+
+
+def test_two_versions_of_a_package_have_their_users_together() -> None:
+    both = closure({"a-1": (1, ["c-1"]), "b-1": (1, ["c-2"]), "c-1": (1, []), "c-2": (1, ["c-1"])})
+
+    assert learn_plan(both, unreferenced(both)).entries["c"].users == 4
+
+
+def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
+    always = ["nss-cacert-3", "ca-certificates-2023", "iana-etc-1", "netbase-6"]
+    shell = ["bash-5", "bash-interactive-5", "coreutils-9", "moreutils-0", "nano-7"]
+    programs = [f"program{number}-1" for number in range(40)]
+    packages = closure(dict.fromkeys((*always, *shell, *programs), (100, ())))
+
+    plan = learn_plan(packages, packages.paths)
+
+    def cohort(name: str) -> int | None:
+        return plan.entries[unversioned(name)].cohort
+
+    (certificates,) = {cohort(name) for name in always}
+    (of_shell,) = {cohort(name) for name in shell}
+    # Drawn one by one, as the programs are, they would hardly ever meet.
+    assert {cohort(name) for name in programs} == {None}
+    assert certificates is not None
+    assert of_shell is not None
+    assert certificates != of_shell
+
+
+def test_what_is_requested_need_not_be_unreferenced() -> None:
+    requested = (store_path("libpng-1"), store_path("libview-1"))
+
+    plan = learn_plan(SET, requested)
+
+    # In images of these two, nobody sees the browser, and its parts are no company any more.
+    assert plan.entries["browser"].cohort is None
+    assert plan.entries["libpng"].cohort is None
+    assert plan.entries["libview"].cohort == plan.entries["libedit"].cohort == 0
+
+
+def test_unreferenced_paths_are_guessed_to_be_requested() -> None:
+    assert [path.name for path in sorted(unreferenced(SET), key=lambda p: p.name)] == [
+        "browser-1",
+        "editor-1",
+    ]
+
+
+def test_a_plan_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no package is requested"):
+        learn_plan(SET, ())
+
+
+def test_a_cycle_is_refused_and_named() -> None:
+    a, b = store_path("a-1"), store_path("b-1")
+    cycle = Closure([StoreObject(a, 1, (b,)), StoreObject(b, 1, (a,))])
+
+    with pytest.raises(ValueError, match="part of a cycle"):
+        learn_plan(cycle, [a])
+
+
+@st.composite
+def package_sets(draw: st.DrawFn) -> Closure:
+    count = draw(st.integers(1, 40))
+    paths = [store_path(f"p{i % 25}-{i}") for i in range(count)]
+    return Closure(
+        StoreObject(
+            path,
+            draw(st.integers(0, 2 * FLOOR)),
+            tuple(paths[i] for i in sorted(draw(st.sets(st.integers(0, place - 1), max_size=4))))
+            if place
+            else (),
+        )
+        for place, path in enumerate(paths)
+    )
+
+
+@given(package_sets(), st.integers(0, 2**32))
+@settings(max_examples=30)
+def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, seed: int) -> None:
+    shuffled = list(packages.objects.values())
+    Random(seed).shuffle(shuffled)
+    requested = list(unreferenced(packages))
+    Random(seed).shuffle(requested)
+
+    assert learn_plan(Closure(shuffled), requested) == learn_plan(packages, unreferenced(packages))
+
+
+@given(package_sets())
+@settings(max_examples=30)
+def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) -> None:
+    plan = learn_plan(packages, unreferenced(packages))
+
+    for name, entry in plan.entries.items():
+        holders = [
+            path
+            for path in packages.paths
+            if any(unversioned(other.name) == name for other in _needs(packages, path))
+        ]
+        assert entry.users == len(holders)
+
+
+@given(package_sets())
+@settings(max_examples=30)
+def test_a_cohort_has_at_least_two_members_and_no_large_one(packages: Closure) -> None:
+    plan = learn_plan(packages, unreferenced(packages))
+
+    large = {unversioned(p.name) for p, o in packages.objects.items() if o.nar_size >= FLOOR}
+    members: dict[int, list[str]] = {}
+    for name, entry in plan.entries.items():
+        if entry.cohort is not None:
+            members.setdefault(entry.cohort, []).append(name)
+    assert all(len(names) > 1 for names in members.values())
+    assert all(large.isdisjoint(names) for names in members.values())
+    assert sorted(members) == list(range(len(members)))
+
+
+def _needs(packages: Closure, path: StorePath) -> set[StorePath]:
+    found = {path}
+    for reference in packages[path].references:
+        found |= _needs(packages, reference)
+    return found

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.builder.images.layering.plan import Plan, PlanEntry, PlanInvalid, parse_plan
+
+ENTRIES = st.dictionaries(
+    st.text(min_size=1, max_size=30),
+    st.builds(PlanEntry, st.none() | st.integers(0, 10**6), st.integers(1, 10**6)),
+    max_size=20,
+)
+
+
+@given(st.integers(1, 10**6), ENTRIES)
+def test_writing_and_reading_a_plan_are_inverse(
+    packages: int, entries: dict[str, PlanEntry]
+) -> None:
+    plan = Plan(packages, entries)
+
+    read = parse_plan(plan.to_json())
+
+    assert read == plan
+    assert read.entries == plan.entries
+    assert read.packages == plan.packages
+
+
+def test_a_plan_is_known_by_what_it_says() -> None:
+    tidy = Plan(9, {"a": PlanEntry(1, 2), "b": PlanEntry(None, 3)})
+    untidy = (
+        b'{ "names": {"b": [null, 3],\n "a": [1, 2]}, "packages": 9, "format": "nixery-plan-1" }'
+    )
+
+    assert parse_plan(untidy).identity == tidy.identity
+    assert Plan(9, {"a": PlanEntry(1, 2)}).identity != tidy.identity
+    assert Plan(8, tidy.entries).identity != tidy.identity
+
+
+def test_popularity_data_is_matched_by_name_without_version() -> None:
+    plan = parse_plan(b'{"glibc-2.35-224":300,"glibc-2.34":20,"openssl-3.0.8-bin":7,"format-1":2}')
+
+    assert plan.entries == {
+        "glibc": PlanEntry(None, 320),
+        "openssl-bin": PlanEntry(None, 7),
+        "format": PlanEntry(None, 2),
+    }
+    assert plan.packages == 320
+
+
+def test_a_package_called_format_does_not_make_popularity_data_a_plan() -> None:
+    assert parse_plan(b'{"format":4}').entries == {"format": PlanEntry(None, 4)}
+
+
+def test_popularity_data_may_be_empty() -> None:
+    assert parse_plan(b"{}").entries == {}
+
+
+def _plan(**changes: object) -> bytes:
+    document = {"format": "nixery-plan-1", "packages": 9, "names": {"a": [1, 2]}} | changes
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b"[]", "dictionary"),
+        (b"null", "dictionary"),
+        (b'{"glibc-2.35":"many"}', "glibc-2.35"),
+        (b'{"glibc-2.35":0}', "glibc-2.35"),
+        (b'{"glibc-2.35":1.5}', "glibc-2.35"),
+        (b'{"glibc-2.35":true}', "glibc-2.35"),
+        (b'{"":2}', "at least 1 character"),
+        (_plan(format="nixery-plan-2"), "format"),
+        (_plan(packages=0), "packages"),
+        (_plan(names={"a": [1]}), "names.a"),
+        (_plan(names={"a": [1, 2, 3]}), "names.a"),
+        (_plan(names={"a": ["1", 2]}), "names.a"),
+        (_plan(names={"a": [-1, 2]}), "names.a"),
+        (_plan(names={"a": [1, 0]}), "names.a"),
+        (_plan(surprise=1), "surprise"),
+    ],
+)
+def test_what_is_no_plan_is_refused_where_it_is_wrong(document: bytes, complaint: str) -> None:
+    with pytest.raises(PlanInvalid, match=complaint):
+        parse_plan(document)

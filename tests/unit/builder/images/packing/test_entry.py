@@ -1,0 +1,32 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.builder.images.packing.entry import Directory, Entry, File, Symlink, entries_digest
+
+texts = st.binary(max_size=4)
+numbers = st.integers(0, 3)
+entries = st.lists(
+    st.one_of(
+        st.builds(Directory, texts, numbers, numbers, numbers),
+        st.builds(File, texts, texts, numbers, numbers, numbers),
+        st.builds(Symlink, texts, texts),
+    ),
+    max_size=3,
+)
+
+
+@given(entries, entries)
+def test_entries_have_one_digest_only_if_they_are_the_same(
+    one: list[Entry], other: list[Entry]
+) -> None:
+    assert (entries_digest(one) == entries_digest(other)) == (one == other)
+
+
+def test_where_a_name_ends_is_part_of_the_digest() -> None:
+    file = File(b"ab", b"c")
+
+    moved = replace(file, name=b"a", content=b"bc")
+
+    assert entries_digest([file]) != entries_digest([moved])

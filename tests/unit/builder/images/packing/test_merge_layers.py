@@ -1,0 +1,119 @@
+"""A layer of several paths out of their blobs: what it may hold in memory, and what it gives back."""
+
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from app.builder.images.packing import codec
+from app.builder.images.packing.blob import BlobWriter
+from app.builder.images.packing.blocks import Buffers
+from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.merge_layers import PartUnusable, assemble
+from app.builder.images.packing.record import PackedPath
+
+PLAIN = codec.find("zlib")
+SMALL_BLOCKS = replace(PLAIN, block_size=1024)
+
+
+def part(blocks: int) -> tuple[bytes, PackedPath]:
+    blob = BlobWriter(SMALL_BLOCKS, file := io.BytesIO())
+    for number in range(blocks):
+        tar = bytes([number % 251]) * 1024
+        blob.add_tar(tar)
+        blob.add_member(SMALL_BLOCKS.compress(tar))
+    return file.getvalue(), blob.finish()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
+
+
+def run(
+    parts: list[tuple[bytes, PackedPath]], using: Codec, threads: ThreadPoolExecutor, room: Buffers
+) -> PackedPath:
+    blob = BlobWriter(using, io.BytesIO())
+    opened = ((io.BytesIO(body), packed) for body, packed in parts)
+    assemble(blob, opened, using, threads=threads, limit=16, buffers=room)
+    return blob.finish()
+
+
+def is_free(room: Buffers, count: int) -> bool:
+    """Whether exactly ``count`` can be had."""
+    waited = threading.Event()
+
+    def none_left() -> bool:
+        waited.set()
+        room.release()
+        return True
+
+    for _ in range(count):
+        room.reserve(none_left)
+    first_to_wait = not waited.is_set()
+    room.reserve(none_left)
+    return first_to_wait and waited.is_set()
+
+
+def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
+    threads: ThreadPoolExecutor,
+) -> None:
+    under_way = most = 0
+    lock = threading.Lock()
+
+    def decompress(member: bytes, size: int) -> bytes:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        threading.Event().wait(0.002)
+        tar = PLAIN.decompress(member, size)
+        with lock:
+            under_way -= 1
+        return tar
+
+    counting = replace(SMALL_BLOCKS, decompress=decompress)
+    parts = [part(40), part(1), part(40)]
+    room = Buffers(3, size=1024)
+    with ThreadPoolExecutor(4) as givers:
+        running = [givers.submit(run, parts, counting, threads, room) for _ in range(4)]
+        layers = {packed.result(30).layer for packed in running}
+
+    assert len(layers) == 1
+    assert most <= 3
+    assert is_free(room, 3)
+
+
+def test_room_for_a_block_takes_the_place_of_an_idle_buffer() -> None:
+    def no_more() -> bool:
+        raise AssertionError("there is room")
+
+    buffers = Buffers(2, size=10)
+    first = [buffers.take(no_more) for _ in range(2)]
+    for buffer in first:
+        buffers.give_back(buffer)
+
+    buffers.reserve(no_more)
+    used_again = buffers.take(no_more)
+    buffers.release()
+    another = buffers.take(no_more)
+
+    assert any(used_again is buffer for buffer in first)
+    assert not any(another is buffer for buffer in first)
+
+
+@pytest.mark.parametrize(("kept", "instead"), [(-200, b""), (300, b"x" * 9)])
+def test_after_a_damaged_blob_all_room_is_free_again(
+    threads: ThreadPoolExecutor, kept: int, instead: bytes
+) -> None:
+    whole, (body, packed) = part(5), part(9)
+    room = Buffers(2, size=1024)
+
+    with pytest.raises(PartUnusable):
+        run([whole, (body[:kept] + instead, packed)], SMALL_BLOCKS, threads, room)
+
+    assert is_free(room, 2)

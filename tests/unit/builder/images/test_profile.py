@@ -1,0 +1,183 @@
+"""Against a real server on loopback: redirects, time limits and sizes are httpx's to get right."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from app.builder.images import profile as popularity
+from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.profile import PopularityUnavailable, load_plan
+from app.errors import StorageUnavailable
+from app.storage.memory import MemoryStorage
+
+DATA = {"glibc-2.35-224": 300, "git-2.39": 4}
+PLAN = Plan(300, {"glibc": PlanEntry(None, 300), "git": PlanEntry(None, 4)})
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.stopped = threading.Event()
+        self.instead = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        path = self.server.instead or self.path.partition("?")[0]
+        if path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/popularity.json")
+            self.end_headers()
+        elif path == "/popularity.json":
+            self._send(json.dumps(DATA).encode())
+        elif path == "/plan.json":
+            self._send(PLAN.to_json())
+        elif path == "/page.html":
+            self._send(b"<html>")
+        elif path == "/large":
+            self._send(b" " * 2000)
+        elif path == "/slow":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{")
+            self.wfile.flush()
+            self.server.stopped.wait(10)
+        else:
+            self.send_error(404)
+
+    def _send(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    with _Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.stopped.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("path", ["/popularity.json", "/plan.json", "/moved"])
+async def test_popularity_and_plans_are_downloaded(server: _Server, path: str) -> None:
+    assert await load_plan(server.url + path, MemoryStorage()) == PLAN
+
+
+async def test_popularity_and_plans_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "popularity.json").write_text(json.dumps(DATA))
+    (tmp_path / "plan.json").write_bytes(PLAN.to_json())
+
+    assert await load_plan(str(tmp_path / "popularity.json"), MemoryStorage()) == PLAN
+    assert await load_plan(str(tmp_path / "plan.json"), MemoryStorage()) == PLAN
+
+
+async def _failure(source: str) -> str:
+    with pytest.raises(PopularityUnavailable) as caught:
+        await load_plan(source, MemoryStorage())
+    message = str(caught.value)
+    assert "unset it" in message
+    assert "\n" not in message
+    assert len(message) <= 300
+    return message
+
+
+async def test_a_failure_names_the_url_and_what_is_wrong(server: _Server) -> None:
+    assert f"at {server.url}/gone: the server answers 404" in await _failure(f"{server.url}/gone")
+    assert f"at {server.url}/page.html: not JSON" in await _failure(f"{server.url}/page.html")
+
+
+async def test_a_failure_names_the_file_and_what_is_wrong(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.json"
+
+    assert f"at {missing}: No such file" in await _failure(str(missing))
+    assert f"at {tmp_path}: Is a directory" in await _failure(str(tmp_path))
+
+
+async def test_a_server_that_is_not_there_is_a_failure(server: _Server) -> None:
+    url = "http://127.0.0.1:1/popularity.json"
+
+    assert f"at {url}: " in await _failure(url)
+
+
+async def test_a_url_that_is_none_is_a_failure() -> None:
+    assert "at http://host:port/: Invalid" in await _failure("http://host:port/")
+    assert "s3" not in await _failure("http://me:s3@host:port/?key=s3")
+
+
+async def test_what_a_url_said_last_serves_when_it_says_nothing(
+    server: _Server, log: list[str]
+) -> None:
+    storage, path = MemoryStorage(), "/plan.json?token=secret"
+    await load_plan(server.url + path, storage)
+    for broken in ("/gone", "/page.html"):
+        server.instead = broken
+        assert await load_plan(server.url + path, storage) == PLAN
+    server.instead = ""
+    with pytest.raises(PopularityUnavailable):
+        await load_plan(server.url + "/gone", storage)
+
+    said = [line for line in log if "as the last time" in line]
+    assert len(said) == 2
+    assert "the server answers 404" in said[0]
+    assert "secret" not in "".join(log)
+    assert "token" not in "".join(await storage.keys(""))
+
+
+async def test_a_plan_that_cannot_be_kept_is_used_all_the_same(
+    server: _Server, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    async def full(key: str, body: bytes) -> None:
+        raise StorageUnavailable("full")
+
+    storage = MemoryStorage()
+    monkeypatch.setattr(storage, "write", full)
+
+    assert await load_plan(server.url + "/plan.json", storage) == PLAN
+    assert [line for line in log if "cannot be kept for the next start: full" in line]
+
+
+async def test_a_failure_keeps_the_secrets_of_a_url(server: _Server) -> None:
+    url = server.url.replace("//", "//user:secret@")
+
+    message = await _failure(f"{url}/gone?token=secret")
+
+    assert "secret" not in message
+    assert f"{server.url}/gone" in message
+
+
+async def test_more_than_the_size_limit_is_not_read(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(popularity, "SIZE_LIMIT", 1000)
+    (tmp_path / "large").write_bytes(b" " * 1001)
+
+    assert "more than" in await _failure(f"{server.url}/large")
+    assert "more than" in await _failure(str(tmp_path / "large"))
+
+
+async def test_a_download_that_does_not_end_is_given_up(
+    server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(popularity, "SECONDS", 0.2)
+
+    assert "within 0.2 s" in await _failure(f"{server.url}/slow")

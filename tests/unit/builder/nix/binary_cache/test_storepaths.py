@@ -1,0 +1,33 @@
+import lzma
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.builder.nix.binary_cache.storepaths import StorePathsInvalid, read_store_paths
+from tests.unit.builder.images.layering.closures import store_path
+
+PATHS = (store_path("a-1"), store_path("b-2"), store_path("a-1"))
+TEXT = "".join(f"{path}\n" for path in PATHS).encode()
+
+
+def test_a_list_keeps_its_order_and_repetitions() -> None:
+    assert read_store_paths(TEXT) == PATHS
+    assert read_store_paths(TEXT.rstrip()) == PATHS
+    assert read_store_paths(TEXT.replace(b"\n", b"\r\n\n")) == PATHS
+
+
+def test_a_list_may_be_compressed_as_channels_do() -> None:
+    assert read_store_paths(lzma.compress(TEXT)) == PATHS
+
+
+@given(st.integers(6, len(lzma.compress(TEXT)) - 1))
+def test_a_damaged_list_is_refused(length: int) -> None:
+    with pytest.raises(StorePathsInvalid, match="damaged"):
+        read_store_paths(lzma.compress(TEXT)[:length])
+
+
+@pytest.mark.parametrize("line", [b"/etc/passwd", b"\xff", b"/nix/store/" + b"a" * 1000])
+def test_a_line_that_is_no_store_path_is_named(line: bytes) -> None:
+    with pytest.raises(StorePathsInvalid, match="line 4"):
+        read_store_paths(TEXT + line + b"\n")

@@ -1,0 +1,137 @@
+import json
+
+import pytest
+
+from app.builder.nix.programs.build_log import BuildLog
+from app.text import sanitize as wording
+from app.text.sanitize import line
+
+LEAF = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0.drv"
+TREE = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-tree-1.0.drv"
+
+
+def log_of(*events: dict[str, object]) -> tuple[BuildLog, list[str]]:
+    heard: list[str] = []
+    log = BuildLog(heard.append)
+    for event in events:
+        log.hear("@nix " + json.dumps(event))
+    return log, heard
+
+
+def begin(number: int, derivation: str) -> dict[str, object]:
+    return {"action": "start", "type": 105, "id": number, "fields": [derivation, "", 1, 1]}
+
+
+def said(number: int, text: str) -> dict[str, object]:
+    return {"action": "result", "type": 101, "id": number, "fields": [text]}
+
+
+def end(number: int) -> dict[str, object]:
+    return {"action": "stop", "id": number}
+
+
+def error(text: str) -> dict[str, object]:
+    return {"action": "msg", "level": 0, "msg": text}
+
+
+def test_lines_carry_the_name_of_what_is_built() -> None:
+    _, heard = log_of(begin(1, LEAF), said(1, "\x1b[1mchecking\x1b[0m for cc"))
+
+    assert [line(text, 500) for text in heard] == [f"building {LEAF}", "leaf-1.0> checking for cc"]
+
+
+def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() -> None:
+    for dependent in (
+        f"\x1b[31;1merror:\x1b[0m 1 dependencies of derivation '{TREE}' failed to build",
+        f"error: Cannot build '{TREE}'.\nReason: 1 dependency failed.",
+    ):
+        log, _ = log_of(
+            begin(1, LEAF),
+            said(1, "no frobnicator"),
+            error(f"error: builder for '{LEAF}' failed with exit code 3"),
+            end(1),
+            error(dependent),
+        )
+
+        assert log.failed == LEAF
+        assert log.reason == f"builder for '{LEAF}' failed with exit code 3"
+        assert log.log(LEAF) == ("no frobnicator",)
+
+
+def test_a_failure_told_after_the_build_ended_still_has_its_log() -> None:
+    log, _ = log_of(
+        begin(1, LEAF),
+        said(1, "last words"),
+        end(1),
+        error(f"error: builder for '{LEAF}' failed with exit code 1; last 1 log lines: last words"),
+    )
+
+    assert log.log(log.failed) == ("last words",)
+    assert log.reason == f"builder for '{LEAF}' failed with exit code 1"
+
+
+def test_what_is_being_built_is_known() -> None:
+    log, _ = log_of(begin(1, LEAF), begin(2, TREE), end(1))
+
+    assert log.building == (TREE,)
+
+
+def test_only_the_end_of_a_log_is_kept() -> None:
+    log, _ = log_of(begin(1, LEAF), *(said(1, f"line {n}") for n in range(1000)))
+
+    assert len(log.log(LEAF)) == 40
+    assert log.log(LEAF)[-1] == "line 999"
+
+
+def test_logs_of_thousands_of_finished_builds_are_dropped() -> None:
+    heard: list[str] = []
+    log = BuildLog(heard.append)
+    for number in range(1000):
+        derivation = LEAF.replace("leaf", f"leaf{number}")
+        for event in (begin(number, derivation), said(number, "x"), end(number)):
+            log.hear("@nix " + json.dumps(event))
+
+    assert len(log._logs) <= 64
+
+
+def test_lines_that_are_not_events_are_passed_on() -> None:
+    log, heard = log_of()
+
+    log.hear("warning: plain words")
+    log.hear("@nix not json")
+    log.hear('@nix {"action": "msg", "level": 1, "msg": "warning: a substituter is slow"}')
+    log.hear('@nix {"action": "result", "type": 101, "id": 9, "fields": ["of nobody"]}')
+
+    assert heard == ["warning: plain words", "warning: a substituter is slow"]
+
+
+def test_fetching_is_told() -> None:
+    _, heard = log_of(
+        {"action": "start", "type": 108, "id": 1, "fields": ["/nix/store/x", "http://cache"]}
+    )
+
+    assert heard == ["fetching /nix/store/x from http://cache"]
+
+
+def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+
+    def watched(text: str, limit: int) -> str:
+        cleaned.append(text)
+        return line(text, limit)
+
+    monkeypatch.setattr(wording, "line", watched)
+    log, _ = log_of(begin(1, LEAF), *(said(1, "y") for _ in range(10_000)))
+
+    assert cleaned == []
+    assert log.log(LEAF) == ("y",) * 40
+    assert len(cleaned) == 40
+
+
+def test_of_very_many_errors_the_first_count() -> None:
+    log, _ = log_of(
+        error(f"error: builder for '{LEAF}' failed"), *(error("x") for _ in range(1500))
+    )
+
+    assert log.failed == LEAF
+    assert len(log._errors) == 1000

@@ -1,0 +1,65 @@
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.builder.nix.programs.repl_protocol import Dialogue, question, unquoted
+
+MARKER = "5ca1ab1e" * 4
+DIALOGUE = Dialogue(MARKER)
+
+
+def quoted(text: bytes, *, antiquotations: bool) -> bytes:
+    """As Nix prints a string between its quotes; later than 2.8 with ${ escaped as well."""
+    for meant, written in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r")):
+        text = text.replace(meant, written)
+    text = text.replace(b"\t", b"\\t")
+    return text.replace(b"${", b"\\${") if antiquotations else text
+
+
+@given(st.text(), st.booleans())
+def test_what_nix_quotes_is_read_as_it_was(text: str, antiquotations: bool) -> None:  # noqa: FBT001
+    raw = text.encode(errors="surrogatepass")
+
+    assert unquoted(quoted(raw, antiquotations=antiquotations)) == raw
+
+
+NOISE = st.binary().filter(lambda noise: MARKER.encode() not in noise)
+
+
+@given(st.lists(st.text()), NOISE, NOISE, NOISE)
+def test_the_answer_is_found_among_prompts_and_echoes(
+    names: list[str], before: bytes, between: bytes, after: bytes
+) -> None:
+    answer = json.dumps(names).encode()
+    printed = quoted(answer, antiquotations=True)
+    marker = MARKER.encode()
+
+    heard = before + b'"%s %s %s"' % (marker, printed, marker) + between + DIALOGUE.end + after
+
+    assert DIALOGUE.answer(heard) == answer
+
+
+@given(NOISE)
+def test_an_end_without_an_answer_is_none(noise: bytes) -> None:
+    assert DIALOGUE.answer(noise + DIALOGUE.end) is None
+
+
+def test_half_an_answer_is_none() -> None:
+    assert DIALOGUE.answer(b'"%s [{\\"status\\":' % MARKER.encode() + DIALOGUE.end) is None
+
+
+@given(st.lists(st.text()))
+def test_whatever_a_name_is_nothing_but_digits_is_typed(names: list[str]) -> None:
+    found = re.fullmatch(rb'nixery\.answer "([0-9a-f]*)"\nnixery\.end\n', question(names))
+
+    assert found is not None
+    typed = bytes.fromhex(found[1].decode())
+    assert json.loads(typed) == names
+    assert all(0x20 <= byte < 0x7F for byte in typed)
+
+
+@given(st.text())
+def test_what_is_typed_does_not_hold_the_marker(reference: str) -> None:
+    assert MARKER.encode() not in DIALOGUE.opening({"set": {"reference": reference}})

@@ -1,0 +1,193 @@
+"""Holds end with who opened them, however that ends."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from app.builder.nix.closure import StorePath
+from app.builder.nix.roots import Holds
+from app.errors import StorageUnavailable
+from app.system import locks
+from app.system.workers import Workers
+
+PATH = StorePath.parse("/nix/store/" + "0" * 32 + "-hello")
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from app.builder.nix.roots import Holds
+from app.system.workers import Workers
+
+async def main():
+    async with Holds(directory=Path(sys.argv[1]), workers=Workers(1)).open() as hold:
+        hold.next_root().symlink_to("/nix/store")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+def holds(directory: Path) -> Holds:
+    return Holds(directory=directory, workers=Workers(2))
+
+
+@pytest.fixture
+def other_server(tmp_path: Path) -> Holds:
+    return holds(tmp_path)
+
+
+async def test_a_hold_is_kept_while_it_is_open_whoever_sweeps(
+    tmp_path: Path, other_server: Holds
+) -> None:
+    async with holds(tmp_path).open() as hold:
+        hold.next_root().symlink_to(str(PATH))
+        other_server.sweep()
+
+        assert hold.held() == {PATH}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    holds(tmp_path).sweep()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_servers_may_sweep_at_once(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.lock").touch()
+    take = locks.take
+    found: list[Path] = []
+
+    def overtaken(path: Path, mode: int, flags: int) -> int | None:
+        if not found:
+            found.append(path)
+            other_server.sweep()
+        return take(path, mode, flags)
+
+    monkeypatch.setattr(locks, "take", overtaken)
+
+    holds(tmp_path).sweep()
+
+    assert found
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    sweeps: list[int] = []
+
+    def overtaken(descriptor: int, operation: int) -> None:
+        if not sweeps:
+            sweeps.append(descriptor)
+            other_server.sweep()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+
+    async with holds(tmp_path).open() as hold:
+        other_server.sweep()
+        hold.next_root().symlink_to(str(PATH))
+
+        assert hold.held() == {PATH}
+    assert sweeps
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+    open_before = _open_files()
+
+    def full(path: Path, *arguments: object, **keywords: object) -> object:
+        if path.parent == tmp_path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return real(path, *arguments, **keywords)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(Path, "mkdir", full)
+
+    with pytest.raises(StorageUnavailable, match="server's state directory is full;") as told:
+        async with holds(tmp_path).open():
+            pass
+
+    assert str(tmp_path) not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+    assert _open_files() <= open_before
+
+
+async def test_a_hold_that_cannot_be_removed_ends_all_the_same_and_is_swept_later(
+    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_before = _open_files()
+
+    def read_only(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path), missing_ok)
+
+    with monkeypatch.context() as patch:
+        async with holds(tmp_path).open():
+            patch.setattr(Path, "unlink", read_only)
+    assert _open_files() <= open_before
+    assert list(tmp_path.iterdir()) != []
+
+    other_server.sweep()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_says_that_the_state_directory_does_not_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageUnavailable, match="state directory does not work"):
+        holds(tmp_path / "file").sweep()
+
+
+@pytest.mark.parametrize("step", [(os, "open"), (Path, "mkdir")])
+async def test_a_task_cancelled_while_it_opens_a_hold_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str]
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    real = getattr(*step)
+    open_before = _open_files()
+
+    def slow(path: Path, *arguments: object, **keywords: object) -> object:
+        result = real(path, *arguments, **keywords)
+        if path.parent == tmp_path:
+            reached.set()
+            go_on.wait(10)
+        return result
+
+    async def take() -> None:
+        async with holds(tmp_path).open():
+            await asyncio.sleep(10)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, slow)
+        task = asyncio.create_task(take())
+        assert await anyio.to_thread.run_sync(reached.wait, 10)
+        task.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert list(tmp_path.iterdir()) == []
+    assert _open_files() <= open_before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,0 +1,441 @@
+"""Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
+
+import asyncio
+import hashlib
+import itertools
+import socket
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.builder.sources.definition import GitDefinition
+from app.builder.sources.git import files as gitfiles
+from app.builder.sources.git.command import GitCommand
+from app.builder.sources.git.git import GitUpstream
+from app.errors import Refused, SourceUnavailable, TagUnknown
+from tests.unit.builder.sources.git.repository import Repository, upstream
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "upstream")
+
+
+@pytest.fixture
+def source(repository: Repository, tmp_path: Path) -> GitUpstream:
+    """Asks anew every time."""
+    definition = GitDefinition(name="set", location=repository.url, revision_seconds=0)
+    return upstream(definition, tmp_path / "state")
+
+
+async def content(source: GitUpstream, tag: str) -> str:
+    async with source.checkout(await source.find(tag)) as package_set:
+        return (Path(package_set.reference) / "default.nix").read_text()
+
+
+async def test_latest_is_the_default_branch(repository: Repository, source: GitUpstream) -> None:
+    first = repository.commit("1")
+
+    revision = await source.find("latest")
+
+    assert revision.identity == f"commit:{first}"
+    assert revision.date == datetime(2024, 5, 1, 1, tzinfo=UTC)
+    assert revision.moves
+
+
+async def test_a_branch_and_a_tag_are_found_by_name(
+    repository: Repository, source: GitUpstream
+) -> None:
+    first = repository.commit("1")
+    repository.git("tag", "--annotate", "--message", "x", "v1")
+    repository.git("checkout", "--quiet", "-b", "release")
+    second = repository.commit("2")
+    repository.git("checkout", "--quiet", "main")
+
+    assert (await source.find("v1")).label == first
+    assert (await source.find("release")).label == second
+    assert await content(source, "v1") == "1"
+    assert await content(source, "release") == "2"
+
+
+async def test_the_date_is_the_commits_and_not_that_of_the_tag_on_it(
+    repository: Repository, source: GitUpstream
+) -> None:
+    tagged = repository.commit("1")
+    repository.commit("2")
+    repository.git("tag", "--annotate", "--message", "an hour later", "v1", tagged)
+
+    assert (await source.find("v1")).date == datetime(2024, 5, 1, 1, tzinfo=UTC)
+
+
+async def test_a_moved_branch_is_followed(repository: Repository, source: GitUpstream) -> None:
+    repository.commit("1")
+    assert await content(source, "main") == "1"
+
+    repository.commit("2")
+
+    assert await content(source, "main") == "2"
+
+
+async def test_a_branch_that_was_rewritten_is_followed(
+    repository: Repository, source: GitUpstream
+) -> None:
+    base = repository.commit("1")
+    repository.commit("2")
+    await source.find("main")
+    repository.git("reset", "--quiet", "--hard", base)
+    other = repository.commit("3")
+
+    assert (await source.find("main")).label == other
+
+
+async def test_commits_off_every_branch_work(repository: Repository, source: GitUpstream) -> None:
+    repository.commit("1")
+    lost = repository.commit("2")
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+
+    revision = await source.find(lost)
+
+    assert not revision.moves
+    assert await content(source, lost) == "2"
+
+
+async def test_an_abbreviated_commit_of_any_branch_is_spelled_out(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    repository.git("checkout", "--quiet", "-b", "side")
+    side = repository.commit("2")
+    repository.commit("3")
+    repository.git("checkout", "--quiet", "main")
+
+    revision = await source.find(side[:8])
+
+    assert (revision.label, revision.moves) == (side, False)
+    assert await content(source, side[:8]) == "2"
+
+
+async def test_an_abbreviated_commit_off_every_branch_is_known_once_it_was_asked_for_in_full(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    lost = repository.commit("2")
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    with pytest.raises(TagUnknown):
+        await source.find(lost[:9])
+
+    await source.find(lost)
+
+    assert (await source.find(lost[:9])).label == lost
+
+
+def beginning_alike(repository: Repository) -> tuple[str, str]:
+    """Two commits whose names have the first seven digits in common."""
+    head = repository.git("cat-file", "commit", "HEAD")
+    seen: dict[str, str] = {}
+    for number in itertools.count():
+        text = f"{head}\n{number}\n"
+        body = b"commit %d\0" % len(text) + text.encode()
+        start = hashlib.sha1(body, usedforsecurity=False).hexdigest()[:7]
+        if start in seen:
+            return seen[start], text
+        seen[start] = text
+    raise AssertionError
+
+
+async def test_an_abbreviation_of_several_commits_is_answered_with_them(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    on_branch, lost = (repository.keep(text) for text in beginning_alike(repository))
+    repository.git("reset", "--quiet", "--hard", on_branch)
+    await source.find(lost)
+
+    with pytest.raises(TagUnknown) as failure:
+        await source.find(lost[:7])
+
+    first, second = sorted((on_branch, lost))
+    assert failure.value.message == f"{lost[:7]} may be {first[:12]} or {second[:12]}"
+
+
+async def test_what_is_no_ref_is_answered_with_what_there_is(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    repository.git("branch", "release-1")
+    repository.git("tag", "v1")
+
+    with pytest.raises(
+        TagUnknown, match=r"no branch, tag or commit v2.*latest, main, release-1, v1"
+    ):
+        await source.find("v2")
+
+
+@pytest.mark.parametrize("tag", ["0" * 40, "0" * 12])
+async def test_a_commit_that_is_not_there_is_unknown(
+    repository: Repository, source: GitUpstream, tag: str
+) -> None:
+    repository.commit("1")
+
+    with pytest.raises(TagUnknown, match="no branch, tag or commit 0000"):
+        await source.find(tag)
+
+
+async def test_tags_that_do_not_exist_are_one_question_to_the_host(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    refs = GitCommand.refs
+
+    async def counted(git: GitCommand, location: str) -> dict[str, str]:
+        asked.append(location)
+        return await refs(git, location)
+
+    monkeypatch.setattr(GitCommand, "refs", counted)
+    repository.commit("1")
+    definition = GitDefinition(name="set", location=repository.url)
+    source = upstream(definition, tmp_path / "state", clock=lambda: 0)
+
+    failures = await asyncio.gather(
+        *(source.find(f"junk-{number}") for number in range(30)), return_exceptions=True
+    )
+
+    assert {type(failure) for failure in failures} == {TagUnknown}
+    assert asked == [repository.url]
+
+
+async def test_a_long_list_of_refs_is_cut(repository: Repository, source: GitUpstream) -> None:
+    repository.commit("1")
+    for number in range(30):
+        repository.git("tag", f"v{number}")
+
+    with pytest.raises(TagUnknown, match="and 19 more"):
+        await source.find("nope")
+
+
+async def test_only_allowed_refs_are_listed(repository: Repository, tmp_path: Path) -> None:
+    repository.commit("1")
+    repository.git("branch", "secret")
+    definition = GitDefinition(name="set", location=repository.url, refs=("main",))
+
+    with pytest.raises(TagUnknown) as failure:
+        await upstream(definition, tmp_path / "state").find("nope")
+
+    assert "secret" not in str(failure.value.detail) + failure.value.message
+
+
+async def test_what_no_image_can_be_tagged_with_is_not_listed(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    repository.git("branch", "feature/x")
+
+    with pytest.raises(TagUnknown) as failure:
+        await source.find("nope")
+
+    assert failure.value.detail == {"tags": ["latest", "main"]}
+
+
+async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_asked(
+    repository: Repository, tmp_path: Path
+) -> None:
+    commit = repository.commit("1")
+    repository.git("branch", "feature/x")
+    repository.git("tag", "--annotate", "--message", "x", "v1")
+    refs = ("main", "gone", "v*", commit)
+    definition = GitDefinition(
+        name="set",
+        location=repository.url,
+        default_ref="main",
+        refs=refs,
+        revision_seconds=0,
+    )
+    source = upstream(definition, tmp_path / "state")
+    assert source.seen() == ("main", "gone", commit)
+
+    await source.find("latest")
+    repository.git("tag", "v2")
+
+    assert source.seen() == ("main", "v1", commit)
+    await source.find("v1")
+    assert source.seen() == ("main", "v1", "v2", commit)
+
+
+async def test_submodules_are_left_out_and_known_by_name(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit("other")
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", other.url, "vendor/the other")
+    repository.commit("1")
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        assert list((Path(package_set.reference) / "vendor" / "the other").iterdir()) == []
+        assert package_set.submodules == ("vendor/the other",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("120000 .gitmodules", "git refuses the name .gitmodules"),
+        ("100644 .git", "git refuses the name .git"),
+        (f"100644 {'x' * 300}", "a name or a link is too long"),
+    ],
+)
+async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
+    repository: Repository, source: GitUpstream, tmp_path: Path, entry: str, why: str
+) -> None:
+    commit = repository.commit_of(entry)
+
+    with pytest.raises(Refused, match=f"^the files of source set cannot be unpacked: {why}$"):
+        await content(source, commit)
+
+    assert list((tmp_path / "state" / "trees").iterdir()) == []
+
+
+async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
+    repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gitfiles, "_LISTING", 1024 * 1024)  # or it would take a minute
+    tree = repository.git("rev-parse", f"{repository.commit('content')}^{{tree}}")
+    for _ in range(10):
+        tree = repository.tree(*(f"040000 tree {tree}\tdirectory-{n}" for n in range(10)))
+    commit = repository.git("commit-tree", tree, "-m", "10 000 000 000 files")
+
+    with pytest.raises(Refused, match="cannot be unpacked: they are too many"):
+        await content(source, commit)
+
+
+async def test_a_commit_of_larger_files_than_any_source_has_is_refused(
+    repository: Repository, source: GitUpstream
+) -> None:
+    (repository.path / "large").write_bytes(bytes(1024 * 1024))
+    blob = repository.git("hash-object", "-w", "large")
+    tree = repository.tree(*(f"100644 blob {blob}\tlarge-{n}" for n in range(4097)))
+    commit = repository.git("commit-tree", tree, "-m", "a file too many")
+
+    with pytest.raises(Refused, match="cannot be unpacked: they have more than 4 GiB"):
+        await content(source, commit)
+
+
+async def test_a_commit_of_a_year_that_no_date_has_is_refused(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("1")
+    lines = repository.git("cat-file", "commit", "HEAD").replace("1714525200", "1" + "0" * 14)
+    commit = repository.keep(f"{lines}\n")
+
+    with pytest.raises(Refused, match="cannot be unpacked: their date is none"):
+        await source.find(commit)
+
+
+async def test_a_gitmodules_that_says_nothing_is_no_obstacle(
+    repository: Repository, source: GitUpstream
+) -> None:
+    repository.commit("no configuration", ".gitmodules")
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        assert package_set.submodules == ()
+
+
+async def test_a_repository_that_is_gone_is_unavailable_and_its_place_not_told(
+    tmp_path: Path,
+) -> None:
+    definition = GitDefinition(name="set", location=f"file://{tmp_path}/nowhere/secret")
+
+    with pytest.raises(SourceUnavailable, match="source set cannot be reached") as failure:
+        await upstream(definition, tmp_path / "state").find("latest")
+
+    assert str(tmp_path) not in failure.value.message
+
+
+async def test_a_host_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        location = f"http://127.0.0.1:{silent.getsockname()[1]}/r.git"
+        definition = GitDefinition(name="set", location=location)
+        waiting = upstream(definition, tmp_path / "state", asking_seconds=0.5)
+
+        with pytest.raises(SourceUnavailable, match=r"cannot be reached: no answer within 0\.5 s"):
+            await waiting.find("latest")
+
+
+async def test_what_was_fetched_is_there_without_the_repository(
+    repository: Repository, source: GitUpstream
+) -> None:
+    commit = repository.commit("1")
+    await source.find("latest")
+    repository.path.rename(repository.path.with_name("gone"))
+
+    assert await content(source, commit) == "1"
+    with pytest.raises(SourceUnavailable):
+        await source.find("0" * 40)
+
+
+async def test_the_tree_is_the_commits_to_the_last_mode_and_link(
+    repository: Repository, source: GitUpstream
+) -> None:
+    (repository.path / "run").write_text("#!/bin/sh\n")
+    (repository.path / "run").chmod(0o755)
+    (repository.path / "link").symlink_to("run")
+    (repository.path / "away").symlink_to("/")
+    repository.commit("export-ignore\n", ".gitattributes")
+
+    async with source.checkout(await source.find("latest")) as package_set:
+        tree = Path(package_set.reference)
+
+        names = sorted(entry.name for entry in tree.iterdir())
+        assert names == [".gitattributes", "away", "link", "run"]
+        assert (tree / "run").stat().st_mode & stat.S_IXUSR
+        assert (tree / "link").readlink() == Path("run")
+        assert tree.name == "source"
+        for entry in (tree, *tree.iterdir()):
+            assert entry.lstat().st_mtime == datetime(2024, 5, 1, 1, tzinfo=UTC).timestamp()
+
+
+async def test_a_killed_fetch_is_no_obstacle(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    repository.commit("1")
+    await source.find("latest")
+    (state,) = (tmp_path / "state" / "git").glob("*.commits")
+    left = [state / "shallow.lock", state / "objects" / "pack" / "tmp_pack_0"]
+    for file in left:
+        file.touch()
+    second = repository.commit("2")
+
+    assert (await source.find("latest")).label == second
+    assert not any(file.exists() for file in left)
+
+
+async def test_what_is_fetched_appears_whole(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    repository.commit("1")
+    await source.find("latest")
+
+    (state,) = (tmp_path / "state" / "git").glob("*.commits")
+    directories = {entry.name for entry in (state / "objects").iterdir()}
+    assert directories == {"info", "pack"}
+    assert len(list((state / "objects" / "pack").glob("*.idx"))) == 1
+
+
+async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Path) -> None:
+    commit = repository.commit("1")
+    home = tmp_path / "state" / "home"
+    home.mkdir(parents=True)
+    (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = file:///\n')
+    source = upstream(GitDefinition(name="set", location=repository.url), tmp_path / "state")
+
+    assert (await source.find("latest")).label == commit
+
+
+def test_a_location_with_a_password_is_refused() -> None:
+    for location in ("https://user:secret@host/r.git", "https://token@host/r.git"):
+        with pytest.raises(ValueError, match="no user name or password"):
+            GitDefinition(name="set", location=location)
+
+    GitDefinition(name="set", location="ssh://git@host/r.git")
+    GitDefinition(name="set", location="git@host:r.git")

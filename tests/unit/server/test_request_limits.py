@@ -1,0 +1,189 @@
+"""What a client may cost before it has asked for anything."""
+
+import json
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+from fastapi import FastAPI
+
+from app.server.connection import ConnectionLimits
+from tests.served import served
+
+
+def application() -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/")
+    async def root() -> str:
+        return "fine"
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(application()) as address:
+        yield address.removeprefix("http://")
+
+
+@contextmanager
+def strict(head_seconds: float) -> Iterator[str]:
+    """The address of a server that waits so long for a head."""
+    limits = ConnectionLimits(head_seconds=head_seconds)
+    with served(application(), limits=limits) as address:
+        yield address.removeprefix("http://")
+
+
+def connect(address: str) -> socket.socket:
+    host, port = address.split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def read_all(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize(
+    ("begin", "go_on"),
+    [
+        (b"GET / HTTP/1.1\r\nx: ", b"a" * 8000),
+        (b"GET / HTTP/1.1\r\n", b"x: a\r\n" * 1000),
+        (b"GET /", b"a" * 8000),
+    ],
+    ids=["one header", "many headers", "path"],
+)
+def test_a_head_without_end_is_refused(address: str, begin: bytes, go_on: bytes) -> None:
+    with connect(address) as client:
+        client.sendall(begin)
+        sent = 0
+        while not select.select([client], [], [], 0.02)[0]:
+            client.sendall(go_on)
+            sent += len(go_on)
+            assert sent < 1 << 20
+        answer = read_all(client)
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_a_head_with_very_many_headers_is_refused(address: str) -> None:
+    with connect(address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n" + b"x: a\r\n" * 250)
+        answer = read_all(client)
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"too many headers" in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v2/\xc3\xa9/manifests/latest HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/?\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["path", "query", "length", "nonsense"],
+)
+def test_what_is_no_request_is_refused_in_a_registrys_form(address: str, head: bytes) -> None:
+    with connect(address) as client:
+        client.sendall(head)
+        response = HTTPResponse(client)
+        response.begin()
+        body = response.read()
+
+    assert response.status == 400
+    assert response.getheader("content-type") == "application/json"
+    assert response.getheader("connection") == "close"
+    assert response.getheader("docker-distribution-api-version") == "registry/2.0"
+    assert response.getheader("date")
+    [error] = json.loads(body)["errors"]
+    assert error == {
+        "code": "UNSUPPORTED",
+        "message": "Invalid HTTP request received.",
+        "detail": {},
+    }
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "go_on"),
+    [
+        (b"0\r\n", b"x: a\r\n" * 1000),
+        (b"0\r\nx: ", b"a" * 8000),
+        (b"1;x=", b"a" * 8000),
+    ],
+    ids=["many trailers", "one trailer", "chunk extension"],
+)
+def test_nothing_without_end_follows_a_body(address: str, begin: bytes, go_on: bytes) -> None:
+    sent = 0
+    with connect(address) as client:
+        client.sendall(CHUNKED + begin)
+        with suppress(ConnectionError):
+            while sent < 64 << 20:
+                client.sendall(go_on)
+                sent += len(go_on)
+
+    assert sent < 8 << 20  # what the kernel takes before it hears of the end
+
+
+def test_trailers_that_end_are_no_harm(address: str) -> None:
+    with connect(address) as client:
+        client.sendall(CHUNKED + b"1\r\na\r\n0\r\nx: a\r\n\r\n")
+        response = HTTPResponse(client)
+        response.begin()
+
+        assert response.read() == b'"fine"'
+
+
+@pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
+def test_the_rest_of_a_request_is_not_waited_for(begin: bytes) -> None:
+    begun = time.monotonic()
+
+    with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
+        client.sendall(CHUNKED + begin)
+        answer = b""
+        while piece := client.recv(1 << 16):
+            answer += piece
+
+    assert time.monotonic() - begun < 20
+
+
+def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
+    connection.request("POST", "/", body, {"x": padding})
+    return connection.getresponse().read()
+
+
+def test_neither_a_body_nor_many_requests_are_one_large_head(address: str) -> None:
+    with closing(HTTPConnection(address, timeout=20)) as connection:
+        assert post(connection, b"a" * 200_000, "") == b'"fine"'
+        for _ in range(200):
+            assert post(connection, b"", "a" * 500) == b'"fine"'
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\n"], ids=["nothing", "half a head"])
+def test_a_head_that_does_not_come_is_not_waited_for(begin: bytes) -> None:
+    begun = time.monotonic()
+
+    with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
+        client.sendall(begin)
+        while not select.select([client], [], [], 0.05)[0]:
+            client.sendall(b"x: a\r\n" if begin else b"")
+            assert time.monotonic() - begun < 20
+        assert client.recv(1) == b""
+
+
+def test_between_two_requests_a_client_may_take_longer() -> None:
+    with strict(1) as address, closing(HTTPConnection(address, timeout=20)) as connection:
+        assert post(connection, b"", "") == b'"fine"'
+        own = connection.sock.getsockname()
+        time.sleep(1.5)  # idle: that is for keep-alive to decide
+        assert post(connection, b"", "") == b'"fine"'
+
+        assert connection.sock.getsockname() == own

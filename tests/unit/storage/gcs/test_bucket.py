@@ -1,0 +1,320 @@
+"""What is special about a bucket: lost replies, signatures, permissions, credentials."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+import requests
+from google.auth import iam
+from google.auth.compute_engine import _metadata
+
+from app.errors import StorageUnavailable
+from app.oci import Digest
+from app.storage.base import RemoteUrl
+from app.storage.blobs import BlobStore
+from app.storage.gcs.bucket import GcsStorage
+from tests.fakes.gcs import BUCKET, EMAIL, FakeGcs, Fault
+
+RECORD = "builds/x"
+LARGE = bytes(range(256)) * 80_000  # more than one request takes
+KEY = f"blobs/sha256/{Digest.of(LARGE).hex}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    with FakeGcs.served(tmp_path_factory.mktemp("gcs")) as fake:
+        yield fake
+
+
+@pytest.fixture
+def fake(server: FakeGcs) -> FakeGcs:
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def unstarted(fake: FakeGcs, tmp_path: Path) -> GcsStorage:
+    storage = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
+    storage._retry = storage._retry.with_timeout(0.5).with_delay(initial=0.01, maximum=0.05)
+    return storage
+
+
+@pytest.fixture
+async def storage(unstarted: GcsStorage) -> AsyncIterator[GcsStorage]:
+    await unstarted.start()
+    yield unstarted
+    await unstarted.close()
+
+
+async def adopt(storage: GcsStorage, body: bytes) -> None:
+    with storage.spool() as file:
+        file.write(body)
+        await storage.adopt(KEY, file)
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+async def test_a_record_is_created_once_whatever_gets_lost(
+    storage: GcsStorage, fake: FakeGcs, lost: str
+) -> None:
+    fake.faults = [Fault("POST", "/upload/", after=lost == "reply")]
+
+    assert await storage.create(RECORD, b"ours") == b"ours"
+    assert await storage.create(RECORD, b"theirs") == b"ours"
+    assert fake.faults == []
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_layer_arrives_whole_whatever_gets_lost(
+    storage: GcsStorage, fake: FakeGcs, method: str, lost: str
+) -> None:
+    fake.faults = [Fault(method, "/upload/", after=lost == "reply")]
+
+    await adopt(storage, LARGE)
+
+    assert fake.faults == []
+    assert fake.objects == {KEY: LARGE}
+
+
+async def test_the_last_reply_of_a_layer_may_be_lost(storage: GcsStorage, fake: FakeGcs) -> None:
+    fake.faults = [Fault("PUT", "/upload/", after=True) for _ in range(3)]
+
+    await adopt(storage, LARGE)
+
+    assert fake.faults == []
+    assert fake.objects == {KEY: LARGE}
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["one request", "several requests"])
+async def test_an_object_that_is_there_is_left_however_large_the_other_is(
+    storage: GcsStorage, fake: FakeGcs, body: bytes
+) -> None:
+    fake.objects[KEY] = b"first"
+
+    assert not storage._upload(KEY, BytesIO(body), replace=False)
+    assert fake.objects == {KEY: b"first"}
+    assert storage._upload(KEY, BytesIO(body), replace=True)
+    assert fake.objects == {KEY: body}
+
+
+async def test_a_layer_that_is_there_is_not_sent_again(storage: GcsStorage, fake: FakeGcs) -> None:
+    fake.objects[KEY] = LARGE
+
+    await adopt(storage, LARGE)
+
+    assert [line for line in fake.log if "/upload/" in line] == []
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(storage: GcsStorage, fake: FakeGcs) -> None:
+    fake.faults = [Fault("PUT", "/upload/", status=403)]
+
+    with pytest.raises(StorageUnavailable):
+        await adopt(storage, LARGE)
+
+    assert fake.objects == {}
+
+
+async def test_a_signed_address_is_for_get_of_this_object_alone(
+    storage: GcsStorage, fake: FakeGcs
+) -> None:
+    await adopt(storage, LARGE)
+
+    location = await storage.locate(KEY)
+
+    assert isinstance(location, RemoteUrl)
+    assert location.size == len(LARGE)
+    assert requests.get(location.url, timeout=5).content == LARGE
+    part = requests.get(location.url, headers={"range": "bytes=7-9"}, timeout=5)
+    assert (part.status_code, part.content) == (206, LARGE[7:10])
+    assert requests.head(location.url, timeout=5).status_code == 403
+    other = location.url.replace(KEY, "builds/other")
+    assert requests.get(other, timeout=5).status_code == 403
+
+
+def test_addresses_have_the_name_of_googles_host(
+    monkeypatch: pytest.MonkeyPatch, unstarted: GcsStorage
+) -> None:
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    unstarted._connected = unstarted._connect()
+
+    address = urlsplit(unstarted._signed(KEY))
+
+    # Some clients follow no redirect to an address in numbers.
+    assert (address.scheme, address.netloc) == ("https", "storage.googleapis.com")
+
+
+async def test_an_address_is_signed_once_in_half_its_life(
+    storage: GcsStorage, fake: FakeGcs
+) -> None:
+    await storage.write(KEY, b"layer")
+    first = await storage.locate(KEY)
+    asked = len(fake.log)
+
+    assert await storage.locate(KEY) == first
+    assert len(fake.log) == asked
+    expiry, location = storage._urls[KEY]
+    storage._urls[KEY] = expiry - 30 * 60, location
+    await storage.locate(KEY)
+    assert len(fake.log) == asked + 1
+
+
+async def test_what_was_replaced_elsewhere_is_looked_at_anew_once_its_size_is_asked_for(
+    storage: GcsStorage, fake: FakeGcs, tmp_path: Path
+) -> None:
+    other = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "other")
+    await other.start()
+    await other.write(KEY, b"short")
+    assert (await storage.locate(KEY)).size == 5
+    await other.write(KEY, b"the whole layer")
+
+    assert await storage.sizes([KEY]) == [15]
+
+    assert (await storage.locate(KEY)).size == 15
+    await other.close()
+
+
+async def test_what_was_replaced_or_deleted_here_is_looked_at_anew(storage: GcsStorage) -> None:
+    await storage.write(KEY, b"layer")
+    await storage.locate(KEY)
+
+    await storage.write(KEY, b"longer layer")
+    assert (await storage.locate(KEY)).size == 12
+    await storage.delete(KEY)
+    assert not await BlobStore(storage).contains(Digest.of(LARGE))
+    assert storage._urls == {}
+
+
+@pytest.fixture
+def machine(fake: FakeGcs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeGcs:
+    """No key: credentials are the machine's own, and IAM signs."""
+    host = urlsplit(fake.address).netloc
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", host)
+    monkeypatch.setenv("GCE_METADATA_IP", host)
+    monkeypatch.setattr(iam, "_IAM_SIGN_ENDPOINT", f"{fake.address}/sign/{{}}")
+    return fake
+
+
+async def test_a_machine_without_a_key_has_addresses_signed(
+    machine: FakeGcs, storage: GcsStorage
+) -> None:
+    await adopt(storage, LARGE)
+
+    location = await storage.locate(KEY)
+
+    assert isinstance(location, RemoteUrl)
+    assert requests.get(location.url, timeout=5).content == LARGE
+    assert machine.log.count(f"POST /sign/{EMAIL}") == 2  # at the start, for a trial
+
+
+async def test_a_machine_that_may_not_sign_is_told_the_role(
+    machine: FakeGcs, unstarted: GcsStorage
+) -> None:
+    machine.may_sign = False
+
+    with pytest.raises(StorageUnavailable, match=r"roles/iam\.serviceAccountTokenCreator"):
+        await unstarted.start()
+
+
+async def test_without_credentials_the_start_says_where_they_come_from(
+    fake: FakeGcs, unstarted: GcsStorage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setattr(_metadata, "_NO_GCE_CHECK", True)
+
+    with pytest.raises(StorageUnavailable, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        await unstarted.start()
+
+
+async def test_missing_permissions_stop_the_start_and_are_named(
+    fake: FakeGcs, unstarted: GcsStorage
+) -> None:
+    fake.permissions -= {"storage.objects.create", "storage.objects.delete"}
+
+    with pytest.raises(
+        StorageUnavailable, match=r"lack storage\.objects\.create, storage\.objects\.delete on"
+    ):
+        await unstarted.start()
+
+
+async def test_a_bucket_that_is_not_there_stops_the_start(fake: FakeGcs, tmp_path: Path) -> None:
+    storage = GcsStorage(bucket="imagse", spool_directory=tmp_path / "spool")
+
+    with pytest.raises(StorageUnavailable, match="there is no bucket imagse"):
+        await storage.start()
+
+
+async def test_a_permission_lost_later_fails_the_check_without_naming_the_bucket(
+    storage: GcsStorage, fake: FakeGcs
+) -> None:
+    fake.permissions.clear()
+
+    with pytest.raises(StorageUnavailable) as failure:
+        await storage.check()
+
+    assert BUCKET not in failure.value.message
+
+
+async def test_a_bucket_that_stays_away_is_told_without_naming_it(
+    storage: GcsStorage, fake: FakeGcs
+) -> None:
+    fake.faults = [Fault("GET", "/o/") for _ in range(1000)]
+
+    with pytest.raises(StorageUnavailable, match="does not answer") as failure:
+        await storage.size(KEY)
+
+    assert BUCKET not in failure.value.message
+    assert failure.value.__cause__ is not None
+
+
+async def test_a_server_that_is_gone_is_told(
+    storage: GcsStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(storage._connection.client._http, "request", refuse)
+
+    with pytest.raises(StorageUnavailable, match="does not answer"):
+        await storage.read(KEY)
+
+
+async def test_bytes_damaged_on_the_way_are_noticed(storage: GcsStorage, fake: FakeGcs) -> None:
+    await adopt(storage, LARGE)
+    fake.damaged.add(KEY)
+
+    with pytest.raises(StorageUnavailable):
+        await storage.read(KEY)
+    with pytest.raises(StorageUnavailable):
+        storage.open(KEY)
+
+
+async def test_many_at_once_share_a_pool_of_connections(
+    storage: GcsStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await storage.write(RECORD, b"body")
+    caplog.set_level(logging.WARNING, "urllib3")
+
+    async with anyio.create_task_group() as group:
+        for _ in range(64):
+            group.start_soon(storage.read, RECORD)
+
+    assert "pool" not in caplog.text
+
+
+def test_whoever_wants_no_bucket_does_not_load_googles_library() -> None:
+    program = "import sys, app.__main__; print(*(m for m in sys.modules if 'google' in m))"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert loaded.stdout == "\n"

@@ -1,0 +1,237 @@
+"""Every part of every key: records of values that differ in it are kept apart.
+
+docs/storage-layout.md has the list, and says why other things are not in the keys.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from app.builder.builds.build import build_key
+from app.builder.builds.catalogue import NAMES
+from app.builder.builds.closures import CLOSURES
+from app.builder.builds.composer import Layering
+from app.builder.builds.supply import Supply
+from app.builder.evaluation.evaluator import Pinned, subject
+from app.builder.evaluation.result_cache import attribute_key
+from app.builder.images.contents.file_trees import LISTINGS
+from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.packing import codec
+from app.builder.images.packing.record import contents_key, layer_key, path_key
+from app.builder.images.profile import PLANS
+from app.builder.names.attributes import names_key
+from app.builder.sources.definition import (
+    ChannelDefinition,
+    Definition,
+    FlakeDefinition,
+    GitDefinition,
+    PathDefinition,
+    Policy,
+)
+from app.builder.sources.revision import Revision
+from app.builder.sources.search_path import SearchPath
+from app.builder.sources.source import Source, revision_key
+from app.commands.record_kinds import RECORD_KINDS
+from app.oci import Digest
+from app.reference import Tag
+from app.request import ImageRequest
+from app.storage.memory import MemoryStorage
+from tests.unit.builder.images.packing.trees import store_path
+
+REVISION = Revision("nixpkgs", "commit:" + "1" * 40, datetime(2026, 1, 1, tzinfo=UTC), moves=True)
+GIT = GitDefinition(name="nixpkgs", location="https://example.org/a")
+PATH = PathDefinition(name="nixpkgs", location="/a")
+CHANNEL = ChannelDefinition(name="nixpkgs")
+# Two of each pair publish the same commit id, or have the same files.
+PLACES: dict[str, tuple[Definition, Definition]] = {
+    "channel host": (CHANNEL, CHANNEL.model_copy(update={"location": "https://example.org"})),
+    "channel archive": (
+        CHANNEL,
+        CHANNEL.model_copy(update={"archive": "https://example.org/{commit}.tar.gz"}),
+    ),
+    "repository": (GIT, GIT.model_copy(update={"location": "https://example.org/b"})),
+    "directory of the repository": (GIT, GIT.model_copy(update={"directory": "nix"})),
+    "user of the repository": (GIT, GIT.model_copy(update={"username": "another"})),
+    "kind": (GIT, FlakeDefinition(name="nixpkgs", location=GIT.location)),
+    "directory": (PATH, PATH.model_copy(update={"location": "/b"})),
+    "further files": (PATH, PATH.model_copy(update={"reads": ("/c",)})),
+}
+PIN: dict[str, Callable[[Pinned], Pinned]] = {
+    "revision": lambda pin: replace(pin, revision=replace(REVISION, identity="commit:2")),
+    "system": lambda pin: replace(pin, system="aarch64-linux"),
+    "unfree": lambda pin: changed(pin, policy=Policy(allow_unfree=True)),
+    "insecure": lambda pin: changed(pin, policy=Policy(allow_insecure=("openssl",))),
+    "broken": lambda pin: changed(pin, policy=Policy(allow_broken=True)),
+    "trusted": lambda pin: changed(pin, trusted=False),
+}
+
+
+def pinned(definition: Definition = CHANNEL) -> Pinned:
+    source = Source(definition=definition, upstream=None, storage=MemoryStorage())  # type: ignore[arg-type]  # nothing is asked
+    return Pinned(source, REVISION, "x86_64-linux")
+
+
+def changed(pin: Pinned, **fields: object) -> Pinned:
+    definition = pin.source.definition.model_copy(update=fields)
+    return replace(pinned(definition), revision=pin.revision, system=pin.system)
+
+
+REQUEST = ImageRequest(
+    None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
+)
+LAYERING = Layering(plan=None, budget=100, codec=codec.find("gzip"))
+
+
+def build(pin: Pinned, request: ImageRequest = REQUEST, **layering: object) -> Digest:
+    return build_key(request, pin, replace(LAYERING, **layering))  # type: ignore[arg-type]  # its fields
+
+
+def attribute(pin: Pinned) -> Digest:
+    return attribute_key(subject(pin), "git")
+
+
+EVALUATED: dict[str, Callable[[Pinned], Digest]] = {
+    "attributes": attribute,
+    "builds": build,
+    "packages": names_key,
+}
+
+
+@pytest.mark.parametrize("kind", EVALUATED)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_evaluated_belongs_to_the_place_of_its_files(kind: str, place: str) -> None:
+    key = EVALUATED[kind]
+    one, other = PLACES[place]
+
+    assert key(pinned(one)) == key(pinned(one))
+    assert key(pinned(one)) != key(pinned(other))
+
+
+@pytest.mark.parametrize("kind", EVALUATED)
+def test_what_is_evaluated_belongs_to_the_search_path(kind: str) -> None:
+    key = EVALUATED[kind]
+    keys = {key(pinned())}
+    for name in ("nixpkgs", "other"):
+        for definition in (CHANNEL, GIT):
+            for identity in ("commit:1", "commit:2"):
+                pin = pinned()
+                entry = pinned(definition).source
+                path = SearchPath("nixpkgs", {name: (entry, Tag("latest"))})
+                pin.source.search_path = path
+                found = ((name, replace(REVISION, identity=identity)),)
+                keys.add(key(replace(pin, revision=replace(REVISION, search_path=found))))
+
+    assert len(keys) == 1 + 2 * 2 * 2
+
+
+def test_a_build_belongs_to_what_its_base_supplies_and_to_the_bases_revision() -> None:
+    base = pinned(GIT)
+    moved = replace(base, revision=replace(REVISION, identity="commit:2"))
+    supplies = [
+        Supply((), None, None),
+        Supply(("cacert",), None, None),
+        Supply(("cacert",), base, None),
+        Supply(("cacert",), moved, None),
+        Supply(("cacert", "iana-etc"), base, None),
+    ]
+
+    assert len({build_key(REQUEST, pinned(), LAYERING, supply) for supply in supplies}) == 5
+
+
+@pytest.mark.parametrize("kind", EVALUATED)
+@pytest.mark.parametrize("part", PIN)
+def test_what_is_evaluated_belongs_to_a_revision_a_system_and_a_policy(
+    kind: str, part: str
+) -> None:
+    key = EVALUATED[kind]
+
+    assert key(PIN[part](pinned())) != key(pinned())
+
+
+def test_an_answer_belongs_to_a_name() -> None:
+    assert attribute_key(subject(pinned()), "jq") != attribute(pinned())
+
+
+@pytest.mark.parametrize("limit", ["evaluation_seconds", "evaluation_memory"])
+def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> None:
+    assert names_key(changed(pinned(), **{limit: 999})) != names_key(pinned())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        build(changed(pinned(), name="another")),
+        build(pinned(), replace(REQUEST, packages=("git",))),
+        build(pinned(), replace(REQUEST, nonroot=True)),
+        build(pinned(), plan=Plan(1, {})),
+        build(pinned(), budget=101),
+        build(pinned(), codec=codec.find("zstd")),
+    ],
+    ids=["source", "packages", "nonroot", "plan", "budget", "codec"],
+)
+def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest) -> None:
+    assert key != build(pinned())
+
+
+def test_plans_that_say_something_else_are_others() -> None:
+    plans = [
+        Plan(1, {}),
+        Plan(2, {}),
+        Plan(1, {"a": PlanEntry(1, 1)}),
+        Plan(1, {"a": PlanEntry(None, 1)}),
+    ]
+
+    assert len({build(pinned(), plan=plan) for plan in plans}) == len(plans)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(
+            (revision_key(one, "latest"), revision_key(other, "latest"))
+            for one, other in PLACES.values()
+        ),
+        (revision_key(CHANNEL, "latest"), revision_key(CHANNEL, "nixos-unstable")),
+        (revision_key(CHANNEL, "latest"), revision_key(changed(pinned(), name="a").source.definition, "latest")),
+        (revision_key(CHANNEL, "latest"), revision_key(changed(pinned(), channel="a").source.definition, "latest")),
+        (revision_key(GIT, "latest"), revision_key(GIT.model_copy(update={"default_ref": "a"}), "latest")),
+    ],
+)  # fmt: skip
+def test_a_revision_belongs_to_a_source_its_place_and_a_tag(one: Digest, other: Digest) -> None:
+    assert one != other
+
+
+A, B = store_path(1, "a"), store_path(2, "a")
+GZIP, ZSTD = codec.find("gzip"), codec.find("zstd")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (path_key(GZIP, A), path_key(GZIP, B)),
+        (path_key(GZIP, A), path_key(ZSTD, A)),
+        (layer_key(GZIP, (A, B)), layer_key(GZIP, (A,))),
+        (layer_key(GZIP, (A, B)), layer_key(GZIP, (B, A))),
+        (layer_key(GZIP, (A, B)), layer_key(ZSTD, (A, B))),
+        (contents_key(GZIP, Digest.of(b"1")), contents_key(GZIP, Digest.of(b"2"))),
+        (contents_key(GZIP, Digest.of(b"1")), contents_key(ZSTD, Digest.of(b"1"))),
+        (CLOSURES.key(path=A.base), CLOSURES.key(path=B.base)),
+        (LISTINGS.key(path=A.base), LISTINGS.key(path=B.base)),
+        (NAMES.key(name="a", tag="b"), NAMES.key(name="a", tag="c")),
+        (NAMES.key(name="a", tag="b"), NAMES.key(name="c", tag="b")),
+        (PLANS.key(url="a"), PLANS.key(url="b")),
+    ],
+)
+def test_what_is_made_belongs_to_its_path_and_codec(one: Digest, other: Digest) -> None:
+    assert one != other
+
+
+@pytest.mark.parametrize("name", RECORD_KINDS)
+def test_every_key_has_its_kind_and_format(name: str) -> None:
+    kind = RECORD_KINDS[name]
+    other = next(one for one in RECORD_KINDS.values() if one is not kind)
+
+    assert kind.key(x=1) != replace(kind, format=kind.format + 1).key(x=1)
+    assert kind.key(x=1) != other.key(x=1)

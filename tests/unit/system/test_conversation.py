@@ -1,0 +1,155 @@
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from app.system.conversation import Conversation, ProgramEnded
+from app.system.process import Limits, OutOfSpace, OutOfTime, ProgramMissing
+from tests.unit.system.test_process import ENVIRONMENT, LIMITS, gone
+
+Start = Callable[..., Conversation]
+
+ECHO = """
+import sys
+for line in sys.stdin:
+    print("prompt>", line.strip(), "done", flush=True)
+"""
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    async with AsyncExitStack() as stack:
+
+        def with_script(script: str, limits: Limits = LIMITS) -> Conversation:
+            conversation = Conversation(
+                [sys.executable, "-c", script], environment=ENVIRONMENT, limits=limits
+            )
+            stack.push_async_callback(conversation.end)
+            return conversation
+
+        yield with_script
+
+
+async def test_each_question_has_its_own_answer(start: Start) -> None:
+    conversation = start(ECHO)
+
+    first = await conversation.ask(b"one\n", until=b"done")
+    second = await conversation.ask(b"two\n", until=b"done")
+
+    assert first.split() == [b"prompt>", b"one", b"done"]
+    assert second.split() == [b"prompt>", b"two", b"done"]
+
+
+async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
+    conversation = start(
+        "import sys\n"
+        "for line in sys.stdin:\n"
+        "    for piece in (b'x' * 3_000_000, b'do', b'n', b'e'):\n"
+        "        sys.stdout.buffer.write(piece); sys.stdout.flush()\n"
+    )
+
+    assert len(await conversation.ask(b"?\n", until=b"done")) == 3_000_004
+    assert len(await conversation.ask(b"?\n", until=b"done")) == 3_000_004
+
+
+async def test_a_question_longer_than_a_pipe_arrives(start: Start) -> None:
+    conversation = start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
+
+    assert b"1000001" in await conversation.ask(b"x" * 1_000_000 + b"\n", until=b"1000001")
+
+
+async def test_no_answer_in_time_is_an_error(start: Start) -> None:
+    conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
+
+    with pytest.raises(OutOfTime, match=r"0\.3 s"):
+        await conversation.ask(b"one\n", until=b"never said")
+
+
+async def test_what_it_may_write_is_counted_for_each_answer(start: Start) -> None:
+    limits = Limits(seconds=20, output=2**20, grace_seconds=0.5)
+    conversation = start(
+        "import sys\nfor line in sys.stdin: print('x' * int(line), 'done', flush=True)", limits
+    )
+
+    for _ in range(4):
+        await conversation.ask(b"900000\n", until=b"done")
+    with pytest.raises(OutOfSpace, match="1 MiB of output"):
+        await conversation.ask(b"1200000\n", until=b"done")
+
+
+async def test_standard_error_counts_too(start: Start) -> None:
+    conversation = start(
+        "import sys\nwhile True: sys.stderr.write('x' * 65536)",
+        Limits(seconds=20, output=2**20, grace_seconds=0.5),
+    )
+
+    with pytest.raises(OutOfSpace):
+        await conversation.ask(b"one\n", until=b"done")
+
+
+async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start) -> None:
+    conversation = start("input()")
+
+    with pytest.raises(ProgramEnded):
+        await conversation.ask(b"one\n", until=b"done")
+
+    assert conversation.ended
+    assert conversation.resident() == 0
+
+
+async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
+    conversation = start("")
+    for _ in range(500):
+        if not conversation.ended:
+            await asyncio.sleep(0.01)
+
+    with pytest.raises(ProgramEnded):
+        await conversation.ask(b"one\n", until=b"done")
+
+
+async def test_its_memory_can_be_seen(start: Start) -> None:
+    conversation = start(
+        "import sys\nkept = []\nfor line in sys.stdin:\n"
+        "    kept.append(b'x' * int(line)); print('done', flush=True)"
+    )
+
+    await conversation.ask(b"1\n", until=b"done")
+    before = conversation.resident()
+    await conversation.ask(b"50000000\n", until=b"done")
+
+    assert 49_000_000 < conversation.resident() - before < 60_000_000
+
+
+async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> None:
+    conversation = start(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "for line in sys.stdin: print('done', flush=True)\ntime.sleep(600)"
+    )
+    await conversation.ask(b"one\n", until=b"done")
+
+    await conversation.end()
+
+    assert await gone(conversation.pid)
+
+
+async def test_a_program_that_is_missing_is_an_error_of_its_own() -> None:
+    with pytest.raises(ProgramMissing, match="no-such-program"):
+        Conversation(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
+
+
+async def test_one_that_listens_no_longer_is_out_of_time(start: Start) -> None:
+    limits = Limits(seconds=1, grace_seconds=0.5)
+    conversation = start("import os, time\nos.close(0); print(flush=True); time.sleep(60)", limits)
+
+    # The pipe takes what it holds; the rest is written when nobody reads.
+    with pytest.raises(OutOfTime):
+        await conversation.ask(b"x" * 1_000_000, until=b"done")
+    with pytest.raises(OutOfTime):
+        await conversation.ask(b"x", until=b"done")

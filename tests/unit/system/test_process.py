@@ -1,0 +1,284 @@
+import asyncio
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.system.process import (
+    Limits,
+    OutOfSpace,
+    OutOfTime,
+    ProgramMissing,
+    child_environment,
+    run,
+)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+ENVIRONMENT = {"PATH": os.defpath}
+LIMITS = Limits(seconds=20, grace_seconds=0.5)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # the latter between opening and reading
+        return False
+    return state != "Z"
+
+
+async def gone(pid: int) -> bool:
+    for _ in range(100):
+        if not alive(pid):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def number_in(file: Path) -> int:
+    for _ in range(1000):
+        if file.exists() and file.read_text().strip():
+            return int(file.read_text())
+        await asyncio.sleep(0.01)
+    raise AssertionError("the program did not begin")
+
+
+async def test_a_program_answers_with_its_output_and_its_code() -> None:
+    finished = await run(
+        ["sh", "-c", "echo out; echo err >&2; exit 3"], environment=ENVIRONMENT, limits=LIMITS
+    )
+
+    assert (finished.code, finished.stdout, finished.stderr) == (3, b"out\n", b"err\n")
+
+
+async def test_both_streams_are_read_together() -> None:
+    # 4 MiB on either stream: whoever reads one to its end first waits for ever.
+    script = "import sys, os; [os.write(fd, b'x' * 65536) for _ in range(64) for fd in (2, 1)]"
+
+    finished = await run([sys.executable, "-c", script], environment=ENVIRONMENT, limits=LIMITS)
+
+    assert len(finished.stdout) == 64 * 65536
+
+
+async def test_only_the_end_of_standard_error_is_kept() -> None:
+    limits = Limits(seconds=20, tail=1000)
+
+    finished = await run(
+        ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo $i >&2; i=$((i+1)); done"],
+        environment=ENVIRONMENT,
+        limits=limits,
+    )
+
+    assert len(finished.stderr) == 1000
+    assert finished.stderr.endswith(b"19998\n19999\n")
+
+
+async def test_lines_are_heard_while_they_come_the_last_one_too() -> None:
+    heard: list[str] = []
+
+    await run(
+        ["sh", "-c", "printf 'one\\ntwo\\n' >&2; printf 'thr' >&2; sleep 0.1; printf ee >&2"],
+        environment=ENVIRONMENT,
+        limits=LIMITS,
+        on_line=heard.append,
+    )
+
+    assert heard == ["one", "two", "three"]
+
+
+async def test_a_line_without_an_end_is_handed_out_in_pieces() -> None:
+    heard: list[str] = []
+    script = "import os; [os.write(2, b'x' * 60000) for _ in range(10)]"
+
+    await run(
+        [sys.executable, "-c", script],
+        environment=ENVIRONMENT,
+        limits=LIMITS,
+        on_line=heard.append,
+    )
+
+    assert "".join(heard) == "x" * 600_000
+    assert max(map(len, heard)) < 200_000
+
+
+async def test_the_environment_is_made_from_nothing() -> None:
+    finished = await run(["env"], environment={"PATH": os.defpath, "A": "b"}, limits=LIMITS)
+
+    assert set(finished.stdout.split()) == {f"PATH={os.defpath}".encode(), b"A=b"}
+
+
+def test_a_child_sees_no_secret_of_the_server() -> None:
+    surroundings = {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "x", "NIX_REMOTE": "daemon"}
+
+    environment = child_environment(surroundings, home=Path("/state/home"))
+
+    assert "AWS_SECRET_ACCESS_KEY" not in environment
+    assert environment["NIX_REMOTE"] == "daemon"
+    assert environment["HOME"] == "/state/home"
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(ProgramMissing, match="no-such-program"):
+        await run(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
+
+
+async def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"sleep 100 & echo $! > {pid}; echo begun >&2; wait"
+    limits = Limits(seconds=0.5, grace_seconds=0.5)
+
+    with pytest.raises(OutOfTime, match=r"0\.5 s") as failure:
+        await run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits)
+
+    assert failure.value.tail == b"begun\n"
+    assert await gone(int(pid.read_text()))
+
+
+async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"
+    limits = Limits(seconds=0.5, grace_seconds=0.2)
+
+    with pytest.raises(OutOfTime):
+        await run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits)
+
+    assert await gone(int(pid.read_text()))
+
+
+async def test_a_program_may_clean_up_before_it_ends_however_much_it_has_to_say(
+    tmp_path: Path,
+) -> None:
+    # More than a pipe holds: it would hang if nobody listened any longer.
+    script = (
+        f"trap 'head -c 300000 /dev/zero >&2; touch {tmp_path}/clean; exit' TERM;"
+        " while :; do sleep 0.05; done"
+    )
+    limits = Limits(seconds=0.3, grace_seconds=5)
+
+    with pytest.raises(OutOfTime):
+        await run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits)
+
+    assert (tmp_path / "clean").exists()
+
+
+async def test_a_cancelled_task_leaves_no_process(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    task = asyncio.create_task(
+        run(
+            ["sh", "-c", f"sleep 100 & echo $! > {pid}; wait"],
+            environment=ENVIRONMENT,
+            limits=LIMITS,
+        )
+    )
+    child = await number_in(pid)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await gone(child)
+
+
+async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"
+    limits = Limits(seconds=20, grace_seconds=60)
+    task = asyncio.create_task(run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits))
+    child = await number_in(pid)
+
+    task.cancel()
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await gone(child)
+    await asyncio.sleep(0.5)  # the loop, which nobody waits for now, takes note of its end
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_task_cancelled_while_the_program_starts_leaves_no_pipe(turns: int) -> None:
+    await run(["true"], environment=ENVIRONMENT, limits=LIMITS)  # the loop opens files of its own
+    before = open_files()
+    task = asyncio.create_task(run(["sleep", "60"], environment=ENVIRONMENT, limits=LIMITS))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert open_files() == before
+
+
+async def test_threads_that_work_meanwhile_keep_their_files(tmp_path: Path) -> None:
+    files = [tmp_path / str(number) for number in range(4)]
+    lost: list[str] = []
+    ended = threading.Event()
+
+    def read_again_and_again(file: Path) -> None:
+        while not ended.is_set():
+            try:
+                descriptor = os.open(file, os.O_RDONLY)
+                content = os.read(descriptor, 100)
+                os.close(descriptor)
+            except OSError as error:
+                lost.append(str(error))
+            else:
+                if content.decode() != file.name:
+                    lost.append("another file's bytes")
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        for file in files:
+            file.write_text(file.name)
+            pool.submit(read_again_and_again, file)
+        try:
+            for _ in range(50):
+                programs = [run(["true"], environment=ENVIRONMENT, limits=LIMITS) for _ in range(5)]
+                await asyncio.gather(*programs)
+        finally:
+            ended.set()
+
+    assert lost == []
+
+
+def open_files() -> list[str]:
+    return sorted(file.name for file in Path("/proc/self/fd").iterdir())
+
+
+async def test_output_without_end_is_a_limit_of_its_own() -> None:
+    limits = Limits(seconds=20, output=3 * 1024 * 1024, grace_seconds=0.5)
+
+    with pytest.raises(OutOfSpace, match="3 MiB"):
+        await run(["yes"], environment=ENVIRONMENT, limits=limits)
+
+
+async def test_memory_is_limited() -> None:
+    limits = Limits(seconds=20, memory=200 * 1024 * 1024)
+
+    finished = await run(
+        [sys.executable, "-c", "import time; time.sleep(0.2); bytearray(400 * 1024 * 1024)"],
+        environment=ENVIRONMENT,
+        limits=limits,
+    )
+
+    assert finished.code == 1
+    assert b"MemoryError" in finished.stderr
+
+
+async def test_whoever_inherits_the_streams_is_not_waited_for() -> None:
+    async with asyncio.timeout(5):
+        finished = await run(
+            ["setsid", "--fork", "sleep", "6"],
+            environment=ENVIRONMENT,
+            limits=Limits(seconds=20, grace_seconds=0.2),
+        )
+
+    assert finished.code == 0

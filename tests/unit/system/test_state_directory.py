@@ -1,0 +1,37 @@
+"""Whether the state directory takes anything: seen by trying.  tests/e2e has a disk that is full."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from app.errors import StorageUnavailable
+from app.system.state_directory import attempt
+
+
+def test_a_directory_that_takes_a_file_keeps_none(tmp_path: Path) -> None:
+    attempt(tmp_path / "state")
+
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_named_by_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StorageUnavailable, match="server's state directory is full") as told:
+        attempt(tmp_path)
+
+    assert str(tmp_path) not in str(told.value)
+
+
+def test_a_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageUnavailable, match=r"state directory does not work \(File exists\)"):
+        attempt(tmp_path / "file")

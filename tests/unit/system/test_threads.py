@@ -1,0 +1,199 @@
+"""Cancelled or not, the thread has ended when ``run`` ends."""
+
+import asyncio
+import threading
+
+import anyio
+import pytest
+from anyio import CapacityLimiter
+
+from app.system import threads
+
+
+@pytest.fixture
+def limiter() -> CapacityLimiter:
+    return CapacityLimiter(1)
+
+
+async def test_the_result_and_the_failure_come_through(limiter: CapacityLimiter) -> None:
+    assert await threads.run(lambda: 42, limiter=limiter) == 42
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0, limiter=limiter)
+    assert limiter.available_tokens == 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_cancelled_caller_waits_for_its_thread(
+    limiter: CapacityLimiter, times: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+        raise ValueError("nobody is left to hear this")
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    assert not task.done()
+    assert limiter.available_tokens == 0
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended == [True]
+    assert limiter.available_tokens == 1
+
+
+async def test_a_cancelled_scope_waits_too_without_spinning(limiter: CapacityLimiter) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[bool] = []
+    turns = 0
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(True)
+
+    async def release() -> None:
+        nonlocal turns
+        await anyio.to_thread.run_sync(begun.wait)
+        scope.cancel()
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+            turns += 1
+        go_on.set()
+
+    releasing = asyncio.create_task(release())
+    with anyio.CancelScope() as scope:
+        await threads.run(work, limiter=limiter)
+    await releasing
+
+    assert ended == [True]
+    assert turns == 20
+
+
+async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
+    limiter: CapacityLimiter,
+) -> None:
+    go_on = threading.Event()
+    ran: list[bool] = []
+    first = asyncio.create_task(threads.run(lambda: go_on.wait(10), limiter=limiter))
+    second = asyncio.create_task(threads.run(lambda: ran.append(True), limiter=limiter))
+    await asyncio.sleep(0.05)
+
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    go_on.set()
+    await first
+
+    assert ran == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_was_opened_for_a_cancelled_caller_is_discarded(
+    limiter: CapacityLimiter, times: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    discarded: list[str] = []
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(10)
+        return "opened"
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert discarded == ["opened"]
+
+
+async def test_what_was_opened_is_discarded_by_nobody_if_its_caller_gets_it(
+    limiter: CapacityLimiter,
+) -> None:
+    discarded: list[int] = []
+
+    assert await threads.run(lambda: 42, limiter=limiter, discard=discarded.append) == 42
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await threads.run(lambda: 43, limiter=limiter, discard=discarded.append)
+
+    assert discarded == []
+
+
+async def test_work_that_failed_for_a_cancelled_caller_leaves_nothing_to_discard(
+    limiter: CapacityLimiter,
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    discarded: list[object] = []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        raise ValueError("nothing was opened")
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert discarded == []
+
+
+async def test_work_that_checks_ends_when_its_caller_is_cancelled(limiter: CapacityLimiter) -> None:
+    begun = threading.Event()
+    ends: list[str] = []
+
+    def work() -> None:
+        begun.set()
+        try:
+            while True:
+                threads.check()
+        except threads.Stopped:
+            ends.append("stopped")
+            raise
+
+    task = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ends == ["stopped"]
+    assert limiter.available_tokens == 1
+    threads.check()
+
+
+async def test_work_that_is_wanted_is_not_stopped_by_another_that_is_not() -> None:
+    limiter = CapacityLimiter(2)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(10)
+        threads.check()
+        return "done"
+
+    wanted = asyncio.create_task(threads.run(work, limiter=limiter))
+    unwanted = asyncio.create_task(threads.run(work, limiter=limiter))
+    await anyio.to_thread.run_sync(begun.wait)
+    unwanted.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    assert await wanted == "done"
+    await asyncio.wait({unwanted})

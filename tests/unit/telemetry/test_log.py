@@ -1,0 +1,151 @@
+import io
+import json
+import logging
+import socket
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from loguru import logger
+
+from app.telemetry.log import VERSION, LogFormat, set_up
+from tests.served import served
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    yield
+    logger.remove()
+    logging.basicConfig(handlers=[], force=True)
+
+
+def test_a_json_line_has_version_level_and_bound_values() -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.JSON, stream=stream)
+
+    logger.bind(image="git").info("built {}", "git")
+
+    line = json.loads(stream.getvalue())
+    assert line["version"] == VERSION
+    assert (line["level"], line["message"], line["image"]) == ("info", "built git", "git")
+
+
+def test_a_human_line_has_the_version_too() -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.HUMAN, stream=stream)
+
+    logger.bind(image="git").info("built")
+
+    assert f"nixery/{VERSION}" in stream.getvalue()
+    assert "image=git" in stream.getvalue()
+
+
+def test_automatic_form_is_json_where_nobody_watches() -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.AUTO, stream=stream)
+
+    logger.info("x")
+
+    assert json.loads(stream.getvalue())["message"] == "x"
+
+
+def test_standard_library_records_flow_into_the_same_stream() -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.JSON, stream=stream)
+
+    logging.getLogger("uvicorn.error").warning("from %s {braces}", "uvicorn")
+
+    line = json.loads(stream.getvalue())
+    assert line["message"] == "from uvicorn {braces}"
+    assert line["logger"] == "uvicorn.error"
+
+
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_a_traceback_is_told_once_and_no_line_is_empty(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        logger.exception("outer")
+    logger.info("next")
+
+    assert stream.getvalue().count("Traceback") == 1
+    assert "" not in stream.getvalue().splitlines()
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.JSON, stream=stream)
+
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        logger.exception("outer")
+
+    line = json.loads(stream.getvalue())
+    assert line["message"] == "outer"
+    assert "ValueError: inner" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    ],
+    ids=["tls", "websocket"],
+)
+def test_what_strangers_say_is_no_warning_for_the_operator(greeting: bytes) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=LogFormat.JSON, stream=stream)
+
+    with served(FastAPI()) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(greeting)
+            assert client.recv(1 << 16)
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["level"] for line in lines} == {"info"}
+    assert any("Invalid" in line["message"] or "upgrade" in line["message"] for line in lines)
+
+
+_HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\n\u202eFAKE\u2066 \x9b31m\u2028\U000e0041"
+
+
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_foreign_text_is_one_line_without_commands_for_terminals(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    logger.bind(path=f"/v2/{_HOSTILE}").info("asked for {}", _HOSTILE)
+    logging.getLogger("uvicorn.error").warning("from %s", _HOSTILE)
+
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 2
+    if form is LogFormat.JSON:
+        written = "\n".join(str(json.loads(text)) for text in written.splitlines())
+    assert "FAKE" in written
+    assert "owned" not in written
+    assert all(character.isprintable() or character == "\n" for character in written)
+
+
+@pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
+def test_a_traceback_keeps_its_lines_and_has_no_commands_for_terminals(form: LogFormat) -> None:
+    stream = io.StringIO()
+    set_up(level="INFO", form=form, stream=stream)
+
+    try:
+        raise ValueError(_HOSTILE)
+    except ValueError:
+        logger.exception("broke")
+
+    written = stream.getvalue()
+    if form is LogFormat.JSON:
+        written = json.loads(written)["exception"]
+    assert "ValueError" in written
+    assert "FAKE" in written
+    assert "\n  File " in written
+    assert all(character.isprintable() or character == "\n" for character in written)
