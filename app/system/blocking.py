@@ -1,0 +1,45 @@
+"""A mark for functions that wait for a disk, a lock or a processor.
+
+The event loop serves every client, so none of them may run on its thread: workers call them
+(``app.system.workers``).  A call from the loop's thread is logged; tests make it an error.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from loguru import logger
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class BlockedLoop(AssertionError):
+    """A blocking function was called on the event loop's thread."""
+
+
+_strict = False
+
+
+def be_strict() -> None:
+    """Raise BlockedLoop from now on, in place of a warning in the log."""
+    global _strict  # noqa: PLW0603  # one switch for all tests of a process
+    _strict = True
+
+
+def blocking(function: F) -> F:
+    """Mark a function; its calls cost 0.1 microseconds more."""
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # the function's own
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001  # raises nothing where there is none
+            _report(f"{function.__module__}.{function.__qualname__} blocks the event loop")
+        return function(*args, **kwargs)
+
+    return cast("F", checked)
+
+
+def _report(violation: str) -> None:
+    if _strict:
+        raise BlockedLoop(violation)
+    logger.warning(violation)

@@ -1,0 +1,40 @@
+"""Blocking functions are found out where they run on the event loop's thread."""
+
+import asyncio
+
+import pytest
+
+from app.system.blocking import BlockedLoop, blocking
+from app.system.workers import Workers
+
+
+@blocking
+def work(value: int) -> int:
+    return value + 1
+
+
+def test_marked_function_runs_without_an_event_loop() -> None:
+    assert work(1) == 2
+
+
+async def test_marked_function_runs_in_a_worker() -> None:
+    assert await Workers(1).run(work, 1) == 2
+
+
+async def test_marked_function_fails_on_the_loops_thread() -> None:
+    with pytest.raises(BlockedLoop, match=r"test_blocking\.work blocks the event loop"):
+        work(1)
+
+
+def test_callbacks_of_the_loop_are_its_thread_too() -> None:
+    found: list[BaseException] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: found.append(context["exception"]))
+        loop.call_soon(work, 1)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+    assert [type(error) for error in found] == [BlockedLoop]
