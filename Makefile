@@ -12,7 +12,7 @@ define check
 	.venv/bin/codespell
 endef
 
-.PHONY: help demo demo-once test test-full unit lint bench clean
+.PHONY: help demo demo-once test test-full unit lint drawing bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -41,6 +41,10 @@ unit: ## set up, tests that need no Nix, no network, no client
 lint: ## set up, style, types, imports, spelling
 	@python3 scripts/setup.py dev
 	$(check)
+
+drawing: ## draw the packages from the code into docs/architecture.md
+	@python3 scripts/setup.py dev
+	.venv/bin/python -m scripts.draw --write
 
 bench: ## measure; prints ratios, judges nothing
 	@python3 scripts/setup.py demo
