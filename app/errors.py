@@ -54,6 +54,10 @@ class ErrorCode(StrEnum):
     UNSUPPORTED = "UNSUPPORTED"
 
 
+class OperatorError(Exception):
+    """What keeps a command or the server from its work: one line for the operator to read."""
+
+
 class RegistryError(Exception):
     """The message is one line for the user's terminal; the detail is for programs."""
 

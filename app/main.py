@@ -10,7 +10,7 @@ from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.builder.images.profile import PopularityUnavailable
-from app.errors import RegistryError
+from app.errors import OperatorError, RegistryError
 from app.routers.dependencies import provide, services_of
 from app.routers.forwarded import Forwarded
 from app.routers.register import include_routers
@@ -20,7 +20,7 @@ from app.telemetry.log import VERSION
 from app.wiring.services import assemble
 
 
-class CannotStart(Exception):
+class CannotStart(OperatorError):
     """The message is for the operator, who needs neither a traceback nor this name with it."""
 
 

@@ -1,9 +1,14 @@
 """``nixery plan``: a plan file, from a package source, the local store or a binary cache."""
 
 import asyncio
+import platform
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.images.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
@@ -15,8 +20,20 @@ from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.results import Package
 from app.builder.nix.roots import Holds
+from app.commands.failures import reported_failures
+from app.commands.options import (
+    CACHE,
+    Cache,
+    Channel,
+    Known,
+    Output,
+    StorePaths,
+    known_file,
+    listing,
+)
 from app.commands.store_path_list import ListingUnusable, nothing_found
 from app.commands.survey import hash_parts, surveying
+from app.commands.terminal import Progress, write_document
 from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import surroundings
 from app.system.process import child_environment
@@ -26,6 +43,62 @@ from app.system.workers import Workers
 _SECONDS = 3600
 _MEMORY = 32 << 30
 _AT_ONCE = 1000
+
+
+def _store_path(text: str) -> StorePath:
+    try:
+        return StorePath.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def command(
+    paths: Annotated[
+        list[StorePath] | None,
+        typer.Argument(
+            metavar="[STORE_PATH]...", parser=_store_path, help="In this machine's store."
+        ),
+    ] = None,
+    *,
+    packages: Annotated[
+        Path | None,
+        typer.Option(metavar="DIRECTORY", help="A package set that Nix can import."),
+    ] = None,
+    system: Annotated[
+        str, typer.Option(help="The Nix system that the package set is for.")
+    ] = f"{platform.machine()}-linux",
+    channel: Channel = None,
+    store_paths: StorePaths = None,
+    cache: Cache = CACHE,
+    known: Known = None,
+    output: Output = None,
+) -> None:
+    """Learn from a package set which small packages occur in the same images.
+
+    Writes a plan file for NIXERY_POPULARITY. The packages are those of a package set, as far as
+    they are built here; store paths here; or what a binary cache has.
+    """
+    if sum(bool(given) for given in (paths, packages, channel, store_paths)) > 1:
+        raise typer.BadParameter("give store paths, --packages, --channel or --store-paths")
+    with reported_failures("plan", stopped="the same command goes on from here"):
+        if paths:
+            plan = plan_of_store(paths)
+        elif packages:
+            plan, missing = plan_of_packages(packages, system)
+            if missing:
+                sys.stderr.write(f"left out, as they are not built: {missing} packages\n")
+        else:
+            progress = Progress(sys.stderr)
+            plan = plan_of_cache(
+                cache=cache,
+                store_paths=listing(channel, store_paths),
+                known=known_file(known),
+                report=progress,
+            )
+            progress.end()
+        cohorts = {entry.cohort for entry in plan.entries.values()} - {None}
+        sys.stderr.write(f"{len(plan.entries)} packages, {len(cohorts)} cohorts: {plan.identity}\n")
+        write_document(plan.to_json(), output)
 
 
 def plan_of_cache(

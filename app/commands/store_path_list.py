@@ -9,12 +9,13 @@ from app.builder.nix.binary_cache.cache import DirectoryCache, HttpCache
 from app.builder.nix.binary_cache.fetch import Fetcher
 from app.builder.nix.binary_cache.storepaths import SIZE_LIMIT, read_store_paths
 from app.builder.nix.closure import StorePath
+from app.errors import OperatorError
 
 _CHANNELS = "https://channels.nixos.org"
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
-class ListingUnusable(Exception):
+class ListingUnusable(OperatorError):
     """One line: which list, what is wrong, and what to do where that is known."""
 
 

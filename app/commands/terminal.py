@@ -6,6 +6,10 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
 from app.builder.nix.binary_cache.reading import Tally
 from app.text.sanitize import line
 
@@ -15,14 +19,15 @@ _SELDOM = 10.0
 
 
 class Line:
-    """One line that changes on a terminal; a line now and then elsewhere."""
+    """A line that changes in place on a terminal; elsewhere, a line every ten seconds."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
         self._changes = stream.isatty()
         self._every = _OFTEN if self._changes else _SELDOM
         self._begun = time.monotonic()
         self._shown_at = self._begun
+        self._stream = stream
+        self._live: Live | None = None
 
     @property
     def elapsed(self) -> float:
@@ -34,20 +39,28 @@ class Line:
 
     def show(self, sentence: str) -> None:
         self._shown_at = time.monotonic()
-        self.clear()
         sentence = line(sentence, _SENTENCE_LIMIT)
-        self._stream.write(sentence if self._changes else f"{sentence}\n")
-        self._stream.flush()
+        if not self._changes:
+            self._stream.write(f"{sentence}\n")
+            self._stream.flush()
+            return
+        if self._live is None:
+            console = Console(file=self._stream, highlight=False)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Text(sentence, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def clear(self) -> None:
-        """For something else to be written."""
-        if self._changes:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        """Remove the line, so that other output can be written."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def end(self) -> None:
-        if self._changes:
-            self._stream.write("\n")
+        """Leave the line where it stands."""
+        if self._live is not None:
+            self._live.transient = False
+            self.clear()
 
 
 class Progress:
@@ -88,7 +101,7 @@ class Progress:
         return ", ".join(parts)
 
 
-def write_answer(document: bytes, output: Path | None) -> None:
+def write_document(document: bytes, output: Path | None) -> None:
     """Blocking.  Whole or not at all, to a file; standard output gets a newline more."""
     if output is None:
         sys.stdout.buffer.write(document + b"\n")

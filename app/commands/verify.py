@@ -2,26 +2,69 @@
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
+import typer
+
+from app.commands.failures import reported_failures
 from app.commands.record_kinds import RECORD_KINDS, check_record
-from app.errors import DigestInvalid, StorageUnavailable
+from app.commands.terminal import Line
+from app.errors import DigestInvalid, OperatorError, StorageUnavailable
 from app.oci import Digest
-from app.settings.settings import Settings, StorageBackend
+from app.settings.settings import Settings, StorageBackend, load
 from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
 from app.storage.records.envelope import Damaged
 from app.storage.records.kind import Kind
 from app.system.concurrency import gather
 from app.system.workers import Workers
+from app.text.sanitize import visible
 from app.wiring.storage import storage_of
 
 _CHUNK = 1 << 20
 _CONTENT = ("blobs/sha256", "manifests/sha256")
 
 
-class NothingToVerify(Exception):
+def command(
+    *,
+    delete: Annotated[
+        bool,
+        typer.Option(
+            "--delete",
+            help="Remove what is damaged; the next pull by tag makes it again, with the same digest.",
+        ),
+    ] = False,
+) -> None:
+    """Read every object of the storage that the server's settings name, and name the damaged ones.
+
+    Servers may run at the same time. The exit status is 1 if any object is damaged.
+    """
+    line = Line(sys.stderr)
+
+    def name(finding: str) -> None:
+        line.clear()
+        sys.stdout.write(f"{visible(finding)}\n")
+        sys.stdout.flush()
+
+    def report(reading: Reading) -> None:
+        if line.is_due():
+            rate = reading.size / line.elapsed / 1e6
+            line.show(f"{reading.objects:,} of {reading.wanted:,} objects, {rate:,.0f} MB/s")
+
+    with reported_failures("verify", stopped="what has been named is damaged"):
+        reading = verify(load(), delete=delete, name=name, report=report)
+        name(
+            f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
+            f" {reading.damaged:,} damaged"
+            + (f", {reading.unread:,} could not be opened" if reading.unread else "")
+        )
+    if reading.damaged or reading.unread:
+        raise typer.Exit(1)
+
+
+class NothingToVerify(OperatorError):
     """One line: why nothing can be stored there."""
 
 

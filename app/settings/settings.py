@@ -37,6 +37,7 @@ from app.builder.sources.definition import (
     PathDefinition,
     SourceDefinition,
 )
+from app.errors import OperatorError
 from app.settings.expressions import EMBEDDED_PACKAGES
 from app.settings.service_links import without_service_links
 from app.system.cpus import usable_cpus
@@ -52,7 +53,7 @@ def surroundings() -> dict[str, str]:
     return dict(os.environ)
 
 
-class SettingsError(Exception):
+class SettingsError(OperatorError):
     """What is wrong with the configuration, one line a mistake, for the operator."""
 
 

@@ -14,7 +14,7 @@ from loguru import logger
 from pydantic import TypeAdapter
 
 from app.builder.images.layering.plan import Plan, PlanInvalid, parse_plan
-from app.errors import StorageUnavailable
+from app.errors import OperatorError, StorageUnavailable
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
@@ -27,7 +27,7 @@ SECONDS = 60.0
 PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
 
 
-class PopularityUnavailable(Exception):
+class PopularityUnavailable(OperatorError):
     """One line for the operator: which URL or file, what is wrong, what to do."""
 
 

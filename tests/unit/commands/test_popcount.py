@@ -8,6 +8,7 @@ import pytest
 
 from app.builder.nix.binary_cache import fetch
 from app.commands import cli
+from app.commands import popcount as popcount_module
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import CacheServer, make_cache, serving, status
 
@@ -154,7 +155,7 @@ def test_ctrl_c_says_how_to_go_on(
     def interrupt(*_: object, **__: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "popcount", interrupt)
+    monkeypatch.setattr(popcount_module, "popcount", interrupt)
 
     assert run("popcount", "--cache", str(server.directory)) == 130
     assert "goes on from here" in capsys.readouterr().err

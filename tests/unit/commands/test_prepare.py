@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.commands import cli
-from app.commands.prepare import command
+from app.commands.prepare import generator
 from app.settings.expressions import EMBEDDED_PACKAGES
 
 
@@ -27,7 +27,7 @@ def test_it_becomes_the_generator_of_the_installed_expressions(
 
 def test_the_generator_needs_no_third_party_package(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", *command(["--help"])[1:]],
+        [sys.executable, "-I", "-S", *generator(["--help"])[1:]],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -8,9 +8,10 @@ from urllib.parse import unquote, urlsplit
 from app.builder.nix.binary_cache.fetch import Fetcher, FetchFailed, shown
 from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT, NarInfo, parse_narinfo
 from app.builder.nix.closure import STORE
+from app.errors import OperatorError
 
 
-class NotABinaryCache(Exception):
+class NotABinaryCache(OperatorError):
     """One line: which location, and what is missing there."""
 
 

@@ -16,6 +16,8 @@ from http.client import (  # noqa: TID251  this is the door
 )
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from app.errors import OperatorError
+
 # Of its own, so that threads which wait disturb nobody's numbers.
 _SPREAD = random.Random()  # noqa: S311  spread, not secret
 ATTEMPTS = 6
@@ -28,7 +30,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {"User-Agent": "nixery", "Accept-Encoding": "identity"}
 
 
-class FetchFailed(Exception):
+class FetchFailed(OperatorError):
     """One line: which URL, and what is wrong."""
 
 

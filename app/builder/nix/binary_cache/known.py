@@ -9,6 +9,7 @@ from typing import Self
 
 from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.closure import StorePath
+from app.errors import OperatorError
 
 _FORMAT = 1
 _SCHEMA = """
@@ -23,7 +24,7 @@ _AT_ONCE = 500
 _BUSY_SECONDS = 60
 
 
-class KnownUnusable(Exception):
+class KnownUnusable(OperatorError):
     """One line: which file, and what is wrong with it."""
 
 

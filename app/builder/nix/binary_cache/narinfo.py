@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from app.builder.nix.closure import StorePath
+from app.errors import OperatorError
 
 # Real ones have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
 
 
-class NarInfoInvalid(ValueError):
+class NarInfoInvalid(OperatorError, ValueError):
     pass
 
 
