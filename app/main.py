@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from loguru import logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.builder.images.profile import PopularityUnavailable
+from app.builder.images.profile_loading import PopularityUnavailable
 from app.errors import OperatorError, RegistryError
 from app.routers.dependencies import provide, services_of
 from app.routers.forwarded import Forwarded

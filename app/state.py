@@ -8,15 +8,15 @@ from typing import Protocol
 
 from app.builder.builds.manifests import Manifests
 from app.builder.images.image import BuiltImage
-from app.builder.images.layering.plan import Plan
+from app.builder.images.layering.profile import LayerProfile
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Readiness
 from app.builder.names.search import FoundPackages
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 
 
 class Images(Protocol):
@@ -47,7 +47,7 @@ class Search(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitPolicy:
     """How long a request for an unbuilt image waits.
 
     It waits ``hop_seconds``, then is sent to itself, ``hops`` times at most; at the last hop
@@ -79,15 +79,15 @@ class AppState:
 
     images: Images
     builds: Jobs[BuiltImage]
-    stages: tuple[Stage, ...]
+    stages: tuple[WorkQueue, ...]
     blobs: BlobStore
-    presence: Presence
+    presence: BlobExistenceCache
     manifests: Manifests
     search: Search
-    plan: Plan | None
+    plan: LayerProfile | None
     activity: Callable[[], Mapping[str, int]]
     readiness: Readiness
-    patience: Patience
+    patience: WaitPolicy
     about: About
     external_url: str
     catalog: bool

@@ -25,7 +25,7 @@ from loguru import logger
 from app.builder.names.listing import list_names
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.system.process import child_environment
 from app.system.workers import Workers
 from bench.common import ROOT, small_set
@@ -50,7 +50,7 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
     nix = NixCommand(
         environment=child_environment(os.environ, home=home),
         expressions=ROOT / "nix",
-        holds=Holds(directory=home / "roots", workers=workers),
+        holds=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,
         options={"build-users-group": ""} if os.geteuid() == 0 else {},
     )

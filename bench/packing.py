@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import StorePath
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.cpus import usable_cpus
 from app.system.workers import Workers
@@ -241,7 +241,7 @@ async def child() -> None:
     def packer() -> LayerPacker:
         return LayerPacker(
             storage=storage,
-            presence=Presence(storage),
+            presence=BlobExistenceCache(storage),
             workers=Workers(request["workers"]),
             codec=codec.find(request["codec"]),
             store_directory=Path(request["store"]),

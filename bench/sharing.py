@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.builder.images.layering.cohorts import learn_plan
+from app.builder.images.layering.cohorts import learn_profile
 from app.builder.images.layering.grouping import plan_layers
-from app.builder.images.layering.plan import Plan, from_popularity
+from app.builder.images.layering.profile import LayerProfile, from_popularity
 from app.builder.nix.closure import Closure, StorePath
 from bench import common
 from bench.common import Missing
@@ -93,10 +93,10 @@ def references(everything: Closure) -> Counter[str]:
 def strategies(packages: PackageSet) -> dict[str, Cut]:
     everything = packages.closure(packages.objects)
     counts = references(everything)
-    cohorts = learn_plan(everything, packages.attributes.values())
+    cohorts = learn_profile(everything, packages.attributes.values())
     popularity = from_popularity(counts)
 
-    def ours(plan: Plan | None) -> Cut:
+    def ours(plan: LayerProfile | None) -> Cut:
         return lambda closure, _: tuple(layer.paths for layer in plan_layers(closure, plan, BUDGET))
 
     def dominance(popular: int) -> Cut:
@@ -127,7 +127,7 @@ def image(packages: PackageSet, top: frozenset[StorePath]) -> Image:
     return Image(packages.closure(top), frozenset(packages.path(path) for path in top))
 
 
-def milliseconds(plan: Plan | None, images: Sequence[Image]) -> float:
+def milliseconds(plan: LayerProfile | None, images: Sequence[Image]) -> float:
     """The mean for an image, the best of five rounds."""
     rounds = []
     for _ in range(5):
@@ -191,7 +191,7 @@ def report(
             f"  {m.after.digest_ratio:6.3f}  {m.fleet_after.digest_ratio:6.3f}"
             f"  {m.after.chain_ratio:7.2f}  {m.layers:6.1f}"
         )
-    plan = learn_plan(packages.closure(packages.objects), packages.attributes.values())
+    plan = learn_profile(packages.closure(packages.objects), packages.attributes.values())
     print(
         f"cutting an image takes {milliseconds(None, images):.2f} ms without a plan,"
         f" {milliseconds(plan, images):.2f} ms with one"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import typer
 
 from app.errors import OperatorError, RegistryError
+from app.text.sanitize import visible
 
 # The status that shells report for a program that SIGINT ended.
 INTERRUPTED = 130
@@ -21,7 +22,7 @@ def reported_failures(verb: str, *, stopped: str) -> Iterator[None]:
     try:
         yield
     except (OperatorError, RegistryError, OSError) as error:
-        sys.stderr.write(f"nixery {verb}: {error}\n")
+        sys.stderr.write(f"nixery {verb}: {visible(str(error))}\n")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; {stopped}\n")

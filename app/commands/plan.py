@@ -11,15 +11,15 @@ from typing import Annotated
 import typer
 
 from app.builder.evaluation.isolation import evaluate_apart
-from app.builder.images.layering.cohorts import ClosureCyclic, learn_plan, unreferenced
-from app.builder.images.layering.plan import Plan
+from app.builder.images.layering.cohorts import ClosureCyclic, learn_profile, unreferenced
+from app.builder.images.layering.profile import LayerProfile
 from app.builder.names.listing import list_names
 from app.builder.nix.binary_cache.reading import Tally
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.results import Package
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.commands.failures import reported_failures
 from app.commands.options import (
     CACHE,
@@ -103,7 +103,7 @@ def command(
 
 def plan_of_cache(
     *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
-) -> Plan:
+) -> LayerProfile:
     """Blocking.  From what a binary cache says of a list of paths, or of all it has.
 
     A list names more than is asked for, so that images are thought to be made of those paths
@@ -115,20 +115,20 @@ def plan_of_cache(
     if not len(closure):
         raise nothing_found(survey.cache.location, len(wanted))
     try:
-        return learn_plan(closure, unreferenced(closure))
+        return learn_profile(closure, unreferenced(closure))
     except ClosureCyclic as error:
         raise ListingUnusable(f"{survey.cache.location} is damaged: {error}") from None
 
 
-def plan_of_store(paths: Sequence[StorePath]) -> Plan:
+def plan_of_store(paths: Sequence[StorePath]) -> LayerProfile:
     """Blocking.  From the closure of paths in the local store, which is what images ask for.
 
     Raises RegistryError.
     """
-    return learn_plan(asyncio.run(_closure(paths)), paths)
+    return learn_profile(asyncio.run(_closure(paths)), paths)
 
 
-def plan_of_packages(directory: Path, system: str) -> tuple[Plan, int]:
+def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
     """Blocking.  From those packages of a set that are built, and how many are not.
 
     Raises RegistryError, ListingUnusable.
@@ -176,7 +176,7 @@ def _nix(home: Path) -> NixCommand:
     return NixCommand(
         environment=child_environment(surroundings(), home=home),
         expressions=EXPRESSIONS,
-        holds=Holds(directory=home / "roots", workers=workers),
+        holds=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,
         options={},
     )

@@ -8,7 +8,7 @@ from app.builder.builds.records import BUILDS
 from app.builder.evaluation.result_cache import ATTRIBUTES
 from app.builder.images.contents.file_trees import LISTINGS
 from app.builder.images.packing.record import LAYERS, PATHS
-from app.builder.images.profile import PLANS
+from app.builder.images.profile_loading import PLANS
 from app.builder.names.attributes import PACKAGES
 from app.builder.sources.source import REVISIONS
 from app.oci import Digest

@@ -85,7 +85,7 @@ class BuildCounts(BaseModel):
     started: int
     joined: int = Field(description="Requests that found their build running")
     remembered: int = Field(description="Requests that found their build's outcome in memory")
-    found: int = Field(description="Builds that found everything done already")
+    found: int = Field(description="BuildRecords that found everything done already")
     succeeded: int
     failed: int
 

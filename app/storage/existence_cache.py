@@ -30,7 +30,7 @@ class _Seen:
     at: float
 
 
-class Presence:
+class BlobExistenceCache:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._seen: Recent[Digest, _Seen] = Recent(_LIMIT)

@@ -10,38 +10,38 @@ from pathlib import Path
 
 from loguru import logger
 
-from app.builder.builds.build import ImageBuilder, Stages
+from app.builder.builds.build import ImageBuilder, WorkQueues
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
 from app.builder.builds.manifests import Manifests
-from app.builder.builds.records import Builds
+from app.builder.builds.records import BuildRecords
 from app.builder.builds.supply import Supplier
-from app.builder.evaluation.evaluator import Evaluator
-from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.evaluation.evaluator import PackageEvaluator
+from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.images.contents.file_trees import Listings
 from app.builder.images.image import BuiltImage
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
-from app.builder.images.profile import load_plan
+from app.builder.images.profile_loading import load_profile
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.names.attributes import AttributeIndex
 from app.builder.names.search import PackageSearch
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.programs import Bounds
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.service import ImageService
 from app.builder.sources.opened import check_opened
 from app.builder.sources.opening import Sources
 from app.errors import Unavailable
 from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import Settings, surroundings, variables
-from app.state import About, AppState, Patience
+from app.state import About, AppState, WaitPolicy
 from app.storage.blobs import BlobStore
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.system import state_directory as statedirectory
 from app.system.process import child_environment
 from app.system.retrying import Retries
@@ -69,8 +69,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     stack.push_async_callback(storage.close)
     # Apart from packing, where a thread is busy with a large path for seconds.
     workers = Workers(_BRIEF)
-    plan = await load_plan(settings.popularity, storage) if settings.popularity else None
-    holds = Holds(directory=settings.state_path / "roots", workers=workers)
+    plan = await load_profile(settings.popularity, storage) if settings.popularity else None
+    holds = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
     await workers.run(holds.sweep)
     environment = child_environment(surroundings(), home=settings.state_path / "home")
     nix = NixCommand(
@@ -90,7 +90,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     layering = Layering(
         plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )
-    presence = Presence(storage)
+    presence = BlobExistenceCache(storage)
     packer = LayerPacker(
         storage=storage,
         presence=presence,
@@ -98,14 +98,14 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         codec=layering.codec,
     )
     stack.push_async_callback(packer.close)
-    builds = Builds(storage=storage, presence=presence)
+    builds = BuildRecords(storage=storage, presence=presence)
     blobs = BlobStore(storage)
     evaluation, stages = _evaluation(settings), _stages(settings)
     attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
     stack.push_async_callback(attributes.close)
-    evaluator = Evaluator(
+    evaluator = PackageEvaluator(
         nix=nix,
-        memory=AnswerMemory(storage=storage),
+        memory=EvaluationResultCache(storage=storage),
         stage=evaluation,
         is_listed=attributes.lists,
     )
@@ -183,7 +183,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
             limit_seconds=_CHECK_SECONDS,
             remember_seconds=_CHECK_REMEMBERED_SECONDS,
         ),
-        patience=Patience(
+        patience=WaitPolicy(
             hop_seconds=settings.hop_seconds,
             hops=settings.hops,
             hold_seconds=settings.hold_seconds,
@@ -220,8 +220,8 @@ async def _nix_answers(nix: NixCommand) -> None:
     await nix.version()
 
 
-def _evaluation(settings: Settings) -> Stage:
-    return Stage(
+def _evaluation(settings: Settings) -> WorkQueue:
+    return WorkQueue(
         "evaluation",
         at_once=settings.evaluations,
         waiting=settings.queue,
@@ -230,16 +230,16 @@ def _evaluation(settings: Settings) -> Stage:
     )
 
 
-def _stages(settings: Settings) -> Stages:
-    return Stages(
-        realisation=Stage(
+def _stages(settings: Settings) -> WorkQueues:
+    return WorkQueues(
+        realisation=WorkQueue(
             "realisation",
             at_once=settings.realisations,
             waiting=settings.queue,
             share=settings.client_share,
             expected_seconds=30,
         ),
-        packing=Stage(
+        packing=WorkQueue(
             "packing",
             at_once=settings.packings,
             waiting=settings.queue,

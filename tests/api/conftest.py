@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.registry import Registry, new_registry
 from tests.virtualtime import virtual_backend
 
@@ -18,7 +18,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def registry() -> Registry:
-    return new_registry(Patience(hop_seconds=20, hops=3, hold_seconds=900))
+    return new_registry(WaitPolicy(hop_seconds=20, hops=3, hold_seconds=900))
 
 
 @pytest.fixture

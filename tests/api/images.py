@@ -9,12 +9,12 @@ from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.errors import NameUnknown, PackagesUnknown, RegistryError, TagUnknown
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 
 _DOCKER = {
     MediaType.OCI_MANIFEST: MediaType.DOCKER_MANIFEST,
@@ -35,9 +35,9 @@ class TinyImages:
     """
 
     blobs: BlobStore
-    presence: Presence
+    presence: BlobExistenceCache
     jobs: Jobs[BuiltImage]
-    evaluation: Stage
+    evaluation: WorkQueue
     slow: dict[str, asyncio.Event] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, RegistryError | OSError] = field(default_factory=dict)

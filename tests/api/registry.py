@@ -9,15 +9,15 @@ from app.builder.builds.manifests import Manifests
 from app.builder.images.image import BuiltImage
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.names.search import FoundPackages
 from app.errors import NameUnknown, StorageUnavailable
 from app.routers.dependencies import provide
 from app.routers.register import include_routers
-from app.state import About, AppState, Patience
+from app.state import About, AppState, WaitPolicy
 from app.storage.blobs import BlobStore
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from tests.api.images import PACKAGES, TinyImages
 
@@ -44,17 +44,17 @@ async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
     return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if text in name))[:limit])
 
 
-def new_registry(patience: Patience) -> Registry:
+def new_registry(patience: WaitPolicy) -> Registry:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
-    stage = Stage("evaluation", at_once=2, waiting=3, expected_seconds=7)
+    stage = WorkQueue("evaluation", at_once=2, waiting=3, expected_seconds=7)
     jobs = Jobs[BuiltImage](
         failures=FailureMemory(passing=5, failed=60, unknown=600),
         result_seconds=600,
         remember=100,
         history=HISTORY,
     )
-    presence = Presence(storage)
+    presence = BlobExistenceCache(storage)
     images = TinyImages(blobs=blobs, presence=presence, jobs=jobs, evaluation=stage)
     problems: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.registry import new_registry
 from tests.conformance import Conformance, Image
 from tests.served import served
@@ -15,7 +15,7 @@ NAME = "shell/git"
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[httpx.Client]:
-    app = new_registry(Patience(hop_seconds=5, hops=9, hold_seconds=5)).app
+    app = new_registry(WaitPolicy(hop_seconds=5, hops=9, hold_seconds=5)).app
     with served(app) as address, httpx.Client(base_url=address) as client:
         yield client
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.registry import new_registry
 from tests.malformed import BROKEN, REQUESTS, VALID, send, statuses
 from tests.served import served
@@ -24,7 +24,7 @@ def logged(caplog: pytest.LogCaptureFixture, log: list[str]) -> Iterator[list[st
 def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_tracebacks(
     caplog: pytest.LogCaptureFixture, logged: list[str]
 ) -> None:
-    app = new_registry(Patience(hop_seconds=0.05, hops=2, hold_seconds=5)).app
+    app = new_registry(WaitPolicy(hop_seconds=0.05, hops=2, hold_seconds=5)).app
     with served(app) as url:
         answered = statuses(url)
 
@@ -41,7 +41,7 @@ def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_traceba
 
 
 def test_a_tls_hello_is_answered_in_plain_http_so_that_clients_fall_back() -> None:
-    app = new_registry(Patience(hop_seconds=1, hops=1, hold_seconds=1)).app
+    app = new_registry(WaitPolicy(hop_seconds=1, hops=1, hold_seconds=1)).app
     with served(app) as url:
         host, port = url.removeprefix("http://").split(":")
 
@@ -51,7 +51,7 @@ def test_a_tls_hello_is_answered_in_plain_http_so_that_clients_fall_back() -> No
 def test_garbage_behind_requests_under_way_is_no_fault_of_ours(
     caplog: pytest.LogCaptureFixture, log: list[str]
 ) -> None:
-    app = new_registry(Patience(hop_seconds=0.05, hops=2, hold_seconds=0.05)).app
+    app = new_registry(WaitPolicy(hop_seconds=0.05, hops=2, hold_seconds=0.05)).app
     with served(app) as url:
         host, port = url.removeprefix("http://").split(":")
         for number in range(20):

@@ -8,11 +8,11 @@ import schemathesis
 from hypothesis import settings
 from requests import PreparedRequest, Session
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.registry import new_registry
 from tests.served import served
 
-REGISTRY = new_registry(Patience(hop_seconds=0.2, hops=2, hold_seconds=0.2))
+REGISTRY = new_registry(WaitPolicy(hop_seconds=0.2, hops=2, hold_seconds=0.2))
 
 schema = schemathesis.openapi.from_dict(REGISTRY.app.openapi())
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.registry import Registry, new_registry
 from tests.served import served
 
@@ -22,7 +22,7 @@ PODMAN = "containers/5.39.2"
 
 @pytest.fixture
 def registry() -> Registry:
-    return new_registry(Patience(hop_seconds=HOP, hops=HOPS, hold_seconds=900))
+    return new_registry(WaitPolicy(hop_seconds=HOP, hops=HOPS, hold_seconds=900))
 
 
 async def resolve(

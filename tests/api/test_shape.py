@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.oci import MediaType
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.asgi import ask
 from tests.api.registry import new_registry
 from tests.api.shape import assert_error, assert_of_a_registry
@@ -101,7 +101,7 @@ ALLOWED = {200, 206, 304, 307, 400, 404, 405, 416, 429}
 async def test_any_request_under_v2_gets_a_registrys_answer(
     method: str, path: str, query: bytes, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    registry = new_registry(Patience(hop_seconds=0.01, hops=1, hold_seconds=0.01))
+    registry = new_registry(WaitPolicy(hop_seconds=0.01, hops=1, hold_seconds=0.01))
     registry.change(catalog=True)
 
     response = await ask(registry.app, method, b"/v2" + path.encode(), query=query, headers=headers)

@@ -11,13 +11,13 @@ from fastapi import FastAPI, Request, Response
 
 from app.oci import Digest
 from app.routers.blob_response import blob_response
-from app.state import Patience
+from app.state import WaitPolicy
 from app.storage.base import LocalFile
 from tests.api.registry import Registry, new_registry
 from tests.api.shape import assert_error
 from tests.served import served
 
-PATIENCE = Patience(hop_seconds=20, hops=9, hold_seconds=20)
+PATIENCE = WaitPolicy(hop_seconds=20, hops=9, hold_seconds=20)
 
 
 def stop_while_pulling(
@@ -50,7 +50,7 @@ def test_a_build_that_ends_in_time_is_answered(caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize("hops", [9, 0])
 def test_nobody_is_sent_away_from_a_door_that_closes(hops: int) -> None:
-    registry = new_registry(Patience(hop_seconds=0.5, hops=hops, hold_seconds=20))
+    registry = new_registry(WaitPolicy(hop_seconds=0.5, hops=hops, hold_seconds=20))
     registry.images.seconds["sleepy"] = 1.5
 
     response = stop_while_pulling(registry, drain_seconds=10, user_agent="containerd/2.3.4")

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from app.state import Patience
+from app.state import WaitPolicy
 from tests.api.asgi import ask, hang_up
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
@@ -139,7 +139,7 @@ async def test_all_others_are_held_at_the_last_hop(
 async def test_without_hops_the_first_request_is_held(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
-    registry.change(patience=Patience(hop_seconds=20, hops=0, hold_seconds=900))
+    registry.change(patience=WaitPolicy(hop_seconds=20, hops=0, hold_seconds=900))
 
     with taking(900):
         response = await client.get(SLOW, headers=PODMAN)

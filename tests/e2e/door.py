@@ -9,14 +9,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from app.builder.evaluation.evaluator import Evaluator, Pinned
-from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.evaluation.evaluator import PackageEvaluator, Pinned
+from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.results import Answer, Package
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.sources.definition import SourceDefinition
 from app.builder.sources.opening import Sources
 from app.builder.sources.source import Source
@@ -48,7 +48,7 @@ class AskedNix(NixCommand):
 @dataclass
 class Door:
     nix: AskedNix
-    evaluator: Evaluator
+    evaluator: PackageEvaluator
     source: Source
     heard: list[str]
 
@@ -94,7 +94,7 @@ def _door(
     nix = AskedNix(
         environment=environment,
         expressions=PROJECT / "nix",
-        holds=Holds(directory=state / "roots", workers=workers),
+        holds=TemporaryRootsDirectory(directory=state / "roots", workers=workers),
         workers=workers,
         options={"build-users-group": ""} if os.geteuid() == 0 else {},
     )
@@ -105,10 +105,10 @@ def _door(
     settings = {"name": "small", "kind": "path", "substituters": (), **definition}
     return Door(
         nix=nix,
-        evaluator=Evaluator(
+        evaluator=PackageEvaluator(
             nix=nix,
-            memory=AnswerMemory(storage=storage),
-            stage=Stage("evaluation", at_once=20, waiting=100, expected_seconds=1),
+            memory=EvaluationResultCache(storage=storage),
+            stage=WorkQueue("evaluation", at_once=20, waiting=100, expected_seconds=1),
             is_listed=lambda _, __: False,
         ),
         source=sources.open(_DEFINITION.validate_python(settings)),

@@ -13,7 +13,7 @@ from app.builder.names import attributes
 from app.builder.names import listing as names_listing
 from app.builder.names.attributes import AttributeIndex
 from app.builder.nix.programs.command import NixCommand
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.path import PathUpstream
 from app.builder.sources.source import Source
@@ -46,7 +46,9 @@ class Listing:
         self.nix = NixCommand(
             environment=child_environment(os.environ, home=self._directory / "home"),
             expressions=PROJECT / "nix",
-            holds=Holds(directory=self._directory / "roots", workers=self.workers),
+            holds=TemporaryRootsDirectory(
+                directory=self._directory / "roots", workers=self.workers
+            ),
             workers=self.workers,
             options={"build-users-group": ""} if os.geteuid() == 0 else {},
         )

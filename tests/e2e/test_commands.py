@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.images.layering.plan import PlanEntry, parse_plan
-from app.builder.images.profile import load_plan
+from app.builder.images.layering.profile import ProfileEntry, parse_profile
+from app.builder.images.profile_loading import load_profile
 from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.binary_cache.reading import BATCH, CONNECTIONS
@@ -163,7 +163,7 @@ async def test_popularity_so_counted_is_what_the_server_loads(
     output = tmp_path / "popularity.json"
     run("popcount", "--cache", str(cache.directory), "--output", str(output))
 
-    plan = await load_plan(str(output), MemoryStorage())
+    plan = await load_profile(str(output), MemoryStorage())
 
     assert (
         plan.entries["libc"].users
@@ -185,9 +185,9 @@ def test_a_plan_of_the_store_and_of_a_cache_agree(
     assert run("plan", "--cache", str(cache.directory), "--output", str(there)) == 0
 
     assert here.read_bytes() == there.read_bytes()
-    entries = parse_plan(here.read_bytes()).entries
+    entries = parse_profile(here.read_bytes()).entries
     assert entries["libc"].users == 5
-    assert entries["git"] == PlanEntry(entries["git-lfs"].cohort, 2)
+    assert entries["git"] == ProfileEntry(entries["git-lfs"].cohort, 2)
 
 
 def test_a_plan_of_a_package_set_has_what_is_built_of_it(
@@ -197,7 +197,7 @@ def test_a_plan_of_a_package_set_has_what_is_built_of_it(
 
     assert run("plan", "--packages", str(GRAPH), "--output", str(output)) == 0
 
-    assert sorted(parse_plan(output.read_bytes()).entries) == ["git", "git-lfs", "libc", "libz"]
+    assert sorted(parse_profile(output.read_bytes()).entries) == ["git", "git-lfs", "libc", "libz"]
     assert "not built: 1 packages" in capfd.readouterr().err
 
 

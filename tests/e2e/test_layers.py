@@ -18,7 +18,7 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.oci import Digest
 from app.storage import keys
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.e2e.clients import Client, pull
@@ -51,7 +51,7 @@ async def image(
     storage = MemoryStorage()
     packer = LayerPacker(
         storage=storage,
-        presence=Presence(storage),
+        presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(request.param),
         store_directory=store,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from tests.e2e.door import SYSTEM
 from tests.e2e.githosts import Authority, https_files, https_host, new_authority
 from tests.e2e.server import ROOT, Server, ServerFactory
@@ -47,7 +47,7 @@ FLAKE = f"""
   }};
 }}
 """
-PLAN = Plan(2, {"tool-1": PlanEntry(None, 2), "other": PlanEntry(None, 1)})
+PLAN = LayerProfile(2, {"tool-1": ProfileEntry(None, 2), "other": ProfileEntry(None, 1)})
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
-from app.builder.builds.records import BUILDS, Builds
+from app.builder.builds.records import BUILDS, BuildRecords
 from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
-from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
+from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
 from app.builder.images.contents.config import image_documents
 from app.builder.images.contents.merging import Collision
 from app.builder.images.image import BuiltImage
 from app.builder.images.layering.grouping import GROUPING
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Nix
 from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
@@ -34,11 +34,11 @@ _COLLISIONS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
+class WorkQueues:
     """What only so many images may do at one time; ``packing_seconds`` is how long one may pack."""
 
-    realisation: Stage
-    packing: Stage
+    realisation: WorkQueue
+    packing: WorkQueue
     packing_seconds: float
 
 
@@ -47,13 +47,13 @@ class ImageBuilder:
         self,
         *,
         nix: Nix,
-        evaluator: Evaluator,
+        evaluator: PackageEvaluator,
         supplier: Supplier,
         composer: Composer,
         closures: Closures,
-        builds: Builds,
+        builds: BuildRecords,
         blobs: BlobStore,
-        stages: Stages,
+        stages: WorkQueues,
     ) -> None:
         self._nix = nix
         self._evaluator = evaluator
@@ -68,7 +68,7 @@ class ImageBuilder:
     async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
         """Found or made; everything it names is stored.
 
-        Raises what Evaluator and Composer raise, TooManyRequests, StorageUnavailable.
+        Raises what PackageEvaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
         supply = await self._supplier.supply(request, pinned, progress)
         key = build_key(request, pinned, self._composer.layering, supply)

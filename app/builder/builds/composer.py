@@ -10,10 +10,10 @@ from app.builder.images.contents.claims import DEFAULT_PRIORITY
 from app.builder.images.contents.config import ImageConfig, ImageLayer, command, describe_paths
 from app.builder.images.contents.file_trees import Listings
 from app.builder.images.contents.merging import Collision
-from app.builder.images.contents.symlink_tree import Forest
+from app.builder.images.contents.symlink_tree import SymlinkTree
 from app.builder.images.image import LayerPlan
 from app.builder.images.layering.grouping import plan_layers
-from app.builder.images.layering.plan import Plan
+from app.builder.images.layering.profile import LayerProfile
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import Closure
@@ -34,7 +34,7 @@ _ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items
 class Layering:
     """How closures are cut and packed: part of what an image is."""
 
-    plan: Plan | None
+    plan: LayerProfile | None
     budget: int
     codec: Codec
 
@@ -113,7 +113,7 @@ class Composer:
         )
         return Composition(config, links.collisions)
 
-    async def _forest(self, packages: Sequence[Package], closure: Closure) -> Forest:
+    async def _forest(self, packages: Sequence[Package], closure: Closure) -> SymlinkTree:
         return await self._listings.forest(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)

@@ -6,7 +6,7 @@ from app.builder.images.image import BuiltImage
 from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.cache import Recent
@@ -22,10 +22,10 @@ def _references(image: BuiltImage) -> tuple[Digest, ...]:
 BUILDS = Kind(name="builds", format=1, adapter=TypeAdapter(BuiltImage), references=_references)
 
 
-class Builds:
+class BuildRecords:
     """A build is remembered only as long as everything it names is still in storage."""
 
-    def __init__(self, *, storage: Storage, presence: Presence) -> None:
+    def __init__(self, *, storage: Storage, presence: BlobExistenceCache) -> None:
         self._storage = storage
         self._presence = presence
         self._records = Records(storage=storage, kind=BUILDS)

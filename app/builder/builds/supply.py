@@ -7,7 +7,7 @@ person have neither: these packages come from the source's base then.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from app.builder.evaluation.evaluator import Evaluator, Pinned, subject
+from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
 from app.builder.jobs.progress import Progress
 from app.builder.nix.results import Package
 from app.builder.sources.source import Source
@@ -97,7 +97,7 @@ class Supplier:
     def __init__(
         self,
         *,
-        evaluator: Evaluator,
+        evaluator: PackageEvaluator,
         sources: Mapping[str, Source],
         default: Source,
     ) -> None:
@@ -106,7 +106,7 @@ class Supplier:
         self._default = default
 
     async def supply(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> Supply:
-        """Find out what the source lacks.  Raises what Evaluator and Source.resolve raise."""
+        """Find out what the source lacks.  Raises what PackageEvaluator and Source.resolve raise."""
         base = self._base(pinned.source)
         chosen = pinned.source.definition.base is not None and base is not pinned.source
         from_base = [name for name in request.supplied if chosen and name in ALWAYS]
@@ -124,7 +124,7 @@ class Supplier:
     async def ingredients(
         self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
     ) -> Ingredients:
-        """Evaluate the packages.  Raises what Evaluator raises, ImageUnknown."""
+        """Evaluate the packages.  Raises what PackageEvaluator raises, ImageUnknown."""
         found = supply.own
         borrowed: Mapping[str, Package] = {}
         if found is None:

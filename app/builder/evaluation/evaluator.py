@@ -7,9 +7,9 @@ from functools import partial
 
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.policy import refusal
-from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import (
     Allowed,
     DerivationsGone,
@@ -19,7 +19,7 @@ from app.builder.nix.door import (
     Realisation,
 )
 from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
-from app.builder.nix.roots import Hold
+from app.builder.nix.roots import TemporaryRoots
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved
@@ -46,7 +46,7 @@ class Pinned:
     system: str
 
 
-class Evaluator:
+class PackageEvaluator:
     """``stage`` is where evaluations queue: what is known of all names waits for nothing.
 
     ``is_listed`` tells whether a name is among those of a revision; False if they are unknown.
@@ -56,8 +56,8 @@ class Evaluator:
         self,
         *,
         nix: Nix,
-        memory: AnswerMemory,
-        stage: Stage,
+        memory: EvaluationResultCache,
+        stage: WorkQueue,
         is_listed: Callable[[Pinned, str], bool],
     ) -> None:
         self._nix = nix
@@ -127,7 +127,7 @@ class Evaluator:
         pinned: Pinned,
         packages: Sequence[Package],
         *,
-        hold: Hold,
+        hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """Make the packages' paths valid until the hold ends.

@@ -31,7 +31,7 @@ Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
 Check = Callable[[dict[str, Answer]], object]
 
 
-class AnswerMemory:
+class EvaluationResultCache:
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
         self._known = RememberedRecords(storage=storage, kind=ATTRIBUTES)
         self._unstored: Recent[Digest, Answer] = Recent(_UNSTORED)

@@ -28,7 +28,7 @@ class _Ticket:
     admitted: asyncio.Future[None]
 
 
-class Stage:
+class WorkQueue:
     """``at_once`` run, ``waiting`` more wait, the rest are sent away.
 
     Of both numbers one client has ``share`` at most, rounded up.  The client with the fewest

@@ -11,7 +11,7 @@ from app.builder.evaluation.evaluator import Pinned, opened, subject
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.names.listing import AttributeNames, list_names
 from app.builder.names.looking import AttributeReader
 from app.builder.names.proposals import ListedNames, Proposals
@@ -52,7 +52,7 @@ class AttributeIndex:
         self._nix = nix
         self._records = Records(storage=storage, kind=PACKAGES)
         self._workers = workers
-        self._stage = Stage(
+        self._stage = WorkQueue(
             "listing", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
         )
         self._reader = AttributeReader(nix=nix, workers=workers)

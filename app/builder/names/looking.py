@@ -7,7 +7,7 @@ from app.builder.evaluation.evaluator import Pinned, opened
 from app.builder.jobs.failures import FailureMemory
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.names.listing import packages_among
 from app.builder.names.suggestions import NameIndex
 from app.builder.nix.door import Evaluation, Nix
@@ -31,7 +31,9 @@ class AttributeReader:
     def __init__(self, *, nix: Nix, workers: Workers) -> None:
         self._nix = nix
         self._workers = workers
-        self._stage = Stage("names", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS)
+        self._stage = WorkQueue(
+            "names", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
+        )
         self._sets: Jobs[NameIndex] = _jobs(_SETS)
         self._checks: Jobs[frozenset[str]] = _jobs(_CHECKS)
 

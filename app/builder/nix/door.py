@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.results import Answer, Package
-from app.builder.nix.roots import Hold
+from app.builder.nix.roots import TemporaryRoots
 from app.errors import EvaluationFailed, SourceUnavailable
 
 
@@ -162,7 +162,7 @@ class Nix(Protocol):
         packages: Sequence[Package],
         realisation: Realisation,
         *,
-        hold: Hold,
+        hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """Make the packages' output paths valid, and keep them so until the hold ends.
@@ -174,5 +174,5 @@ class Nix(Protocol):
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """The closure of valid paths.  Raises StoreUnavailable."""
 
-    def hold(self) -> AbstractAsyncContextManager[Hold]:
+    def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         """A place for roots that keep paths from the garbage collector."""

@@ -17,7 +17,7 @@ from app.system.state_directory import state_directory_at_fault
 from app.system.workers import Workers
 
 
-class Hold:
+class TemporaryRoots:
     """A directory for Nix to put roots in."""
 
     def __init__(self, directory: Path) -> None:
@@ -36,7 +36,7 @@ class Hold:
         )
 
 
-class Holds:
+class TemporaryRootsDirectory:
     def __init__(self, *, directory: Path, workers: Workers) -> None:
         self._directory = directory
         self._workers = workers
@@ -51,12 +51,12 @@ class Holds:
                         _remove(lock)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Hold]:
+    async def open(self) -> AsyncIterator[TemporaryRoots]:
         """Raises StorageUnavailable."""
         with state_directory_at_fault():
             lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
         try:
-            yield Hold(lock.with_suffix(""))
+            yield TemporaryRoots(lock.with_suffix(""))
         finally:
             # No await here: a cancelled task must let go as well.
             _let_go((lock, descriptor))

@@ -12,7 +12,7 @@ _WEIGHT = 0.3
 _LONGEST_RETRY = 120
 
 
-class Turns:
+class RateGate:
     def __init__(self, *, at_once: int, waiting: int) -> None:
         self._at_once = at_once
         self._places = waiting

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from app.builder.nix.door import PackageSet
 from app.builder.sources.definition import LATEST, Definition
-from app.builder.sources.rate_gate import Turns
+from app.builder.sources.rate_gate import RateGate
 from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
-from app.builder.sources.tag_cache import TagMemory
+from app.builder.sources.tag_cache import TagCache
 from app.builder.sources.upstream import Upstream
 from app.errors import SourceUnavailable, TagUnknown
 from app.oci import Digest
@@ -44,10 +44,10 @@ class Source:
         self.search_path = SearchPath(definition.name, {})
         self._upstream = upstream
         self._records = Records(storage=storage, kind=REVISIONS)
-        self._known = TagMemory(clock)
+        self._known = TagCache(clock)
         # Strangers may ask for any number of tags, and keep nobody from those that were there.
-        self._seen_turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
-        self._new_turns = Turns(at_once=_AT_ONCE, waiting=_WAITING)
+        self._seen_turns = RateGate(at_once=_AT_ONCE, waiting=_WAITING)
+        self._new_turns = RateGate(at_once=_AT_ONCE, waiting=_WAITING)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
         self.doubts = 0
 

@@ -10,7 +10,7 @@ from app.errors import TagUnknown
 _LIMIT = 4096
 
 
-class TagMemory:
+class TagCache:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._moving: OrderedDict[str, tuple[float, Revision]] = OrderedDict()

@@ -17,7 +17,7 @@ _STYLE = (
 
 def overview(builds: BuildList) -> str:
     body = _section("Running", builds.running) + _section("Finished", builds.finished)
-    return _document("Builds", body, refresh=bool(builds.running))
+    return _document("BuildRecords", body, refresh=bool(builds.running))
 
 
 def single(build: Build) -> str:

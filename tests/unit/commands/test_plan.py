@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from app.builder.images.layering.plan import PlanEntry, parse_plan
+from app.builder.images.layering.profile import ProfileEntry, parse_profile
 from app.commands import cli
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import CacheServer, make_cache, serving
@@ -36,13 +36,13 @@ def test_a_plan_is_learned_from_a_directory(
     assert run("--cache", str(server.directory)) == 0
 
     out, err = capfdbinary.readouterr()
-    plan = parse_plan(out)
+    plan = parse_profile(out)
     assert plan.packages == 4
     assert plan.entries == {
-        "editor": PlanEntry(0, 1),
-        "libedit": PlanEntry(0, 2),
-        "libc": PlanEntry(None, 4),
-        "viewer": PlanEntry(None, 1),
+        "editor": ProfileEntry(0, 1),
+        "libedit": ProfileEntry(0, 2),
+        "libc": ProfileEntry(None, 4),
+        "viewer": ProfileEntry(None, 1),
     }
     assert str(plan.identity).encode() in err
 
@@ -57,7 +57,7 @@ def test_a_plan_over_http_reads_what_the_list_refers_to(
 
     assert run(*words, "--known", str(tmp_path / "known")) == 0
 
-    assert sorted(parse_plan(output.read_bytes()).entries) == ["editor", "libc", "libedit"]
+    assert sorted(parse_profile(output.read_bytes()).entries) == ["editor", "libc", "libedit"]
 
 
 def test_the_same_cache_gives_the_same_plan_both_ways(server: CacheServer, tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_a_pipe_or_a_link_is_written_to_and_not_replaced(
     assert run("--cache", str(server.directory), "--output", str(link)) == 0
 
     with os.fdopen(reader, "rb") as read:
-        assert parse_plan(read.read()).packages == 4
+        assert parse_profile(read.read()).packages == 4
     assert pipe.is_fifo()
     assert link.is_symlink()
-    assert parse_plan(target.read_bytes()).packages == 4
+    assert parse_profile(target.read_bytes()).packages == 4
 
 
 def test_a_plan_that_cannot_be_written_leaves_the_old_one_and_nothing_else(

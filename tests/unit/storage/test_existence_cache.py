@@ -3,7 +3,7 @@ import pytest
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import existence_cache as presence
 from app.storage import keys
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 
 BLOBS = (b"one", b"two", b"three")
@@ -25,7 +25,7 @@ async def storage() -> MemoryStorage:
 
 
 async def test_what_was_seen_is_trusted_until_somebody_misses_it(storage: MemoryStorage) -> None:
-    known = Presence(storage)
+    known = BlobExistenceCache(storage)
     assert await known.holds(DESCRIPTORS[0])
     await storage.delete(keys.blob(DESCRIPTORS[0].digest))
 
@@ -35,7 +35,7 @@ async def test_what_was_seen_is_trusted_until_somebody_misses_it(storage: Memory
 
 
 async def test_the_size_of_what_is_missed_or_damaged_stays_known(storage: MemoryStorage) -> None:
-    known = Presence(storage)
+    known = BlobExistenceCache(storage)
     first, second, third = DESCRIPTORS
     assert known.size(first.digest) is None
     assert await known.holds_all(DESCRIPTORS[:2])
@@ -53,7 +53,7 @@ async def test_the_size_of_what_is_missed_or_damaged_stays_known(storage: Memory
 async def test_trust_ends_by_itself(
     storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Presence(storage)
+    known = BlobExistenceCache(storage)
     await known.holds(DESCRIPTORS[0])
     await storage.delete(keys.blob(DESCRIPTORS[0].digest))
 
@@ -63,7 +63,7 @@ async def test_trust_ends_by_itself(
 
 
 async def test_one_that_is_missing_among_many_is_noticed(storage: MemoryStorage) -> None:
-    known = Presence(storage)
+    known = BlobExistenceCache(storage)
     assert await known.holds_all(DESCRIPTORS)
     assert not await known.holds_all((*DESCRIPTORS, described(b"another")))
 
@@ -72,15 +72,15 @@ async def test_one_that_is_missing_among_many_is_noticed(storage: MemoryStorage)
 async def test_a_blob_of_another_size_is_not_held(storage: MemoryStorage, damaged: bytes) -> None:
     await storage.write(keys.blob(DESCRIPTORS[0].digest), damaged)
 
-    assert not await Presence(storage).holds(DESCRIPTORS[0])
-    assert not await Presence(storage).holds_all(DESCRIPTORS)
+    assert not await BlobExistenceCache(storage).holds(DESCRIPTORS[0])
+    assert not await BlobExistenceCache(storage).holds_all(DESCRIPTORS)
 
 
 async def test_no_more_is_kept_in_mind_than_the_limit(
     storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "_LIMIT", 2)
-    known = Presence(storage)
+    known = BlobExistenceCache(storage)
     assert await known.holds_all(DESCRIPTORS)
     for blob in DESCRIPTORS:
         await storage.delete(keys.blob(blob.digest))

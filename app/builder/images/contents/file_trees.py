@@ -10,8 +10,8 @@ from pydantic import AfterValidator, TypeAdapter
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import Listing, scan
 from app.builder.images.contents.flat_file_tree import FlatListing, complete, flatten, unflatten
-from app.builder.images.contents.subtree import Plantings
-from app.builder.images.contents.symlink_tree import Forest, merge
+from app.builder.images.contents.subtree import SubtreeCache
+from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Entry
 from app.builder.images.packing.tree import Unholdable
 from app.builder.nix.closure import Closure, StorePath
@@ -48,7 +48,7 @@ class Listings:
         self._store = store_directory
         self._kept: dict[StorePath, Listing] = {}
         self._kept_names = 0
-        self._plantings = Plantings(budget=_PLANTED)
+        self._plantings = SubtreeCache(budget=_PLANTED)
 
     async def has_all(self, paths: Sequence[StorePath]) -> bool:
         """Whether ``listing`` would need nothing of the store, for each."""
@@ -73,7 +73,7 @@ class Listings:
 
     async def forest(
         self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry], closure: Closure
-    ) -> Forest:
+    ) -> SymlinkTree:
         """The packages, with their priorities, merged over ``base``; ``closure`` is all of theirs.
 
         Raises LinksTooMany, and as ``listing`` does.

@@ -14,7 +14,7 @@ WHITEOUT = b".wh."
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class Subtree:
     """``left_out`` are names that would delete others."""
 
     archived: Archived
@@ -22,14 +22,14 @@ class Planted:
 
 
 # Of a directory's name in the image, what is in it, and where that lies as links say it.
-Plant = Callable[[bytes, Tree, bytes], Planted]
+Plant = Callable[[bytes, Tree, bytes], Subtree]
 
 
-def plant(name: bytes, tree: Tree, location: bytes) -> Planted:
+def plant(name: bytes, tree: Tree, location: bytes) -> Subtree:
     tar: list[bytes] = []
     left_out: list[bytes] = []
     _walk(name + b"/", tree, location + b"/", tar, left_out)
-    return Planted(archived(name, tar), tuple(left_out))
+    return Subtree(archived(name, tar), tuple(left_out))
 
 
 def _walk(
@@ -48,7 +48,7 @@ def _walk(
             tar.append(header.symlink(name + base, location + base))
 
 
-class Plantings:
+class SubtreeCache:
     """Those used last are kept, up to ``budget`` bytes of tar; may be asked from any thread.
 
     A store path never changes, so where something lies says what is in it.
@@ -56,10 +56,10 @@ class Plantings:
 
     def __init__(self, *, budget: int) -> None:
         self._left = budget
-        self._kept: OrderedDict[tuple[bytes, bytes], Planted] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, bytes], Subtree] = OrderedDict()
         self._lock = threading.Lock()
 
-    def plant(self, name: bytes, tree: Tree, location: bytes) -> Planted:
+    def plant(self, name: bytes, tree: Tree, location: bytes) -> Subtree:
         key = (name, location)
         with self._lock:
             if key in self._kept:

@@ -25,7 +25,7 @@ _WELL_KNOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
+class SymlinkTree:
     """``has_shell`` is whether there is a bin/bash."""
 
     entries: tuple[Entry, ...]
@@ -33,7 +33,7 @@ class Forest:
     has_shell: bool
 
 
-def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = plant) -> Forest:
+def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = plant) -> SymlinkTree:
     """Independent of the packages' order; ``base`` are the entries of the layer below.
 
     Raises Unholdable for more links than an image may have.
@@ -45,7 +45,7 @@ def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = pla
     merged = Merger(own, Bound(names=_MOST_NAMES, size=_MOST_BYTES)).merge_roots(ordered)
     entries, collisions = write_out(merged, plant)
     _add_well_known(entries)
-    return Forest(
+    return SymlinkTree(
         entries=tuple(entries.values()),
         collisions=tuple(collisions),
         has_shell=b"bin/bash" in entries,

@@ -1,8 +1,8 @@
-"""Makes a plan from a whole package set: who is used by how many, and who occurs with whom.
+"""Learn a layer profile from a package set: how often each package is used, and with which others.
 
-Co-occurrence is measured on sampled images, because what matters is not how packages refer to
-each other but whether images that hold the one hold the other.  Everything is drawn from one
-seed, so that the same package set gives the same plan everywhere.
+Co-occurrence is measured on sampled images: two packages belong together if images with the one
+have the other, however they refer to each other.  One seed draws all samples, so that a package
+set has the same profile everywhere.
 """
 
 import random
@@ -14,7 +14,7 @@ from itertools import accumulate
 from app.builder.images.layering.cooccurrence import cohorts_of
 from app.builder.images.layering.grouping import FLOOR
 from app.builder.images.layering.names import unversioned
-from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
 SEED = 1
@@ -22,39 +22,40 @@ SAMPLES = 2000
 
 # How many images ask for one package, for two, and so on.
 _REQUESTS = tuple(accumulate((0.32, 0.26, 0.18, 0.12, 0.07, 0.05)))
-# What every image holds, and what the half of them that has a shell does.
+# Packages of every image, and of the half of the images that has a shell.
 _ALWAYS = frozenset({"nss-cacert", "ca-certificates", "iana-etc", "netbase"})
 _SHELL = frozenset({"bash", "bash-interactive", "coreutils", "moreutils", "nano"})
-# So many packages have their users counted at a time, which bounds the memory.
+# Packages whose users are counted at a time; it bounds the memory.
 _BLOCK = 8192
 
 
 class ClosureCyclic(ValueError):
-    """The message names a store path that is needed by what it needs, which no store has."""
+    """A store path refers to itself through others, which no valid store has."""
 
 
-def learn_plan(closure: Closure, requested: Iterable[StorePath]) -> Plan:
-    """``requested`` is what images are made of, each path equally likely.
+def learn_profile(closure: Closure, requested: Iterable[StorePath]) -> LayerProfile:
+    """Learn from images made of the ``requested`` paths, each equally likely.
 
-    Raises ClosureCyclic; ValueError if nothing is requested.
+    Raises ClosureCyclic; ValueError if ``requested`` is empty.
     """
     graph = _graph(closure)
     users = _users(graph)
     cohorts = cohorts_of(_small(_images(graph, sorted(set(requested))), graph))
-    return Plan(
-        len(closure), {name: PlanEntry(cohorts.get(name), count) for name, count in users.items()}
+    return LayerProfile(
+        len(closure),
+        {name: ProfileEntry(cohorts.get(name), count) for name, count in users.items()},
     )
 
 
 def unreferenced(closure: Closure) -> tuple[StorePath, ...]:
-    """What nothing refers to is there for its own sake: a guess at what is requested."""
+    """Return the paths without referrers: a guess at what images are made of."""
     referenced = {other for item in closure.objects.values() for other in item.references}
     return tuple(path for path in closure.paths if path not in referenced)
 
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """By place in an order in which referrers come before what they refer to."""
+    """A closure in topological order: referrers stand before their references."""
 
     places: Mapping[StorePath, int]
     names: tuple[str, ...]
@@ -62,7 +63,7 @@ class _Graph:
     references: tuple[tuple[int, ...], ...]
 
     def flow(self, bits: list[int], start: int = 0) -> Mapping[str, int]:
-        """Hand each path's bits to all it needs; the union by name."""
+        """Pass each path's bits on to its references; return the union for each name."""
         named: defaultdict[str, int] = defaultdict(int)
         for place in range(start, len(bits)):
             if own := bits[place]:
@@ -109,10 +110,10 @@ def _users(graph: _Graph) -> Mapping[str, int]:
 
 
 def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
-    """For every name, a bit for each sampled image that holds it."""
+    """Return for every name a bit for each sampled image that contains it."""
     if not requested:
         raise ValueError("no package is requested, so there is nothing to sample images from")
-    # random() alone is promised to give the same numbers in every version of Python.
+    # Of the random module, only random() has the same sequence in every version of Python.
     draw = random.Random(SEED).random  # noqa: S311  sampled, not secret
     always = [graph.places[path] for path in requested if unversioned(path.name) in _ALWAYS]
     shell = [graph.places[path] for path in requested if unversioned(path.name) in _SHELL]

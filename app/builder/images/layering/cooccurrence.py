@@ -1,31 +1,32 @@
-"""Which names occur in the same images nearly always, told from the images that hold each."""
+"""Cohorts: names that nearly always occur in the same images."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-# Of the images that hold either of two packages, the part that must hold both.  With less,
-# images carry what they did not ask for; with more, there are layers that save no bytes.
+# The part of the images with either of two packages that must have both.  A smaller value puts
+# unrequested packages into images; a larger one makes layers that save no bytes.
 TAU = 0.8
 
 
 def cohorts_of(images: Mapping[str, int]) -> Mapping[str, int]:
-    """From a bit for each image that holds a name, at least one, to the name's cohort, if any.
+    """Return the cohort of each name that has one, as numbers from 0.
 
-    The most frequent lead: a name joins the leader it occurs with most, or leads itself.  A
-    cohort has at least two members.
+    ``images`` has a bit for each image that contains the name, at least one.  In the order of
+    frequency, a name joins the leader it occurs with most, or becomes a leader.  A cohort has at
+    least two members.
     """
     counted = sorted(
         ((held.bit_count(), name) for name, held in images.items()),
         key=lambda item: (-item[0], item[1]),
     )
     leaders: list[int] = []
-    # Who is similar shares an image, so leaders are looked for by the images that hold them.
+    # Similar names share an image, so candidates are found through images.
     by_image: defaultdict[int, list[int]] = defaultdict(list)
     members: list[list[str]] = []
     for count, name in counted:
         held = images[name]
-        # Two sets that differ in so few images agree on at least one of these.
+        # Two sets as similar as TAU agree on at least one of these images.
         enough = count - math.ceil(TAU * count) + 1
         near = {leader for image in _first(held, enough) for leader in by_image[image]}
         best = max(((_similarity(leaders[other], held), other) for other in near), default=(0.0, 0))
@@ -41,7 +42,7 @@ def cohorts_of(images: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def _similarity(one: int, other: int) -> float:
-    """Jaccard's: of the images that hold either, the part that holds both."""
+    """Jaccard index of two sets of images."""
     return (one & other).bit_count() / (one | other).bit_count()
 
 

@@ -1,4 +1,4 @@
-"""Which store paths travel together: from a closure to its layers, pure.  See docs/layering.md."""
+"""Cut a closure into layers; pure.  docs/layering.md has the reasons."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -6,25 +6,25 @@ from zlib import crc32
 
 from app.builder.images.image import LayerPlan
 from app.builder.images.layering.names import unversioned
-from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
-# Part of what an image is remembered by: another grouping is another image.
+# Part of the build key: another grouping makes another image.
 GROUPING = "size-and-cohorts-1"
 
-# Bytes of NAR from which a path travels alone whatever its cohort: sharing is decided by bytes,
-# and anything between 1 and 8 MB gives the same result.
+# From this NAR size in bytes a path has a layer of its own whatever its cohort.  Values between 1
+# and 8 MB give the same result.
 FLOOR = 2_000_000
-# The most layers for what is left over: with a plan by how much a path is used, without one by
-# its name, which keeps an upgrade from renewing all of them.
+# The most layers for the rest: with a profile by use, without one by name, so that an upgrade
+# does not renew all of them.
 BANDS = 4
 BUCKETS = 8
 
-_UNKNOWN = PlanEntry(None, 1)
+_UNKNOWN = ProfileEntry(None, 1)
 
 
 class _Member(NamedTuple):
-    """Sorts in the order paths keep inside a layer."""
+    """A path of the closure; sorts as paths do inside a layer."""
 
     name: str
     path: StorePath
@@ -43,10 +43,10 @@ class _Group(NamedTuple):
         return self.members[0]
 
 
-def plan_layers(closure: Closure, plan: Plan | None, budget: int) -> tuple[LayerPlan, ...]:
-    """At most ``budget`` layers, every path in exactly one; the same for the same closure.
+def plan_layers(closure: Closure, plan: LayerProfile | None, budget: int) -> tuple[LayerPlan, ...]:
+    """Return at most ``budget`` layers, the bottom one first, with every path in exactly one.
 
-    The bottom layer comes first.  Raises ValueError if the budget is below one.
+    The same closure has the same layers.  Raises ValueError if the budget is below one.
     """
     if budget < 1:
         raise ValueError("an image needs a budget of at least one layer")
@@ -58,16 +58,16 @@ def plan_layers(closure: Closure, plan: Plan | None, budget: int) -> tuple[Layer
         rest = sorted(member for group in groups[budget - layers :] for member in group.members)
         del groups[budget - layers :]
         tail = _bands(rest, plan.packages, layers) if plan else _buckets(rest, layers)
-    # Clients that reuse layers only as an unbroken chain from the bottom (moby#38446) keep
-    # most if what is large and everywhere lies lowest.
+    # Some clients reuse layers only as an unbroken chain from the bottom (moby#38446): large and
+    # common layers lie lowest.
     groups.sort(key=lambda group: (-group.weight, group.order))
     return tuple(
         LayerPlan(tuple(member.path for member in group.members)) for group in (*groups, *tail)
     )
 
 
-def _members(closure: Closure, plan: Plan | None) -> list[_Member]:
-    """In the order layers keep inside."""
+def _members(closure: Closure, plan: LayerProfile | None) -> list[_Member]:
+    """Return the closure's paths in the order they have inside a layer."""
     entries = {
         path.base: (plan.entries.get(unversioned(path.name)) if plan else None) or _UNKNOWN
         for path in closure.paths
@@ -79,10 +79,10 @@ def _members(closure: Closure, plan: Plan | None) -> list[_Member]:
     )
 
 
-def _users(closure: Closure, entries: Mapping[str, PlanEntry]) -> Mapping[str, int]:
-    """How many packages use each path, by base name.
+def _users(closure: Closure, entries: Mapping[str, ProfileEntry]) -> Mapping[str, int]:
+    """Return how many packages use each path, by base name.
 
-    A path of which the plan does not say it has the users of whoever refers to it, and itself.
+    A path that the profile does not know has the users of its referrers, and itself.
     """
     users = {base: entry.users for base, entry in entries.items()}
     references = {
@@ -117,7 +117,7 @@ def _group(members: Iterable[_Member]) -> list[_Group]:
 
 
 def _together(members: Sequence[_Member]) -> _Group:
-    """Use counts by its magnitude: by its value, tiny paths would lie below large ones."""
+    """Weigh use by its magnitude; by value, tiny common paths would lie below large ones."""
     return _Group(
         tuple(members),
         sum(member.size for member in members),
@@ -126,7 +126,7 @@ def _together(members: Sequence[_Member]) -> _Group:
 
 
 def _bands(rest: Iterable[_Member], packages: int, layers: int) -> list[_Group]:
-    """By the power of ten in which a package is used, the most used first, none empty."""
+    """Group by the power of ten of a package's use, the most used first; none is empty."""
     bands: list[list[_Member]] = [[] for _ in range(layers)]
     for member in rest:
         band = 0
@@ -137,7 +137,7 @@ def _bands(rest: Iterable[_Member], packages: int, layers: int) -> list[_Group]:
 
 
 def _buckets(rest: Iterable[_Member], layers: int) -> list[_Group]:
-    """By name, so that another version falls into the same one; none empty."""
+    """Group by name, so that versions of a package share a bucket; none is empty."""
     buckets: list[list[_Member]] = [[] for _ in range(layers)]
     for member in rest:
         buckets[crc32(unversioned(member.path.name).encode()) % layers].append(member)

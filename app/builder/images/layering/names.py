@@ -1,4 +1,4 @@
-"""What a package is called from one release to the next: its name without hash and version."""
+"""Package names that outlast a release: without hash and version."""
 
 import re
 
@@ -9,10 +9,10 @@ _OUTPUT = re.compile(r"-[a-zA-Z_]+$")
 
 
 def unversioned(name: str) -> str:
-    """``openssl-3.0.8-bin`` to ``openssl-bin``; a name without a version stays as it is.
+    """Return ``openssl-bin`` for ``openssl-3.0.8-bin``; a name without a version is unchanged.
 
-    A pre-release word at the end (``-beta``) is taken for an output.  That costs nothing: the
-    package merely has a name of its own while it is one.
+    A pre-release suffix such as ``-beta`` is taken for an output: until the release, the package
+    has a name of its own.
     """
     version = _VERSION.search(name, 1)
     if version is None:

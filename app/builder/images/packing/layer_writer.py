@@ -35,7 +35,7 @@ _HASHED = 1 << 20
 _MEMORY = 64 << 20
 
 
-class BlobPress:
+class LayerWriter:
     """Bytes depend on the codec and the input alone, not on ``workers``.
 
     ``brief`` is for what compresses little or nothing, which waits for no large path.

@@ -16,7 +16,7 @@ from app.builder.images.image import Layer
 from app.builder.images.packing import record
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Entry, archive_order, entries_digest
-from app.builder.images.packing.layer_writer import BlobPress
+from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.images.packing.merge_layers import PartUnusable
 from app.builder.images.packing.record import PackedPath
 from app.builder.nix.closure import StorePath
@@ -24,7 +24,7 @@ from app.errors import RegistryError
 from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import Storage
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.records.cache import RememberedRecords
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
@@ -65,7 +65,7 @@ class LayerPacker:
         self,
         *,
         storage: Storage,
-        presence: Presence,
+        presence: BlobExistenceCache,
         workers: Workers,
         codec: Codec,
         store_directory: Path = Path("/nix/store"),
@@ -74,7 +74,7 @@ class LayerPacker:
         self._storage = storage
         # Whose store paths were all packed before waits for nobody's packing.
         self._brief = Workers(_BRIEF)
-        self._press = BlobPress(
+        self._press = LayerWriter(
             storage=storage,
             workers=workers,
             brief=self._brief,

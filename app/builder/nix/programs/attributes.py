@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.builder.nix.door import Attribute, Evaluation, InputUnreachable, Looked
 from app.builder.nix.programs import output as replies
-from app.builder.nix.programs.repl_pool import Evaluators, QuestionFailed
+from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
 from app.builder.nix.programs.request import OUTPUT
 from app.errors import EvaluationFailed
 from app.system.process import Finished, LimitExceeded, ProgramMissing
@@ -34,7 +34,7 @@ Start = Callable[[str, str, Evaluation, dict[str, object], int], Awaitable[Finis
 class AttributeReader:
     """``start`` evaluates an expression in a process of its own."""
 
-    def __init__(self, *, evaluators: Evaluators, start: Start, workers: Workers) -> None:
+    def __init__(self, *, evaluators: ReplPool, start: Start, workers: Workers) -> None:
         self._evaluators = evaluators
         self._start = start
         self._workers = workers

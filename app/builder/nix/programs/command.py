@@ -26,10 +26,10 @@ from app.builder.nix.programs.flakes import Flakes
 from app.builder.nix.programs.installation import sandboxed, version
 from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
 from app.builder.nix.programs.realising import Realiser, Wanted, absent
-from app.builder.nix.programs.repl_pool import Evaluators
+from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.request import FEATURES
 from app.builder.nix.results import Answer, Package
-from app.builder.nix.roots import Hold, Holds
+from app.builder.nix.roots import TemporaryRoots, TemporaryRootsDirectory
 from app.errors import (
     BuildFailed,
     DownloadFailed,
@@ -55,7 +55,7 @@ class NixCommand:
         *,
         environment: Mapping[str, str],
         expressions: Path,
-        holds: Holds,
+        holds: TemporaryRootsDirectory,
         workers: Workers,
         options: Mapping[str, str],
         bounds: Bounds = BOUNDS,
@@ -70,7 +70,7 @@ class NixCommand:
         self._options = tuple(
             word for name, value in options.items() for word in ("--option", name, value)
         )
-        self.evaluators = Evaluators(
+        self.evaluators = ReplPool(
             expressions=expressions,
             settings=self._options,
             environment=environment,
@@ -128,7 +128,7 @@ class NixCommand:
         packages: Sequence[Package],
         realisation: Realisation,
         *,
-        hold: Hold,
+        hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         wanted = sorted({Wanted(str(p.derivation), p.output, str(p.path)) for p in packages})
@@ -174,7 +174,7 @@ class NixCommand:
 
         return await retry(ask, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=again)
 
-    def hold(self) -> AbstractAsyncContextManager[Hold]:
+    def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         return self._holds.open()
 
     async def close(self) -> None:
@@ -186,7 +186,7 @@ class NixCommand:
             await self.evaluators.forget()  # they would not write it again
             raise DerivationsGone(gone[0])
 
-    async def _check(self, wanted: Sequence[Wanted], hold: Hold) -> None:
+    async def _check(self, wanted: Sequence[Wanted], hold: TemporaryRoots) -> None:
         """A package set may claim any path; only what the derivation made counts."""
         made = {str(path) for path in await self._workers.run(hold.held)}
         for one in wanted:

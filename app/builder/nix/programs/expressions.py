@@ -7,7 +7,7 @@ from app.builder.nix.programs import output as replies
 from app.builder.nix.programs import outputs
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.programs import missing
-from app.builder.nix.programs.repl_pool import Evaluators, QuestionFailed
+from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
 from app.builder.nix.results import Answer
 from app.errors import EvaluationFailed
 from app.system.process import OutOfTime, ProgramMissing
@@ -18,7 +18,7 @@ class Expressions:
     """The evaluator that stays is asked first, and a process of its own if need be."""
 
     def __init__(
-        self, *, processes: ExpressionProcesses, evaluators: Evaluators, workers: Workers
+        self, *, processes: ExpressionProcesses, evaluators: ReplPool, workers: Workers
     ) -> None:
         self._processes = processes
         self._evaluators = evaluators

@@ -18,7 +18,7 @@ from app.builder.nix.programs.derivation import read_outputs
 from app.builder.nix.programs.diagnosis import Attempt, failure, ignored_signature, out_of_time
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, realising, substituters
-from app.builder.nix.roots import Hold
+from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, Unavailable
 from app.system.disk_space import DiskFull, DiskSpace
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
@@ -67,7 +67,7 @@ class Realiser:
         realisation: Realisation,
         *,
         end: float,
-        hold: Hold,
+        hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """One attempt, until ``end`` of the monotonic clock.
@@ -98,7 +98,7 @@ class Realiser:
         log: BuildLog,
         *,
         end: float,
-        hold: Hold,
+        hold: TemporaryRoots,
     ) -> Finished:
         if realisation.build:
             targets = [f"{one.derivation}!{one.output}" for one in wanted]

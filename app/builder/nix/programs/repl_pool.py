@@ -36,7 +36,7 @@ class QuestionFailed(Exception):
     """Nix reported an error at the prompt; the evaluator is ready for the next question."""
 
 
-class Evaluators:
+class ReplPool:
     """``expressions`` is the directory with conversation.nix; ``settings`` are words for Nix.
 
     ``starts`` counts the processes as ``evaluator``.
@@ -57,8 +57,8 @@ class Evaluators:
         self._environment = environment
         self._starts = starts
         self.answered = 0
-        self._kept: dict[Evaluation, _Evaluator] = {}  # the longest unused first
-        self._gone: list[_Evaluator] = []  # to be ended
+        self._kept: dict[Evaluation, ReplSession] = {}  # the longest unused first
+        self._gone: list[ReplSession] = []  # to be ended
         self._sweeping: asyncio.Task[None] | None = None
 
     async def ask(
@@ -112,14 +112,14 @@ class Evaluators:
         self._kept.clear()
         await self._end_gone()
 
-    async def _evaluator(self, evaluation: Evaluation) -> "_Evaluator":
+    async def _evaluator(self, evaluation: Evaluation) -> "ReplSession":
         """The evaluator, now the last used; the longest unused goes if there are too many."""
         evaluator = self._kept.pop(evaluation, None)
         if evaluator is not None and evaluator.ended:
             self._gone.append(evaluator)
             evaluator = None
         if evaluator is None:
-            evaluator = _Evaluator(
+            evaluator = ReplSession(
                 evaluation,
                 (*self._command, *options(evaluation, self._expressions)),
                 {**self._environment, **variables(evaluation, self._expressions)},
@@ -142,7 +142,7 @@ class Evaluators:
                     self._drop(evaluation, evaluator)
             await self._end_gone()
 
-    def _drop(self, evaluation: Evaluation, evaluator: "_Evaluator") -> None:
+    def _drop(self, evaluation: Evaluation, evaluator: "ReplSession") -> None:
         """From now on nobody asks it; one that is being asked is ended by whoever asks."""
         if self._kept.get(evaluation) is evaluator:
             del self._kept[evaluation]
@@ -154,7 +154,7 @@ class Evaluators:
             await self._gone.pop().end()
 
 
-class _Evaluator:
+class ReplSession:
     """Whoever asks holds ``busy``.  It starts when it is first asked."""
 
     def __init__(

@@ -1,11 +1,11 @@
 import pytest
 
-from app.builder.builds.records import Builds
+from app.builder.builds.records import BuildRecords
 from app.builder.images.image import BuiltImage
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.blobs import BlobStore
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.storage.records.kind import key_of
 
@@ -17,8 +17,8 @@ def storage() -> MemoryStorage:
     return MemoryStorage()
 
 
-def opened(storage: MemoryStorage) -> Builds:
-    return Builds(storage=storage, presence=Presence(storage))
+def opened(storage: MemoryStorage) -> BuildRecords:
+    return BuildRecords(storage=storage, presence=BlobExistenceCache(storage))
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ async def test_a_build_without_its_manifest_is_forgotten(
 async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
-    presence = Presence(storage)
-    builds = Builds(storage=storage, presence=presence)
+    presence = BlobExistenceCache(storage)
+    builds = BuildRecords(storage=storage, presence=presence)
     await builds.write(KEY, image)
     assert await builds.read(KEY) == image
     (layer,) = image.blobs

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.results import Answer, Other, Unknown
 from app.errors import PackagesUnknown, TooManyRequests
 from app.storage.memory import MemoryStorage
@@ -21,10 +21,12 @@ SUBJECT: dict[str, object] = {"revision": "1"}
 class Queued:
     """Answers that are asked for within a stage, as the evaluator asks."""
 
-    stage: Stage = field(
-        default_factory=lambda: Stage("evaluation", at_once=1, waiting=0, expected_seconds=1)
+    stage: WorkQueue = field(
+        default_factory=lambda: WorkQueue("evaluation", at_once=1, waiting=0, expected_seconds=1)
     )
-    memory: AnswerMemory = field(default_factory=lambda: AnswerMemory(storage=MemoryStorage()))
+    memory: EvaluationResultCache = field(
+        default_factory=lambda: EvaluationResultCache(storage=MemoryStorage())
+    )
 
     async def answers(self, *names: str) -> tuple[Answer, ...]:
         return await self.memory.answers(

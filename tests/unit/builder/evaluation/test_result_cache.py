@@ -6,7 +6,7 @@ import pytest
 
 from app.builder.evaluation import result_cache as answermemory
 from app.builder.evaluation.recent_failures import RecentFailures
-from app.builder.evaluation.result_cache import AnswerMemory
+from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.nix.closure import StorePath
 from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
 from app.storage.memory import MemoryStorage
@@ -59,7 +59,7 @@ def asked() -> Asked:
 
 
 async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None:
-    memory = AnswerMemory(storage=MemoryStorage())
+    memory = EvaluationResultCache(storage=MemoryStorage())
     await memory.answers(SUBJECT, ["a", "none"], asked, is_listed=listed)
 
     found = await memory.answers(SUBJECT, ["c", "none", "a", "b"], asked, is_listed=listed)
@@ -75,9 +75,9 @@ async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None
 
 async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Asked) -> None:
     storage = MemoryStorage()
-    await AnswerMemory(storage=storage).answers(SUBJECT, ["a"], asked, is_listed=listed)
+    await EvaluationResultCache(storage=storage).answers(SUBJECT, ["a"], asked, is_listed=listed)
 
-    restarted = AnswerMemory(storage=storage)
+    restarted = EvaluationResultCache(storage=storage)
     await restarted.answers(SUBJECT, ["a"], asked, is_listed=listed)
     await restarted.answers({"revision": "tree:2"}, ["a"], asked, is_listed=listed)
 
@@ -85,7 +85,7 @@ async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Ask
 
 
 async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked) -> None:
-    memory = AnswerMemory(storage=MemoryStorage())
+    memory = EvaluationResultCache(storage=MemoryStorage())
     asked.gate.clear()
     first = asyncio.create_task(memory.answers(SUBJECT, ["a", "b"], asked, is_listed=listed))
     await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked
 
 
 async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) -> None:
-    memory = AnswerMemory(storage=MemoryStorage())
+    memory = EvaluationResultCache(storage=MemoryStorage())
     failing = Asked(error=ValueError("bad"))
     first = asyncio.create_task(memory.answers(SUBJECT, ["bad", "a"], failing, is_listed=listed))
     await asyncio.sleep(0.01)
@@ -121,7 +121,7 @@ class Clock:
         return self.seconds
 
 
-async def evaluations(memory: AnswerMemory, validity: Validity, *, revision: str) -> int:
+async def evaluations(memory: EvaluationResultCache, validity: Validity, *, revision: str) -> int:
     """How often a name that fails so is evaluated when it is asked for twice."""
     failure, times = Raised(message="fails", validity=validity), 0
 
@@ -150,13 +150,16 @@ async def test_a_failure_is_evaluated_again_when_its_validity_has_ended(
     validity: Validity, times: int, later: int, restarted: int
 ) -> None:
     storage, clock = MemoryStorage(), Clock()
-    memory = AnswerMemory(storage=storage, failures=RecentFailures(clock=clock))
+    memory = EvaluationResultCache(storage=storage, failures=RecentFailures(clock=clock))
 
     assert await evaluations(memory, validity, revision="1") == times
     assert await evaluations(memory, validity, revision="2") == times
     clock.seconds += 3600
     assert await evaluations(memory, validity, revision="1") == later
-    assert await evaluations(AnswerMemory(storage=storage), validity, revision="1") == restarted
+    assert (
+        await evaluations(EvaluationResultCache(storage=storage), validity, revision="1")
+        == restarted
+    )
 
 
 def test_the_failures_in_memory_are_bounded() -> None:
@@ -189,7 +192,7 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
     name: str, answer: Answer, is_listed: Callable[[str], bool], *, stored: bool
 ) -> None:
     storage = MemoryStorage()
-    memory = AnswerMemory(storage=storage)
+    memory = EvaluationResultCache(storage=storage)
     times = 0
 
     async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
@@ -199,7 +202,7 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
 
     for _ in range(3):
         assert await memory.answers(SUBJECT, [name], ask, is_listed=is_listed) == (answer,)
-    await AnswerMemory(storage=storage).answers(SUBJECT, [name], ask, is_listed=is_listed)
+    await EvaluationResultCache(storage=storage).answers(SUBJECT, [name], ask, is_listed=is_listed)
 
     assert times == (1 if stored else 2)
     assert len(await storage.keys("")) == stored
@@ -210,7 +213,7 @@ async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
 ) -> None:
     monkeypatch.setattr(answermemory, "_UNSTORED", 100)
     storage = MemoryStorage()
-    memory = AnswerMemory(storage=storage)
+    memory = EvaluationResultCache(storage=storage)
 
     async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
         return tuple(Unknown() for _ in names)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.errors import TooManyRequests
 
 
-async def occupy(stage: Stage, until: asyncio.Event, progress: Progress | None = None) -> None:
+async def occupy(stage: WorkQueue, until: asyncio.Event, progress: Progress | None = None) -> None:
     async with stage.slot(progress or Progress()):
         await until.wait()
 
@@ -40,8 +40,8 @@ def new_stage(
     waiting: int = 3,
     expected_seconds: float = 10,
     clock: Callable[[], float] = time.monotonic,
-) -> Stage:
-    return Stage(
+) -> WorkQueue:
+    return WorkQueue(
         "evaluation",
         at_once=at_once,
         waiting=waiting,

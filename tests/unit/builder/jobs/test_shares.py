@@ -6,14 +6,14 @@ import pytest
 
 from app.builder.jobs.clients import Clients
 from app.builder.jobs.progress import Progress
-from app.builder.jobs.queues import Stage
+from app.builder.jobs.queues import WorkQueue
 from app.errors import TooManyRequests
 
 
 class Visits:
     """Work in a stage, each piece for some clients, until it is told to end."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: WorkQueue) -> None:
         self.stage = stage
         self.served: list[str] = []
         self.progress: dict[str, Progress] = {}
@@ -55,7 +55,9 @@ async def settle() -> None:
 
 
 def visits(*, at_once: int, waiting: int, share: float) -> Visits:
-    stage = Stage("evaluation", at_once=at_once, waiting=waiting, share=share, expected_seconds=1)
+    stage = WorkQueue(
+        "evaluation", at_once=at_once, waiting=waiting, share=share, expected_seconds=1
+    )
     return Visits(stage)
 
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.errors import StorageUnavailable
 from app.system import locks
 from app.system.workers import Workers
@@ -22,11 +22,11 @@ PATH = StorePath.parse("/nix/store/" + "0" * 32 + "-hello")
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from app.builder.nix.roots import Holds
+from app.builder.nix.roots import TemporaryRootsDirectory
 from app.system.workers import Workers
 
 async def main():
-    async with Holds(directory=Path(sys.argv[1]), workers=Workers(1)).open() as hold:
+    async with TemporaryRootsDirectory(directory=Path(sys.argv[1]), workers=Workers(1)).open() as hold:
         hold.next_root().symlink_to("/nix/store")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -34,17 +34,17 @@ asyncio.run(main())
 """
 
 
-def holds(directory: Path) -> Holds:
-    return Holds(directory=directory, workers=Workers(2))
+def holds(directory: Path) -> TemporaryRootsDirectory:
+    return TemporaryRootsDirectory(directory=directory, workers=Workers(2))
 
 
 @pytest.fixture
-def other_server(tmp_path: Path) -> Holds:
+def other_server(tmp_path: Path) -> TemporaryRootsDirectory:
     return holds(tmp_path)
 
 
 async def test_a_hold_is_kept_while_it_is_open_whoever_sweeps(
-    tmp_path: Path, other_server: Holds
+    tmp_path: Path, other_server: TemporaryRootsDirectory
 ) -> None:
     async with holds(tmp_path).open() as hold:
         hold.next_root().symlink_to(str(PATH))
@@ -64,7 +64,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 
 
 def test_two_servers_may_sweep_at_once(
-    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, other_server: TemporaryRootsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -87,7 +87,7 @@ def test_two_servers_may_sweep_at_once(
 
 
 async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
-    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, other_server: TemporaryRootsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flock = fcntl.flock
     sweeps: list[int] = []
@@ -132,7 +132,7 @@ async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_i
 
 
 async def test_a_hold_that_cannot_be_removed_ends_all_the_same_and_is_swept_later(
-    tmp_path: Path, other_server: Holds, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, other_server: TemporaryRootsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_before = _open_files()
 

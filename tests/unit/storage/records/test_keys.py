@@ -17,10 +17,10 @@ from app.builder.builds.supply import Supply
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.evaluation.result_cache import attribute_key
 from app.builder.images.contents.file_trees import LISTINGS
-from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.images.packing import codec
 from app.builder.images.packing.record import contents_key, layer_key, path_key
-from app.builder.images.profile import PLANS
+from app.builder.images.profile_loading import PLANS
 from app.builder.names.attributes import names_key
 from app.builder.sources.definition import (
     ChannelDefinition,
@@ -165,7 +165,7 @@ def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> 
         build(changed(pinned(), name="another")),
         build(pinned(), replace(REQUEST, packages=("git",))),
         build(pinned(), replace(REQUEST, nonroot=True)),
-        build(pinned(), plan=Plan(1, {})),
+        build(pinned(), plan=LayerProfile(1, {})),
         build(pinned(), budget=101),
         build(pinned(), codec=codec.find("zstd")),
     ],
@@ -177,10 +177,10 @@ def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest)
 
 def test_plans_that_say_something_else_are_others() -> None:
     plans = [
-        Plan(1, {}),
-        Plan(2, {}),
-        Plan(1, {"a": PlanEntry(1, 1)}),
-        Plan(1, {"a": PlanEntry(None, 1)}),
+        LayerProfile(1, {}),
+        LayerProfile(2, {}),
+        LayerProfile(1, {"a": ProfileEntry(1, 1)}),
+        LayerProfile(1, {"a": ProfileEntry(None, 1)}),
     ]
 
     assert len({build(pinned(), plan=plan) for plan in plans}) == len(plans)

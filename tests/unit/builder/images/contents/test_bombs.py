@@ -12,7 +12,7 @@ from app.builder.images.contents import symlink_tree as forest
 from app.builder.images.contents.bound import DEEPEST
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
 from app.builder.images.contents.file_trees import Listings
-from app.builder.images.contents.symlink_tree import Forest, merge
+from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Archived, Symlink
 from app.builder.images.packing.tree import Unholdable
 from app.builder.nix.closure import Closure, StoreObject, StorePath
@@ -53,7 +53,7 @@ def cycles(levels: int, end: str) -> Node:
     }
 
 
-def merged(store: Store, one: Node, two: Node) -> Forest:
+def merged(store: Store, one: Node, two: Node) -> SymlinkTree:
     return merge([store.package(A, one), store.package(B, two)], ())
 
 
@@ -133,7 +133,7 @@ def test_many_bytes_of_names_count_as_well(store: Store, monkeypatch: pytest.Mon
         merge([package], ())
 
 
-async def listed(tmp_path: Path, *paths: StorePath) -> Forest:
+async def listed(tmp_path: Path, *paths: StorePath) -> SymlinkTree:
     listings = Listings(
         storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path / "store"
     )

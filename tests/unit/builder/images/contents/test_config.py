@@ -21,7 +21,7 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.images.packing.test_codec import unpack
@@ -162,7 +162,7 @@ async def test_an_image_is_valid_down_to_the_unpacked_layers(name: str, tmp_path
     plant_path(tmp_path / "store", PATH, ODDITIES)
     packer = LayerPacker(
         storage=storage,
-        presence=Presence(storage),
+        presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(name),
         store_directory=tmp_path / "store",

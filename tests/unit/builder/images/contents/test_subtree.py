@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from app.builder.images.contents.file_tree import Tree, scan
-from app.builder.images.contents.subtree import Planted, Plantings, plant
+from app.builder.images.contents.subtree import Subtree, SubtreeCache, plant
 from app.builder.nix.closure import STORE
 from tests.unit.builder.images.packing.trees import Node, plant_path, store_path
 
@@ -16,13 +16,13 @@ def tree(directory: Path, content: Node) -> Tree:
     return root
 
 
-def size(planted: Planted) -> int:
+def size(planted: Subtree) -> int:
     return len(planted.archived.tar)
 
 
 def test_what_was_planted_is_made_once(tmp_path: Path) -> None:
     lib = tree(tmp_path, {b"x": b"", b".wh.y": b"", b"z": {b"deep": b""}})
-    plantings = Plantings(budget=10_000)
+    plantings = SubtreeCache(budget=10_000)
 
     planted = plantings.plant(b"lib", lib, LOCATION)
 
@@ -33,7 +33,7 @@ def test_what_was_planted_is_made_once(tmp_path: Path) -> None:
 
 def test_another_name_or_place_is_another_planting(tmp_path: Path) -> None:
     lib = tree(tmp_path, {b"x": b""})
-    plantings = Plantings(budget=10_000)
+    plantings = SubtreeCache(budget=10_000)
     tars = {
         plantings.plant(name, lib, place).archived
         for name in (b"lib", b"lib64")
@@ -46,7 +46,7 @@ def test_another_name_or_place_is_another_planting(tmp_path: Path) -> None:
 def test_the_longest_unused_goes_when_the_budget_is_spent(tmp_path: Path) -> None:
     lib = tree(tmp_path, {b"x": b""})
     one = plant(b"0", lib, LOCATION)
-    plantings = Plantings(budget=2 * size(one))
+    plantings = SubtreeCache(budget=2 * size(one))
     first, second = (plantings.plant(name, lib, LOCATION) for name in (b"1", b"2"))
     plantings.plant(b"1", lib, LOCATION)
 
@@ -58,7 +58,7 @@ def test_the_longest_unused_goes_when_the_budget_is_spent(tmp_path: Path) -> Non
 
 def test_one_larger_than_the_budget_is_made_and_not_kept(tmp_path: Path) -> None:
     lib = tree(tmp_path, {b"x": b""})
-    plantings = Plantings(budget=1)
+    plantings = SubtreeCache(budget=1)
 
     planted = plantings.plant(b"lib", lib, LOCATION)
 

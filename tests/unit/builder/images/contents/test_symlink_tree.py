@@ -12,7 +12,7 @@ from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import scan
 from app.builder.images.contents.merging import Collision
-from app.builder.images.contents.symlink_tree import Forest, merge
+from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Archived, Directory, Entry, Symlink
 from app.builder.images.packing.tar_header import END_OF_ARCHIVE
 from app.builder.nix.closure import StorePath
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def entries(forest: Forest) -> list[Entry]:
+def entries(forest: SymlinkTree) -> list[Entry]:
     """What was archived as a whole, one by one."""
     found: list[Entry] = []
     for entry in forest.entries:
@@ -61,7 +61,7 @@ def entry_of(member: tarfile.TarInfo) -> Entry:
     return Symlink(name, os.fsencode(member.linkname))
 
 
-def links(forest: Forest) -> dict[str, str]:
+def links(forest: SymlinkTree) -> dict[str, str]:
     return {
         entry.name.decode(): entry.target.decode()
         for entry in entries(forest)
@@ -69,7 +69,7 @@ def links(forest: Forest) -> dict[str, str]:
     }
 
 
-def directories(forest: Forest) -> set[str]:
+def directories(forest: SymlinkTree) -> set[str]:
     return {entry.name.decode() for entry in entries(forest) if isinstance(entry, Directory)}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.builder.images.layering.cohorts import learn_plan, unreferenced
+from app.builder.images.layering.cohorts import learn_profile, unreferenced
 from app.builder.images.layering.grouping import FLOOR
 from app.builder.images.layering.names import unversioned
 from app.builder.nix.closure import Closure, StoreObject, StorePath
@@ -26,7 +26,7 @@ SET = closure(
 
 
 def test_packages_that_always_occur_together_form_a_cohort() -> None:
-    plan = learn_plan(SET, unreferenced(SET))
+    plan = learn_profile(SET, unreferenced(SET))
 
     cohorts: dict[int | None, set[str]] = {}
     for name, entry in plan.entries.items():
@@ -40,7 +40,7 @@ def test_packages_that_always_occur_together_form_a_cohort() -> None:
 
 
 def test_users_are_counted_through_references_and_by_name() -> None:
-    plan = learn_plan(SET, unreferenced(SET))
+    plan = learn_profile(SET, unreferenced(SET))
 
     assert plan.packages == 8
     assert {name: entry.users for name, entry in plan.entries.items()} == {
@@ -58,7 +58,7 @@ def test_users_are_counted_through_references_and_by_name() -> None:
 def test_two_versions_of_a_package_have_their_users_together() -> None:
     both = closure({"a-1": (1, ["c-1"]), "b-1": (1, ["c-2"]), "c-1": (1, []), "c-2": (1, ["c-1"])})
 
-    assert learn_plan(both, unreferenced(both)).entries["c"].users == 4
+    assert learn_profile(both, unreferenced(both)).entries["c"].users == 4
 
 
 def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
@@ -67,7 +67,7 @@ def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
     programs = [f"program{number}-1" for number in range(40)]
     packages = closure(dict.fromkeys((*always, *shell, *programs), (100, ())))
 
-    plan = learn_plan(packages, packages.paths)
+    plan = learn_profile(packages, packages.paths)
 
     def cohort(name: str) -> int | None:
         return plan.entries[unversioned(name)].cohort
@@ -84,7 +84,7 @@ def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
 def test_what_is_requested_need_not_be_unreferenced() -> None:
     requested = (store_path("libpng-1"), store_path("libview-1"))
 
-    plan = learn_plan(SET, requested)
+    plan = learn_profile(SET, requested)
 
     # In images of these two, nobody sees the browser, and its parts are no company any more.
     assert plan.entries["browser"].cohort is None
@@ -101,7 +101,7 @@ def test_unreferenced_paths_are_guessed_to_be_requested() -> None:
 
 def test_a_plan_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no package is requested"):
-        learn_plan(SET, ())
+        learn_profile(SET, ())
 
 
 def test_a_cycle_is_refused_and_named() -> None:
@@ -109,7 +109,7 @@ def test_a_cycle_is_refused_and_named() -> None:
     cycle = Closure([StoreObject(a, 1, (b,)), StoreObject(b, 1, (a,))])
 
     with pytest.raises(ValueError, match="part of a cycle"):
-        learn_plan(cycle, [a])
+        learn_profile(cycle, [a])
 
 
 @st.composite
@@ -136,13 +136,15 @@ def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, seed
     requested = list(unreferenced(packages))
     Random(seed).shuffle(requested)
 
-    assert learn_plan(Closure(shuffled), requested) == learn_plan(packages, unreferenced(packages))
+    assert learn_profile(Closure(shuffled), requested) == learn_profile(
+        packages, unreferenced(packages)
+    )
 
 
 @given(package_sets())
 @settings(max_examples=30)
 def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) -> None:
-    plan = learn_plan(packages, unreferenced(packages))
+    plan = learn_profile(packages, unreferenced(packages))
 
     for name, entry in plan.entries.items():
         holders = [
@@ -156,7 +158,7 @@ def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) 
 @given(package_sets())
 @settings(max_examples=30)
 def test_a_cohort_has_at_least_two_members_and_no_large_one(packages: Closure) -> None:
-    plan = learn_plan(packages, unreferenced(packages))
+    plan = learn_profile(packages, unreferenced(packages))
 
     large = {unversioned(p.name) for p, o in packages.objects.items() if o.nar_size >= FLOOR}
     members: dict[int, list[str]] = {}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.builder.images.image import LayerPlan
 from app.builder.images.layering.grouping import FLOOR, plan_layers
-from app.builder.images.layering.plan import Plan, PlanEntry
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from tests.unit.builder.images.layering.closures import closure, store_path
 
@@ -26,16 +26,16 @@ EXAMPLE = closure(
         "G-1": (200 * MB, []),
     }
 )
-EXAMPLE_PLAN = Plan(
+EXAMPLE_PLAN = LayerProfile(
     1000,
     {
-        "A": PlanEntry(None, 1),
-        "B": PlanEntry(None, 1),
-        "C": PlanEntry(None, 2),
-        "D": PlanEntry(0, 10),
-        "E": PlanEntry(None, 900),
-        "F": PlanEntry(0, 11),
-        "G": PlanEntry(0, 12),
+        "A": ProfileEntry(None, 1),
+        "B": ProfileEntry(None, 1),
+        "C": ProfileEntry(None, 2),
+        "D": ProfileEntry(0, 10),
+        "E": ProfileEntry(None, 900),
+        "F": ProfileEntry(0, 11),
+        "G": ProfileEntry(0, 12),
     },
 )
 
@@ -69,7 +69,9 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
     users = {"everywhere": 500, "often": 50, "seldom": 5, "hardly": 1}
     small = {f"{name}{i}-1": (10, ()) for name in users for i in range(2)}
     large = {f"large{i}-1": (MB, ()) for i in range(12)}
-    plan = Plan(1000, {f"{n}{i}": PlanEntry(None, users[n]) for n in users for i in range(2)})
+    plan = LayerProfile(
+        1000, {f"{n}{i}": ProfileEntry(None, users[n]) for n in users for i in range(2)}
+    )
 
     layers = plan_layers(closure(small | large), plan, 16)
 
@@ -100,7 +102,7 @@ def test_an_upgrade_without_a_plan_renews_one_of_eight_layers_of_small_paths() -
 
 def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
     users = {"everywhere": 900, "large": 3, "larger": 1}
-    plan = Plan(1000, {name: PlanEntry(None, count) for name, count in users.items()})
+    plan = LayerProfile(1000, {name: ProfileEntry(None, count) for name, count in users.items()})
     paths = {"everywhere-1": (1000, ()), "large-1": (6000, ()), "larger-1": (9000, ())}
 
     layers = plan_layers(closure(paths), plan, BUDGET)
@@ -111,7 +113,7 @@ def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
 
 
 def test_a_large_member_of_a_cohort_travels_alone() -> None:
-    plan = Plan(9, {name: PlanEntry(0, 3) for name in ("a", "b", "c")})
+    plan = LayerProfile(9, {name: ProfileEntry(0, 3) for name in ("a", "b", "c")})
     paths = closure({"a-1": (FLOOR, ()), "b-1": (FLOOR - 1, ()), "c-1": (1, ())})
 
     layers = plan_layers(paths, plan, BUDGET)
@@ -120,7 +122,7 @@ def test_a_large_member_of_a_cohort_travels_alone() -> None:
 
 
 def test_a_new_version_keeps_its_cohort() -> None:
-    plan = Plan(9, {"a": PlanEntry(4, 3), "b-lib": PlanEntry(4, 3)})
+    plan = LayerProfile(9, {"a": ProfileEntry(4, 3), "b-lib": ProfileEntry(4, 3)})
 
     layers = plan_layers(closure({"a-7.1": (5, ()), "b-0.3-lib": (5, ())}), plan, BUDGET)
 
@@ -128,7 +130,7 @@ def test_a_new_version_keeps_its_cohort() -> None:
 
 
 def test_a_path_the_plan_does_not_know_has_the_users_of_its_referrers() -> None:
-    plan = Plan(100, {"app": PlanEntry(None, 63)})
+    plan = LayerProfile(100, {"app": ProfileEntry(None, 63)})
     paths = closure({"app-1": (10, ["new-1"]), "new-1": (10, []), "other-1": (10, [])})
 
     layers = plan_layers(paths, plan, BUDGET)
@@ -174,10 +176,10 @@ def closures(draw: st.DrawFn) -> Closure:
 
 
 PLANS = st.none() | st.builds(
-    Plan,
+    LayerProfile,
     st.integers(1, 10**5),
     st.dictionaries(
-        NAMES, st.builds(PlanEntry, st.none() | st.integers(0, 9), st.integers(1, 10**5))
+        NAMES, st.builds(ProfileEntry, st.none() | st.integers(0, 9), st.integers(1, 10**5))
     ),
 )
 
@@ -187,7 +189,7 @@ PLANS = st.none() | st.builds(
 @example(EXAMPLE, EXAMPLE_PLAN, 5)
 @example(EXAMPLE, None, 7)
 def test_every_path_is_in_exactly_one_layer_within_the_budget(
-    paths: Closure, plan: Plan | None, budget: int
+    paths: Closure, plan: LayerProfile | None, budget: int
 ) -> None:
     layers = plan_layers(paths, plan, budget)
 
@@ -199,11 +201,11 @@ def test_every_path_is_in_exactly_one_layer_within_the_budget(
 
 @given(closures(), PLANS, st.integers(1, 30), st.integers(0, 2**32))
 def test_the_order_in_which_paths_and_entries_come_is_without_effect(
-    paths: Closure, plan: Plan | None, budget: int, seed: int
+    paths: Closure, plan: LayerProfile | None, budget: int, seed: int
 ) -> None:
     objects = list(paths.objects.values())
     Random(seed).shuffle(objects)
-    replanned = plan and Plan(plan.packages, dict(reversed(list(plan.entries.items()))))
+    replanned = plan and LayerProfile(plan.packages, dict(reversed(list(plan.entries.items()))))
 
     assert plan_layers(Closure(objects), replanned, budget) == plan_layers(paths, plan, budget)
 
@@ -227,12 +229,12 @@ def shared_members(draw: st.DrawFn) -> list[StoreObject]:
 
 @given(shared_members(), closures(), closures(), PLANS)
 def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
-    shared: list[StoreObject], company: Closure, other: Closure, plan: Plan | None
+    shared: list[StoreObject], company: Closure, other: Closure, plan: LayerProfile | None
 ) -> None:
     """Sharing rests on this: two images that hold the same cohort have the same layers."""
     if plan:
-        cohort = {name: PlanEntry(10, 7) for name in MEMBERS}
-        plan = Plan(plan.packages, {**plan.entries, **cohort})
+        cohort = {name: ProfileEntry(10, 7) for name in MEMBERS}
+        plan = LayerProfile(plan.packages, {**plan.entries, **cohort})
 
     layers = [
         {
@@ -249,9 +251,12 @@ def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
 
 
 @pytest.mark.parametrize(
-    "plan", [None, Plan(1000, {f"p{i}": PlanEntry(None, 1 + i % 900) for i in range(200)})]
+    "plan",
+    [None, LayerProfile(1000, {f"p{i}": ProfileEntry(None, 1 + i % 900) for i in range(200)})],
 )
-def test_the_budget_is_used_up_but_never_exceeded_for_1_to_200_paths(plan: Plan | None) -> None:
+def test_the_budget_is_used_up_but_never_exceeded_for_1_to_200_paths(
+    plan: LayerProfile | None,
+) -> None:
     for count in range(1, 201):
         paths = closure({f"p{i}-1": (1 + i * 7919 % 1000, ()) for i in range(count)})
         for budget in (1, 2, 3, 5, 16, 94, 120):

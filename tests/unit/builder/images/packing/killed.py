@@ -13,7 +13,7 @@ from app.builder.images.image import Layer
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import StorePath
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.workers import Workers
 
@@ -26,7 +26,7 @@ async def pack(storage: Path, store: Path) -> tuple[Layer, ...]:
     await files.start()
     packer = LayerPacker(
         storage=files,
-        presence=Presence(files),
+        presence=BlobExistenceCache(files),
         workers=Workers(2),
         codec=codec.find("gzip"),
         store_directory=store,

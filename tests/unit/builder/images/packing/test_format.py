@@ -10,7 +10,7 @@ from app.builder.images.contents.subtree import plant
 from app.builder.images.packing import codec
 from app.builder.images.packing.entry import Directory, File, Symlink
 from app.builder.images.packing.packer import LayerPacker
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.images.packing.trees import ODDITIES, plant_path, store_path
@@ -47,7 +47,7 @@ async def test_the_bytes_of_a_format_never_change(tmp_path: Path, with_codec: st
     storage = MemoryStorage()
     packer = LayerPacker(
         storage=storage,
-        presence=Presence(storage),
+        presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(with_codec),
         store_directory=tmp_path,

@@ -12,7 +12,7 @@ import pytest
 
 from app.builder.images.packing import codec
 from app.builder.images.packing.codec import Codec
-from app.builder.images.packing.layer_writer import BlobPress
+from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.nix.closure import StorePath
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
@@ -33,8 +33,8 @@ def noting(name: str, note: Callable[[memoryview | bytes], None]) -> Codec:
     return replace(real, compress=compress)
 
 
-def press_of(store: Path, workers: Workers, with_codec: Codec) -> BlobPress:
-    return BlobPress(
+def press_of(store: Path, workers: Workers, with_codec: Codec) -> LayerWriter:
+    return LayerWriter(
         storage=MemoryStorage(),
         workers=workers,
         brief=Workers(1),

@@ -23,7 +23,7 @@ from app.builder.nix.closure import StorePath
 from app.errors import StorageUnavailable, StoreUnreadable, Unpackable
 from app.oci import Digest
 from app.storage import keys
-from app.storage.existence_cache import Presence
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
@@ -68,11 +68,11 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
         workers: int = 2,
         with_codec: str = "gzip",
         directory: Path = store,
-        presence: Presence | None = None,
+        presence: BlobExistenceCache | None = None,
     ) -> LayerPacker:
         packer = LayerPacker(
             storage=storage,
-            presence=presence or Presence(storage),
+            presence=presence or BlobExistenceCache(storage),
             workers=Workers(workers),
             codec=codec.find(with_codec),
             store_directory=directory,
@@ -272,7 +272,7 @@ async def test_one_who_leaves_takes_nothing_from_the_others(
 async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     packer_for: PackerFactory, storage: MemoryStorage, paths: tuple[StorePath, ...]
 ) -> None:
-    presence = Presence(storage)
+    presence = BlobExistenceCache(storage)
     packer = packer_for(storage, presence=presence)
     layer = await packer.layer(paths)
     for key in await storage.keys("blobs/"):
@@ -315,7 +315,7 @@ async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     plant_path(tmp_path, SMALL, {b"file": b"one"})
-    presence = Presence(storage)
+    presence = BlobExistenceCache(storage)
     packer = packer_for(storage, directory=tmp_path, presence=presence)
     layer = await packer.layer([SMALL])
     (tmp_path / SMALL.base / "file").write_bytes(b"two")
@@ -524,7 +524,7 @@ async def test_what_compresses_nothing_large_waits_for_nobody_who_does(
     workers, done = Workers(1), threading.Event()
     packer = LayerPacker(
         storage=storage,
-        presence=Presence(storage),
+        presence=BlobExistenceCache(storage),
         workers=workers,
         codec=codec.find("gzip"),
         store_directory=store,

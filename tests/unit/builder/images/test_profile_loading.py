@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.images import profile as popularity
-from app.builder.images.layering.plan import Plan, PlanEntry
-from app.builder.images.profile import PopularityUnavailable, load_plan
+from app.builder.images import profile_loading as popularity
+from app.builder.images.layering.profile import LayerProfile, ProfileEntry
+from app.builder.images.profile_loading import PopularityUnavailable, load_profile
 from app.errors import StorageUnavailable
 from app.storage.memory import MemoryStorage
 
 DATA = {"glibc-2.35-224": 300, "git-2.39": 4}
-PLAN = Plan(300, {"glibc": PlanEntry(None, 300), "git": PlanEntry(None, 4)})
+PLAN = LayerProfile(300, {"glibc": ProfileEntry(None, 300), "git": ProfileEntry(None, 4)})
 
 
 class _Server(ThreadingHTTPServer):
@@ -80,20 +80,20 @@ def server() -> Iterator[_Server]:
 
 @pytest.mark.parametrize("path", ["/popularity.json", "/plan.json", "/moved"])
 async def test_popularity_and_plans_are_downloaded(server: _Server, path: str) -> None:
-    assert await load_plan(server.url + path, MemoryStorage()) == PLAN
+    assert await load_profile(server.url + path, MemoryStorage()) == PLAN
 
 
 async def test_popularity_and_plans_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "popularity.json").write_text(json.dumps(DATA))
     (tmp_path / "plan.json").write_bytes(PLAN.to_json())
 
-    assert await load_plan(str(tmp_path / "popularity.json"), MemoryStorage()) == PLAN
-    assert await load_plan(str(tmp_path / "plan.json"), MemoryStorage()) == PLAN
+    assert await load_profile(str(tmp_path / "popularity.json"), MemoryStorage()) == PLAN
+    assert await load_profile(str(tmp_path / "plan.json"), MemoryStorage()) == PLAN
 
 
 async def _failure(source: str) -> str:
     with pytest.raises(PopularityUnavailable) as caught:
-        await load_plan(source, MemoryStorage())
+        await load_profile(source, MemoryStorage())
     message = str(caught.value)
     assert "unset it" in message
     assert "\n" not in message
@@ -128,13 +128,13 @@ async def test_what_a_url_said_last_serves_when_it_says_nothing(
     server: _Server, log: list[str]
 ) -> None:
     storage, path = MemoryStorage(), "/plan.json?token=secret"
-    await load_plan(server.url + path, storage)
+    await load_profile(server.url + path, storage)
     for broken in ("/gone", "/page.html"):
         server.instead = broken
-        assert await load_plan(server.url + path, storage) == PLAN
+        assert await load_profile(server.url + path, storage) == PLAN
     server.instead = ""
     with pytest.raises(PopularityUnavailable):
-        await load_plan(server.url + "/gone", storage)
+        await load_profile(server.url + "/gone", storage)
 
     said = [line for line in log if "as the last time" in line]
     assert len(said) == 2
@@ -152,7 +152,7 @@ async def test_a_plan_that_cannot_be_kept_is_used_all_the_same(
     storage = MemoryStorage()
     monkeypatch.setattr(storage, "write", full)
 
-    assert await load_plan(server.url + "/plan.json", storage) == PLAN
+    assert await load_profile(server.url + "/plan.json", storage) == PLAN
     assert [line for line in log if "cannot be kept for the next start: full" in line]
 
 

@@ -4,22 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.images.layering.plan import Plan, PlanEntry, PlanInvalid, parse_plan
+from app.builder.images.layering.profile import (
+    LayerProfile,
+    ProfileEntry,
+    ProfileInvalid,
+    parse_profile,
+)
 
 ENTRIES = st.dictionaries(
     st.text(min_size=1, max_size=30),
-    st.builds(PlanEntry, st.none() | st.integers(0, 10**6), st.integers(1, 10**6)),
+    st.builds(ProfileEntry, st.none() | st.integers(0, 10**6), st.integers(1, 10**6)),
     max_size=20,
 )
 
 
 @given(st.integers(1, 10**6), ENTRIES)
 def test_writing_and_reading_a_plan_are_inverse(
-    packages: int, entries: dict[str, PlanEntry]
+    packages: int, entries: dict[str, ProfileEntry]
 ) -> None:
-    plan = Plan(packages, entries)
+    plan = LayerProfile(packages, entries)
 
-    read = parse_plan(plan.to_json())
+    read = parse_profile(plan.to_json())
 
     assert read == plan
     assert read.entries == plan.entries
@@ -27,33 +32,35 @@ def test_writing_and_reading_a_plan_are_inverse(
 
 
 def test_a_plan_is_known_by_what_it_says() -> None:
-    tidy = Plan(9, {"a": PlanEntry(1, 2), "b": PlanEntry(None, 3)})
+    tidy = LayerProfile(9, {"a": ProfileEntry(1, 2), "b": ProfileEntry(None, 3)})
     untidy = (
         b'{ "names": {"b": [null, 3],\n "a": [1, 2]}, "packages": 9, "format": "nixery-plan-1" }'
     )
 
-    assert parse_plan(untidy).identity == tidy.identity
-    assert Plan(9, {"a": PlanEntry(1, 2)}).identity != tidy.identity
-    assert Plan(8, tidy.entries).identity != tidy.identity
+    assert parse_profile(untidy).identity == tidy.identity
+    assert LayerProfile(9, {"a": ProfileEntry(1, 2)}).identity != tidy.identity
+    assert LayerProfile(8, tidy.entries).identity != tidy.identity
 
 
 def test_popularity_data_is_matched_by_name_without_version() -> None:
-    plan = parse_plan(b'{"glibc-2.35-224":300,"glibc-2.34":20,"openssl-3.0.8-bin":7,"format-1":2}')
+    plan = parse_profile(
+        b'{"glibc-2.35-224":300,"glibc-2.34":20,"openssl-3.0.8-bin":7,"format-1":2}'
+    )
 
     assert plan.entries == {
-        "glibc": PlanEntry(None, 320),
-        "openssl-bin": PlanEntry(None, 7),
-        "format": PlanEntry(None, 2),
+        "glibc": ProfileEntry(None, 320),
+        "openssl-bin": ProfileEntry(None, 7),
+        "format": ProfileEntry(None, 2),
     }
     assert plan.packages == 320
 
 
 def test_a_package_called_format_does_not_make_popularity_data_a_plan() -> None:
-    assert parse_plan(b'{"format":4}').entries == {"format": PlanEntry(None, 4)}
+    assert parse_profile(b'{"format":4}').entries == {"format": ProfileEntry(None, 4)}
 
 
 def test_popularity_data_may_be_empty() -> None:
-    assert parse_plan(b"{}").entries == {}
+    assert parse_profile(b"{}").entries == {}
 
 
 def _plan(**changes: object) -> bytes:
@@ -84,5 +91,5 @@ def _plan(**changes: object) -> bytes:
     ],
 )
 def test_what_is_no_plan_is_refused_where_it_is_wrong(document: bytes, complaint: str) -> None:
-    with pytest.raises(PlanInvalid, match=complaint):
-        parse_plan(document)
+    with pytest.raises(ProfileInvalid, match=complaint):
+        parse_profile(document)

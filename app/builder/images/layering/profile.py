@@ -1,4 +1,4 @@
-"""What is known of a whole package set, and helps to cut the layers of one image."""
+"""The layer profile: what is learnt of a package set in order to cut the layers of one image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,44 +17,44 @@ _Cohort = Annotated[int, Field(ge=0)]
 _Users = Annotated[int, Field(ge=1)]
 
 
-class PlanInvalid(ValueError):
-    """The document is neither a plan nor popularity data; the message says where it is wrong."""
+class ProfileInvalid(ValueError):
+    """A document that is neither a layer profile nor popularity data; the message has the place."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """``users`` counts the packages whose closure holds this one, itself included.
+class ProfileEntry:
+    """What is known of one package.
 
-    Packages of one ``cohort`` occur in the same images nearly always; those without one
-    travel alone.
+    ``users`` counts the packages whose closure contains it, itself included.  Packages of one
+    ``cohort`` nearly always occur in the same images; those without one have their own layers.
     """
 
     cohort: int | None
     users: int
 
 
-class Plan:
-    """Entries by unversioned package name, out of ``packages`` packages in all.
+class LayerProfile:
+    """Entries by unversioned package name, out of ``packages`` packages.
 
-    ``identity`` tells plans apart by what they say, however they were written: images cut by
-    different plans are different images.
+    ``identity`` is the digest of the content in canonical form: images cut by different profiles
+    are different images.
     """
 
     __slots__ = ("entries", "identity", "packages")
 
-    def __init__(self, packages: int, entries: Mapping[str, PlanEntry]) -> None:
+    def __init__(self, packages: int, entries: Mapping[str, ProfileEntry]) -> None:
         self.packages = packages
         self.entries = entries
         self.identity = Digest.of(self.to_json())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Plan) and self.identity == other.identity
+        return isinstance(other, LayerProfile) and self.identity == other.identity
 
     def __hash__(self) -> int:
         return hash(self.identity)
 
     def to_json(self) -> bytes:
-        """The plan file, canonical: equal plans are equal files."""
+        """Return the plan file, in canonical form: equal profiles are equal files."""
         return canonical_json(
             {
                 "format": FORMAT,
@@ -64,7 +64,7 @@ class Plan:
         )
 
 
-class _PlanFile(BaseModel):
+class _ProfileFile(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     format: Literal["nixery-plan-1"]
@@ -75,33 +75,37 @@ class _PlanFile(BaseModel):
 _POPULARITY = TypeAdapter(dict[_Name, _Users], config=ConfigDict(strict=True))
 
 
-def parse_plan(document: bytes) -> Plan:
-    """A plan file, or the popularity data of Nixery.  Raises PlanInvalid."""
+def parse_profile(document: bytes) -> LayerProfile:
+    """Parse a plan file, or Nixery's popularity data.  Raises ProfileInvalid."""
     try:
         content = from_json(document)
     except ValueError as error:
-        raise PlanInvalid(f"not JSON: {error}") from None
+        raise ProfileInvalid(f"not JSON: {error}") from None
     try:
-        # A popularity count is never a string, not even that of a package called "format".
+        # Popularity counts are numbers, even that of a package called "format".
         if isinstance(content, dict) and isinstance(content.get("format"), str):
-            file = _PlanFile.model_validate_json(document)
-            return Plan(file.packages, {n: PlanEntry(*entry) for n, entry in file.names.items()})
+            file = _ProfileFile.model_validate_json(document)
+            return LayerProfile(
+                file.packages, {n: ProfileEntry(*entry) for n, entry in file.names.items()}
+            )
         return from_popularity(_POPULARITY.validate_python(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise PlanInvalid(f"{where}: {first['msg']}") from None
+        raise ProfileInvalid(f"{where}: {first['msg']}") from None
 
 
-def from_popularity(popularity: Mapping[str, int]) -> Plan:
-    """Nixery's ``{"name-version": references}``: an order of packages, but no cohorts.
+def from_popularity(popularity: Mapping[str, int]) -> LayerProfile:
+    """Make a profile without cohorts from Nixery's ``{"name-version": references}``.
 
-    Versions of one package count as one, so the data stays useful for another release.  The
-    most referenced package stands in for the number of packages, which the file does not say.
+    Versions of one package are added up, so that the data serves another release too.  The file
+    lacks the number of packages; the count of the most referenced one replaces it.
     """
     users: dict[str, int] = {}
     for name, count in popularity.items():
         plain = unversioned(name)
         users[plain] = users.get(plain, 0) + count
     packages = max(users.values(), default=1)
-    return Plan(packages, {name: PlanEntry(None, count) for name, count in users.items()})
+    return LayerProfile(
+        packages, {name: ProfileEntry(None, count) for name, count in users.items()}
+    )

@@ -13,7 +13,7 @@ from anyio import fail_after, to_thread
 from loguru import logger
 from pydantic import TypeAdapter
 
-from app.builder.images.layering.plan import Plan, PlanInvalid, parse_plan
+from app.builder.images.layering.profile import LayerProfile, ProfileInvalid, parse_profile
 from app.errors import OperatorError, StorageUnavailable
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
@@ -35,7 +35,7 @@ class _TooLarge(Exception):
     """More than any popularity data has."""
 
 
-async def load_plan(source: str, storage: Storage) -> Plan:
+async def load_profile(source: str, storage: Storage) -> LayerProfile:
     """From an http or https URL, or a file.  Raises PopularityUnavailable."""
     if not source.lower().startswith(("http://", "https://")):
         _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
@@ -55,8 +55,8 @@ async def load_plan(source: str, storage: Storage) -> Plan:
         if last is None:
             raise
         try:
-            plan = parse_plan(last.encode())
-        except PlanInvalid:
+            plan = parse_profile(last.encode())
+        except ProfileInvalid:
             raise error from None
         logger.warning("cutting layers as the last time: {}", error)
         return plan
@@ -67,12 +67,12 @@ async def load_plan(source: str, storage: Storage) -> Plan:
     return plan
 
 
-async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes, Plan]:
+async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes, LayerProfile]:
     """As it was read, and what it says."""
     try:
         with fail_after(SECONDS):
             document = await read()
-        return document, await to_thread.run_sync(parse_plan, document)
+        return document, await to_thread.run_sync(parse_profile, document)
     except TimeoutError:
         reason = f"no whole answer within {SECONDS:g} s"
     except _TooLarge:
@@ -83,7 +83,7 @@ async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes
         reason = str(error) or type(error).__name__
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    except PlanInvalid as error:
+    except ProfileInvalid as error:
         reason = str(error)
     raise _unavailable(shown, reason)
 
