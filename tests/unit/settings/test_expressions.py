@@ -9,7 +9,7 @@ from app.settings.expressions import EMBEDDED_PACKAGES, EXPRESSIONS, expressions
 
 
 def test_in_a_source_tree_they_are_beside_the_package() -> None:
-    assert Path(__file__).parents[2] / "nix" == EXPRESSIONS
+    assert Path(__file__).parents[3] / "nix" == EXPRESSIONS
     assert (EMBEDDED_PACKAGES / "default.nix").is_file()
 
 

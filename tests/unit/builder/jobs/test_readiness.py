@@ -57,12 +57,13 @@ async def test_a_broken_check_is_a_problem_and_no_error() -> None:
 
 
 async def test_silence_is_a_problem_also_of_a_thread_that_cannot_be_stopped() -> None:
-    begun: list[None] = []
+    begun = threading.Event()
     disk_answers = threading.Event()
     workers = Workers(1)
 
     def hang() -> None:
-        begun.append(None)
+        assert not begun.is_set(), "begun again before it ended"
+        begun.set()
         assert disk_answers.wait(30)
 
     ready = Readiness(
@@ -74,8 +75,9 @@ async def test_silence_is_a_problem_also_of_a_thread_that_cannot_be_stopped() ->
 
     async with asyncio.timeout(10):
         assert await ready.findings() == silence
+        assert await asyncio.to_thread(begun.wait, 10)
         assert await ready.findings() == silence
-        assert len(begun) == 1
+        begun.clear()
         disk_answers.set()
         while await ready.findings() == silence:
             pass
