@@ -120,8 +120,8 @@ def check(place: Workplace, lock: Lock) -> int:
 
 
 def run_seed(arguments: argparse.Namespace, place: Workplace) -> int:
-    place.store.check()
     lock = read_lock(arguments.lock)
+    place.store.check()
     new = seed(place, lock)
     say(f"{len(lock.debs)} packages in the store, {new} of them new")
     return 0
