@@ -18,7 +18,7 @@ from app.builder.nix.binary_cache.reading import Tally
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
-from app.builder.nix.results import Package
+from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.commands.failures import reported_failures
 from app.commands.options import (
@@ -167,7 +167,7 @@ async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
         names = (await list_names(nix, evaluation)).candidates
         for start in range(0, len(names), _AT_ONCE):
             answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
-            found.update(answer.path for answer in answers if isinstance(answer, Package))
+            found.update(answer.path for answer in answers if isinstance(answer, Found))
     return frozenset(found)
 
 

@@ -15,7 +15,7 @@ from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs.command import NixCommand
-from app.builder.nix.results import Answer, Package
+from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.sources.definition import SourceDefinition
 from app.builder.sources.opening import Sources
@@ -40,7 +40,7 @@ class AskedNix(NixCommand):
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         self.asked.append(tuple(names))
         return await super().evaluate(evaluation, names, explain=explain)
 
@@ -55,14 +55,14 @@ class Door:
     async def pinned(self, tag: str = "latest") -> Pinned:
         return Pinned(self.source, await self.source.resolve(Tag(tag)), SYSTEM)
 
-    async def packages(self, *names: str, tag: str = "latest") -> tuple[Package, ...]:
+    async def packages(self, *names: str, tag: str = "latest") -> tuple[Found, ...]:
         return await self.evaluator.packages(await self.pinned(tag), names, Progress())
 
-    async def package(self, name: str, tag: str = "latest") -> Package:
+    async def package(self, name: str, tag: str = "latest") -> Found:
         (package,) = await self.packages(name, tag=tag)
         return package
 
-    async def realise(self, *packages: Package) -> None:
+    async def realise(self, *packages: Found) -> None:
         async with self.nix.hold() as hold:
             await self.evaluator.realise(
                 await self.pinned(), packages, hold=hold, on_line=self.heard.append

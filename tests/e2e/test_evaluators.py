@@ -18,7 +18,7 @@ from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.names.listing import list_names
 from app.builder.nix.closure import StorePath
 from app.builder.nix.programs import repl_pool as evaluators
-from app.builder.nix.results import Answer, Unknown
+from app.builder.nix.results import EvaluationResult, NotFound
 from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
 from tests.e2e.door import PROJECT, SETS, Door, MakeDoor
 from tests.e2e.server import ServerFactory
@@ -93,8 +93,8 @@ def forget_roots(process: int) -> None:
 # ---- the same answers
 
 
-async def answers(door: Door, names: Sequence[str], *, kept: bool) -> list[Answer | str]:
-    found: list[Answer | str] = []
+async def answers(door: Door, names: Sequence[str], *, kept: bool) -> list[EvaluationResult | str]:
+    found: list[EvaluationResult | str] = []
     for name in names:
         async with opened(await door.pinned()) as evaluation:
             asked = evaluation if kept else replace(evaluation, revision=None)
@@ -508,7 +508,7 @@ async def test_what_was_read_while_files_changed_is_not_kept(
     (tmp_path / "set" / "default.nix").write_text(file.read_text())
     pinned = await door.pinned()
 
-    async def ask_while_it_changes() -> tuple[Answer, ...]:
+    async def ask_while_it_changes() -> tuple[EvaluationResult, ...]:
         async with opened(pinned) as evaluation:
             inner.write_text(text.replace("NAME", "package-2"))
             return await door.nix.evaluate(evaluation, ["one"])
@@ -562,4 +562,4 @@ async def test_an_evaluator_whose_derivations_are_gone_fails_by_itself(
 
 async def test_an_unknown_name_is_unknown_to_an_evaluator_too(lookup: Door) -> None:
     async with opened(await lookup.pinned()) as evaluation:
-        assert await lookup.nix.evaluate(evaluation, ["nope"]) == (Unknown(),)
+        assert await lookup.nix.evaluate(evaluation, ["nope"]) == (NotFound(),)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.nix.results import Package
+from app.builder.nix.results import Found
 from app.errors import (
     EvaluationFailed,
     PackagesUnknown,
@@ -212,7 +212,7 @@ async def test_a_source_may_read_what_its_operator_says_it_reads(
 async def test_a_trusted_source_may_read_what_it_likes(make_door: MakeDoor) -> None:
     trusting = make_door(location=SETS / "hostile", trusted=True)
 
-    package: Package | RegistryError = await trusting.package("looksaround")
+    package: Found | RegistryError = await trusting.package("looksaround")
 
-    assert isinstance(package, Package)
+    assert isinstance(package, Found)
     assert package.name == "there"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.results import Package
+from app.builder.nix.results import Found
 from app.errors import (
     BuildFailed,
     BuildTimedOut,
@@ -184,7 +184,7 @@ def store(question: str, path: str) -> str:
     return done.stdout.strip()
 
 
-async def nothing_builds(package: Package) -> bool:
+async def nothing_builds(package: Found) -> bool:
     """Whether every process of the package's builder goes away soon."""
     marker = str(package.path).encode()
     for _ in range(250):

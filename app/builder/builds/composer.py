@@ -17,7 +17,7 @@ from app.builder.images.layering.profile import LayerProfile
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import Closure
-from app.builder.nix.results import Package
+from app.builder.nix.results import Found
 from app.request import ALWAYS, SYSTEMS
 from app.system.concurrency import gather
 from app.system.workers import Workers
@@ -63,7 +63,7 @@ class Composer:
             plan_layers, closure, self.layering.plan, self.layering.budget
         )
 
-    async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Package]) -> bool:
+    async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
         """Whether ``compose`` would need nothing of the store."""
         return all(
             # Side by side: after a restart both wait for the disk.
@@ -113,7 +113,7 @@ class Composer:
         )
         return Composition(config, links.collisions)
 
-    async def _forest(self, packages: Sequence[Package], closure: Closure) -> SymlinkTree:
+    async def _forest(self, packages: Sequence[Found], closure: Closure) -> SymlinkTree:
         return await self._listings.forest(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)

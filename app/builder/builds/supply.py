@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
 from app.builder.jobs.progress import Progress
-from app.builder.nix.results import Package
+from app.builder.nix.results import Found
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
 from app.reference import Tag
@@ -28,7 +28,7 @@ class Supply:
 
     lacking: tuple[str, ...]
     base: Pinned | None
-    own: Mapping[str, Package] | None
+    own: Mapping[str, Found] | None
 
     @property
     def subject(self) -> dict[str, object] | None:
@@ -56,12 +56,12 @@ class Ingredients:
 
     request: ImageRequest
     pinned: Pinned
-    packages: Mapping[str, Package]
+    packages: Mapping[str, Found]
     base: Pinned | None
     borrowed: frozenset[str]
     unpinned: tuple[str, ...]
 
-    def by_source(self) -> Iterator[tuple[Pinned, tuple[Package, ...]]]:
+    def by_source(self) -> Iterator[tuple[Pinned, tuple[Found, ...]]]:
         """The packages of each source, the base's first."""
         of_base = tuple(p for name, p in self.packages.items() if name in self.borrowed)
         own = tuple(p for name, p in self.packages.items() if name not in self.borrowed)
@@ -111,7 +111,7 @@ class Supplier:
         chosen = pinned.source.definition.base is not None and base is not pinned.source
         from_base = [name for name in request.supplied if chosen and name in ALWAYS]
         optional = [name for name in request.supplied if name not in from_base]
-        own: Mapping[str, Package] | None = None
+        own: Mapping[str, Found] | None = None
         present = await self._evaluator.known(pinned, optional)
         if present is None:
             own = await self._evaluator.available(pinned, sorted(request.asked), optional, progress)
@@ -126,7 +126,7 @@ class Supplier:
     ) -> Ingredients:
         """Evaluate the packages.  Raises what PackageEvaluator raises, ImageUnknown."""
         found = supply.own
-        borrowed: Mapping[str, Package] = {}
+        borrowed: Mapping[str, Found] = {}
         if found is None:
             own = [name for name in request.supplied if name not in supply.lacking]
             found = await self._evaluator.available(pinned, sorted(request.asked), own, progress)
@@ -146,7 +146,7 @@ class Supplier:
 
     async def _borrow(
         self, base: Pinned, pinned: Pinned, names: tuple[str, ...], progress: Progress
-    ) -> Mapping[str, Package]:
+    ) -> Mapping[str, Found]:
         try:
             return await self._evaluator.available(base, (), names, progress)
         except (EvaluationFailed, SourceUnavailable) as error:
@@ -171,7 +171,7 @@ def _of_base(base: Source, pinned: Pinned, message: str) -> str:
 
 
 def _check_shell(
-    request: ImageRequest, pinned: Pinned, supply: Supply, packages: Mapping[str, Package]
+    request: ImageRequest, pinned: Pinned, supply: Supply, packages: Mapping[str, Found]
 ) -> None:
     missing = [n for n in request.supplied if n not in packages and n not in ALWAYS]
     if missing:

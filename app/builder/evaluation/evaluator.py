@@ -18,7 +18,15 @@ from app.builder.nix.door import (
     Nix,
     Realisation,
 )
-from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
+from app.builder.nix.results import (
+    Ambiguous,
+    EvaluationResult,
+    Failed,
+    Found,
+    NotAPackage,
+    NotFound,
+    Validity,
+)
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
@@ -67,7 +75,7 @@ class PackageEvaluator:
 
     async def packages(
         self, pinned: Pinned, names: Sequence[str], progress: Progress
-    ) -> tuple[Package, ...]:
+    ) -> tuple[Found, ...]:
         """The packages of the names, in their order.
 
         A name known to be no package decides at once, whatever the others are.
@@ -83,14 +91,14 @@ class PackageEvaluator:
         asked: Sequence[str],
         supplied: Sequence[str],
         progress: Progress,
-    ) -> dict[str, Package]:
+    ) -> dict[str, Found]:
         """The packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
         Raises what ``packages`` does.
         """
         names = (*asked, *supplied)
 
-        def check(known: dict[str, Answer]) -> None:
+        def check(known: dict[str, EvaluationResult]) -> None:
             _packages(pinned.source, {name: known[name] for name in asked if name in known})
 
         found = await self._memory.answers(
@@ -125,7 +133,7 @@ class PackageEvaluator:
     async def realise(
         self,
         pinned: Pinned,
-        packages: Sequence[Package],
+        packages: Sequence[Found],
         *,
         hold: TemporaryRoots,
         on_line: Callable[[str], None],
@@ -161,7 +169,7 @@ class PackageEvaluator:
 
     async def _evaluate(
         self, pinned: Pinned, progress: Progress, names: Sequence[str]
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         async with self._stage.slot(progress), opened(pinned) as evaluation:
             return await evaluate_apart(self._nix, evaluation, names)
 
@@ -209,7 +217,7 @@ def _allowed(source: Source) -> Allowed:
     return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
 
 
-def _present(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
+def _present(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
     """The packages that can be had of names that no client asked for.
 
     Raises EvaluationStopped if that is not certain: another image would be made every time.
@@ -217,42 +225,42 @@ def _present(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
     allowed = _allowed(source)
     passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}
     for name, answer in passed.items():
-        if isinstance(answer, Raised) and answer.validity in _UNCERTAIN:
+        if isinstance(answer, Failed) and answer.validity in _UNCERTAIN:
             raise EvaluationStopped(
                 f"source {source.name} does not evaluate {name}, which the server adds to the"
                 f" image: {answer.message}"
             )
-    return {name: answer for name, answer in passed.items() if isinstance(answer, Package)}
+    return {name: answer for name, answer in passed.items() if isinstance(answer, Found)}
 
 
-def _refused(allowed: Allowed, answer: Answer) -> bool:
-    return isinstance(answer, Package | Raised) and bool(refusal(allowed, answer))
+def _refused(allowed: Allowed, answer: EvaluationResult) -> bool:
+    return isinstance(answer, Found | Failed) and bool(refusal(allowed, answer))
 
 
-def _packages(source: Source, answers: dict[str, Answer]) -> dict[str, Package]:
-    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, Unknown))
+def _packages(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
+    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, NotFound))
     if unknown:
         raise PackagesUnknown(unknown)
     return {name: _package(source, name, answer) for name, answer in answers.items()}
 
 
-def _package(source: Source, name: str, answer: Answer) -> Package:
+def _package(source: Source, name: str, answer: EvaluationResult) -> Found:
     match answer:
         case Ambiguous(candidates=candidates):
             raise ImageUnknown(
                 f"{name} may be {' or '.join(candidates[:8])}; a name cannot tell capitals apart",
                 {"package": name, "candidates": list(candidates)},
             )
-        case Other(attribute=attribute, kind=kind):
+        case NotAPackage(attribute=attribute, kind=kind):
             raise NotADerivation(attribute, kind)
-        case Package() | Raised():
+        case Found() | Failed():
             reason = refusal(_allowed(source), answer)
             if reason:
                 raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
-            if isinstance(answer, Raised):
+            if isinstance(answer, Failed):
                 lasts = answer.validity in {Validity.ALWAYS, Validity.PROCESS}
                 failure = EvaluationFailed if lasts else EvaluationStopped
                 raise failure(f"{name}: {answer.message}", {"package": name})
             return answer
-        case Unknown():
+        case NotFound():
             raise PackagesUnknown((name,))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from app.builder.evaluation.policy import refusal, remedy
 from app.builder.nix.door import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
-from app.builder.nix.results import Answer, Raised, Validity
+from app.builder.nix.results import EvaluationResult, Failed, Validity
 from app.errors import EvaluationFailed
 
 _LEAST_SECONDS = 5
@@ -36,7 +36,7 @@ _TRANSIENT = re.compile(
 
 async def evaluate_apart(
     nix: Nix, evaluation: Evaluation, names: Sequence[str]
-) -> tuple[Answer, ...]:
+) -> tuple[EvaluationResult, ...]:
     """An answer for each name, in order; every Raised says why.
 
     Raises EvaluationFailed if the package set as a whole does not evaluate.
@@ -53,12 +53,14 @@ async def evaluate_apart(
     return tuple(explained)
 
 
-_UNEXPLAINED = Raised(
+_UNEXPLAINED = Failed(
     message="it does not evaluate, like others of this image", validity=Validity.NEVER
 )
 
 
-async def _answers(nix: Nix, evaluation: Evaluation, names: tuple[str, ...]) -> tuple[Answer, ...]:
+async def _answers(
+    nix: Nix, evaluation: Evaluation, names: tuple[str, ...]
+) -> tuple[EvaluationResult, ...]:
     if not names:
         return ()
     try:
@@ -92,15 +94,15 @@ async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
         raise type(error)(whole) from None
 
 
-def _is_open(evaluation: Evaluation, answer: Answer) -> bool:
+def _is_open(evaluation: Evaluation, answer: EvaluationResult) -> bool:
     return (
-        isinstance(answer, Raised)
+        isinstance(answer, Failed)
         and not answer.message
         and not refusal(evaluation.allowed, answer)
     )
 
 
-async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> Answer:
+async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> EvaluationResult:
     """The name once more with its error let through."""
     try:
         (answer,) = await nix.evaluate(evaluation, [name], explain=True)
@@ -108,12 +110,12 @@ async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> Answer:
         return _raised(evaluation, error)
     except EvaluationFailed as error:
         # It was caught before: only what the set itself throws can be.
-        return Raised(message=_hinted(evaluation, error.message))
+        return Failed(message=_hinted(evaluation, error.message))
     return answer
 
 
-def _raised(evaluation: Evaluation, error: EvaluationFailed) -> Raised:
-    return Raised(message=_hinted(evaluation, error.message), validity=validity(error))
+def _raised(evaluation: Evaluation, error: EvaluationFailed) -> Failed:
+    return Failed(message=_hinted(evaluation, error.message), validity=validity(error))
 
 
 def validity(error: EvaluationFailed) -> Validity:

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from app.builder.nix.results import Raised, Validity
+from app.builder.nix.results import Failed, Validity
 from app.oci import Digest
 
 _LIMIT = 10_000  # of at most some 500 bytes each
@@ -23,9 +23,9 @@ class RecentFailures:
     def __init__(self, *, limit: int = _LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
-        self._failures: OrderedDict[Digest, tuple[Raised, float]] = OrderedDict()
+        self._failures: OrderedDict[Digest, tuple[Failed, float]] = OrderedDict()
 
-    def add(self, key: Digest, failure: Raised) -> None:
+    def add(self, key: Digest, failure: Failed) -> None:
         """Keep the failure for as long as its validity says."""
         seconds = _SECONDS[failure.validity]
         if seconds == 0:
@@ -35,7 +35,7 @@ class RecentFailures:
         if len(self._failures) > self._limit:
             self._failures.popitem(last=False)
 
-    def get(self, key: Digest) -> Raised | None:
+    def get(self, key: Digest) -> Failed | None:
         """Return the failure; None if there is none or it has expired."""
         failure, until = self._failures.get(key, (None, 0.0))
         if failure is not None and self._clock() >= until:

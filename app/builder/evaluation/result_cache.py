@@ -12,7 +12,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.builder.evaluation.recent_failures import RecentFailures
-from app.builder.nix.results import ANSWER, Answer, Package, Raised, Unknown, Validity
+from app.builder.nix.results import (
+    EVALUATION_RESULT,
+    EvaluationResult,
+    Failed,
+    Found,
+    NotFound,
+    Validity,
+)
 from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.cache import RememberedRecords
@@ -21,20 +28,20 @@ from app.system.cache import Recent
 from app.system.concurrency import gather
 
 # Raise the format when nix/answers.nix returns more, or something else, for the same package.
-ATTRIBUTES = Kind(name="attributes", format=4, adapter=ANSWER)
+ATTRIBUTES = Kind(name="attributes", format=4, adapter=EVALUATION_RESULT)
 
 # Answers kept in memory only, of at most some 500 bytes each.
 _UNSTORED = 10_000
 
-Ask = Callable[[Sequence[str]], Awaitable[Sequence[Answer]]]
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[EvaluationResult]]]
 
-Check = Callable[[dict[str, Answer]], object]
+Check = Callable[[dict[str, EvaluationResult]], object]
 
 
 class EvaluationResultCache:
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
         self._known = RememberedRecords(storage=storage, kind=ATTRIBUTES)
-        self._unstored: Recent[Digest, Answer] = Recent(_UNSTORED)
+        self._unstored: Recent[Digest, EvaluationResult] = Recent(_UNSTORED)
         self._failures = failures or RecentFailures()
         self._asked: dict[Digest, asyncio.Event] = {}
 
@@ -46,7 +53,7 @@ class EvaluationResultCache:
         check: Check = lambda _: None,
         *,
         is_listed: Callable[[str], bool],
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         """Return the answers in the order of the names; ``ask`` is called once, for all new ones.
 
         ``check`` is called with what is known before anything is asked, and may raise.
@@ -59,7 +66,7 @@ class EvaluationResultCache:
         recent = {
             name: self._failures.get(key) or self._unstored.get(key) for name, key in keys.items()
         }
-        told: dict[str, Answer] = {n: answer for n, answer in recent.items() if answer}
+        told: dict[str, EvaluationResult] = {n: answer for n, answer in recent.items() if answer}
         while True:
             missing = [name for name in keys if name not in told]
             read = await self._known.read_each([keys[name] for name in missing])
@@ -77,7 +84,7 @@ class EvaluationResultCache:
 
     async def known(
         self, subject: dict[str, object], names: Sequence[str]
-    ) -> tuple[Answer | None, ...]:
+    ) -> tuple[EvaluationResult | None, ...]:
         """Return what is remembered of each name, in their order; None if it is not known."""
         keys = [attribute_key(subject, name) for name in names]
         read = await self._known.read_each(keys)
@@ -88,7 +95,7 @@ class EvaluationResultCache:
 
     async def _ask(
         self, keys: dict[str, Digest], ask: Ask, is_listed: Callable[[str], bool]
-    ) -> dict[str, Answer]:
+    ) -> dict[str, EvaluationResult]:
         """Evaluate, then store or remember what the answers allow."""
         done = asyncio.Event()
         self._asked.update(dict.fromkeys(keys.values(), done))
@@ -96,7 +103,7 @@ class EvaluationResultCache:
             found = dict(zip(keys, await ask(tuple(keys)), strict=True))
             stored = {}
             for name, answer in found.items():
-                if isinstance(answer, Raised) and answer.validity != Validity.ALWAYS:
+                if isinstance(answer, Failed) and answer.validity != Validity.ALWAYS:
                     self._failures.add(keys[name], answer)
                 elif _is_storable(name, answer, is_listed):
                     stored[name] = answer
@@ -114,15 +121,15 @@ def attribute_key(subject: dict[str, object], name: str) -> Digest:
     return ATTRIBUTES.key(subject=subject, name=name)
 
 
-def _is_storable(name: str, answer: Answer, is_listed: Callable[[str], bool]) -> bool:
+def _is_storable(name: str, answer: EvaluationResult, is_listed: Callable[[str], bool]) -> bool:
     """Return whether the package set bounds the number of such names.
 
     A set may hold itself, so any number of names may lead to one package.
     """
     match answer:
-        case Unknown():
+        case NotFound():
             return False
-        case Package() if name.count(".") <= 1:
+        case Found() if name.count(".") <= 1:
             return True
         case _:
             return is_listed(name)

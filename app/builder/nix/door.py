@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from app.builder.nix.closure import Closure, StorePath
-from app.builder.nix.results import Answer, Package
+from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import EvaluationFailed, SourceUnavailable
 
@@ -132,7 +132,7 @@ class Nix(Protocol):
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         """An answer for each name, in their order.
 
         With ``explain`` an error of the package set is raised instead of answered.
@@ -159,7 +159,7 @@ class Nix(Protocol):
 
     async def realise(
         self,
-        packages: Sequence[Package],
+        packages: Sequence[Found],
         realisation: Realisation,
         *,
         hold: TemporaryRoots,

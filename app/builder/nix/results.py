@@ -69,7 +69,7 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package(Metadata):
+class Found(Metadata):
     """``path`` is the path of ``output``, which the attribute itself chose: mostly the first.
 
     The derivation has that output at that path: the package set is not believed.
@@ -96,7 +96,7 @@ class Validity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raised(Metadata):
+class Failed(Metadata):
     """The attribute exists and did not evaluate; ``message`` is "" until Nix has explained it."""
 
     attribute: str = ""
@@ -106,7 +106,7 @@ class Raised(Metadata):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
+class NotFound:
     status: Literal["unknown"] = "unknown"
 
 
@@ -119,7 +119,7 @@ class Ambiguous:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
+class NotAPackage:
     """``kind`` with its article: "a function"."""
 
     attribute: str
@@ -127,10 +127,12 @@ class Other:
     status: Literal["other"] = "other"
 
 
-Answer = Package | Raised | Unknown | Ambiguous | Other
-ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="status")])
+EvaluationResult = Found | Failed | NotFound | Ambiguous | NotAPackage
+EVALUATION_RESULT: TypeAdapter[EvaluationResult] = TypeAdapter(
+    Annotated[EvaluationResult, Field(discriminator="status")]
+)
 
 
-def parse(document: object) -> Answer:
+def parse(document: object) -> EvaluationResult:
     """Raises ValueError."""
-    return ANSWER.validate_python(document)
+    return EVALUATION_RESULT.validate_python(document)

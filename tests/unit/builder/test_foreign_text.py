@@ -3,7 +3,7 @@
 import pytest
 
 from app.builder.nix import results as answers
-from app.builder.nix.results import License, Package
+from app.builder.nix.results import Found, License
 
 DISGUISES = [
     "\x1b[31mred",
@@ -25,7 +25,7 @@ DISGUISES = [
 ]
 
 
-def package(**stated: object) -> Package:
+def package(**stated: object) -> Found:
     base = "/nix/store/00000000000000000000000000000000-x"
     row = {
         "status": "package",
@@ -37,7 +37,7 @@ def package(**stated: object) -> Package:
         **stated,
     }
     answer = answers.parse(row)
-    assert isinstance(answer, Package)
+    assert isinstance(answer, Found)
     return answer
 
 
@@ -68,11 +68,11 @@ def test_sentences_lose_what_is_not_seen_and_keep_quotes() -> None:
 
 
 def test_what_was_remembered_is_looked_at_like_what_is_new() -> None:
-    stored = answers.ANSWER.dump_json(package(version="1.0"))
+    stored = answers.EVALUATION_RESULT.dump_json(package(version="1.0"))
 
-    again = answers.ANSWER.validate_json(
+    again = answers.EVALUATION_RESULT.validate_json(
         stored.replace(b'"1.0"', '"1.0\u202e"'.encode()), strict=True
     )
 
-    assert isinstance(again, Package)
+    assert isinstance(again, Found)
     assert again.version is None

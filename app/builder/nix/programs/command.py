@@ -28,7 +28,7 @@ from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
 from app.builder.nix.programs.realising import Realiser, Wanted, absent
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.request import FEATURES
-from app.builder.nix.results import Answer, Package
+from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots, TemporaryRootsDirectory
 from app.errors import (
     BuildFailed,
@@ -106,7 +106,7 @@ class NixCommand:
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         evaluation = await self._flakes.prepared(evaluation)
         return await self._expressions.evaluate(evaluation, names, explain=explain)
 
@@ -125,7 +125,7 @@ class NixCommand:
 
     async def realise(
         self,
-        packages: Sequence[Package],
+        packages: Sequence[Found],
         realisation: Realisation,
         *,
         hold: TemporaryRoots,

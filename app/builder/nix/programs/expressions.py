@@ -8,7 +8,7 @@ from app.builder.nix.programs import outputs
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.programs import missing
 from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
-from app.builder.nix.results import Answer
+from app.builder.nix.results import EvaluationResult
 from app.errors import EvaluationFailed
 from app.system.process import OutOfTime, ProgramMissing
 from app.system.workers import Workers
@@ -26,7 +26,7 @@ class Expressions:
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool
-    ) -> tuple[Answer, ...]:
+    ) -> tuple[EvaluationResult, ...]:
         """Of each package the derivation itself says whether it makes the package's path."""
         rows = None
         try:

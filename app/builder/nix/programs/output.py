@@ -7,7 +7,7 @@ from app.builder.nix import results as answers
 from app.builder.nix.door import Evaluation, EvaluationStopped, InputUnreachable
 from app.builder.nix.programs.errors import ending, evaluation_error
 from app.builder.nix.programs.fetch_failures import input_at, unreachable
-from app.builder.nix.results import Answer, Raised
+from app.builder.nix.results import EvaluationResult, Failed
 from app.errors import EvaluationFailed
 from app.system.process import Finished, LimitExceeded, OutOfSpace
 from app.text.sanitize import line
@@ -24,11 +24,11 @@ def document(output: bytes) -> object:
     return json.loads(output.decode(errors="replace"))
 
 
-def answer(row: object) -> Answer:
+def answer(row: object) -> EvaluationResult:
     try:
         return answers.parse(row)
     except ValueError:
-        return Raised(message="it is no well-formed package")
+        return Failed(message="it is no well-formed package")
 
 
 def limit_exceeded(error: LimitExceeded, evaluation: Evaluation) -> EvaluationStopped:

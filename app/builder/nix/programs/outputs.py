@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.results import Answer, Package, Raised, Validity
+from app.builder.nix.results import EvaluationResult, Failed, Found, Validity
 
 # Nix: src/libstore/derivations.cc, unparse.  Outputs come first, and nothing in them needs escapes.
 _BEGINNING = re.compile(r'Derive\(\[|DrvWithVersion\("[^"\\]*",\[')
@@ -38,7 +38,7 @@ def parse(derivation: str) -> dict[str, str]:
     return outputs
 
 
-def checked(answers: Sequence[Answer]) -> tuple[Answer, ...] | None:
+def checked(answers: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...] | None:
     """Blocking.  The answers, with an error for each package whose path is not its output's.
 
     None if a derivation is not in the store.
@@ -49,23 +49,23 @@ def checked(answers: Sequence[Answer]) -> tuple[Answer, ...] | None:
         return None
 
 
-def without_derivations(answers: Sequence[Answer]) -> tuple[Answer, ...]:
+def without_derivations(answers: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]:
     """Blocking.  As ``checked``, with an error for each package without a derivation."""
     return tuple((checked([answer]) or (_gone(answer),))[0] for answer in answers)
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: EvaluationResult) -> EvaluationResult:
     """Raises FileNotFoundError.  No message has the right path: it would help a forger."""
-    if not isinstance(answer, Package):
+    if not isinstance(answer, Found):
         return answer
     try:
         outputs = parse(_read(answer.derivation))
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
-        return Raised(attribute=answer.attribute, message="its derivation is invalid")
+        return Failed(attribute=answer.attribute, message="its derivation is invalid")
     if outputs.get(answer.output) != str(answer.path):
-        return Raised(
+        return Failed(
             attribute=answer.attribute, message="its outPath is not an output of its derivation"
         )
     return answer
@@ -77,9 +77,9 @@ def _read(derivation: StorePath) -> str:
         return file.read(_LONGEST).decode(errors="replace")
 
 
-def _gone(answer: Answer) -> Answer:
-    attribute = answer.attribute if isinstance(answer, Package) else ""
-    return Raised(
+def _gone(answer: EvaluationResult) -> EvaluationResult:
+    attribute = answer.attribute if isinstance(answer, Found) else ""
+    return Failed(
         attribute=attribute,
         message="its derivation is not in the store",
         validity=Validity.NEVER,

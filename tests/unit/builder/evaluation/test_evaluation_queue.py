@@ -10,7 +10,7 @@ import pytest
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
-from app.builder.nix.results import Answer, Other, Unknown
+from app.builder.nix.results import EvaluationResult, NotAPackage, NotFound
 from app.errors import PackagesUnknown, TooManyRequests
 from app.storage.memory import MemoryStorage
 
@@ -28,15 +28,15 @@ class Queued:
         default_factory=lambda: EvaluationResultCache(storage=MemoryStorage())
     )
 
-    async def answers(self, *names: str) -> tuple[Answer, ...]:
+    async def answers(self, *names: str) -> tuple[EvaluationResult, ...]:
         return await self.memory.answers(
             SUBJECT, names, self._ask, _check, is_listed=lambda _: False
         )
 
-    async def _ask(self, names: Sequence[str]) -> tuple[Answer, ...]:
+    async def _ask(self, names: Sequence[str]) -> tuple[EvaluationResult, ...]:
         async with self.stage.slot(Progress()):
             return tuple(
-                Unknown() if "unknown" in name else Other(attribute=name, kind="a set")
+                NotFound() if "unknown" in name else NotAPackage(attribute=name, kind="a set")
                 for name in names
             )
 
@@ -55,8 +55,8 @@ class Queued:
         await task
 
 
-def _check(known: dict[str, Answer]) -> None:
-    unknown = tuple(name for name, answer in known.items() if isinstance(answer, Unknown))
+def _check(known: dict[str, EvaluationResult]) -> None:
+    unknown = tuple(name for name, answer in known.items() if isinstance(answer, NotFound))
     if unknown:
         raise PackagesUnknown(unknown)
 

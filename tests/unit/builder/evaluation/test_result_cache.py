@@ -8,7 +8,15 @@ from app.builder.evaluation import result_cache as answermemory
 from app.builder.evaluation.recent_failures import RecentFailures
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.nix.closure import StorePath
-from app.builder.nix.results import Ambiguous, Answer, Other, Package, Raised, Unknown, Validity
+from app.builder.nix.results import (
+    Ambiguous,
+    EvaluationResult,
+    Failed,
+    Found,
+    NotAPackage,
+    NotFound,
+    Validity,
+)
 from app.storage.memory import MemoryStorage
 from app.storage.records.kind import key_of
 
@@ -24,8 +32,8 @@ def unlisted(_: str) -> bool:
     return False
 
 
-def package(attribute: str) -> Package:
-    return Package(
+def package(attribute: str) -> Found:
+    return Found(
         attribute=attribute,
         derivation=StorePath(f"{PATH.base}.drv"),
         output="out",
@@ -41,13 +49,14 @@ class Asked:
     error: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, names: Sequence[str]) -> tuple[Answer, ...]:
+    async def __call__(self, names: Sequence[str]) -> tuple[EvaluationResult, ...]:
         self.names.append(tuple(names))
         await self.gate.wait()
         if self.error is not None:
             raise self.error
         return tuple(
-            Unknown() if name == "none" else Other(attribute=name, kind="a set") for name in names
+            NotFound() if name == "none" else NotAPackage(attribute=name, kind="a set")
+            for name in names
         )
 
 
@@ -66,10 +75,10 @@ async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None
 
     assert asked.names == [("a", "none"), ("c", "b")]
     assert found == (
-        Other(attribute="c", kind="a set"),
-        Unknown(),
-        Other(attribute="a", kind="a set"),
-        Other(attribute="b", kind="a set"),
+        NotAPackage(attribute="c", kind="a set"),
+        NotFound(),
+        NotAPackage(attribute="a", kind="a set"),
+        NotAPackage(attribute="b", kind="a set"),
     )
 
 
@@ -110,7 +119,7 @@ async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) ->
     with pytest.raises(ValueError, match="bad"):
         await first
 
-    assert await second == (Other(attribute="a", kind="a set"),)
+    assert await second == (NotAPackage(attribute="a", kind="a set"),)
 
 
 @dataclass
@@ -123,9 +132,9 @@ class Clock:
 
 async def evaluations(memory: EvaluationResultCache, validity: Validity, *, revision: str) -> int:
     """How often a name that fails so is evaluated when it is asked for twice."""
-    failure, times = Raised(message="fails", validity=validity), 0
+    failure, times = Failed(message="fails", validity=validity), 0
 
-    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+    async def ask(names: Sequence[str]) -> tuple[EvaluationResult, ...]:
         nonlocal times
         times += 1
         return tuple(failure for _ in names)
@@ -164,7 +173,7 @@ async def test_a_failure_is_evaluated_again_when_its_validity_has_ended(
 
 def test_the_failures_in_memory_are_bounded() -> None:
     failures = RecentFailures(limit=3)
-    failure = Raised(message="fails", validity=Validity.PROCESS)
+    failure = Failed(message="fails", validity=Validity.PROCESS)
     keys = [key_of(number) for number in range(5)]
     for key in keys:
         failures.add(key, failure)
@@ -179,23 +188,23 @@ def test_the_failures_in_memory_are_bounded() -> None:
         ("python3packages.numpy", package("python3Packages.numpy"), unlisted, True),
         ("pkgs.pkgs.git", package("pkgs.pkgs.git"), unlisted, False),
         ("a.b.c", package("a.b.c"), listed, True),
-        ("none", Unknown(), unlisted, False),
-        ("none", Unknown(), listed, False),
-        ("lib", Other(attribute="lib", kind="a set"), unlisted, False),
+        ("none", NotFound(), unlisted, False),
+        ("none", NotFound(), listed, False),
+        ("lib", NotAPackage(attribute="lib", kind="a set"), unlisted, False),
         ("foo", Ambiguous(candidates=("Foo", "foO")), unlisted, False),
         ("foo", Ambiguous(candidates=("Foo", "foO")), listed, True),
-        ("bad", Raised(message="broken"), unlisted, False),
-        ("bad", Raised(message="broken"), listed, True),
+        ("bad", Failed(message="broken"), unlisted, False),
+        ("bad", Failed(message="broken"), listed, True),
     ],
 )
 async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
-    name: str, answer: Answer, is_listed: Callable[[str], bool], *, stored: bool
+    name: str, answer: EvaluationResult, is_listed: Callable[[str], bool], *, stored: bool
 ) -> None:
     storage = MemoryStorage()
     memory = EvaluationResultCache(storage=storage)
     times = 0
 
-    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
+    async def ask(names: Sequence[str]) -> tuple[EvaluationResult, ...]:
         nonlocal times
         times += 1
         return (answer,)
@@ -215,8 +224,8 @@ async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
     storage = MemoryStorage()
     memory = EvaluationResultCache(storage=storage)
 
-    async def ask(names: Sequence[str]) -> tuple[Answer, ...]:
-        return tuple(Unknown() for _ in names)
+    async def ask(names: Sequence[str]) -> tuple[EvaluationResult, ...]:
+        return tuple(NotFound() for _ in names)
 
     for number in range(400):
         names = [f"unknown-{number}-{which}" for which in range(60)]
