@@ -1,45 +1,46 @@
-"""What can go wrong, in the words of the distribution specification.
+"""Errors, with the codes of the distribution specification.
 
     RegistryError
       NameInvalid              400 NAME_INVALID
       DigestInvalid            400 DIGEST_INVALID
       ManifestUnknown          404 MANIFEST_UNKNOWN
-        ImageUnknown           no image can have this name or tag; 403 for clients that hide a 404
+        ImageUnknown           the name or tag is wrong; 403 for clients that hide a 404
           TagUnknown           the source knows no such revision
           PackagesUnknown      the package set has no such attributes
-            NamesPending       the same, before there was anything to propose
-          NotADerivation       the attribute exists and is no package
+            NamesPending       the same, before any names can be suggested
+          NotADerivation       the attribute exists but is not a package
       NameUnknown              404 NAME_UNKNOWN
       BlobUnknown              404 BLOB_UNKNOWN
       NotAcceptable            406 UNSUPPORTED
       RangeInvalid             416 UNSUPPORTED
       PaginationInvalid        400 UNSUPPORTED
-      Refused                  403 UNKNOWN, the status whose text most clients print
+      Refused                  403 UNKNOWN: most clients print the message of this status
         PolicyRefused          a setting of the source forbids it (unfree, insecure, broken, ...)
-          NotCached            a source that may not build, and no binary cache has the package
-        EvaluationFailed       the package set itself raised, or went over a limit
+          NotCached            the source may not build and no binary cache has the package
+        EvaluationFailed       the package set raised an error or exceeded a limit
         BuildFailed            a derivation failed; names it and its last log lines
         BuildTimedOut          a limit ended the build; names the limit
         PackingTimedOut        packing took longer than one image may
-        LinksTooMany           the links to the packages are more than an image may have
-        Unpackable             a store path has something that no image can hold
+        LinksTooMany           an image may not have so many links to packages
+        Unpackable             an image cannot hold an entry of a store path
       TooManyRequests          429 TOOMANYREQUESTS with Retry-After
-        StillBuilding          the client's patience is used up, the build goes on
-      Unavailable              503 UNAVAILABLE: ours to mend
+        StillBuilding          the request timed out; the build goes on
+      Unavailable              503 UNAVAILABLE: the operator has to act, or waiting helps
         StorageUnavailable
         StoreUnreadable        a store path is gone, or changed while it was packed
-        StoreUnavailable       Nix or its store could not do it now
-        DownloadFailed         a binary cache, or another host, failed; names it and the path
+        StoreUnavailable       a transient failure of Nix or its store
+        DownloadFailed         a binary cache or another host failed; names the host and the path
         SourceUnavailable      the source cannot be reached and no revision is known
         Draining               the server is stopping
 
-Statuses live in app.routers.errors, which has one row for each branch; they are repeated
-here only as a map for the reader.  Codes: distribution-spec, "Error Codes"; UNKNOWN and
-UNAVAILABLE are the extensions every registry uses.
+app.routers.errors maps the classes to statuses.  Codes: distribution-spec, "Error Codes";
+UNKNOWN and UNAVAILABLE are extensions that all registries use.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ErrorCode(StrEnum):
@@ -55,11 +56,14 @@ class ErrorCode(StrEnum):
 
 
 class OperatorError(Exception):
-    """What keeps a command or the server from its work: one line for the operator to read."""
+    """An error that ends a command or the server; the message is one line for the operator."""
 
 
 class RegistryError(Exception):
-    """The message is one line for the user's terminal; the detail is for programs."""
+    """``message`` is one line for the user's terminal, ``detail`` is for programs.
+
+    ``page`` is the identifier of the job whose page explains the failure, "" without one.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.UNKNOWN
 
@@ -67,6 +71,37 @@ class RegistryError(Exception):
         super().__init__(message)
         self.message = message
         self.detail = detail or {}
+        self.page = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A RegistryError as a value: the form in which errors are kept, without traceback or cause.
+
+    Made by ``of``.  ``attributes`` are those of the error's class.
+    """
+
+    kind: type[RegistryError]
+    message: str
+    detail: Mapping[str, object]
+    page: str
+    attributes: Mapping[str, object]
+
+    @classmethod
+    def of(cls, error: RegistryError, *, page: str = "") -> Self:
+        """``page`` is used if the error does not carry a page yet."""
+        page = error.page or page
+        return cls(type(error), error.message, error.detail, page, {**vars(error), "page": page})
+
+    @property
+    def code(self) -> ErrorCode:
+        return self.kind.code
+
+    def exception(self) -> RegistryError:
+        """Return a new exception, equal to the original one; each raise needs its own."""
+        error = self.kind.__new__(self.kind, self.message)
+        vars(error).update(self.attributes)
+        return error
 
 
 class NameInvalid(RegistryError):
@@ -82,15 +117,14 @@ class ManifestUnknown(RegistryError):
 
 
 class ImageUnknown(ManifestUnknown):
-    """The name or the tag of a pull is wrong, which the message explains to the user.
+    """A person has to correct the name or the tag of a pull.
 
-    A digest that is not stored and a tag that only tools request are not of this class: tools
-    depend on their 404.
+    A missing digest and a tag that only tools request are not of this class: tools depend on 404.
     """
 
 
 class TagUnknown(ImageUnknown):
-    """The package source has no revision of this name; the message lists what it has."""
+    """The package source does not have this tag; the message lists the tags that exist."""
 
 
 class PackagesUnknown(ImageUnknown):
@@ -109,7 +143,7 @@ class PackagesUnknown(ImageUnknown):
 
 
 class NamesPending(PackagesUnknown):
-    """The same before the set's names are listed: asked again, it may propose some of them."""
+    """PackagesUnknown before the names of the package set are listed; a retry may suggest some."""
 
     def __init__(self, packages: tuple[str, ...]) -> None:
         super().__init__(
@@ -134,13 +168,13 @@ class BlobUnknown(RegistryError):
 
 
 class NotAcceptable(RegistryError):
-    """The image has no manifest of a type that the client says it reads."""
+    """The image has no manifest of a type that the client accepts."""
 
     code = ErrorCode.UNSUPPORTED
 
 
 class RangeInvalid(RegistryError):
-    """No byte of the requested range exists; ``size`` is the blob's, in bytes."""
+    """The requested range is outside the blob, which has ``size`` bytes."""
 
     code = ErrorCode.UNSUPPORTED
 
@@ -154,7 +188,7 @@ class PaginationInvalid(RegistryError):
 
 
 class Refused(RegistryError):
-    """The request was understood and will not be fulfilled; asking again does not help."""
+    """The request is valid but will not be fulfilled; a retry does not help."""
 
 
 class PolicyRefused(Refused):
@@ -162,7 +196,7 @@ class PolicyRefused(Refused):
 
 
 class NotCached(PolicyRefused):
-    """No binary cache has what a source without ``build`` needs, as far as Nix may take it."""
+    """The source may not build, and no trusted binary cache has a path that it needs."""
 
 
 class EvaluationFailed(Refused):
@@ -170,7 +204,7 @@ class EvaluationFailed(Refused):
 
 
 class BuildFailed(Refused):
-    """A derivation did not build.  ``log`` holds its last lines, for the build's page."""
+    """``log`` holds the last lines of the derivation's log, for the build's page."""
 
     def __init__(self, message: str, *, derivation: str = "", log: tuple[str, ...] = ()) -> None:
         super().__init__(message, {"derivation": derivation} if derivation else None)
@@ -183,7 +217,7 @@ class BuildTimedOut(Refused):
 
 
 class PackingTimedOut(Refused):
-    """What was packed by then is stored: the next request goes on from there."""
+    """Finished layers are stored, so the next request continues from there."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -193,7 +227,7 @@ class PackingTimedOut(Refused):
 
 
 class LinksTooMany(Refused):
-    """``packages`` are the names of those that the links lead to."""
+    """``packages`` are the names of the packages that the links point to."""
 
     def __init__(self, packages: tuple[str, ...], reason: str) -> None:
         super().__init__(
@@ -210,7 +244,7 @@ class Unpackable(Refused):
 
 
 class TooManyRequests(RegistryError):
-    """``retry_after`` is an honest estimate, in whole seconds."""
+    """``retry_after`` is an estimate in whole seconds."""
 
     code = ErrorCode.TOOMANYREQUESTS
 
@@ -224,7 +258,7 @@ class StillBuilding(TooManyRequests):
 
 
 class Unavailable(RegistryError):
-    """Our own fault or our surroundings'; the same request may succeed later."""
+    """A fault of the server or its environment; the same request may succeed later."""
 
     code = ErrorCode.UNAVAILABLE
 
@@ -241,14 +275,11 @@ class StoreUnreadable(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """Nix or its store failed for a reason that is not the package's, and may not fail again."""
+    """Nix or its store failed for a transient reason that has nothing to do with the package."""
 
 
 class DownloadFailed(Unavailable):
-    """A download failed during a realisation.
-
-    ``host`` is the binary cache, or the URL of another file; ``path`` the store path, or "".
-    """
+    """``host`` is the binary cache or the URL of a file; ``path`` is the store path, or ""."""
 
     def __init__(self, message: str, *, host: str, path: str = "") -> None:
         super().__init__(message, {"cache": host, "path": path})
