@@ -15,7 +15,7 @@ from loguru import logger
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.base import Storage
-from app.system.cache import Recent
+from app.system.cache import Cache
 
 _TRUSTED_SECONDS = 300.0
 _LIMIT = 100_000
@@ -33,8 +33,8 @@ class _Seen:
 class BlobExistenceCache:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._seen: Recent[Digest, _Seen] = Recent(_LIMIT)
-        self._missing: Recent[Digest, None] = Recent(_LIMIT)
+        self._seen: Cache[Digest, _Seen] = Cache(_LIMIT)
+        self._missing: Cache[Digest, None] = Cache(_LIMIT)
 
     async def holds(self, blob: Descriptor) -> bool:
         """One of another size is damaged, which is as good as gone: storage replaces it."""

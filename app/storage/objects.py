@@ -13,7 +13,7 @@ from pathlib import Path
 from loguru import logger
 
 from app.storage.base import READ_LIMIT, ObjectNotFound
-from app.system.cache import Recent
+from app.system.cache import Cache
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 # The name is taken by something that is not a readable file.
@@ -30,7 +30,7 @@ class Objects:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._noted: Recent[str, None] = Recent(_NOTED)
+        self._noted: Cache[str, None] = Cache(_NOTED)
 
     def size(self, key: str) -> int:
         try:

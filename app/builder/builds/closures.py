@@ -15,7 +15,7 @@ from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
-from app.system.cache import Recent
+from app.system.cache import Cache
 
 # Of packages that were asked for by name: some hundred store paths each.
 _KEPT = 256
@@ -37,7 +37,7 @@ CLOSURES = Kind(
 class Closures:
     def __init__(self, *, storage: Storage) -> None:
         self._records = Records(storage=storage, kind=CLOSURES)
-        self._kept: Recent[StorePath, Closure] = Recent(_KEPT)
+        self._kept: Cache[StorePath, Closure] = Cache(_KEPT)
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
         """The union of the paths' closures, or None if one of them is not known."""

@@ -9,7 +9,7 @@ from app.storage.base import ObjectNotFound, Storage
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
-from app.system.cache import Recent
+from app.system.cache import Cache
 from app.system.concurrency import gather
 
 _KEPT = 2_000
@@ -29,7 +29,7 @@ class BuildRecords:
         self._storage = storage
         self._presence = presence
         self._records = Records(storage=storage, kind=BUILDS)
-        self._kept: Recent[Digest, BuiltImage] = Recent(_KEPT)
+        self._kept: Cache[Digest, BuiltImage] = Cache(_KEPT)
 
     async def read(self, key: Digest) -> BuiltImage | None:
         image = self._kept.get(key)

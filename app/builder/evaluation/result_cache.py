@@ -24,7 +24,7 @@ from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.cache import RememberedRecords
 from app.storage.records.kind import Kind
-from app.system.cache import Recent
+from app.system.cache import Cache
 from app.system.concurrency import gather
 
 # Raise the format when nix/answers.nix returns more, or something else, for the same package.
@@ -41,7 +41,7 @@ Check = Callable[[dict[str, EvaluationResult]], object]
 class EvaluationResultCache:
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
         self._known = RememberedRecords(storage=storage, kind=ATTRIBUTES)
-        self._unstored: Recent[Digest, EvaluationResult] = Recent(_UNSTORED)
+        self._unstored: Cache[Digest, EvaluationResult] = Cache(_UNSTORED)
         self._failures = failures or RecentFailures()
         self._asked: dict[Digest, asyncio.Event] = {}
 

@@ -24,7 +24,7 @@ from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.builder.sources.upstream import UNTRUSTED
 from app.errors import SourceUnavailable, TagUnknown
-from app.system.cache import Recent
+from app.system.cache import Cache
 from app.system.workers import Workers
 from app.text.sanitize import sentence
 
@@ -64,7 +64,7 @@ class ChannelUpstream:
         self._directory = directory
         self._workers = workers
         self._seconds = seconds
-        self._found: Recent[str, None] = Recent(_FOUND)
+        self._found: Cache[str, None] = Cache(_FOUND)
 
     async def find(self, tag: str) -> Revision:
         with self._told(), disk_at_fault():

@@ -7,7 +7,7 @@ from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
-from app.system.cache import Recent
+from app.system.cache import Cache
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class RememberedRecords(Generic[T]):
 
     def __init__(self, *, storage: Storage, kind: Kind[T], limit: int = _LIMIT) -> None:
         self._records = Records(storage=storage, kind=kind)
-        self._known: Recent[Digest, T] = Recent(limit)
+        self._known: Cache[Digest, T] = Cache(limit)
 
     async def read(self, key: Digest) -> T | None:
         (value,) = await self.read_each((key,))

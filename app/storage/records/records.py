@@ -15,7 +15,7 @@ from app.storage.base import ObjectNotFound, Storage
 from app.storage.keys import record as record_key
 from app.storage.records.envelope import Damaged, head_of, seal, unseal_as
 from app.storage.records.kind import Kind
-from app.system.cache import Recent
+from app.system.cache import Cache
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Records(Generic[T]):
     def __init__(self, *, storage: Storage, kind: Kind[T]) -> None:
         self._storage = storage
         self._kind = kind
-        self._noted: Recent[Digest, None] = Recent(_NOTED)
+        self._noted: Cache[Digest, None] = Cache(_NOTED)
 
     async def read(self, key: Digest) -> T | None:
         """Return the value, or None if there is no valid record.  Raises StorageUnavailable."""
