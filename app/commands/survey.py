@@ -42,7 +42,7 @@ def surveying(location: str, known: Path, report: Callable[[Tally], None]) -> It
                 cache, NarInfoReader(cache=cache, known=None, stop=stop, report=report), stop
             )
         else:
-            with KnownNarInfos.open(known) as before:
+            with KnownNarInfos.open(known, cache=cache.location) as before:
                 yield Survey(
                     cache, NarInfoReader(cache=cache, known=before, stop=stop, report=report), stop
                 )

@@ -127,7 +127,7 @@ def test_popcount_goes_on_after_being_killed(tmp_path: Path) -> None:
             server.faults[f"{path.hash_part}.narinfo"] = [hang(released)]
         first = subprocess.Popen([*command, "--cache", server.url], stderr=subprocess.DEVNULL)
         wait_until(lambda: server.requests.total() > len(paths) - 100 + CONNECTIONS)
-        wait_until(lambda: len(known_of(tmp_path / "known", paths)) == BATCH)
+        wait_until(lambda: len(known_of(tmp_path / "known", server.url, paths)) == BATCH)
         first.kill()
         first.wait()
         released.set()
@@ -145,8 +145,8 @@ def test_popcount_goes_on_after_being_killed(tmp_path: Path) -> None:
     assert len(counts) == (BATCH + 300) // 2
 
 
-def known_of(file: Path, paths: Sequence[StorePath]) -> Mapping[str, NarInfo]:
-    with KnownNarInfos.open(file) as known:
+def known_of(file: Path, cache: str, paths: Sequence[StorePath]) -> Mapping[str, NarInfo]:
+    with KnownNarInfos.open(file, cache=cache) as known:
         return known.read(path.hash_part for path in paths)
 
 

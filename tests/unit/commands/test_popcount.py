@@ -84,6 +84,22 @@ def test_a_second_count_asks_only_for_what_is_new(server: CacheServer, tmp_path:
     }
 
 
+def test_two_caches_that_share_a_file_are_counted_separately(
+    server: CacheServer, tmp_path: Path
+) -> None:
+    listing, output = tmp_path / "list", tmp_path / "popularity.json"
+    listing.write_text(f"{store_path('git-2')}\n{store_path('curl-7')}\n")
+    words = ["popcount", "--store-paths", str(listing), "--known", str(tmp_path / "known")]
+    words += ["--output", str(output)]
+    assert run(*words, "--cache", server.url) == 0
+    other = make_cache(tmp_path / "other", {"git-2": ["libc-1"], "curl-7": ["libc-1"]})
+
+    with serving(other) as second:
+        assert run(*words, "--cache", second.url) == 0
+
+    assert output.read_bytes() == b'{"libc-1":2}'
+
+
 def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert run(*words) == 1
     captured = capsys.readouterr()

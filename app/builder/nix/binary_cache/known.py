@@ -1,4 +1,8 @@
-"""Narinfos read before, in one SQLite file: what a store path refers to never changes."""
+"""Narinfos read before, in one SQLite file.
+
+A binary cache does not change the references of a store path.  Two caches may have different
+contents under one path, so each row belongs to a cache.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -11,13 +15,16 @@ from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
 
-_FORMAT = 1
+_FORMAT = 2
+_OLD_FORMATS = {0, 1}  # 0 is a new file; rows of format 1 have no cache, and are not used
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS narinfos (
-    hash TEXT PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS cache_narinfos (
+    cache TEXT NOT NULL,
+    hash TEXT NOT NULL,
     name TEXT NOT NULL,
     nar_size INTEGER NOT NULL,
-    refs TEXT NOT NULL
+    refs TEXT NOT NULL,
+    PRIMARY KEY (cache, hash)
 ) WITHOUT ROWID
 """
 _AT_ONCE = 500
@@ -29,14 +36,18 @@ class KnownUnusable(OperatorError):
 
 
 class KnownNarInfos:
-    """Blocking throughout; for one thread.  Two processes may share a file."""
+    """The narinfos of one cache.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Blocking throughout; for one thread.  Several processes and caches may share a file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, cache: str) -> None:
         self._connection = connection
+        self._cache = cache
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Blocking.  Raises KnownUnusable."""
+    def open(cls, path: Path, *, cache: str) -> Self:
+        """Blocking.  ``cache`` is the location of the binary cache.  Raises KnownUnusable."""
         with ExitStack() as opened:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +56,12 @@ class KnownNarInfos:
                 )
                 with connection:
                     (found,) = connection.execute("PRAGMA user_version").fetchone()
-                    if found not in {0, _FORMAT}:
+                    if found not in {*_OLD_FORMATS, _FORMAT}:
                         raise KnownUnusable(
                             f"{path} was written by another version; name another file"
                         )
+                    if found in _OLD_FORMATS:
+                        connection.execute("DROP TABLE IF EXISTS narinfos")
                     connection.execute(_SCHEMA)
                     connection.execute(f"PRAGMA user_version = {_FORMAT}")
             except (sqlite3.Error, OSError) as error:
@@ -56,7 +69,7 @@ class KnownNarInfos:
                     f"cannot keep what was read in {path}: {error}; delete it or name another file"
                 ) from None
             opened.pop_all()
-            return cls(connection)
+            return cls(connection, cache)
 
     def __enter__(self) -> Self:
         return self
@@ -70,14 +83,17 @@ class KnownNarInfos:
         self._connection.close()
 
     def read(self, hash_parts: Iterable[str]) -> Mapping[str, NarInfo]:
-        """Those that are known."""
+        """Return the stored narinfos by hash part; hash parts without one are left out."""
         wanted = sorted(set(hash_parts))
         found: dict[str, NarInfo] = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            query = f"SELECT hash, name, nar_size, refs FROM narinfos WHERE hash IN ({marks})"  # noqa: S608  only question marks
-            with closing(self._connection.execute(query, some)) as rows:
+            query = (
+                "SELECT hash, name, nar_size, refs FROM cache_narinfos"
+                f" WHERE cache = ? AND hash IN ({marks})"  # noqa: S608  only question marks
+            )
+            with closing(self._connection.execute(query, [self._cache, *some])) as rows:
                 for hash_part, name, nar_size, references in rows:
                     found[hash_part] = NarInfo(
                         StorePath(f"{hash_part}-{name}"),
@@ -87,12 +103,13 @@ class KnownNarInfos:
         return found
 
     def write(self, narinfos: Iterable[NarInfo]) -> None:
-        """All of them or none: they are there after a power cut, once this returns."""
+        """Store all of them or none; they survive a power cut once this returns."""
         with self._connection:
             self._connection.executemany(
-                "INSERT OR IGNORE INTO narinfos VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO cache_narinfos VALUES (?, ?, ?, ?, ?)",
                 (
                     (
+                        self._cache,
                         n.path.hash_part,
                         n.path.name,
                         n.nar_size,

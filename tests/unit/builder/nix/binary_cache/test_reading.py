@@ -44,7 +44,9 @@ def server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheSe
 
 @pytest.fixture
 def known(tmp_path: Path) -> Iterator[KnownNarInfos]:
-    with KnownNarInfos.open(tmp_path / "narinfos.sqlite") as known:
+    with KnownNarInfos.open(
+        tmp_path / "narinfos.sqlite", cache="https://cache.example.org"
+    ) as known:
         yield known
 
 
