@@ -7,7 +7,7 @@ import typer
 
 from app.commands.store_path_list import channel_list
 from app.commands.survey import DEFAULT_CACHE
-from app.settings.settings import surroundings
+from app.settings.environment import process_environment
 
 
 def _output_file(output: Path | None) -> Path | None:
@@ -20,7 +20,7 @@ def _output_file(output: Path | None) -> Path | None:
 
 
 def _cache_directory() -> Path:
-    base = surroundings().get("XDG_CACHE_HOME")
+    base = process_environment().get("XDG_CACHE_HOME")
     return Path(base) / "nixery" if base else Path.home() / ".cache" / "nixery"
 
 

@@ -34,8 +34,8 @@ from app.commands.options import (
 from app.commands.store_path_list import ListingUnusable, nothing_found
 from app.commands.survey import hash_parts, surveying
 from app.commands.terminal import Progress, write_document
+from app.settings.environment import process_environment
 from app.settings.expressions import EXPRESSIONS
-from app.settings.settings import surroundings
 from app.system.process import child_environment
 from app.system.workers import Workers
 
@@ -174,7 +174,7 @@ async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
 def _nix(home: Path) -> NixCommand:
     workers = Workers(1)
     return NixCommand(
-        environment=child_environment(surroundings(), home=home),
+        environment=child_environment(process_environment(), home=home),
         expressions=EXPRESSIONS,
         holds=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,

@@ -9,7 +9,7 @@ from loguru import logger
 
 from app.main import create_app, stop_building
 from app.server.server import Server
-from app.settings.settings import SettingsError, load
+from app.settings.loading import SettingsError, load_settings
 from app.telemetry import log
 
 # Enough for twenty thousand downloads; beyond, programs in builds that close every number one by
@@ -20,7 +20,7 @@ _FILES = 1 << 16
 def serve() -> None:
     """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
     try:
-        settings = load()
+        settings = load_settings()
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
     log.set_up(level=settings.log_level, form=settings.log_format)

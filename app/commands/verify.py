@@ -14,7 +14,9 @@ from app.commands.record_kinds import RECORD_KINDS, check_record
 from app.commands.terminal import Line
 from app.errors import DigestInvalid, OperatorError, StorageUnavailable
 from app.oci import Digest
-from app.settings.settings import Settings, StorageBackend, load
+from app.settings.loading import load_settings
+from app.settings.sections.storage import FilesystemBackend, MemoryBackend
+from app.settings.settings import Settings
 from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
 from app.storage.records.envelope import Damaged
 from app.storage.records.kind import Kind
@@ -54,7 +56,7 @@ def command(
             line.show(f"{reading.objects:,} of {reading.wanted:,} objects, {rate:,.0f} MB/s")
 
     with reported_failures("verify", stopped="what has been named is damaged"):
-        reading = verify(load(), delete=delete, name=name, report=report)
+        reading = verify(load_settings(), delete=delete, name=name, report=report)
         name(
             f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
             f" {reading.damaged:,} damaged"
@@ -162,11 +164,12 @@ def verify(
     report: Callable[[Reading], None],
 ) -> Reading:
     """Blocking.  The storage of the settings; raises NothingToVerify, StorageUnavailable."""
-    if settings.storage is StorageBackend.MEMORY:
-        raise NothingToVerify("what is stored in memory ends with its server")
-    if settings.storage is StorageBackend.FILESYSTEM and not settings.storage_path.is_dir():
-        # Started, the storage would make it, and have nothing damaged in it.
-        raise NothingToVerify(f"there is no storage at {settings.storage_path}")
+    match settings.backend:
+        case MemoryBackend():
+            raise NothingToVerify("storage in memory cannot be verified: it ends with its server")
+        case FilesystemBackend(path) if not path.is_dir():
+            # Started, the storage would create the directory, and report no damage.
+            raise NothingToVerify(f"there is no storage at {path} (see NIXERY_STORAGE_PATH)")
     return asyncio.run(_verify(settings, delete=delete, name=name, report=report))
 
 
@@ -182,7 +185,7 @@ async def _verify(
         await storage.start()
     except StorageUnavailable:
         # A disk that failed may be mounted read-only now, which is when one wants to know.
-        if delete or settings.storage is not StorageBackend.FILESYSTEM:
+        if delete or not isinstance(settings.backend, FilesystemBackend):
             raise
     try:
         verifier = Verifier(

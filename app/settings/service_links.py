@@ -1,7 +1,7 @@
-"""Variables that Kubernetes sets in every pod of a namespace for each Service there.
+"""Variables that Kubernetes sets in every pod for each Service of the namespace.
 
-Those for a Service called ``nixery`` or ``nixery-...`` begin as settings do, and one of them,
-``NIXERY_PORT=tcp://10.0.0.1:80``, is called as one.
+The variables for a Service called ``nixery`` or ``nixery-...`` have the prefix of settings.  One of
+them, ``NIXERY_PORT=tcp://10.0.0.1:80``, also has the name of a setting.
 """
 
 import re
@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 def without_service_links(environment: Mapping[str, Value]) -> dict[str, Value]:
-    """What is left when those that speak of a Service, and of no setting, are taken away."""
+    """Return the environment without the variables that describe a Service."""
     return {name: value for name, value in environment.items() if not _is_link(name, value or "")}
 
 

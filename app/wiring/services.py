@@ -37,8 +37,10 @@ from app.builder.service import ImageService
 from app.builder.sources.opened import check_opened
 from app.builder.sources.opening import Sources
 from app.errors import Unavailable
+from app.settings.environment import process_environment
 from app.settings.expressions import EXPRESSIONS
-from app.settings.settings import Settings, surroundings, variables
+from app.settings.names import variables
+from app.settings.settings import Settings
 from app.state import About, AppState, WaitPolicy
 from app.storage.blobs import BlobStore
 from app.storage.existence_cache import BlobExistenceCache
@@ -72,7 +74,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
     plan = await load_profile(settings.popularity, storage) if settings.popularity else None
     holds = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
     await workers.run(holds.sweep)
-    environment = child_environment(surroundings(), home=settings.state_path / "home")
+    environment = child_environment(process_environment(), home=settings.state_path / "home")
     nix = NixCommand(
         environment=environment,
         expressions=EXPRESSIONS,
@@ -184,8 +186,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
             remember_seconds=_CHECK_REMEMBERED_SECONDS,
         ),
         patience=WaitPolicy(
-            hop_seconds=settings.hop_seconds,
-            hops=settings.hops,
+            hop_seconds=settings.redirect_seconds,
+            hops=settings.redirects,
             hold_seconds=settings.hold_seconds,
         ),
         about=About(version=VERSION, started_at=started, settings=_shown(settings)),
@@ -234,7 +236,7 @@ def _stages(settings: Settings) -> WorkQueues:
     return WorkQueues(
         realisation=WorkQueue(
             "realisation",
-            at_once=settings.realisations,
+            at_once=settings.builds,
             waiting=settings.queue,
             share=settings.client_share,
             expected_seconds=30,

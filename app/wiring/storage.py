@@ -1,7 +1,8 @@
 """The storage that the settings name."""
 
 from app.errors import StorageUnavailable
-from app.settings.settings import Settings, StorageBackend
+from app.settings.sections.storage import FilesystemBackend, GcsBackend, MemoryBackend
+from app.settings.settings import Settings
 from app.storage.base import Storage
 from app.storage.filesystem import FilesystemStorage
 from app.storage.memory import MemoryStorage
@@ -9,16 +10,16 @@ from app.storage.memory import MemoryStorage
 
 def storage_of(settings: Settings) -> Storage:
     """To be started.  Raises StorageUnavailable, for the operator to read."""
-    match settings.storage:
-        case StorageBackend.FILESYSTEM:
-            return FilesystemStorage(settings.storage_path)
-        case StorageBackend.MEMORY:
+    match settings.backend:
+        case FilesystemBackend(path):
+            return FilesystemStorage(path)
+        case MemoryBackend():
             return MemoryStorage()
-        case StorageBackend.GCS:
-            return _bucket(settings)
+        case GcsBackend() as backend:
+            return _bucket(backend)
 
 
-def _bucket(settings: Settings) -> Storage:
+def _bucket(backend: GcsBackend) -> Storage:
     """Google's library is an extra, and takes longer to load than all the rest."""
     try:
         from app.storage.gcs.bucket import GcsStorage  # noqa: PLC0415  # only for whoever wants it
@@ -26,5 +27,4 @@ def _bucket(settings: Settings) -> Storage:
         raise StorageUnavailable(
             "the gcs storage needs Google's library: install nixery[gcs]"
         ) from error
-    assert settings.gcs_bucket is not None, "settings without a bucket are refused"
-    return GcsStorage(bucket=settings.gcs_bucket, spool_directory=settings.state_path / "spool")
+    return GcsStorage(bucket=backend.bucket, spool_directory=backend.spool_directory)

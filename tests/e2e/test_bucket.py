@@ -8,7 +8,7 @@ import pytest
 
 from app.main import create_app
 from app.oci import Digest
-from app.settings.settings import load
+from app.settings.loading import load_settings
 from app.storage.blobs import BlobStore
 from app.storage.gcs.bucket import GcsStorage
 from tests.e2e.clients import Client, pull
@@ -46,7 +46,7 @@ async def _upload(spool_directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def registry(bucket: FakeGcs) -> Iterator[str]:
-    with served(create_app(load())) as address:
+    with served(create_app(load_settings())) as address:
         yield address.removeprefix("http://").replace("127.0.0.1", "localhost")
 
 

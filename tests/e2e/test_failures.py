@@ -130,7 +130,7 @@ def test_more_than_the_queue_holds_is_told_when_to_come_back(
     salted_packages: Path, new_server: ServerFactory
 ) -> None:
     server = new_server(
-        salted_packages, NIXERY_REALISATIONS="1", NIXERY_QUEUE="0", NIXERY_HOP_SECONDS="0.5"
+        salted_packages, NIXERY_BUILDS="1", NIXERY_QUEUE="0", NIXERY_REDIRECT_SECONDS="0.5"
     )
     first = httpx.get(f"{server.url}/v2/slow-3/manifests/latest")
 

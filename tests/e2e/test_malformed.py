@@ -15,7 +15,7 @@ NAME = "hello"  # which most of the requests are about
 def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_errors(
     new_server: ServerFactory,
 ) -> None:
-    server = new_server(NIXERY_HOP_SECONDS="1")
+    server = new_server(NIXERY_REDIRECT_SECONDS="1")
     digest = server.digest(NAME)
 
     answered = statuses(server.url)

@@ -43,7 +43,7 @@ def proxy(
     module_server: ServerFactory,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
-    server = module_server(salted_packages, NIXERY_HOP_SECONDS="0.3")
+    server = module_server(salted_packages, NIXERY_REDIRECT_SECONDS="0.3")
     home = tmp_path_factory.mktemp("nginx")
     make_certificate(home)
     port = free_port()

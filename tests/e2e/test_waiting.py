@@ -42,7 +42,7 @@ def test_a_long_build_ends_in_a_pull_by_every_client(
     hop_seconds: str,
     redirects: int,
 ) -> None:
-    server = new_server(salted_packages, NIXERY_HOP_SECONDS=hop_seconds)
+    server = new_server(salted_packages, NIXERY_REDIRECT_SECONDS=hop_seconds)
     image = f"{server.address}/coreutils/slow-{seconds}:latest"
 
     pull_at_once(clients, image, timeout=float(seconds) + 60)

@@ -30,7 +30,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     ("variables", "status", "sentence"),
     [
         ({"NIXERY_PROT": "1"}, 1, "unknown setting: NIXERY_PROT"),
-        ({"NIXERY_HOPS": "99"}, 1, "NIXERY_HOPS: "),
+        ({"NIXERY_REDIRECTS": "99"}, 1, "NIXERY_REDIRECTS: "),
         ({"WEB_DIR": "/nowhere"}, 1, "NIXERY_WEB_DIR: "),
         (
             {"NIX_POPULARITY_URL": "http://localhost:1/popularity.json"},
@@ -38,7 +38,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
             "cannot use the popularity data at http://localhost:1/popularity.json",
         ),
         ({"NIXERY_STORAGE_PATH": "/proc/nowhere"}, 3, "/proc/nowhere"),
-        ({"NIXERY_STORAGE": "gcs"}, 1, "the gcs storage needs GCS_BUCKET"),
+        ({"NIXERY_STORAGE": "gcs"}, 1, "NIXERY_STORAGE=gcs needs NIXERY_GCS_BUCKET"),
         (
             {"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "images", "NO_GCE_CHECK": "true"},
             3,

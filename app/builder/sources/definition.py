@@ -12,6 +12,9 @@ from app.reference import TAG_PATTERN, Tag
 from app.request import META_PACKAGES
 
 LATEST = "latest"
+REVISION_SECONDS = 600.0
+EVALUATION_SECONDS = 120.0
+BUILD_SECONDS = 3600.0
 _MIB = 1024 * 1024
 _TAG = re.compile(TAG_PATTERN)
 _WILD = re.compile(r"[*?[]")  # what fnmatch takes for more than itself
@@ -85,13 +88,17 @@ class Definition(_Frozen):
         " branch, a tag or a commit. `latest` always does.",
     )
     revision_seconds: float = Field(
-        600, ge=0, description="How long a moving tag is taken to stand still."
+        REVISION_SECONDS, ge=0, description="How long a moving tag is taken to stand still."
     )
-    evaluation_seconds: float = Field(120, gt=0, description="The longest one evaluation may run.")
+    evaluation_seconds: float = Field(
+        EVALUATION_SECONDS, gt=0, description="The longest one evaluation may run."
+    )
     evaluation_memory: int = Field(
         4096, ge=128, description="The most memory an evaluation may use, in MiB."
     )
-    build_seconds: float = Field(3600, gt=0, description="The longest builds of an image may run.")
+    build_seconds: float = Field(
+        BUILD_SECONDS, gt=0, description="The longest builds of an image may run."
+    )
     build: bool = Field(
         default=True, description="false: only what a binary cache has, nothing is built."
     )

@@ -321,9 +321,15 @@ def test_the_command_ends_with_1_if_anything_is_damaged_until_it_is_deleted(
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"NIXERY_STORAGE": "memory"}, "what is stored in memory ends with its server"),
-        ({"NIXERY_STORAGE_PATH": "/nowhere/storage"}, "there is no storage at /nowhere/storage"),
-        ({"NIXERY_PROT": "1"}, "unknown setting: NIXERY_PROT"),
+        (
+            {"NIXERY_STORAGE": "memory"},
+            "storage in memory cannot be verified: it ends with its server",
+        ),
+        (
+            {"NIXERY_STORAGE_PATH": "/nowhere/storage"},
+            "there is no storage at /nowhere/storage (see NIXERY_STORAGE_PATH)",
+        ),
+        ({"NIXERY_PROT": "1"}, "unknown setting: NIXERY_PROT; see docs/configuration.md"),
         ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "there is no bucket other"),
     ],
 )

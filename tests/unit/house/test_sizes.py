@@ -9,8 +9,8 @@ APP = Path(__file__).parents[3] / "app"
 FILE_LINES = 300
 FUNCTION_LINES = 60
 FILES = sorted(APP.rglob("*.py"))
-# May only become fewer; a table of settings is read by looking one up.
-LONG_FILES = frozenset({"settings/settings.py", "storage/gcs/bucket.py"})
+# May only become fewer.
+LONG_FILES = frozenset({"storage/gcs/bucket.py"})
 LONG_FUNCTIONS = frozenset({"assemble"})
 
 

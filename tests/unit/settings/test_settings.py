@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from app.settings.settings import Settings, SettingsError, StorageBackend, load, variables
+from app.settings.loading import SettingsError, load_settings
+from app.settings.names import variables
+from app.settings.sections.storage import FilesystemBackend, GcsBackend, MemoryBackend
+from app.settings.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -12,15 +15,17 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name, raising=False)
 
 
-def test_without_any_variable_the_embedded_defaults_hold() -> None:
-    settings = load()
+def test_defaults_serve_the_embedded_packages_from_a_directory() -> None:
+    settings = load_settings()
 
-    assert settings.storage is StorageBackend.FILESYSTEM
+    assert isinstance(settings.backend, FilesystemBackend)
     assert settings.layer_budget == 94
     assert (settings.pkgs_path, settings.pkgs_repo, settings.channel) == (None, None, None)
 
 
-def test_the_names_nixery_had_keep_working(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_variables_of_the_go_server_keep_working(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PORT", "5000")
     monkeypatch.setenv("NIXERY_PKGS_PATH", str(tmp_path))
     monkeypatch.setenv("NIXERY_STORAGE_BACKEND", "filesystem")
@@ -28,7 +33,7 @@ def test_the_names_nixery_had_keep_working(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("NIX_TIMEOUT", "60")
     monkeypatch.setenv("NIX_POPULARITY_URL", "popularity.json")
 
-    settings = load()
+    settings = load_settings()
 
     assert (settings.port, settings.build_seconds) == (5000, 60)
     assert settings.pkgs_path == tmp_path
@@ -36,14 +41,14 @@ def test_the_names_nixery_had_keep_working(monkeypatch: pytest.MonkeyPatch, tmp_
     assert settings.popularity == "popularity.json"
 
 
-def test_a_mistyped_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_misspelt_variable_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIXERY_PROT", "1")
 
     with pytest.raises(SettingsError, match="unknown setting: NIXERY_PROT"):
-        load()
+        load_settings()
 
 
-def test_variables_of_kubernetes_services_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_kubernetes_services_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "NIXERY_SERVICE_HOST": "10.0.0.1",
         "NIXERY_SERVICE_PORT": "80",
@@ -57,49 +62,49 @@ def test_variables_of_kubernetes_services_are_no_settings(monkeypatch: pytest.Mo
         "NIXERY_WEB_PORT": "udp://10.0.0.2:53",
     }.items():
         monkeypatch.setenv(name, value)
-    assert load().port == 8080
+    assert load_settings().port == 8080
 
     monkeypatch.setenv("PORT", "5000")
-    assert load().port == 5000
+    assert load_settings().port == 5000
 
     monkeypatch.setenv("NIXERY_PORT", "5001")
-    assert load().port == 5001
+    assert load_settings().port == 5001
 
 
 @pytest.mark.parametrize("name", ["NIXERY_WEB_PORT", "NIXERY_PORT_80", "NIXERY_SERVICES"])
-def test_what_only_looks_like_a_service_is_refused(
+def test_variable_that_resembles_a_service_link_is_rejected(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "80")
 
     with pytest.raises(SettingsError, match=f"unknown setting: {name}"):
-        load()
+        load_settings()
 
 
-def test_storage_is_below_the_state_path_unless_it_says_where(
+def test_storage_path_defaults_to_a_directory_below_the_state_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "default"))
-    assert load().storage_path == tmp_path / "default" / "nixery" / "storage"
+    assert load_settings().storage_path == tmp_path / "default" / "nixery" / "storage"
 
     monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
-    assert load().storage_path == tmp_path / "state" / "storage"
+    assert load_settings().storage_path == tmp_path / "state" / "storage"
 
     monkeypatch.setenv("NIXERY_STORAGE_PATH", str(tmp_path / "elsewhere"))
-    assert load().storage_path == tmp_path / "elsewhere"
+    assert load_settings().storage_path == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
     ("variable", "inside", "outside"),
     [
-        ("NIXERY_HOP_SECONDS", ("0.1", "29.9"), ("0", "30", "nan", "inf", "-1")),
-        ("NIXERY_HOPS", ("0", "9"), ("-1", "10", "1.5")),
+        ("NIXERY_REDIRECT_SECONDS", ("0.1", "29.9"), ("0", "30", "nan", "inf", "-1")),
+        ("NIXERY_REDIRECTS", ("0", "9"), ("-1", "10", "1.5")),
         ("NIXERY_HOLD_SECONDS", ("0.1", "7200"), ("0", "7201", "nan", "inf")),
         ("NIXERY_DRAIN_SECONDS", ("0", "600"), ("-1", "nan", "inf")),
         ("NIXERY_FAILURE_SECONDS", ("0", "600"), ("-1", "nan", "inf")),
     ],
 )
-def test_times_of_waiting_have_bounds(
+def test_waiting_times_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
     inside: tuple[str, ...],
@@ -107,54 +112,108 @@ def test_times_of_waiting_have_bounds(
 ) -> None:
     for value in inside:
         monkeypatch.setenv(variable, value)
-        load()
+        load_settings()
     for value in outside:
         monkeypatch.setenv(variable, value)
         with pytest.raises(SettingsError, match=variable):
-            load()
+            load_settings()
 
 
-def test_a_public_address_leaves_room_for_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_url_is_limited_so_that_messages_have_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 112)
-    assert len(load().external_url) == 120
+    assert len(load_settings().external_url) == 120
 
     monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 113)
     with pytest.raises(SettingsError, match="NIXERY_EXTERNAL_URL"):
-        load()
+        load_settings()
 
 
-def test_a_value_out_of_bounds_is_refused_with_its_variable(
+def test_value_out_of_bounds_is_rejected_with_its_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("NIXERY_HOP_SECONDS", "31")
+    monkeypatch.setenv("NIXERY_REDIRECT_SECONDS", "31")
 
-    with pytest.raises(SettingsError, match=r"NIXERY_HOP_SECONDS: .*less than 30"):
-        load()
+    with pytest.raises(SettingsError, match=r"NIXERY_REDIRECT_SECONDS: .*less than 30"):
+        load_settings()
 
 
-def test_two_sources_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_sources_in_variables_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIXERY_CHANNEL", "nixos-unstable")
     monkeypatch.setenv("NIXERY_PKGS_PATH", "/pkgs")
 
     with pytest.raises(SettingsError, match="only one of NIXERY_PKGS_PATH, NIXERY_CHANNEL"):
-        load()
+        load_settings()
 
 
-def test_the_file_sets_what_the_environment_does_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "nixery.toml"
     file.write_text('port = 1000\nhost = "0.0.0.0"\n')
     monkeypatch.setenv("NIXERY_CONFIG", str(file))
     monkeypatch.setenv("PORT", "2000")
 
-    settings = load()
+    settings = load_settings()
 
     assert (settings.host, settings.port) == ("0.0.0.0", 2000)
 
 
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("NIXERY_REALISATIONS", "builds"),
+        ("NIXERY_HOP_SECONDS", "redirect_seconds"),
+        ("NIXERY_HOPS", "redirects"),
+    ],
+)
+def test_old_names_work_as_variables_and_in_the_file(
+    variable: str, setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text(f"{variable.removeprefix('NIXERY_').lower()} = 7\n")
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+    assert getattr(load_settings(), setting) == 7
+
+    monkeypatch.setenv(variable, "8")
+    assert getattr(load_settings(), setting) == 8
+
+    file.write_text(f"{setting} = 6\n")
+    assert getattr(load_settings(), setting) == 8
+
+    monkeypatch.setenv(variables(setting)[0], "9")
+    assert getattr(load_settings(), setting) == 9
+
+
+def test_file_with_a_setting_under_two_names_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "nixery.toml"
+    file.write_text("builds = 1\nrealisations = 2\n")
+    monkeypatch.setenv("NIXERY_CONFIG", str(file))
+
+    with pytest.raises(SettingsError, match="builds is set twice, once under its old name"):
+        load_settings()
+
+
+def test_backend_has_the_parameters_of_the_chosen_storage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path))
+    assert load_settings().backend == FilesystemBackend(tmp_path / "storage")
+
+    monkeypatch.setenv("NIXERY_STORAGE", "memory")
+    assert load_settings().backend == MemoryBackend()
+
+    monkeypatch.setenv("NIXERY_STORAGE", "gcs")
+    with pytest.raises(SettingsError, match="NIXERY_STORAGE=gcs needs NIXERY_GCS_BUCKET"):
+        load_settings()
+
+    monkeypatch.setenv("GCS_BUCKET", "images")
+    assert load_settings().backend == GcsBackend("images", tmp_path / "spool")
+
+
 @pytest.mark.parametrize("text", ["nonsense = 1\n", "port = [\n"])
-def test_a_wrong_file_is_refused(
+def test_invalid_file_is_rejected(
     text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "nixery.toml"
@@ -162,28 +221,28 @@ def test_a_wrong_file_is_refused(
     monkeypatch.setenv("NIXERY_CONFIG", str(file))
 
     with pytest.raises(SettingsError):
-        load()
+        load_settings()
 
 
-def test_bare_names_of_fields_are_nobodys_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bare_names_of_fields_are_not_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOST", "elsewhere")
     monkeypatch.setenv("SYSTEM", "vax")
 
-    assert load().host == "127.0.0.1"
+    assert load_settings().host == "127.0.0.1"
 
 
-def test_the_variables_of_nixery_choose_the_default_source(
+def test_variables_choose_the_default_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert [d.name for d in load().definitions] == ["debian"]
+    assert [d.name for d in load_settings().definitions] == ["debian"]
 
     monkeypatch.setenv("NIXERY_PKGS_REPO", "/srv/packages.git")
-    (definition,) = load().definitions
+    (definition,) = load_settings().definitions
 
     assert (definition.kind, definition.default) == ("git", True)
 
 
-def test_sources_of_the_file_stand_beside_the_default(
+def test_sources_of_the_file_are_added_to_the_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "nixery.toml"
@@ -192,7 +251,7 @@ def test_sources_of_the_file_stand_beside_the_default(
     )
     monkeypatch.setenv("NIXERY_CONFIG", str(file))
 
-    debian, team = load().definitions
+    debian, team = load_settings().definitions
 
     assert (debian.name, debian.default) == ("debian", True)
     assert (team.name, team.default, team.build) == ("team", False, False)
@@ -205,12 +264,12 @@ def test_sources_of_the_file_stand_beside_the_default(
         ('name = "debian"\nkind = "path"\nlocation = "/x"', "two sources are called debian"),
         (
             'name = "a"\nkind = "path"\nlocation = "/x"\nbase = "b"',
-            "the base of source a is b, and no source is called so; there is debian, a",
+            "source a has base b, which is not a source; the sources are debian, a",
         ),
         ('name = "a"\nkind = "svn"\nlocation = "/x"', "svn"),
     ],
 )
-def test_a_source_that_cannot_be_is_refused(
+def test_invalid_source_is_rejected(
     text: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "nixery.toml"
@@ -218,10 +277,10 @@ def test_a_source_that_cannot_be_is_refused(
     monkeypatch.setenv("NIXERY_CONFIG", str(file))
 
     with pytest.raises(SettingsError, match=message):
-        load()
+        load_settings()
 
 
-def test_limits_hold_for_every_source_that_does_not_say_its_own(
+def test_limits_apply_to_sources_without_their_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "nixery.toml"
@@ -235,10 +294,10 @@ def test_limits_hold_for_every_source_that_does_not_say_its_own(
 
     limits = {
         source.name: (source.revision_seconds, source.evaluation_seconds, source.build_seconds)
-        for source in load().definitions
+        for source in load_settings().definitions
     }
 
-    # Looking at files costs little.
+    # revision_seconds does not apply to directories: hashing files again is cheap.
     assert limits == {
         "debian": (5, 33, 44),
         "team": (7, 33, 44),

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS cache_narinfos (
     PRIMARY KEY (cache, hash)
 ) WITHOUT ROWID
 """
+_SELECT = "SELECT hash, name, nar_size, refs FROM cache_narinfos WHERE cache = ?"
 _AT_ONCE = 500
 _BUSY_SECONDS = 60
 
@@ -89,10 +90,7 @@ class KnownNarInfos:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            query = (
-                "SELECT hash, name, nar_size, refs FROM cache_narinfos"
-                f" WHERE cache = ? AND hash IN ({marks})"  # noqa: S608  only question marks
-            )
+            query = f"{_SELECT} AND hash IN ({marks})"
             with closing(self._connection.execute(query, [self._cache, *some])) as rows:
                 for hash_part, name, nar_size, references in rows:
                     found[hash_part] = NarInfo(
