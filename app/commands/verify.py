@@ -212,7 +212,7 @@ def _digest(key: str) -> Digest | None:
 def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
     """Blocking.  Return None if there is no object."""
     try:
-        file = storage.open(key)
+        file = storage.open_raw(key)
     except ObjectNotFound:
         return None
     except StorageUnavailable as error:

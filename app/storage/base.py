@@ -102,5 +102,8 @@ class Storage(Protocol):
     def open(self, key: str) -> BinaryIO:
         """Blocking.  The object as a seekable stream, for workers; raises ObjectNotFound."""
 
+    def open_raw(self, key: str) -> BinaryIO:
+        """Blocking.  As ``open``, also for a blob that has other bytes than its digest says."""
+
     async def close(self) -> None:
         """Release connections; the storage is not used afterwards."""

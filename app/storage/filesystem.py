@@ -1,9 +1,11 @@
 """Files below one directory, linked into place when they are finished and on the disk."""
 
 import asyncio
+import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,12 +17,16 @@ from anyio import CapacityLimiter
 
 from app.storage import spool
 from app.storage.base import LocalFile, Location, ObjectNotFound
+from app.storage.content_check import ContentCheck
 from app.storage.directories import Directories, no_directory, sync
-from app.storage.keys import checked, checked_prefix, is_key
+from app.storage.keys import checked, checked_prefix, is_key, sha256_of_blob
 from app.storage.objects import Objects
 from app.storage.spool import SpoolFile
 from app.system import threads
+from app.system.concurrency import gather
+from app.system.cpus import usable_cpus
 from app.system.disk import reported
+from app.system.single_flight import SingleFlight
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,11 +47,14 @@ class FilesystemStorage:
     The directory is one file system, with hard links, and may be shared by several servers.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._root = root.absolute()
         self._staging = self._root / _STAGING
         self._limiter = CapacityLimiter(_THREADS)
+        self._hashing = CapacityLimiter(usable_cpus())
+        self._checks: SingleFlight[str, int | None] = SingleFlight()
         self._objects = Objects(self._root)
+        self._content = ContentCheck(self._objects, clock=clock)
         self._directories = Directories(self._root, self._staging)
         self._new_spool: spool.NewSpool = spool.unnamed
 
@@ -56,13 +65,26 @@ class FilesystemStorage:
         await self._run(self._check)
 
     async def size(self, key: str) -> int:
-        return await self._run(self._objects.size, checked(key))
+        size = await self._run(self._content.known_size, checked(key))
+        return size if size is not None else _found(key, await self._checked_size(key))
 
     async def read(self, key: str) -> bytes:
         return await self._run(self._objects.read, checked(key))
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
-        return await self._run_each(self._objects.size, keys)
+        """Files that this process neither wrote nor checked are hashed, a few at a time."""
+        unknown: list[str] = []
+
+        def look(key: str) -> int | None:
+            size = self._content.known_size(key)
+            if size is None:
+                unknown.append(key)
+            return size
+
+        known = dict(zip(keys, await self._run_each(look, keys), strict=True))
+        checked_sizes = await gather(self._checked_size(key) for key in unknown)
+        known.update(zip(unknown, checked_sizes, strict=True))
+        return [known[key] for key in keys]
 
     async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
         return await self._run_each(self._objects.read, keys)
@@ -91,6 +113,10 @@ class FilesystemStorage:
 
     def open(self, key: str) -> BinaryIO:
         with reported():
+            return BufferedReader(self._content.open(checked(key)))
+
+    def open_raw(self, key: str) -> BinaryIO:
+        with reported():
             return BufferedReader(self._objects.open(checked(key)))
 
     async def close(self) -> None:
@@ -106,6 +132,17 @@ class FilesystemStorage:
         parts = [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
         found = await asyncio.gather(*(self._run(_each, look, part) for part in parts))
         return [one for part in found for one in part]
+
+    async def _checked_size(self, key: str) -> int | None:
+        """Hash the file, once for all callers; return None for one that is wrong."""
+        return await self._checks.run(key, partial(self._check_content, key))
+
+    async def _check_content(self, key: str) -> int | None:
+        with reported():
+            (size,) = await threads.run(
+                partial(_each, self._content.size, [key]), limiter=self._hashing
+            )
+        return size
 
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
@@ -127,6 +164,7 @@ class FilesystemStorage:
         with self._spool() as file:
             file.write(body)
             self._publish(key, file, replace=True)
+            self._note_written(key, file, body)
 
     def _create(self, key: str, body: bytes) -> bytes:
         """Blocking."""
@@ -134,10 +172,12 @@ class FilesystemStorage:
             file.write(body)
             for _ in range(_ATTEMPTS):
                 if self._publish(key, file, replace=False):
+                    self._note_written(key, file, body)
                     return body
                 with suppress(ObjectNotFound):  # deleted meanwhile, or never an object
                     return self._objects.read(key)
             self._publish(key, file, replace=True)
+            self._note_written(key, file, body)
         return body
 
     def _adopt(self, key: str, file: BinaryIO) -> None:
@@ -152,15 +192,24 @@ class FilesystemStorage:
             self._publish_content(key, copy)
 
     def _publish_content(self, key: str, file: SpoolFile) -> None:
-        """Blocking.  An object of another size under the digest's key is damage: replace it."""
-        if self._publish(key, file, replace=False):
-            return
-        try:
-            there = self._objects.size(key)
-        except ObjectNotFound:  # deleted meanwhile, or never an object
-            there = None
-        if there != os.fstat(file.fileno()).st_size:
+        """Blocking.  Replace a damaged object: one of other bytes than the digest, or another size."""
+        if not self._publish(key, file, replace=False):
+            with suppress(ObjectNotFound):  # wrong, deleted meanwhile, or not a file
+                if self._content.size(key) == os.fstat(file.fileno()).st_size:
+                    return
             self._publish(key, file, replace=True)
+        self._trust(key, file)
+
+    def _note_written(self, key: str, file: SpoolFile, body: bytes) -> None:
+        """Blocking."""
+        digest = sha256_of_blob(key)
+        if digest is not None and hashlib.sha256(body).hexdigest() == digest:
+            self._trust(key, file)
+
+    def _trust(self, key: str, file: SpoolFile) -> None:
+        """Blocking."""
+        file.unlink()  # before its identity is noted: it changes the time of the inode
+        self._content.trust(key, file.fileno())
 
     def _publish(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
         """Blocking.  Return False if something has the name and was left.
@@ -222,6 +271,12 @@ class FilesystemStorage:
             folder = Path(directory).relative_to(self._root)
             found += [(folder / name).as_posix() for name in names]
         return sorted(key for key in found if key.startswith(prefix) and is_key(key))
+
+
+def _found(key: str, size: int | None) -> int:
+    if size is None:
+        raise ObjectNotFound(key)
+    return size
 
 
 def _each(look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:

@@ -10,12 +10,19 @@ from app.oci import Digest
 
 _SEGMENT = r"[a-z0-9][a-z0-9._-]{0,127}"
 _KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,7}}")
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _PREFIX = re.compile(rf"(?:{_SEGMENT}/){{0,7}}(?:{_SEGMENT})?")
 
 
 def blob(digest: Digest) -> str:
     """Layers and image configs, as sent."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def sha256_of_blob(key: str) -> str | None:
+    """Return the hexadecimal digest that a blob's key ends with; None for other keys."""
+    match = _BLOB.fullmatch(key)
+    return match[1] if match else None
 
 
 def manifest(digest: Digest) -> str:

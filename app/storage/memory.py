@@ -67,6 +67,9 @@ class MemoryStorage:
     def open(self, key: str) -> BinaryIO:
         return io.BytesIO(self._find(key))
 
+    def open_raw(self, key: str) -> BinaryIO:
+        return self.open(key)
+
     async def close(self) -> None:
         self._objects.clear()
 

@@ -32,19 +32,19 @@ class Objects:
         self._root = root
         self._noted: Cache[str, None] = Cache(_NOTED)
 
-    def size(self, key: str) -> int:
+    def status(self, key: str) -> os.stat_result:
         try:
             status = (self._root / key).lstat()
         except OSError as error:
-            raise self._absent(key, error) from None
+            raise self.absent(key, error) from None
         self._check(key, status)
-        return status.st_size
+        return status
 
     def open(self, key: str) -> FileIO:
         try:
             file = FileIO(os.open(self._root / key, _FLAGS), "rb")
         except OSError as error:
-            raise self._absent(key, error) from None
+            raise self.absent(key, error) from None
         try:
             self._check(key, os.fstat(file.fileno()))
         except BaseException:
@@ -59,7 +59,7 @@ class Objects:
             try:
                 return file.readall()
             except OSError as error:
-                raise self._absent(key, error) from None
+                raise self.absent(key, error) from None
 
     def _check(self, key: str, status: os.stat_result) -> None:
         if stat.S_ISDIR(status.st_mode):
@@ -68,7 +68,7 @@ class Objects:
         if not stat.S_ISREG(status.st_mode):
             raise self._foreign(key, "it is not a file")
 
-    def _absent(self, key: str, error: OSError) -> Exception:
+    def absent(self, key: str, error: OSError) -> Exception:
         if error.errno in _ABSENT:
             return ObjectNotFound(key)
         if error.errno in _FOREIGN:

@@ -38,9 +38,15 @@ class SpoolFile(FileIO):
                 rest = rest[super().write(rest) :]
         return len(data)
 
-    def close(self) -> None:
-        if self.path is not None and not self.closed:
+    def unlink(self) -> None:
+        """Remove the name of a named file, which stays open."""
+        if self.path is not None:
             self.path.unlink(missing_ok=True)
+            self.path = None
+
+    def close(self) -> None:
+        if not self.closed:
+            self.unlink()
         super().close()
 
 

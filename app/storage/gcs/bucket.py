@@ -144,6 +144,9 @@ class GcsStorage:
             raise
         return file
 
+    def open_raw(self, key: str) -> BinaryIO:
+        return self.open(key)
+
     async def close(self) -> None:
         if self._connected is not None:
             self._connected.client.close()

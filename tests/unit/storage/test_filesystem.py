@@ -208,14 +208,14 @@ async def test_an_object_deleted_while_it_is_adopted_again_is_there_in_the_end(
     storage: FilesystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await adopt(storage, KEY, b"layer")
-    size = storage._objects.size
+    size = storage._content.size
 
     def deleted_first(key: str) -> int:
         (tmp_path / "store" / key).unlink(missing_ok=True)
         return size(key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage._objects, "size", deleted_first)
+        patch.setattr(storage._content, "size", deleted_first)
         await adopt(storage, KEY, b"layer")
 
     assert await storage.read(KEY) == b"layer"
