@@ -62,7 +62,7 @@ async def get_blob(request: Request) -> Response:
         location = await state.blobs.locate(digest)
         _check(digest, location.size, state.presence.size(digest))
     except BlobUnknown:
-        state.presence.forget(digest)
+        state.presence.invalidate(digest)
         raise
     return blob_response(request, digest, location)
 

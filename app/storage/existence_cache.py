@@ -1,13 +1,13 @@
-"""Which blobs and manifests are known to be in storage, so that an image of known layers asks nothing.
+"""Which blobs and manifests are known to be stored, so that an image of known layers needs no look.
 
-What was seen is trusted for a while.  Whoever removes blobs leaves alone what was used
-within the last hour; whoever finds one missing says so with ``forget``.  How many bytes one
-has is known for longer than it is trusted to have them.
+A blob that was seen is trusted for some minutes.  One that turns out to be missing or damaged
+ends the trust in all others: whatever removed it may have removed more.  The size of a blob is
+known for longer than the blob is trusted to be there.
 """
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from loguru import logger
@@ -24,74 +24,91 @@ _MANIFESTS = {MediaType.OCI_MANIFEST, MediaType.DOCKER_MANIFEST}
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """``size`` is what the digest covers; ``at`` is monotonic, and long ago for what is missed."""
+    """``size`` is what the digest covers; ``at`` is monotonic, and -inf once the blob was missing.
+
+    It is trusted in its ``epoch`` only, which ends when any blob is found missing.
+    """
 
     size: int
     at: float
+    epoch: int
 
 
 class BlobExistenceCache:
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
+        self._clock = clock
         self._seen: Cache[Digest, _Seen] = Cache(_LIMIT)
         self._missing: Cache[Digest, None] = Cache(_LIMIT)
+        self._epoch = 0
 
     async def holds(self, blob: Descriptor) -> bool:
-        """One of another size is damaged, which is as good as gone: storage replaces it."""
+        """Whether the blob is stored with its size."""
         return await self.holds_all((blob,))
 
     async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
-        """Whether all are in storage, as far as was seen within some minutes."""
-        unseen = [blob for blob in blobs if not self._is_seen(blob.digest)]
+        """Whether all are stored, each with its size, as far as was seen within some minutes."""
+        unseen = [blob for blob in blobs if not self._is_trusted(blob.digest)]
         if not unseen:
             return True
+        # Another blob may be found missing while these are looked at.
+        epoch = self._epoch
         sizes = await self._storage.sizes([_key(blob) for blob in unseen])
-        held = [self._judge(blob, size) for blob, size in zip(unseen, sizes, strict=True)]
-        return all(held)
+        for blob, size in zip(unseen, sizes, strict=True):
+            if size == blob.size:
+                self._note(blob, epoch)
+            else:
+                self._note_missing(blob, size)
+        return all(size == blob.size for blob, size in zip(unseen, sizes, strict=True))
 
-    def _judge(self, blob: Descriptor, size: int | None) -> bool:
+    def note(self, blob: Descriptor) -> None:
+        """Note a blob that was stored just now."""
+        self._note(blob, self._epoch)
+
+    def invalidate(self, digest: Digest) -> None:
+        """Look at a blob that was missing or damaged, and at all others, before they count again."""
+        seen = self._seen.get(digest)
+        if seen is not None:
+            if self._is_trusted(digest):
+                self._epoch += 1
+            self._seen[digest] = _Seen(seen.size, -math.inf, self._epoch)
+
+    def size(self, digest: Digest) -> int | None:
+        """Return how many bytes the blob must have; None if that is not known."""
+        seen = self._seen.get(digest)
+        return None if seen is None else seen.size
+
+    def _note(self, blob: Descriptor, epoch: int) -> None:
+        self._missing.pop(blob.digest)
+        self._seen[blob.digest] = _Seen(blob.size, self._clock(), epoch)
+
+    def _note_missing(self, blob: Descriptor, size: int | None) -> None:
+        """Log it, and distrust all others, once until it is stored again."""
         if size is None:
-            self._note_missing(blob.digest)
-            self.forget(blob.digest)
-            return False
-        if size != blob.size:
-            self._keep(blob, at=-math.inf)
+            self.invalidate(blob.digest)
+        else:
+            self._seen[blob.digest] = _Seen(blob.size, -math.inf, self._epoch)
+        if blob.digest in self._missing:
+            return
+        self._missing[blob.digest] = None
+        self._epoch += 1
+        if size is None:
+            logger.warning("the stored object {} is missing: it is made again", blob.digest)
+        else:
             logger.warning(
                 "the stored object {} has {} bytes instead of {}: it is made again",
                 blob.digest,
                 size,
                 blob.size,
             )
-            return False
-        self.note(blob)
-        return True
 
-    def _note_missing(self, digest: Digest) -> None:
-        """Log it once until it is stored again."""
-        if digest not in self._missing:
-            self._missing[digest] = None
-            logger.warning("the stored object {} is missing: it is made again", digest)
-
-    def note(self, blob: Descriptor) -> None:
-        self._missing.pop(blob.digest)
-        self._keep(blob, at=time.monotonic())
-
-    def forget(self, digest: Digest) -> None:
-        """Who was sent for it found it missing, or damaged: look before images of it are served."""
-        if seen := self._seen.get(digest):
-            self._seen[digest] = _Seen(seen.size, -math.inf)
-
-    def size(self, digest: Digest) -> int | None:
-        """What the blob has to have, in bytes; None where nobody said so lately."""
+    def _is_trusted(self, digest: Digest) -> bool:
         seen = self._seen.get(digest)
-        return None if seen is None else seen.size
-
-    def _keep(self, blob: Descriptor, *, at: float) -> None:
-        self._seen[blob.digest] = _Seen(blob.size, at)
-
-    def _is_seen(self, digest: Digest) -> bool:
-        seen = self._seen.get(digest)
-        return seen is not None and time.monotonic() - seen.at < _TRUSTED_SECONDS
+        return (
+            seen is not None
+            and seen.epoch == self._epoch
+            and self._clock() - seen.at < _TRUSTED_SECONDS
+        )
 
 
 def _key(described: Descriptor) -> str:

@@ -194,7 +194,7 @@ async def test_a_lost_layer_is_packed_again_with_the_same_digest(
     storage = FilesystemStorage(tmp_path / "one")
     for blob in image.blobs:
         await storage.delete(keys.blob(blob.digest))
-        state.presence.forget(blob.digest)
+        state.presence.invalidate(blob.digest)
 
     again = await build(state, "jq")
 

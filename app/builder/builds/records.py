@@ -49,7 +49,7 @@ class BuildRecords:
 
     def lost_manifest(self, digest: Digest) -> None:
         """Make the images of a manifest again that is missing or damaged."""
-        self._presence.forget(digest)
+        self._presence.invalidate(digest)
         for key in self._kept:
             image = self._kept.get(key)
             if image is not None and digest in _manifests(image):

@@ -1,8 +1,10 @@
+from collections.abc import Sequence
+
 import pytest
+from loguru import logger
 
 from app.oci import Descriptor, Digest, MediaType
-from app.storage import existence_cache as presence
-from app.storage import keys
+from app.storage import existence_cache, keys
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 
@@ -14,75 +16,163 @@ def described(blob: bytes) -> Descriptor:
 
 
 DESCRIPTORS = tuple(map(described, BLOBS))
+FIRST, SECOND, THIRD = DESCRIPTORS
+
+
+class CountingStorage(MemoryStorage):
+    """Counts the objects that were looked at."""
+
+    looks = 0
+
+    async def sizes(self, keys: Sequence[str]) -> list[int | None]:
+        self.looks += len(keys)
+        return await super().sizes(keys)
 
 
 @pytest.fixture
-async def storage() -> MemoryStorage:
-    storage = MemoryStorage()
+async def storage() -> CountingStorage:
+    storage = CountingStorage()
     for blob in BLOBS:
         await storage.write(keys.blob(Digest.of(blob)), blob)
     return storage
 
 
-async def test_what_was_seen_is_trusted_until_somebody_misses_it(storage: MemoryStorage) -> None:
-    known = BlobExistenceCache(storage)
-    assert await known.holds(DESCRIPTORS[0])
-    await storage.delete(keys.blob(DESCRIPTORS[0].digest))
-
-    assert await known.holds(DESCRIPTORS[0])
-    known.forget(DESCRIPTORS[0].digest)
-    assert not await known.holds(DESCRIPTORS[0])
+async def delete(storage: MemoryStorage, *blobs: Descriptor) -> None:
+    for blob in blobs:
+        await storage.delete(keys.blob(blob.digest))
 
 
-async def test_the_size_of_what_is_missed_or_damaged_stays_known(storage: MemoryStorage) -> None:
-    known = BlobExistenceCache(storage)
-    first, second, third = DESCRIPTORS
-    assert known.size(first.digest) is None
-    assert await known.holds_all(DESCRIPTORS[:2])
-    known.forget(first.digest)
-    known.forget(second.digest)
-    known.forget(third.digest)
-    await storage.delete(keys.blob(first.digest))
-    await storage.write(keys.blob(third.digest), b"thr")
-
-    assert not await known.holds_all(DESCRIPTORS)
-
-    assert [known.size(blob.digest) for blob in DESCRIPTORS] == [3, 3, 5]
-
-
-async def test_trust_ends_by_itself(
-    storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+async def test_a_blob_that_was_seen_is_trusted_until_it_is_invalidated(
+    storage: CountingStorage,
 ) -> None:
-    known = BlobExistenceCache(storage)
-    await known.holds(DESCRIPTORS[0])
-    await storage.delete(keys.blob(DESCRIPTORS[0].digest))
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds(FIRST)
+    await delete(storage, FIRST)
 
-    monkeypatch.setattr(presence, "_TRUSTED_SECONDS", 0.0)
+    assert await cache.holds(FIRST)
+    cache.invalidate(FIRST.digest)
+    assert not await cache.holds(FIRST)
 
-    assert not await known.holds(DESCRIPTORS[0])
+
+async def test_one_missing_blob_ends_the_trust_in_all_others(storage: CountingStorage) -> None:
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds_all(DESCRIPTORS)
+    await delete(storage, *DESCRIPTORS)
+
+    cache.invalidate(FIRST.digest)
+
+    assert [await cache.holds(blob) for blob in DESCRIPTORS] == [False, False, False]
 
 
-async def test_one_that_is_missing_among_many_is_noticed(storage: MemoryStorage) -> None:
-    known = BlobExistenceCache(storage)
-    assert await known.holds_all(DESCRIPTORS)
-    assert not await known.holds_all((*DESCRIPTORS, described(b"another")))
+async def test_a_missing_blob_found_by_a_look_ends_the_trust_in_all_others(
+    storage: CountingStorage,
+) -> None:
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds_all((FIRST, SECOND))
+    await delete(storage, *DESCRIPTORS)
+
+    assert not await cache.holds(THIRD)
+
+    assert [await cache.holds(blob) for blob in DESCRIPTORS] == [False, False, False]
+
+
+@pytest.mark.parametrize("invalidated", [FIRST, described(b"never stored")])
+async def test_a_blob_that_stays_missing_does_not_end_trust_again(
+    storage: CountingStorage, invalidated: Descriptor
+) -> None:
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds_all(DESCRIPTORS)
+    await delete(storage, FIRST)
+    cache.invalidate(FIRST.digest)
+    assert not await cache.holds_all(DESCRIPTORS)
+    assert await cache.holds_all((SECOND, THIRD))
+    looks = storage.looks
+
+    for _ in range(3):
+        cache.invalidate(invalidated.digest)
+        assert not await cache.holds(FIRST)
+        assert await cache.holds_all((SECOND, THIRD))
+
+    assert storage.looks == looks + 3
+
+
+async def test_a_stored_blob_is_trusted_again(storage: CountingStorage) -> None:
+    cache = BlobExistenceCache(storage)
+    await cache.holds(FIRST)
+    cache.invalidate(FIRST.digest)
+
+    cache.note(FIRST)
+
+    looks = storage.looks
+    assert await cache.holds(FIRST)
+    assert storage.looks == looks
+
+
+async def test_the_size_of_a_missing_or_damaged_blob_stays_known(storage: CountingStorage) -> None:
+    cache = BlobExistenceCache(storage)
+    assert cache.size(FIRST.digest) is None
+    assert await cache.holds_all((FIRST, SECOND))
+    for blob in DESCRIPTORS:
+        cache.invalidate(blob.digest)
+    await delete(storage, FIRST)
+    await storage.write(keys.blob(THIRD.digest), b"thr")
+
+    assert not await cache.holds_all(DESCRIPTORS)
+
+    assert [cache.size(blob.digest) for blob in DESCRIPTORS] == [3, 3, 5]
+
+
+async def test_trust_expires(storage: CountingStorage) -> None:
+    now = 0.0
+    cache = BlobExistenceCache(storage, clock=lambda: now)
+    await cache.holds(FIRST)
+    await delete(storage, FIRST)
+
+    now = 299
+    assert await cache.holds(FIRST)
+    now = 300
+    assert not await cache.holds(FIRST)
+
+
+async def test_one_missing_blob_among_many_is_noticed(storage: CountingStorage) -> None:
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds_all(DESCRIPTORS)
+    assert not await cache.holds_all((*DESCRIPTORS, described(b"another")))
 
 
 @pytest.mark.parametrize("damaged", [b"", b"on", b"one and more"])
-async def test_a_blob_of_another_size_is_not_held(storage: MemoryStorage, damaged: bytes) -> None:
-    await storage.write(keys.blob(DESCRIPTORS[0].digest), damaged)
+async def test_a_blob_of_another_size_does_not_count(
+    storage: CountingStorage, damaged: bytes
+) -> None:
+    await storage.write(keys.blob(FIRST.digest), damaged)
 
-    assert not await BlobExistenceCache(storage).holds(DESCRIPTORS[0])
+    assert not await BlobExistenceCache(storage).holds(FIRST)
     assert not await BlobExistenceCache(storage).holds_all(DESCRIPTORS)
 
 
-async def test_no_more_is_kept_in_mind_than_the_limit(
-    storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("damaged", [None, b"on"])
+async def test_a_missing_or_damaged_blob_is_logged_once(
+    storage: CountingStorage, damaged: bytes | None
 ) -> None:
-    monkeypatch.setattr(presence, "_LIMIT", 2)
-    known = BlobExistenceCache(storage)
-    assert await known.holds_all(DESCRIPTORS)
-    for blob in DESCRIPTORS:
-        await storage.delete(keys.blob(blob.digest))
+    lines: list[str] = []
+    sink = logger.add(lines.append)
+    cache = BlobExistenceCache(storage)
+    await delete(storage, FIRST)
+    if damaged is not None:
+        await storage.write(keys.blob(FIRST.digest), damaged)
 
-    assert [await known.holds(blob) for blob in DESCRIPTORS] == [False, True, True]
+    for _ in range(3):
+        assert not await cache.holds(FIRST)
+
+    logger.remove(sink)
+    assert len(lines) == 1
+
+
+async def test_no_more_blobs_are_remembered_than_the_limit(
+    storage: CountingStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(existence_cache, "_LIMIT", 2)
+    cache = BlobExistenceCache(storage)
+    assert await cache.holds_all(DESCRIPTORS)
+
+    assert [cache.size(blob.digest) for blob in DESCRIPTORS] == [None, 3, 5]

@@ -193,7 +193,7 @@ class LayerPacker:
         return known
 
     async def _look_again(self, blob: Descriptor) -> None:
-        self._presence.forget(blob.digest)
+        self._presence.invalidate(blob.digest)
         if not await self._press.is_whole(blob):
             logger.warning("the stored blob {} is damaged or gone: it is made again", blob.digest)
             await self._storage.delete(keys.blob(blob.digest))

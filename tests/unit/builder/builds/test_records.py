@@ -62,7 +62,7 @@ async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
     (layer,) = image.blobs
     await storage.delete(keys.blob(layer.digest))
 
-    presence.forget(layer.digest)
+    presence.invalidate(layer.digest)
 
     assert await builds.read(KEY) is None
 

@@ -278,7 +278,7 @@ async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     for key in await storage.keys("blobs/"):
         await storage.delete(key)
 
-    presence.forget(layer.descriptor.digest)
+    presence.invalidate(layer.descriptor.digest)
 
     assert await packer.layer(paths) == layer
     await unpacked(storage, layer)
@@ -320,7 +320,7 @@ async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
     layer = await packer.layer([SMALL])
     (tmp_path / SMALL.base / "file").write_bytes(b"two")
     await storage.delete(keys.blob(layer.descriptor.digest))
-    presence.forget(layer.descriptor.digest)
+    presence.invalidate(layer.descriptor.digest)
     with pytest.raises(BytesChanged) as failure:
         await packer.layer([SMALL])
 
