@@ -70,7 +70,7 @@ def new_registry(patience: WaitPolicy) -> Registry:
         stages=(stage,),
         blobs=blobs,
         presence=presence,
-        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=presence.forget),
+        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=presence.invalidate),
         search=_search,
         plan=None,
         activity=lambda: {"nix.evaluate": len(images.builds)},

@@ -1,4 +1,4 @@
-"""A blob with other bytes than its digest says counts as missing, and is replaced."""
+"""A blob with other bytes than those of its digest counts as missing, and is replaced."""
 
 import os
 import threading
