@@ -17,7 +17,9 @@ settings.load_profile("any machine")
 be_strict()
 
 # Of modules that are no tests themselves pytest would not say what an assertion saw.
-pytest.register_assert_rewrite("tests.conformance", "tests.malformed")
+pytest.register_assert_rewrite(
+    "tests.conformance", "tests.malformed", "tests.contract.nix_contract"
+)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -103,12 +103,15 @@ class Realisation:
     sandboxed: bool = False
 
 
+Kind = Literal["package", "packages", "set", "other"]
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
     """``inner`` are the names in a set that says of itself that packages are in it."""
 
     number: int
-    kind: Literal["package", "packages", "set", "other"]
+    kind: Kind
     inner: tuple[str, ...] = ()
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.builder.nix.door import Attribute, Evaluation, InputUnreachable, Looked
+from app.builder.nix.door import Attribute, Evaluation, InputUnreachable, Kind, Looked
 from app.builder.nix.programs import output as replies
 from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
 from app.builder.nix.programs.request import OUTPUT
@@ -17,15 +17,14 @@ from app.system.process import Finished, LimitExceeded, ProgramMissing
 from app.system.workers import Workers
 
 _EXPRESSION = "list-attributes.nix"
-_Kind = Literal["package", "packages", "set", "other"]
 _Event = (
     tuple[Literal["names"], tuple[str, ...]]
     | tuple[int]
-    | tuple[int, _Kind]
-    | tuple[int, _Kind, tuple[str, ...]]
+    | tuple[int, Kind]
+    | tuple[int, Kind, tuple[str, ...]]
 )
 _EVENT: TypeAdapter[_Event] = TypeAdapter(_Event)
-_KINDS: TypeAdapter[list[_Kind]] = TypeAdapter(list[_Kind])
+_KINDS: TypeAdapter[list[Kind]] = TypeAdapter(list[Kind])
 _NAMES: TypeAdapter[tuple[str, ...] | None] = TypeAdapter(tuple[str, ...] | None)
 
 Start = Callable[[str, str, Evaluation, dict[str, object], int], Awaitable[Finished]]
@@ -87,7 +86,7 @@ class AttributeReader:
             raise replies.evaluation_failure(finished, evaluation)
         return _NAMES.validate_python(replies.document(finished.stdout)) or ()
 
-    async def _kinds(self, evaluation: Evaluation, names: Sequence[str]) -> list[_Kind] | None:
+    async def _kinds(self, evaluation: Evaluation, names: Sequence[str]) -> list[Kind] | None:
         """Ask the evaluator; None if it does not answer all."""
         try:
             rows = await self._ask(evaluation, names, "kinds")
