@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
-from app.builder.nix.closure import StorePath
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.programs.local_store import LocalStore
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.cpus import usable_cpus
@@ -232,6 +233,11 @@ def mb(size: float) -> str:
     return f"{size / 1e6:.0f}"
 
 
+async def no_closure(_: Sequence[StorePath]) -> Closure:
+    """Packing reads paths and never their closure."""
+    raise NotImplementedError
+
+
 async def child() -> None:
     request = json.load(sys.stdin)
     paths = [StorePath.parse(base) for base in request["paths"]]
@@ -244,7 +250,7 @@ async def child() -> None:
             presence=BlobExistenceCache(storage),
             workers=Workers(request["workers"]),
             codec=codec.find(request["codec"]),
-            store_directory=Path(request["store"]),
+            store=LocalStore(Path(request["store"]), query=no_closure),
         )
 
     first, second = packer(), packer()

@@ -6,7 +6,7 @@ from app.builder.builds.catalogue import NAMES
 from app.builder.builds.closures import CLOSURES
 from app.builder.builds.records import BUILDS
 from app.builder.evaluation.result_cache import ATTRIBUTES
-from app.builder.images.contents.file_trees import LISTINGS
+from app.builder.images.contents.file_trees import FILE_TREES
 from app.builder.images.packing.record import LAYERS, PATHS
 from app.builder.images.profile_loading import PLANS
 from app.builder.names.attributes import PACKAGES
@@ -19,8 +19,8 @@ _KINDS: tuple[Kind[Any], ...] = (
     ATTRIBUTES,
     BUILDS,
     CLOSURES,
+    FILE_TREES,
     LAYERS,
-    LISTINGS,
     NAMES,
     PACKAGES,
     PATHS,

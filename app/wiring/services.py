@@ -19,7 +19,7 @@ from app.builder.builds.records import BuildRecords
 from app.builder.builds.supply import Supplier
 from app.builder.evaluation.evaluator import PackageEvaluator
 from app.builder.evaluation.result_cache import EvaluationResultCache
-from app.builder.images.contents.file_trees import Listings
+from app.builder.images.contents.file_trees import FileTrees
 from app.builder.images.image import BuiltImage
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
@@ -30,7 +30,9 @@ from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.names.attributes import AttributeIndex
 from app.builder.names.search import PackageSearch
+from app.builder.nix.closure import STORE
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.service import ImageService
@@ -93,11 +95,13 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         plan=plan, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )
     presence = BlobExistenceCache(storage)
+    store = LocalStore(Path(STORE), query=nix.closure)
     packer = LayerPacker(
         storage=storage,
         presence=presence,
         workers=Workers(settings.workers),
         codec=layering.codec,
+        store=store,
     )
     stack.push_async_callback(packer.close)
     builds = BuildRecords(storage=storage, presence=presence)
@@ -127,7 +131,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> AppState:
         supplier=Supplier(evaluator=evaluator, sources=sources, default=default),
         composer=Composer(
             packer=packer,
-            listings=Listings(storage=storage, workers=workers),
+            file_trees=FileTrees(storage=storage, workers=workers, store=store),
             layering=layering,
             workers=workers,
         ),

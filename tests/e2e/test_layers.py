@@ -1,5 +1,6 @@
 """Layers as we pack them, in real clients: every codec, and all that names and modes can be."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ import pytest
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.config import ImageConfig, ImageLayer, image_documents
-from app.builder.images.contents.file_tree import scan
+from app.builder.images.contents.reading import read_file_tree
 from app.builder.images.contents.symlink_tree import merge
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
@@ -23,7 +24,13 @@ from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.e2e.clients import Client, pull
 from tests.e2e.static_registry import serving
-from tests.unit.builder.images.packing.trees import ODDITIES, Node, plant_path, store_path
+from tests.unit.builder.images.packing.trees import (
+    ODDITIES,
+    Node,
+    local_store,
+    plant_path,
+    store_path,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -54,14 +61,15 @@ async def image(
         presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(request.param),
-        store_directory=store,
+        store=local_store(store),
     )
-    forest = merge([Package(BUSYBOX, scan(BUSYBOX, store, [BUSYBOX]))], base_entries())
+    tree = await asyncio.to_thread(read_file_tree, BUSYBOX, local_store(store), [BUSYBOX])
+    links = merge([Package(BUSYBOX, tree)], base_entries())
     layers = [
         await packer.contents_layer(base_entries()),
         await packer.layer([BUSYBOX, ODD]),
         await packer.layer([LARGE]),
-        await packer.contents_layer(forest.entries),
+        await packer.contents_layer(links.entries),
     ]
     await packer.close()
     documents = image_documents(

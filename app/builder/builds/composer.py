@@ -8,7 +8,7 @@ from app.builder.builds.supply import Ingredients
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
 from app.builder.images.contents.config import ImageConfig, ImageLayer, command, describe_paths
-from app.builder.images.contents.file_trees import Listings
+from app.builder.images.contents.file_trees import FileTrees
 from app.builder.images.contents.merging import Collision
 from app.builder.images.contents.symlink_tree import SymlinkTree
 from app.builder.images.image import LayerPlan
@@ -49,11 +49,11 @@ class Composition:
 
 class Composer:
     def __init__(
-        self, *, packer: LayerPacker, listings: Listings, layering: Layering, workers: Workers
+        self, *, packer: LayerPacker, file_trees: FileTrees, layering: Layering, workers: Workers
     ) -> None:
         self._workers = workers
         self._packer = packer
-        self._listings = listings
+        self._file_trees = file_trees
         self.layering = layering
 
     async def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
@@ -70,7 +70,7 @@ class Composer:
             await gather(
                 (
                     self._packer.has_all(plan.paths for plan in plans),
-                    self._listings.has_all([package.path for package in packages]),
+                    self._file_trees.has_all([package.path for package in packages]),
                 )
             )
         )
@@ -83,7 +83,7 @@ class Composer:
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         request, packages = ingredients.request, ingredients.packages
-        links = await self._forest(tuple(packages.values()), closure)
+        links = await self._links(tuple(packages.values()), closure)
         base_layer, links_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
@@ -113,8 +113,8 @@ class Composer:
         )
         return Composition(config, links.collisions)
 
-    async def _forest(self, packages: Sequence[Found], closure: Closure) -> SymlinkTree:
-        return await self._listings.forest(
+    async def _links(self, packages: Sequence[Found], closure: Closure) -> SymlinkTree:
+        return await self._file_trees.merge(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)
                 for package in packages

@@ -1,6 +1,6 @@
 """How large a tree may be that is held in memory."""
 
-from app.builder.images.packing.tree import Unholdable
+from app.builder.nix.store import UnsupportedTree
 from app.system import threads
 
 # Of one directory below another.  Nix itself unpacks no deeper archive than 64, since 2026.
@@ -10,7 +10,7 @@ LONGEST = 4095
 
 
 class Bound:
-    """So many files, links and directories, whose names have so many bytes together."""
+    """A budget of names (files, links and directories), and of bytes in those names."""
 
     def __init__(self, *, names: int, size: int) -> None:
         self._names = names
@@ -19,11 +19,11 @@ class Bound:
         self._size_left = size
 
     def add(self, names: int, size: int) -> None:
-        """Raises Unholdable above either; Stopped if the work is no longer wanted."""
+        """Raises UnsupportedTree above either bound; Stopped if the work is not wanted any more."""
         threads.check()
         self._names_left -= names
         self._size_left -= size
         if self._names_left < 0:
-            raise Unholdable(f"they are more than {self._names:,} files and directories")
+            raise UnsupportedTree(f"they are more than {self._names:,} files and directories")
         if self._size_left < 0:
-            raise Unholdable(f"their names have more than {self._size >> 20} MiB")
+            raise UnsupportedTree(f"their names have more than {self._size >> 20} MiB")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.builder.images.contents.file_tree import Link, Listing, Node, Tree
+from app.builder.images.contents.file_tree import FileTree, Link, Node, Tree
 from app.builder.images.packing.entry import Entry, Symlink
 from app.builder.nix.closure import STORE, StorePath
 
@@ -14,13 +14,13 @@ STORE_PREFIX = STORE.encode() + b"/"
 @dataclass(frozen=True, slots=True)
 class Package:
     path: StorePath
-    listing: Listing
+    file_tree: FileTree
     priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A node and where it lies, relative to the store."""
+    """A package's node, and its location relative to the store."""
 
     package: Package
     node: Node
@@ -34,7 +34,10 @@ def targets(claims: Iterable[Claim]) -> Iterator[bytes]:
 
 
 def as_tree(claim: Claim, trail: frozenset[bytes]) -> Claim | None:
-    """The directory itself, or the one a link leads to; None for all else."""
+    """Return the directory itself, or the one a link leads to; None for all else.
+
+    ``trail`` are locations that are not followed again.
+    """
     match claim.node:
         case Tree():
             return claim
@@ -46,12 +49,12 @@ def as_tree(claim: Claim, trail: frozenset[bytes]) -> Claim | None:
 
 
 def _find(package: Package, location: bytes) -> Tree | None:
-    """What the listing says of a directory, relative to the store."""
-    linked = package.listing.linked.get(location)
+    """Find a directory, given relative to the store, in the package's file tree."""
+    linked = package.file_tree.linked.get(location)
     if linked is not None:
         return linked
     base, *below = location.split(b"/")
-    node: Node = package.listing.root
+    node: Node = package.file_tree.root
     if base != package.path.base.encode():
         return None
     for name in below:
@@ -62,10 +65,10 @@ def _find(package: Package, location: bytes) -> Tree | None:
 
 
 def common_link(claims: Iterable[Claim]) -> bytes | None:
-    """A target that does for all of them, if all are links.
+    """Return a target that is right for all claims, if all are links.
 
-    One link is followed where it lies.  Several that have the same target in their own
-    package, such as ``lib64 -> lib``, mean the merged tree.
+    A single link is replaced by a link to it.  Several links with the same target in their own
+    package, such as ``lib64 -> lib``, refer to the merged tree.
     """
     claims = tuple(claims)
     targets = set()

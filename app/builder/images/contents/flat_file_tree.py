@@ -1,11 +1,11 @@
-"""A listing as it is stored: flat, since JSON parsers refuse what is nested too deeply.
+"""A file tree as it is stored: flat, since JSON parsers refuse deep nesting.
 
 Names are bytes and JSON holds characters: Latin-1 has one character for each byte.
 """
 
 from dataclasses import dataclass
 
-from app.builder.images.contents.file_tree import FILE, Link, Listing, Node, Tree
+from app.builder.images.contents.file_tree import FILE, FileTree, Link, Node, Tree
 
 _ROOT = ""
 
@@ -21,18 +21,18 @@ class FlatDirectory:
 
 # Each directory of a tree by its path below the tree's top, whose own path is "".
 FlatTree = dict[str, FlatDirectory]
-# Of a top: true for a file, a target and where it leads to for a link.
+# At a top: a directory, true for a file, or a link with its target and what it leads to.
 FlatTop = FlatTree | tuple[str, str | None] | bool
 
 
 @dataclass(frozen=True, slots=True)
-class FlatListing:
+class FlatFileTree:
     root: FlatTop
     linked: dict[str, FlatTree]
 
 
-def complete(flat: FlatListing) -> FlatListing:
-    """Raises ValueError if a directory is named whose names are not there."""
+def complete(flat: FlatFileTree) -> FlatFileTree:
+    """Return the argument.  Raises ValueError if the names of a directory are missing."""
     trees = [*flat.linked.values(), *([flat.root] if isinstance(flat.root, dict) else [])]
     for tree in trees:
         named = {_below(path, name) for path in tree for name in tree[path].directories}
@@ -41,28 +41,28 @@ def complete(flat: FlatListing) -> FlatListing:
     return flat
 
 
-def flatten(listing: Listing) -> FlatListing:
+def flatten(file_tree: FileTree) -> FlatFileTree:
     """Blocking."""
-    linked = {_text(name): _flat_tree(tree) for name, tree in sorted(listing.linked.items())}
-    match listing.root:
+    linked = {_text(name): _flat_tree(tree) for name, tree in sorted(file_tree.linked.items())}
+    match file_tree.root:
         case Tree() as tree:
-            return FlatListing(_flat_tree(tree), linked)
+            return FlatFileTree(_flat_tree(tree), linked)
         case Link() as link:
-            return FlatListing(_flat_link(link), linked)
+            return FlatFileTree(_flat_link(link), linked)
         case _:
-            return FlatListing(root=True, linked=linked)
+            return FlatFileTree(root=True, linked=linked)
 
 
-def unflatten(flat: FlatListing) -> Listing:
-    """Blocking.  Of a complete one."""
+def unflatten(flat: FlatFileTree) -> FileTree:
+    """Blocking.  ``flat`` is complete."""
     linked = {_name(name): _tree(tree) for name, tree in flat.linked.items()}
     match flat.root:
         case dict() as tree:
-            return Listing(_tree(tree), linked)
+            return FileTree(_tree(tree), linked)
         case (target, leads_to):
-            return Listing(_link(target, leads_to), linked)
+            return FileTree(_link(target, leads_to), linked)
         case _:
-            return Listing(FILE, linked)
+            return FileTree(FILE, linked)
 
 
 def _flat_tree(top: Tree) -> FlatTree:
@@ -89,7 +89,7 @@ def _flat_tree(top: Tree) -> FlatTree:
 
 def _tree(flat: FlatTree) -> Tree:
     trees: dict[str, Tree] = {}
-    # A tree counts what is below it, so the deepest are made first.
+    # A tree counts all names below it, so the deepest are made first.
     for path in sorted(flat, key=lambda path: path.count("/"), reverse=True):
         directory = flat[path]
         children: dict[bytes, Node] = {_name(name): FILE for name in directory.files}

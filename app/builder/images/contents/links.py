@@ -1,22 +1,24 @@
-"""Where symbolic links lead, without a look at anything outside of a closure."""
+"""Where symbolic links lead, within the trees of a closure."""
 
-import os
-import stat
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
-from app.builder.nix.closure import StorePath
+from app.builder.images.contents.file_tree import Link, Node, Tree
+from app.builder.nix.closure import STORE, StorePath
 
 _MOST_STEPS = 40  # as many links as Linux follows
+_STORE = STORE.encode() + b"/"
+
+
+class _NoDirectory(Exception):
+    """The way ends at a file, at a missing name, or outside of the closure."""
 
 
 class Links:
-    """``store`` is the directory of the store, with a slash at its end.  Methods block."""
+    """``tree_of`` returns what is at a store path of the closure, its links not followed."""
 
-    def __init__(self, store_directory: Path, closure: Iterable[StorePath]) -> None:
-        self.store = os.path.realpath(os.fsencode(store_directory)) + b"/"
-        self._spellings = (self.store, os.fsencode(store_directory) + b"/")
-        self._closure = frozenset(path.base.encode() for path in closure)
+    def __init__(self, closure: Iterable[StorePath], tree_of: Callable[[StorePath], Node]) -> None:
+        self._closure = {path.base.encode(): path for path in closure}
+        self._tree_of = tree_of
 
     def directory(self, link: bytes, target: bytes) -> bytes | None:
         """Return the directory at the end of the link; all are relative to the store.
@@ -28,41 +30,52 @@ class Links:
         try:
             for _ in range(_MOST_STEPS):
                 if target.startswith(b"/"):
-                    here, target = [], self._relative(target)
+                    here, target = [], _relative(target)
                 todo += reversed(target.split(b"/"))
                 found = self._walk(here, todo)
                 if found is None:
                     return b"/".join(here) or None
                 target = found
-        except OSError:
+        except _NoDirectory:
             pass
         return None
 
+    def node(self, names: list[bytes]) -> Node | None:
+        """Return what is at the place, given as its names from the store on."""
+        path = self._closure.get(names[0])
+        if path is None:
+            return None
+        node: Node | None = self._tree_of(path)
+        for name in names[1:]:
+            if not isinstance(node, Tree):
+                return None
+            node = node.children.get(name)
+        return node
+
     def _walk(self, here: list[bytes], todo: list[bytes]) -> bytes | None:
-        """Return the target of the next link; None at the end.  Raises OSError."""
+        """Return the target of the next link; None at the end."""
         while todo:
             name = todo.pop()
             if name in (b"", b"."):
                 continue
             if name == b"..":
                 if not here:
-                    raise FileNotFoundError
+                    raise _NoDirectory
                 here.pop()
                 continue
             here.append(name)
-            if here[0] not in self._closure:
-                raise FileNotFoundError
-            location = self.store + b"/".join(here)
-            mode = os.lstat(location).st_mode
-            if stat.S_ISLNK(mode):
-                here.pop()
-                return os.readlink(location)  # noqa: PTH115  # pathlib knows no names in bytes
-            if not stat.S_ISDIR(mode):
-                raise NotADirectoryError
+            match self.node(here):
+                case Link(target):
+                    here.pop()
+                    return target
+                case Tree():
+                    pass
+                case _:
+                    raise _NoDirectory
         return None
 
-    def _relative(self, target: bytes) -> bytes:
-        for spelling in self._spellings:
-            if target.startswith(spelling):
-                return target.removeprefix(spelling)
-        raise FileNotFoundError
+
+def _relative(target: bytes) -> bytes:
+    if not target.startswith(_STORE):
+        raise _NoDirectory
+    return target.removeprefix(_STORE)

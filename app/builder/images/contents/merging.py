@@ -1,7 +1,7 @@
-"""What becomes of directories that several packages have under one name.
+"""Merge the directories that several packages have under one name.
 
 The result is a graph: directories that are reached under several names, through links to
-directories, are merged once.  ``writing`` makes entries of it.
+directories, are merged once.  ``writing`` turns it into entries.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ from app.builder.images.contents.claims import (
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.contents.subtree import WHITEOUT
 from app.builder.images.packing.entry import Directory, Entry
-from app.builder.images.packing.tree import Unholdable
 from app.builder.nix.closure import StorePath
+from app.builder.nix.store import UnsupportedTree
 
-# For Nix's builders, not for users of the package.
+# Files for Nix's builders, not for users of the package.
 _SKIPPED = frozenset({b"nix-support"})
-# The store, and what every container runtime mounts.
+# The store, and the mounts of every container runtime.
 _RESERVED = frozenset({b"nix", b"dev", b"proc", b"sys"})
-# The image's own names go into these, and are looked for in them.
+# Directories that get names of the image itself, or are searched for them.
 _OPEN = frozenset({b"bin", b"usr", b"usr/bin"})
 
 
@@ -46,7 +46,7 @@ class Collision:
 
 
 @dataclass(frozen=True, slots=True)
-class Planting:
+class SoleDirectory:
     """A directory that only one package has."""
 
     package: StorePath
@@ -64,9 +64,9 @@ class Dropped:
 class Merged:
     """A directory's names in order; ``own`` is the image's own entry for it, if there is one.
 
-    ``names`` and ``size`` are what ``Bound`` counts, of all below, by names that begin here.
-    ``sought`` are the locations that links below lead to: what is above in the image decides
-    which of them are followed.
+    ``names`` and ``size`` are what ``Bound`` counts for all names below, relative to here.
+    ``sought`` are the locations that links below lead to: the directories above in the image
+    decide which of them are followed.
     """
 
     own: Directory | None
@@ -77,7 +77,7 @@ class Merged:
 
 
 # Bytes are a link's target.
-Step = bytes | Dropped | Planting | Merged
+Step = bytes | Dropped | SoleDirectory | Merged
 
 
 class Merger:
@@ -87,7 +87,7 @@ class Merger:
         self._seen: dict[tuple[tuple[StorePath, bytes], ...], Merged] = {}
 
     def merge_roots(self, packages: Iterable[Package]) -> Merged:
-        """The packages in order of precedence.  Raises Unholdable for what is too large."""
+        """Merge packages given in order of precedence.  Raises UnsupportedTree beyond the bound."""
         roots = [root for package in packages for root in _root(package)]
         return self._merge(None, b"", roots, frozenset())
 
@@ -101,8 +101,8 @@ class Merger:
         """``directory`` ends in a slash; ``trail`` are the locations of the directories above,
         which are not followed again."""
         if directory.count(b"/") > DEEPEST:
-            raise Unholdable(f"they are more than {DEEPEST} directories deep")
-        # Only what no name of the image's own is looked for in is the same under every name.
+            raise UnsupportedTree(f"they are more than {DEEPEST} directories deep")
+        # Directories into which the image puts no name of its own are the same under every name.
         alike = own is None and directory[:-1] not in _OPEN and bool(directory)
         key = tuple((tree.package.path, tree.location) for tree in trees)
         known = self._seen.get(key) if alike else None
@@ -156,15 +156,15 @@ class Merger:
         self._add(merged, directory, base, below)
 
     def _settle_single(self, merged: Merged, directory: bytes, base: bytes, claim: Claim) -> None:
-        """What nothing else claims: most of a large package."""
+        """Settle a name that nothing else claims, as most of a large package."""
         if not isinstance(claim.node, Tree):
             self._add(merged, directory, base, STORE_PREFIX + claim.location)
         elif directory + base in _OPEN:
             below = self._merge(None, directory + base + b"/", [claim], frozenset())
             self._add(merged, directory, base, below)
         else:
-            planting = Planting(claim.package.path, claim.node, STORE_PREFIX + claim.location)
-            self._add(merged, directory, base, planting)
+            sole = SoleDirectory(claim.package.path, claim.node, STORE_PREFIX + claim.location)
+            self._add(merged, directory, base, sole)
 
     def _drop(
         self,
@@ -182,11 +182,11 @@ class Merger:
         match step:
             case bytes():
                 size += len(step)
-            case Planting(tree=tree, location=location):
+            case SoleDirectory(tree=tree, location=location):
                 names += tree.names
                 size = names * (len(base) + len(location) + 2) + 2 * tree.size
             case Merged():
-                # Its own names are counted already, where they were found.
+                # Its own names are counted already.
                 merged.names += step.names
                 merged.size += step.size + step.names * (len(base) + 1)
                 merged.sought |= step.sought
@@ -199,15 +199,15 @@ class Merger:
 
 
 def _root(package: Package) -> Iterator[Claim]:
-    """Nothing for a store path that is a single file."""
-    claim = Claim(package, package.listing.root, package.path.base.encode())
+    """Yield the package's tree, and nothing for a store path that is a single file."""
+    claim = Claim(package, package.file_tree.root, package.path.base.encode())
     tree = as_tree(claim, frozenset())
     if tree is not None:
         yield tree
 
 
 def _claims(directory: bytes, trees: Iterable[Claim]) -> Iterator[tuple[bytes, list[Claim]]]:
-    """What the trees have below each name, in the names' order."""
+    """Yield each name in the trees with the claims to it, in the names' order."""
     claims: dict[bytes, list[Claim]] = {}
     for tree in trees:
         assert isinstance(tree.node, Tree)

@@ -1,13 +1,12 @@
-"""What only one package claims: the same entries in every image with the package, made once."""
+"""A directory that one package alone has: the same entries in every image with the package."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.packing import tar_header as header
 from app.builder.images.packing.entry import Archived, archived
+from app.system.cache import Cache
 
 # image-spec, layer.md "Whiteouts"
 WHITEOUT = b".wh."
@@ -21,11 +20,11 @@ class Subtree:
     left_out: tuple[bytes, ...]
 
 
-# Of a directory's name in the image, what is in it, and where that lies as links say it.
-Plant = Callable[[bytes, Tree, bytes], Subtree]
+# Takes a directory's name in the image, what is in it, and its location as links name it.
+MakeSubtree = Callable[[bytes, Tree, bytes], Subtree]
 
 
-def plant(name: bytes, tree: Tree, location: bytes) -> Subtree:
+def make_subtree(name: bytes, tree: Tree, location: bytes) -> Subtree:
     tar: list[bytes] = []
     left_out: list[bytes] = []
     _walk(name + b"/", tree, location + b"/", tar, left_out)
@@ -35,8 +34,8 @@ def plant(name: bytes, tree: Tree, location: bytes) -> Subtree:
 def _walk(
     name: bytes, tree: Tree, location: bytes, tar: list[bytes], left_out: list[bytes]
 ) -> None:
-    """Both end in a slash."""
-    # Straight to bytes: this is thousands of links, and somebody waits.
+    """``name`` and ``location`` end in a slash."""
+    # Made as bytes at once: these are thousands of links, and a client waits.
     tar.append(header.directory(name, mode=0o755))
     for base in sorted(tree.children):
         child = tree.children[base]
@@ -49,28 +48,22 @@ def _walk(
 
 
 class SubtreeCache:
-    """Those used last are kept, up to ``budget`` bytes of tar; may be asked from any thread.
+    """Subtrees up to ``budget`` bytes of tar, the last used first; may be used by any thread.
 
-    A store path never changes, so where something lies says what is in it.
+    A store path never changes, so a location determines what is in it.
     """
 
     def __init__(self, *, budget: int) -> None:
-        self._left = budget
-        self._kept: OrderedDict[tuple[bytes, bytes], Subtree] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cache: Cache[tuple[bytes, bytes], Subtree] = Cache(budget, size_of=_size)
 
-    def plant(self, name: bytes, tree: Tree, location: bytes) -> Subtree:
+    def make(self, name: bytes, tree: Tree, location: bytes) -> Subtree:
+        """Return ``make_subtree`` of the arguments, from the cache if it is there."""
         key = (name, location)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        planted = plant(name, tree, location)
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = planted
-                self._left -= len(planted.archived.tar)
-            while self._left < 0:
-                _, dropped = self._kept.popitem(last=False)
-                self._left += len(dropped.archived.tar)
-        return planted
+        known = self._cache.get(key)
+        if known is None:
+            known = self._cache[key] = make_subtree(name, tree, location)
+        return known
+
+
+def _size(subtree: Subtree) -> int:
+    return len(subtree.archived.tar)

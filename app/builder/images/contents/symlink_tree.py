@@ -1,7 +1,7 @@
 """The requested packages' trees, merged into the image's root: directories and symlinks.
 
-Who keeps a name that several claim: the base files; then the package of the lower
-``meta.priority`` (5 if it has none), then of the smaller name, then of the smaller store
+Precedence when several packages provide the same name: the base files; then the package with
+the lower ``meta.priority`` (5 if it has none), then the smaller name, then the smaller store
 path.  Directories merge, and so do symlinks to directories where they have to.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.builder.images.contents.bound import Bound
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.merging import Collision, Merger
-from app.builder.images.contents.subtree import Plant, plant
+from app.builder.images.contents.subtree import MakeSubtree, make_subtree
 from app.builder.images.contents.writing import write_out
 from app.builder.images.packing.entry import Entry, Symlink
 
@@ -26,24 +26,26 @@ _WELL_KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class SymlinkTree:
-    """``has_shell`` is whether there is a bin/bash."""
+    """``has_shell``: whether there is a bin/bash."""
 
     entries: tuple[Entry, ...]
     collisions: tuple[Collision, ...]
     has_shell: bool
 
 
-def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = plant) -> SymlinkTree:
-    """Independent of the packages' order; ``base`` are the entries of the layer below.
+def merge(
+    packages: Iterable[Package], base: Sequence[Entry], make: MakeSubtree = make_subtree
+) -> SymlinkTree:
+    """Merge the packages, whose order has no effect; ``base`` are the entries of the layer below.
 
-    Raises Unholdable for more links than an image may have.
+    Raises UnsupportedTree for more links than an image may have.
     """
     ordered = sorted(
         packages, key=lambda package: (package.priority, package.path.name, package.path)
     )
     own = {entry.name: entry for entry in base}
     merged = Merger(own, Bound(names=_MOST_NAMES, size=_MOST_BYTES)).merge_roots(ordered)
-    entries, collisions = write_out(merged, plant)
+    entries, collisions = write_out(merged, make)
     _add_well_known(entries)
     return SymlinkTree(
         entries=tuple(entries.values()),
@@ -53,7 +55,7 @@ def merge(packages: Iterable[Package], base: Sequence[Entry], plant: Plant = pla
 
 
 def _add_well_known(entries: dict[bytes, Entry]) -> None:
-    """What scripts take for granted, if the image has the program: ``env`` and ``sh``."""
+    """Add the names of ``env`` and ``sh`` that scripts rely on, if the image has the programs."""
     for name, programs in _WELL_KNOWN:
         found = next((entries[program] for program in programs if program in entries), None)
         if name not in entries and isinstance(found, Symlink):

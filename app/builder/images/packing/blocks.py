@@ -1,20 +1,20 @@
-"""Cuts a tar stream into blocks of one size, which are compressed independently.
+"""Cut a tar stream into blocks of one size, which are compressed independently.
 
-The cuts depend on the stream alone: not on how it was read, nor on how many threads work.
+The cuts depend on the stream alone, not on how it was read or how many threads work.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from app.builder.images.packing.tar_header import RECORD, padding
+from app.builder.nix.store import ReadBuffers
 
 
 class Buffers:
-    """Memory for ``limit`` blocks, which bounds that of all packing together.
+    """Memory for ``limit`` blocks, which bounds the memory of all packing together.
 
-    A block lies in a buffer of ours, used again, or has memory of its own and room reserved.
+    A block is in a reused buffer, or has memory of its own and reserves room for it.
     """
 
     def __init__(self, limit: int, *, size: int) -> None:
@@ -23,11 +23,11 @@ class Buffers:
         self._idle: list[bytearray] = []
 
     def take(self, advance: Callable[[], bool]) -> bytearray:
-        """Blocking.  Only for a caller that holds none, or callers wait for one another.
+        """Blocking.  The caller must hold no buffer, or callers deadlock.
 
-        Those it has passed on to threads do not count: ``advance`` works on them until one may
-        be free, and is False if there are none.  Then all are with others, and come back without
-        us.
+        Buffers that the caller has passed on to threads do not count.  ``advance`` works on them
+        until one may be free, and returns False if there are none: all buffers are then in use by
+        others, which return them without help.
         """
         self._acquire(advance)
         try:
@@ -40,14 +40,14 @@ class Buffers:
         self._permits.release()
 
     def reserve(self, advance: Callable[[], bool]) -> None:
-        """Blocking, as ``take`` is.  Room for a block that has memory of its own."""
+        """Blocking, as ``take`` is.  Reserve room for a block that has memory of its own."""
         self._acquire(advance)
-        # An idle buffer is memory too, which somebody else has the right to now.
+        # An idle buffer is memory too, and the room for it has just been given away.
         with suppress(IndexError):
             self._idle.pop()
 
     def release(self) -> None:
-        """What was reserved."""
+        """Free the room that ``reserve`` took."""
         self._permits.release()
 
     def _acquire(self, advance: Callable[[], bool]) -> None:
@@ -81,34 +81,31 @@ class BlockStream:
             self._view[self._filled : self._filled + len(part)] = part
             self._advance(len(part))
 
-    def write_file(self, header: bytes, descriptor: int, size: int) -> None:
-        """Blocking.  A header, the file's content and padding.
+    def write_file(self, header: bytes, readv: Callable[[ReadBuffers], int], size: int) -> None:
+        """Blocking.  Write a header, the content that ``readv`` reads, and padding.
 
-        Raises OSError if ``size`` is not the file's, as one byte more is asked for and not given.
+        Raises OSError if the content has another size: one byte more is asked for and not given.
         """
         start = self._filled + len(header)
         end = start + size
         padded = end + -size % RECORD
         if padded >= self._size:
             self.write(header)
-            self._write_large_file(descriptor, size)
+            self._write_large_file(readv, size)
             self.write(padding(size))
             return
         view = self._view
         view[self._filled : start] = header
-        if os.readv(descriptor, (view[start : end + 1],)) != size:
+        if readv((view[start : end + 1],)) != size:
             raise _changed(size)
         view[end:padded] = padding(size)
         self._filled = padded
 
-    def _write_large_file(self, descriptor: int, size: int) -> None:
+    def _write_large_file(self, readv: Callable[[ReadBuffers], int], size: int) -> None:
         left = size
         while left:
             part = self._view[self._filled : self._filled + left]
-            if len(part) == left:
-                count = os.readv(descriptor, (part, self._beyond))
-            else:
-                count = os.readv(descriptor, (part,))
+            count = readv((part, self._beyond)) if len(part) == left else readv((part,))
             if not 0 < count <= left:
                 raise _changed(size)
             left -= count

@@ -1,14 +1,11 @@
 """Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
 
 import asyncio
-import errno
 import hashlib
-import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 from app.builder.images.image import Layer
@@ -18,8 +15,9 @@ from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Entry, write_entries
 from app.builder.images.packing.merge_layers import assemble
 from app.builder.images.packing.record import PackedPath
-from app.builder.images.packing.tree import TreeWriter, Unholdable
-from app.builder.nix.closure import StorePath
+from app.builder.images.packing.tree import TreeWriter
+from app.builder.nix.closure import STORE, StorePath
+from app.builder.nix.store import StoreReader, UnreadablePath, UnsupportedTree
 from app.errors import StoreUnreadable, Unpackable
 from app.oci import Descriptor
 from app.storage import keys
@@ -29,6 +27,8 @@ from app.system.concurrency import gather
 from app.system.disk import reported
 from app.system.workers import Workers
 
+# Of the archive's names, which are relative to the image's root.
+_STORE = STORE.lstrip("/").encode() + b"/"
 # How much of a blob is read at a time to be hashed.
 _HASHED = 1 << 20
 # Bytes for all blocks together, whatever the cores: 18 blocks of gzip, 7 of zstd.
@@ -48,13 +48,13 @@ class LayerWriter:
         workers: Workers,
         brief: Workers,
         codec: Codec,
-        store_directory: Path,
+        store: StoreReader,
     ) -> None:
         self._storage = storage
         self._workers = workers
         self._brief = brief
         self._codec = codec
-        self._store = os.fsencode(store_directory)
+        self._store = store
         # A path's own thread reads; these compress its blocks side by side and hash them.  The
         # reader helps when it is ahead, so one for each core would be one too many.
         blocks = min(2 * workers.count + 2, _MEMORY // codec.block_cost)
@@ -122,16 +122,13 @@ class LayerWriter:
 
     def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
         """Blocking."""
-        base = path.base.encode()
         with self._stream(blob) as stream:
             try:
-                TreeWriter(stream).write(self._store + b"/" + base, b"nix/store/" + base)
-            except Unholdable as error:
+                self._store.visit(path, TreeWriter(stream, _STORE))
+            except UnsupportedTree as error:
                 raise Unpackable(str(path), str(error)) from None
-            except OSError as error:
-                if error.errno == errno.ENAMETOOLONG:
-                    raise Unpackable(str(path), "a path in it is too long") from error
-                raise StoreUnreadable(str(path), error.strerror or str(error)) from error
+            except UnreadablePath as error:
+                raise StoreUnreadable(str(path), str(error)) from error
 
     def _read_entries(self, entries: Sequence[Entry], blob: BlobWriter) -> None:
         """Blocking."""

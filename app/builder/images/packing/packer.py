@@ -8,7 +8,6 @@ A record that speaks of a blob that is not there is as good as none.
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from loguru import logger
 
@@ -20,6 +19,7 @@ from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.images.packing.merge_layers import PartUnusable
 from app.builder.images.packing.record import PackedPath
 from app.builder.nix.closure import StorePath
+from app.builder.nix.store import StoreReader
 from app.errors import RegistryError
 from app.oci import Descriptor, Digest
 from app.storage import keys
@@ -68,18 +68,18 @@ class LayerPacker:
         presence: BlobExistenceCache,
         workers: Workers,
         codec: Codec,
-        store_directory: Path = Path("/nix/store"),
+        store: StoreReader,
     ) -> None:
         self._codec = codec
         self._storage = storage
         # Whose store paths were all packed before waits for nobody's packing.
         self._brief = Workers(_BRIEF)
-        self._press = LayerWriter(
+        self._writer = LayerWriter(
             storage=storage,
             workers=workers,
             brief=self._brief,
             codec=codec,
-            store_directory=store_directory,
+            store=store,
         )
         self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
         self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
@@ -142,7 +142,7 @@ class LayerPacker:
         """Wait for what is under way."""
         await self._layer_flights.wait()
         await self._path_flights.wait()
-        await self._press.close()
+        await self._writer.close()
 
     async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
         known = await self._layers.read(key)
@@ -158,7 +158,7 @@ class LayerPacker:
         return await self._path_flights.run(key, partial(self._pack_path, key, path))
 
     async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
-        packed = await self._press.pack_path(path)
+        packed = await self._writer.pack_path(path)
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
         self._presence.note(packed.layer.descriptor)
         known = await self._paths.settle(key, packed)
@@ -167,19 +167,19 @@ class LayerPacker:
         return known
 
     async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
-        packed, known = await self._press.pack_entries(entries, partial(self._layers.settle, key))
+        packed, known = await self._writer.pack_entries(entries, partial(self._layers.settle, key))
         self._count(compressed_bytes=packed.tar_size)
         return await self._checked(key, "a layer of an image's own files", packed.layer, known)
 
     async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
         parts = await gather(self._path(path) for path in paths)
         try:
-            assembled = await self._press.assemble(parts)
+            assembled = await self._writer.assemble(parts)
         except PartUnusable:
             # Removed since it was last seen, or damaged, and perhaps not alone.
             await gather(self._look_again(part.layer.descriptor) for part in parts)
             parts = await gather(self._path(path) for path in paths)
-            assembled = await self._press.assemble(parts)
+            assembled = await self._writer.assemble(parts)
         self._count(layers_assembled=1)
         known = await self._layers.settle(key, assembled.layer)
         subject = f"the layer of {paths[0]} and others"
@@ -194,7 +194,7 @@ class LayerPacker:
 
     async def _look_again(self, blob: Descriptor) -> None:
         self._presence.invalidate(blob.digest)
-        if not await self._press.is_whole(blob):
+        if not await self._writer.is_whole(blob):
             logger.warning("the stored blob {} is damaged or gone: it is made again", blob.digest)
             await self._storage.delete(keys.blob(blob.digest))
 

@@ -16,7 +16,7 @@ from app.builder.builds.composer import Layering
 from app.builder.builds.supply import Supply
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.evaluation.result_cache import attribute_key
-from app.builder.images.contents.file_trees import LISTINGS
+from app.builder.images.contents.file_trees import FILE_TREES
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.images.packing import codec
 from app.builder.images.packing.record import contents_key, layer_key, path_key
@@ -218,7 +218,7 @@ GZIP, ZSTD = codec.find("gzip"), codec.find("zstd")
         (contents_key(GZIP, Digest.of(b"1")), contents_key(GZIP, Digest.of(b"2"))),
         (contents_key(GZIP, Digest.of(b"1")), contents_key(ZSTD, Digest.of(b"1"))),
         (CLOSURES.key(path=A.base), CLOSURES.key(path=B.base)),
-        (LISTINGS.key(path=A.base), LISTINGS.key(path=B.base)),
+        (FILE_TREES.key(path=A.base), FILE_TREES.key(path=B.base)),
         (NAMES.key(name="a", tag="b"), NAMES.key(name="a", tag="c")),
         (NAMES.key(name="a", tag="b"), NAMES.key(name="c", tag="b")),
         (PLANS.key(url="a"), PLANS.key(url="b")),

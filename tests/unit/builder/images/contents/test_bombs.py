@@ -6,22 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.images.contents import file_tree as listing
-from app.builder.images.contents import merging
-from app.builder.images.contents import symlink_tree as forest
+from app.builder.images.contents import merging, reading, symlink_tree
 from app.builder.images.contents.bound import DEEPEST
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
-from app.builder.images.contents.file_trees import Listings
+from app.builder.images.contents.file_trees import FileTrees
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Archived, Symlink
-from app.builder.images.packing.tree import Unholdable
 from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.builder.nix.store import UnsupportedTree
 from app.errors import LinksTooMany, Unpackable
 from app.storage.memory import MemoryStorage
 from app.system import threads
 from app.system.workers import Workers
 from tests.unit.builder.images.contents.test_symlink_tree import Store
-from tests.unit.builder.images.packing.trees import Node, alone, plant_path, store_path
+from tests.unit.builder.images.packing.trees import Node, alone, local_store, plant_path, store_path
 
 A, B = store_path(1, "a"), store_path(2, "b")
 
@@ -61,7 +59,7 @@ def merged(store: Store, one: Node, two: Node) -> SymlinkTree:
 def test_a_few_links_that_would_be_millions_are_refused(store: Store, tree: object) -> None:
     assert callable(tree)
 
-    with pytest.raises(Unholdable, match="more than 250,000 files and directories"):
+    with pytest.raises(UnsupportedTree, match="more than 250,000 files and directories"):
         merged(store, tree(27, ""), tree(27, "/."))
 
 
@@ -99,7 +97,7 @@ def test_a_long_chain_of_links_is_refused_like_deep_directories(store: Store) ->
             for level in range(1000)
         }
 
-    with pytest.raises(Unholdable, match=f"more than {DEEPEST} directories deep"):
+    with pytest.raises(UnsupportedTree, match=f"more than {DEEPEST} directories deep"):
         merged(store, chain(""), chain("/."))
 
 
@@ -110,35 +108,35 @@ def test_a_name_longer_than_the_system_takes_is_refused(store: Store) -> None:
             for level in range(30)
         }
 
-    with pytest.raises(Unholdable, match="a name is longer than 4,095 bytes"):
+    with pytest.raises(UnsupportedTree, match="a name is longer than 4,095 bytes"):
         merged(store, chain(""), chain("/."))
 
 
 def test_what_one_package_has_counts_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     package = store.package(A, {b"lib": {b"one": {b"a": b"", b"b": b""}, b"two": b""}})
-    monkeypatch.setattr(forest, "_MOST_NAMES", 5)
+    monkeypatch.setattr(symlink_tree, "_MOST_NAMES", 5)
     found = merge([package], ())
     assert [type(entry) for entry in found.entries] == [Archived]
-    monkeypatch.setattr(forest, "_MOST_NAMES", 4)
+    monkeypatch.setattr(symlink_tree, "_MOST_NAMES", 4)
 
-    with pytest.raises(Unholdable, match="more than 4 files"):
+    with pytest.raises(UnsupportedTree, match="more than 4 files"):
         merge([package], ())
 
 
 def test_many_bytes_of_names_count_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     package = store.package(A, {b"lib": {b"n" * 200: {b"m" * 200: b""}}})
-    monkeypatch.setattr(forest, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(symlink_tree, "_MOST_BYTES", 1000)
 
-    with pytest.raises(Unholdable, match="their names have more than 0 MiB"):
+    with pytest.raises(UnsupportedTree, match="their names have more than 0 MiB"):
         merge([package], ())
 
 
 async def listed(tmp_path: Path, *paths: StorePath) -> SymlinkTree:
-    listings = Listings(
-        storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path / "store"
+    file_trees = FileTrees(
+        storage=MemoryStorage(), workers=Workers(1), store=local_store(tmp_path / "store")
     )
     closure = Closure((StoreObject(A, 0, ()), StoreObject(B, 0, (A,))))
-    return await listings.forest([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
+    return await file_trees.merge([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
 
 
 async def test_the_refusal_names_the_packages(tmp_path: Path) -> None:
@@ -159,7 +157,7 @@ async def test_a_package_of_too_many_names_is_refused_whether_they_are_its_own_o
     many: Node = {str(number).encode(): b"" for number in range(9)}
     plant_path(tmp_path / "store", A, many)
     plant_path(tmp_path / "store", B, {b"lib": (f"../{A.base}".encode(),)})
-    monkeypatch.setattr(listing, bound, 8)
+    monkeypatch.setattr(reading, bound, 8)
 
     for path in (A, B):
         with pytest.raises(Unpackable, match=message):
@@ -183,7 +181,10 @@ async def test_directories_deeper_than_the_system_names_are_the_packages_fault(
 
 
 async def test_a_cancelled_merge_ends(store: Store) -> None:
-    packages = [store.package(A, cycles(27, "")), store.package(B, cycles(27, "/."))]
+    packages = [
+        await asyncio.to_thread(store.package, path, cycles(27, end))
+        for path, end in ((A, ""), (B, "/."))
+    ]
     workers = Workers(1)
     merging = asyncio.create_task(workers.run(merge, packages, ()))
     await asyncio.sleep(0.01)
@@ -195,13 +196,13 @@ async def test_a_cancelled_merge_ends(store: Store) -> None:
     await workers.run(threads.check)
 
 
-async def test_listings_are_kept_within_a_bound_of_names(
+async def test_file_trees_are_cached_within_a_bound_of_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.builder.images.contents.file_trees._KEPT_NAMES", 3)
-    listings = Listings(storage=MemoryStorage(), workers=Workers(1), store_directory=tmp_path)
+    monkeypatch.setattr("app.builder.images.contents.file_trees._CACHED_NAMES", 4)
+    file_trees = FileTrees(storage=MemoryStorage(), workers=Workers(1), store=local_store(tmp_path))
     for path in (A, B):
         plant_path(tmp_path, path, {b"x": b"", b"y": b""})
-        await listings.listing(path, alone(path))
+        await file_trees.read(path, alone(path))
 
-    assert set(listings._kept) == {B}
+    assert set(file_trees._cache) == {B}

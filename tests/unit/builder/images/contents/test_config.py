@@ -25,7 +25,7 @@ from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.images.packing.test_codec import unpack
-from tests.unit.builder.images.packing.trees import ODDITIES, plant_path, store_path
+from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant_path, store_path
 
 PATH = store_path(1, "package-1.0")
 
@@ -165,7 +165,7 @@ async def test_an_image_is_valid_down_to_the_unpacked_layers(name: str, tmp_path
         presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(name),
-        store_directory=tmp_path / "store",
+        store=local_store(tmp_path / "store"),
     )
     layers = [await packer.contents_layer(base_entries()), await packer.layer([PATH])]
     await packer.close()

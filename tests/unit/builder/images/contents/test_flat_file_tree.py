@@ -1,28 +1,28 @@
 import pytest
 from pydantic import ValidationError
 
-from app.builder.images.contents.file_tree import FILE, Link, Listing, Node, Tree
-from app.builder.images.contents.file_trees import LISTINGS
+from app.builder.images.contents.file_tree import FILE, FileTree, Link, Node, Tree
+from app.builder.images.contents.file_trees import FILE_TREES
 from app.builder.images.contents.flat_file_tree import flatten, unflatten
 
 
-def test_a_flat_listing_becomes_the_same_listing() -> None:
+def test_a_flat_file_tree_becomes_the_same_file_tree() -> None:
     share = Tree({b"\xff": FILE, b"more": Tree({}), b"a": Tree({b"b": Tree({b"c": FILE})})})
     root = Tree(
         {b"\xfe\x80": FILE, "ü".encode(): Link(b"\xff", None), b"s": Link(b"../x", b"c/share")}
     )
-    listing = Listing(root, {b"c/share": share})
+    file_tree = FileTree(root, {b"c/share": share})
 
-    stored = LISTINGS.adapter.dump_json(flatten(listing))
+    stored = FILE_TREES.adapter.dump_json(flatten(file_tree))
 
-    assert unflatten(LISTINGS.adapter.validate_json(stored, strict=True)) == listing
+    assert unflatten(FILE_TREES.adapter.validate_json(stored, strict=True)) == file_tree
 
 
 @pytest.mark.parametrize("root", [FILE, Link(b"x", None), Link(b"x", b"y/z"), Tree({})])
 def test_a_top_of_any_kind_is_kept(root: Node) -> None:
-    stored = LISTINGS.adapter.dump_json(flatten(Listing(root, {})))
+    stored = FILE_TREES.adapter.dump_json(flatten(FileTree(root, {})))
 
-    assert unflatten(LISTINGS.adapter.validate_json(stored, strict=True)) == Listing(root, {})
+    assert unflatten(FILE_TREES.adapter.validate_json(stored, strict=True)) == FileTree(root, {})
 
 
 def test_a_tree_of_any_depth_is_kept() -> None:
@@ -30,10 +30,10 @@ def test_a_tree_of_any_depth_is_kept() -> None:
     for _ in range(500):
         tree = Tree({b"d": tree})
 
-    flat = flatten(Listing(tree, {}))
+    flat = flatten(FileTree(tree, {}))
 
-    stored = LISTINGS.adapter.dump_json(flat)
-    assert LISTINGS.adapter.validate_json(stored, strict=True) == flat
+    stored = FILE_TREES.adapter.dump_json(flat)
+    assert FILE_TREES.adapter.validate_json(stored, strict=True) == flat
     assert flatten(unflatten(flat)) == flat
 
 
@@ -48,6 +48,6 @@ def test_a_tree_of_any_depth_is_kept() -> None:
         b'{"root":{"":{"files":[1],"links":{},"directories":[]}},"linked":{}}',
     ],
 )
-def test_an_invalid_listing_is_refused(document: bytes) -> None:
+def test_an_invalid_file_tree_is_refused(document: bytes) -> None:
     with pytest.raises(ValidationError):
-        LISTINGS.adapter.validate_json(document, strict=True)
+        FILE_TREES.adapter.validate_json(document, strict=True)

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.images.contents.file_tree import Link, Tree, scan
+from app.builder.images.contents.bound import Bound
+from app.builder.images.contents.file_tree import Link, Node, Tree
 from app.builder.images.contents.links import Links
-from tests.unit.builder.images.packing.trees import plant_path, store_path
+from app.builder.images.contents.reading import read_file_tree
+from app.builder.images.contents.tree_builder import TreeBuilder
+from app.builder.nix.closure import StorePath
+from tests.unit.builder.images.packing.trees import local_store, plant_path, store_path
 
 OWN, NEEDED, FOREIGN = store_path(1, "own"), store_path(2, "needed"), store_path(3, "foreign")
 
@@ -16,9 +20,8 @@ OWN, NEEDED, FOREIGN = store_path(1, "own"), store_path(2, "needed"), store_path
 def store(tmp_path: Path) -> Path:
     """Three packages, of which the first needs the second."""
     store = tmp_path / "store"
-    foreign = os.fsencode(store / FOREIGN.base)
-    plant_path(store, FOREIGN, {b"d": {b"secret": b""}, b"back": (os.fsencode(store / OWN.base),)})
-    plant_path(store, NEEDED, {b"d": {b"x": b""}, b"out": (foreign + b"/d",), b"file": b""})
+    plant_path(store, FOREIGN, {b"d": {b"secret": b""}, b"back": (str(OWN).encode(),)})
+    plant_path(store, NEEDED, {b"d": {b"x": b""}, b"out": (f"{FOREIGN}/d".encode(),), b"file": b""})
     plant_path(store, OWN, {b"d": {b"e": {}}, b"link": (b"d",), b"loop": (b"loop",)})
     (tmp_path / "outside").mkdir()
     (tmp_path / "back").symlink_to(store / OWN.base)
@@ -26,10 +29,16 @@ def store(tmp_path: Path) -> Path:
 
 
 def where(store: Path, target: str) -> bytes | None:
-    """Of a link beside ``d`` of the first package; names stand for paths of the store."""
+    """Where a link beside ``d`` of the first package leads; names stand for paths of the store."""
     for name, path in (("OWN", OWN), ("NEEDED", NEEDED), ("FOREIGN", FOREIGN)):
-        target = target.replace(name, f"{store}/{path.base}")
-    links = Links(store, [OWN, NEEDED])
+        target = target.replace(name, str(path))
+
+    def tree_of(path: StorePath) -> Node:
+        builder = TreeBuilder(Bound(names=100, size=10_000))
+        local_store(store).visit(path, builder)
+        return builder.root
+
+    links = Links([OWN, NEEDED], tree_of)
     return links.directory(f"{OWN.base}/new".encode(), os.fsencode(target))
 
 
@@ -80,13 +89,13 @@ def test_loops_files_and_what_is_not_there_are_no_directories(store: Path, targe
     assert where(store, target) is None
 
 
-def test_a_listing_has_no_names_of_what_the_package_does_not_need(store: Path) -> None:
+def test_a_file_tree_has_no_names_of_paths_outside_of_the_closure(store: Path) -> None:
     own = store / OWN.base
-    (own / "needed").symlink_to(store / NEEDED.base / "d")
-    (own / "foreign").symlink_to(store / FOREIGN.base / "d")
+    (own / "needed").symlink_to(f"{NEEDED}/d")
+    (own / "foreign").symlink_to(f"{FOREIGN}/d")
 
-    listing = scan(OWN, store, [OWN, NEEDED])
+    tree = read_file_tree(OWN, local_store(store), [OWN, NEEDED])
 
-    assert list(listing.linked) == [f"{NEEDED.base}/d".encode()]
-    assert isinstance(listing.root, Tree)
-    assert listing.root.children[b"foreign"] == Link(os.fsencode(store / FOREIGN.base / "d"), None)
+    assert list(tree.linked) == [f"{NEEDED.base}/d".encode()]
+    assert isinstance(tree.root, Tree)
+    assert tree.root.children[b"foreign"] == Link(f"{FOREIGN}/d".encode(), None)

@@ -10,13 +10,13 @@ import pytest
 
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import Package
-from app.builder.images.contents.file_tree import scan
 from app.builder.images.contents.merging import Collision
+from app.builder.images.contents.reading import read_file_tree
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Archived, Directory, Entry, Symlink
 from app.builder.images.packing.tar_header import END_OF_ARCHIVE
 from app.builder.nix.closure import StorePath
-from tests.unit.builder.images.packing.trees import Node, plant_path, store_path
+from tests.unit.builder.images.packing.trees import Node, local_store, plant_path, store_path
 
 A, B, C = store_path(1, "a"), store_path(2, "b"), store_path(3, "c")
 
@@ -28,11 +28,11 @@ class Store:
     def package(self, path: StorePath, tree: Node, priority: int = 5) -> Package:
         plant_path(self.directory, path, tree)
         closure = [StorePath(path.name) for path in self.directory.iterdir()]
-        return Package(path, scan(path, self.directory, closure), priority)
+        return Package(path, read_file_tree(path, local_store(self.directory), closure), priority)
 
     def link(self, path: StorePath, below: str = "") -> tuple[bytes]:
         """A link as Nix builds them: the full path of something in the store."""
-        return (os.fsencode(self.directory / path.base / below),)
+        return (os.fsencode(f"{path}/{below}"),)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def entries(forest: SymlinkTree) -> list[Entry]:
+def entries(merged: SymlinkTree) -> list[Entry]:
     """What was archived as a whole, one by one."""
     found: list[Entry] = []
-    for entry in forest.entries:
+    for entry in merged.entries:
         if isinstance(entry, Archived):
             archive = io.BytesIO(entry.tar + END_OF_ARCHIVE)
             with tarfile.open(fileobj=archive, errors="surrogateescape") as members:
@@ -61,26 +61,26 @@ def entry_of(member: tarfile.TarInfo) -> Entry:
     return Symlink(name, os.fsencode(member.linkname))
 
 
-def links(forest: SymlinkTree) -> dict[str, str]:
+def links(merged: SymlinkTree) -> dict[str, str]:
     return {
         entry.name.decode(): entry.target.decode()
-        for entry in entries(forest)
+        for entry in entries(merged)
         if isinstance(entry, Symlink)
     }
 
 
-def directories(forest: SymlinkTree) -> set[str]:
-    return {entry.name.decode() for entry in entries(forest) if isinstance(entry, Directory)}
+def directories(merged: SymlinkTree) -> set[str]:
+    return {entry.name.decode() for entry in entries(merged) if isinstance(entry, Directory)}
 
 
 def test_directories_are_real_and_files_are_links_into_the_store(store: Store) -> None:
     package = store.package(A, {b"bin": {b"x": b""}, b"share": {b"doc": {}}, b"top": b""})
 
-    forest = merge([package], ())
+    merged = merge([package], ())
 
-    assert directories(forest) == {"bin", "share", "share/doc"}
-    assert links(forest) == {"bin/x": f"{A}/bin/x", "top": f"{A}/top"}
-    assert forest.collisions == ()
+    assert directories(merged) == {"bin", "share", "share/doc"}
+    assert links(merged) == {"bin/x": f"{A}/bin/x", "top": f"{A}/top"}
+    assert merged.collisions == ()
 
 
 def test_trees_of_several_packages_share_their_directories(store: Store) -> None:
@@ -105,19 +105,19 @@ def test_what_is_for_builders_is_left_out(store: Store) -> None:
 def test_the_store_and_the_runtimes_mounts_are_nobodys(store: Store) -> None:
     package = store.package(A, {b"nix": {b"store": b""}, b"proc": b"", b"dev": {}, b"sys": {}})
 
-    forest = merge([package], ())
+    merged = merge([package], ())
 
-    assert forest.entries == ()
-    assert [item.name for item in forest.collisions] == [b"dev", b"nix", b"proc", b"sys"]
+    assert merged.entries == ()
+    assert [item.name for item in merged.collisions] == [b"dev", b"nix", b"proc", b"sys"]
 
 
 def test_a_name_that_would_hide_others_is_left_out_and_reported(store: Store) -> None:
     package = store.package(A, {b"bin": {b".wh.sh": b"", b"x": b""}})
 
-    forest = merge([package], ())
+    merged = merge([package], ())
 
-    assert links(forest) == {"bin/x": f"{A}/bin/x"}
-    assert forest.collisions == (Collision(b"bin/.wh.sh", None, A),)
+    assert links(merged) == {"bin/x": f"{A}/bin/x"}
+    assert merged.collisions == (Collision(b"bin/.wh.sh", None, A),)
 
 
 @pytest.mark.parametrize(
@@ -131,20 +131,20 @@ def test_a_file_of_several_is_kept_by_priority_then_name_whatever_the_order(
         for path, priority in zip((A, B, C), priorities, strict=True)
     ]
 
-    forests = [merge(order, ()) for order in permutations(packages)]
+    merges = [merge(order, ()) for order in permutations(packages)]
 
-    assert links(forests[0]) == {"bin/x": f"{keeper}/bin/x"}
-    assert {item.dropped for item in forests[0].collisions} == {A, B, C} - {keeper}
-    assert {item.kept for item in forests[0].collisions} == {keeper}
-    assert all(forest == forests[0] for forest in forests)
+    assert links(merges[0]) == {"bin/x": f"{keeper}/bin/x"}
+    assert {item.dropped for item in merges[0].collisions} == {A, B, C} - {keeper}
+    assert {item.kept for item in merges[0].collisions} == {keeper}
+    assert all(merged == merges[0] for merged in merges)
 
 
 def test_packages_of_one_name_are_kept_by_path(store: Store) -> None:
     one, other = store_path(1, "same"), store_path(2, "same")
 
-    forest = merge([store.package(path, {b"x": b""}) for path in (other, one)], ())
+    merged = merge([store.package(path, {b"x": b""}) for path in (other, one)], ())
 
-    assert forest.collisions == (Collision(b"x", one, other),)
+    assert merged.collisions == (Collision(b"x", one, other),)
 
 
 @pytest.mark.parametrize("first", ["file", "directory"])
@@ -155,14 +155,14 @@ def test_between_a_file_and_a_directory_the_order_decides(store: Store, first: s
         store.package(directory, {b"x": {b"y": b""}}, 1 if first == "directory" else 2),
     ]
 
-    forest = merge(packages, ())
+    merged = merge(packages, ())
 
     if first == "file":
-        assert links(forest) == {"x": f"{file}/x"}
-        assert forest.collisions == (Collision(b"x", file, directory),)
+        assert links(merged) == {"x": f"{file}/x"}
+        assert merged.collisions == (Collision(b"x", file, directory),)
     else:
-        assert links(forest) == {"x/y": f"{directory}/x/y"}
-        assert forest.collisions == (Collision(b"x", directory, file),)
+        assert links(merged) == {"x/y": f"{directory}/x/y"}
+        assert merged.collisions == (Collision(b"x", directory, file),)
 
 
 def test_a_link_alone_is_followed_where_it_lies(store: Store) -> None:
@@ -179,14 +179,14 @@ def test_a_link_to_a_directory_merges_with_anothers_directory(store: Store) -> N
     a = store.package(A, {b"lib": {b"a": b""}, b"lib64": (b"lib",)})
     b = store.package(B, {b"lib64": {b"b": b""}})
 
-    forest = merge([a, b], ())
+    merged = merge([a, b], ())
 
-    assert links(forest) == {
+    assert links(merged) == {
         "lib/a": f"{A}/lib/a",
         "lib64/a": f"{A}/lib/a",
         "lib64/b": f"{B}/lib64/b",
     }
-    assert forest.collisions == ()
+    assert merged.collisions == ()
 
 
 def test_a_link_to_a_directory_of_another_store_path_merges_too(store: Store) -> None:
@@ -235,9 +235,9 @@ def test_links_that_lead_back_up_end(store: Store) -> None:
     a = store.package(A, {b"d": {b"up": (b"..",), b"x": b""}})
     b = store.package(B, {b"d": {b"up": {b"d": {b"up": {b"y": b""}}}}})
 
-    forest = merge([a, b], ())
+    merged = merge([a, b], ())
 
-    assert links(forest)["d/x"] == f"{A}/d/x"
+    assert links(merged)["d/x"] == f"{A}/d/x"
 
 
 def test_base_files_stay_and_their_directories_keep_their_modes(store: Store) -> None:
@@ -251,17 +251,17 @@ def test_base_files_stay_and_their_directories_keep_their_modes(store: Store) ->
         },
     )
 
-    forest = merge([package], base_entries())
+    merged = merge([package], base_entries())
 
-    assert links(forest) == {
+    assert links(merged) == {
         "etc/mine": f"{A}/etc/mine",
         "root/mine": f"{A}/etc/mine",
         "root/passwd": f"{A}/etc/passwd",
         "tmp/x": f"{A}/tmp/x",
     }
-    modes = {entry.name: entry.mode for entry in forest.entries if isinstance(entry, Directory)}
+    modes = {entry.name: entry.mode for entry in merged.entries if isinstance(entry, Directory)}
     assert modes == {b"etc": 0o755, b"root": 0o700, b"tmp": 0o1777}
-    assert set(forest.collisions) == {
+    assert set(merged.collisions) == {
         Collision(b"etc/passwd", None, A),
         Collision(b"var", None, A),
     }
@@ -271,10 +271,10 @@ def test_a_link_equal_to_a_base_file_is_no_collision(store: Store) -> None:
     certs: Node = {b"ca-bundle.crt": b"", b"ca-certificates.crt": (b"ca-bundle.crt",)}
     package = store.package(A, {b"etc": {b"ssl": {b"certs": certs}}})
 
-    forest = merge([package], base_entries())
+    merged = merge([package], base_entries())
 
-    assert links(forest) == {"etc/ssl/certs/ca-bundle.crt": f"{A}/etc/ssl/certs/ca-bundle.crt"}
-    assert forest.collisions == ()
+    assert links(merged) == {"etc/ssl/certs/ca-bundle.crt": f"{A}/etc/ssl/certs/ca-bundle.crt"}
+    assert merged.collisions == ()
 
 
 def test_env_and_sh_are_where_scripts_look_if_the_image_has_them(store: Store) -> None:

@@ -16,6 +16,7 @@ from app.builder.nix.closure import StorePath
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.workers import Workers
+from tests.unit.builder.images.packing.trees import local_store
 
 _APP = str(Path(sys.modules["app.builder.images.packing.packer"].__file__ or "").parents[3])
 
@@ -29,7 +30,7 @@ async def pack(storage: Path, store: Path) -> tuple[Layer, ...]:
         presence=BlobExistenceCache(files),
         workers=Workers(2),
         codec=codec.find("gzip"),
-        store_directory=store,
+        store=local_store(store),
     )
     paths = [StorePath(name) for name in sorted(path.name for path in store.iterdir())]
     layers = await asyncio.gather(*(packer.layer([path]) for path in paths), packer.layer(paths))

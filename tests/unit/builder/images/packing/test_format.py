@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from app.builder.images.contents.file_tree import RegularFile, Tree
-from app.builder.images.contents.subtree import plant
+from app.builder.images.contents.subtree import make_subtree
 from app.builder.images.packing import codec
 from app.builder.images.packing.entry import Directory, File, Symlink
 from app.builder.images.packing.packer import LayerPacker
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
-from tests.unit.builder.images.packing.trees import ODDITIES, plant_path, store_path
+from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant_path, store_path
 
 # Diff IDs by the format's number.
 STORE_PATH: Mapping[int, str] = {
@@ -36,7 +36,7 @@ ENTRIES = (
     Symlink(b"bin/by-pax-too", "/nix/store/größe".encode()),
     Symlink(b"d" * 120 + b"/" + b"n" * 100, b"target"),
     Symlink(b"n" * 101, b"t" * 101),
-    plant(b"share", LINKS_OF_A_PACKAGE, b"/nix/store/" + b"s" * 60).archived,
+    make_subtree(b"share", LINKS_OF_A_PACKAGE, b"/nix/store/" + b"s" * 60).archived,
 )
 
 
@@ -50,7 +50,7 @@ async def test_the_bytes_of_a_format_never_change(tmp_path: Path, with_codec: st
         presence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(with_codec),
-        store_directory=tmp_path,
+        store=local_store(tmp_path),
     )
 
     store_layer = await packer.layer([path])

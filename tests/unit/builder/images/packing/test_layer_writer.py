@@ -16,7 +16,7 @@ from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.nix.closure import StorePath
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
-from tests.unit.builder.images.packing.trees import plant_path, store_path
+from tests.unit.builder.images.packing.trees import local_store, plant_path, store_path
 
 # Much longer than a block takes to be filled, so that readers are far ahead of compressors.
 SLOW_SECONDS = 0.02
@@ -39,7 +39,7 @@ def press_of(store: Path, workers: Workers, with_codec: Codec) -> LayerWriter:
         workers=workers,
         brief=Workers(1),
         codec=with_codec,
-        store_directory=store,
+        store=local_store(store),
     )
 
 

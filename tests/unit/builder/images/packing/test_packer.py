@@ -28,7 +28,7 @@ from app.storage.filesystem import FilesystemStorage
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.images.packing.test_codec import unpack
-from tests.unit.builder.images.packing.trees import ODDITIES, plant_path, store_path
+from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant_path, store_path
 
 SMALL = store_path(1, "small-1.0")
 LARGE = store_path(2, "large-2.0")
@@ -75,7 +75,7 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
             presence=presence or BlobExistenceCache(storage),
             workers=Workers(workers),
             codec=codec.find(with_codec),
-            store_directory=directory,
+            store=local_store(directory),
         )
         made.append(packer)
         return packer
@@ -157,7 +157,7 @@ async def test_the_event_loop_neither_reads_nor_compresses_nor_inflates(
 
     noting = replace(gzip, compress=note(gzip.compress), decompress=note(gzip.decompress))
     monkeypatch.setattr(codec, "find", lambda _: noting)
-    monkeypatch.setattr(TreeWriter, "write", note(TreeWriter.write))
+    monkeypatch.setattr(TreeWriter, "enter", note(TreeWriter.enter))
     packer = packer_for(storage)
 
     await packer.layer(PATHS)
@@ -527,7 +527,7 @@ async def test_what_compresses_nothing_large_waits_for_nobody_who_does(
         presence=BlobExistenceCache(storage),
         workers=workers,
         codec=codec.find("gzip"),
-        store_directory=store,
+        store=local_store(store),
     )
     await packer.layer([SMALL])
     await packer.layer([ODD])

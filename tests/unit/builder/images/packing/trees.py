@@ -1,10 +1,11 @@
 """Trees on the disk for tests, and what an archive of them must list."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.builder.nix.programs.local_store import LocalStore
 
 # A directory is a mapping, a file its content, a symlink a one-element tuple of its target.
 Node = bytes | tuple[bytes] | Mapping[bytes, "Node"]
@@ -17,6 +18,17 @@ def store_path(number: int, name: str) -> StorePath:
 def alone(*paths: StorePath) -> Closure:
     """The closure of paths that refer to nothing."""
     return Closure(StoreObject(path, nar_size=0, references=()) for path in paths)
+
+
+def local_store(directory: Path, *objects: StoreObject) -> LocalStore:
+    """A store whose closures are these objects."""
+
+    async def query(paths: Sequence[StorePath]) -> Closure:
+        closure = Closure(objects)
+        wanted = {item for path in paths for item in closure.below(path)}
+        return Closure(wanted)
+
+    return LocalStore(directory, query=query)
 
 
 def plant(location: bytes, node: Node) -> None:

@@ -1,0 +1,71 @@
+"""The door to store paths: the closure of paths, and one ordered pass over each path.
+
+A pass calls a visitor for every entry in the order of a Nix archive: names sorted by their bytes,
+a directory before its content.  A file's content is readable while its entry is visited.  A disk
+and a stream can both keep this order, so a visitor never knows which of them it reads.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.builder.nix.closure import Closure, StorePath
+
+# Linux takes no longer path, so no tree on a disk has a deeper directory.
+DEEPEST_DIRECTORY = 2048
+MOST_NAMES_IN_DIRECTORY = 1_000_000
+
+ReadBuffers = Sequence[bytearray | memoryview]
+
+
+class UnsupportedTree(Exception):
+    """A tree that no image can hold: the package is at fault, not the store."""
+
+
+class UnreadablePath(Exception):
+    """A store path that is missing, damaged, or changed while it was read."""
+
+
+class File(Protocol):
+    """A regular file, valid until the visitor's ``file`` returns."""
+
+    def open(self) -> tuple[int, bool]:
+        """Return the size, and whether the file is executable.  Call once, before ``readv``."""
+
+    def readv(self, buffers: ReadBuffers) -> int:
+        """Fill the buffers in order, and return the number of bytes read.
+
+        The buffers are not full only where the content ends.
+        """
+
+
+class Visitor(Protocol):
+    """Takes the entries of one store path.  The first entry is the path itself, by its base name.
+
+    A visitor may raise OSError for what it reads, and UnsupportedTree.
+    """
+
+    def enter(self, name: bytes) -> None:
+        """Begin a directory: entries until its ``leave`` are in it."""
+
+    def leave(self) -> None:
+        """End the directory entered last."""
+
+    def file(self, name: bytes, file: File) -> None:
+        """Take a regular file.  A content that is not read is skipped."""
+
+    def symlink(self, name: bytes, target: bytes) -> None: ...
+
+
+class StoreReader(Protocol):
+    """What packing and the merging of packages need of a store."""
+
+    def visit(self, path: StorePath, visitor: Visitor) -> None:
+        """Blocking.  Call the visitor for each entry of the path.
+
+        Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation.
+        """
+
+
+class Store(StoreReader, Protocol):
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        """Return the closure of valid paths.  Raises StoreUnavailable."""
