@@ -10,7 +10,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from app.commands.failures import reported_failures
-from app.commands.record_kinds import RECORD_KINDS, check_record
+from app.commands.record_kinds import FORMER_KINDS, RECORD_KINDS
 from app.commands.terminal import Line
 from app.errors import DigestInvalid, OperatorError, StorageUnavailable
 from app.oci import Digest
@@ -20,6 +20,7 @@ from app.settings.settings import Settings
 from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
 from app.storage.records.envelope import Damaged
 from app.storage.records.kind import Kind
+from app.storage.records.version import RecordVersion, record_version
 from app.system.concurrency import gather
 from app.system.workers import Workers
 from app.text.sanitize import visible
@@ -27,6 +28,7 @@ from app.wiring.storage import storage_of
 
 _CHUNK = 1 << 20
 _CONTENT = ("blobs/sha256", "manifests/sha256")
+_PREFIXES = (*_CONTENT, *RECORD_KINDS, *FORMER_KINDS)
 
 
 def command(
@@ -35,7 +37,8 @@ def command(
         bool,
         typer.Option(
             "--delete",
-            help="Remove what is damaged; the next pull by tag makes it again, with the same digest.",
+            help="Remove what is damaged; the next pull by tag makes it again, with the same digest."
+            " Records of earlier versions are removed too.",
         ),
     ] = False,
 ) -> None:
@@ -61,9 +64,15 @@ def command(
             f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
             f" {reading.damaged:,} damaged"
             + (f", {reading.unread:,} could not be opened" if reading.unread else "")
+            + (_earlier(reading.earlier, delete=delete) if reading.earlier else "")
         )
     if reading.damaged or reading.unread:
         raise typer.Exit(1)
+
+
+def _earlier(count: int, *, delete: bool) -> str:
+    noun = "record" if count == 1 else "records"
+    return f", {count:,} {noun} of an earlier version, {'deleted' if delete else 'unused'}"
 
 
 class NothingToVerify(OperatorError):
@@ -72,13 +81,17 @@ class NothingToVerify(OperatorError):
 
 @dataclass(slots=True)
 class Reading:
-    """``size`` is in bytes; ``unread`` counts what could not be opened, and is not deleted."""
+    """``size`` is in bytes; ``unread`` counts what could not be opened, and is not deleted.
+
+    ``earlier`` counts records that an earlier version of the server wrote; this one reads none.
+    """
 
     wanted: int = 0
     objects: int = 0
     size: int = 0
     damaged: int = 0
     unread: int = 0
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,12 @@ class _Look:
     size: int
     problem: str | None
     opened: bool = True
+    is_earlier: bool = False
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether the object may be deleted."""
+        return self.opened and (self.problem is not None or self.is_earlier)
 
 
 class Verifier:
@@ -115,8 +134,7 @@ class Verifier:
 
     async def verify(self) -> Reading:
         """Raises StorageUnavailable if nothing can be listed, or a damaged object deleted."""
-        prefixes = (*_CONTENT, *RECORD_KINDS)
-        keys = [key for prefix in prefixes for key in await self._storage.keys(f"{prefix}/")]
+        keys = [key for prefix in _PREFIXES for key in await self._storage.keys(f"{prefix}/")]
         objects = [(key, digest) for key in keys if (digest := _digest(key)) is not None]
         self._reading.wanted = len(objects)
         left = iter(objects)
@@ -130,10 +148,10 @@ class Verifier:
 
     async def _verify(self, key: str, digest: Digest) -> None:
         look = await self._look(key, digest)
-        if look is not None and look.problem and look.opened and self._delete:
+        if look is not None and look.is_useless and self._delete:
             # It may have been made again while it was read.
             look = await self._look(key, digest)
-            if look is not None and look.problem and look.opened:
+            if look is not None and look.is_useless:
                 await self._storage.delete(key)
         if look is not None:
             self._count(key, look)
@@ -149,6 +167,7 @@ class Verifier:
     def _count(self, key: str, look: _Look) -> None:
         self._reading.objects += look.opened
         self._reading.size += look.size
+        self._reading.earlier += look.is_earlier
         if look.problem:
             self._reading.damaged += look.opened
             self._reading.unread += not look.opened
@@ -206,7 +225,7 @@ def _digest(key: str) -> Digest | None:
         digest = Digest.parse(f"sha256:{key.rpartition('/')[2]}")
     except DigestInvalid:
         return None
-    return digest if key.rpartition("/")[0] in {*_CONTENT, *RECORD_KINDS} else None
+    return digest if key.rpartition("/")[0] in _PREFIXES else None
 
 
 def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
@@ -217,9 +236,12 @@ def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
         return None
     except StorageUnavailable as error:
         return _Look(0, f"could not be opened: {error.__cause__ or error}", opened=False)
-    kind = RECORD_KINDS.get(key.partition("/")[0])
+    name = key.partition("/")[0]
     with file:
         try:
+            if name in FORMER_KINDS:
+                return _Look(0, None, is_earlier=True)
+            kind = RECORD_KINDS.get(name)
             return _content(file, digest) if kind is None else _record(file, kind, digest)
         except OSError as error:
             return _Look(0, f"damaged, it cannot be read: {error.strerror}")
@@ -243,7 +265,7 @@ def _record(file: BinaryIO, kind: Kind[Any], key: Digest) -> _Look:
     if len(body) > READ_LIMIT:
         return _Look(len(body), "damaged, it is too large")
     try:
-        check_record(kind, key, body)
+        version = record_version(kind, key, body)
     except Damaged as error:
         return _Look(len(body), f"damaged, {error}")
-    return _Look(len(body), None)
+    return _Look(len(body), None, is_earlier=version is RecordVersion.EARLIER)

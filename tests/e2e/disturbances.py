@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.e2e.server import Server
 
 KINDS = (
-    "attributes", "blobs", "builds", "closures", "layers", "listings", "manifests", "names",
+    "attributes", "blobs", "builds", "closures", "layers", "listings", "manifests", "tags",
     "paths", "revisions",
 )  # fmt: skip
 _BLOCK = bytes(1 << 16)

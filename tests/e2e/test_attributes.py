@@ -236,7 +236,7 @@ async def test_a_restarted_server_lists_nothing_again(listing: Listing) -> None:
 async def test_names_that_were_damaged_or_deleted_are_listed_again(listing: Listing) -> None:
     pinned = await listing.pinned(DEBIAN)
     names = await listing.index.names(pinned)
-    (key,) = await listing.storage.keys("packages/")
+    (key,) = await listing.storage.keys("attribute-names/")
     stored = await listing.storage.read(key)
     for body in (b"", b"{}", b"[1]", b'{"packages": 7}', stored[:-1], stored + b"7", b"\xff"):
         await listing.storage.write(key, body)

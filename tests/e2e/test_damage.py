@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 NAME = "shell/jq"
 Damage = Callable[[bytes], bytes]
-RECORDS = ("attributes", "builds", "closures", "layers", "listings", "names", "paths", "revisions")
+RECORDS = ("attributes", "builds", "closures", "layers", "listings", "paths", "revisions", "tags")
 DAMAGES: dict[str, Damage] = {
     "cut off": lambda body: body[: len(body) // 2],
     "no text": lambda body: b"\xff\xfe\0" + body,

@@ -17,7 +17,7 @@ from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 
 # Name and tag.
-NAMES: Kind[tuple[str, str]] = Kind(name="names", format=1, adapter=TypeAdapter(tuple[str, str]))
+TAGS: Kind[tuple[str, str]] = Kind(name="tags", format=1, adapter=TypeAdapter(tuple[str, str]))
 _READERS = 32
 # Names with a tag, in memory and in storage; whoever has images built may add any number.
 LIMIT = 100_000
@@ -33,7 +33,7 @@ class Catalogue:
     def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
         self._storage = storage
         self._sources = sources
-        self._records = Records(storage=storage, kind=NAMES)
+        self._records = Records(storage=storage, kind=TAGS)
         self._tags: defaultdict[str, set[str]] = defaultdict(set)
         self._names: list[str] = []  # sorted; those that have tags
         self._loading = asyncio.Lock()
@@ -89,7 +89,7 @@ class Catalogue:
             del self._names[bisect_left(self._names, name)]
 
     async def _write(self, name: str, tag: str) -> None:
-        key = NAMES.key(name=name, tag=tag)
+        key = TAGS.key(name=name, tag=tag)
         try:
             if await self._records.read(key) != (name, tag):
                 if not await self._make_room():
@@ -104,7 +104,7 @@ class Catalogue:
         """Return whether one more may be stored.  Raises StorageUnavailable."""
         async with self._counting:
             if self._stored is None:
-                self._stored = len(await self._storage.keys(f"{NAMES.name}/"))
+                self._stored = len(await self._storage.keys(f"{TAGS.name}/"))
             if self._stored < LIMIT:
                 self._stored += 1
                 return True
@@ -116,7 +116,7 @@ class Catalogue:
         if not self._is_full:
             self._is_full = True
             logger.warning(
-                "the lists have {} names and take no more; delete names/ from the storage, and"
+                "the lists have {} names and take no more; delete tags/ from the storage, and"
                 " restart, to begin new ones",
                 LIMIT,
             )
@@ -127,7 +127,7 @@ class Catalogue:
                 return
             found = [
                 Digest("sha256", key.rpartition("/")[2])
-                for key in await self._storage.keys(f"{NAMES.name}/")
+                for key in await self._storage.keys(f"{TAGS.name}/")
             ]
             for start in range(0, min(len(found), LIMIT), _READERS):
                 rows = await asyncio.gather(

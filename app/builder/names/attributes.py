@@ -31,7 +31,7 @@ from app.storage.records.records import Records
 from app.system.workers import Workers
 
 # Raise the format when the same revision gives other names.
-PACKAGES = Kind(name="packages", format=3, adapter=TypeAdapter(AttributeNames))
+ATTRIBUTE_NAMES = Kind(name="attribute-names", format=1, adapter=TypeAdapter(AttributeNames))
 _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
@@ -50,7 +50,7 @@ class AttributeIndex:
 
     def __init__(self, *, nix: Nix, storage: Storage, workers: Workers) -> None:
         self._nix = nix
-        self._records = Records(storage=storage, kind=PACKAGES)
+        self._records = Records(storage=storage, kind=ATTRIBUTE_NAMES)
         self._workers = workers
         self._stage = WorkQueue(
             "listing", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
@@ -171,4 +171,4 @@ def names_key(pinned: Pinned) -> Digest:
     """Return the key of a revision's names; a list that reaches a limit has fewer of them."""
     definition = pinned.source.definition
     limits = [definition.evaluation_seconds, definition.evaluation_bytes]
-    return PACKAGES.key(subject=subject(pinned), limits=limits)
+    return ATTRIBUTE_NAMES.key(subject=subject(pinned), limits=limits)

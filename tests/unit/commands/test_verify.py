@@ -11,7 +11,7 @@ from typing import BinaryIO
 import anyio
 import pytest
 
-from app.builder.builds.catalogue import NAMES
+from app.builder.builds.catalogue import TAGS
 from app.commands import cli
 from app.commands.record_kinds import RECORD_KINDS
 from app.commands.verify import Reading, Verifier
@@ -31,9 +31,9 @@ BODIES = tuple(f"body {n} ".encode() * 10_000 * n for n in range(12))
 MANIFEST = b'{"schemaVersion":2}'
 SAME_SIZE, CUT, EMPTIED = (keys.blob(Digest.of(BODIES[n])) for n in (3, 5, 7))
 WRONG_MANIFEST = keys.manifest(Digest.of(MANIFEST))
-NAME = NAMES.key(name="git", tag="latest")
-OTHER_NAME = NAMES.key(name="jq", tag="latest")
-RECORD = seal(head_of("names", NAMES.format, NAME, ()), b'["git","latest"]')
+NAME = TAGS.key(name="git", tag="latest")
+OTHER_NAME = TAGS.key(name="jq", tag="latest")
+RECORD = seal(head_of("tags", TAGS.format, NAME, ()), b'["git","latest"]')
 DAMAGE = {
     SAME_SIZE: b"Body 3 " + BODIES[3][7:],
     CUT: BODIES[5][:1000],
@@ -71,7 +71,7 @@ async def fill(storage: Storage) -> None:
     for body in BODIES:
         await storage.write(keys.blob(Digest.of(body)), body)
     await storage.write(keys.manifest(Digest.of(MANIFEST)), MANIFEST)
-    await storage.write(keys.record("names", NAME), RECORD)
+    await storage.write(keys.record("tags", NAME), RECORD)
     await storage.write(keys.record("other", Digest.of(b"key")), b"of nobody")
     await storage.write("blobs/sha256/stray", b"of nobody")
 
@@ -171,7 +171,7 @@ async def test_what_is_not_a_readable_file_is_damaged(tmp_path: Path) -> None:
     storage = FilesystemStorage(tmp_path)
     await storage.start()
     await fill(storage)
-    record = keys.record("names", NAME)
+    record = keys.record("tags", NAME)
     for key, target in ((CUT, Path("/proc/self/mem")), (EMPTIED, tmp_path / EMPTIED)):
         (tmp_path / key).unlink()
         (tmp_path / key).symlink_to(target)
@@ -189,11 +189,11 @@ async def test_what_is_not_a_readable_file_is_damaged(tmp_path: Path) -> None:
 
 async def test_a_damaged_record_is_named_and_deleted(storage: Storage) -> None:
     wrong = {
-        keys.record("names", OTHER_NAME): (
+        keys.record("tags", OTHER_NAME): (
             RECORD,
-            f"it is the record names/{NAME.hex}",
+            f"it is the record tags/{NAME.hex}",
         ),
-        keys.record("paths", NAME): (RECORD, f"it is the record names/{NAME.hex}"),
+        keys.record("paths", NAME): (RECORD, f"it is the record tags/{NAME.hex}"),
         keys.record("layers", NAME): (b"{}", "it has no valid first line"),
         keys.record("builds", NAME): (
             RECORD.replace(b"git", b"gut"),
@@ -214,21 +214,48 @@ async def test_a_damaged_record_is_named_and_deleted(storage: Storage) -> None:
     assert named == sorted(f"{key}: damaged, {reason}" for key, (_, reason) in wrong.items())
     assert deleted == [f"{line}, deleted" for line in named]
     assert (await read(storage))[1] == []
-    assert await storage.read(keys.record("names", NAME)) == RECORD
+    assert await storage.read(keys.record("tags", NAME)) == RECORD
 
 
-async def test_a_record_of_another_format_is_whole(storage: Storage) -> None:
-    body = seal(head_of("paths", 99, NAME, ()), b"{}")
-    await storage.write(keys.record("paths", NAME), body)
+EARLIER = {
+    keys.record("paths", NAME): seal(head_of("paths", 0, NAME, ()), b"{}"),
+    keys.record("layers", NAME): b'{"digest":"sha256:1","size":3}',
+    keys.record("names", NAME): b'{"name":"git","tag":"latest"}',
+    keys.record("packages", NAME): RECORD,
+}
 
-    assert (await read(storage))[1] == []
+
+async def test_records_of_earlier_versions_are_counted_and_deleted_when_asked(
+    storage: Storage,
+) -> None:
+    for key, body in EARLIER.items():
+        await storage.write(key, body)
+
+    reading, named = await read(storage)
+    assert (reading.earlier, reading.damaged, named) == (4, 0, [])
+    assert EARLIER.keys() <= set(await storage.keys(""))
+
+    reading, named = await read(storage, delete=True)
+    assert (reading.earlier, reading.damaged, named) == (4, 0, [])
+    assert EARLIER.keys().isdisjoint(await storage.keys(""))
+    assert (await read(storage))[0].objects == 14
+
+
+async def test_a_record_of_a_later_version_is_left(storage: Storage) -> None:
+    key, body = keys.record("paths", NAME), seal(head_of("paths", 99, NAME, ()), b"{}")
+    await storage.write(key, body)
+
+    reading, named = await read(storage, delete=True)
+
+    assert (reading.earlier, reading.damaged, named) == (0, 0, [])
+    assert await storage.read(key) == body
 
 
 def test_every_kind_of_record_is_verified() -> None:
     declared = {
         name
         for module in Path("app").rglob("*.py")
-        for name in re.findall(r'\bKind\(\s*name="([a-z]+)"', module.read_text())
+        for name in re.findall(r'\bKind\(\s*name="([a-z-]+)"', module.read_text())
     }
 
     assert declared == RECORD_KINDS.keys()
@@ -313,6 +340,28 @@ def test_the_command_ends_with_1_if_anything_is_damaged_until_it_is_deleted(
     assert [line.partition(": ")[2] for line in lines if " objects " in line] == [
         "4 damaged",
         "4 damaged",
+        "0 damaged",
+    ]
+
+
+def test_records_of_earlier_versions_are_not_a_failure(
+    configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fill_it() -> None:
+        storage = configured()
+        await storage.start()
+        for key, body in EARLIER.items():
+            await storage.write(key, body)
+        await storage.close()
+
+    anyio.run(fill_it)
+
+    assert [run("verify"), run("verify", "--delete"), run("verify")] == [0, 0, 0]
+
+    ends = [line.partition(" s: ")[2] for line in capfd.readouterr().out.splitlines()]
+    assert ends == [
+        "0 damaged, 4 records of an earlier version, unused",
+        "0 damaged, 4 records of an earlier version, deleted",
         "0 damaged",
     ]
 

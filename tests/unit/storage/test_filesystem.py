@@ -197,11 +197,11 @@ async def test_what_is_no_object_of_ours_is_not_listed(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     """NFS gives an open file that was deleted such a name."""
-    await storage.write("names/x", b"")
+    await storage.write("tags/x", b"")
     for name in (".nfs000000000001", "UPPER", "with space", "x~"):
-        (tmp_path / "store" / "names" / name).write_bytes(b"")
+        (tmp_path / "store" / "tags" / name).write_bytes(b"")
 
-    assert await storage.keys("names/") == await storage.keys("") == ["names/x"]
+    assert await storage.keys("tags/") == await storage.keys("") == ["tags/x"]
 
 
 async def test_an_object_deleted_while_it_is_adopted_again_is_there_in_the_end(

@@ -101,7 +101,7 @@ async def test_the_same_packages_are_noted_once_however_they_are_written() -> No
     await catalogue.close()
 
     assert await catalogue.names() == ("shell/git/jq", "team/shell/git/jq")
-    assert len(await storage.keys("names/")) == 2
+    assert len(await storage.keys("tags/")) == 2
     assert await catalogue.tags(RepositoryName.parse("jq/git/shell")) == {"latest"}
     assert await catalogue.tags(RepositoryName.parse("team/jq/git/shell/jq")) == {"v1"}
     assert await catalogue_of(storage).tags(RepositoryName.parse("git/jq/shell")) == {"latest"}
@@ -119,7 +119,7 @@ async def test_the_lists_are_bounded_in_memory_and_in_storage(
         await catalogue.close()
         assert len(await catalogue.names()) <= 5
 
-    assert len(await storage.keys("names/")) == 5
+    assert len(await storage.keys("tags/")) == 5
     listed = catalogue_of(storage)
     assert len(await listed.names()) == 5
     listed.add(ImageReference.parse("new", "latest"))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.builder.builds.build import build_key
-from app.builder.builds.catalogue import NAMES
+from app.builder.builds.catalogue import TAGS
 from app.builder.builds.closures import CLOSURES
 from app.builder.builds.composer import Layering
 from app.builder.builds.supply import Supply
@@ -95,7 +95,7 @@ def attribute(pin: Pinned) -> Digest:
 EVALUATED: dict[str, Callable[[Pinned], Digest]] = {
     "attributes": attribute,
     "builds": build,
-    "packages": names_key,
+    "attribute-names": names_key,
 }
 
 
@@ -219,8 +219,8 @@ GZIP, ZSTD = codec.find("gzip"), codec.find("zstd")
         (contents_key(GZIP, Digest.of(b"1")), contents_key(ZSTD, Digest.of(b"1"))),
         (CLOSURES.key(path=A.base), CLOSURES.key(path=B.base)),
         (FILE_TREES.key(path=A.base), FILE_TREES.key(path=B.base)),
-        (NAMES.key(name="a", tag="b"), NAMES.key(name="a", tag="c")),
-        (NAMES.key(name="a", tag="b"), NAMES.key(name="c", tag="b")),
+        (TAGS.key(name="a", tag="b"), TAGS.key(name="a", tag="c")),
+        (TAGS.key(name="a", tag="b"), TAGS.key(name="c", tag="b")),
         (PLANS.key(url="a"), PLANS.key(url="b")),
     ],
 )
