@@ -1,4 +1,4 @@
-"""Errors that end a command with one line on standard error, in place of a traceback."""
+"""Expected errors end a command with one line on standard error, without a traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -6,24 +6,22 @@ from contextlib import contextmanager
 
 import typer
 
+from app.commands.exit_status import ERROR, INTERRUPTED
 from app.errors import OperatorError, RegistryError
 from app.text.sanitize import visible
 
-# The status that shells report for a program that SIGINT ended.
-INTERRUPTED = 130
-
 
 @contextmanager
-def reported_failures(verb: str, *, stopped: str) -> Iterator[None]:
-    """Turn expected errors into exit status 1 and Ctrl-C into 130.
+def exit_on_errors(verb: str, *, interrupted: str) -> Iterator[None]:
+    """Turn expected errors and Ctrl-C into an exit status.
 
-    ``stopped`` completes the line that an interrupted command ends with.
+    ``interrupted`` completes the last line of an interrupted command.
     """
     try:
         yield
     except (OperatorError, RegistryError, OSError) as error:
         sys.stderr.write(f"nixery {verb}: {visible(str(error))}\n")
-        raise typer.Exit(1) from None
+        raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; {stopped}\n")
+        sys.stderr.write(f"\nstopped; {interrupted}\n")
         raise typer.Exit(INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options of several verbs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from app.commands.store_path_list import channel_list
-from app.commands.survey import DEFAULT_CACHE
 from app.settings.environment import process_environment
+
+DEFAULT_CACHE = "https://cache.nixos.org"
 
 
 def _output_file(output: Path | None) -> Path | None:
-    """Check the place before hours of counting, not after."""
+    """Reject an impossible file before hours of counting."""
     if output is not None and output.is_dir():
         raise typer.BadParameter(f"{output} is a directory")
     if output is not None and not output.parent.is_dir():
@@ -19,48 +20,60 @@ def _output_file(output: Path | None) -> Path | None:
     return output
 
 
-def _cache_directory() -> Path:
-    base = process_environment().get("XDG_CACHE_HOME")
-    return Path(base) / "nixery" if base else Path.home() / ".cache" / "nixery"
-
-
-Channel = Annotated[str | None, typer.Option(metavar="NAME", help="Such as nixos-unstable.")]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Read the store paths that a channel publishes (nixos-unstable)."
+    ),
+]
 StorePaths = Annotated[
     str | None,
     typer.Option(
         metavar="LIST",
-        help="File or URL with a store path on each line, plain or .xz; - is standard input.",
+        help="Read store paths from a file or URL, one a line, plain or .xz; - is standard input.",
     ),
 ]
 Cache = Annotated[
     str,
     typer.Option(
-        metavar="LOCATION", help="Binary cache: URL or directory; a directory needs no list."
+        metavar="LOCATION",
+        help="The binary cache: a URL or a directory. Without a list, all paths of a directory"
+        " are read.",
     ),
 ]
 Known = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Where narinfos read over HTTP are kept (the user's cache)."),
+    typer.Option(
+        metavar="FILE",
+        help="Where to keep narinfos read over HTTP. [default: narinfos.sqlite in the user's cache"
+        " directory]",
+    ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", callback=_output_file, help="Where to write, in place of standard output."
+        metavar="FILE",
+        callback=_output_file,
+        help="Write to this file. [default: standard output]",
     ),
 ]
-CACHE = DEFAULT_CACHE
 
 
 def known_file(given: Path | None) -> Path:
-    """Return where narinfos read over HTTP are kept: as given, or in the user's cache."""
+    """Return the file for narinfos read over HTTP: the given one, or one in the user's cache."""
     return given or _cache_directory() / "narinfos.sqlite"
 
 
-def listing(channel: str | None, store_paths: str | None) -> str | None:
-    """Return the location of a list of store paths; None for all that the cache has.
+def list_location(channel: str | None, store_paths: str | None) -> str | None:
+    """Return the location of a list of store paths; None for all paths of the cache.
 
     Raises typer.BadParameter for two lists, StorePathListInvalid.
     """
     if channel is not None and store_paths is not None:
         raise typer.BadParameter("only one of --channel and --store-paths can be given")
     return store_paths if channel is None else channel_list(channel)
+
+
+def _cache_directory() -> Path:
+    base = process_environment().get("XDG_CACHE_HOME")
+    return Path(base) / "nixery" if base else Path.home() / ".cache" / "nixery"

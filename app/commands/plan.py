@@ -1,4 +1,4 @@
-"""``nixery plan``: a plan file, from a package source, the local store or a binary cache."""
+"""``nixery plan``: write a layer plan from a package set, store paths or a binary cache."""
 
 import asyncio
 import platform
@@ -20,26 +20,27 @@ from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRootsDirectory
-from app.commands.failures import reported_failures
+from app.commands.failures import exit_on_errors
 from app.commands.options import (
-    CACHE,
+    DEFAULT_CACHE,
     Cache,
     Channel,
     Known,
     Output,
     StorePaths,
     known_file,
-    listing,
+    list_location,
 )
-from app.commands.store_path_list import ListingUnusable, nothing_found
-from app.commands.survey import hash_parts, surveying
+from app.commands.store_path_list import StorePathListInvalid, nothing_found
+from app.commands.survey import hash_parts, open_survey
 from app.commands.terminal import Progress, write_document
 from app.settings.environment import process_environment
 from app.settings.expressions import EXPRESSIONS
+from app.system.blocking import blocking
 from app.system.process import child_environment
 from app.system.workers import Workers
 
-# All of nixpkgs takes minutes and a good part of this.
+# Limits for an evaluation of all of nixpkgs, which takes minutes and much of this memory.
 _SECONDS = 3600
 _MEMORY = 32 << 30
 _AT_ONCE = 1000
@@ -56,42 +57,45 @@ def command(
     paths: Annotated[
         list[StorePath] | None,
         typer.Argument(
-            metavar="[STORE_PATH]...", parser=_store_path, help="In this machine's store."
+            metavar="STORE_PATH", parser=_store_path, help="Paths in this machine's store."
         ),
     ] = None,
     *,
     packages: Annotated[
         Path | None,
-        typer.Option(metavar="DIRECTORY", help="A package set that Nix can import."),
+        typer.Option(
+            metavar="DIRECTORY",
+            help="A package set that Nix can import; packages that are not built are left out.",
+        ),
     ] = None,
     system: Annotated[
-        str, typer.Option(help="The Nix system that the package set is for.")
+        str, typer.Option(metavar="SYSTEM", help="The Nix system of the package set.")
     ] = f"{platform.machine()}-linux",
     channel: Channel = None,
     store_paths: StorePaths = None,
-    cache: Cache = CACHE,
+    cache: Cache = DEFAULT_CACHE,
     known: Known = None,
     output: Output = None,
 ) -> None:
-    """Learn from a package set which small packages occur in the same images.
+    """Learn which small packages occur in the same images, and write a layer plan.
 
-    Writes a plan file for NIXERY_POPULARITY. The packages are those of a package set, as far as
-    they are built here; store paths here; or what a binary cache has.
+    The plan is a file for NIXERY_POPULARITY. Give one input: store paths of this machine, a
+    package set (--packages), or paths of a binary cache (--channel, --store-paths or --cache).
     """
     if sum(bool(given) for given in (paths, packages, channel, store_paths)) > 1:
         raise typer.BadParameter("give store paths, --packages, --channel or --store-paths")
-    with reported_failures("plan", stopped="the same command goes on from here"):
+    with exit_on_errors("plan", interrupted="run the same command again to continue"):
         if paths:
             plan = plan_of_store(paths)
         elif packages:
             plan, missing = plan_of_packages(packages, system)
             if missing:
-                sys.stderr.write(f"left out, as they are not built: {missing} packages\n")
+                sys.stderr.write(f"{missing} packages are not built, and are left out\n")
         else:
             progress = Progress(sys.stderr)
             plan = plan_of_cache(
                 cache=cache,
-                store_paths=listing(channel, store_paths),
+                store_paths=list_location(channel, store_paths),
                 known=known_file(known),
                 report=progress,
             )
@@ -101,15 +105,16 @@ def command(
         write_document(plan.to_json(), output)
 
 
+@blocking
 def plan_of_cache(
     *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
 ) -> LayerProfile:
-    """Blocking.  From what a binary cache says of a list of paths, or of all it has.
+    """Learn from the narinfos of a list of store paths, or of all paths in a binary cache.
 
-    A list names more than is asked for, so that images are thought to be made of those paths
-    that nothing refers to.  Raises what popcount raises.
+    The paths that no other path refers to are taken for the packages of images.  Raises the
+    errors of ``popcount``.
     """
-    with surveying(cache, known, report) as survey:
+    with open_survey(cache, known, report) as survey:
         wanted = hash_parts(survey, store_paths)
         closure = survey.reader.read_closure(wanted)
     if not len(closure):
@@ -117,30 +122,29 @@ def plan_of_cache(
     try:
         return learn_profile(closure, unreferenced(closure))
     except ClosureCyclic as error:
-        raise ListingUnusable(f"{survey.cache.location} is damaged: {error}") from None
+        raise StorePathListInvalid(f"{survey.cache.location} is damaged: {error}") from None
 
 
+@blocking
 def plan_of_store(paths: Sequence[StorePath]) -> LayerProfile:
-    """Blocking.  From the closure of paths in the local store, which is what images ask for.
-
-    Raises RegistryError.
-    """
+    """Learn from the closure of paths in the local store.  Raises RegistryError."""
     return learn_profile(asyncio.run(_closure(paths)), paths)
 
 
+@blocking
 def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
-    """Blocking.  From those packages of a set that are built, and how many are not.
+    """Learn from the built packages of a set; also return how many are not built.
 
-    Raises RegistryError, ListingUnusable.
+    Raises RegistryError, StorePathListInvalid.
     """
     if not directory.exists():
-        raise ListingUnusable(f"there is no package set {directory}")
+        raise StorePathListInvalid(f"there is no package set {directory}")
     outputs = asyncio.run(_outputs(directory.absolute(), system))
     built = [path for path in sorted(outputs) if Path(str(path)).exists()]
     if not built:
-        raise ListingUnusable(
-            f"none of the {len(outputs)} packages of {directory} is built: build some"
-            " first, or give --cache and a list"
+        raise StorePathListInvalid(
+            f"none of the {len(outputs)} packages of {directory} is built; build some first, or"
+            " give --cache and a list"
         )
     return plan_of_store(built), len(outputs) - len(built)
 
@@ -151,7 +155,7 @@ async def _closure(paths: Sequence[StorePath]) -> Closure:
 
 
 async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
-    """What images would take of each package of the set."""
+    """Return the outputs that images would contain, of each package of the set."""
     evaluation = Evaluation(
         source=str(directory),
         package_set=PackageSet("path", str(directory)),

@@ -1,4 +1,4 @@
-"""``nixery popcount``: Nixery's popularity data, from the narinfos of a binary cache."""
+"""``nixery popcount``: write Nixery's popularity data from the narinfos of a binary cache."""
 
 import sys
 from collections.abc import Callable
@@ -6,39 +6,40 @@ from pathlib import Path
 
 from app.builder.nix.binary_cache.popcount import count_references, popularity_json
 from app.builder.nix.binary_cache.reading import Tally
-from app.commands.failures import reported_failures
+from app.commands.failures import exit_on_errors
 from app.commands.options import (
-    CACHE,
+    DEFAULT_CACHE,
     Cache,
     Channel,
     Known,
     Output,
     StorePaths,
     known_file,
-    listing,
+    list_location,
 )
 from app.commands.store_path_list import nothing_found
-from app.commands.survey import hash_parts, surveying
+from app.commands.survey import hash_parts, open_survey
 from app.commands.terminal import Progress, write_document
+from app.system.blocking import blocking
 
 
 def command(
     *,
     channel: Channel = None,
     store_paths: StorePaths = None,
-    cache: Cache = CACHE,
+    cache: Cache = DEFAULT_CACHE,
     known: Known = None,
     output: Output = None,
 ) -> None:
     """Count how often each package is referred to, and write Nixery's popularity data.
 
-    What was read over HTTP is kept, so an interrupted count goes on where it stopped.
+    An interrupted count can be repeated: narinfos read over HTTP are kept in a file.
     """
-    with reported_failures("popcount", stopped="the same command goes on from here"):
+    with exit_on_errors("popcount", interrupted="run the same command again to continue"):
         progress = Progress(sys.stderr)
         document = popcount(
             cache=cache,
-            store_paths=listing(channel, store_paths),
+            store_paths=list_location(channel, store_paths),
             known=known_file(known),
             report=progress,
         )
@@ -46,14 +47,15 @@ def command(
         write_document(document, output)
 
 
+@blocking
 def popcount(
     *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
 ) -> bytes:
-    """Blocking.  ``store_paths`` is where the list is; None counts all that the cache has.
+    """Return the popularity data of a list of store paths, or of all paths in the cache.
 
     Raises StorePathListInvalid, NotABinaryCache, KnownUnusable, FetchFailed, NarInfoInvalid.
     """
-    with surveying(cache, known, report) as survey:
+    with open_survey(cache, known, report) as survey:
         wanted = hash_parts(survey, store_paths)
         found = survey.reader.read(wanted)
     if not found:

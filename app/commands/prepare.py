@@ -1,4 +1,4 @@
-"""``nixery prepare``: make the package set that comes with the server ready to be served."""
+"""``nixery prepare``: put the embedded package set into the Nix store."""
 
 import os
 import sys
@@ -14,23 +14,23 @@ from app.settings.expressions import EMBEDDED_PACKAGES
 def command(
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="All of the packages, not only the small set.")
+        bool, typer.Option("--full", help="Prepare all packages, not only the small set.")
     ] = False,
 ) -> None:
-    """Make the embedded packages ready: download them and put them into the Nix store.
+    """Download the embedded packages and put them into the Nix store.
 
-    They come from this machine's Debian archive. Run it once; a server without other settings
-    then serves them. Prints the directory to serve.
+    The packages come from the Debian archive that this machine uses. Run this once; a server
+    without other settings then serves them. Prints the directory of the package set.
     """
     prepare(["--full"] if full else [])
 
 
 def generator(options: Sequence[str], *, tree: Path = EMBEDDED_PACKAGES) -> list[str]:
-    """Return the generator's command line; it needs Python's standard library only."""
+    """Return the generator's command line; it needs only Python's standard library."""
     return [sys.executable, str(tree / "generate.py"), "prepare", *options]
 
 
 def prepare(options: Sequence[str]) -> None:
-    """Replace this process by the generator, whose exit status is the command's own."""
-    words = generator(options)
-    os.execv(words[0], words)  # noqa: S606  # fixed program
+    """Replace this process by the generator, whose exit status becomes the command's own."""
+    argv = generator(options)
+    os.execv(argv[0], argv)  # noqa: S606  # fixed program

@@ -27,5 +27,5 @@ _KINDS: tuple[Kind[Any], ...] = (
 )
 RECORD_KINDS: dict[str, Kind[Any]] = {kind.name: kind for kind in _KINDS}
 
-# Kinds that earlier versions wrote; this one reads none of them.
+# Kinds of earlier versions, which this version does not use.
 FORMER_KINDS = frozenset({"names", "packages"})

@@ -1,4 +1,4 @@
-"""Which store paths a command is about: a list, a channel's list, or all that a cache has."""
+"""The store paths that a command reads: a list, a channel's list, or all paths of a cache."""
 
 import re
 import sys
@@ -10,49 +10,54 @@ from app.builder.nix.binary_cache.fetch import Fetcher
 from app.builder.nix.binary_cache.storepaths import SIZE_LIMIT, read_store_paths
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
+from app.system.blocking import blocking
 
 _CHANNELS = "https://channels.nixos.org"
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
-class ListingUnusable(OperatorError):
-    """One line: which list, what is wrong, and what to do where that is known."""
+class StorePathListInvalid(OperatorError):
+    """One line: the list, what is wrong with it, and what to do where that is known."""
 
 
-def nothing_found(location: str, wanted: int) -> ListingUnusable:
-    return ListingUnusable(
+def nothing_found(location: str, wanted: int) -> StorePathListInvalid:
+    return StorePathListInvalid(
         f"{location} has none of the {wanted} store paths" if wanted else f"{location} is empty"
     )
 
 
 def channel_list(channel: str) -> str:
-    """Where a channel publishes the list of its store paths.  Raises ListingUnusable."""
+    """Return the URL of the list of a channel's store paths.  Raises StorePathListInvalid."""
     if not _CHANNEL.fullmatch(channel):
-        raise ListingUnusable(f"{channel!r} is no channel; one is called nixos-unstable")
+        raise StorePathListInvalid(
+            f"{channel!r} is not the name of a channel; use one like nixos-unstable"
+        )
     return f"{_CHANNELS}/{channel}/store-paths.xz"
 
 
+@blocking
 def load_store_paths(location: str, stop: threading.Event) -> tuple[StorePath, ...]:
-    """Blocking.  From a URL, a file, or standard input for ``-``; repetitions are kept.
+    """Read a list from a URL, a file, or standard input for ``-``; repetitions are kept.
 
-    Raises ListingUnusable, FetchFailed.
+    Raises StorePathListInvalid, FetchFailed.
     """
     try:
         paths = read_store_paths(_load(location, stop))
     except OSError as error:
-        raise ListingUnusable(f"{location}: {error.strerror}") from None
+        raise StorePathListInvalid(f"{location}: {error.strerror}") from None
     except ValueError as error:
-        raise ListingUnusable(f"{location}: {error}") from None
+        raise StorePathListInvalid(f"{location}: {error}") from None
     if not paths:
-        raise ListingUnusable(f"{location} names no store path")
+        raise StorePathListInvalid(f"{location} names no store path")
     return paths
 
 
+@blocking
 def hash_parts_in(cache: HttpCache | DirectoryCache) -> tuple[str, ...]:
-    """Blocking.  Raises ListingUnusable for a cache that cannot tell."""
+    """Return the hash parts of all paths in a directory.  Raises StorePathListInvalid for HTTP."""
     if not isinstance(cache, DirectoryCache):
-        raise ListingUnusable(
-            f"{cache.location} cannot say what it has: name the store paths with"
+        raise StorePathListInvalid(
+            f"{cache.location} cannot list its contents: name the store paths with"
             " --channel or --store-paths"
         )
     return cache.hash_parts()
@@ -69,5 +74,5 @@ def _load(location: str, stop: threading.Event) -> bytes:
     finally:
         fetcher.close()
     if document is None:
-        raise ListingUnusable(f"there is nothing at {location}")
+        raise StorePathListInvalid(f"there is no list at {location}")
     return document

@@ -1,8 +1,8 @@
-"""A binary cache being read by a command, with progress, and with a memory between runs."""
+"""Access of a command to a binary cache, with progress and a file of narinfos read before."""
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,7 @@ from app.builder.nix.binary_cache.cache import DirectoryCache, HttpCache, open_c
 from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.reading import NarInfoReader, Tally
 from app.commands.store_path_list import hash_parts_in, load_store_paths
-
-DEFAULT_CACHE = "https://cache.nixos.org"
+from app.system.blocking import blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +20,30 @@ class Survey:
     stop: threading.Event
 
 
+@blocking
 def hash_parts(survey: Survey, store_paths: str | None) -> tuple[str, ...]:
-    """Blocking.  Of the paths on the list there; None asks for all that the cache has.
+    """Return the hash parts of a list of store paths; None stands for all paths of the cache.
 
-    Raises ListingUnusable, FetchFailed.
+    Raises StorePathListInvalid, FetchFailed.
     """
     if store_paths is None:
         return hash_parts_in(survey.cache)
     return tuple(path.hash_part for path in load_store_paths(store_paths, survey.stop))
 
 
+@blocking
 @contextmanager
-def surveying(location: str, known: Path, report: Callable[[Tally], None]) -> Iterator[Survey]:
-    """Blocking.  A directory is read anew each time; answers over HTTP are kept in ``known``."""
+def open_survey(location: str, known: Path, report: Callable[[Tally], None]) -> Iterator[Survey]:
+    """Open a binary cache.  Narinfos read over HTTP are kept in ``known``, a directory's are not.
+
+    Raises NotABinaryCache, KnownUnusable, FetchFailed.
+    """
     stop = threading.Event()
     cache = open_cache(location, stop)
+    local = isinstance(cache, DirectoryCache)
     try:
-        if isinstance(cache, DirectoryCache):
-            yield Survey(
-                cache, NarInfoReader(cache=cache, known=None, stop=stop, report=report), stop
-            )
-        else:
-            with KnownNarInfos.open(known, cache=cache.location) as before:
-                yield Survey(
-                    cache, NarInfoReader(cache=cache, known=before, stop=stop, report=report), stop
-                )
+        with nullcontext() if local else KnownNarInfos.open(known, cache=cache.location) as before:
+            reader = NarInfoReader(cache=cache, known=before, stop=stop, report=report)
+            yield Survey(cache, reader, stop)
     finally:
         stop.set()

@@ -1,4 +1,4 @@
-"""Progress for people, on standard error; the answer itself goes to a file or standard output."""
+"""Progress on standard error, and results in a file or on standard output."""
 
 import os
 import sys
@@ -11,44 +11,45 @@ from rich.live import Live
 from rich.text import Text
 
 from app.builder.nix.binary_cache.reading import Tally
+from app.system.blocking import blocking
 from app.text.sanitize import line
 
-_SENTENCE_LIMIT = 1000
-_OFTEN = 0.2
-_SELDOM = 10.0
+_LINE_LIMIT = 1000
+_TERMINAL_SECONDS = 0.2
+_LOG_SECONDS = 10.0
 
 
-class Line:
+class ProgressLine:
     """A line that changes in place on a terminal; elsewhere, a line every ten seconds."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._changes = stream.isatty()
-        self._every = _OFTEN if self._changes else _SELDOM
-        self._begun = time.monotonic()
-        self._shown_at = self._begun
+        self._is_terminal = stream.isatty()
+        self._interval = _TERMINAL_SECONDS if self._is_terminal else _LOG_SECONDS
+        self._started = time.monotonic()
+        self._shown_at = self._started
         self._stream = stream
         self._live: Live | None = None
 
     @property
     def elapsed(self) -> float:
         """In seconds."""
-        return time.monotonic() - self._begun
+        return time.monotonic() - self._started
 
     def is_due(self) -> bool:
-        return time.monotonic() - self._shown_at >= self._every
+        return time.monotonic() - self._shown_at >= self._interval
 
-    def show(self, sentence: str) -> None:
+    def show(self, text: str) -> None:
         self._shown_at = time.monotonic()
-        sentence = line(sentence, _SENTENCE_LIMIT)
-        if not self._changes:
-            self._stream.write(f"{sentence}\n")
+        text = line(text, _LINE_LIMIT)
+        if not self._is_terminal:
+            self._stream.write(f"{text}\n")
             self._stream.flush()
             return
         if self._live is None:
             console = Console(file=self._stream, highlight=False)
             self._live = Live(console=console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(Text(sentence, no_wrap=True, overflow="ellipsis"), refresh=True)
+        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 
     def clear(self) -> None:
         """Remove the line, so that other output can be written."""
@@ -57,34 +58,34 @@ class Line:
             self._live = None
 
     def end(self) -> None:
-        """Leave the line where it stands."""
+        """Keep the line on the screen, and start no other."""
         if self._live is not None:
             self._live.transient = False
             self.clear()
 
 
 class Progress:
-    """Of reading what a binary cache says."""
+    """Progress of reading narinfos from a binary cache."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._line = Line(stream)
+        self._line = ProgressLine(stream)
         self._tally = Tally()
 
     def __call__(self, tally: Tally) -> None:
         self._tally = tally
         if self._line.is_due():
-            self._line.show(self._sentence(tally))
+            self._line.show(self._summary(tally))
 
     def end(self) -> None:
-        """The last line, and the reason of what failed."""
-        self._line.show(self._sentence(self._tally))
+        """Write the final counts, and the reason of the last failure."""
+        self._line.show(self._summary(self._tally))
         self._line.end()
         if self._tally.failed:
-            problem = line(self._tally.problem, _SENTENCE_LIMIT)
+            problem = line(self._tally.problem, _LINE_LIMIT)
             self._stream.write(f"{self._tally.failed:,} failed, the last: {problem}\n")
 
-    def _sentence(self, tally: Tally) -> str:
+    def _summary(self, tally: Tally) -> str:
         elapsed = self._line.elapsed
         rate = (tally.done - tally.known) / elapsed if elapsed else 0
         parts = [f"{tally.done:,} of {tally.wanted:,} store paths"]
@@ -101,13 +102,14 @@ class Progress:
         return ", ".join(parts)
 
 
+@blocking
 def write_document(document: bytes, output: Path | None) -> None:
-    """Blocking.  Whole or not at all, to a file; standard output gets a newline more."""
+    """Write a file whole or not at all; on standard output, add a newline.  Raises OSError."""
     if output is None:
         sys.stdout.buffer.write(document + b"\n")
         sys.stdout.buffer.flush()
     elif output.is_symlink() or (output.exists() and not output.is_file()):
-        # /dev/null, a pipe: to be written to, never to be replaced.
+        # /dev/null or a pipe must not be replaced.
         output.write_bytes(document)
     else:
         partial = output.with_name(f".{output.name}.{os.getpid()}")

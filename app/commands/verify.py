@@ -1,4 +1,4 @@
-"""``nixery verify``: whether every stored blob, manifest and record is what its key says."""
+"""``nixery verify``: check every stored blob, manifest and record against its key."""
 
 import asyncio
 import hashlib
@@ -9,9 +9,10 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from app.commands.failures import reported_failures
+from app.commands.exit_status import ERROR
+from app.commands.failures import exit_on_errors
 from app.commands.record_kinds import FORMER_KINDS, RECORD_KINDS
-from app.commands.terminal import Line
+from app.commands.terminal import ProgressLine
 from app.errors import DigestInvalid, OperatorError, StorageUnavailable
 from app.oci import Digest
 from app.settings.loading import load_settings
@@ -21,6 +22,7 @@ from app.storage.base import READ_LIMIT, ObjectNotFound, Storage
 from app.storage.records.envelope import Damaged
 from app.storage.records.kind import Kind
 from app.storage.records.version import RecordVersion, record_version
+from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.workers import Workers
 from app.text.sanitize import visible
@@ -37,16 +39,18 @@ def command(
         bool,
         typer.Option(
             "--delete",
-            help="Remove what is damaged; the next pull by tag makes it again, with the same digest."
-            " Records of earlier versions are removed too.",
+            help="Remove damaged objects, and records of earlier versions. The next pull by tag"
+            " creates them again, with the same digest.",
         ),
     ] = False,
 ) -> None:
-    """Read every object of the storage that the server's settings name, and name the damaged ones.
+    """Read every stored object, and print the damaged ones.
+
+    The storage is that of the server's settings, from the same environment variables or file.
 
     Servers may run at the same time. The exit status is 1 if any object is damaged.
     """
-    line = Line(sys.stderr)
+    line = ProgressLine(sys.stderr)
 
     def name(finding: str) -> None:
         line.clear()
@@ -58,7 +62,7 @@ def command(
             rate = reading.size / line.elapsed / 1e6
             line.show(f"{reading.objects:,} of {reading.wanted:,} objects, {rate:,.0f} MB/s")
 
-    with reported_failures("verify", stopped="what has been named is damaged"):
+    with exit_on_errors("verify", interrupted="the objects printed so far are damaged"):
         reading = verify(load_settings(), delete=delete, name=name, report=report)
         name(
             f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
@@ -67,7 +71,7 @@ def command(
             + (_earlier(reading.earlier, delete=delete) if reading.earlier else "")
         )
     if reading.damaged or reading.unread:
-        raise typer.Exit(1)
+        raise typer.Exit(ERROR)
 
 
 def _earlier(count: int, *, delete: bool) -> str:
@@ -76,14 +80,15 @@ def _earlier(count: int, *, delete: bool) -> str:
 
 
 class NothingToVerify(OperatorError):
-    """One line: why nothing can be stored there."""
+    """The settings name no storage that can be read; the message is one line."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """``size`` is in bytes; ``unread`` counts what could not be opened, and is not deleted.
+    """Counts of objects.  ``unread`` ones could not be opened, and are not deleted.
 
-    ``earlier`` counts records that an earlier version of the server wrote; this one reads none.
+    ``earlier`` counts records of earlier versions, which this version does not use.  ``size`` is
+    in bytes.
     """
 
     wanted: int = 0
@@ -95,8 +100,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """At one object: ``problem`` is None for what is whole."""
+class _Finding:
+    """The result of reading one object; ``problem`` is None if it is not damaged."""
 
     size: int
     problem: str | None
@@ -110,10 +115,11 @@ class _Look:
 
 
 class Verifier:
-    """``name`` gets a line for each object that is not whole, ``report`` the count after each.
+    """Reads all objects of a storage, while servers may use it.
 
-    Servers may use the storage meanwhile: what they add is not looked at, what they remove is
-    no fault, and what they make again is not deleted.
+    Objects that a server adds are not read.  A removed object is not an error, and an object that
+    was created again is not deleted.  ``name`` gets a line for each damaged object, ``report`` the
+    counts after each object.
     """
 
     def __init__(
@@ -133,7 +139,7 @@ class Verifier:
         self._reading = Reading()
 
     async def verify(self) -> Reading:
-        """Raises StorageUnavailable if nothing can be listed, or a damaged object deleted."""
+        """Raise StorageUnavailable if objects cannot be listed, or a damaged one not deleted."""
         keys = [key for prefix in _PREFIXES for key in await self._storage.keys(f"{prefix}/")]
         objects = [(key, digest) for key in keys if (digest := _digest(key)) is not None]
         self._reading.wanted = len(objects)
@@ -147,34 +153,35 @@ class Verifier:
         return self._reading
 
     async def _verify(self, key: str, digest: Digest) -> None:
-        look = await self._look(key, digest)
-        if look is not None and look.is_useless and self._delete:
-            # It may have been made again while it was read.
-            look = await self._look(key, digest)
-            if look is not None and look.is_useless:
+        finding = await self._read(key, digest)
+        if finding is not None and finding.is_useless and self._delete:
+            # A server may have created it again.
+            finding = await self._read(key, digest)
+            if finding is not None and finding.is_useless:
                 await self._storage.delete(key)
-        if look is not None:
-            self._count(key, look)
+        if finding is not None:
+            self._count(key, finding)
         self._report(self._reading)
 
-    async def _look(self, key: str, digest: Digest) -> _Look | None:
-        """Return None if it was removed meanwhile."""
-        look = await self._workers.run(_look, self._storage, key, digest)
-        if look is None and key in await self._storage.keys(key):
-            return _Look(0, "damaged, it is not a readable file")
-        return look
+    async def _read(self, key: str, digest: Digest) -> _Finding | None:
+        """Return None if the object was removed."""
+        finding = await self._workers.run(_read_object, self._storage, key, digest)
+        if finding is None and key in await self._storage.keys(key):
+            return _Finding(0, "damaged, not a readable file")
+        return finding
 
-    def _count(self, key: str, look: _Look) -> None:
-        self._reading.objects += look.opened
-        self._reading.size += look.size
-        self._reading.earlier += look.is_earlier
-        if look.problem:
-            self._reading.damaged += look.opened
-            self._reading.unread += not look.opened
-            deleted = ", deleted" if look.opened and self._delete else ""
-            self._name(f"{key}: {look.problem}{deleted}")
+    def _count(self, key: str, finding: _Finding) -> None:
+        self._reading.objects += finding.opened
+        self._reading.size += finding.size
+        self._reading.earlier += finding.is_earlier
+        if finding.problem:
+            self._reading.damaged += finding.opened
+            self._reading.unread += not finding.opened
+            deleted = ", deleted" if finding.opened and self._delete else ""
+            self._name(f"{key}: {finding.problem}{deleted}")
 
 
+@blocking
 def verify(
     settings: Settings,
     *,
@@ -182,7 +189,7 @@ def verify(
     name: Callable[[str], None],
     report: Callable[[Reading], None],
 ) -> Reading:
-    """Blocking.  The storage of the settings; raises NothingToVerify, StorageUnavailable."""
+    """Verify the storage of the settings.  Raises NothingToVerify, StorageUnavailable."""
     match settings.backend:
         case MemoryBackend():
             raise NothingToVerify("storage in memory cannot be verified: it ends with its server")
@@ -203,7 +210,7 @@ async def _verify(
     try:
         await storage.start()
     except StorageUnavailable:
-        # A disk that failed may be mounted read-only now, which is when one wants to know.
+        # After an error a disk may be mounted read-only; it can still be verified.
         if delete or not isinstance(settings.backend, FilesystemBackend):
             raise
     try:
@@ -220,7 +227,7 @@ async def _verify(
 
 
 def _digest(key: str) -> Digest | None:
-    """Return the digest that a key ends with; None for a file that is not an object."""
+    """Return the digest at the end of a key; None for a file that is not an object."""
     try:
         digest = Digest.parse(f"sha256:{key.rpartition('/')[2]}")
     except DigestInvalid:
@@ -228,44 +235,47 @@ def _digest(key: str) -> Digest | None:
     return digest if key.rpartition("/")[0] in _PREFIXES else None
 
 
-def _look(storage: Storage, key: str, digest: Digest) -> _Look | None:
-    """Blocking.  Return None if there is no object."""
+@blocking
+def _read_object(storage: Storage, key: str, digest: Digest) -> _Finding | None:
+    """Return None if there is no object."""
     try:
         file = storage.open_raw(key)
     except ObjectNotFound:
         return None
     except StorageUnavailable as error:
-        return _Look(0, f"could not be opened: {error.__cause__ or error}", opened=False)
+        return _Finding(0, f"could not be opened: {error.__cause__ or error}", opened=False)
     name = key.partition("/")[0]
     with file:
         try:
             if name in FORMER_KINDS:
-                return _Look(0, None, is_earlier=True)
+                return _Finding(0, None, is_earlier=True)
             kind = RECORD_KINDS.get(name)
             return _content(file, digest) if kind is None else _record(file, kind, digest)
         except OSError as error:
-            return _Look(0, f"damaged, it cannot be read: {error.strerror}")
+            return _Finding(0, f"damaged, cannot be read: {error.strerror}")
 
 
-def _content(file: BinaryIO, digest: Digest) -> _Look:
-    """Blocking.  Raises OSError."""
+@blocking
+def _content(file: BinaryIO, digest: Digest) -> _Finding:
+    """Raises OSError."""
     read, size = hashlib.sha256(), 0
     while chunk := file.read(_CHUNK):
         read.update(chunk)
         size += len(chunk)
     found = read.hexdigest()
     if found == digest.hex:
-        return _Look(size, None)
-    return _Look(size, f"damaged, its {size:,} bytes are those of sha256:{found}")
+        return _Finding(size, None)
+    return _Finding(size, f"damaged, its {size:,} bytes have the digest sha256:{found}")
 
 
-def _record(file: BinaryIO, kind: Kind[Any], key: Digest) -> _Look:
-    """Blocking.  Raises OSError."""
+@blocking
+def _record(file: BinaryIO, kind: Kind[Any], key: Digest) -> _Finding:
+    """Raises OSError."""
     body = file.read(READ_LIMIT + 1)
     if len(body) > READ_LIMIT:
-        return _Look(len(body), "damaged, it is too large")
+        return _Finding(len(body), "damaged, too large")
     try:
         version = record_version(kind, key, body)
     except Damaged as error:
-        return _Look(len(body), f"damaged, {error}")
-    return _Look(len(body), None, is_earlier=version is RecordVersion.EARLIER)
+        return _Finding(len(body), f"damaged, {error}")
+    return _Finding(len(body), None, is_earlier=version is RecordVersion.EARLIER)

@@ -50,7 +50,7 @@ def run(*words: str) -> int:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The outputs of graph.nix, but for what is not to be built; held by roots meanwhile."""
+    """The outputs of graph.nix that are built, protected by roots."""
     roots = tmp_path_factory.mktemp("roots")
     wanted = [w for name in ("libc", "libz.dev", "git", "plugins.lfs") for w in ("-A", name)]
     arguments = ["--argstr", "system", SYSTEM, "-o", str(roots / "root")]
@@ -82,7 +82,7 @@ def references(paths: list[str]) -> Counter[str]:
     return Counter(name(other) for other in every)
 
 
-def test_popcount_counts_what_nix_says(cache: CacheServer, tmp_path: Path) -> None:
+def test_popcount_agrees_with_nix(cache: CacheServer, tmp_path: Path) -> None:
     listing = cache.directory / "store-paths"
     output = tmp_path / "popularity.json"
     known = str(tmp_path / "known.sqlite")
@@ -97,7 +97,9 @@ def test_popcount_counts_what_nix_says(cache: CacheServer, tmp_path: Path) -> No
     assert output.read_text() == json.dumps(expected, separators=(",", ":"))
 
 
-def test_popcount_asks_only_for_what_a_longer_list_adds(cache: CacheServer, tmp_path: Path) -> None:
+def test_popcount_reads_only_the_new_paths_of_a_longer_list(
+    cache: CacheServer, tmp_path: Path
+) -> None:
     known = str(tmp_path / "known.sqlite")
     listing = tmp_path / "list"
     paths = (cache.directory / "store-paths").read_text().split()
@@ -113,7 +115,7 @@ def test_popcount_asks_only_for_what_a_longer_list_adds(cache: CacheServer, tmp_
     assert len(asked) == len(set(paths)) - len(set(paths[:2]))
 
 
-def test_popcount_goes_on_after_being_killed(tmp_path: Path) -> None:
+def test_popcount_continues_after_it_was_killed(tmp_path: Path) -> None:
     names = {f"p{i}-1": [f"p{i // 2}-1"] for i in range(BATCH + 300)}
     directory = make_cache(tmp_path / "cache", names)
     paths = sorted((store_path(name) for name in names), key=lambda path: path.hash_part)
@@ -157,7 +159,7 @@ def wait_until(ready: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-async def test_popularity_so_counted_is_what_the_server_loads(
+async def test_server_loads_the_popularity_that_popcount_writes(
     cache: CacheServer, tmp_path: Path
 ) -> None:
     output = tmp_path / "popularity.json"
@@ -175,7 +177,7 @@ def _all(cache: CacheServer) -> list[str]:
     return sorted(set((cache.directory / "store-paths").read_text().split()))
 
 
-def test_a_plan_of_the_store_and_of_a_cache_agree(
+def test_plans_of_the_store_and_of_a_cache_agree(
     built: list[str], cache: CacheServer, tmp_path: Path
 ) -> None:
     here, there = tmp_path / "here.json", tmp_path / "there.json"
@@ -190,7 +192,7 @@ def test_a_plan_of_the_store_and_of_a_cache_agree(
     assert entries["git"] == ProfileEntry(entries["git-lfs"].cohort, 2)
 
 
-def test_a_plan_of_a_package_set_has_what_is_built_of_it(
+def test_plan_of_a_package_set_has_its_built_packages(
     built: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "plan.json"
@@ -201,7 +203,7 @@ def test_a_plan_of_a_package_set_has_what_is_built_of_it(
     assert "not built: 1 packages" in capfd.readouterr().err
 
 
-def test_a_store_path_that_is_not_there_is_an_error_of_one_line(
+def test_missing_store_path_is_an_error_of_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     missing = f"/nix/store/{'0' * 32}-missing-1"

@@ -1,4 +1,4 @@
-"""Plans from binary caches; those from Nix are shown end to end."""
+"""``nixery plan`` from binary caches; tests/e2e/test_commands.py has plans from Nix."""
 
 import os
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def run(*words: str) -> int:
     return cli.run(["plan", *words], serve=lambda: None)
 
 
-def test_a_plan_is_learned_from_a_directory(
+def test_plan_is_learned_from_a_directory(
     server: CacheServer, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert run("--cache", str(server.directory)) == 0
@@ -47,7 +47,7 @@ def test_a_plan_is_learned_from_a_directory(
     assert str(plan.identity).encode() in err
 
 
-def test_a_plan_over_http_reads_what_the_list_refers_to(
+def test_plan_over_http_includes_the_closure_of_the_list(
     server: CacheServer, tmp_path: Path
 ) -> None:
     listing = tmp_path / "list"
@@ -60,7 +60,7 @@ def test_a_plan_over_http_reads_what_the_list_refers_to(
     assert sorted(parse_profile(output.read_bytes()).entries) == ["editor", "libc", "libedit"]
 
 
-def test_the_same_cache_gives_the_same_plan_both_ways(server: CacheServer, tmp_path: Path) -> None:
+def test_directory_and_http_give_the_same_plan(server: CacheServer, tmp_path: Path) -> None:
     listing = tmp_path / "list"
     listing.write_text("".join(f"{store_path(name)}\n" for name in reversed(PACKAGES)))
     here, there = tmp_path / "here.json", tmp_path / "there.json"
@@ -72,13 +72,13 @@ def test_the_same_cache_gives_the_same_plan_both_ways(server: CacheServer, tmp_p
     assert here.read_bytes() == there.read_bytes()
 
 
-def test_what_is_no_store_path_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_store_path_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("/etc/passwd") == 2
 
     assert "not a store path: '/etc/passwd'" in capsys.readouterr().err
 
 
-def test_sources_exclude_each_other(
+def test_only_one_input_is_accepted(
     server: CacheServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(str(store_path("editor-1")), "--channel", "nixos-unstable") == 2
@@ -86,7 +86,7 @@ def test_sources_exclude_each_other(
     assert "give store paths, --packages, --channel or --store-paths" in capsys.readouterr().err
 
 
-def test_a_cache_whose_references_form_a_cycle_is_an_error_of_one_line(
+def test_cycle_of_references_is_an_error_of_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     cache = make_cache(tmp_path / "cache", {"a-1": ["b-1"], "b-1": ["a-1"]})
@@ -97,24 +97,20 @@ def test_a_cache_whose_references_form_a_cycle_is_an_error_of_one_line(
     assert message.splitlines()[-1].endswith("is part of a cycle of references")
 
 
-def test_an_empty_cache_is_said_to_be_empty(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_empty_cache_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("--cache", str(make_cache(tmp_path / "cache", {}))) == 1
 
     assert capfd.readouterr().err.splitlines()[-1].endswith("cache is empty")
 
 
-def test_a_package_set_that_is_not_there_is_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_package_set_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("--packages", str(tmp_path / "missing")) == 1
 
     assert f"there is no package set {tmp_path}/missing" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("output", ["", "missing/plan.json"])
-def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
+def test_impossible_output_is_rejected_before_reading(
     server: CacheServer, tmp_path: Path, output: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--cache", server.url, "--output", str(tmp_path / output)) == 2
@@ -123,10 +119,8 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
     assert server.requests.total() == 0
 
 
-def test_a_pipe_or_a_link_is_written_to_and_not_replaced(
-    server: CacheServer, tmp_path: Path
-) -> None:
-    """As /dev/null and /dev/stdout are, which root could replace."""
+def test_pipe_or_link_is_written_to_and_not_replaced(server: CacheServer, tmp_path: Path) -> None:
+    """Root could replace /dev/null or /dev/stdout."""
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
     os.mkfifo(pipe)
     link.symlink_to(target)
@@ -142,7 +136,7 @@ def test_a_pipe_or_a_link_is_written_to_and_not_replaced(
     assert parse_profile(target.read_bytes()).packages == 4
 
 
-def test_a_plan_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
+def test_failed_write_keeps_the_old_plan(
     server: CacheServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "plans" / "plan.json"

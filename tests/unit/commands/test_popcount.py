@@ -1,4 +1,4 @@
-"""The command, run as a process is, against a binary cache on loopback."""
+"""``nixery popcount`` against a binary cache on loopback."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def run(*words: str) -> int:
     return cli.run(words, serve=serve)
 
 
-def test_a_directory_is_counted_whole(
+def test_all_paths_of_a_directory_are_counted(
     server: CacheServer, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert run("popcount", "--cache", str(server.directory)) == 0
@@ -49,7 +49,7 @@ def test_a_directory_is_counted_whole(
     assert b"4 of 4 store paths" in err
 
 
-def test_a_list_is_counted_over_http_and_written_to_a_file(
+def test_list_over_http_is_counted_into_a_file(
     server: CacheServer, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     output = tmp_path / "popularity.json"
@@ -64,7 +64,7 @@ def test_a_list_is_counted_over_http_and_written_to_a_file(
     assert b"1 not in the cache" in err
 
 
-def test_a_second_count_asks_only_for_what_is_new(server: CacheServer, tmp_path: Path) -> None:
+def test_second_count_reads_only_new_narinfos(server: CacheServer, tmp_path: Path) -> None:
     listing = server.directory / "store-paths"
     words = ["popcount", "--cache", server.url, "--store-paths", str(listing)]
     words += ["--known", str(tmp_path / "known"), "--output", str(tmp_path / "popularity.json")]
@@ -84,7 +84,7 @@ def test_a_second_count_asks_only_for_what_is_new(server: CacheServer, tmp_path:
     }
 
 
-def test_two_caches_that_share_a_file_are_counted_separately(
+def test_caches_that_share_a_file_are_counted_separately(
     server: CacheServer, tmp_path: Path
 ) -> None:
     listing, output = tmp_path / "list", tmp_path / "popularity.json"
@@ -107,7 +107,7 @@ def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return captured.err
 
 
-def test_a_cache_behind_http_needs_a_list(
+def test_cache_behind_http_needs_a_list(
     server: CacheServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = str(tmp_path / "known")
@@ -117,7 +117,7 @@ def test_a_cache_behind_http_needs_a_list(
     assert "--store-paths" in message
 
 
-def test_a_cache_that_has_nothing_of_the_list_is_an_error(
+def test_cache_without_any_path_of_the_list_is_an_error(
     server: CacheServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listing = tmp_path / "list"
@@ -133,7 +133,7 @@ def test_a_cache_that_has_nothing_of_the_list_is_an_error(
     ("listing", "complaint"),
     [("/does/not/exist", "No such file"), ("EMPTY", "names no store path"), ("BAD", "line 1 is")],
 )
-def test_a_list_that_cannot_be_used_is_named(
+def test_invalid_list_is_named(
     server: CacheServer,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -151,11 +151,13 @@ def test_a_list_that_cannot_be_used_is_named(
     assert complaint in message
 
 
-def test_a_channel_is_named_as_a_channel_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no channel" in failure(capsys, "popcount", "--channel", "../../evil?x=")
+def test_invalid_channel_name_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is not the name of a channel" in failure(
+        capsys, "popcount", "--channel", "../../evil?x="
+    )
 
 
-def test_a_cache_that_refuses_is_an_error_that_names_it(
+def test_error_of_a_cache_names_its_url(
     server: CacheServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.faults["nix-cache-info"] = [status(401)]
@@ -165,7 +167,7 @@ def test_a_cache_that_refuses_is_an_error_that_names_it(
     assert message == f"nixery popcount: {server.url}/nix-cache-info: the server answers 401\n"
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_interrupted_command_prints_how_to_continue(
     server: CacheServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: object, **__: object) -> bytes:
@@ -174,12 +176,4 @@ def test_ctrl_c_says_how_to_go_on(
     monkeypatch.setattr(popcount_module, "popcount", interrupt)
 
     assert run("popcount", "--cache", str(server.directory)) == 130
-    assert "goes on from here" in capsys.readouterr().err
-
-
-def test_without_a_command_the_registry_is_served() -> None:
-    served: list[str] = []
-
-    assert cli.run([], serve=lambda: served.append("registry")) == 0
-    assert cli.run(["serve"], serve=lambda: served.append("again")) == 0
-    assert served == ["registry", "again"]
+    assert "run the same command again to continue" in capsys.readouterr().err

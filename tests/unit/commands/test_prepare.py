@@ -1,4 +1,4 @@
-"""The command that makes the embedded packages ready."""
+"""``nixery prepare``."""
 
 import os
 import subprocess
@@ -12,20 +12,20 @@ from app.commands.prepare import generator
 from app.settings.expressions import EMBEDDED_PACKAGES
 
 
-@pytest.mark.parametrize(("words", "options"), [([], []), (["--full"], ["--full"])])
-def test_it_becomes_the_generator_of_the_installed_expressions(
-    words: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("arguments", "options"), [([], []), (["--full"], ["--full"])])
+def test_command_executes_the_generator_of_the_installed_expressions(
+    arguments: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    became: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda _, words: became.append(words))
+    executed: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, argv: executed.append(argv))
 
-    cli.run(["prepare", *words], serve=lambda: None)
+    cli.run(["prepare", *arguments], serve=lambda: None)
 
     generate = str(EMBEDDED_PACKAGES / "generate.py")
-    assert became == [[sys.executable, generate, "prepare", *options]]
+    assert executed == [[sys.executable, generate, "prepare", *options]]
 
 
-def test_the_generator_needs_no_third_party_package(tmp_path: Path) -> None:
+def test_generator_needs_no_third_party_package(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", *generator(["--help"])[1:]],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""Every backend is read alike; the command as a process runs it, on the file system and a bucket."""
+"""``nixery verify`` on every storage backend."""
 
 import os
 import re
@@ -96,7 +96,7 @@ async def read(storage: Storage, *, delete: bool = False) -> tuple[Reading, list
     return reading, sorted(named)
 
 
-async def test_what_is_whole_is_counted_and_not_named(storage: Storage) -> None:
+async def test_intact_objects_are_counted_and_not_printed(storage: Storage) -> None:
     reading, named = await read(storage)
 
     assert named == []
@@ -104,20 +104,20 @@ async def test_what_is_whole_is_counted_and_not_named(storage: Storage) -> None:
     assert reading == Reading(wanted=14, objects=14, size=size, damaged=0, unread=0)
 
 
-async def test_each_that_is_not_what_its_name_says_is_named_and_left(storage: Storage) -> None:
+async def test_damaged_objects_are_printed_and_kept(storage: Storage) -> None:
     await damage(storage)
 
     reading, named = await read(storage)
 
     assert (reading.objects, reading.damaged) == (14, 4)
     assert named == sorted(
-        f"{key}: damaged, its {len(body):,} bytes are those of {Digest.of(body)}"
+        f"{key}: damaged, its {len(body):,} bytes have the digest {Digest.of(body)}"
         for key, body in DAMAGE.items()
     )
     assert [await storage.read(key) for key in DAMAGE] == list(DAMAGE.values())
 
 
-async def test_what_is_damaged_is_deleted_when_asked_and_nothing_else(storage: Storage) -> None:
+async def test_delete_removes_damaged_objects_only(storage: Storage) -> None:
     await damage(storage)
     before = set(await storage.keys(""))
 
@@ -133,7 +133,7 @@ async def test_what_is_damaged_is_deleted_when_asked_and_nothing_else(storage: S
 
 
 class Changing(MemoryStorage):
-    """Something happens to an object right after it was opened for the ``nth`` time."""
+    """Call a function right after an object was opened for the ``nth`` time."""
 
     def __init__(self, key: str, happen: Callable[[dict[str, bytes]], object], nth: int) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class Changing(MemoryStorage):
         return super().open(key)
 
 
-async def test_what_a_server_made_again_meanwhile_is_not_deleted() -> None:
+async def test_object_that_a_server_created_again_is_not_deleted() -> None:
     storage = Changing(CUT, lambda objects: objects.update({CUT: BODIES[5]}), nth=2)
     await fill(storage)
     await storage.write(CUT, DAMAGE[CUT])
@@ -158,7 +158,7 @@ async def test_what_a_server_made_again_meanwhile_is_not_deleted() -> None:
     assert await storage.read(CUT) == BODIES[5]
 
 
-async def test_what_is_removed_meanwhile_is_no_fault() -> None:
+async def test_object_removed_during_the_run_is_not_an_error() -> None:
     storage = Changing(CUT, lambda objects: objects.pop(CUT), nth=1)
     await fill(storage)
 
@@ -167,7 +167,7 @@ async def test_what_is_removed_meanwhile_is_no_fault() -> None:
     assert (reading.wanted, reading.objects, reading.damaged, named) == (14, 13, 0, [])
 
 
-async def test_what_is_not_a_readable_file_is_damaged(tmp_path: Path) -> None:
+async def test_unreadable_file_is_damaged(tmp_path: Path) -> None:
     storage = FilesystemStorage(tmp_path)
     await storage.start()
     await fill(storage)
@@ -182,12 +182,12 @@ async def test_what_is_not_a_readable_file_is_damaged(tmp_path: Path) -> None:
 
     assert (reading.objects, reading.damaged, reading.unread) == (14, 3, 0)
     assert named == sorted(
-        f"{key}: damaged, it is not a readable file, deleted" for key in (CUT, EMPTIED, record)
+        f"{key}: damaged, not a readable file, deleted" for key in (CUT, EMPTIED, record)
     )
     assert not any(os.path.lexists(tmp_path / key) for key in (CUT, EMPTIED, record))
 
 
-async def test_a_damaged_record_is_named_and_deleted(storage: Storage) -> None:
+async def test_damaged_record_is_printed_and_deleted(storage: Storage) -> None:
     wrong = {
         keys.record("tags", OTHER_NAME): (
             RECORD,
@@ -225,7 +225,7 @@ EARLIER = {
 }
 
 
-async def test_records_of_earlier_versions_are_counted_and_deleted_when_asked(
+async def test_records_of_earlier_versions_are_counted_and_deleted_on_request(
     storage: Storage,
 ) -> None:
     for key, body in EARLIER.items():
@@ -241,7 +241,7 @@ async def test_records_of_earlier_versions_are_counted_and_deleted_when_asked(
     assert (await read(storage))[0].objects == 14
 
 
-async def test_a_record_of_a_later_version_is_left(storage: Storage) -> None:
+async def test_record_of_a_later_version_is_kept(storage: Storage) -> None:
     key, body = keys.record("paths", NAME), seal(head_of("paths", 99, NAME, ()), b"{}")
     await storage.write(key, body)
 
@@ -262,7 +262,7 @@ def test_every_kind_of_record_is_verified() -> None:
     assert all(isinstance(kind, Kind) for kind in RECORD_KINDS.values())
 
 
-def test_a_disk_that_has_become_read_only_is_read_all_the_same(
+def test_read_only_disk_can_be_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "state"))
@@ -315,7 +315,7 @@ def store(new: Callable[[], Storage], *, damaged: bool) -> None:
     anyio.run(fill_it)
 
 
-def test_the_command_says_how_much_it_read_and_ends_with_0_if_all_is_whole(
+def test_command_prints_counts_and_exits_with_0_without_damage(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(configured, damaged=False)
@@ -328,7 +328,7 @@ def test_the_command_says_how_much_it_read_and_ends_with_0_if_all_is_whole(
     )
 
 
-def test_the_command_ends_with_1_if_anything_is_damaged_until_it_is_deleted(
+def test_command_exits_with_1_until_damaged_objects_are_deleted(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(configured, damaged=True)
@@ -382,7 +382,7 @@ def test_records_of_earlier_versions_are_not_a_failure(
         ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "there is no bucket other"),
     ],
 )
-def test_a_storage_that_is_not_there_is_not_found_to_be_whole(
+def test_missing_storage_is_an_error(
     variables: dict[str, str],
     sentence: str,
     tmp_path: Path,
@@ -402,15 +402,15 @@ def test_a_storage_that_is_not_there_is_not_found_to_be_whole(
 
 
 @pytest.fixture
-def hearing() -> Iterator[None]:
-    """Tests that run in the background of a shell are deaf to Ctrl-C."""
+def with_interrupts() -> Iterator[None]:
+    """A shell ignores SIGINT for tests that run in its background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("hearing")
-def test_ctrl_c_ends_it_with_what_was_named_so_far(
+@pytest.mark.usefixtures("with_interrupts")
+def test_interrupted_command_keeps_the_printed_findings(
     configured: Callable[[], Storage],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -428,4 +428,4 @@ def test_ctrl_c_ends_it_with_what_was_named_so_far(
     out, err = capfd.readouterr()
     assert ": damaged, " in out
     assert " objects with " not in out
-    assert err.endswith("stopped; what has been named is damaged\n")
+    assert err.endswith("stopped; the objects printed so far are damaged\n")

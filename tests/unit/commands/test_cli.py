@@ -1,0 +1,76 @@
+"""The command line itself: help, exit statuses, and the imports of a server."""
+
+import subprocess
+import sys
+
+import pytest
+
+from app.commands import cli
+
+VERBS = ("serve", "prepare", "popcount", "plan", "verify")
+
+
+def run(*arguments: str) -> int:
+    def serve() -> None:
+        raise AssertionError("this command line runs no server")
+
+    return cli.run(arguments, serve=serve)
+
+
+def test_server_runs_by_default_and_by_its_verb() -> None:
+    served: list[str] = []
+
+    assert cli.run([], serve=lambda: served.append("default")) == 0
+    assert cli.run(["serve"], serve=lambda: served.append("verb")) == 0
+    assert served == ["default", "verb"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"]])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (SystemExit(3), 3), (SystemExit("reason"), 1)],
+)
+def test_exit_status_of_a_server(
+    arguments: list[str], error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve() -> None:
+        raise error
+
+    assert cli.run(arguments, serve=serve) == status
+    assert capsys.readouterr().err == ("reason\n" if status == 1 else "")
+
+
+def test_server_does_not_import_the_command_line_library() -> None:
+    program = """
+import sys
+from app.commands import cli
+import app.commands.serve
+cli.run([], serve=lambda: None)
+assert "typer" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_help_lists_every_verb_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+
+    out = capsys.readouterr().out
+    lines = [line.strip() for line in out.splitlines()]
+    listed = [line for line in lines if line.startswith(VERBS)]
+    assert len(listed) == len(VERBS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+    assert "Exit status: 0 success" in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(verb, "--help") == 0
+
+    assert f"Usage: nixery {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["sevre"], ["--prot"], ["verify", "--all"]])
+def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+
+    assert "nixery" in capsys.readouterr().err
