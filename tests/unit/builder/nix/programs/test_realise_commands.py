@@ -1,0 +1,158 @@
+"""The exact commands and environments that builds and downloads are started with."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.builder.nix.door import Realisation
+from app.builder.nix.programs.programs import Programs
+from app.builder.nix.programs.realising import Realiser, Wanted
+from app.builder.nix.roots import TemporaryRoots
+from app.system.disk_space import DiskSpace
+from app.system.environment import for_store
+from app.system.process import child_environment
+from app.system.workers import Workers
+from tests.recorded_programs import RecordedPrograms, Start
+
+A, B = "/nix/store/" + "a" * 32 + "-one", "/nix/store/" + "b" * 32 + "-two"
+WANTED = (Wanted(f"{A}.drv", "bin", A), Wanted(f"{B}.drv", "out", B))
+SETTINGS = ("--option", "cores", "3", "--option", "max-jobs", "5")
+LOG = ("--log-format", "internal-json")
+BUILDING = Realisation(source="team", seconds=100, build=True, substituters=None)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> RecordedPrograms:
+    programs = RecordedPrograms(tmp_path)
+    programs.add("nix-store")
+    return programs
+
+
+def environment_of(programs: RecordedPrograms, home: Path) -> Mapping[str, str]:
+    surroundings = {
+        "PATH": str(programs.directory),
+        "NIX_CONFIG": "access-tokens = github.com=hunter2",
+        "https_proxy": "http://proxy",
+        "AWS_SECRET_ACCESS_KEY": "hunter2",
+    }
+    return child_environment(surroundings, home=home)
+
+
+async def realise(programs: RecordedPrograms, home: Path, realisation: Realisation) -> Start:
+    """Return how Nix was started first."""
+    workers = Workers(1)
+    realiser = Realiser(
+        programs=Programs(environment=for_store(environment_of(programs, home)), store_seconds=60),
+        workers=workers,
+        options=SETTINGS,
+        space=DiskSpace(directory=home, least=0, workers=workers),
+    )
+    await realiser.attempt(
+        WANTED,
+        realisation,
+        end=time.monotonic() + 100,
+        hold=TemporaryRoots(home),
+        on_line=lambda _: None,
+    )
+    return programs.starts[0]
+
+
+async def test_derivations_are_built_with_a_root_and_the_settings(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    start = await realise(programs, tmp_path, BUILDING)
+
+    assert start.command == (
+        *("nix-store", "--realise", f"{A}.drv!bin", f"{B}.drv!out"),
+        *("--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS),
+    )
+
+
+async def test_a_source_that_may_not_build_gets_paths_and_no_builder_at_all(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    start = await realise(programs, tmp_path, replace(BUILDING, build=False, sandboxed=True))
+
+    assert start.command == (
+        *("nix-store", "--realise", A, B, "--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS),
+        *("--option", "max-jobs", "0"),
+        *("--option", "builders", ""),
+        *("--option", "fallback", "false"),
+    )
+    assert start.option("max-jobs") == "0"
+
+
+async def test_the_builds_of_an_untrusted_source_require_the_sandbox(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    start = await realise(programs, tmp_path, replace(BUILDING, sandboxed=True))
+
+    assert start.command[-6:] == (
+        *("--option", "sandbox", "true"),
+        *("--option", "sandbox-fallback", "false"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("substituters", "options"),
+    [
+        (None, ()),
+        ((), ("--option", "substitute", "false")),
+        (
+            ("https://a", "https://b"),
+            (
+                *("--option", "substitute", "true"),
+                *("--option", "substituters", "https://a https://b"),
+            ),
+        ),
+    ],
+)
+async def test_a_source_may_have_its_own_binary_caches(
+    programs: RecordedPrograms,
+    tmp_path: Path,
+    substituters: tuple[str, ...] | None,
+    options: tuple[str, ...],
+) -> None:
+    start = await realise(programs, tmp_path, replace(BUILDING, substituters=substituters))
+
+    after = start.command.index("max-jobs") + 2
+    assert start.command[after:] == options
+
+
+async def test_builds_have_the_proxy_and_no_credentials_of_the_server(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    start = await realise(programs, tmp_path, BUILDING)
+
+    assert start.environment == {
+        "PATH": str(programs.directory),
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "XDG_CACHE_HOME": str(tmp_path / ".cache"),
+        "XDG_CONFIG_HOME": str(tmp_path / ".config"),
+        "https_proxy": "http://proxy",
+    }
+
+
+async def test_the_keys_of_an_ignored_signature_are_queried_from_its_cache(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    message = (
+        f"warning: ignoring substitute for '{A}' from 'https://cache', as it's not signed by any"
+        " of the keys in 'trusted-public-keys'"
+    )
+    event = json.dumps({"action": "msg", "level": 1, "msg": message})
+    programs.add("nix-store", stderr=f"@nix {event}\n")
+    programs.add("nix", stdout=json.dumps([{"path": A, "signatures": ["team-1:x"]}]))
+
+    await realise(programs, tmp_path, BUILDING)
+
+    _, queried = programs.starts
+    assert queried.command == (
+        *("nix", "path-info", "--json", "--store", "https://cache", A),
+        *("--extra-experimental-features", "nix-command flakes", *SETTINGS),
+    )
