@@ -9,7 +9,6 @@ from typing import Protocol
 from app.builder.builds.manifests import Manifests
 from app.builder.images.image import BuiltImage
 from app.builder.images.layering.profile import LayerProfile
-from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Readiness
@@ -19,15 +18,36 @@ from app.storage.blobs import BlobStore
 from app.storage.existence_cache import BlobExistenceCache
 
 
+class Pull(Protocol):
+    """An image that is built or is being built.
+
+    ``identifier`` names the page of the build; ``stage`` describes the present work.
+    """
+
+    @property
+    def identifier(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def stage(self) -> str: ...
+
+    def result(self) -> BuiltImage | None:
+        """Return None while the build runs.  Raises the error that ended it."""
+
+    async def wait(self, seconds: float | None) -> BuiltImage | None:
+        """Like ``result``, but wait for up to ``seconds``."""
+
+
 class Images(Protocol):
     """Names into images."""
 
-    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
-        """The build of a tagged reference, running or finished; returns at once.
+    def pull(self, reference: ImageReference, client: str) -> Pull:
+        """Return at once; the tag is resolved by the server's own work.
 
-        ``client`` is the address whose share of the queues it may use.
-        Resolving the tag is the job's first part, so nothing here waits for a network.
-        Raises Draining and whatever the name alone decides.
+        ``client`` is the address whose share of the queues the build may use.  Raises Draining
+        and NameInvalid.
         """
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:

@@ -5,15 +5,23 @@ from functools import partial
 
 from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
-from app.builder.evaluation.evaluator import Pinned
+from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
+from app.builder.jobs.steps import Steps
 from app.builder.names.attributes import AttributeIndex
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
-from app.errors import NameUnknown, NotADerivation, PackagesUnknown, TagUnknown
+from app.errors import (
+    Failure,
+    NameUnknown,
+    NotADerivation,
+    PackagesUnknown,
+    RegistryError,
+    TagUnknown,
+)
 from app.reference import ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
 from app.storage.records.kind import key_of
@@ -46,21 +54,32 @@ class ImageService:
         self._default = default
         self._system = system
 
-    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
+    def pull(self, reference: ImageReference, client: str) -> Job[BuiltImage] | Steps[BuiltImage]:
+        """Return the job that resolves the tag and the build that follows, or the build alone.
+
+        Never waits.  Raises Draining and NameInvalid.
+        """
         request = self._request(reference.name)
         tag = reference.reference
         assert isinstance(tag, Tag)
-
-        async def start(progress: Progress) -> BuiltImage:
-            return await self._build(reference, request, tag, progress)
-
-        return self._jobs.join(
-            _key(request, tag),
-            start,
-            title=f"{reference.name}:{tag}",
-            client=client,
-            still=partial(_still, self._source(request), tag),
-        )
+        source = self._source(request)
+        title = f"{reference.name}:{tag}"
+        known = source.known(tag)
+        if isinstance(known, Revision):
+            pinned = Pinned(source, known, request.system)
+            job = self._jobs.join(
+                _build_step(request, pinned),
+                partial(self._build, request, pinned),
+                title=title,
+                client=client,
+            )
+            return self._listed(job, reference)
+        key = _tag_step(request, source, tag)
+        if known is None and _is_tag_unknown(self._jobs.failure(key)):
+            # The source has forgotten this, so the tag may exist now.
+            self._jobs.invalidate(key)
+        find = partial(self._resolve, reference, request, source)
+        return Steps(self._jobs.join_step(key, find, title=title, client=client))
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Those that the source is known to have, and those that were built under this name.
@@ -83,16 +102,16 @@ class ImageService:
     def _request(self, name: RepositoryName) -> ImageRequest:
         return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
 
-    async def _unknown(self, request: ImageRequest) -> PackagesUnknown | NotADerivation | None:
-        """Why no image of ``latest`` can be what is asked for, as far as that is known."""
+    async def _unknown(self, request: ImageRequest) -> RegistryError | None:
+        """Return why ``latest`` cannot have an image of this name, as far as that is known."""
         source = self._source(request)
         revision = await source.at_hand(_LATEST)
-        failure = self._jobs.failure(_key(request, _LATEST), partial(_still, source, _LATEST))
-        if isinstance(failure, PackagesUnknown | NotADerivation):
-            return failure
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)
+        failure = self._jobs.failure(_build_step(request, pinned))
+        if failure is not None and issubclass(failure.kind, PackagesUnknown | NotADerivation):
+            return failure.exception()
         lacking = self._attributes.lacking(pinned, sorted(request.asked))
         if not lacking:
             return None
@@ -101,39 +120,48 @@ class ImageService:
     def _source(self, request: ImageRequest) -> Source:
         return self._default if request.source is None else self._sources[request.source]
 
-    async def _build(
-        self, reference: ImageReference, request: ImageRequest, tag: Tag, progress: Progress
-    ) -> BuiltImage:
-        source = self._source(request)
-        revision = await source.resolve(tag)
-        # The tag was looked up again, and may not have moved.
-        before = self._jobs.remembered(
-            _key(request, tag), lambda job: job.progress.revision == revision.pin
-        )
-        progress.revision = revision.pin
-        if before is not None and before.failure is not None:
-            raise before.failure.with_traceback(None)
-        pinned = Pinned(source, revision, request.system)
+    async def _resolve(
+        self,
+        reference: ImageReference,
+        request: ImageRequest,
+        source: Source,
+        job: Job[Job[BuiltImage]],
+    ) -> Job[BuiltImage]:
+        tag = reference.reference
+        assert isinstance(tag, Tag)
+        pinned = Pinned(source, await source.resolve(tag), request.system)
+        key = _build_step(request, pinned)
+        build = self._jobs.follow(key, partial(self._build, request, pinned), after=job)
+        return self._listed(build, reference)
+
+    async def _build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
         try:
-            image = await self._builder.build(request, pinned, progress)
+            return await self._builder.build(request, pinned, progress)
         except PackagesUnknown as error:
             raise await self._attributes.explained(pinned, error) from None
-        self._catalogue.add(reference)
-        return image
+
+    def _listed(self, job: Job[BuiltImage], reference: ImageReference) -> Job[BuiltImage]:
+        """Add the name and the tag to the lists when the image is built."""
+        job.when_succeeded(reference, partial(self._catalogue.add, reference))
+        return job
 
 
-def _still(source: Source, tag: Tag, job: Job[BuiltImage]) -> bool:
-    """Whether the tag is taken to stand for what it stood for when the job ended."""
-    match source.known(tag):
-        case Revision(pin=pin):
-            return job.progress.revision == pin
-        case TagUnknown() as unknown:
-            return job.failure is unknown
-        case None:
-            return job.progress.revision is None and not isinstance(job.failure, TagUnknown)
+def _tag_step(request: ImageRequest, source: Source, tag: Tag) -> str:
+    return str(key_of(["tag", source.name, str(tag), *_wanted(request)]))
 
 
-def _key(request: ImageRequest, tag: Tag) -> str:
-    packages = [request.packages, sorted(request.asked)]
-    parts = [request.source, request.system, packages, request.nonroot, str(tag)]
-    return str(key_of(parts))
+def _build_step(request: ImageRequest, pinned: Pinned) -> str:
+    """Return the key of everything that decides the outcome of a build.
+
+    The build key has more parts: the names that the source lacks, which the build finds out, and
+    constants of the process.
+    """
+    return str(key_of(["build", pinned.source.name, subject(pinned), *_wanted(request)]))
+
+
+def _wanted(request: ImageRequest) -> tuple[object, ...]:
+    return request.system, request.packages, sorted(request.asked), request.nonroot
+
+
+def _is_tag_unknown(failure: Failure | None) -> bool:
+    return failure is not None and issubclass(failure.kind, TagUnknown)

@@ -88,11 +88,12 @@ def summary_of(job: Job[BuiltImage]) -> BuildSummary:
 
 
 def _build_of(job: Job[BuiltImage]) -> Build:
-    failure = job.failure if isinstance(job.failure, BuildFailed) else None
+    failure = job.failure.exception() if job.failure else None
+    failed = failure if isinstance(failure, BuildFailed) else None
     return Build(
         **summary_of(job).model_dump(),
-        derivation=failure.derivation if failure else "",
-        failure_log=[line(text, _LINE_LIMIT) for text in failure.log] if failure else [],
+        derivation=failed.derivation if failed else "",
+        failure_log=[line(text, _LINE_LIMIT) for text in failed.log] if failed else [],
         log=list(job.progress.log),
     )
 

@@ -12,8 +12,6 @@ from fastapi.responses import Response
 from loguru import logger
 from starlette.exceptions import HTTPException
 
-from app.builder.images.image import BuiltImage
-from app.builder.jobs.job import Job
 from app.errors import (
     BlobUnknown,
     DigestInvalid,
@@ -34,6 +32,7 @@ from app.errors import (
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
 from app.routers.responses import add_warnings, answer
+from app.state import Pull
 from app.text.sanitize import ends, line, sentence
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
@@ -184,8 +183,8 @@ def _address(request: Request) -> str:
 
 
 def _build_of(request: Request) -> str:
-    job: Job[BuiltImage] | None = getattr(request.state, "build", None)
-    return job.page if job else ""
+    job: Pull | None = getattr(request.state, "build", None)
+    return job.identifier if job else ""
 
 
 def _presentable(value: object) -> object:

@@ -117,7 +117,9 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
 
 async def _made(request: Request, reference: ImageReference, state: AppState) -> Response:
     """Raises ManifestLost."""
-    image = await await_build(request, state.images.job(reference, client_of(request.scope)), state)
+    image = await await_build(
+        request, state.images.pull(reference, client_of(request.scope)), state
+    )
     if isinstance(image, Response):
         return image
     digest = choose(image, request.headers.getlist("accept")).digest

@@ -12,10 +12,9 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.builder.images.image import BuiltImage
-from app.builder.jobs.job import Job
 from app.errors import StillBuilding, TooManyRequests
 from app.routers.clients import has_header_limit
-from app.state import AppState
+from app.state import AppState, Pull
 
 _HOP = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
 _HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
@@ -25,9 +24,7 @@ _FIND_SECONDS = 0.05
 _REFUSED_SECONDS = (0.5, 1.5)
 
 
-async def await_build(
-    request: Request, job: Job[BuiltImage], state: AppState
-) -> BuiltImage | Response:
+async def await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
     """The image, or the redirect of a client that has waited long enough for now.
 
     Raises what the build failed with, StillBuilding where waiting has no more forms; the
@@ -45,9 +42,7 @@ async def await_build(
         raise
 
 
-async def _await_build(
-    request: Request, job: Job[BuiltImage], state: AppState
-) -> BuiltImage | Response:
+async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
     if image := job.result():
         return image
     patience = state.patience
@@ -64,11 +59,11 @@ async def _await_build(
             return image
     elif not last:
         return _to_itself(request, hop + 1)
-    stage = f" ({job.progress.stage})" if job.progress.stage else ""
+    stage = f" ({job.stage})" if job.stage else ""
     raise StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
 
 
-async def _wait(request: Request, job: Job[BuiltImage], seconds: float) -> BuiltImage | None:
+async def _wait(request: Request, job: Pull, seconds: float) -> BuiltImage | None:
     """A client that leaves ends its own waiting, and nothing else."""
     # Most images are built already and found at once: too soon to watch for anyone leaving.
     soon = min(seconds, _FIND_SECONDS)

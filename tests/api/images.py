@@ -46,7 +46,7 @@ class TinyImages:
     builds: list[str] = field(default_factory=list)
     built: list[ImageReference] = field(default_factory=list)
 
-    def job(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
+    def pull(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
         name, tag = reference.name, str(reference.reference)
         packages = tuple(sorted(set(name.components)))
 

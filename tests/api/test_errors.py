@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 
 import httpx
 import pytest
@@ -88,22 +87,6 @@ async def test_one_error_of_two_builds_leads_each_client_to_its_own(
         message = assert_error(await client.get(f"/v2/{name}/manifests/latest"), 403, "UNKNOWN")
         page = await client.get(message.partition("(see ")[2].rstrip(")"))
         assert page.json()["image"] == f"{name}:latest"
-
-
-async def test_a_failure_told_again_leads_to_the_page_it_led_to_before(
-    client: httpx.AsyncClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry.images.broken["hello"] = BuildFailed("no")
-    jobs = registry.state.builds
-    told = [(await client.get(HELLO)).json()]
-    # As where a tag was looked up again, and had not moved.
-    monkeypatch.setattr(jobs, "join", partial(jobs.join, still=lambda _: False))
-
-    told += [(await client.get(HELLO)).json() for _ in range(3)]
-
-    assert len(registry.images.builds) == 4
-    assert told == told[:1] * 4
-    assert len((await client.get("/builds")).json()["finished"]) == 1
 
 
 async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off(

@@ -26,7 +26,7 @@ from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
 from app.request import ImageRequest
 from app.storage.blobs import BlobStore
-from app.system.concurrency import KeyedLock, gather
+from app.system.concurrency import gather
 
 # Raise when an image of the same packages becomes another image.
 _FORMAT = 2
@@ -63,10 +63,9 @@ class ImageBuilder:
         self._builds = builds
         self._blobs = blobs
         self._stages = stages
-        self._making: KeyedLock[Digest] = KeyedLock()
 
     async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
-        """Found or made; everything it names is stored.
+        """Return an image of which everything is stored; make it if there is no record of it.
 
         Raises what PackageEvaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
@@ -74,14 +73,10 @@ class ImageBuilder:
         key = build_key(request, pinned, self._composer.layering, supply)
         image = await self._builds.read(key)
         if image is None:
-            # Several names and tags may mean one image.
-            async with self._making.holding(key):
-                image = await self._builds.read(key)
-                if image is None:
-                    image = await self._make(request, pinned, supply, progress)
-                    await self._builds.write(key, image)
-        now = (*pinned.revision.warnings, *supply.warnings)
-        return replace(image, warnings=(*now, *image.warnings))
+            image = await self._make(request, pinned, supply, progress)
+            await self._builds.write(key, image)
+        warnings = (*pinned.revision.warnings, *supply.warnings, *image.warnings)
+        return replace(image, warnings=warnings)
 
     async def _make(
         self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress

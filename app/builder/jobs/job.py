@@ -1,13 +1,15 @@
-"""One piece of work with many waiters, none of whom owns it."""
+"""Work that the server owns and that any number of callers wait for."""
 
 import asyncio
+import secrets
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from app.builder.jobs.progress import Progress
-from app.errors import RegistryError
+from app.errors import Failure
 
 T = TypeVar("T")
 
@@ -19,33 +21,33 @@ class JobState(StrEnum):
 
 
 class Job(Generic[T]):
-    """``identifier`` names the job's page; ``title`` is what was asked for, for people.
+    """``identifier`` names the job's page; ``title`` is the requested image, for people.
 
-    ``page`` names the one to read: its own, or that of the job whose failure it was told again.
+    A job that continues ``after`` another has the page, the progress and the start of that one.
     """
 
     __slots__ = (
         "_failure",
         "_finished",
+        "_on_success",
         "_result",
         "finished_at",
         "identifier",
-        "page",
         "progress",
         "started_at",
         "title",
     )
 
-    def __init__(self, *, identifier: str, title: str) -> None:
-        self.identifier = identifier
-        self.page = identifier
+    def __init__(self, *, title: str, after: "Job[Any] | None" = None) -> None:
+        self.identifier: str = after.identifier if after else secrets.token_hex(6)
+        self.progress: Progress = after.progress if after else Progress()
+        self.started_at: datetime = after.started_at if after else datetime.now(UTC)
         self.title = title
-        self.progress = Progress()
-        self.started_at = datetime.now(UTC)
         self.finished_at: datetime | None = None
         self._finished = asyncio.Event()
         self._result: T | None = None
-        self._failure: RegistryError | None = None
+        self._failure: Failure | None = None
+        self._on_success: dict[Hashable, Callable[[], None]] = {}
 
     @property
     def state(self) -> JobState:
@@ -54,25 +56,28 @@ class Job(Generic[T]):
         return JobState.SUCCEEDED if self._failure is None else JobState.FAILED
 
     @property
-    def failure(self) -> RegistryError | None:
+    def stage(self) -> str:
+        return self.progress.stage
+
+    @property
+    def failure(self) -> Failure | None:
         return self._failure
 
     @property
     def seconds(self) -> float:
-        """How long it has run, or ran."""
+        """The seconds between the start and the end, or now."""
         return ((self.finished_at or datetime.now(UTC)) - self.started_at).total_seconds()
 
     def result(self) -> T | None:
-        """None while it runs; raises the RegistryError it ended with."""
+        """Return None while the job runs; raise the RegistryError that ended it."""
         if self._failure is not None:
-            # Many waiters raise this one error; each raise would lengthen its traceback.
-            raise self._failure.with_traceback(None)
+            raise self._failure.exception()
         return self._result
 
     async def wait(self, seconds: float | None) -> T | None:
-        """The result, or None if it still runs after ``seconds`` (None: however long it takes).
+        """Return the result, or None after ``seconds``; None for ``seconds`` is no limit.
 
-        Raises the RegistryError the job ended with.  Cancelling a waiter ends the waiting only.
+        Raises the RegistryError that ended the job.  Cancelling a waiter does not cancel the job.
         """
         if not self._finished.is_set():
             with suppress(TimeoutError):
@@ -80,11 +85,21 @@ class Job(Generic[T]):
                     await self._finished.wait()
         return self.result()
 
+    def when_succeeded(self, key: Hashable, function: Callable[[], None]) -> None:
+        """Call a function, one for each key, at the end of a job that succeeds."""
+        if self.state is JobState.RUNNING:
+            self._on_success[key] = function
+        elif self.state is JobState.SUCCEEDED:
+            function()
+
     def succeed(self, result: T) -> None:
         self._result = result
         self._finish()
+        for function in self._on_success.values():
+            function()
+        self._on_success.clear()
 
-    def fail(self, failure: RegistryError) -> None:
+    def fail(self, failure: Failure) -> None:
         self._failure = failure
         self._finish()
 

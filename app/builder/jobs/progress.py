@@ -9,17 +9,16 @@ _STAGE_LIMIT = 200
 
 
 class Progress:
-    """``stage`` is one sentence about now, "" until the first; ``log`` the last lines said.
+    """``stage`` describes the present work, "" before the first; ``log`` has the last lines.
 
-    ``revision`` is what all of it is true of, once that is known; ``clients`` whom it runs for.
+    ``clients`` are the clients that the job runs for.
     """
 
-    __slots__ = ("_log", "clients", "revision", "stage")
+    __slots__ = ("_log", "clients", "stage")
 
     def __init__(self) -> None:
         self.clients = Clients()
         self.stage = ""
-        self.revision: str | None = None
         self._log = LastLines(_LINES, _LINE_LIMIT)
 
     def enter(self, stage: str) -> None:

@@ -113,8 +113,7 @@ class AttributeIndex:
         return tuple(name for name in names if listed.index.lacks(name)) if listed else ()
 
     def _known(self, pinned: Pinned) -> ListedNames | None:
-        listing = self._listings.remembered(str(names_key(pinned)), lambda job: job.failure is None)
-        return listing.result() if listing else None
+        return self._listings.remembered_result(str(names_key(pinned)))
 
     def lists(self, pinned: Pinned, name: str) -> bool:
         """Return whether the name is listed; False if the list is not in memory."""
