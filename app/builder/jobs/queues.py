@@ -1,4 +1,4 @@
-"""Bounded queues in front of what is scarce: evaluation, realisation, packing."""
+"""Bounded queues with estimates of when to retry, for work that is expensive here or upstream."""
 
 import asyncio
 import heapq
@@ -19,7 +19,7 @@ _LONGEST_RETRY = 600
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
-    """``place`` and ``slot`` are the clients whose shares it uses, "" for none."""
+    """``place`` and ``slot`` are the clients whose shares it uses, "" for no client."""
 
     clients: Clients
     number: int
@@ -29,12 +29,11 @@ class _Ticket:
 
 
 class WorkQueue:
-    """``at_once`` run, ``waiting`` more wait, the rest are sent away.
+    """At most ``at_once`` run and ``waiting`` wait; further work is refused.
 
-    Of both numbers one client has ``share`` at most, rounded up.  The client with the fewest
-    running is next, then the one that was served the longest ago, then the order of arrival: a
-    client that asks for much delays itself.  ``expected_seconds`` is what one is thought to take
-    until the first has been measured.
+    One client has at most ``share`` of both numbers, rounded up.  The client with the fewest
+    running is next, then the one that was served the longest ago, then the order of arrival.
+    ``expected_seconds`` is the assumed duration until the first is measured.
     """
 
     def __init__(
@@ -45,6 +44,7 @@ class WorkQueue:
         waiting: int,
         expected_seconds: float,
         share: float = 1,
+        longest_retry: int = _LONGEST_RETRY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -53,13 +53,14 @@ class WorkQueue:
         self._slots_each = max(1, math.ceil(at_once * share))
         self._places_each = max(1, math.ceil(waiting * share))
         self._average = expected_seconds
+        self._longest_retry = longest_retry
         self._clock = clock
         self._number = 0
         self._queue: dict[_Ticket, None] = {}
-        # When those that run began.
-        self._begun: dict[_Ticket, float] = {}
+        # By ticket, when it was admitted.
+        self._admitted: dict[_Ticket, float] = {}
         self._running: Counter[str] = Counter()
-        # When each was last served, counted, of clients that wait or run.
+        # By client that waits or runs, the number of the admission that was its last.
         self._served: dict[str, int] = {}
 
     @asynccontextmanager
@@ -72,7 +73,7 @@ class WorkQueue:
         try:
             yield
         finally:
-            took = self._clock() - self._begun[ticket]
+            took = self._clock() - self._admitted[ticket]
             self._average += _WEIGHT * (took - self._average)
             self._release(ticket)
 
@@ -82,7 +83,7 @@ class WorkQueue:
         return _Ticket(clients, self._number, "", "", admitted)
 
     def _try(self, ticket: _Ticket) -> bool:
-        """Let it in at once, unless others wait that could be let in before."""
+        """Admit the ticket at once, unless waiting tickets have precedence."""
         self._queue[ticket] = None
         self._admit()
         return ticket.admitted.done()
@@ -96,14 +97,17 @@ class WorkQueue:
             try:
                 await ticket.admitted
             except asyncio.CancelledError:
-                if ticket in self._begun:  # let in and cancelled in the same turn
+                if ticket in self._admitted:  # admitted and cancelled in the same turn
                     self._release(ticket)
                 raise
             finally:
                 self._queue.pop(ticket, None)
 
     def _place(self, clients: Clients) -> str:
-        """Whose place in the queue it takes; raises TooManyRequests if none has one left."""
+        """Return the client whose place in the queue is used.
+
+        Raises TooManyRequests if the queue, or the share of each client, is full.
+        """
         taken = Counter(ticket.place for ticket in self._queue)
         least = min(clients, key=lambda client: taken[client], default="")
         full = len(self._queue) >= self._places
@@ -117,8 +121,8 @@ class WorkQueue:
         return least
 
     def _admit(self) -> None:
-        """Give free slots to those whose turn it is."""
-        while len(self._begun) < self._at_once:
+        """Give free slots to the tickets that are next."""
+        while len(self._admitted) < self._at_once:
             best = min(
                 (turn for ticket in self._queue if (turn := self._turn(ticket))),
                 key=lambda turn: turn[:3],
@@ -129,7 +133,7 @@ class WorkQueue:
             *_, client, ticket = best
             del self._queue[ticket]
             ticket.slot = client
-            self._begun[ticket] = self._clock()
+            self._admitted[ticket] = self._clock()
             self._running[client] += 1
             self._number += 1
             self._served[client] = self._number
@@ -138,7 +142,10 @@ class WorkQueue:
         self._served = {c: number for c, number in self._served.items() if c in here}
 
     def _turn(self, ticket: _Ticket) -> tuple[int, int, int, str, _Ticket] | None:
-        """When it is its turn, and whose slot it takes; None if its clients have all of theirs."""
+        """Return a sortable precedence with the client and the ticket.
+
+        Returns None if the clients of the ticket use all of their slots.
+        """
         if ticket.admitted.done():  # cancelled
             return None
         if not len(ticket.clients):
@@ -152,7 +159,7 @@ class WorkQueue:
         return (running, served, ticket.number, client, ticket)
 
     def _release(self, ticket: _Ticket) -> None:
-        del self._begun[ticket]
+        del self._admitted[ticket]
         self._running[ticket.slot] -= 1
         if not self._running[ticket.slot]:
             del self._running[ticket.slot]
@@ -160,22 +167,22 @@ class WorkQueue:
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds until those who wait now have been let in, and the next one can be.
+        """Whole seconds until all that wait now are admitted, and one more can be.
 
-        What runs is taken to need as long again as it has run, and no less than the average:
-        a dozen quick ones say nothing about the one that holds the slot.
+        Running work is assumed to need as long again as it has run, at least the average: the
+        durations of finished work do not predict that of the work that holds the slot.
         """
         now = self._clock()
-        free = [max(self._average, now - begun) for begun in self._begun.values()]
+        free = [max(self._average, now - begun) for begun in self._admitted.values()]
         free += [0.0] * (self._at_once - len(free))
         heapq.heapify(free)
         for _ in range(self.waiting):
             heapq.heapreplace(free, free[0] + self._average)
-        return min(max(math.ceil(free[0]), 1), _LONGEST_RETRY)
+        return min(max(math.ceil(free[0]), 1), self._longest_retry)
 
     @property
     def active(self) -> int:
-        return len(self._begun)
+        return len(self._admitted)
 
     @property
     def waiting(self) -> int:

@@ -1,4 +1,4 @@
-"""Whether this server can do its work now: its disks take bytes, the programs it needs answer."""
+"""Checks of what the server needs: its disks, its programs, its default source."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from app.errors import RegistryError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``run`` returns if all is well and raises a RegistryError that says what is not."""
+    """``run`` raises a RegistryError that describes the problem, if there is one."""
 
     name: str
     run: Callable[[], Awaitable[None]]
@@ -20,15 +20,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``problem`` is "" where there is none."""
+    """The result of a check; ``problem`` is "" if it succeeded."""
 
     name: str
     problem: str
 
 
 class Readiness:
-    """Checks may start processes, so however often it is asked they run at most once per
-    ``remember_seconds``; one that takes longer than ``limit_seconds`` is a problem itself.
+    """Runs the checks at most once in ``remember_seconds``, because they may start processes.
+
+    A check that takes longer than ``limit_seconds`` is a problem.
     """
 
     def __init__(
@@ -43,14 +44,15 @@ class Readiness:
         self._limit_seconds = limit_seconds
         self._remember_seconds = remember_seconds
         self._clock = clock
-        self._asking = asyncio.Lock()
-        # A thread that hangs cannot be cancelled: its check is not begun again before it ends.
+        self._lock = asyncio.Lock()
+        # Not a SingleFlight, which cancels its work: a cancelled task leaves a thread that hangs
+        # behind, and each probe would add another one.
         self._running: dict[str, asyncio.Task[None]] = {}
         self._findings: tuple[Finding, ...] = ()
         self._until = float("-inf")
 
     async def findings(self) -> tuple[Finding, ...]:
-        async with self._asking:
+        async with self._lock:
             if self._clock() >= self._until:
                 self._findings = tuple(await asyncio.gather(*map(self._find, self._checks)))
                 self._until = self._clock() + self._remember_seconds
@@ -68,7 +70,7 @@ class Readiness:
             task.result()
         except RegistryError as error:
             return Finding(check.name, error.message)
-        except Exception as error:  # noqa: BLE001 - a probe must answer whatever is broken
+        except Exception as error:  # noqa: BLE001 - a probe must respond whatever is broken
             logger.opt(exception=error).error("the check of {} broke", check.name)
             return Finding(check.name, "the check itself broke; the log has more")
         return Finding(check.name, "")

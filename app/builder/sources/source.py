@@ -10,9 +10,10 @@ from dataclasses import replace
 from loguru import logger
 from pydantic import TypeAdapter
 
+from app.builder.jobs.progress import Progress
+from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import PackageSet
 from app.builder.sources.definition import LATEST, Definition
-from app.builder.sources.rate_gate import RateGate
 from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
 from app.builder.sources.tag_cache import TagCache
@@ -27,6 +28,7 @@ from app.storage.records.records import Records
 REVISIONS = Kind(name="revisions", format=3, adapter=TypeAdapter(Revision))
 _AT_ONCE = 4
 _WAITING = 32
+_LONGEST_RETRY = 120
 _LISTED = 12
 _RETRY_SECONDS = 30  # for an upstream that did not answer, or that has no such tag
 
@@ -46,8 +48,8 @@ class Source:
         self._records = Records(storage=storage, kind=REVISIONS)
         self._known = TagCache(clock)
         # Strangers may ask for any number of tags, and keep nobody from those that were there.
-        self._seen_turns = RateGate(at_once=_AT_ONCE, waiting=_WAITING)
-        self._new_turns = RateGate(at_once=_AT_ONCE, waiting=_WAITING)
+        self._known_tags = _queue(definition.name)
+        self._new_tags = _queue(definition.name)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
         self.doubts = 0
 
@@ -158,15 +160,16 @@ class Source:
             raise await self._refused(text)
         if recorded is not None and not recorded.moves:
             return recorded
-        turns = self._new_turns if recorded is None and text != LATEST else self._seen_turns
-        async with turns.turn(f"source {self.name}"):
+        is_new = recorded is None and text != LATEST
+        queue = self._new_tags if is_new else self._known_tags
+        async with queue.slot(Progress()):
             return await self._upstream.find(text)
 
     async def _refused(self, text: str) -> TagUnknown:
         """With the list of what there is, if that is to be had."""
         tags: tuple[str, ...] = (LATEST,)
         with suppress(SourceUnavailable):
-            async with self._new_turns.turn(f"source {self.name}"):
+            async with self._new_tags.slot(Progress()):
                 tags = await self._upstream.tags()
         listed = ", ".join(tags[:_LISTED])
         more = f" and {len(tags) - _LISTED} more" if len(tags) > _LISTED else ""
@@ -191,6 +194,16 @@ def _given(known: Revision | TagUnknown) -> Revision:
     if isinstance(known, TagUnknown):
         raise known.with_traceback(None)
     return known
+
+
+def _queue(source: str) -> WorkQueue:
+    return WorkQueue(
+        f"tags of source {source}",
+        at_once=_AT_ONCE,
+        waiting=_WAITING,
+        expected_seconds=1,
+        longest_retry=_LONGEST_RETRY,
+    )
 
 
 def revision_key(definition: Definition, tag: str) -> Digest:
