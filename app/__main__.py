@@ -1,4 +1,4 @@
-"""``nixery`` and ``python -m app``: the command line, and the server it starts by default."""
+"""``nixery`` and ``python -m app``: the command line."""
 
 import sys
 
@@ -6,13 +6,12 @@ from app.commands import cli
 
 
 def main() -> None:
-    """The entry of the console script."""
     sys.exit(cli.run(sys.argv[1:], serve=_serve))
 
 
 def _serve() -> None:
-    # Whoever counts references or asks for --help need not wait for a web server's imports.
-    from app.commands.serve import serve  # noqa: PLC0415  # only for whoever serves
+    # The other commands and --help do not need a web server's imports.
+    from app.commands.serve import serve  # noqa: PLC0415  # on demand
 
     serve()
 

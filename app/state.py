@@ -1,21 +1,20 @@
-"""What lives as long as the process, as the routes see it."""
+"""The services that routes use, as protocols and small values."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from app.builder.builds.manifests import Manifests
+from app.builder.builds.manifests import Manifest
 from app.builder.images.image import BuiltImage
-from app.builder.images.layering.profile import LayerProfile
-from app.builder.jobs.jobs import Jobs
-from app.builder.jobs.queues import WorkQueue
-from app.builder.jobs.readiness import Readiness
+from app.builder.jobs.job import Job
+from app.builder.jobs.jobs import JobCounts
+from app.builder.jobs.readiness import Finding
 from app.builder.names.search import FoundPackages
+from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
-from app.storage.blobs import BlobStore
-from app.storage.existence_cache import BlobExistenceCache
+from app.storage.base import Location
 
 
 class Pull(Protocol):
@@ -41,8 +40,6 @@ class Pull(Protocol):
 
 
 class Images(Protocol):
-    """Names into images."""
-
     def pull(self, reference: ImageReference, client: str) -> Pull:
         """Return at once; the tag is resolved by the server's own work.
 
@@ -51,18 +48,76 @@ class Images(Protocol):
         """
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """Tags this repository may be pulled with; raises NameUnknown."""
+        """Return the tags that a client may pull.  Raises NameUnknown."""
 
     async def repositories(self) -> tuple[str, ...]:
-        """Repositories with at least one finished build."""
+        """Return the repositories with at least one finished build."""
+
+
+class Jobs(Protocol):
+    @property
+    def counts(self) -> JobCounts: ...
+
+    @property
+    def running(self) -> Sequence[Job[BuiltImage]]:
+        """The oldest first."""
+
+    @property
+    def finished(self) -> Sequence[Job[BuiltImage]]:
+        """The latest first."""
+
+    @property
+    def draining(self) -> bool: ...
+
+    def find(self, identifier: str) -> Job[BuiltImage] | None: ...
+
+    async def drain(self, seconds: float) -> None:
+        """Start no new jobs; cancel after ``seconds`` what still runs."""
+
+
+class Queue(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def active(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until a request that is refused now may be admitted."""
+
+
+class Blobs(Protocol):
+    async def locate(self, digest: Digest) -> Location:
+        """Raises BlobUnknown."""
+
+
+class BlobExistence(Protocol):
+    def size(self, digest: Digest) -> int | None:
+        """Return the number of bytes that the blob has to have, None if unknown."""
+
+    def invalidate(self, digest: Digest) -> None:
+        """Look in storage before the blob counts as stored again."""
+
+
+class Manifests(Protocol):
+    async def read(self, digest: Digest) -> Manifest:
+        """Raises ManifestUnknown."""
+
+
+class Readiness(Protocol):
+    async def findings(self) -> Sequence[Finding]: ...
 
 
 class Search(Protocol):
     async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
-        """Names that match the text or, of an image name, its last component.
+        """Find names that match the text or, in an image name, its last component.
 
-        ``source`` is None for the one the text names, or else the default.  Raises NameUnknown
-        if there is no such source.
+        Without ``source`` the text may name one; otherwise the default source is searched.
+        Raises NameUnknown if there is no such source.
         """
 
 
@@ -70,8 +125,8 @@ class Search(Protocol):
 class WaitPolicy:
     """How long a request for an unbuilt image waits.
 
-    It waits ``hop_seconds``, then is sent to itself, ``hops`` times at most; at the last hop
-    clients without a limit of their own are held for ``hold_seconds``.
+    After ``hop_seconds`` it is redirected to itself, at most ``hops`` times.  The last request
+    of a client without a time limit for headers waits for ``hold_seconds``.
     """
 
     hop_seconds: float
@@ -81,33 +136,35 @@ class WaitPolicy:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``settings`` are shown to everyone: secrets are struck out before they come here."""
+    """``settings`` are public: they are without secrets.
+
+    ``popularity`` counts the packages in the popularity data, None without such data.
+    """
 
     version: str
     started_at: datetime
     settings: Mapping[str, str]
+    popularity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """``external_url`` is the address people reach the server by, "" if nobody said.
+    """``external_url`` is the server's public address, "" if the settings have none.
 
     ``explain_not_found`` selects 403 for mistyped images where the client hides the text of a 404.
-    ``plan`` is what the popularity data read at the start says, None where there is none;
-    ``activity`` counts what was done since then, by names such as ``nix.evaluate``.
+    ``activity`` returns counters since the start, by names such as ``nix.evaluate``.
     """
 
     images: Images
-    builds: Jobs[BuiltImage]
-    stages: tuple[WorkQueue, ...]
-    blobs: BlobStore
-    presence: BlobExistenceCache
+    jobs: Jobs
+    queues: Sequence[Queue]
+    blobs: Blobs
+    existence: BlobExistence
     manifests: Manifests
     search: Search
-    plan: LayerProfile | None
     activity: Callable[[], Mapping[str, int]]
     readiness: Readiness
-    patience: WaitPolicy
+    wait_policy: WaitPolicy
     about: About
     external_url: str
     catalog: bool

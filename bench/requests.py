@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fastapi import FastAPI
 
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import Server
 from bench.again import ACCEPT, running
 from bench.common import small_set
@@ -160,9 +162,9 @@ def serve_nothing() -> None:
     async def nothing() -> dict[str, str]:
         return {}
 
-    server = Server(app, host="127.0.0.1", port=0, drain_seconds=0, sendfile=False)
-    print(server.listen(), flush=True)
-    server.run()
+    listener = listen("127.0.0.1", 0)
+    print(url_of(listener), flush=True)
+    run(Server(app, listener, drain_seconds=0, sendfile=False).serve())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ from fastapi.responses import FileResponse
 
 from app.oci import Digest
 from app.routers.blob_response import blob_response
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import Server
 from app.storage.base import LocalFile
 
@@ -78,9 +80,9 @@ def serve(variant: str, path: Path) -> None:
             return FileResponse(path)
         return blob_response(request, digest, location)
 
-    server = Server(app, host="127.0.0.1", port=0, drain_seconds=0, sendfile=variant == "sendfile")
-    print(server.listen(), flush=True)
-    server.run()
+    listener = listen("127.0.0.1", 0)
+    print(url_of(listener), flush=True)
+    run(Server(app, listener, drain_seconds=0, sendfile=variant == "sendfile").serve())
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp
 
 from app.server.connection import ConnectionLimits
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import OnStop, Server
 
 _LIMITS = ConnectionLimits()
@@ -23,17 +25,17 @@ def served(
     limits: ConnectionLimits = _LIMITS,
 ) -> Iterator[str]:
     """Gives the server's address; leaving waits until the server has stopped."""
+    listener = listen("127.0.0.1", 0)
+    address = url_of(listener)
     server = Server(
         app,
-        host="127.0.0.1",
-        port=0,
+        listener,
         drain_seconds=drain_seconds,
         on_stop=on_stop,
         sendfile=sendfile,
         limits=limits,
     )
-    address = server.listen()
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=lambda: run(server.serve()))
     thread.start()
     try:
         yield address

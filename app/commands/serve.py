@@ -1,52 +1,97 @@
-"""``nixery serve``: settings, log, application and server, and the exit status."""
+"""``nixery serve``: settings, log, services and server, and the exit status."""
 
+import asyncio
 import gc
 import resource
+import signal
+import socket
 import sys
 from functools import partial
 
 from loguru import logger
 
-from app.main import create_app, stop_building
+from app.errors import OperatorError, RegistryError
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import Server
+from app.server.signals import StopSignals
 from app.settings.loading import SettingsError, load_settings
+from app.settings.settings import Settings
+from app.state import Jobs
 from app.telemetry import log
+from app.wiring.http import create_app
+from app.wiring.services import open_services
 
-# Enough for twenty thousand downloads; beyond, programs in builds that close every number one by
-# one would take their time.
+# Enough for twenty thousand downloads.  Programs in builds that close every descriptor one by
+# one are slow with a higher limit.
 _FILES = 1 << 16
+_CANNOT_START = 3
 
 
 def serve() -> None:
-    """Exit status 1 for a configuration that cannot be used, 3 if the server cannot start."""
+    """Exit with status 1 for unusable settings and 3 if the server cannot start."""
     try:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
     log.set_up(level=settings.log_level, form=settings.log_format)
     _allow_files()
-    app = create_app(settings)
-    server = Server(
-        app,
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-        on_stop=partial(stop_building, app),
-    )
     try:
-        server.listen()
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
-        sys.exit(3)
-    # Python's collector would look through all that stays for good now and then, and hold every
-    # request for some 50 ms meanwhile.
-    gc.collect()
-    gc.freeze()
-    server.run()
+        sys.exit(_CANNOT_START)
+    logger.info("listening on {}", url_of(listener))
+    try:
+        with listener:
+            received = run(_serve(settings, listener))
+    except (OperatorError, RegistryError) as error:
+        logger.error("{}", error)
+        sys.exit(_CANNOT_START)
+    if received is not None:
+        signal.raise_signal(received)
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> signal.Signals | None:
+    """Return the signal that stopped the server.  Raises OperatorError, RegistryError."""
+    opening = asyncio.current_task()
+    assert opening is not None, "runs as a task"
+    with StopSignals(opening.cancel) as signals:
+        try:
+            await _open_and_serve(settings, listener, signals)
+        except asyncio.CancelledError:
+            if signals.received is None:
+                raise
+            logger.info("stopped before the server was ready")
+        return signals.received
+
+
+async def _open_and_serve(
+    settings: Settings, listener: socket.socket, signals: StopSignals
+) -> None:
+    async with open_services(settings) as services:
+        server = Server(
+            create_app(settings, services),
+            listener,
+            drain_seconds=settings.drain_seconds,
+            on_stop=partial(_drain, services.jobs),
+        )
+        signals.on_stop = server.stop
+        logger.bind(storage=settings.storage.value).info("ready")
+        # Python's collector would traverse all that lives as long as the process, and delay
+        # requests by some 50 ms each time.
+        gc.collect()
+        gc.freeze()
+        await server.serve()
+
+
+async def _drain(jobs: Jobs, seconds: float) -> None:
+    logger.info("stopping: builds have {1:g} s, {0} are running", len(jobs.running), seconds)
+    await jobs.drain(seconds)
 
 
 def _allow_files() -> None:
-    """A download costs three descriptors, and the usual limit of 1024 is meant for select()."""
+    """Raise the soft limit: a download needs three descriptors, and 1024 is the usual limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -60,9 +60,9 @@ async def get_blob(request: Request) -> Response:
     state = services(request)
     try:
         location = await state.blobs.locate(digest)
-        _check(digest, location.size, state.presence.size(digest))
+        _check(digest, location.size, state.existence.size(digest))
     except BlobUnknown:
-        state.presence.invalidate(digest)
+        state.existence.invalidate(digest)
         raise
     return blob_response(request, digest, location)
 

@@ -45,7 +45,7 @@ async def get_builds(
 ) -> Response:
     running, finished = (
         list(islice((summary_of(job) for job in jobs if image in job.title), _SHOWN))
-        for jobs in (services.builds.running, services.builds.finished)
+        for jobs in (services.jobs.running, services.jobs.finished)
     )
     builds = BuildList(running=running, finished=finished)
     if _is_browser(request):
@@ -60,7 +60,7 @@ async def get_builds(
     responses={200: {"content": {"text/html": {}}}, 404: ERROR},
 )
 async def get_build(request: Request, identifier: str, services: Services) -> Response:
-    job = services.builds.find(identifier)
+    job = services.jobs.find(identifier)
     if job is None:
         raise HTTPException(
             404, "no such build; pages are kept for the latest ones, and for what is still answered"

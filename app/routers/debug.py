@@ -16,27 +16,27 @@ _SHOWN = 20
 
 @router.get("/debug", summary="Version, settings, counters and builds")
 async def get_debug(services: Services) -> Debug:
-    about, builds = services.about, services.builds
+    about, jobs = services.about, services.jobs
     return Debug(
         version=about.version,
         started_at=about.started_at,
         uptime_seconds=round((datetime.now(UTC) - about.started_at).total_seconds(), 3),
         settings=dict(about.settings),
         responses=dict(sorted(services.responses.items())),
-        counts=BuildCounts(**asdict(builds.counts)),
+        counts=BuildCounts(**asdict(jobs.counts)),
         activity=dict(services.activity()),
-        popularity=None if services.plan is None else len(services.plan.entries),
+        popularity=about.popularity,
         queues=[
             QueueState(
-                name=stage.name,
-                active=stage.active,
-                waiting=stage.waiting,
-                retry_after=stage.retry_after,
+                name=queue.name,
+                active=queue.active,
+                waiting=queue.waiting,
+                retry_after=queue.retry_after,
             )
-            for stage in services.stages
+            for queue in services.queues
         ],
         builds=BuildList(
-            running=[summary_of(job) for job in builds.running[:_SHOWN]],
-            finished=[summary_of(job) for job in builds.finished[:_SHOWN]],
+            running=[summary_of(job) for job in jobs.running[:_SHOWN]],
+            finished=[summary_of(job) for job in jobs.finished[:_SHOWN]],
         ),
     )

@@ -32,7 +32,7 @@ async def get_readiness(services: Services, response: Response) -> Readiness:
         )
         for finding in await services.readiness.findings()
     ]
-    ready = all(check.ok for check in checks) and not services.builds.draining
+    ready = all(check.ok for check in checks) and not services.jobs.draining
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(ready=ready, stopping=services.builds.draining, checks=checks)
+    return Readiness(ready=ready, stopping=services.jobs.draining, checks=checks)

@@ -45,17 +45,17 @@ async def await_build(request: Request, job: Pull, state: AppState) -> BuiltImag
 async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
     if image := job.result():
         return image
-    patience = state.patience
-    hop = _hop(request.scope["query_string"], patience.hops)
-    last = hop == patience.hops
+    policy = state.wait_policy
+    hop = _hop(request.scope["query_string"], policy.hops)
+    last = hop == policy.hops
     impatient = has_header_limit(request.headers.get("user-agent", ""))
-    seconds = patience.hold_seconds if last and not impatient else patience.hop_seconds
+    seconds = policy.hold_seconds if last and not impatient else policy.hop_seconds
     if image := await _wait(request, job, seconds):
         return image
-    if state.builds.draining:
+    if state.jobs.draining:
         # A server that stops takes no connections, so whoever were sent away would find the door
         # closed; its builds end soon in one way or the other.
-        if image := await _wait(request, job, patience.hold_seconds):
+        if image := await _wait(request, job, policy.hold_seconds):
             return image
     elif not last:
         return _to_itself(request, hop + 1)

@@ -2,12 +2,10 @@
 
 import asyncio
 import math
-import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from types import FrameType
 from typing import cast
 
 import uvicorn
@@ -19,43 +17,36 @@ from app.server.connection import ConnectionLimits, Connections, MakeProtocol
 # Above the idle time of every proxy and client in use, so that they close first: a request
 # must never meet a connection that the server is just closing.
 _KEEP_ALIVE_SECONDS = 90
-_BACKLOG = 2048
-# For answers that on_stop has just made possible.
-_LAST_WORDS_SECONDS = 2
-# After that connections are cut, which ends every answer quietly; what is left then hangs, and
-# uvicorn ends it with a traceback.
+# For responses that on_stop has just made possible.
+_FLUSH_SECONDS = 2
+# Cut connections end their responses within this; uvicorn cancels the rest with a traceback.
 _HANGING_SECONDS = 20
-# Signal handlers may touch nothing of the event loop: it looks for itself.
-_HURRY_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _LIMITS = ConnectionLimits()
 
-
-# Is given seconds; may be called again with fewer.
+# Takes seconds; may be called again with fewer.
 OnStop = Callable[[float], Awaitable[None]]
 
 
 class Server:
-    """One process, one event loop; SIGTERM and SIGINT stop it when it runs in the main thread.
+    """uvicorn on one listening socket, in one event loop.
 
-    ``port`` 0 is any free one.  A stop waits ``drain_seconds`` for answers on their way, and
-    gives ``on_stop`` as long meanwhile: what answers wait for has to end before they can.  Answers
-    that are not sent a moment after both are cut off.  A second SIGINT leaves no more time.
-    Without ``sendfile`` files pass through Python.  ``limits`` hold for each connection.
+    A stop waits ``drain_seconds`` for responses under way.  At the same time it calls ``on_stop``
+    with as many seconds, to end the work that responses wait for.  Responses that are not sent a
+    moment after both are cut off.  A second stop leaves no more time.
+    Without ``sendfile`` files pass through Python.  ``limits`` apply to each connection.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        listener: socket.socket,
         *,
-        host: str,
-        port: int,
         drain_seconds: float,
         on_stop: OnStop | None = None,
         sendfile: bool = True,
         limits: ConnectionLimits = _LIMITS,
     ) -> None:
-        self._host = host
-        self._port = port
         connections = Connections(_protocol(app, limits, sendfile=sendfile), limits)
         self._config = uvicorn.Config(
             connections.counting(app),
@@ -70,40 +61,23 @@ class Server:
             timeout_graceful_shutdown=math.ceil(drain_seconds + _HANGING_SECONDS),
         )
         self._server = _Stopping(self._config, connections, on_stop, drain_seconds)
-        self._listener: socket.socket | None = None
+        self._listener = listener
 
-    def listen(self) -> str:
-        """Blocking.  Take the port and return our address; clients may connect from now on.
-
-        Raises OSError, for instance when the port is taken.
-        """
-        if self._listener is None:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            self._listener = socket.create_server(
-                (self._host, self._port),
-                family=family,
-                backlog=_BACKLOG,
-                dualstack_ipv6=self._host == "::",
-            )
-        port = self._listener.getsockname()[1]
-        return (
-            f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
-        )
-
-    def run(self) -> None:
-        """Blocking.  Serve until stopped.  SystemExit when the application cannot start."""
-        logger.info("listening on {}", self.listen())
-        assert self._listener is not None
+    async def serve(self) -> None:
+        """Serve until stopped.  Raise SystemExit if the application's lifespan cannot start."""
         with self._listener:
-            self._server.run(sockets=[self._listener])
+            await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """From any thread: finish what is under way, then let ``run`` return; twice: at once."""
-        self._server.ask()
+        """Send what is under way, then let ``serve`` return; the second call: at once.
+
+        May be called from any thread.
+        """
+        self._server.stop()
 
 
 class _Stopping(uvicorn.Server):
-    """uvicorn tells the application that it stops only after the last answer is sent."""
+    """uvicorn ends an application's lifespan only after the last response is sent."""
 
     def __init__(
         self,
@@ -118,31 +92,26 @@ class _Stopping(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._hurried = False
 
-    def ask(self) -> None:
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # uvicorn's is a generator
+        """Leave signals to the process that runs this server (app.server.signals)."""
+        return nullcontext()
+
+    def stop(self) -> None:
         self._hurried = self.should_exit
         self.should_exit = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == signal.SIGINT and self.should_exit and not self._hurried:
-            self._captured_signals.append(sig)
-            self.ask()
-        else:
-            super().handle_exit(sig, frame)  # the third one is uvicorn's: no word to anybody
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        answering = asyncio.ensure_future(super().shutdown(sockets))
+        responding = asyncio.ensure_future(super().shutdown(sockets))
         stopping = asyncio.ensure_future(self._end(self._drain_seconds))
         hurry = asyncio.ensure_future(self._hurry())
         await asyncio.wait(
-            (answering, hurry), timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED
+            (responding, hurry), timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        await asyncio.wait((answering, stopping), return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait((answering,), timeout=_LAST_WORDS_SECONDS)
-        if not answering.done():
+        await asyncio.wait((responding, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((responding,), timeout=_FLUSH_SECONDS)
+        if not responding.done():
             self._cut_off()
-        await answering
-        if self.force_exit:
-            stopping.cancel()
+        await responding
         await asyncio.wait((stopping,))
         hurry.cancel()
 
@@ -151,35 +120,35 @@ class _Stopping(uvicorn.Server):
             await self._on_stop(seconds)
 
     async def _hurry(self) -> None:
-        while not self._hurried:  # noqa: ASYNC110  # a signal handler can set no event
-            await asyncio.sleep(_HURRY_SECONDS)
+        while not self._hurried:  # noqa: ASYNC110  # set from other threads
+            await asyncio.sleep(_POLL_SECONDS)
         logger.info("stopping at once")
         await self._end(0)
 
     def _cut_off(self) -> None:
-        """Applications are told that their clients left, which they know how to end for."""
+        """Cut connections, so that applications end as they do when a client disconnects."""
         if count := self._open.abort():
             logger.warning("stopping: cut off {} connections with responses under way", count)
 
 
 def _protocol(app: ASGIApp, limits: ConnectionLimits, *, sendfile: bool) -> MakeProtocol:
-    """uvicorn's protocol, with sendfile where the inner names it needs are known."""
+    """Return uvicorn's protocol, with sendfile if this uvicorn has the inner names it needs."""
     with suppress(ImportError):
         from app.server.sendfile import SendfileProtocol, is_supported  # noqa: PLC0415  # may not import
 
         if is_supported():
             if sendfile:
                 return partial(SendfileProtocol, stall_seconds=limits.stall_seconds)
-            return _uvicorns_own(app)
+            return _plain_protocol(app)
     logger.warning(
         "uvicorn {} has other inner names than expected: files are sent without sendfile, which"
         " takes more CPU; limits on requests, heads and slow readers are in force",
         uvicorn.__version__,
     )
-    return _uvicorns_own(app)
+    return _plain_protocol(app)
 
 
-def _uvicorns_own(app: ASGIApp) -> MakeProtocol:
+def _plain_protocol(app: ASGIApp) -> MakeProtocol:
     config = uvicorn.Config(app, http="httptools", ws="none", log_config=None)
     config.load()
     return config.http_protocol_class

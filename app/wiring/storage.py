@@ -1,15 +1,35 @@
-"""The storage that the settings name."""
+"""The storage that the settings name, and what is known of its blobs."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from app.errors import StorageUnavailable
 from app.settings.sections.storage import FilesystemBackend, GcsBackend, MemoryBackend
 from app.settings.settings import Settings
 from app.storage.base import Storage
+from app.storage.blobs import BlobStore
+from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.storage.memory import MemoryStorage
 
 
+@dataclass(frozen=True, slots=True)
+class OpenStorage:
+    storage: Storage
+    blobs: BlobStore
+    existence: BlobExistenceCache
+
+
+async def open_storage(settings: Settings, stack: AsyncExitStack) -> OpenStorage:
+    """Raises StorageUnavailable."""
+    storage = storage_of(settings)
+    await storage.start()
+    stack.push_async_callback(storage.close)
+    return OpenStorage(storage, BlobStore(storage), BlobExistenceCache(storage))
+
+
 def storage_of(settings: Settings) -> Storage:
-    """To be started.  Raises StorageUnavailable, for the operator to read."""
+    """Return the storage, not started yet.  Raises StorageUnavailable."""
     match settings.backend:
         case FilesystemBackend(path):
             return FilesystemStorage(path)
@@ -20,9 +40,9 @@ def storage_of(settings: Settings) -> Storage:
 
 
 def _bucket(backend: GcsBackend) -> Storage:
-    """Google's library is an extra, and takes longer to load than all the rest."""
+    """Import Google's library on demand: it is an extra and slow to load."""
     try:
-        from app.storage.gcs.bucket import GcsStorage  # noqa: PLC0415  # only for whoever wants it
+        from app.storage.gcs.bucket import GcsStorage  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise StorageUnavailable(
             "the gcs storage needs Google's library: install nixery[gcs]"

@@ -28,4 +28,4 @@ async def client(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
         yield client
     for event in registry.images.slow.values():
         event.set()
-    await registry.state.builds.drain(1)
+    await registry.jobs.drain(1)

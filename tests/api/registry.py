@@ -31,6 +31,9 @@ class Registry:
     storage: MemoryStorage
     images: TinyImages
     problems: dict[str, str]
+    jobs: Jobs[BuiltImage]
+    blobs: BlobStore
+    existence: BlobExistenceCache
 
     def change(self, **fields: object) -> None:
         """Settings are fixed for a server's life; tests have many lives."""
@@ -44,18 +47,18 @@ async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
     return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if text in name))[:limit])
 
 
-def new_registry(patience: WaitPolicy) -> Registry:
+def new_registry(wait_policy: WaitPolicy) -> Registry:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
-    stage = WorkQueue("evaluation", at_once=2, waiting=3, expected_seconds=7)
+    queue = WorkQueue("evaluation", at_once=2, waiting=3, expected_seconds=7)
     jobs = Jobs[BuiltImage](
         failures=FailureMemory(passing=5, failed=60, unknown=600),
         result_seconds=600,
         remember=100,
         history=HISTORY,
     )
-    presence = BlobExistenceCache(storage)
-    images = TinyImages(blobs=blobs, presence=presence, jobs=jobs, evaluation=stage)
+    existence = BlobExistenceCache(storage)
+    images = TinyImages(blobs=blobs, presence=existence, jobs=jobs, evaluation=queue)
     problems: dict[str, str] = {}
 
     async def check_storage() -> None:
@@ -66,23 +69,22 @@ def new_registry(patience: WaitPolicy) -> Registry:
     include_routers(app)
     state = AppState(
         images=images,
-        builds=jobs,
-        stages=(stage,),
+        jobs=jobs,
+        queues=(queue,),
         blobs=blobs,
-        presence=presence,
-        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=presence.invalidate),
+        existence=existence,
+        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=existence.invalidate),
         search=_search,
-        plan=None,
         activity=lambda: {"nix.evaluate": len(images.builds)},
         readiness=Readiness(
             checks=(Check("storage", check_storage),), limit_seconds=1, remember_seconds=0
         ),
-        patience=patience,
+        wait_policy=wait_policy,
         about=About("1.2.3", datetime.now(UTC), {"NIXERY_CHANNEL": "nixos-25.05"}),
         external_url="",
         catalog=False,
         explain_not_found=True,
     )
-    registry = Registry(app, state, storage, images, problems)
+    registry = Registry(app, state, storage, images, problems, jobs, blobs, existence)
     provide(app, state)
     return registry

@@ -74,7 +74,7 @@ async def test_refusals_have_the_one_status_whose_text_every_client_prints(
     response = await client.get(HELLO)
 
     message = assert_error(response, 403, "UNKNOWN")
-    (job,) = registry.state.builds.finished
+    (job,) = registry.jobs.finished
     assert message == f"{error.message} (see http://registry/builds/{job.identifier})"
 
 
@@ -97,7 +97,7 @@ async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off
 
     message = assert_error(await client.get(HELLO), 403, "UNKNOWN")
 
-    (job,) = registry.state.builds.finished
+    (job,) = registry.jobs.finished
     assert message.endswith(f" (see https://images.example.org/builds/{job.identifier})")
     assert "…" in message
 
@@ -119,7 +119,7 @@ async def test_without_one_the_page_is_where_the_client_reached_us(
 
     message = assert_error(await client.get(HELLO, headers=headers), 403, "UNKNOWN")
 
-    (job,) = registry.state.builds.finished
+    (job,) = registry.jobs.finished
     assert message.endswith(f"x (see {address}/builds/{job.identifier})")
 
 
@@ -208,7 +208,7 @@ async def test_what_nobody_waits_for_any_more_is_logged_all_the_same(
     assert not [line for line in log if "sleepy" in line and "/v2/" not in line]
 
     registry.images.slow["sleepy"].set()
-    for job in registry.state.builds.running:
+    for job in registry.jobs.running:
         with suppress(PackagesUnknown):
             await job.wait(5)
     await asyncio.sleep(0)

@@ -45,7 +45,7 @@ async def test_a_stopping_server_is_not_ready(
     registry.images.slow["sleepy"] = asyncio.Event()
     await client.get("/v2/sleepy/manifests/latest")
 
-    await registry.state.builds.drain(0)
+    await registry.jobs.drain(0)
     response = await client.get("/readyz")
 
     assert response.status_code == 503

@@ -25,7 +25,7 @@ def stop_while_pulling(
 ) -> httpx.Response:
     """The answer of a client that waits for a build when the server is told to stop."""
     pulled: Future[httpx.Response]
-    drain = registry.state.builds.drain
+    drain = registry.jobs.drain
     headers = {"user-agent": user_agent}
     with ThreadPoolExecutor() as threads:
         with served(
@@ -68,7 +68,7 @@ def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
 
     assert_error(response, 503, "UNAVAILABLE")
     assert int(response.headers["retry-after"]) > 0
-    assert registry.state.builds.running == ()
+    assert registry.jobs.running == ()
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -83,7 +83,7 @@ def test_who_stops_it_twice_waits_for_nothing_and_everybody_is_told(
 
     assert time.monotonic() - begun < 15
     assert_error(response, 503, "UNAVAILABLE")
-    assert registry.state.builds.running == ()
+    assert registry.jobs.running == ()
     assert not [record for record in caplog.records if record.exc_info]
 
 

@@ -91,7 +91,7 @@ async def test_no_client_is_redirected_more_often_than_go_follows(
     response = await client.head(SLOW, headers=CONTAINERD, follow_redirects=True)
 
     assert response.status_code == 429
-    assert len(response.history) == registry.state.patience.hops
+    assert len(response.history) == registry.state.wait_policy.hops
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_all_others_are_held_at_the_last_hop(
 async def test_without_hops_the_first_request_is_held(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
-    registry.change(patience=WaitPolicy(hop_seconds=20, hops=0, hold_seconds=900))
+    registry.change(wait_policy=WaitPolicy(hop_seconds=20, hops=0, hold_seconds=900))
 
     with taking(900):
         response = await client.get(SLOW, headers=PODMAN)
@@ -201,7 +201,7 @@ async def test_nobody_waits_for_a_client_that_hung_up(
         await ask(registry.app, "GET", SLOW.encode(), receive=hang_up)
         await ask(registry.app, "GET", SLOW.encode(), query=b"_w=3", receive=hang_up)
 
-    assert registry.state.builds.running
+    assert registry.jobs.running
 
 
 async def test_who_finds_the_queue_full_is_told_when_to_come_back(
@@ -219,7 +219,7 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back(
     message = assert_error(response, 429, "TOOMANYREQUESTS")
     assert message == "too many builds wait for evaluation; ask again in 14 s"
     assert response.headers["retry-after"] == "14"  # (3 + 1) x 7 s / 2 at once
-    assert registry.state.builds.finished == ()  # its page would push out one that is read
+    assert registry.jobs.finished == ()  # its page would push out one that is read
     await running
 
 
@@ -232,7 +232,7 @@ async def test_a_build_uses_the_shares_of_all_clients_that_wait_for_it(
         async with httpx.AsyncClient(transport=transport, base_url="http://registry") as one:
             await one.get(SLOW)
 
-    (job,) = registry.state.builds.running
+    (job,) = registry.jobs.running
     assert list(job.progress.clients) == ["192.0.2.1", "2001:db8::/64"]
     sleepy.set()
 
@@ -242,7 +242,7 @@ async def test_a_stopping_server_refuses_what_it_has_not_begun(
 ) -> None:
     waiting = asyncio.ensure_future(client.get(SLOW))
     await asyncio.sleep(1)
-    stopped = asyncio.ensure_future(registry.state.builds.drain(5))
+    stopped = asyncio.ensure_future(registry.jobs.drain(5))
     await asyncio.sleep(0)
 
     refused = await client.get("/v2/hello/manifests/latest")

@@ -6,11 +6,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from app.main import create_app
 from app.oci import Digest
 from app.settings.loading import load_settings
 from app.storage.blobs import BlobStore
 from app.storage.gcs.bucket import GcsStorage
+from app.wiring.http import create_app
 from tests.e2e.clients import Client, pull
 from tests.e2e.test_clients import busybox_image
 from tests.fakes.gcs import BUCKET, FakeGcs

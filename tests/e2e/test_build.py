@@ -22,8 +22,9 @@ from app.settings.settings import Settings
 from app.state import AppState
 from app.storage import keys
 from app.storage.base import LocalFile
+from app.storage.blobs import BlobStore
 from app.storage.filesystem import FilesystemStorage
-from app.wiring.services import assemble
+from app.wiring.services import open_services
 
 pytestmark = pytest.mark.e2e
 
@@ -68,7 +69,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
                 "state_path": tmp_path / f"{name}.state",
                 **settings,
             }
-            return await assemble(Settings(**values), stack)
+            return await stack.enter_async_context(open_services(Settings(**values)))
 
         yield open_state
 
@@ -82,10 +83,15 @@ async def build(state: AppState, name: str, tag: str = "latest") -> BuiltImage:
 async def described(state: AppState, name: str) -> tuple[object, object]:
     """Manifest and config, for the day that they differ."""
     manifest = (await build(state, name)).manifest
-    document = json.loads(await state.blobs.read_manifest(manifest.digest))
+    document = json.loads(await blobs_of(state).read_manifest(manifest.digest))
     location = await state.blobs.locate(Digest.parse(document["config"]["digest"]))
     assert isinstance(location, LocalFile)
     return document, json.loads(location.path.read_bytes())
+
+
+def blobs_of(state: AppState) -> BlobStore:
+    assert isinstance(state.blobs, BlobStore)
+    return state.blobs
 
 
 def nix_starts(state: AppState) -> int:
@@ -194,13 +200,13 @@ async def test_a_lost_layer_is_packed_again_with_the_same_digest(
     storage = FilesystemStorage(tmp_path / "one")
     for blob in image.blobs:
         await storage.delete(keys.blob(blob.digest))
-        state.presence.invalidate(blob.digest)
+        state.existence.invalidate(blob.digest)
 
     again = await build(state, "jq")
 
     assert again.manifest == image.manifest
     for blob in image.blobs:
-        assert await state.blobs.contains(blob.digest)
+        assert await blobs_of(state).contains(blob.digest)
 
 
 async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> None:
@@ -314,6 +320,6 @@ async def test_the_command_is_bash_with_a_shell_and_else_the_one_packages_progra
 
 async def command(state: AppState, name: str) -> object:
     image = await build(state, name)
-    manifest = json.loads(await state.blobs.read_manifest(image.manifest.digest))
-    with state.blobs.open(Digest.parse(manifest["config"]["digest"])) as file:
+    manifest = json.loads(await blobs_of(state).read_manifest(image.manifest.digest))
+    with blobs_of(state).open(Digest.parse(manifest["config"]["digest"])) as file:
         return json.loads(file.read())["config"].get("Cmd")

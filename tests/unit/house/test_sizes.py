@@ -11,7 +11,7 @@ FUNCTION_LINES = 60
 FILES = sorted(APP.rglob("*.py"))
 # May only become fewer.
 LONG_FILES = frozenset({"storage/gcs/bucket.py"})
-LONG_FUNCTIONS = frozenset({"assemble"})
+LONG_FUNCTIONS: frozenset[str] = frozenset()
 
 
 def name(path: Path) -> str:

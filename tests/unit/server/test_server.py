@@ -13,13 +13,18 @@ from typing import Self
 import pytest
 from fastapi import FastAPI
 
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import Server
 from tests.served import served
 
 PROGRAM = """
 import asyncio, sys
 from fastapi import FastAPI
+from app.server.listening import listen, url_of
+from app.server.loop import run
 from app.server.server import Server
+from app.server.signals import StopSignals
 
 app = FastAPI()
 
@@ -29,9 +34,15 @@ async def slow() -> str:
     await asyncio.to_thread(sys.stdin.readline)
     return "done"
 
-server = Server(app, host="127.0.0.1", port=0, drain_seconds=float(sys.argv[1]))
-print(server.listen(), flush=True)
-server.run()
+listener = listen("127.0.0.1", 0)
+print(url_of(listener), flush=True)
+server = Server(app, listener, drain_seconds=float(sys.argv[1]))
+
+async def serve() -> None:
+    with StopSignals(server.stop):
+        await server.serve()
+
+run(serve())
 """
 
 
@@ -120,26 +131,29 @@ def test_a_tls_greeting_is_answered_with_http_so_that_clients_fall_back(kind: st
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
-def test_the_address_is_known_before_the_server_runs(host: str) -> None:
-    server = Server(FastAPI(), host=host, port=0, drain_seconds=1)
+def test_clients_connect_before_the_server_runs(host: str) -> None:
+    with listen(host, 0) as listener:
+        scheme, _, rest = url_of(listener).partition("://")
 
-    address = server.listen()
-
-    scheme, _, rest = address.partition("://")
-    name, _, port = rest.rpartition(":")
-    assert (scheme, name) == ("http", f"[{host}]" if ":" in host else host)
-    socket.create_connection((host, int(port))).close()
-    assert server.listen() == address
-    server.stop()
-    server.run()
+        name, _, port = rest.rpartition(":")
+        assert (scheme, name) == ("http", f"[{host}]" if ":" in host else host)
+        socket.create_connection((host, int(port))).close()
 
 
 def test_a_taken_port_is_an_error_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        Server(FastAPI(), host="127.0.0.1", port=taken.getsockname()[1], drain_seconds=1).listen()
+        listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_server_that_is_stopped_before_it_runs_ends_at_once() -> None:
+    server = Server(FastAPI(), listen("127.0.0.1", 0), drain_seconds=60)
+    server.stop()
+
+    run(server.serve())
 
 
 def test_idle_connections_outlive_those_of_proxies_and_clients() -> None:
-    server = Server(FastAPI(), host="127.0.0.1", port=0, drain_seconds=1)
+    with listen("127.0.0.1", 0) as listener:
+        server = Server(FastAPI(), listener, drain_seconds=1)
 
     assert server._config.timeout_keep_alive >= 75

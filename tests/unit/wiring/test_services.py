@@ -1,10 +1,10 @@
-"""What the server says of its own settings, to whoever asks."""
+"""Settings as /debug shows them, to the public."""
 
 from pathlib import Path
 
 from app.builder.sources.definition import GitDefinition, PathDefinition
 from app.settings.settings import Settings
-from app.wiring.services import _shown
+from app.wiring.shown import shown_settings
 
 
 def test_settings_are_shown_without_credentials_and_directories() -> None:
@@ -19,7 +19,7 @@ def test_settings_are_shown_without_credentials_and_directories() -> None:
         ),
     )
 
-    shown = _shown(settings)
+    shown = shown_settings(settings)
 
     assert shown["NIXERY_PKGS_REPO"] == "file:packages"
     assert shown["NIXERY_POPULARITY"] == "https://***@example.org/popularity?token=***"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from starlette.routing import Route
 
-from app.main import create_app
 from app.settings.settings import Settings
+from app.wiring.http import create_app
 
 
 def test_the_framework_adds_no_pages_but_those_documented(tmp_path: Path) -> None:

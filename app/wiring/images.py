@@ -1,0 +1,126 @@
+"""The way from a request to a stored image."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from app.builder.builds.build import ImageBuilder
+from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.closures import Closures
+from app.builder.builds.composer import Composer, Layering
+from app.builder.builds.records import BuildRecords
+from app.builder.builds.supply import Supplier
+from app.builder.evaluation.evaluator import PackageEvaluator
+from app.builder.evaluation.result_cache import EvaluationResultCache
+from app.builder.images.contents.file_trees import FileTrees
+from app.builder.images.image import BuiltImage
+from app.builder.images.layering.profile import LayerProfile
+from app.builder.images.packing import codec
+from app.builder.images.packing.packer import LayerPacker
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.queues import WorkQueue
+from app.builder.names.attributes import AttributeIndex
+from app.builder.names.search import PackageSearch
+from app.builder.nix.door import Nix
+from app.builder.nix.store import Store
+from app.builder.service import ImageService
+from app.settings.settings import Settings
+from app.system.workers import Workers
+from app.wiring.jobs import evaluation_queue, new_jobs, work_queues
+from app.wiring.sources import OpenSources
+from app.wiring.storage import OpenStorage
+
+
+@dataclass(frozen=True, slots=True)
+class OpenImages:
+    service: ImageService
+    jobs: Jobs[BuiltImage]
+    queues: tuple[WorkQueue, ...]
+    search: PackageSearch
+    packer: LayerPacker
+    records: BuildRecords
+
+
+def open_images(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    nix: Nix,
+    store: Store,
+    stored: OpenStorage,
+    sources: OpenSources,
+    workers: Workers,
+    profile: LayerProfile | None,
+) -> OpenImages:
+    storage = stored.storage
+    evaluation, queues = evaluation_queue(settings), work_queues(settings)
+    attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
+    stack.push_async_callback(attributes.close)
+    packer = _packer(settings, stored, store)
+    stack.push_async_callback(packer.close)
+    catalogue = Catalogue(storage=storage, sources=sources.by_component.keys())
+    stack.push_async_callback(catalogue.close)
+    records = BuildRecords(storage=storage, presence=stored.existence)
+    evaluator = _evaluator(nix, stored, evaluation, attributes)
+    builder = ImageBuilder(
+        nix=nix,
+        evaluator=evaluator,
+        supplier=Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default),
+        composer=Composer(
+            packer=packer,
+            file_trees=FileTrees(storage=storage, workers=workers, store=store),
+            layering=_layering(settings, profile),
+            workers=workers,
+        ),
+        closures=Closures(storage=storage),
+        builds=records,
+        blobs=stored.blobs,
+        stages=queues,
+    )
+    jobs = new_jobs(settings)
+    # Jobs that still run are cancelled before anything that they use is closed.
+    stack.push_async_callback(jobs.drain, 0)
+    service = ImageService(
+        jobs=jobs,
+        builder=builder,
+        attributes=attributes,
+        catalogue=catalogue,
+        sources=sources.by_component,
+        default=sources.default,
+        system=settings.system,
+    )
+    waiting = (evaluation, queues.realisation, queues.packing)
+    search = PackageSearch(
+        attributes=attributes,
+        sources=sources.by_component,
+        default=sources.default,
+        system=settings.system,
+    )
+    return OpenImages(service, jobs, waiting, search, packer, records)
+
+
+def _evaluator(
+    nix: Nix, stored: OpenStorage, queue: WorkQueue, attributes: AttributeIndex
+) -> PackageEvaluator:
+    return PackageEvaluator(
+        nix=nix,
+        memory=EvaluationResultCache(storage=stored.storage),
+        stage=queue,
+        is_listed=attributes.lists,
+    )
+
+
+def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacker:
+    return LayerPacker(
+        storage=stored.storage,
+        presence=stored.existence,
+        # Threads of its own: a large path keeps one busy for seconds.
+        workers=Workers(settings.workers),
+        codec=codec.find(settings.codec.value),
+        store=store,
+    )
+
+
+def _layering(settings: Settings, profile: LayerProfile | None) -> Layering:
+    return Layering(
+        plan=profile, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
+    )

@@ -1,0 +1,47 @@
+"""Jobs, and the queues that they wait in."""
+
+from app.builder.builds.build import WorkQueues
+from app.builder.images.image import BuiltImage
+from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.queues import WorkQueue
+from app.settings.settings import Settings
+
+_HISTORY = 200
+_OUTCOMES = 10_000
+_TRANSIENT_SECONDS = 10
+
+
+def new_jobs(settings: Settings) -> Jobs[BuiltImage]:
+    return Jobs(
+        failures=FailureMemory(
+            passing=min(settings.failure_seconds, _TRANSIENT_SECONDS),
+            failed=settings.failure_seconds,
+            unknown=max(settings.failure_seconds, settings.revision_seconds),
+        ),
+        result_seconds=0,
+        remember=_OUTCOMES,
+        history=_HISTORY,
+    )
+
+
+def evaluation_queue(settings: Settings) -> WorkQueue:
+    return _queue(settings, "evaluation", at_once=settings.evaluations, expected_seconds=2)
+
+
+def work_queues(settings: Settings) -> WorkQueues:
+    return WorkQueues(
+        realisation=_queue(settings, "realisation", at_once=settings.builds, expected_seconds=30),
+        packing=_queue(settings, "packing", at_once=settings.packings, expected_seconds=5),
+        packing_seconds=settings.packing_seconds,
+    )
+
+
+def _queue(settings: Settings, name: str, *, at_once: int, expected_seconds: float) -> WorkQueue:
+    return WorkQueue(
+        name,
+        at_once=at_once,
+        waiting=settings.queue,
+        share=settings.client_share,
+        expected_seconds=expected_seconds,
+    )

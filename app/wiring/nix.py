@@ -1,0 +1,90 @@
+"""Nix, as the settings and this machine require it to be started."""
+
+import grp
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from loguru import logger
+
+from app.builder.nix.closure import STORE
+from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.local_store import LocalStore
+from app.builder.nix.programs.programs import Bounds
+from app.builder.nix.roots import TemporaryRootsDirectory
+from app.errors import Unavailable
+from app.settings.expressions import EXPRESSIONS
+from app.settings.settings import Settings
+from app.system.retrying import Retries
+from app.system.workers import Workers
+
+_MIB = 1024 * 1024
+# Attempts of Nix itself to download one file; the whole build is retried as well.
+_DOWNLOAD_ATTEMPTS = 2
+
+
+async def open_nix(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    environment: Mapping[str, str],
+    workers: Workers,
+) -> NixCommand:
+    """Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox."""
+    holds = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
+    await workers.run(holds.sweep)
+    nix = NixCommand(
+        environment=environment,
+        expressions=EXPRESSIONS,
+        holds=holds,
+        workers=workers,
+        options=_options(settings),
+        bounds=Bounds(
+            store_seconds=settings.store_seconds,
+            store_free=settings.store_free * _MIB,
+            retries=Retries(settings.retries, settings.retry_seconds),
+        ),
+    )
+    stack.push_async_callback(nix.close)
+    logger.info("using {}", await nix.version())
+    await _require_sandbox(nix, settings)
+    return nix
+
+
+def open_store(nix: NixCommand) -> LocalStore:
+    return LocalStore(Path(STORE), query=nix.closure)
+
+
+async def check_nix(nix: NixCommand) -> None:
+    """Raises StoreUnavailable."""
+    await nix.version()
+
+
+def _options(settings: Settings) -> dict[str, str]:
+    options = {
+        "cores": str(settings.build_cores),
+        "max-jobs": str(settings.build_jobs),
+        "connect-timeout": str(settings.stall_seconds),
+        "stalled-download-timeout": str(settings.stall_seconds),
+        "download-attempts": str(_DOWNLOAD_ATTEMPTS),
+        # Query a cache that lacked a path again as soon as the failure is forgotten.
+        "narinfo-cache-negative-ttl": str(int(settings.failure_seconds)),
+    }
+    # Root without a daemon needs no build users, and Debian's Nix comes without the group.
+    if os.geteuid() == 0:
+        try:
+            grp.getgrnam("nixbld")
+        except KeyError:
+            options["build-users-group"] = ""
+    return options
+
+
+async def _require_sandbox(nix: NixCommand, settings: Settings) -> None:
+    needing = [definition.name for definition in settings.definitions if definition.needs_sandbox]
+    if needing and not await nix.sandboxed():
+        raise Unavailable(
+            f"source {needing[0]} is untrusted and may build, but Nix's sandbox is off, so its"
+            " builds could read this machine's files: set `sandbox = true` in nix.conf, or for"
+            " the source `build = false` or, to build all the same, `build_unsandboxed = true`"
+        )
