@@ -14,7 +14,7 @@ from app.errors import BlobUnknown, RangeInvalid
 from app.oci import Digest
 from app.routers.responses import IMMUTABLE, content_headers, is_current
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
-from app.system.disk import reported
+from app.system.disk import translate_disk_errors
 
 _ZERO_COPY = "http.response.zerocopysend"
 _CHUNK = 256 << 10
@@ -95,7 +95,7 @@ class _FileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises BlobUnknown and StorageUnavailable before anything is sent."""
-        with reported():
+        with translate_disk_errors():
             file = await to_thread.run_sync(self._open)
         with file:
             await send(

@@ -25,7 +25,7 @@ from app.storage.spool import SpoolFile
 from app.system import threads
 from app.system.concurrency import gather
 from app.system.cpus import usable_cpus
-from app.system.disk import reported
+from app.system.disk import translate_disk_errors
 from app.system.single_flight import SingleFlight
 
 P = ParamSpec("P")
@@ -108,22 +108,22 @@ class FilesystemStorage:
         return await self._run(self._keys, checked_prefix(prefix))
 
     def spool(self) -> BinaryIO:
-        with reported():
+        with translate_disk_errors():
             return spool.buffered(self._spool())
 
     def open(self, key: str) -> BinaryIO:
-        with reported():
+        with translate_disk_errors():
             return BufferedReader(self._content.open(checked(key)))
 
     def open_raw(self, key: str) -> BinaryIO:
-        with reported():
+        with translate_disk_errors():
             return BufferedReader(self._objects.open(checked(key)))
 
     async def close(self) -> None:
         pass
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with reported():
+        with translate_disk_errors():
             return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
 
     async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
@@ -138,7 +138,7 @@ class FilesystemStorage:
         return await self._checks.run(key, partial(self._check_content, key))
 
     async def _check_content(self, key: str) -> int | None:
-        with reported():
+        with translate_disk_errors():
             (size,) = await threads.run(
                 partial(_each, self._content.size, [key]), limiter=self._hashing
             )

@@ -14,7 +14,7 @@ from loguru import logger
 
 from app.errors import StorageUnavailable
 from app.storage.directories import remove
-from app.system.disk import TRIAL_SIZE, reported
+from app.system.disk import TRIAL_SIZE, translate_disk_errors
 
 _BUFFER = 1 << 18
 _STALE = 3600.0
@@ -33,7 +33,7 @@ class SpoolFile(FileIO):
     def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer is 3.12
         """All of it, whatever the system takes at a time."""
         rest = memoryview(data)
-        with reported():
+        with translate_disk_errors():
             while rest:
                 rest = rest[super().write(rest) :]
         return len(data)

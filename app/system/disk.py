@@ -12,8 +12,11 @@ _STORAGE = "the registry's storage"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def unavailable(error: OSError, place: str = _STORAGE) -> StorageUnavailable:
-    """Names no path: the text reaches clients.  The cause, for the log, is the caller's to chain."""
+def storage_unavailable(error: OSError, place: str = _STORAGE) -> StorageUnavailable:
+    """Return an error whose text names no path, since it reaches clients.
+
+    The caller chains the cause, which is for the log.
+    """
     if error.errno in _FULL:
         return StorageUnavailable(f"{place} is full; its operator has to free or add space")
     return StorageUnavailable(
@@ -23,9 +26,9 @@ def unavailable(error: OSError, place: str = _STORAGE) -> StorageUnavailable:
 
 
 @contextmanager
-def reported(place: str = _STORAGE) -> Iterator[None]:
-    """Turn every OSError into StorageUnavailable."""
+def translate_disk_errors(place: str = _STORAGE) -> Iterator[None]:
+    """Raise StorageUnavailable in place of every OSError."""
     try:
         yield
     except OSError as error:
-        raise unavailable(error, place) from error
+        raise storage_unavailable(error, place) from error

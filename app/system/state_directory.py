@@ -1,21 +1,21 @@
-"""Where this server works, beside what it stores: sources, archives, roots of Nix."""
+"""The directory where this server works: sources, archives, roots of Nix."""
 
 import os
 import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from app.system.disk import TRIAL_SIZE, reported
+from app.system.disk import TRIAL_SIZE, translate_disk_errors
 
 
-def state_directory_at_fault() -> AbstractContextManager[None]:
-    """Turn every OSError into StorageUnavailable, which says so."""
-    return reported("the server's state directory")
+def translate_state_errors() -> AbstractContextManager[None]:
+    """Raise StorageUnavailable, which names the state directory, in place of every OSError."""
+    return translate_disk_errors("the server's state directory")
 
 
 def attempt(directory: Path) -> None:
-    """Blocking.  Write a little where nobody sees it.  Raises StorageUnavailable."""
-    with state_directory_at_fault():
+    """Blocking.  Write a little to a file without a name.  Raises StorageUnavailable."""
+    with translate_state_errors():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(TRIAL_SIZE))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.builder.nix.closure import StorePath
 from app.system.locks import EXCLUSIVE, take, try_exclusive
-from app.system.state_directory import state_directory_at_fault
+from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
 
 
@@ -43,7 +43,7 @@ class TemporaryRootsDirectory:
 
     def sweep(self) -> None:
         """Blocking.  Remove what no process holds any longer.  Raises StorageUnavailable."""
-        with state_directory_at_fault():
+        with translate_state_errors():
             self._directory.mkdir(parents=True, exist_ok=True)
             for lock in self._directory.glob("*.lock"):
                 with try_exclusive(lock) as abandoned:
@@ -53,7 +53,7 @@ class TemporaryRootsDirectory:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[TemporaryRoots]:
         """Raises StorageUnavailable."""
-        with state_directory_at_fault():
+        with translate_state_errors():
             lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
         try:
             yield TemporaryRoots(lock.with_suffix(""))

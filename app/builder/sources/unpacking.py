@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from app.errors import Refused, SourceUnavailable, StorageUnavailable
-from app.system.state_directory import state_directory_at_fault
+from app.system.state_directory import translate_state_errors
 
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000
@@ -64,7 +64,7 @@ def files_at_fault() -> Iterator[None]:
 def disk_at_fault() -> Iterator[None]:
     """Turn every OSError into UnpackingFailed."""
     try:
-        with state_directory_at_fault():
+        with translate_state_errors():
             yield
     except StorageUnavailable as error:
         raise UnpackingFailed(error.message) from error.__cause__

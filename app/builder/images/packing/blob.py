@@ -17,7 +17,7 @@ from app.builder.images.packing.inorder import InOrder
 from app.builder.images.packing.record import PackedPath
 from app.oci import Descriptor, Digest
 from app.system import threads as blocking
-from app.system.disk import reported
+from app.system.disk import translate_disk_errors
 
 
 class BlobWriter:
@@ -63,7 +63,7 @@ class BlobWriter:
     def _write(self, member: bytes) -> None:
         self._digest.update(member)
         self._size += len(member)
-        with reported():
+        with translate_disk_errors():
             self._file.write(member)
 
 

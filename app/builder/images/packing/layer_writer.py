@@ -24,7 +24,7 @@ from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 from app.system import threads
 from app.system.concurrency import gather
-from app.system.disk import reported
+from app.system.disk import translate_disk_errors
 from app.system.workers import Workers
 
 # Of the archive's names, which are relative to the image's root.
@@ -72,7 +72,7 @@ class LayerWriter:
         """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         read = partial(self._read_tree, path)
         async with self._spools:
-            with reported(), ExitStack() as spool:
+            with translate_disk_errors(), ExitStack() as spool:
                 async with self._pressing:
                     file, packed = await self._workers.run(self._write, read, spool)
                 await self._adopt(file, packed.layer)
@@ -86,7 +86,7 @@ class LayerWriter:
         Raises ValueError for entries that make no tree.
         """
         read = partial(self._read_entries, entries)
-        with reported(), ExitStack() as spool:
+        with translate_disk_errors(), ExitStack() as spool:
             file, packed = await self._brief.run(self._write, read, spool)
             stored = self._adopt(file, packed.layer)
             _, settled = await gather((stored, settle(packed.layer)))
@@ -95,7 +95,7 @@ class LayerWriter:
     async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
         """Raises PartUnusable."""
         read = partial(self._read_parts, parts)
-        with reported(), ExitStack() as spool:
+        with translate_disk_errors(), ExitStack() as spool:
             file, packed = await self._brief.run(self._write, read, spool)
             await self._adopt(file, packed.layer)
         return packed
