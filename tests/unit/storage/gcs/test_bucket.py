@@ -16,9 +16,10 @@ from google.auth.compute_engine import _metadata
 
 from app.errors import StorageUnavailable
 from app.oci import Digest
-from app.storage.base import RemoteUrl
-from app.storage.blobs import BlobStore
+from app.storage.base import ObjectNotFound, RemoteUrl
+from app.storage.gcs import objects
 from app.storage.gcs.bucket import GcsStorage
+from app.system.cache import Cache
 from tests.fakes.gcs import BUCKET, EMAIL, FakeGcs, Fault
 
 RECORD = "builds/x"
@@ -41,7 +42,9 @@ def fake(server: FakeGcs) -> FakeGcs:
 @pytest.fixture
 def unstarted(fake: FakeGcs, tmp_path: Path) -> GcsStorage:
     storage = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
-    storage._retry = storage._retry.with_timeout(0.5).with_delay(initial=0.01, maximum=0.05)
+    storage._objects.retry = storage._objects.retry.with_timeout(0.5).with_delay(
+        initial=0.01, maximum=0.05
+    )
     return storage
 
 
@@ -97,9 +100,9 @@ async def test_an_object_that_is_there_is_left_however_large_the_other_is(
 ) -> None:
     fake.objects[KEY] = b"first"
 
-    assert not storage._upload(KEY, BytesIO(body), replace=False)
+    assert not storage._objects.upload(KEY, BytesIO(body), replace=False)
     assert fake.objects == {KEY: b"first"}
-    assert storage._upload(KEY, BytesIO(body), replace=True)
+    assert storage._objects.upload(KEY, BytesIO(body), replace=True)
     assert fake.objects == {KEY: body}
 
 
@@ -141,9 +144,9 @@ def test_addresses_have_the_name_of_googles_host(
     monkeypatch: pytest.MonkeyPatch, unstarted: GcsStorage
 ) -> None:
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
-    unstarted._connected = unstarted._connect()
+    unstarted._objects.connect()
 
-    address = urlsplit(unstarted._signed(KEY))
+    address = urlsplit(unstarted._objects.signed_url(KEY))
 
     # Some clients follow no redirect to an address in numbers.
     assert (address.scheme, address.netloc) == ("https", "storage.googleapis.com")
@@ -152,14 +155,15 @@ def test_addresses_have_the_name_of_googles_host(
 async def test_an_address_is_signed_once_in_half_its_life(
     storage: GcsStorage, fake: FakeGcs
 ) -> None:
+    now = 0.0
+    storage._urls = Cache(10, seconds=30 * 60, clock=lambda: now)
     await storage.write(KEY, b"layer")
     first = await storage.locate(KEY)
     asked = len(fake.log)
 
     assert await storage.locate(KEY) == first
     assert len(fake.log) == asked
-    expiry, location = storage._urls[KEY]
-    storage._urls[KEY] = expiry - 30 * 60, location
+    now += 30 * 60
     await storage.locate(KEY)
     assert len(fake.log) == asked + 1
 
@@ -186,8 +190,23 @@ async def test_what_was_replaced_or_deleted_here_is_looked_at_anew(storage: GcsS
     await storage.write(KEY, b"longer layer")
     assert (await storage.locate(KEY)).size == 12
     await storage.delete(KEY)
-    assert not await BlobStore(storage).contains(Digest.of(LARGE))
-    assert storage._urls == {}
+    with pytest.raises(ObjectNotFound):
+        await storage.locate(KEY)
+
+
+@pytest.mark.parametrize("size", [1000, 1001])
+async def test_an_object_beyond_the_limit_is_not_read_into_memory(
+    storage: GcsStorage, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(objects, "READ_LIMIT", 1000)
+    await storage.write(RECORD, bytes(size))
+
+    if size <= 1000:
+        assert await storage.read(RECORD) == bytes(size)
+        return
+    with pytest.raises(ObjectNotFound):
+        await storage.read(RECORD)
+    assert await storage.read_each([RECORD]) == [None]
 
 
 @pytest.fixture
@@ -268,7 +287,7 @@ async def test_a_bucket_that_stays_away_is_told_without_naming_it(
 ) -> None:
     fake.faults = [Fault("GET", "/o/") for _ in range(1000)]
 
-    with pytest.raises(StorageUnavailable, match="does not answer") as failure:
+    with pytest.raises(StorageUnavailable, match="does not respond") as failure:
         await storage.size(KEY)
 
     assert BUCKET not in failure.value.message
@@ -281,9 +300,9 @@ async def test_a_server_that_is_gone_is_told(
     def refuse(*_: object, **__: object) -> None:
         raise requests.ConnectionError("refused")
 
-    monkeypatch.setattr(storage._connection.client._http, "request", refuse)
+    monkeypatch.setattr(storage._objects._connection.client._http, "request", refuse)
 
-    with pytest.raises(StorageUnavailable, match="does not answer"):
+    with pytest.raises(StorageUnavailable, match="does not respond"):
         await storage.read(KEY)
 
 
