@@ -83,9 +83,8 @@ class BucketObjects:
         self.download(key, body)
         return body.getvalue()
 
-    @blocking
     def download(self, key: str, file: BinaryIO) -> None:
-        """Write the object to ``file``; its checksum is compared."""
+        """Blocking.  Write the object to ``file``; its checksum is compared."""
         with translate_absence(key):
             self._blob(key).download_to_file(file, retry=self.retry)
 
