@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
-from app.builder.nix.programs.local_store import LocalStore
+from app.builder.nix.programs.local_store import ClosureQuery, LocalStore
 
 # A directory is a mapping, a file its content, a symlink a one-element tuple of its target.
 Node = bytes | tuple[bytes] | Mapping[bytes, "Node"]
+# Files of this name are executable.
+PROGRAM = b"a-program"
 
 
 def store_path(number: int, name: str) -> StorePath:
@@ -21,19 +23,24 @@ def alone(*paths: StorePath) -> Closure:
 
 
 def local_store(directory: Path, *objects: StoreObject) -> LocalStore:
-    """A store whose closures are these objects."""
+    """A store whose closures are those of the objects."""
+    return LocalStore(directory, query=closure_query(*objects))
 
+
+def closure_query(*objects: StoreObject) -> ClosureQuery:
     async def query(paths: Sequence[StorePath]) -> Closure:
         closure = Closure(objects)
-        wanted = {item for path in paths for item in closure.below(path)}
-        return Closure(wanted)
+        return Closure({item for path in paths for item in closure.below(path)})
 
-    return LocalStore(directory, query=query)
+    return query
 
 
 def plant(location: bytes, node: Node) -> None:
     if isinstance(node, bytes):
-        Path(os.fsdecode(location)).write_bytes(node)
+        file = Path(os.fsdecode(location))
+        file.write_bytes(node)
+        if location.endswith(b"/" + PROGRAM):
+            file.chmod(0o755)
     elif isinstance(node, tuple):
         os.symlink(node[0], location)  # noqa: PTH211  # pathlib knows no names in bytes
     else:

@@ -1,0 +1,47 @@
+"""Store paths as Nix archives, whatever they come from."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.nar import Source, visit_archive
+from app.builder.nix.store import UnreadablePath, Visitor
+from app.system.blocking import blocking
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """``size``: the bytes that the archive has at most."""
+
+    source: Source
+    size: int
+
+
+# Opens the archive of a path; the context closes it.  May raise OSError and UnreadablePath.
+OpenArchive = Callable[[StorePath], AbstractContextManager[Archive]]
+
+
+class NarStore:
+    """``query`` returns the closure of paths."""
+
+    def __init__(
+        self,
+        open_archive: OpenArchive,
+        *,
+        query: Callable[[Sequence[StorePath]], Awaitable[Closure]],
+    ) -> None:
+        self._open = open_archive
+        self._query = query
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        return await self._query(paths)
+
+    @blocking
+    def visit(self, path: StorePath, visitor: Visitor) -> None:
+        """Blocking.  Raises UnreadablePath, UnsupportedTree, Stopped."""
+        try:
+            with self._open(path) as archive:
+                visit_archive(archive.source, path.base.encode(), visitor, limit=archive.size)
+        except OSError as error:
+            raise UnreadablePath(error.strerror or str(error)) from error
