@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from loguru import logger
 
 from app.errors import RegistryError
+from app.system.single_flight import SingleFlight
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class Check:
     """``run`` raises a RegistryError that describes the problem, if there is one."""
 
     name: str
-    run: Callable[[], Awaitable[None]]
+    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,8 @@ class Readiness:
         self._remember_seconds = remember_seconds
         self._clock = clock
         self._lock = asyncio.Lock()
-        # Not a SingleFlight, which cancels its work: a cancelled task leaves a thread that hangs
-        # behind, and each probe would add another one.
-        self._running: dict[str, asyncio.Task[None]] = {}
+        # A thread that hangs cannot be cancelled: its check is not started again before it ends.
+        self._flights: SingleFlight[str, None] = SingleFlight()
         self._findings: tuple[Finding, ...] = ()
         self._until = float("-inf")
 
@@ -59,18 +60,15 @@ class Readiness:
             return self._findings
 
     async def _find(self, check: Check) -> Finding:
-        task = self._running.get(check.name)
-        if task is None:
-            task = self._running[check.name] = asyncio.ensure_future(check.run())
-        await asyncio.wait((task,), timeout=self._limit_seconds)
-        if not task.done():
-            return Finding(check.name, f"no answer within {self._limit_seconds:g} s")
-        del self._running[check.name]
+        limit = asyncio.timeout(self._limit_seconds)
         try:
-            task.result()
+            async with limit:
+                await self._flights.run(check.name, check.run)
         except RegistryError as error:
             return Finding(check.name, error.message)
         except Exception as error:  # noqa: BLE001 - a probe must respond whatever is broken
+            if limit.expired():
+                return Finding(check.name, f"no answer within {self._limit_seconds:g} s")
             logger.opt(exception=error).error("the check of {} broke", check.name)
             return Finding(check.name, "the check itself broke; the log has more")
         return Finding(check.name, "")
