@@ -254,7 +254,11 @@ class TooManyRequests(RegistryError):
 
 
 class StillBuilding(TooManyRequests):
-    pass
+    """``page`` is the identifier of the running job."""
+
+    def __init__(self, message: str, *, retry_after: int, page: str = "") -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.page = page
 
 
 class Unavailable(RegistryError):

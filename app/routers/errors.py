@@ -1,4 +1,4 @@
-"""RegistryError to registry error JSON; the only place that knows HTTP statuses of errors."""
+"""Errors as registry JSON; the only place that maps errors to HTTP statuses."""
 
 import json
 import re
@@ -32,7 +32,6 @@ from app.errors import (
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
 from app.routers.responses import add_warnings, answer
-from app.state import Pull
 from app.text.sanitize import ends, line, sentence
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
@@ -60,14 +59,14 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def status_of(error: type[RegistryError]) -> HTTPStatus:
-    """An error without a row of its own has its nearest ancestor's."""
+    """Return the status of the class or of its nearest ancestor in the table."""
     return next(STATUS[ancestor] for ancestor in error.__mro__ if ancestor in STATUS)
 
 
 def error_body(code: ErrorCode, message: str, detail: Mapping[str, object] = _NONE) -> bytes:
-    """``message`` is a sentence already; ``detail`` is cleaned here.
+    """``message`` is sanitized already; ``detail`` is sanitized here.
 
-    Exactly one entry: docker and podman read no more (distribution-spec, "Error Codes").
+    There is exactly one entry: docker and podman read no more (distribution-spec, "Error Codes").
     """
     shown = {sentence(key, 50): _presentable(value) for key, value in detail.items()}
     entry = {"code": code, "message": message, "detail": shown}
@@ -113,7 +112,7 @@ def _status_for(request: Request, error: RegistryError) -> HTTPStatus:
 
 
 async def _framework_error(request: Request, error: Exception) -> Response:
-    """What the router raises: no such route, no such method."""
+    """Respond to errors of the router: unknown routes and methods."""
     assert isinstance(error, HTTPException)
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
@@ -123,7 +122,7 @@ async def _framework_error(request: Request, error: Exception) -> Response:
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
-    """Only query parameters are left to pydantic; names and digests are parsed by ourselves."""
+    """Respond to invalid query parameters, which pydantic parses; names and digests it does not."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
@@ -132,19 +131,19 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
-    told = logger.bind(code=error.code, status=int(status), path=request.scope["path"])
+    log = logger.bind(code=error.code, status=int(status), path=request.scope["path"])
     if cause := error.__cause__:
-        told = told.bind(cause=line(f"{type(cause).__name__}: {cause}", _MESSAGE_LIMIT))
+        log = log.bind(cause=line(f"{type(cause).__name__}: {cause}", _MESSAGE_LIMIT))
     level = "INFO"
-    if build := _build_of(request):
-        told = told.bind(build=build)
-        # The failure itself was logged when it happened, once for all who are told of it.
-        level = "INFO" if isinstance(error, StillBuilding | NotAcceptable) else "DEBUG"
+    if error.page:
+        log = log.bind(build=error.page)
+        # A job logs its failure once for all clients.
+        level = "INFO" if isinstance(error, StillBuilding) else "DEBUG"
     elif isinstance(error, Unavailable):
         level = "WARNING"
     elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
         level = "ERROR"
-    told.log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
+    log.log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
 
 
 def _headers(error: RegistryError) -> dict[str, str]:
@@ -162,33 +161,27 @@ def _headers(error: RegistryError) -> dict[str, str]:
 
 
 def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> str:
-    """The message, cut so that the address of the build's page is never what is lost.
+    """Return the message with the address of the error's page; only the message is shortened.
 
-    Only where it says more: a 404 says all there is to say, who found a queue full has no page,
-    and a server that stops takes its pages along.
+    The page of a 404 has no more to show, that of a full queue is not kept, and a server that
+    stops loses its pages.
     """
     page = ""
-    build = _build_of(request)
-    said_more = isinstance(error, Refused | StillBuilding)
-    if build and (said_more or status == HTTPStatus.INTERNAL_SERVER_ERROR):
-        page = f" (see {_address(request)}/builds/{build})"
+    is_linked = isinstance(error, Refused | StillBuilding)
+    if error.page and (is_linked or status == HTTPStatus.INTERNAL_SERVER_ERROR):
+        page = f" (see {_address(request)}/builds/{error.page})"
     return ends(error.message, _MESSAGE_LIMIT - len(page)) + page
 
 
 def _address(request: Request) -> str:
-    """As its operator says; else as this client reached us, which nobody but it is told."""
+    """Return the public address of the settings, else the one that this client used."""
     host = request.headers.get("host", "")
     named = f"{request.scope['scheme']}://{host}" if _HOST.fullmatch(host) else ""
     return services_of(request.app).external_url or named
 
 
-def _build_of(request: Request) -> str:
-    job: Pull | None = getattr(request.state, "build", None)
-    return job.identifier if job else ""
-
-
 def _presentable(value: object) -> object:
-    """Details come from where messages come from, and are cleaned like them."""
+    """Sanitize a value of the detail, which may contain foreign text."""
     match value:
         case str():
             return sentence(value, _MESSAGE_LIMIT)

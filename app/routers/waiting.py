@@ -1,7 +1,7 @@
 """Builds that take minutes, for clients that give up after seconds.
 
-A redirect to itself costs a client nothing and starts its clocks anew; Go's HTTP client,
-which nearly all of them are, follows ten (net/http, ``defaultCheckRedirect``).
+A redirect of a request to itself restarts the client's time-outs.  Go's HTTP client, which
+nearly all clients use, follows ten redirects (net/http, ``defaultCheckRedirect``).
 """
 
 import asyncio
@@ -25,19 +25,17 @@ _REFUSED_SECONDS = (0.5, 1.5)
 
 
 async def await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
-    """The image, or the redirect of a client that has waited long enough for now.
+    """Return the image, or a redirect after the time that one request waits.
 
-    Raises what the build failed with, StillBuilding where waiting has no more forms; the
-    answer to either names the build's page.
+    Raises the error that ended the build; StillBuilding after the last redirect.
     """
-    request.state.build = job
     try:
         return await _await_build(request, job, state)
     except StillBuilding:
         raise
     except TooManyRequests:
-        # A client that repeats at once would keep the event loop busy with refusals; clients that
-        # were refused together do not come back together.
+        # Slow down clients that retry at once, and spread the retries of clients that were
+        # refused together.
         await asyncio.sleep(random.uniform(*_REFUSED_SECONDS))  # noqa: S311  # no secret
         raise
 
@@ -53,19 +51,20 @@ async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltIma
     if image := await _wait(request, job, seconds):
         return image
     if state.jobs.draining:
-        # A server that stops takes no connections, so whoever were sent away would find the door
-        # closed; its builds end soon in one way or the other.
+        # A redirected client could not reconnect.  Builds end soon, finished or cancelled.
         if image := await _wait(request, job, policy.hold_seconds):
             return image
     elif not last:
         return _to_itself(request, hop + 1)
     stage = f" ({job.stage})" if job.stage else ""
-    raise StillBuilding(f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS)
+    raise StillBuilding(
+        f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS, page=job.identifier
+    )
 
 
 async def _wait(request: Request, job: Pull, seconds: float) -> BuiltImage | None:
-    """A client that leaves ends its own waiting, and nothing else."""
-    # Most images are built already and found at once: too soon to watch for anyone leaving.
+    """Wait until the build ends or the client disconnects, which does not stop the build."""
+    # Most images are found at once, so do not watch for a disconnect at first.
     soon = min(seconds, _FIND_SECONDS)
     if image := await job.wait(soon):
         return image
@@ -81,17 +80,17 @@ async def _wait(request: Request, job: Pull, seconds: float) -> BuiltImage | Non
 
 async def _leave(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
-        pass  # a body nobody asked for
+        pass  # ignore a request body
 
 
 def _hop(query: bytes, hops: int) -> int:
-    """Advice from the network: it may shorten the sender's own waiting, and nothing else."""
+    """Return how often the request was redirected.  A forged number shortens only its own wait."""
     found = _HOP.search(query)
     return min(int(found[1]), hops) if found else 0
 
 
 def _to_itself(request: Request, hop: int) -> Response:
-    """Relative, so that whatever address the client used stays the one it uses."""
+    """Redirect by a relative location, so that the client keeps the address it used."""
     query: bytes = request.scope["query_string"]
     kept = [part for part in query.split(b"&") if part and not _HOP_PARAMETER.match(part)]
     location = b"?" + b"&".join([*kept, b"_w=%d" % hop])

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app import errors
+from app.builder.builds.manifests import Manifest
 from app.errors import (
     BuildFailed,
     BuildTimedOut,
@@ -17,6 +18,7 @@ from app.errors import (
     SourceUnavailable,
     StorageUnavailable,
 )
+from app.oci import Digest
 from app.routers.errors import STATUS, status_of
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
@@ -230,6 +232,23 @@ async def test_the_log_has_the_reason_that_the_client_is_not_told(
     (told,) = [line for line in log if "does not work" in line and "DEBUG" not in line]
     assert told.startswith("WARNING")
     assert "NotADirectoryError: [Errno 20] Not a directory: '/srv/nixery/blobs'" in told
+
+
+async def test_a_failure_after_the_build_is_not_mistaken_for_a_logged_one(
+    client: httpx.AsyncClient, registry: Registry, log: list[str]
+) -> None:
+    """The job logs its own failures, so that the route logs those at DEBUG."""
+    assert (await client.get(HELLO)).status_code == 200
+
+    class AwayManifests:
+        async def read(self, digest: Digest) -> Manifest:
+            raise StorageUnavailable(f"cannot read {digest}")
+
+    registry.change(manifests=AwayManifests())
+    assert_error(await client.get(HELLO), 503, "UNAVAILABLE")
+
+    (line,) = [line for line in log if "cannot read" in line]
+    assert line.startswith("WARNING")
 
 
 async def test_the_head_of_an_error_has_its_length_and_no_body(client: httpx.AsyncClient) -> None:
