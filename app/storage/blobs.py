@@ -1,6 +1,4 @@
-"""Content-addressed objects: digests instead of keys, the specification's errors."""
-
-from typing import BinaryIO
+"""Content-addressed objects: digests in place of keys, the specification's errors."""
 
 from app.errors import BlobUnknown, ManifestUnknown
 from app.oci import Digest
@@ -9,40 +7,28 @@ from app.storage.base import Location, ObjectNotFound, Storage
 
 
 class BlobStore:
-    """Only sha256 is ever stored: a digest of another algorithm is valid and unknown."""
+    """Only sha256 is stored: a digest of another algorithm is valid and unknown."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def locate(self, digest: Digest) -> Location:
-        """Raises BlobUnknown."""
+        """Raise BlobUnknown if the blob is not stored, or not with the bytes of its digest."""
         try:
-            return await self._storage.locate(_blob(digest))
+            if digest.algorithm == "sha256":
+                return await self._storage.locate(keys.blob(digest))
         except ObjectNotFound:
-            raise _unknown(digest) from None
-
-    async def size(self, digest: Digest) -> int:
-        """In bytes; raises BlobUnknown."""
-        try:
-            return await self._storage.size(_blob(digest))
-        except ObjectNotFound:
-            raise _unknown(digest) from None
-
-    async def contains(self, digest: Digest) -> bool:
-        try:
-            await self.size(digest)
-        except BlobUnknown:
-            return False
-        return True
+            pass
+        raise BlobUnknown(f"the blob {digest} is not stored here")
 
     async def read_manifest(self, digest: Digest) -> bytes:
-        """Raises ManifestUnknown."""
+        """Raise ManifestUnknown if the manifest is not stored."""
         try:
             if digest.algorithm == "sha256":
                 return await self._storage.read(keys.manifest(digest))
         except ObjectNotFound:
             pass
-        raise ManifestUnknown(f"no manifest {digest} is stored here; pull by tag to build it")
+        raise ManifestUnknown(f"the manifest {digest} is not stored here; pull by tag to build it")
 
     async def write_blob(self, body: bytes) -> Digest:
         digest = Digest.of(body)
@@ -54,32 +40,7 @@ class BlobStore:
         await self._write(keys.manifest(digest), body)
         return digest
 
-    def spool(self) -> BinaryIO:
-        """Blocking.  An empty file for ``adopt``, which vanishes when closed."""
-        return self._storage.spool()
-
-    async def adopt(self, digest: Digest, file: BinaryIO) -> None:
-        """Store a spool file whose sha256 the caller has computed; closing it stays theirs."""
-        await self._storage.adopt(keys.blob(digest), file)
-
-    def open(self, digest: Digest) -> BinaryIO:
-        """Blocking.  Raises BlobUnknown."""
-        try:
-            return self._storage.open(_blob(digest))
-        except ObjectNotFound:
-            raise _unknown(digest) from None
-
     async def _write(self, key: str, body: bytes) -> None:
         if await self._storage.create(key, body) != body:
-            # Damage: the key is the digest of other bytes than it holds.
+            # The stored object is damaged: its key is the digest of other bytes.
             await self._storage.write(key, body)
-
-
-def _blob(digest: Digest) -> str:
-    if digest.algorithm != "sha256":
-        raise _unknown(digest)
-    return keys.blob(digest)
-
-
-def _unknown(digest: Digest) -> BlobUnknown:
-    return BlobUnknown(f"no blob {digest} is stored here")

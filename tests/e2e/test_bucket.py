@@ -8,6 +8,7 @@ import pytest
 
 from app.oci import Digest
 from app.settings.loading import load_settings
+from app.storage import keys
 from app.storage.blobs import BlobStore
 from app.storage.gcs.bucket import GcsStorage
 from app.wiring.http import create_app
@@ -37,9 +38,9 @@ async def _upload(spool_directory: Path) -> None:
     blobs = BlobStore(storage)
     manifest, layers = busybox_image()
     for blob in layers.values():
-        with blobs.spool() as file:
+        with storage.spool() as file:
             file.write(blob)
-            await blobs.adopt(Digest.of(blob), file)
+            await storage.adopt(keys.blob(Digest.of(blob)), file)
     await blobs.write_manifest(manifest)
     await storage.close()
 

@@ -206,7 +206,7 @@ async def test_a_lost_layer_is_packed_again_with_the_same_digest(
 
     assert again.manifest == image.manifest
     for blob in image.blobs:
-        assert await blobs_of(state).contains(blob.digest)
+        assert (await blobs_of(state).locate(blob.digest)).size == blob.size
 
 
 async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> None:
@@ -321,5 +321,6 @@ async def test_the_command_is_bash_with_a_shell_and_else_the_one_packages_progra
 async def command(state: AppState, name: str) -> object:
     image = await build(state, name)
     manifest = json.loads(await blobs_of(state).read_manifest(image.manifest.digest))
-    with blobs_of(state).open(Digest.parse(manifest["config"]["digest"])) as file:
-        return json.loads(file.read())["config"].get("Cmd")
+    location = await blobs_of(state).locate(Digest.parse(manifest["config"]["digest"]))
+    assert isinstance(location, LocalFile)
+    return json.loads(location.path.read_bytes())["config"].get("Cmd")

@@ -1,7 +1,6 @@
-"""A process that stores until it is killed, and one that races with its like."""
+"""A process that stores until it is killed, and one that races with others."""
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -10,19 +9,19 @@ from itertools import count
 from pathlib import Path
 
 from app.oci import Digest
-from app.storage import spool
+from app.storage import keys, spool
 from app.storage.blobs import BlobStore
 from app.storage.filesystem import FilesystemStorage
 
 
 async def until_killed(storage: FilesystemStorage, name: str) -> None:
-    """Blobs of random bytes; records that say how long they are."""
+    """Store blobs of random bytes, and records that begin with their length."""
     blobs = BlobStore(storage)
     for number in count():
         layer = random.randbytes(random.randrange(2_000_000))
         with storage.spool() as file:
             file.write(layer)
-            await blobs.adopt(Digest("sha256", hashlib.sha256(layer).hexdigest()), file)
+            await storage.adopt(keys.blob(Digest.of(layer)), file)
         await blobs.write_manifest(layer[:5000])
         text = f"{name} {number} ".encode() * random.randrange(1, 20_000)
         await storage.write(f"records/{name}", b"%d\n" % len(text) + text)
@@ -32,7 +31,7 @@ async def until_killed(storage: FilesystemStorage, name: str) -> None:
 
 
 async def race(storage: FilesystemStorage, name: str) -> None:
-    """Everybody creates the same records and adopts the same layers; prints what it got."""
+    """Create the records and adopt the layers that all processes do; print the winners."""
     won = []
     for number in range(40):
         key = f"records/{number}"
@@ -40,7 +39,7 @@ async def race(storage: FilesystemStorage, name: str) -> None:
         layer = b"%d" % number * 30_000
         with storage.spool() as file:
             file.write(layer)
-            await BlobStore(storage).adopt(Digest.of(layer), file)
+            await storage.adopt(keys.blob(Digest.of(layer)), file)
         await storage.write("records/last", f"{name} was last".encode() * 3000)
     json.dump(won, sys.stdout)
 

@@ -42,9 +42,7 @@ def fake(server: FakeGcs) -> FakeGcs:
 @pytest.fixture
 def unstarted(fake: FakeGcs, tmp_path: Path) -> GcsStorage:
     storage = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "spool")
-    storage._objects.retry = storage._objects.retry.with_timeout(0.5).with_delay(
-        initial=0.01, maximum=0.05
-    )
+    storage._objects.retry = storage._objects.retry.with_delay(initial=0.01, maximum=0.05)
     return storage
 
 
@@ -285,6 +283,7 @@ async def test_a_permission_lost_later_fails_the_check_without_naming_the_bucket
 async def test_a_bucket_that_stays_away_is_told_without_naming_it(
     storage: GcsStorage, fake: FakeGcs
 ) -> None:
+    storage._objects.retry = storage._objects.retry.with_timeout(0.2)
     fake.faults = [Fault("GET", "/o/") for _ in range(1000)]
 
     with pytest.raises(StorageUnavailable, match="does not respond") as failure:
@@ -297,6 +296,8 @@ async def test_a_bucket_that_stays_away_is_told_without_naming_it(
 async def test_a_server_that_is_gone_is_told(
     storage: GcsStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    storage._objects.retry = storage._objects.retry.with_timeout(0.2)
+
     def refuse(*_: object, **__: object) -> None:
         raise requests.ConnectionError("refused")
 
