@@ -7,14 +7,15 @@ import pytest
 from hypothesis import settings
 from loguru import logger
 
-from app.system.blocking import be_strict
+from app.system.blocking import report_to
+from tests import blockedloop
 
 # How long an example takes depends on what else the machine does.  Examples nobody has seen are
 # for the developer who can act on them; CI judges a commit by the same ones each time.
 settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("any machine")
 
-be_strict()
+report_to(blockedloop.fail)
 
 # Of modules that are no tests themselves pytest would not say what an assertion saw.
 pytest.register_assert_rewrite(

@@ -14,6 +14,7 @@ from app.errors import BlobUnknown, RangeInvalid
 from app.oci import Digest
 from app.routers.responses import IMMUTABLE, content_headers, is_current
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
+from app.system.blocking import blocking
 from app.system.disk import translate_disk_errors
 
 _ZERO_COPY = "http.response.zerocopysend"
@@ -111,8 +112,8 @@ class _FileResponse(Response):
             else:
                 await self._stream(file, receive, send)
 
+    @blocking
     def _open(self) -> BinaryIO:
-        """Blocking."""
         try:
             return self._location.path.open("rb", buffering=0)
         except FileNotFoundError:

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.server.stalls import STALL_SECONDS
 from app.system import threads
+from app.system.blocking import blocking
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -148,8 +149,9 @@ def _settle(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
+@blocking
 def _send_burst(connection: int, file: int, offset: int, count: int) -> int:
-    """Blocking, but only for the disk.  The number of bytes the socket took before it was full."""
+    """Wait for the disk only.  The number of bytes the socket took before it was full."""
     sent = 0
     with suppress(BlockingIOError):
         while sent < count:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from app.system.blocking import blocking
+
 # Bytes that ``read`` returns of a file at most: records and manifests have less, more would fill the memory.
 READ_LIMIT = 256 << 20
 
@@ -93,17 +95,20 @@ class Storage(Protocol):
     async def keys(self, prefix: str) -> list[str]:
         """The keys that begin with the prefix, sorted."""
 
+    @blocking
     def spool(self) -> BinaryIO:
-        """Blocking.  An empty file near the store that vanishes when closed, unless adopted.
+        """An empty file near the store that vanishes when closed, unless adopted.
 
         Its ``write`` raises StorageUnavailable when there is no room.
         """
 
+    @blocking
     def open(self, key: str) -> BinaryIO:
-        """Blocking.  The object as a seekable stream, for workers; raises ObjectNotFound."""
+        """The object as a seekable stream, for workers; raises ObjectNotFound."""
 
+    @blocking
     def open_raw(self, key: str) -> BinaryIO:
-        """Blocking.  As ``open``, also for a blob that has other bytes than its digest says."""
+        """As ``open``, also for a blob that has other bytes than its digest says."""
 
     async def close(self) -> None:
         """Release connections; the storage is not used afterwards."""

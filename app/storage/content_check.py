@@ -20,6 +20,7 @@ from app.storage import keys
 from app.storage.base import ObjectNotFound
 from app.storage.objects import Objects
 from app.system import threads
+from app.system.blocking import blocking
 from app.system.cache import Cache
 
 _LIMIT = 100_000
@@ -48,8 +49,9 @@ class ContentCheck:
         self._verdicts: Cache[bytes, _Verdict] = Cache(_LIMIT)
         self._logged: Cache[bytes, bytes] = Cache(_LIMIT)
 
+    @blocking
     def known_size(self, key: str) -> int | None:
-        """Blocking.  Return the size; None if the file has to be hashed first."""
+        """Return the size; None if the file has to be hashed first."""
         digest, status = keys.sha256_of_blob(key), self._objects.status(key)
         if digest is None:
             return status.st_size
@@ -60,16 +62,16 @@ class ContentCheck:
             raise ObjectNotFound(key)
         return status.st_size
 
+    @blocking
     def size(self, key: str) -> int:
-        """Blocking."""
         known = self.known_size(key)
         if known is not None:
             return known
         with self.open(key) as file:
             return os.fstat(file.fileno()).st_size
 
+    @blocking
     def open(self, key: str) -> FileIO:
-        """Blocking."""
         file = self._objects.open(key)
         try:
             digest = keys.sha256_of_blob(key)
@@ -80,8 +82,9 @@ class ContentCheck:
             raise
         return file
 
+    @blocking
     def trust(self, key: str, descriptor: int) -> None:
-        """Blocking.  Note that this process wrote the file, with the bytes of the key."""
+        """Note that this process wrote the file, with the bytes of the key."""
         digest = keys.sha256_of_blob(key)
         if digest is not None:
             self._keep(digest, os.fstat(descriptor), is_whole=True)
@@ -129,8 +132,9 @@ def _identity(status: os.stat_result) -> bytes:
     return _IDENTITY.pack(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
+@blocking
 def _hash(file: FileIO) -> str:
-    """Blocking.  Return the file's sha256 and rewind it."""
+    """Return the file's sha256 and rewind it."""
     found = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))
     file.seek(0)

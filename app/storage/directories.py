@@ -12,6 +12,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from app.system.blocking import blocking
+
 _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
@@ -75,16 +77,18 @@ class Directories:
             self.set_aside(path)
 
 
+@blocking
 def remove(path: Path) -> None:
-    """Blocking.  Remove a file or a whole directory, if it is there."""
+    """Remove a file or a whole directory, if it is there."""
     if stat.S_ISDIR(path.lstat().st_mode):
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
+@blocking
 def sync(directory: Path) -> None:
-    """Blocking.  Force the directory's entries to the disk."""
+    """Force the directory's entries to the disk."""
     descriptor = _opened(directory)
     try:
         os.fsync(descriptor)
@@ -92,6 +96,6 @@ def sync(directory: Path) -> None:
         os.close(descriptor)
 
 
+@blocking
 def _opened(directory: Path) -> int:
-    """Blocking."""
     return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -23,6 +23,7 @@ from app.storage.keys import checked, checked_prefix, is_key, sha256_of_blob
 from app.storage.objects import Objects
 from app.storage.spool import SpoolFile
 from app.system import threads
+from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.cpus import usable_cpus
 from app.system.disk import translate_disk_errors
@@ -147,27 +148,28 @@ class FilesystemStorage:
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
 
+    @blocking
     def _spool(self) -> SpoolFile:
-        """Blocking.  The staging directory may have been removed since the start."""
+        """The staging directory may have been removed since the start."""
         with no_directory():
             return self._new_spool(self._staging)
         self._directories.restore_staging()
         return self._new_spool(self._staging)
 
+    @blocking
     def _check(self) -> None:
-        """Blocking."""
         self._spool().close()
         spool.attempt(self._new_spool, self._staging)
 
+    @blocking
     def _write(self, key: str, body: bytes) -> None:
-        """Blocking."""
         with self._spool() as file:
             file.write(body)
             self._publish(key, file, replace=True)
             self._note_written(key, file, body)
 
+    @blocking
     def _create(self, key: str, body: bytes) -> bytes:
-        """Blocking."""
         with self._spool() as file:
             file.write(body)
             for _ in range(_ATTEMPTS):
@@ -180,8 +182,8 @@ class FilesystemStorage:
             self._note_written(key, file, body)
         return body
 
+    @blocking
     def _adopt(self, key: str, file: BinaryIO) -> None:
-        """Blocking."""
         ours = spool.flushed(file)
         if ours is not None:
             self._publish_content(key, ours)
@@ -191,8 +193,9 @@ class FilesystemStorage:
             shutil.copyfileobj(file, copy, 1 << 20)
             self._publish_content(key, copy)
 
+    @blocking
     def _publish_content(self, key: str, file: SpoolFile) -> None:
-        """Blocking.  Replace a damaged object: one of other bytes than the digest, or another size."""
+        """Replace a damaged object: one of other bytes than the digest, or another size."""
         if not self._publish(key, file, replace=False):
             with suppress(ObjectNotFound):  # wrong, deleted meanwhile, or not a file
                 if self._content.size(key) == os.fstat(file.fileno()).st_size:
@@ -200,19 +203,20 @@ class FilesystemStorage:
             self._publish(key, file, replace=True)
         self._trust(key, file)
 
+    @blocking
     def _note_written(self, key: str, file: SpoolFile, body: bytes) -> None:
-        """Blocking."""
         digest = sha256_of_blob(key)
         if digest is not None and hashlib.sha256(body).hexdigest() == digest:
             self._trust(key, file)
 
+    @blocking
     def _trust(self, key: str, file: SpoolFile) -> None:
-        """Blocking."""
         file.unlink()  # before its identity is noted: it changes the time of the inode
         self._content.trust(key, file.fileno())
 
+    @blocking
     def _publish(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
-        """Blocking.  Return False if something has the name and was left.
+        """Return False if something has the name and was left.
 
         Directories may be removed at any moment, so some attempts are made.
         """
@@ -224,8 +228,8 @@ class FilesystemStorage:
                 self._directories.restore_staging()
         return self._attempt(key, file, replace=replace)
 
+    @blocking
     def _attempt(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
-        """Blocking."""
         target = self._path(key)
         directory = self._directories.opened(target.parent)
         try:
@@ -242,8 +246,8 @@ class FilesystemStorage:
             os.fsync(directory)
             os.close(directory)
 
+    @blocking
     def _replace(self, target: Path, file: SpoolFile) -> None:
-        """Blocking."""
         passing = self._staging / f"passing-{secrets.token_hex(16)}"
         spool.link(file, passing)
         try:
@@ -256,15 +260,15 @@ class FilesystemStorage:
             passing.unlink(missing_ok=True)
             raise
 
+    @blocking
     def _delete(self, key: str) -> None:
-        """Blocking."""
         path = self._path(key)
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
             path.unlink()
             sync(path.parent)
 
+    @blocking
     def _keys(self, prefix: str) -> list[str]:
-        """Blocking."""
         found = []
         for directory, subdirectories, names in os.walk(self._root / prefix.rpartition("/")[0]):
             subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
@@ -279,8 +283,8 @@ def _found(key: str, size: int | None) -> int:
     return size
 
 
+@blocking
 def _each(look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
-    """Blocking."""
     found: list[T | None] = []
     for key in keys:
         try:

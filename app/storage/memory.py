@@ -11,6 +11,7 @@ from anyio import CapacityLimiter
 from app.storage.base import Content, Location, ObjectNotFound
 from app.storage.keys import checked, checked_prefix
 from app.system import threads
+from app.system.blocking import blocking
 
 _THREADS = 4
 
@@ -80,7 +81,8 @@ class MemoryStorage:
             raise ObjectNotFound(key) from None
 
 
+@blocking
 def _content(file: BinaryIO) -> bytes:
-    """Blocking.  Layers may have gigabytes."""
+    """Layers may have gigabytes."""
     file.seek(0)
     return file.read()

@@ -14,6 +14,7 @@ from loguru import logger
 
 from app.errors import StorageUnavailable
 from app.storage.directories import remove
+from app.system.blocking import blocking
 from app.system.disk import TRIAL_SIZE, translate_disk_errors
 
 _BUFFER = 1 << 18
@@ -53,14 +54,16 @@ class SpoolFile(FileIO):
 NewSpool = Callable[[Path], SpoolFile]
 
 
+@blocking
 def unnamed(staging: Path) -> SpoolFile:
-    """Blocking.  Raises OSError where the file system has no O_TMPFILE."""
+    """Raises OSError where the file system has no O_TMPFILE."""
     descriptor = os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE)
     return SpoolFile(descriptor, None)
 
 
+@blocking
 def named(staging: Path) -> SpoolFile:
-    """Blocking.  For file systems without O_TMPFILE; ``prepare`` removes what a crash leaves."""
+    """For file systems without O_TMPFILE; ``prepare`` removes what a crash leaves."""
     path = staging / f"spool-{secrets.token_hex(16)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
     return SpoolFile(descriptor, path)
@@ -72,8 +75,9 @@ def buffered(file: SpoolFile) -> BinaryIO:
     return cast("BinaryIO", BufferedRandom(file, _BUFFER))
 
 
+@blocking
 def flushed(file: BinaryIO) -> SpoolFile | None:
-    """Blocking.  The file below, with all that was written to it, if it is one of ours."""
+    """The file below, with all that was written to it, if it is one of ours."""
     raw = getattr(file, "raw", None)
     if not isinstance(raw, SpoolFile):
         return None
@@ -81,16 +85,18 @@ def flushed(file: BinaryIO) -> SpoolFile | None:
     return raw
 
 
+@blocking
 def link(file: SpoolFile, target: Path) -> None:
-    """Blocking.  Give a spool file a name; raises FileExistsError."""
+    """Give a spool file a name; raises FileExistsError."""
     source = file.path or f"/proc/self/fd/{file.fileno()}"
     # Without a directory descriptor CPython calls link(2), which does not follow /proc's links.
     # Both paths are absolute, so any descriptor will do.
     os.link(source, target, src_dir_fd=file.fileno(), follow_symlinks=True)
 
 
+@blocking
 def prepare(staging: Path) -> NewSpool:
-    """Blocking.  Make the directory, sweep it, and find the better kind that works there.
+    """Make the directory, sweep it, and find the better kind that works there.
 
     On a full disk too: what is stored can be served.  Raises StorageUnavailable, for the operator.
     """
@@ -110,8 +116,9 @@ def prepare(staging: Path) -> NewSpool:
     return new_spool
 
 
+@blocking
 def _find(staging: Path) -> NewSpool:
-    """Blocking.  Only an attempt shows what a disk can do."""
+    """Only an attempt shows what a disk can do."""
     try:
         attempt(unnamed, staging, size=0)
     except OSError as error:
@@ -122,8 +129,9 @@ def _find(staging: Path) -> NewSpool:
     return unnamed
 
 
+@blocking
 def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> None:
-    """Blocking.  Store a little and remove it.  Raises OSError, StorageUnavailable."""
+    """Store a little and remove it.  Raises OSError, StorageUnavailable."""
     trial = staging / f"trial-{secrets.token_hex(16)}"
     with new_spool(staging) as file:
         file.write(bytes(size))
@@ -132,8 +140,9 @@ def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> No
     trial.unlink()
 
 
+@blocking
 def _sweep(staging: Path) -> None:
-    """Blocking.  Remove files nobody has written to for an hour.
+    """Remove files nobody has written to for an hour.
 
     Younger ones may belong to another server that shares the directory.
     """

@@ -13,18 +13,13 @@ from loguru import logger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-class BlockedLoop(AssertionError):
-    """A blocking function was called on the event loop's thread."""
+_report: Callable[[str], None] = logger.warning
 
 
-_strict = False
-
-
-def be_strict() -> None:
-    """Raise BlockedLoop from now on, in place of a warning in the log."""
-    global _strict  # noqa: PLW0603  # one switch for all tests of a process
-    _strict = True
+def report_to(report: Callable[[str], None]) -> None:
+    """Call ``report`` with each violation, in place of a warning in the log."""
+    global _report  # noqa: PLW0603  # one switch for all tests of a process
+    _report = report
 
 
 def blocking(function: F) -> F:
@@ -37,9 +32,3 @@ def blocking(function: F) -> F:
         return function(*args, **kwargs)
 
     return cast("F", checked)
-
-
-def _report(violation: str) -> None:
-    if _strict:
-        raise BlockedLoop(violation)
-    logger.warning(violation)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class DiskSpace:
                 )
             await asyncio.sleep(self._interval_seconds)
 
+    @blocking
     def _free(self) -> int:
-        """Blocking."""
         found = os.statvfs(self._directory)
         return found.f_bavail * found.f_frsize

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
@@ -32,9 +33,10 @@ async def locked(path: Path, mode: int, *, workers: Workers) -> AsyncIterator[in
         os.close(descriptor)
 
 
+@blocking
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
-    """Blocking.  Whether the lock is held: not if somebody else holds it, or there is no file."""
+    """Whether the lock is held: not if somebody else holds it, or there is no file."""
     descriptor = None
     with suppress(FileNotFoundError):
         descriptor = take(path, EXCLUSIVE, os.O_RDWR)
@@ -44,8 +46,9 @@ def try_exclusive(path: Path) -> Iterator[bool]:
         _let_go(descriptor)
 
 
+@blocking
 def take(path: Path, mode: int, flags: int) -> int | None:
-    """Blocking, but not for the lock.  An open descriptor that holds it, if it can be had now."""
+    """Never wait for the lock.  An open descriptor that holds it, if it can be had now."""
     with ExitStack() as unless_taken:
         descriptor = os.open(path, flags, 0o600)
         unless_taken.callback(os.close, descriptor)
@@ -65,8 +68,8 @@ async def _acquire(path: Path, mode: int, workers: Workers) -> int:
         await anyio.sleep(_RETRY_SECONDS)
 
 
+@blocking
 def _make(path: Path, mode: int) -> int | None:
-    """Blocking."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return take(path, mode, os.O_RDWR | os.O_CREAT)
 

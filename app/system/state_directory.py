@@ -5,6 +5,7 @@ import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from app.system.blocking import blocking
 from app.system.disk import TRIAL_SIZE, translate_disk_errors
 
 
@@ -13,8 +14,9 @@ def translate_state_errors() -> AbstractContextManager[None]:
     return translate_disk_errors("the server's state directory")
 
 
+@blocking
 def attempt(directory: Path) -> None:
-    """Blocking.  Write a little to a file without a name.  Raises StorageUnavailable."""
+    """Write a little to a file without a name.  Raises StorageUnavailable."""
     with translate_state_errors():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as file:

@@ -13,9 +13,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Functions given to ``run`` and ``obtain`` are plain ``def`` and say "Blocking." in their
-    docstring.
-    """
+    """Functions given to ``run`` and ``obtain`` are plain ``def``, marked with ``@blocking``."""
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -18,6 +18,7 @@ from app.errors import OperatorError, StorageUnavailable
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.blocking import blocking
 
 # The plan of all of nixpkgs is about 3 MB, its popularity data too.
 SIZE_LIMIT = 64_000_000
@@ -109,8 +110,8 @@ async def _download(url: httpx.URL) -> bytes:
     return bytes(body)
 
 
+@blocking
 def _read(path: Path) -> bytes:
-    """Blocking."""
     with path.open("rb") as file:
         body = file.read(SIZE_LIMIT + 1)
     if len(body) > SIZE_LIMIT:

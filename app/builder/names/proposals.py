@@ -9,6 +9,7 @@ from app.builder.names.listing import AttributeNames
 from app.builder.names.looking import AttributeReader
 from app.builder.names.suggestions import NameIndex, typed
 from app.oci import Digest
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 _SUGGESTIONS = 3
@@ -24,8 +25,8 @@ class ListedNames:
     sets: NameIndex
 
     @classmethod
+    @blocking
     def of(cls, names: AttributeNames) -> "ListedNames":
-        """Blocking."""
         nested = {name.partition(".")[0] for name in names.nested}
         return cls(
             NameIndex.of(names.candidates, complete=names.complete),

@@ -20,6 +20,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA, Prefix
 
 from app.reference import NAME_PATTERN
+from app.system.blocking import blocking
 
 _LONGEST = 100
 _SHORTEST = 3  # of texts that tell something when they are but a part of a name
@@ -52,8 +53,9 @@ class NameIndex:
     complete: bool = True
 
     @classmethod
+    @blocking
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
-        """Blocking.  ``complete`` tells whether these are all names there are."""
+        """``complete`` tells whether these are all names there are."""
         names = sorted({name for name in map(typed, attributes) if name is not None})
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
@@ -85,14 +87,16 @@ class NameIndex:
         at = bisect_left(self.names, name)
         return self.names[at : at + 1] == (name,)
 
+    @blocking
     def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
-        """Blocking.  What is like it, then what it begins with, then what holds it."""
+        """What is like it, then what it begins with, then what holds it."""
         text = _folded(unknown)
         found = chain(self._like(text), self._inside(text), self._holding(text, limit))
         return _first(limit, (name for name in found if name != text))
 
+    @blocking
     def search(self, query: str, limit: int) -> tuple[str, ...]:
-        """Blocking.  The name itself, then what begins with it, holds it, is like it."""
+        """The name itself, then what begins with it, holds it, is like it."""
         text = _folded(query)
         return _first(
             limit,

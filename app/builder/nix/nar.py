@@ -50,8 +50,9 @@ class Source(Protocol):
 
 
 @blocking
+@blocking
 def visit_archive(source: Source, name: bytes, visitor: Visitor, *, limit: int) -> None:
-    """Blocking.  Call the visitor for each entry of the archive, whose root is called ``name``.
+    """Call the visitor for each entry of the archive, whose root is called ``name``.
 
     Raises InvalidArchive, also for an archive of more than ``limit`` bytes; OSError; Stopped.
     """

@@ -38,8 +38,9 @@ class NarStore:
         return await self._query(paths)
 
     @blocking
+    @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Blocking.  Raises UnreadablePath, UnsupportedTree, Stopped."""
+        """Raises UnreadablePath, UnsupportedTree, Stopped."""
         try:
             with self._open(path) as archive:
                 visit_archive(archive.source, path.base.encode(), visitor, limit=archive.size)

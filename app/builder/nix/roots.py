@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from app.builder.nix.closure import StorePath
+from app.system.blocking import blocking
 from app.system.locks import EXCLUSIVE, take, try_exclusive
 from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
@@ -29,8 +30,8 @@ class TemporaryRoots:
         self._count += 1
         return self._directory / f"root{self._count}"
 
+    @blocking
     def held(self) -> frozenset[StorePath]:
-        """Blocking."""
         return frozenset(
             StorePath.parse(str(link.readlink())) for link in self._directory.iterdir()
         )
@@ -41,8 +42,9 @@ class TemporaryRootsDirectory:
         self._directory = directory
         self._workers = workers
 
+    @blocking
     def sweep(self) -> None:
-        """Blocking.  Remove what no process holds any longer.  Raises StorageUnavailable."""
+        """Remove what no process holds any longer.  Raises StorageUnavailable."""
         with translate_state_errors():
             self._directory.mkdir(parents=True, exist_ok=True)
             for lock in self._directory.glob("*.lock"):
@@ -61,8 +63,8 @@ class TemporaryRootsDirectory:
             # No await here: a cancelled task must let go as well.
             _let_go((lock, descriptor))
 
+    @blocking
     def _create(self) -> tuple[Path, int]:
-        """Blocking."""
         self._directory.mkdir(parents=True, exist_ok=True)
         while True:
             lock = self._directory / f"{uuid.uuid4().hex}.lock"
@@ -79,7 +81,7 @@ class TemporaryRootsDirectory:
 
 
 def _let_go(created: tuple[Path, int]) -> None:
-    """Blocking, for some unlinking.  What cannot be removed is swept at a later start."""
+    """For some unlinking.  What cannot be removed is swept at a later start."""
     lock, descriptor = created
     with suppress(OSError):
         _remove(lock)
@@ -87,6 +89,6 @@ def _let_go(created: tuple[Path, int]) -> None:
 
 
 def _remove(lock: Path) -> None:
-    """Blocking.  For who holds the lock."""
+    """For who holds the lock."""
     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
     lock.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.builder.nix.closure import Closure, StorePath
+from app.system.blocking import blocking
 
 # Linux takes no longer path, so no tree on a disk has a deeper directory.
 DEEPEST_DIRECTORY = 2048
@@ -59,8 +60,9 @@ class Visitor(Protocol):
 class StoreReader(Protocol):
     """What packing and the merging of packages need of a store."""
 
+    @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Blocking.  Call the visitor for each entry of the path.
+        """Call the visitor for each entry of the path.
 
         Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation.
         """

@@ -23,6 +23,7 @@ from app.builder.sources.unpacking import (
     date_of,
 )
 from app.system import threads
+from app.system.blocking import blocking
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20
@@ -44,8 +45,9 @@ class ArchiveHead:
     date: int
 
 
+@blocking
 def read_head(file: IO[bytes]) -> ArchiveHead:
-    """Blocking.  Raises BadArchive, BadFiles."""
+    """Raises BadArchive, BadFiles."""
     with _read(), _opened(file) as archive:
         first = archive.next()
         if first is None:
@@ -55,8 +57,9 @@ def read_head(file: IO[bytes]) -> ArchiveHead:
         return ArchiveHead(comment if _COMMIT.fullmatch(comment) else None, date)
 
 
+@blocking
 def unpack(file: IO[bytes], root: Path) -> None:
-    """Blocking.  The files below the archive's one directory, and its date as the root's.
+    """The files below the archive's one directory, and its date as the root's.
 
     Owners, times and special files are nobody's business; modes are git's two.
     Raises BadArchive, BadFiles; OSError.

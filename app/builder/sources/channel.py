@@ -24,6 +24,7 @@ from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, disk_at_fault, told
 from app.builder.sources.upstream import UNTRUSTED
 from app.errors import SourceUnavailable, TagUnknown
+from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.workers import Workers
 from app.text.sanitize import sentence
@@ -167,8 +168,9 @@ class ChannelUpstream:
                         raise BadArchive("the archive is too large")
             yield file
 
+    @blocking
     def _spool(self) -> IO[bytes]:
-        """Blocking.  A file without a name."""
+        """A file without a name."""
         self._directory.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=self._directory)
 

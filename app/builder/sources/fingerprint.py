@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.system import threads
+from app.system.blocking import blocking
 
 # A file changed again within one tick of the file system's clock looks unchanged.
 _RACY_NANOSECONDS = 100_000_000
@@ -36,8 +37,9 @@ class Fingerprint:
         self._path = path
         self._seen: dict[str, _Seen] = {}
 
+    @blocking
     def take(self) -> str:
-        """Blocking.  Hexadecimal; raises OSError."""
+        """Hexadecimal; raises OSError."""
         before, self._seen, now = self._seen, {}, time.time_ns()
         status = Path(self._path).stat()
         if stat.S_ISDIR(status.st_mode):

@@ -8,6 +8,7 @@ from app.builder.sources.definition import LATEST, PathDefinition
 from app.builder.sources.source import Source
 from app.errors import SourceUnavailable
 from app.reference import Tag
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 _STORE = "/nix/store"
@@ -22,8 +23,8 @@ async def check_opened(source: Source, *, system: str, workers: Workers) -> None
         await workers.run(_check_files, definition, system)
 
 
+@blocking
 def _check_files(definition: PathDefinition, system: str) -> None:
-    """Blocking."""
     location = definition.location
     if location.is_dir() and not (location / "default.nix").is_file():
         raise SourceUnavailable(

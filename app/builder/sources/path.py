@@ -10,6 +10,7 @@ from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import SourceMoved
 from app.errors import SourceUnavailable, TagUnknown
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 
@@ -58,8 +59,9 @@ class PathUpstream:
             ) from None
 
 
+@blocking
 def _take(fingerprints: Sequence[Fingerprint]) -> str:
-    """Blocking.  A single one is git's own; raises OSError."""
+    """A single one is git's own; raises OSError."""
     taken = [fingerprint.take() for fingerprint in fingerprints]
     if len(taken) == 1:
         return taken[0]

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.unpacking import disk_at_fault, files_at_fault
+from app.system.blocking import blocking
 from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.system.workers import Workers
 
@@ -84,8 +85,9 @@ class Trees:
                 await self._workers.run(_remove, lock)
             raise
 
+    @blocking
     def _drop_oldest(self) -> None:
-        """Blocking.  Remove trees nobody uses, the longest unused first."""
+        """Remove trees nobody uses, the longest unused first."""
         locks = sorted(self._directory.glob("*.lock"), key=_last_use)
         for lock in locks[: -self._keep]:
             with try_exclusive(lock) as unused:
@@ -99,39 +101,43 @@ def place_of(definition: BaseModel, *fields: str) -> str:
     return hashlib.sha256(access.encode()).hexdigest()[:16]
 
 
+@blocking
 def _remove(lock: Path) -> None:
-    """Blocking.  For who holds the lock alone."""
+    """For who holds the lock alone."""
     _clear(lock.with_suffix(""))
     lock.unlink(missing_ok=True)
 
 
+@blocking
 def _clear(directory: Path) -> None:
-    """Blocking.  Whoever is killed meanwhile leaves no tree that seems whole."""
+    """Whoever is killed meanwhile leaves no tree that seems whole."""
     (directory / _FINGERPRINT).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
 
 
+@blocking
 def _scratch(directory: Path) -> Path:
-    """Blocking.  An empty directory; what a dead process left is in the way of nobody."""
+    """An empty directory; what a dead process left is in the way of nobody."""
     _clear(directory)
     directory.mkdir(parents=True)
     return Path(tempfile.mkdtemp(dir=directory))
 
 
+@blocking
 def _publish(scratch: Path, path: Path) -> None:
-    """Blocking."""
     scratch.chmod(0o755)
     _write_fingerprint(path, Fingerprint(str(scratch)).take())
     scratch.rename(path)
 
 
+@blocking
 def _is_whole(path: Path) -> bool:
-    """Blocking.  Looked at each time, since any process may have removed the tree, or half of it."""
+    """Looked at each time, since any process may have removed the tree, or half of it."""
     return path.exists() and _has_fingerprint(path)
 
 
+@blocking
 def _has_fingerprint(path: Path) -> bool:
-    """Blocking."""
     try:
         boot, fingerprint = path.with_name(_FINGERPRINT).read_text().split()
         if boot == _boot():
@@ -144,18 +150,20 @@ def _has_fingerprint(path: Path) -> bool:
     return True
 
 
+@blocking
 def _write_fingerprint(path: Path, fingerprint: str) -> None:
-    """Blocking.  Under the boot that will have written the tree."""
+    """Under the boot that will have written the tree."""
     path.with_name(_FINGERPRINT).write_text(f"{_boot()} {fingerprint}\n")
 
 
+@blocking
 def _boot() -> str:
-    """Blocking."""
     return _BOOT.read_text().strip()
 
 
+@blocking
 def _note_use(lock: int) -> None:
-    """Blocking.  The kernel's own idea of now is milliseconds behind."""
+    """The kernel's own idea of now is milliseconds behind."""
     now = time.time_ns()
     os.utime(lock, ns=(now, now))
 

@@ -94,13 +94,14 @@ class GcsStorage:
     async def keys(self, prefix: str) -> list[str]:
         return await self._run(self._objects.keys, checked_prefix(prefix))
 
+    @blocking
     def spool(self) -> BinaryIO:
-        """Blocking."""
         with translate_disk_errors():
             return spool.buffered(self._new_spool(self._spool_directory))
 
+    @blocking
     def open(self, key: str) -> BinaryIO:
-        """Blocking.  Return a copy in a spool file: one request instead of many, and safe from deletion."""
+        """Return a copy in a spool file: one request instead of many, and safe from deletion."""
         checked(key)
         file = self.spool()
         try:
@@ -112,8 +113,8 @@ class GcsStorage:
             raise
         return file
 
+    @blocking
     def open_raw(self, key: str) -> BinaryIO:
-        """Blocking."""
         return self.open(key)
 
     async def close(self) -> None:

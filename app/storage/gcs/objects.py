@@ -83,8 +83,9 @@ class BucketObjects:
         self.download(key, body)
         return body.getvalue()
 
+    @blocking
     def download(self, key: str, file: BinaryIO) -> None:
-        """Blocking.  Write the object to ``file``; its checksum is compared."""
+        """Write the object to ``file``; its checksum is compared."""
         with translate_absence(key):
             self._blob(key).download_to_file(file, retry=self.retry)
 
@@ -123,8 +124,9 @@ class BucketObjects:
             if stored != file.seek(0, os.SEEK_END):
                 self.upload(key, file, replace=True)
 
+    @blocking
     def upload(self, key: str, file: BinaryIO, *, replace: bool) -> bool:
-        """Blocking.  Return False if an object was there and has been left.
+        """Return False if an object was there and has been left.
 
         It is also False when the object is this one and only the reply to a first attempt was
         lost; to the callers both are the same.

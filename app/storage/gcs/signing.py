@@ -9,6 +9,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
 from app.errors import StorageUnavailable
+from app.system.blocking import blocking
 
 # The second is for signBlob; what the account may do is decided by its roles, not by these.
 _SCOPES = (
@@ -17,8 +18,9 @@ _SCOPES = (
 )
 
 
+@blocking
 def find_credentials() -> Any:  # noqa: ANN401  # google-auth has no common typed base for them
-    """Blocking.  A key file (GOOGLE_APPLICATION_CREDENTIALS), or what the machine itself has.
+    """A key file (GOOGLE_APPLICATION_CREDENTIALS), or what the machine itself has.
 
     Raises StorageUnavailable, for the operator.
     """
@@ -32,8 +34,9 @@ def find_credentials() -> Any:  # noqa: ANN401  # google-auth has no common type
     return credentials
 
 
+@blocking
 def signing(credentials: Any) -> Signing:  # noqa: ANN401  # as above
-    """Blocking.  Raises StorageUnavailable for credentials of no service account."""
+    """Raises StorageUnavailable for credentials of no service account."""
     if isinstance(credentials, Signing) and not isinstance(credentials, AnonymousCredentials):
         return credentials
     request = Request()

@@ -72,13 +72,13 @@ class Records(Generic[T]):
         self._noted.pop(key)
 
     def encode(self, key: Digest, value: T) -> bytes:
-        """Blocking for large values."""
+        """Return the stored form of a value; call it in a worker for large values."""
         kind = self._kind
         head = head_of(kind.name, kind.format, key, kind.references(value))
         return seal(head, kind.adapter.dump_json(value))
 
     def decode(self, key: Digest, body: bytes) -> T | None:
-        """Blocking for large values.  Return None for what is not a valid record of the key."""
+        """Return None if the body is not a valid record of the key; in a worker for large values."""
         try:
             opened = unseal_as(self._kind.name, key, body)
             if opened.head.format != self._kind.format:

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from app.system.blocking import BlockedLoop, blocking
+from app.system.blocking import blocking
 from app.system.workers import Workers
+from tests.blockedloop import BlockedLoop
 
 
 @blocking

@@ -100,22 +100,23 @@ class FileTrees:
         return [known[path] for path in paths]
 
     @blocking
+    @blocking
     def _encoded(self, key: Digest, tree: FileTree) -> bytes:
-        """Blocking."""
         return self._records.encode(key, flatten(tree))
 
+    @blocking
     @blocking
     def _decoded(
         self, keys: Sequence[Digest], bodies: Sequence[bytes | None]
     ) -> list[FileTree | None]:
-        """Blocking."""
         found = self._records.decode_each(keys, bodies)
         return [None if flat is None else unflatten(flat) for flat in found]
 
 
 @blocking
+@blocking
 def _read(path: StorePath, store: StoreReader, closure: Closure) -> FileTree:
-    """Blocking.  What the other packages of an image refer to is not part of a file tree."""
+    """What the other packages of an image refer to is not part of a file tree."""
     return read_file_tree(path, store, [item.path for item in closure.below(path)])
 
 

@@ -6,6 +6,7 @@ Names are bytes and JSON holds characters: Latin-1 has one character for each by
 from dataclasses import dataclass
 
 from app.builder.images.contents.file_tree import FILE, FileTree, Link, Node, Tree
+from app.system.blocking import blocking
 
 _ROOT = ""
 
@@ -41,8 +42,8 @@ def complete(flat: FlatFileTree) -> FlatFileTree:
     return flat
 
 
+@blocking
 def flatten(file_tree: FileTree) -> FlatFileTree:
-    """Blocking."""
     linked = {_text(name): _flat_tree(tree) for name, tree in sorted(file_tree.linked.items())}
     match file_tree.root:
         case Tree() as tree:
@@ -53,8 +54,9 @@ def flatten(file_tree: FileTree) -> FlatFileTree:
             return FlatFileTree(root=True, linked=linked)
 
 
+@blocking
 def unflatten(flat: FlatFileTree) -> FileTree:
-    """Blocking.  ``flat`` is complete."""
+    """``flat`` is complete."""
     linked = {_name(name): _tree(tree) for name, tree in flat.linked.items()}
     match flat.root:
         case dict() as tree:

@@ -19,8 +19,9 @@ _THROUGH = 2
 
 
 @blocking
+@blocking
 def read_file_tree(path: StorePath, store: StoreReader, closure: Iterable[StorePath]) -> FileTree:
-    """Blocking.  Read the names below the path, and below directories that links lead to.
+    """Read the names below the path, and below directories that links lead to.
 
     ``closure`` is the path's own.  Links out of it dangle in images, and what else the store has
     belongs to other packages.  Raises UnreadablePath, UnsupportedTree, Stopped.

@@ -16,8 +16,9 @@ from app.builder.images.packing.codec import Codec, Member
 from app.builder.images.packing.inorder import InOrder
 from app.builder.images.packing.record import PackedPath
 from app.oci import Descriptor, Digest
-from app.system import threads as blocking
+from app.system.blocking import blocking
 from app.system.disk import translate_disk_errors
+from app.system.threads import check
 
 
 class BlobWriter:
@@ -67,11 +68,12 @@ class BlobWriter:
             self._file.write(member)
 
 
+@blocking
 @contextmanager
 def tar_stream(
     blob: BlobWriter, codec: Codec, *, threads: Executor, limit: int, buffers: Buffers
 ) -> Iterator[BlockStream]:
-    """Blocking.  What is written to the stream is in the blob when the context has ended.
+    """What is written to the stream is in the blob when the context has ended.
 
     The caller's thread reads, for that is what a path of many small files waits for, and helps
     when it is ahead.  Memory is bounded by the buffers; ``limit`` keeps one path from taking all.
@@ -100,7 +102,7 @@ class _Blocks:
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:
-        blocking.check()
+        check()
         block = memoryview(buffer)[:filled]
         if self._is_first and filled < len(buffer):
             # Most store paths are one short block: its thread compresses it itself.

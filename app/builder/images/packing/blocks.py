@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from app.builder.images.packing.tar_header import RECORD, padding
 from app.builder.nix.store import ReadBuffers
+from app.system.blocking import blocking
 
 
 class Buffers:
@@ -22,8 +23,9 @@ class Buffers:
         self._size = size
         self._idle: list[bytearray] = []
 
+    @blocking
     def take(self, advance: Callable[[], bool]) -> bytearray:
-        """Blocking.  The caller must hold no buffer, or callers deadlock.
+        """The caller must hold no buffer, or callers deadlock.
 
         Buffers that the caller has passed on to threads do not count.  ``advance`` works on them
         until one may be free, and returns False if there are none: all buffers are then in use by
@@ -39,8 +41,9 @@ class Buffers:
         self._idle.append(buffer)
         self._permits.release()
 
+    @blocking
     def reserve(self, advance: Callable[[], bool]) -> None:
-        """Blocking, as ``take`` is.  Reserve room for a block that has memory of its own."""
+        """Reserve room for a block that has memory of its own."""
         self._acquire(advance)
         # An idle buffer is memory too, and the room for it has just been given away.
         with suppress(IndexError):
@@ -82,7 +85,7 @@ class BlockStream:
             self._advance(len(part))
 
     def write_file(self, header: bytes, readv: Callable[[ReadBuffers], int], size: int) -> None:
-        """Blocking.  Write a header, the content that ``readv`` reads, and padding.
+        """Write a header, the content that ``readv`` reads, and padding.
 
         Raises OSError if the content has another size: one byte more is asked for and not given.
         """

@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from app.system.blocking import blocking
+
 T = TypeVar("T")
 
 
@@ -28,10 +30,11 @@ class InOrder:
         self._pieces: deque[_Piece] = deque()
         self._last: Future[None] | None = None
 
+    @blocking
     def add(
         self, work: Callable[[], T], take: Callable[[T], None], end: Callable[[], None]
     ) -> None:
-        """Blocking.  ``end`` is called whatever comes of the piece.
+        """``end`` is called whatever comes of the piece.
 
         Raises what an earlier piece raised, once that is known; then the piece was not taken on.
         """
@@ -47,19 +50,22 @@ class InOrder:
         with suppress(RuntimeError):
             self._threads.submit(piece.run)
 
+    @blocking
     def finish(self) -> None:
-        """Blocking.  Raises what the first piece that failed has raised."""
+        """Raises what the first piece that failed has raised."""
         self.wait()
         if self._last is not None:
             self._last.result()
 
+    @blocking
     def wait(self) -> None:
-        """Blocking.  Until nothing is under way, whatever came of it."""
+        """Until nothing is under way, whatever came of it."""
         while self.advance():
             pass
 
+    @blocking
     def advance(self) -> bool:
-        """Blocking.  Until the oldest piece has ended, helping; False if there is none."""
+        """Until the oldest piece has ended, helping; False if there is none."""
         if not self._pieces:
             return False
         oldest = self._pieces[0].outcome

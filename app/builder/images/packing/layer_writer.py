@@ -23,6 +23,7 @@ from app.oci import Descriptor
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 from app.system import threads
+from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.disk import translate_disk_errors
 from app.system.workers import Workers
@@ -111,17 +112,17 @@ class LayerWriter:
         await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
         return layer
 
+    @blocking
     def _write(
         self, read: Callable[[BlobWriter], None], spool: ExitStack
     ) -> tuple[BinaryIO, PackedPath]:
-        """Blocking."""
         file = spool.enter_context(self._storage.spool())
         blob = BlobWriter(self._codec, file)
         read(blob)
         return file, blob.finish()
 
+    @blocking
     def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
-        """Blocking."""
         with self._stream(blob) as stream:
             try:
                 self._store.visit(path, TreeWriter(stream, _STORE))
@@ -130,13 +131,13 @@ class LayerWriter:
             except UnreadablePath as error:
                 raise StoreUnreadable(str(path), str(error)) from error
 
+    @blocking
     def _read_entries(self, entries: Sequence[Entry], blob: BlobWriter) -> None:
-        """Blocking."""
         with self._stream(blob) as stream:
             write_entries(stream, entries)
 
+    @blocking
     def _read_parts(self, parts: Sequence[PackedPath], blob: BlobWriter) -> None:
-        """Blocking."""
 
         def opened() -> Iterator[tuple[BinaryIO, PackedPath]]:
             for part in parts:
@@ -152,8 +153,8 @@ class LayerWriter:
             buffers=self._buffers,
         )
 
+    @blocking
     def _check(self, blob: Descriptor) -> bool:
-        """Blocking."""
         try:
             with self._storage.open(keys.blob(blob.digest)) as file:
                 found = hashlib.sha256()

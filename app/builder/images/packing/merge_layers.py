@@ -15,13 +15,15 @@ from app.builder.images.packing.inorder import InOrder
 from app.builder.images.packing.record import PackedPath
 from app.errors import StorageUnavailable
 from app.storage.base import ObjectNotFound
-from app.system import threads as blocking
+from app.system.blocking import blocking
+from app.system.threads import check
 
 
 class PartUnusable(StorageUnavailable):
     """The blob of one of the parts is gone, or is not what its record says."""
 
 
+@blocking
 def assemble(
     blob: BlobWriter,
     parts: Iterable[tuple[BinaryIO, PackedPath]],
@@ -31,7 +33,7 @@ def assemble(
     limit: int,
     buffers: Buffers,
 ) -> None:
-    """Blocking.  Raises PartUnusable."""
+    """Raises PartUnusable."""
     inflated = InOrder(threads, limit=limit)
 
     def take(member: bytes, tar: bytes) -> None:
@@ -40,7 +42,7 @@ def assemble(
 
     try:
         for file, length, size in _members(parts, codec.block_size):
-            blocking.check()
+            check()
             buffers.reserve(inflated.advance)
             try:
                 member = _read(file, length)

@@ -26,6 +26,7 @@ from app.storage import keys
 from app.storage.base import Storage
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.records.cache import RememberedRecords
+from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
 from app.system.workers import Workers
@@ -214,8 +215,8 @@ def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
     return tuple(sorted(set(paths), key=lambda path: (path.name, path.base)))
 
 
+@blocking
 def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
-    """Blocking."""
     complete = archive_order(entries)
     return complete, entries_digest(complete)
 

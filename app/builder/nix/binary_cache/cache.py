@@ -9,6 +9,7 @@ from app.builder.nix.binary_cache.fetch import Fetcher, FetchFailed, shown
 from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT, NarInfo, parse_narinfo
 from app.builder.nix.closure import STORE
 from app.errors import OperatorError
+from app.system.blocking import blocking
 
 
 class NotABinaryCache(OperatorError):
@@ -20,18 +21,21 @@ class BinaryCache(Protocol):
 
     location: str
 
+    @blocking
     def narinfo(self, hash_part: str) -> NarInfo | None:
-        """Blocking.  None if the cache has no such path.
+        """None if the cache has no such path.
 
         Raises NarInfoInvalid, FetchFailed, FetchStopped.
         """
 
+    @blocking
     def close(self) -> None:
-        """Blocking.  Close what this thread has opened."""
+        """Close what this thread has opened."""
 
 
+@blocking
 def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCache":
-    """Blocking.  From an http, https or file URL, or a directory.
+    """From an http, https or file URL, or a directory.
 
     Raises NotABinaryCache, FetchFailed, FetchStopped.
     """
@@ -59,8 +63,8 @@ class HttpCache:
         self._fetcher = fetcher
         self.location = shown(self._url)
 
+    @blocking
     def read(self, name: str) -> bytes | None:
-        """Blocking."""
         return self._fetcher.get(f"{self._url}/{name}", SIZE_LIMIT)
 
     def narinfo(self, hash_part: str) -> NarInfo | None:
@@ -76,8 +80,8 @@ class DirectoryCache:
         self._directory = directory
         self.location = str(directory)
 
+    @blocking
     def read(self, name: str) -> bytes | None:
-        """Blocking."""
         try:
             return (self._directory / name).read_bytes()
         except FileNotFoundError:
@@ -89,8 +93,9 @@ class DirectoryCache:
         document = self.read(f"{hash_part}.narinfo")
         return None if document is None else parse_narinfo(document, hash_part)
 
+    @blocking
     def hash_parts(self) -> tuple[str, ...]:
-        """Blocking.  Of all paths in the cache, sorted."""
+        """Of all paths in the cache, sorted."""
         return tuple(sorted(path.stem for path in self._directory.glob("*.narinfo")))
 
     def close(self) -> None:

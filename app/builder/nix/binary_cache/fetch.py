@@ -17,6 +17,7 @@ from http.client import (  # noqa: TID251  this is the door
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from app.errors import OperatorError
+from app.system.blocking import blocking
 
 # Of its own, so that threads which wait disturb nobody's numbers.
 _SPREAD = random.Random()  # noqa: S311  spread, not secret
@@ -46,8 +47,9 @@ class Fetcher:
         self._tls = ssl.create_default_context()
         self._own = threading.local()
 
+    @blocking
     def get(self, url: str, size_limit: int) -> bytes | None:
-        """Blocking.  The body, or None if there is none (404, 410).
+        """The body, or None if there is none (404, 410).
 
         Busy servers and broken connections are tried again.  Raises FetchFailed, FetchStopped.
         """

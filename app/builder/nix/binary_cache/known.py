@@ -14,6 +14,7 @@ from typing import Self
 from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
+from app.system.blocking import blocking
 
 _FORMAT = 2
 _OLD_FORMATS = {0, 1}  # 0 is a new file; rows of format 1 have no cache, and are not used
@@ -47,8 +48,9 @@ class KnownNarInfos:
         self._cache = cache
 
     @classmethod
+    @blocking
     def open(cls, path: Path, *, cache: str) -> Self:
-        """Blocking.  ``cache`` is the location of the binary cache.  Raises KnownUnusable."""
+        """``cache`` is the location of the binary cache.  Raises KnownUnusable."""
         with ExitStack() as opened:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from app.builder.nix.programs import output as replies
 from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
 from app.builder.nix.programs.request import OUTPUT
 from app.errors import EvaluationFailed
+from app.system.blocking import blocking
 from app.system.process import Finished, LimitExceeded, ProgramMissing
 from app.system.workers import Workers
 
@@ -115,8 +116,9 @@ def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:
     return failure
 
 
+@blocking
 def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looked:
-    """Blocking.  The events of nix/list-attributes.nix that carry the marker."""
+    """The events of nix/list-attributes.nix that carry the marker."""
     prefix = re.compile(rf"(?:^|\n)trace: {marker} ([^\n]*)(?=\n)")
     names: tuple[str, ...] = ()
     attributes: list[Attribute] = []

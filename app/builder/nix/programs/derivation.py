@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from app.builder.nix.door import DerivationsGone
+from app.system.blocking import blocking
 
 _STRING = r'"([^"\\]*)"'
 _OUTPUT = re.compile(rf"\({_STRING},{_STRING},{_STRING},{_STRING}\)")
@@ -25,8 +26,9 @@ def outputs(text: str) -> dict[str, str]:
     return found
 
 
+@blocking
 def read_outputs(derivation: str) -> dict[str, str]:
-    """Blocking.  Raises DerivationsGone."""
+    """Raises DerivationsGone."""
     try:
         return outputs(Path(derivation).read_text(errors="replace"))
     except FileNotFoundError:

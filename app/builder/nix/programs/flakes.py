@@ -17,6 +17,7 @@ from pathlib import Path
 from app.builder.nix.door import Evaluation, PackageSet
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.request import FETCHING, OPTIONS
+from app.system.blocking import blocking
 from app.system.concurrency import KeyedLock
 from app.system.workers import Workers
 
@@ -137,13 +138,14 @@ def _attributes(values: dict[str, str | int]) -> str:
     return " ".join(f"{name} = {json.dumps(value)};" for name, value in values.items())
 
 
+@blocking
 def _is_there(package_set: PackageSet) -> bool:
-    """Blocking.  The garbage collector may have been there."""
+    """The garbage collector may have been there."""
     path = package_set.reference.removeprefix("path:").partition("?")[0]
     return Path(path).exists()
 
 
+@blocking
 def _write(directory: Path, flake: str) -> None:
-    """Blocking."""
     directory.mkdir()
     (directory / "flake.nix").write_text(flake)

@@ -39,8 +39,9 @@ class LocalStore:
         return await self._query(paths)
 
     @blocking
+    @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Blocking.  Raises UnreadablePath, UnsupportedTree, Stopped."""
+        """Raises UnreadablePath, UnsupportedTree, Stopped."""
         try:
             _visit(self._directory, path.base.encode(), visitor)
         except OSError as error:

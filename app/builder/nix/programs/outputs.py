@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.results import EvaluationResult, Failed, Found, Validity
+from app.system.blocking import blocking
 
 # Nix: src/libstore/derivations.cc, unparse.  Outputs come first, and nothing in them needs escapes.
 _BEGINNING = re.compile(r'Derive\(\[|DrvWithVersion\("[^"\\]*",\[')
@@ -38,8 +39,9 @@ def parse(derivation: str) -> dict[str, str]:
     return outputs
 
 
+@blocking
 def checked(answers: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...] | None:
-    """Blocking.  The answers, with an error for each package whose path is not its output's.
+    """The answers, with an error for each package whose path is not its output's.
 
     None if a derivation is not in the store.
     """
@@ -49,8 +51,9 @@ def checked(answers: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]
         return None
 
 
+@blocking
 def without_derivations(answers: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]:
-    """Blocking.  As ``checked``, with an error for each package without a derivation."""
+    """As ``checked``, with an error for each package without a derivation."""
     return tuple((checked([answer]) or (_gone(answer),))[0] for answer in answers)
 
 

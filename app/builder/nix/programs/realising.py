@@ -20,6 +20,7 @@ from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, realising, substituters
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, Unavailable
+from app.system.blocking import blocking
 from app.system.disk_space import DiskFull, DiskSpace
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
 from app.system.workers import Workers
@@ -148,6 +149,6 @@ class Realiser:
             return None
 
 
+@blocking
 def absent(paths: Sequence[str]) -> list[str]:
-    """Blocking."""
     return [path for path in paths if not os.path.lexists(path)]

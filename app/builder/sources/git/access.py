@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.system.blocking import blocking
 from app.system.environment import for_git
 
 _ASKPASS = """#!/bin/sh
@@ -67,8 +68,9 @@ class GitAccess:
             "GIT_SSH_COMMAND": self._ssh(),
         }
 
+    @blocking
     def prepare(self) -> None:
-        """Blocking.  To be called before git is started."""
+        """To be called before git is started."""
         if self._definition.token_file is None or self._askpass.exists():
             return
         self._askpass.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from app.builder.sources.git import kept
 from app.builder.sources.git.access import GitAccess
 from app.builder.sources.git.errors import cause
 from app.errors import Unavailable
+from app.system.blocking import blocking
 from app.system.environment import for_git
 from app.system.locks import EXCLUSIVE, locked
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
@@ -191,15 +192,16 @@ _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
+@blocking
 def _clear(repository: Path) -> None:
-    """Blocking.  What a git left that failed or was killed; our lock says that no other is here."""
+    """What a git left that failed or was killed; our lock says that no other is here."""
     packs = repository / "objects" / "pack"
     for left in (*repository.rglob("*.lock"), *packs.glob("tmp_*"), *packs.glob(".tmp-*")):
         left.unlink(missing_ok=True)
 
 
+@blocking
 def _oldest(repository: Path) -> list[str]:
-    """Blocking."""
     return kept.take_oldest(repository, keep=_COMMITS)
 
 

@@ -11,6 +11,7 @@ from app.builder.sources.git.command import GitCommand, GitFailed, GitSaysTooMuc
 from app.builder.sources.git.errors import fault_of_files
 from app.builder.sources.unpacking import MOST_BYTES, TOO_LARGE, TOO_MANY, BadFiles, UnpackingFailed
 from app.system import threads
+from app.system.blocking import blocking
 from app.system.workers import Workers
 
 _LISTING = 64 * 1024 * 1024  # half a million files; nixpkgs has a tenth
@@ -83,13 +84,14 @@ def _unpacking() -> Iterator[None]:
         raise UnpackingFailed(str(error)) from None
 
 
+@blocking
 def _size(listing: bytes) -> int:
-    """Blocking, if there are many.  Of all files that git lists."""
+    """If there are many.  Of all files that git lists."""
     return sum(int(size) for size in _SIZE.findall(listing))
 
 
+@blocking
 def _set_times(root: Path, moment: float) -> None:
-    """Blocking."""
     for directory, directories, files in os.walk(root, topdown=False):
         threads.check()
         for name in (*directories, *files, "."):

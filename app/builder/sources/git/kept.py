@@ -7,6 +7,8 @@ take 67 MB, against 1,259 MB with a pack for each, and a fetch sends only the di
 
 from pathlib import Path
 
+from app.system.blocking import blocking
+
 REFS = "refs/nixery"
 
 
@@ -14,15 +16,16 @@ def ref_of(commit: str) -> str:
     return f"{REFS}/{commit}"
 
 
+@blocking
 def note_use(repository: Path, commit: str) -> None:
-    """Blocking."""
     mark = _marks(repository) / commit
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
 
 
+@blocking
 def take_oldest(repository: Path, *, keep: int) -> list[str]:
-    """Blocking.  Return all commits but those used last, and forget when they were used."""
+    """Return all commits but those used last, and forget when they were used."""
     marks = sorted(_marks(repository).glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
     oldest = marks[:-keep]
     for mark in oldest:
@@ -30,8 +33,8 @@ def take_oldest(repository: Path, *, keep: int) -> list[str]:
     return [mark.name for mark in oldest]
 
 
+@blocking
 def pack_count(repository: Path) -> int:
-    """Blocking."""
     return sum(1 for _ in (repository / "objects" / "pack").glob("*.pack"))
 
 
