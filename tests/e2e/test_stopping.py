@@ -1,4 +1,4 @@
-"""Ctrl-C at the server's terminal."""
+"""A server that is stopped by Ctrl-C or by SIGTERM."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import ServerFactory
+from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
+DRAIN_SECONDS = 1
+# For cancelled work to end, and for the last responses.
+GRACE_SECONDS = 15
 
-def test_one_stops_it_in_order_and_leaves_no_traceback(new_server: ServerFactory) -> None:
+
+def test_one_ctrl_c_stops_the_server_in_order_without_a_traceback(
+    new_server: ServerFactory,
+) -> None:
     server = new_server()
     server.digest("hello")
 
@@ -21,7 +27,7 @@ def test_one_stops_it_in_order_and_leaves_no_traceback(new_server: ServerFactory
     assert "Traceback" not in server.log
 
 
-def test_two_end_its_builds_and_tell_whoever_waits(
+def test_a_second_ctrl_c_ends_builds_and_answers_their_clients(
     salted_packages: Path, new_server: ServerFactory
 ) -> None:
     server = new_server(salted_packages)
@@ -46,8 +52,35 @@ def test_two_end_its_builds_and_tell_whoever_waits(
     assert programs_of(home) == []
 
 
+def test_a_stop_ends_the_packing_of_a_hostile_package(
+    salted_packages: Path, new_server: ServerFactory
+) -> None:
+    server = new_server(salted_packages, NIXERY_DRAIN_SECONDS=f"{DRAIN_SECONDS}")
+    with ThreadPoolExecutor(1) as pool:
+        pulled = pool.submit(server.get, "/v2/file-bomb/manifests/latest", timeout=300)
+        deadline = time.monotonic() + 240
+        while stages(server) != ["packing"]:
+            assert time.monotonic() < deadline, server.log
+            assert not pulled.done(), pulled.result().text
+            time.sleep(0.05)
+        begun = time.monotonic()
+
+        server.stop()
+
+        seconds = time.monotonic() - begun
+        answer = pulled.result()
+    assert answer.status_code == 503
+    assert "the server stopped while it built this; ask again" in answer.text
+    assert "Application shutdown complete" in server.log
+    assert seconds < DRAIN_SECONDS + GRACE_SECONDS
+
+
+def stages(server: Server) -> list[str]:
+    return [build["stage"] for build in server.get("/builds").json()["running"]]
+
+
 def programs_of(home: str) -> list[str]:
-    """Command lines of what lives with a home directory of this server's."""
+    """Return the command lines of processes with this home directory in their environment."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         try:

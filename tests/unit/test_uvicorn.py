@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.nix
+
 
 def start(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(

@@ -20,4 +20,14 @@ in
 {
   link-bomb-one = bomb "link-bomb-one" "";
   link-bomb-two = bomb "link-bomb-two" "/.";
+
+  # Many files, each of which costs more to pack than to build.
+  file-bomb = runCommand "file-bomb" { } ''
+    mkdir -p $out/share
+    cd $out/share
+    for directory in $(seq 200); do
+      mkdir $directory
+      (cd $directory; seq 1000 | xargs touch)
+    done
+  '';
 }
