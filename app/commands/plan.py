@@ -158,7 +158,7 @@ async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
     """Return the outputs that images would contain, of each package of the set."""
     evaluation = Evaluation(
         source=str(directory),
-        package_set=PackageSet("path", str(directory)),
+        package_set=PackageSet("path", str(directory), is_file=directory.is_file()),
         system=system,
         allowed=Allowed(unfree=True, insecure=True, broken=True),
         restricted=False,
