@@ -100,6 +100,7 @@ class Server:
         process, self._process = self._process, None
         assert process.stop(timeout=60) in (0, -signal.SIGTERM), self.log
         assert "Traceback" not in self.log
+        assert "blocks the event loop" not in self.log
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Of the command line, with this server's settings; it may run or not."""

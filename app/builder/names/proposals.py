@@ -82,7 +82,7 @@ class Proposals:
         listed = await self._listed()
         if place:
             # The set's own name may be mistyped; it need not be one whose packages are listed.
-            for other in listed.sets.suggest(place, 1):
+            for other in await self._workers.run(listed.sets.suggest, place, 1):
                 if found := await self._within(other, leaf):
                     return found
         candidates = await self._workers.run(listed.index.suggest, unknown, _CHECKED)

@@ -14,6 +14,7 @@ from app.builder.images.contents.merging import Collision, Merger
 from app.builder.images.contents.subtree import MakeSubtree, make_subtree
 from app.builder.images.contents.writing import write_out
 from app.builder.images.packing.entry import Entry, Symlink
+from app.system.blocking import blocking
 
 # Names and their bytes.  A link takes some 600 bytes of memory while its layer is made.
 _MOST_NAMES = 250_000
@@ -33,6 +34,7 @@ class SymlinkTree:
     has_shell: bool
 
 
+@blocking
 def merge(
     packages: Iterable[Package], base: Sequence[Entry], make: MakeSubtree = make_subtree
 ) -> SymlinkTree:
