@@ -1,4 +1,4 @@
-"""Doing several things at once, and one thing only once."""
+"""Run coroutines together, and one at a time for each key."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
-    """In order; a failure is raised as itself, when nothing of the rest is under way."""
+    """Return all results in order; raise the first failure once all others have stopped."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]
@@ -24,7 +24,7 @@ class KeyedLock(Generic[K]):
     """One holder for each key at a time."""
 
     def __init__(self) -> None:
-        # A lock lives as long as somebody holds it or waits for it.
+        # A lock exists as long as a task holds it or waits for it.
         self._locks: WeakValueDictionary[K, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager

@@ -1,7 +1,6 @@
-"""A program that is spoken to: it is told something and answers, again and again.
+"""A program that reads requests on standard input and writes responses on standard output.
 
-Whatever goes wrong between two answers leaves half of one behind, so nothing but ``end`` makes
-sense afterwards; that is the caller's to do.
+After an error part of a response may still arrive, so the caller can only ``end`` the program.
 """
 
 import asyncio
@@ -16,24 +15,26 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class ProgramEnded(Exception):
-    """By itself, or by somebody's hand, without an answer."""
+    """The program exited before its response was complete."""
 
 
 class Conversation:
-    """With a program that it starts; from then on somebody must call ``end``.
+    """A program that it starts; the creator must call ``end``.
 
-    The limits hold for each answer, that of memory for the program.
+    The limits hold for each response, except memory, which is limited for the program.
     """
 
     def __init__(
         self, command: Sequence[str], *, environment: Mapping[str, str], limits: Limits
     ) -> None:
-        """Raises ProgramMissing."""
+        """Raise ProgramMissing."""
         self._limits = limits
-        self._heard = bytearray()
+        self._received = bytearray()
         self._until = b""
-        self._answered: asyncio.Future[None] | None = None
-        self._program = Program(command, environment, limits, on_output=self._hear, spoken_to=True)
+        self._responded: asyncio.Future[None] | None = None
+        self._program = Program(
+            command, environment, limits, on_output=self._receive, has_input=True
+        )
 
     @property
     def pid(self) -> int:
@@ -43,21 +44,21 @@ class Conversation:
     def ended(self) -> bool:
         return self._program.exited.done()
 
-    async def ask(self, words: bytes, *, until: bytes) -> bytes:
-        """What it says on standard output, up to ``until``, which it says once.
+    async def ask(self, request: bytes, *, until: bytes) -> bytes:
+        """Return standard output up to ``until``, which each response ends with.
 
-        One at a time.  Raises OutOfTime, OutOfSpace, ProgramEnded.
+        Send one request at a time.  Raise OutOfTime, OutOfSpace, ProgramEnded.
         """
-        self._heard.clear()
+        self._received.clear()
         self._until = until
-        self._answered = asyncio.get_running_loop().create_future()
-        self._program.say(words)
-        awaited = (self._answered, self._program.overflow, self._program.exited)
+        self._responded = asyncio.get_running_loop().create_future()
+        self._program.send(request)
+        awaited = (self._responded, self._program.overflow, self._program.exited)
         await asyncio.wait(
             awaited, timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED
         )
-        if self._answered.done():
-            return bytes(self._heard)
+        if self._responded.done():
+            return bytes(self._received)
         if self._program.overflow.done():
             raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", b"")
         if self.ended:
@@ -65,7 +66,7 @@ class Conversation:
         raise OutOfTime(f"{self._limits.seconds:g} s", b"")
 
     def resident(self) -> int:
-        """Bytes of memory it occupies; none if it has ended."""
+        """Return the bytes of memory that the program occupies; 0 after its exit."""
         if self.ended:
             return 0
         fields = Path(f"/proc/{self.pid}/statm").read_text().split()
@@ -74,12 +75,12 @@ class Conversation:
     async def end(self) -> None:
         await self._program.stop()
 
-    def _hear(self, chunk: bytes) -> None:
-        begin = max(0, len(self._heard) - len(self._until) + 1)
-        self._heard += chunk
+    def _receive(self, chunk: bytes) -> None:
+        begin = max(0, len(self._received) - len(self._until) + 1)
+        self._received += chunk
         if (
-            self._answered
-            and not self._answered.done()
-            and self._heard.find(self._until, begin) >= 0
+            self._responded
+            and not self._responded.done()
+            and self._received.find(self._until, begin) >= 0
         ):
-            self._answered.set_result(None)
+            self._responded.set_result(None)

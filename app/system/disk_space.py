@@ -1,4 +1,4 @@
-"""Work that is stopped when a disk gets too full."""
+"""Stop work when a disk gets too full."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ class DiskFull(Exception):
 
 
 class DiskSpace:
-    """``least`` is how many bytes have to stay free where ``directory`` is; 0 for no limit."""
+    """Keep ``least`` bytes free on the file system of ``directory``; 0 is no limit."""
 
     def __init__(
         self, *, directory: Path, least: int, workers: Workers, interval_seconds: float = 1
@@ -31,7 +31,7 @@ class DiskSpace:
         self._interval_seconds = interval_seconds
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of ``work``, which is cancelled if space runs out.  Raises DiskFull."""
+        """Return the result of ``work``; cancel it and raise DiskFull if space runs out."""
         if not self._least:
             return await work
         running = asyncio.ensure_future(work)
@@ -41,7 +41,7 @@ class DiskSpace:
             if running.done():
                 return running.result()
             watching.result()
-            raise AssertionError("watching ends by an error only")
+            raise AssertionError("the watch only ends with an error")
         finally:
             for task in (watching, running):
                 task.cancel()
@@ -53,12 +53,12 @@ class DiskSpace:
             free = await self._workers.run(self._free)
             if free < self._least:
                 raise DiskFull(
-                    f"{free // _MIB} MiB are free where {self._directory} is, and"
-                    f" {self._least // _MIB} MiB have to stay so"
+                    f"{free // _MIB} MiB are free on the file system of {self._directory}, and"
+                    f" {self._least // _MIB} MiB have to stay free"
                 )
             await asyncio.sleep(self._interval_seconds)
 
     @blocking
     def _free(self) -> int:
-        found = os.statvfs(self._directory)
-        return found.f_bavail * found.f_frsize
+        status = os.statvfs(self._directory)
+        return status.f_bavail * status.f_frsize

@@ -1,12 +1,12 @@
 """Which programs see which variables: credentials only where they are needed.
 
-Everything starts from ``child_environment``.  A program gets less where it needs less:
+Each environment is ``child_environment`` without the variables that a program does not need:
 
-* git needs nothing of Nix's, whose configuration may hold tokens;
+* git needs none of Nix's variables, whose configuration may contain tokens;
 * the evaluation of an untrusted source needs no network, so neither tokens nor proxies, whose
-  addresses may hold passwords;
-* a build of an untrusted source may ask for variables of the process that builds it
-  (``impureEnvVars``), so that process has no access tokens; it keeps what downloads need.
+  addresses may contain passwords;
+* a build of an untrusted source may read variables of the process that builds it
+  (``impureEnvVars``), so that process has no access tokens; it keeps those for downloads.
 """
 
 import re
@@ -30,12 +30,12 @@ def for_untrusted_evaluation(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def for_store(environment: Mapping[str, str]) -> dict[str, str]:
-    """For builds, downloads, and questions to the store."""
+    """Return the environment of builds, downloads and queries of the store."""
     return _with_config(environment, lambda line: not _TOKENS.match(line))
 
 
 def _with_config(environment: Mapping[str, str], is_kept: Callable[[str], bool]) -> dict[str, str]:
-    """Only the kept lines of NIX_CONFIG; no variable where none is left."""
+    """Return the environment with the kept lines of NIX_CONFIG, or without it if none are left."""
     kept = dict(environment)
     lines = kept.pop(_CONFIG, "").splitlines()
     config = "\n".join(filter(is_kept, lines))

@@ -1,7 +1,7 @@
 """File locks between the processes of one state directory, waited for without blocking.
 
-A lock's file may be removed by who holds it alone.  Whoever opened it before waits for a file
-that has no name any more, so a lock counts only if its file is still the one of that name.
+The holder of an exclusive lock may remove its file.  Another process that had opened the file then
+waits for one without a name, so a lock counts only if its file still has that name.
 """
 
 import fcntl
@@ -22,9 +22,9 @@ _RETRY_SECONDS = 0.05
 
 @asynccontextmanager
 async def locked(path: Path, mode: int, *, workers: Workers) -> AsyncIterator[int]:
-    """Hold the lock on a file, which is made if absent.
+    """Hold the lock on a file, which is created if absent; give the open descriptor.
 
-    Gives the open descriptor.  A process that dies lets go.
+    The lock is released when the process exits.
     """
     descriptor = await _acquire(path, mode, workers)
     try:
@@ -36,19 +36,19 @@ async def locked(path: Path, mode: int, *, workers: Workers) -> AsyncIterator[in
 @blocking
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
-    """Whether the lock is held: not if somebody else holds it, or there is no file."""
+    """Give whether the lock was taken: not if another process holds it or the file is absent."""
     descriptor = None
     with suppress(FileNotFoundError):
         descriptor = take(path, EXCLUSIVE, os.O_RDWR)
     try:
         yield descriptor is not None
     finally:
-        _let_go(descriptor)
+        _release(descriptor)
 
 
 @blocking
 def take(path: Path, mode: int, flags: int) -> int | None:
-    """Never wait for the lock.  An open descriptor that holds it, if it can be had now."""
+    """Return an open descriptor that holds the lock; None if the lock is not free now."""
     with ExitStack() as unless_taken:
         descriptor = os.open(path, flags, 0o600)
         unless_taken.callback(os.close, descriptor)
@@ -62,7 +62,7 @@ def take(path: Path, mode: int, flags: int) -> int | None:
 
 async def _acquire(path: Path, mode: int, workers: Workers) -> int:
     while True:
-        descriptor = await workers.obtain(partial(_make, path, mode), discard=_let_go)
+        descriptor = await workers.obtain(partial(_make, path, mode), discard=_release)
         if descriptor is not None:
             return descriptor
         await anyio.sleep(_RETRY_SECONDS)
@@ -74,6 +74,6 @@ def _make(path: Path, mode: int) -> int | None:
     return take(path, mode, os.O_RDWR | os.O_CREAT)
 
 
-def _let_go(descriptor: int | None) -> None:
+def _release(descriptor: int | None) -> None:
     if descriptor is not None:
         os.close(descriptor)

@@ -1,20 +1,20 @@
 """The one place where programs are started.
 
-A program runs in a session of its own with an environment made from nothing; both its
-streams are read together with bounded memory.  One that is run never outlives its time limit or
-the task that waits for it: it is asked to end (Nix then ends its builders, which live in sessions of
-their own), and after a grace the whole process group is killed.
+A program runs in a session of its own, with an environment built from nothing; both its output
+streams are read together with bounded memory.  ``run`` never outlives the time limit or the task
+that waits for it.  It sends SIGTERM, upon which Nix stops its builders in their own sessions, and
+after a grace kills the whole process group.
 
-asyncio's own processes are not used: waiting for one also waits for whoever inherited its
-streams, and its number may belong to a stranger by the time its group is killed.  A pidfd
-tells of the end while the number is still taken.
+asyncio's own processes are not used.  Waiting for one also waits for processes that inherited its
+streams, and the pid may be reused before the group is killed.  A pidfd reports the exit while the
+pid is still taken.
 """
 
 import asyncio
 import os
 import resource
 import signal
-import subprocess  # noqa: TID251 - this is the place
+import subprocess  # noqa: TID251 - programs are started here only
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,12 +24,12 @@ from pathlib import Path
 from app.system.streams import Reader, Tail, Writer
 
 _MIB = 1024 * 1024
-# What is stored is served while programs use all processors.
+# The server gets processor time while programs use all processors.
 _NICENESS = 10
 _NICEST = 19
 
-# What a program may see of the server's own environment: where programs and certificates
-# are, which store to speak to.  Everything else, above all other programs' secrets, stays out.
+# Variables of the server's environment that programs see: where programs and certificates are, and
+# which store to use.  All others, such as secrets of other programs, are left out.
 _ALLOWED = (
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
@@ -51,14 +51,18 @@ _ALLOWED = (
 
 
 class ProgramMissing(Exception):
-    """There is no such program on PATH."""
+    """The program is not on the PATH."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(f"{program} is not on the PATH")
+        self.program = program
 
 
 class LimitExceeded(Exception):
-    """A limit ended the program.  ``tail`` is the end of its standard error."""
+    """The program was stopped at a limit, such as "120 s"; ``tail`` ends its standard error."""
 
     def __init__(self, limit: str, tail: bytes) -> None:
-        super().__init__(limit)
+        super().__init__(f"stopped at the limit of {limit}")
         self.limit = limit
         self.tail = tail
 
@@ -73,10 +77,10 @@ class OutOfSpace(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``memory`` and ``output`` in bytes; the output is what both streams carry together.
+    """``memory`` and ``output`` are in bytes; the output is that of both streams together.
 
-    ``tail`` is how much of standard error is kept, ``grace_seconds`` how long the program
-    has to clean up when it is stopped.
+    ``tail`` is how many bytes of standard error are kept, ``grace_seconds`` how long the program
+    has to clean up after SIGTERM.
     """
 
     seconds: float
@@ -88,7 +92,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``code`` is negative for a signal; ``stderr`` holds the last bytes only."""
+    """``code`` is negative for a signal; ``stderr`` has the last bytes only."""
 
     code: int
     stdout: bytes
@@ -97,7 +101,7 @@ class Finished:
 
 
 def child_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
-    """A child's environment; ``home`` is a directory of ours, so that no user's files count."""
+    """Return a child's environment; ``home`` keeps it from reading files of a user."""
     chosen = {name: surroundings[name] for name in _ALLOWED if name in surroundings}
     return {
         "PATH": os.defpath,
@@ -116,9 +120,9 @@ async def run(
     limits: Limits,
     on_line: Callable[[str], None] | None = None,
 ) -> Finished:
-    """Run to the end; ``on_line`` is given each line of standard error as it appears.
+    """Run a program until it exits; ``on_line`` receives lines of standard error as they appear.
 
-    Raises ProgramMissing, OutOfTime, OutOfSpace.  An exit code is the caller's to judge.
+    Raise ProgramMissing, OutOfTime, OutOfSpace.  The caller judges the exit code.
     """
     begun = time.monotonic()
     program = Program(command, environment, limits, on_line=on_line)
@@ -134,10 +138,10 @@ async def run(
 
 
 class Program:
-    """A running program; from the constructor on somebody must call ``stop``.
+    """A running program; the creator must call ``stop``.
 
-    One that is ``spoken_to`` has a standard input.  It reads its end when this process ends,
-    in whatever way.  ``on_output`` is given standard output instead of keeping it for ``stdout``.
+    With ``has_input`` it has a standard input, which ends when this process exits in any way.
+    ``on_output`` receives standard output, which is then not kept in ``stdout``.
     """
 
     def __init__(
@@ -148,11 +152,11 @@ class Program:
         *,
         on_line: Callable[[str], None] | None = None,
         on_output: Callable[[bytes], None] | None = None,
-        spoken_to: bool = False,
+        has_input: bool = False,
     ) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command, environment, limits, spoken_to=spoken_to)
+        self._process = _start(command, environment, limits, has_input=has_input)
         self._pidfd = os.pidfd_open(self._process.pid)
         self.exited: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
@@ -184,20 +188,20 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """A stranger's as soon as it has exited."""
+        """The pid, which another process may get once this one has exited."""
         return self._process.pid
 
-    def say(self, words: bytes) -> None:
-        """Never waits; from here on it may write as much as its limit again."""
+    def send(self, data: bytes) -> None:
+        """Write to standard input without waiting; the limit of output starts again."""
         assert self._stdin is not None
         self._left = self._limits.output
-        self._stdin.write(words)
+        self._stdin.write(data)
 
     async def end(self) -> None:
-        """Until exit and the end of both streams; raises OutOfSpace."""
+        """Wait for the exit and the end of both streams.  Raise OutOfSpace."""
         await asyncio.wait([self.exited, self.overflow], return_when=asyncio.FIRST_COMPLETED)
         if not self.overflow.done():
-            # Somebody outside the group may have inherited the streams: he is not waited for.
+            # A process outside the group may have inherited the streams: do not wait for it.
             ended = [reader.ended for reader in self._readers]
             await asyncio.wait(ended, timeout=self._limits.grace_seconds)
         if self.overflow.done():
@@ -213,7 +217,7 @@ class Program:
                 os.kill(self._process.pid, signal.SIGTERM)
                 await asyncio.wait([self.exited], timeout=self._limits.grace_seconds)
         finally:
-            # Reached by a second cancellation as well; _reap then runs without us.
+            # A second cancellation gets here too; _reap then runs later, by the event loop.
             if not self.exited.done():
                 os.killpg(self._process.pid, signal.SIGKILL)
             for reader in self._readers:
@@ -221,18 +225,18 @@ class Program:
         await asyncio.wait([self.exited])
 
     def _reap(self) -> None:
-        """The leader is a zombie: its number is still taken, and so is its group's."""
+        """Kill the group.  Its leader is a zombie, so the pid and the group's id are still taken."""
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self.code = self._process.wait()
         for reader in self._readers:
-            reader.hurry()
+            reader.skip_rests()
         self.exited.set_result(None)
 
     def _take(self, chunk: bytes, take: Callable[[bytes], None]) -> None:
-        """What comes after the limit is read and dropped, so that the program can end."""
+        """Drop output beyond the limit, which is read so that the program can exit."""
         self._left -= len(chunk)
         if self._left >= 0:
             take(chunk)
@@ -241,13 +245,13 @@ class Program:
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str], limits: Limits, *, spoken_to: bool
+    command: Sequence[str], environment: Mapping[str, str], limits: Limits, *, has_input: bool
 ) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.PIPE if spoken_to else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,

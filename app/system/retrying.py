@@ -1,4 +1,4 @@
-"""Another attempt after a transient fault, within a number and a time."""
+"""Retry after transient faults, within a number of attempts and a time."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Retries:
     """Up to ``times`` more attempts, none of them started later than ``seconds`` after the first.
 
-    The pause before an attempt begins with ``pause_seconds`` and doubles.
+    The first pause is ``pause_seconds``; each further one is twice as long.
     """
 
     times: int

@@ -1,4 +1,4 @@
-"""One piece of work at a time for each key, however many callers ask for it."""
+"""Run work once at a time for each key, and give its result to all callers."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -18,7 +18,7 @@ class SingleFlight(Generic[K, T]):
 
     async def run(self, key: K, work: Callable[[], Coroutine[None, None, T]]) -> T:
         while (flight := self._flights.get(key)) is not None and not flight.callers:
-            # It was cancelled and is ending: its result would be a cancellation.
+            # It was cancelled and is about to end: its result would be a cancellation.
             await asyncio.wait((flight.task,))
         if flight is None:
             flight = _Flight(asyncio.create_task(work()))
@@ -33,7 +33,7 @@ class SingleFlight(Generic[K, T]):
                 flight.task.cancel()
 
     async def wait(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no work is running."""
         while self._flights:
             await asyncio.wait([flight.task for flight in self._flights.values()])
 

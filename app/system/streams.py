@@ -1,7 +1,7 @@
-"""What a program writes, taken while it comes and with bounded memory, and what it is told.
+"""The pipes of a program: read its output with bounded memory, and write its input.
 
-The event loop's own pipes are not used: uvloop closes the number of one twice, and a thread that
-opened a file between the two loses it, or reads somebody else's.
+The event loop's own pipes are not used: uvloop closes the descriptor of one twice.  A thread that
+opens a file between the two closes gets the same number and loses its file.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ _REST_SECONDS = 0.002
 
 
 class Reader:
-    """``take`` is given each piece; ``ended`` is done when all is read, or it was closed.
+    """Call ``take`` with each piece; ``ended`` is done when all is read or after ``close``.
 
-    With ``by_lines`` a piece has few lines, and the event loop does other work between two: the
-    program waits then, since no more is read from its pipe.
+    With ``by_lines`` a piece has few lines, and the event loop does other work between two pieces.
+    The program waits during that time, since its pipe is not read.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class Reader:
         os.set_blocking(pipe.fileno(), False)
         self._loop.add_reader(pipe.fileno(), self._read)
 
-    def hurry(self) -> None:
-        """The program has exited: what it left is little, and awaited."""
+    def skip_rests(self) -> None:
+        """Read the rest without pauses: the program has exited, and little output is left."""
         self._exited = True
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class Reader:
             self._take(chunk)
 
     def _give(self) -> None:
-        """A few lines; the others after a rest, and nothing is read until then."""
+        """Pass on a few lines, and the others after a rest; read nothing until then."""
         end = _end_of_lines(self._rest, _LINES_AT_ONCE)
         piece, self._rest = self._rest[:end], self._rest[end:]
         paused = self._resting is not None
@@ -84,19 +84,19 @@ class Reader:
 
 
 class Writer:
-    """Never waits: what the pipe does not hold goes out later.
+    """Write without waiting: bytes that the pipe does not hold are sent later.
 
-    One that listens no longer is not told, and has ended or will be out of time.
+    A program that has closed its input gets nothing more; it has exited or will time out.
     """
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
         self._loop = asyncio.get_running_loop()
-        self._unsaid = bytearray()
+        self._unsent = bytearray()
         os.set_blocking(pipe.fileno(), False)
 
-    def write(self, words: bytes) -> None:
-        self._unsaid += words
+    def write(self, data: bytes) -> None:
+        self._unsent += data
         self._write()
 
     def close(self) -> None:
@@ -108,20 +108,20 @@ class Writer:
         if self._pipe.closed:
             return
         try:
-            del self._unsaid[: os.write(self._pipe.fileno(), self._unsaid)]
+            del self._unsent[: os.write(self._pipe.fileno(), self._unsent)]
         except BlockingIOError:
             pass
         except BrokenPipeError:
             self.close()
             return
-        if self._unsaid:
+        if self._unsent:
             self._loop.add_writer(self._pipe.fileno(), self._write)
         else:
             self._loop.remove_writer(self._pipe.fileno())
 
 
 def _end_of_lines(text: bytes, count: int) -> int:
-    """Behind the last of so many lines."""
+    """Return the offset behind ``count`` lines, or behind the whole text."""
     end = 0
     for _ in range(count):
         end = text.find(b"\n", end) + 1
@@ -162,7 +162,7 @@ class Tail:
         self._on_line = None
 
     def finish(self) -> None:
-        """Hand out the line that has begun."""
+        """Pass on an unfinished line."""
         if self._on_line is not None and self._line:
             self._on_line(self._line.decode(errors="replace"))
         self._line.clear()

@@ -1,7 +1,7 @@
-"""Run blocking work in threads, always wait for it to finish, and end it when it is cancelled.
+"""Run blocking work in threads, always wait for it to finish, and stop it when it is cancelled.
 
-A thread cannot be killed.  Work that takes long calls ``check`` again and again, which raises
-``Stopped`` as soon as the caller of ``run`` is cancelled, by a time-out or a stop of the server.
+A thread cannot be killed.  Long work calls ``check`` repeatedly, which raises ``Stopped`` once the
+caller of ``run`` is cancelled by a time-out or a stop of the server.
 """
 
 import asyncio
@@ -35,24 +35,23 @@ async def run(
     limiter: CapacityLimiter,
     discard: Callable[[T], object] | None = None,
 ) -> T:
-    """The work has ended when this ends, also when the caller is cancelled meanwhile.
+    """Run the work in a thread and return only when it has finished, also when cancelled.
 
-    anyio holds back only the cancellation of its own scopes.  A task cancelled by asyncio, as
-    the siblings in a TaskGroup are when one fails, would go on to close files by whose numbers
-    a thread still writes; those numbers soon belong to other files.
+    anyio delays only the cancellation of its own scopes.  A task that asyncio cancels, such as
+    the sibling of a failed one in a TaskGroup, would close files that a thread still writes to;
+    other files may get their descriptors.
 
-    Cancellation reaches the work through ``check`` only.
-
-    What is opened by work whose caller is cancelled nobody else knows of: ``discard`` gets it.
+    Cancellation reaches the work through ``check`` only.  ``discard`` receives the result of
+    work whose caller was cancelled, for example to close a file.
     """
     stop = threading.Event()
 
-    def begin() -> T:
+    def start() -> T:
         _STOP.set(stop)  # in the thread's own copy of the context
         return work()
 
-    async with limiter:  # who is cancelled while waiting here has not begun
-        thread = asyncio.create_task(to_thread.run_sync(begin, limiter=CapacityLimiter(1)))
+    async with limiter:  # a caller that is cancelled while it waits here has not started work
+        thread = asyncio.create_task(to_thread.run_sync(start, limiter=CapacityLimiter(1)))
         with CancelScope(shield=True):
             try:
                 await asyncio.shield(thread)
@@ -61,7 +60,7 @@ async def run(
                 while not thread.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait({thread})
-                # An exception is seen and goes no further: the cancellation goes first.
+                # Retrieve an exception; the cancellation is raised in its place.
                 if not thread.cancelled() and thread.exception() is None and discard:
                     discard(thread.result())
                 raise

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Functions given to ``run`` and ``obtain`` are plain ``def``, marked with ``@blocking``."""
+    """Run functions that are plain ``def`` and marked with ``@blocking``."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -23,5 +23,5 @@ class Workers:
         return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
 
     async def obtain(self, work: Callable[[], T], *, discard: Callable[[T], object]) -> T:
-        """For what has to be closed: if the caller is cancelled meanwhile, ``discard`` gets it."""
+        """Run work whose result has to be closed; ``discard`` receives it if the caller is cancelled."""
         return await threads.run(work, limiter=self._limiter, discard=discard)

@@ -22,7 +22,7 @@ async def test_work_is_cancelled_where_less_is_free_than_has_to_be(tmp_path: Pat
     async def watched() -> str:
         return await task
 
-    with pytest.raises(DiskFull, match="MiB have to stay so"):
+    with pytest.raises(DiskFull, match="MiB have to stay free"):
         await space.during(watched())
 
     assert task.cancelled()

@@ -85,6 +85,6 @@ class Programs:
 
 def missing(error: ProgramMissing) -> Unavailable:
     return Unavailable(
-        f"Nix is not installed, there is no {error}: on Debian and Ubuntu run `apt-get install nix-bin`,"
+        f"Nix is not installed ({error}): on Debian and Ubuntu run `apt-get install nix-bin`,"
         " elsewhere see nixos.org/download"
     )
