@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes Debian's packages ready for Nix: `generate.py --help` names the commands."""
+"""Prepare Debian's packages for Nix; `generate.py --help` lists the commands."""
 
 import sys
 from pathlib import Path

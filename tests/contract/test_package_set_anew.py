@@ -94,7 +94,7 @@ def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
     made = preparation.prepare()
     said = capsys.readouterr().err
     assert "the archive no longer has hello 0.1-1" in said
-    assert f"resolving anew for debian bookworm, into {made}" in said
+    assert f"resolving again for debian bookworm, into {made}" in said
     assert made.is_relative_to(place.cache)
     assert tree.lock(NATIVE).read_bytes() == before
     # The archive has what the committed lock was made from, so the same is found again.
@@ -115,7 +115,7 @@ def test_another_release_is_resolved_anew_and_machines_it_lacks_are_left_out(
     made = SetDirectory(preparation.prepare())
     said = capsys.readouterr().err
     assert "made for debian bookworm, and this is debian trixie" in said
-    assert "resolving anew for debian trixie" in said
+    assert "resolving again for debian trixie" in said
     assert "leaving out aarch64-linux" in said
     assert read_lock(made.lock(NATIVE)).release == TRIXIE
     assert not made.lock("aarch64-linux").exists()

@@ -1,4 +1,4 @@
-"""A private apt: one release, one architecture, nothing of the machine's own apt touched."""
+"""A private apt for one release and architecture; the machine's own apt stays unchanged."""
 
 import os
 import subprocess
@@ -20,7 +20,10 @@ class AptFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Apt:
-    """Blocking throughout. State (indices) lies in the cache and is kept between runs."""
+    """The programs of apt with their own state; indices are kept in the cache between runs.
+
+    All methods block.
+    """
 
     state: Path
     source: Path
@@ -68,14 +71,14 @@ class Apt:
         return done.stdout
 
     def update(self) -> None:
-        """Fetches the index. Raises AptFailed."""
+        """Fetch the index. Raises AptFailed."""
         self._run("apt-get", "-qq", "update")
 
     def packages(self) -> dict[str, dict[str, str]]:
-        """Every package of the release by name; of several versions the last one listed.
+        """Return every package of the release by name; of several versions the last one listed.
 
-        Raises AptFailed, also where the archive has nothing for the architecture: apt itself
-        passes over that.
+        Raises AptFailed, also if the archive has no packages for the architecture: apt itself
+        ignores that.
         """
         dump = self._run("apt-cache", "dumpavail")
         found = {fields["Package"]: fields for fields in paragraphs(dump.splitlines())}
@@ -84,19 +87,19 @@ class Apt:
         return found
 
     def versions(self, names: Iterable[str]) -> frozenset[tuple[str, str]]:
-        """Which (package, version) of these names the archive has now."""
+        """Return the (package, version) pairs that the archive has of these names."""
         lines = self._run("apt-cache", "madison", *sorted(names)).splitlines()
         fields = (line.split("|") for line in lines)
         return frozenset((name.strip(), version.strip()) for name, version, *_ in fields)
 
     def download(self, packages: Iterable[str], into: Path) -> None:
-        """`name=version` texts; the files keep the archive's names. Raises AptFailed."""
+        """Download packages given as `name=version`; files keep their names. Raises AptFailed."""
         self._run("apt-get", "-qq", "download", *packages, directory=into)
 
 
 @contextmanager
 def private_apt(place: Workplace, release: Release, architecture: str) -> Iterator[Apt]:
-    """Raises NoSource."""
+    """Yield an apt whose temporary configuration has one source. Raises NoSource."""
     state = place.cache / "apt" / f"{release.id}-{release.codename}-{architecture}"
     for part in ("lists/partial", "cache/archives/partial", "empty"):
         (state / part).mkdir(parents=True, exist_ok=True)

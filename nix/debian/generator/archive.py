@@ -1,4 +1,4 @@
-"""What one release has for one architecture: its index, and what its packages hold."""
+"""One release for one architecture: the index, and the contents of packages."""
 
 import json
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from nix.debian.generator.storepath import store_name
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """`scans` is where what was seen in packages is remembered, by their hash."""
+    """`scans` is a directory of cached package contents, by the package's hash."""
 
     apt: Apt
     index: Index
@@ -37,7 +37,7 @@ class Archive:
         )
 
     def contents(self, debs: Iterable[Deb]) -> dict[str, Contents]:
-        """By package. Blocking: fetches what is missing and remembers what it has seen."""
+        """Return the contents by package; download missing packages. Blocking."""
         everything = tuple(debs)
         self.downloads.fetch(self.apt, everything)
         self.scans.mkdir(parents=True, exist_ok=True)
@@ -47,9 +47,9 @@ class Archive:
             )
 
     def _scan(self, deb: Deb) -> Contents:
-        remembered = self.scans / f"{deb.sha256}.json"
-        if not remembered.exists():
-            new = remembered.with_suffix(".new")
+        cached = self.scans / f"{deb.sha256}.json"
+        if not cached.exists():
+            new = cached.with_suffix(".new")
             new.write_text(json.dumps(asdict(scan(self.downloads.path(deb)))))
-            new.replace(remembered)
-        return Contents(**{k: tuple(v) for k, v in json.loads(remembered.read_text()).items()})
+            new.replace(cached)
+        return Contents(**{k: tuple(v) for k, v in json.loads(cached.read_text()).items()})

@@ -1,4 +1,4 @@
-"""The directory outside the tree for all that can be made again."""
+"""The cache directory, outside the source tree: everything in it can be made again."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 
 
 def cache_directory() -> Path:
@@ -16,12 +16,12 @@ def cache_directory() -> Path:
 
 @contextmanager
 def exclusive(cache: Path) -> Iterator[None]:
-    """Two runs at once would download everything twice: the second waits."""
+    """Hold the lock of the cache; a second run waits, in place of downloading everything again."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "busy").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another run that is preparing packages")
+            report("waiting for another run that is preparing packages")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

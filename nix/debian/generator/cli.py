@@ -11,7 +11,7 @@ from nix.debian.generator.lock import Lock, LockUnreadable, read_lock, write_loc
 from nix.debian.generator.locking import Locking
 from nix.debian.generator.nixstore import NixFailed, NixMissing, NixStore, nix_environment
 from nix.debian.generator.prepare import Preparation
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 from nix.debian.generator.release import ARCHITECTURES, NotDebian, Release
 from nix.debian.generator.resolver import Unresolvable
 from nix.debian.generator.runtime import RuntimeIncomplete
@@ -22,7 +22,7 @@ from nix.debian.generator.workplace import Workplace, read_host
 
 DESCRIPTION = """\
 A package set for Nix made of Debian's binary packages; see docs/package-set.md.
-Progress goes to standard error, the answer to standard output."""
+Progress goes to standard error, the result to standard output."""
 
 EXPECTED = (
     AptFailed,
@@ -53,19 +53,19 @@ def parser() -> argparse.ArgumentParser:
         "--system",
         action="append",
         choices=sorted(ARCHITECTURES),
-        help="default: both, of the full set this machine's",
+        help="default: both; for the full set, this machine's",
     )
     command.set_defaults(run=run_prepare)
 
-    command = commands.add_parser("lock", help="resolve what is wanted; write a lock")
+    command = commands.add_parser("lock", help="resolve the wanted packages; write a lock")
     command.add_argument("--full", action="store_true", help="all of wanted/full.toml")
     command.add_argument("--system", choices=sorted(ARCHITECTURES), default="x86_64-linux")
     command.add_argument("--codename", help="another release than this machine's")
-    command.add_argument("--check", action="store_true", help="only say which versions are gone")
+    command.add_argument("--check", action="store_true", help="only list versions that are gone")
     command.add_argument("lock", nargs="?", type=Path, help="default: the committed one")
     command.set_defaults(run=run_lock)
 
-    command = commands.add_parser("seed", help="put what a lock names into the Nix store")
+    command = commands.add_parser("seed", help="put the packages of a lock into the Nix store")
     command.add_argument("lock", type=Path)
     command.set_defaults(run=run_seed)
     return top
@@ -81,7 +81,7 @@ def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
     )
     directory = preparation.prepare()
     if directory != TREE:
-        say(f"serve it with NIXERY_PKGS_PATH={directory}")
+        report(f"serve it with NIXERY_PKGS_PATH={directory}")
     print(directory)
     return 0
 
@@ -102,7 +102,7 @@ def run_lock(arguments: argparse.Namespace, place: Workplace) -> int:
     locking = Locking(place, Release(host.id, arguments.codename or host.codename))
     lock = locking.lock(ARCHITECTURES[arguments.system], chosen_list(arguments))
     write_lock(lock, path)
-    say(
+    report(
         f"{len(lock.attributes)} attributes, {len(lock.units)} units, {len(lock.debs)} packages, "
         f"{sum(deb.size for deb in lock.debs.values()) / 1e6:.0f} MB; "
         f"edges cut: {', '.join(f'{a} -> {b}' for a, b in lock.cut) or 'none'}"
@@ -115,7 +115,7 @@ def check(place: Workplace, lock: Lock) -> int:
     gone = versions_gone(place, lock, lock.debs.values())
     for deb in gone:
         print(f"{deb.package} {deb.version} {deb.architecture}")
-    say(f"{len(gone)} of {len(lock.debs)} pinned versions are gone from the archive")
+    report(f"{len(gone)} of {len(lock.debs)} pinned versions are gone from the archive")
     return 1 if gone else 0
 
 
@@ -123,7 +123,7 @@ def run_seed(arguments: argparse.Namespace, place: Workplace) -> int:
     lock = read_lock(arguments.lock)
     place.store.check()
     new = seed(place, lock)
-    say(f"{len(lock.debs)} packages in the store, {new} of them new")
+    report(f"{len(lock.debs)} packages in the store, {new} of them new")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a package holds that its dependency fields do not tell: interpreters and programs."""
+"""Contents of a package that its dependency fields do not list: interpreters and programs."""
 
 import re
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, cast
 
 PROGRAM = re.compile(r"(?:usr/)?(?:s?bin|games)/([^/]+)")
-# Another interpreter than a shell counts only where programs lie: a stray script in a
-# package's data does not make it need one.
+# Interpreters other than shells count only in directories of programs: a script in a package's
+# data is not a dependency.
 PROGRAM_PLACES = re.compile(r"(usr/)?(s?bin|games|libexec)/|usr/lib/git-core/")
 INTERPRETERS = (
     (re.compile(r"(ba)?sh"), "bash"),
@@ -27,28 +27,28 @@ INTERPRETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Names of the interpreters a package's programs ask for, and of its programs."""
+    """Names of a package's programs, and of the interpreters in their first lines."""
 
     interpreters: tuple[str, ...]
     programs: tuple[str, ...]
 
 
-def asked_interpreter(start: bytes, place: str) -> str | None:
-    """The name of the interpreter a file's first line asks for, where it counts."""
+def requested_interpreter(start: bytes, place: str) -> str | None:
+    """Return the name of the interpreter in a file's first line, if it is a dependency."""
     if not start.startswith(b"#!"):
         return None
-    words = start[2:].split(b"\n")[0].decode(errors="replace").split()
-    asked = words[0] if words else ""
-    if asked.endswith("/env"):
-        words = [word for word in words[1:] if not word.startswith("-")]
-        asked = words[0] if words else ""
-    if not asked or not (PROGRAM_PLACES.match(place) or asked in ("/bin/sh", "/bin/bash")):
+    tokens = start[2:].split(b"\n")[0].decode(errors="replace").split()
+    path = tokens[0] if tokens else ""
+    if path.endswith("/env"):
+        tokens = [token for token in tokens[1:] if not token.startswith("-")]
+        path = tokens[0] if tokens else ""
+    if not path or not (PROGRAM_PLACES.match(place) or path in ("/bin/sh", "/bin/bash")):
         return None
-    return asked.rpartition("/")[2]
+    return path.rpartition("/")[2]
 
 
 def scan(package: Path) -> Contents:
-    """Blocking. Reads the whole package; dpkg-deb knows every compression its release uses."""
+    """Read a whole package; dpkg-deb supports the compressions of its release. Blocking."""
     interpreters: set[str] = set()
     programs: set[str] = set()
     with (
@@ -63,7 +63,7 @@ def scan(package: Path) -> Contents:
                 programs.add(program[1])
             if member.isreg() and member.mode & 0o111 and not place.startswith("usr/share/doc/"):
                 start = cast("IO[bytes]", data.extractfile(member)).read(256)
-                if interpreter := asked_interpreter(start, place):
+                if interpreter := requested_interpreter(start, place):
                     interpreters.add(interpreter)
     return Contents(tuple(sorted(interpreters)), tuple(sorted(programs)))
 

@@ -1,4 +1,4 @@
-"""Making a dependency graph acyclic, the same way every time. Pure."""
+"""Make a dependency graph acyclic, deterministically. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ Edge = tuple[str, str]
 
 
 def components(graph: Graph) -> tuple[frozenset[str], ...]:
-    """Strongly connected components, dependencies first (Tarjan, without recursion)."""
+    """Return the strongly connected components, dependencies first (Tarjan, without recursion)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     path: list[str] = []
@@ -42,23 +42,23 @@ def components(graph: Graph) -> tuple[frozenset[str], ...]:
 
 
 def without_cycles(graph: Graph) -> tuple[dict[str, frozenset[str]], tuple[Edge, ...]]:
-    """The graph less the edges that close a cycle, and those edges.
+    """Return the graph without the edges that close a cycle, and these edges.
 
-    Within a component the walk starts at the least name and goes by name, so the same edges
-    fall whatever else is in the graph.
+    Within a component the walk starts at the smallest name and follows names in order, so that
+    the same edges are removed whatever else is in the graph.
     """
     acyclic = dict(graph)
-    fallen: list[Edge] = []
-    while knots := [c for c in components(acyclic) if len(c) > 1]:
-        for knot in knots:
-            for source, target in closing_edges(acyclic, knot):
+    removed: list[Edge] = []
+    while cycles := [c for c in components(acyclic) if len(c) > 1]:
+        for cycle in cycles:
+            for source, target in closing_edges(acyclic, cycle):
                 acyclic[source] -= {target}
-                fallen.append((source, target))
-    return acyclic, tuple(sorted(fallen))
+                removed.append((source, target))
+    return acyclic, tuple(sorted(removed))
 
 
 def closing_edges(graph: Graph, component: frozenset[str]) -> tuple[Edge, ...]:
-    """The edges that lead back to where a depth-first walk is."""
+    """Return the edges that lead back to the current path of a depth-first walk."""
     closing: list[Edge] = []
     seen: set[str] = set()
     path: list[str] = []

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 
 def paragraphs(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    """Fields by name, with continuation lines kept as they are after a newline.
+    """Yield the fields of each paragraph; continuation lines are kept after a newline.
 
-    Comment lines are passed over, wherever they stand. Field names are as written.
+    Comment lines are ignored everywhere. Field names are as written.
     """
     fields: dict[str, str] = {}
     name = ""
@@ -29,5 +29,5 @@ def paragraphs(lines: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def formatted(fields: dict[str, str]) -> str:
-    """One paragraph, as `paragraphs` reads it."""
+    """Return the text of one paragraph, as `paragraphs` reads it."""
     return "".join(f"{name}: {value}\n" for name, value in fields.items())

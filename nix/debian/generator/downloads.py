@@ -1,4 +1,4 @@
-"""Packages brought from the archive once and kept in the cache."""
+"""Downloaded packages, kept in the cache."""
 
 import hashlib
 import shutil
@@ -8,18 +8,18 @@ from pathlib import Path
 
 from nix.debian.generator.apt import Apt
 from nix.debian.generator.lock import Deb
-from nix.debian.generator.progress import Progress, say
+from nix.debian.generator.progress import Progress, report
 
 BATCH = 25
 
 
 class ContentDiffers(Exception):
-    """The archive gave other bytes than the lock or its own index names."""
+    """The archive sent bytes with another hash than in the lock or its own index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Files below one directory, named by the hash of their content: none is ever wrong."""
+    """Files in one directory, named by the hash of their content."""
 
     directory: Path
 
@@ -30,12 +30,12 @@ class Downloads:
         return tuple(deb for deb in debs if not self.path(deb).exists())
 
     def fetch(self, apt: Apt, debs: Iterable[Deb]) -> None:
-        """Blocking. Fetches what is missing. Raises AptFailed, ContentDiffers."""
+        """Download the missing packages. Blocking. Raises AptFailed, ContentDiffers."""
         wanted = self.missing(debs)
         if not wanted:
             return
         megabytes = sum(deb.size for deb in wanted) / 1e6
-        say(f"downloading {len(wanted)} packages, {megabytes:.0f} MB")
+        report(f"downloading {len(wanted)} packages, {megabytes:.0f} MB")
         progress = Progress("downloaded", len(wanted))
         arriving = self.directory / f"arriving-{apt.architecture}"
         for start in range(0, len(wanted), BATCH):
@@ -54,5 +54,7 @@ class Downloads:
                 by_hash[hashlib.file_digest(file, "sha256").hexdigest()] = path
         for deb in batch:
             if deb.sha256 not in by_hash:
-                raise ContentDiffers(f"{deb.package} {deb.version}: not the bytes that were named")
+                raise ContentDiffers(
+                    f"{deb.package} {deb.version}: the bytes do not have the expected hash"
+                )
             by_hash[deb.sha256].replace(self.path(deb))

@@ -1,4 +1,4 @@
-"""The lock: which packages a set is made of, to the byte."""
+"""The lock: the packages of a set, with their hashes."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ FORMAT = 1
 
 
 class LockUnreadable(Exception):
-    """The file is no lock, or one of another format."""
+    """The file is not a lock of the supported format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class LockedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The programs that unpack packages, a tree taken out of `debs`."""
+    """The programs that unpack packages: a tree made from `debs`."""
 
     name: str
     narHash: str  # noqa: N815  Nix spells it so
@@ -67,9 +67,10 @@ class BuildMachine:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """`debs` is keyed by package name, and by `name:architecture` for the machine that builds.
+    """All units of a set.
 
-    `wanted` is the digest of what was wanted when the lock was made.
+    `debs` is keyed by package name, and by `name:architecture` for the building machine.
+    `wanted` is the digest of the lists of wanted packages when the lock was made.
     """
 
     release: Release
@@ -86,12 +87,12 @@ class Lock:
     units: Mapping[str, LockedUnit]
 
     def needed_debs(self) -> dict[str, Deb]:
-        """By store path: what has to be there before a build begins."""
+        """Return the packages that a build needs, by store path."""
         return {deb.store_path: deb for deb in self.debs.values()}
 
 
 def without_unset(table: Mapping[str, object]) -> dict[str, object]:
-    """Without the fields that are not set: they are to read as absent in Nix."""
+    """Return the table without unset fields, which Nix must read as absent."""
     return {
         key: without_unset(value) if isinstance(value, dict) else value
         for key, value in table.items()
@@ -100,7 +101,7 @@ def without_unset(table: Mapping[str, object]) -> dict[str, object]:
 
 
 def write_lock(lock: Lock, path: Path) -> None:
-    """Sorted and indented, so that a new lock makes a readable difference."""
+    """Write the lock sorted and indented, so that differences between locks are readable."""
     document = without_unset({"format": FORMAT, **asdict(lock)})
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
@@ -109,10 +110,10 @@ def write_lock(lock: Lock, path: Path) -> None:
 
 
 def read_lock(path: Path) -> Lock:
-    """Raises LockUnreadable."""
+    """Read a lock. Raises LockUnreadable."""
     document = json.loads(path.read_text())
     if document.pop("format", None) != FORMAT:
-        raise LockUnreadable(f"{path}: not a lock of format {FORMAT}; make it anew")
+        raise LockUnreadable(f"{path}: not a lock of format {FORMAT}; make a new one")
     build = document["build"]
     return Lock(
         **{

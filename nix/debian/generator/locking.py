@@ -1,4 +1,4 @@
-"""Making a lock for one release, as it is in the archive now."""
+"""Make a lock for the current state of one release."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from nix.debian.generator.archive import Archive
 from nix.debian.generator.cycles import without_cycles
 from nix.debian.generator.downloads import Downloads
 from nix.debian.generator.lock import BuildMachine, Deb, Lock, Runtime
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 from nix.debian.generator.release import Architecture, Release
 from nix.debian.generator.resolution import resolve
 from nix.debian.generator.runtime import NAME, unpack_runtime
@@ -21,7 +21,7 @@ from nix.debian.generator.workplace import Workplace
 
 @dataclass(frozen=True, slots=True)
 class Locking:
-    """Blocking throughout; minutes where hundreds of packages are yet to be downloaded.
+    """Makes locks of one release. Blocking; takes minutes if hundreds of packages are missing.
 
     Raises AptFailed, ContentDiffers, NixFailed, NoSource, RuntimeIncomplete, Unresolvable.
     """
@@ -30,9 +30,9 @@ class Locking:
     release: Release
 
     def lock(self, target: Architecture, attributes: str) -> Lock:
-        """`attributes` names a list of wanted/."""
+        """Resolve a list of wanted packages; `attributes` is its name in wanted/."""
         builder = self.place.host.architecture
-        say(f"resolving the {attributes} set for {self.release}, {target.debian}")
+        report(f"resolving the {attributes} set for {self.release}, {target.debian}")
         with ExitStack() as archives:
             archive = native = archives.enter_context(self._archive(target))
             wanted = read_wanted(attributes, archive.index, target)
@@ -71,7 +71,7 @@ class Locking:
     def _build_machine(
         self, archive: Archive, packages: tuple[str, ...], marker: str
     ) -> tuple[BuildMachine, dict[str, Deb]]:
-        """With the packages its runtime is taken out of, by their keys in the lock."""
+        """Return the building machine, and its runtime's packages by their keys in the lock."""
         builder = self.place.host.architecture
         debs = {f"{package}{marker}": archive.deb(package) for package in packages}
         archive.downloads.fetch(archive.apt, debs.values())

@@ -1,4 +1,4 @@
-"""The Nix store, by the programs every version of Nix has."""
+"""The Nix store, through programs that every version of Nix has."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nix.debian.generator.progress import Progress, say
+from nix.debian.generator.progress import Progress, report
 
 ARGUMENTS_AT_ONCE = 500
 ANNOUNCED = re.compile(r"(?:these|this) (\d+ )?derivations? will be built")
@@ -22,18 +22,18 @@ FOR_ORDINARY_USERS = (
 
 
 class NixMissing(Exception):
-    """There is no Nix on PATH, or no store this user may write to."""
+    """Nix is not on PATH, or this user may not write to its store."""
 
 
 class NixFailed(Exception):
-    """A Nix program ended with an error; the message is the end of what it said."""
+    """A Nix program failed; the message is the end of its output."""
 
 
 def nix_environment() -> Mapping[str, str]:
-    """Settings under which the set is built, added to those in effect.
+    """Return the environment for building the set: the current one with further settings.
 
-    Nothing of the set is anywhere to be substituted from. Root needs no build users for it:
-    Debian's Nix sets up none, and would refuse.
+    No binary cache has the set. Root builds without build users, because Debian's Nix does not
+    create them.
     """
     settings = [
         os.environ.get("NIX_CONFIG", ""),
@@ -47,7 +47,7 @@ def nix_environment() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class NixStore:
-    """Blocking throughout."""
+    """Runs Nix programs. All methods block."""
 
     environment: Mapping[str, str]
 
@@ -59,18 +59,18 @@ class NixStore:
         except FileNotFoundError:
             raise NixMissing("Nix is not installed; on Debian: apt-get install nix-bin") from None
         if done.returncode:
-            said = done.stderr.strip()[-2000:]
-            if "Permission denied" in said and os.geteuid() != 0:
-                raise NixMissing(f"{said.splitlines()[-1]}; {FOR_ORDINARY_USERS}")
-            raise NixFailed(said)
+            output = done.stderr.strip()[-2000:]
+            if "Permission denied" in output and os.geteuid() != 0:
+                raise NixMissing(f"{output.splitlines()[-1]}; {FOR_ORDINARY_USERS}")
+            raise NixFailed(output)
         return done.stdout
 
     def check(self) -> None:
-        """Raises NixMissing."""
+        """Check that Nix works. Raises NixMissing."""
         self._run("nix-store", "--version")
 
     def invalid(self, paths: Iterable[str]) -> frozenset[str]:
-        """Which of these paths the store does not have."""
+        """Return the paths that the store does not have."""
         found: set[str] = set()
         everything = sorted(paths)
         for start in range(0, len(everything), ARGUMENTS_AT_ONCE):
@@ -81,7 +81,7 @@ class NixStore:
         return frozenset(found)
 
     def add_files(self, files: Iterable[Path]) -> tuple[str, ...]:
-        """Returns their store paths, in order; each is named like its file."""
+        """Add files and return their store paths, in order; each has the name of its file."""
         everything = [*files]
         added: list[str] = []
         for start in range(0, len(everything), ARGUMENTS_AT_ONCE):
@@ -93,11 +93,11 @@ class NixStore:
         return self._run("nix-store", "--add-fixed", "--recursive", "sha256", directory).strip()
 
     def nar_hash(self, directory: Path) -> str:
-        """Base 16."""
+        """Return the hash of a directory as a NAR, in base 16."""
         return self._run("nix-hash", "--type", "sha256", directory).strip()
 
     def output(self, expression: Path, attribute: str, arguments: Mapping[str, str]) -> str:
-        """The output path of a derivation, without building it."""
+        """Return the output path of a derivation, without building it."""
         return self._run(
             "nix-instantiate", "--eval", "--json", expression,
             "-A", f"{attribute}.outPath", *flags(arguments),
@@ -106,7 +106,7 @@ class NixStore:
     def build(
         self, expression: Path, attribute: str, arguments: Mapping[str, str], root: Path
     ) -> str:
-        """Builds, keeps the output from collection by the link `root`, and returns it.
+        """Build and return the output; the link `root` protects it from garbage collection.
 
         Raises NixFailed with the end of the log.
         """
@@ -125,7 +125,7 @@ class NixStore:
                 last.append(line)
                 if found := ANNOUNCED.search(line):
                     total = int(found[1] or 1)
-                    say(f"building {total} store paths")
+                    report(f"building {total} store paths")
                     progress = Progress("built", total)
                 elif found := BUILDING.search(line):
                     done += 1

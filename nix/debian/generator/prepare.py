@@ -1,4 +1,4 @@
-"""Everything the server needs of a package set, in one go."""
+"""Prepare a package set for the server."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,27 +6,28 @@ from pathlib import Path
 from nix.debian.generator.apt import AptFailed
 from nix.debian.generator.lock import LockUnreadable, read_lock, write_lock
 from nix.debian.generator.locking import Locking
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.seed import VersionsGone, seed
 from nix.debian.generator.setdir import SetDirectory, refresh
 from nix.debian.generator.wanted import wanted_digest
 from nix.debian.generator.workplace import Workplace
 
-# What is built ahead: all of the small set; of the full one it would take minutes, so there
-# only what things are made from is put into the store.
+# Attributes that are built in advance: all of the small set, but only the sources of the full one,
+# whose units take minutes.
 PREPARED = {"small": ("sources", "units"), "full": ("sources",)}
 
 
 class LockUnusable(Exception):
-    """A lock was made for another machine than this, or for another list of packages."""
+    """A lock was made for another machine or another list of packages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Blocking throughout. `attributes` names a list of wanted/: `small` or `full`.
+    """Prepares one set. All methods block.
 
-    `tree` is the set whose locks are committed; others are made below the cache.
+    `attributes` is the name of a list in wanted/: `small` or `full`. `tree` is the set with
+    committed locks; other locks are made below the cache.
     """
 
     attributes: str
@@ -35,7 +36,7 @@ class Preparation:
     tree: SetDirectory
 
     def prepare(self) -> Path:
-        """Returns the directory to be imported; what is there already is not done again."""
+        """Do the missing steps and return the directory to import."""
         cached = SetDirectory(self.place.cache / "sets" / self.attributes)
         candidates = [cached] if self.attributes == "full" else [self.tree, cached]
         existing = [d for d in candidates if d.is_complete(self.systems)]
@@ -45,7 +46,7 @@ class Preparation:
             try:
                 self._check_usable(directory)
             except (LockUnreadable, LockUnusable) as reason:
-                say(f"{directory.path}: {reason}")
+                report(f"{directory.path}: {reason}")
                 continue
             if self._is_ready(directory):
                 return directory.path
@@ -54,8 +55,8 @@ class Preparation:
             try:
                 return self._make_ready(directory)
             except VersionsGone as reason:
-                say(f"{directory.path}: {reason}")
-        say(f"resolving anew for {self.place.host.release}, into {cached.path}")
+                report(f"{directory.path}: {reason}")
+        report(f"resolving again for {self.place.host.release}, into {cached.path}")
         refresh(cached)
         self._resolve(cached)
         return self._make_ready(cached)
@@ -77,10 +78,10 @@ class Preparation:
         return rooted and not self.place.store.invalid(outputs)
 
     def _make_ready(self, directory: SetDirectory) -> Path:
-        """Raises VersionsGone, and what seeding and building raise."""
+        """Seed and build. Raises VersionsGone, and the errors of seeding and building."""
         for system in self._locked(directory):
             lock = read_lock(directory.lock(system))
-            say(f"{system}: {len(lock.attributes)} attributes, {len(lock.debs)} packages")
+            report(f"{system}: {len(lock.attributes)} attributes, {len(lock.debs)} packages")
             seed(self.place, lock)
             for attribute in PREPARED[self.attributes]:
                 self.place.store.build(
@@ -92,19 +93,19 @@ class Preparation:
         return directory.path
 
     def _check_usable(self, directory: SetDirectory) -> None:
-        """Raises LockUnreadable, LockUnusable."""
+        """Check that the locks fit this machine. Raises LockUnreadable, LockUnusable."""
         host = self.place.host
         for system in self._locked(directory):
             lock = read_lock(directory.lock(system))
             if lock.release != host.release:
-                raise LockUnusable(f"made for {lock.release}, and this is {host.release}")
+                raise LockUnusable(f"made for {lock.release}; this machine has {host.release}")
             if lock.build.system != host.architecture.system:
                 raise LockUnusable(f"made for building on {lock.build.system}")
             if lock.wanted != wanted_digest(self.attributes):
-                raise LockUnusable("what is wanted has changed since the lock was made")
+                raise LockUnusable("the wanted packages have changed since the lock was made")
 
     def _resolve(self, directory: SetDirectory) -> None:
-        """Makes a lock for each system the archive has; for this machine's it must."""
+        """Make a lock for each system; the archive may lack systems other than this machine's."""
         builder = self.place.host.architecture
         locking = Locking(self.place, self.place.host.release)
         for system in self.systems:
@@ -113,7 +114,9 @@ class Preparation:
             except AptFailed as reason:
                 if system == builder.system:
                     raise
-                say(f"leaving out {system}, which this machine's archive does not have: {reason}")
+                report(
+                    f"leaving out {system}, which this machine's archive does not have: {reason}"
+                )
                 directory.lock(system).unlink(missing_ok=True)
                 directory.absent(system).touch()
             else:

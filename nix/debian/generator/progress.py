@@ -1,11 +1,11 @@
-"""What a person watching wants to know."""
+"""Progress and messages on standard error."""
 
 import sys
 import time
 
 
 class Progress:
-    """One line that counts up on a terminal; elsewhere a line every few seconds."""
+    """A counter: one changing line on a terminal, else a line every few seconds."""
 
     QUIET_SECONDS = 5.0
 
@@ -24,5 +24,5 @@ class Progress:
             self._shown = now
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

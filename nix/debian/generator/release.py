@@ -1,4 +1,4 @@
-"""Distributions and architectures, and what each is called."""
+"""Distributions and architectures, with their names."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class NotDebian(Exception):
-    """The machine is neither Debian nor made from it."""
+    """The machine has neither Debian nor a derived distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Release:
 
     @property
     def components(self) -> str:
-        """The parts of the archive packages are taken from."""
+        """The components of the archive that are used."""
         return "main" if self.id == "debian" else "main universe"
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One machine by the names Debian, Nix, GNU, ELF and the C library have for it."""
+    """An architecture, by its names in Debian, Nix, GNU, ELF and the C library."""
 
     debian: str
     system: str
@@ -46,7 +46,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 
 
 def parse_release(os_release: str) -> Release:
-    """Raises NotDebian."""
+    """Parse an os-release file. Raises NotDebian."""
     fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
     if "VERSION_CODENAME" not in fields or not {"debian", "ubuntu"} & {
         fields.get("ID", ""),

@@ -1,4 +1,4 @@
-"""Resolving what is wanted in one archive: index and contents, until nothing changes."""
+"""Resolve the wanted packages in one archive: index and contents, until nothing changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from nix.debian.generator.archive import Archive
 from nix.debian.generator.contents import Contents, interpreter_units
 from nix.debian.generator.lock import LockedUnit
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 from nix.debian.generator.relations import upstream_version
 from nix.debian.generator.resolver import Resolver, Unresolvable, make_resolver
 from nix.debian.generator.storepath import store_name
 from nix.debian.generator.wanted import Unit, Wanted
 
-# What the set's own expressions build with, whatever the attributes are.
+# Packages that the set's own expressions need, whatever the attributes are.
 SUPPORT = frozenset(
     (
         "bash",
@@ -33,7 +33,7 @@ SUPPORT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`graph` may still have cycles; `contents` is by package."""
+    """The units of a set. `graph` may have cycles; `contents` is by package."""
 
     wanted: Wanted
     archive: Archive
@@ -65,8 +65,9 @@ class Resolution:
 
 
 def resolve(archive: Archive, wanted: Wanted) -> Resolution:
-    """Blocking. Contents add dependencies, and dependencies add units with contents.
+    """Return the closure of the wanted units. Blocking.
 
+    Contents add dependencies, and dependencies add units with contents.
     Raises Unresolvable, AptFailed, ContentDiffers.
     """
     resolver = make_resolver(archive.index, wanted)
@@ -86,20 +87,20 @@ def resolve(archive: Archive, wanted: Wanted) -> Resolution:
 
 
 def available_roots(resolver: Resolver, wanted: Wanted) -> frozenset[str]:
-    """Less the attributes this release lacks a package for, which it says."""
+    """Return the roots whose packages this release has; report attributes that are left out."""
     found = set(SUPPORT)
     for attribute, unit in wanted.attributes.items():
         try:
             resolver.close(frozenset((unit,)), lambda _: frozenset())
         except Unresolvable as reason:
-            say(f"  leaving out {attribute}: {reason}")
+            report(f"  leaving out {attribute}: {reason}")
         else:
             found.add(unit)
     return frozenset(found)
 
 
 def main_program(candidates: Iterable[str], unit: Unit, programs: set[str]) -> str | None:
-    """A program named like the package, or its only one."""
+    """Return the program with a name of the package, or its only program."""
     here = set(programs)
     if only := unit.recipe.get("only"):
         here &= {place.removeprefix("bin/") for place in only}

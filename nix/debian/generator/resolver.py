@@ -7,22 +7,22 @@ from nix.debian.generator.relations import clauses
 from nix.debian.generator.wanted import Unit, Wanted
 
 Index = Mapping[str, Mapping[str, str]]
-# Their units' wrappers are shell scripts.
+# Wrappers of their units are shell scripts.
 WRAPPED_LANGUAGES = frozenset({"perl", "python3"})
 WRAPPING_RECIPES = frozenset({"env", "path", "redirect"})
 WRAPPING_ADJUSTMENTS = frozenset({"gcc", "perl"})
 
 
 class Unresolvable(Exception):
-    """A unit needs a package the release does not have."""
+    """A unit needs a package that the release does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Reads dependencies the way apt does, less maintainer scripts' business.
+    """Reads dependencies as apt does, without those of maintainer scripts.
 
-    What a unit depends on never depends on what else is in the set, so a set and a part of it
-    give the same store paths.
+    The dependencies of a unit are the same in every set, so that a set and a part of it give
+    the same store paths.
     """
 
     packages: Index
@@ -31,7 +31,7 @@ class Resolver:
     providers: Mapping[str, tuple[str, ...]]
 
     def debs(self, unit: Unit) -> tuple[str, ...]:
-        """The unit's packages in this release. Raises Unresolvable."""
+        """Return the unit's packages in this release. Raises Unresolvable."""
         present = tuple(
             deb.removesuffix("?")
             for deb in unit.debs
@@ -42,7 +42,7 @@ class Resolver:
         return present
 
     def choose(self, alternatives: tuple[str, ...]) -> str | None:
-        """The package that stands for a clause; None where none is to."""
+        """Return the package that satisfies a clause, or None if the rules drop the clause."""
         rules = self.wanted.rules
         if rules.drops(alternatives[0]):
             return None
@@ -60,7 +60,7 @@ class Resolver:
         return None
 
     def dependencies(self, unit: Unit) -> frozenset[str]:
-        """By unit. Raises Unresolvable."""
+        """Return the units that the unit needs. Raises Unresolvable."""
         if unit.dependencies is not None:
             return frozenset(unit.dependencies)
         found = set(unit.mentioned()) | set(unit.recipe.get("path", ()))
@@ -80,9 +80,10 @@ class Resolver:
     def close(
         self, roots: frozenset[str], interpreters: Callable[[Unit], frozenset[str]]
     ) -> dict[str, frozenset[str]]:
-        """Every unit the roots need, with its dependencies.
+        """Return every unit that the roots need, with its dependencies.
 
-        `interpreters` gives those found by looking into a unit's packages. Raises Unresolvable.
+        `interpreters` returns the units of interpreters in a unit's packages.
+        Raises Unresolvable.
         """
         graph: dict[str, frozenset[str]] = {}
         waiting = sorted(roots)

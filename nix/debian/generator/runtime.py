@@ -1,9 +1,8 @@
-"""The tree a build starts from: busybox, a Python interpreter, what they load.
+"""The runtime of builds: busybox, a Python interpreter, zstd and their libraries.
 
-Taken out of pinned packages byte by byte, so the same lock gives the same tree on every
-machine, whatever busybox that machine has. A directory, because a multi-call program goes by
-the last part of the name it is called by, and a single file in the store is called
-`<hash>-busybox`.
+The files are copied from pinned packages, so that a lock gives the same tree on every machine. The
+runtime is a directory, because busybox chooses its function by the last part of its path, which
+for a single file in the store is `<hash>-busybox`.
 """
 
 import re
@@ -19,11 +18,11 @@ INTERPRETER = re.compile(r"python3\.\d+")
 
 
 class RuntimeIncomplete(Exception):
-    """The packages do not hold what a build needs."""
+    """The packages lack a file that a build needs."""
 
 
 def unpack_runtime(packages: Iterable[Path], architecture: Architecture, into: Path) -> Path:
-    """Blocking. The tree, made inside the empty directory `into`. Raises RuntimeIncomplete."""
+    """Make the tree in the empty directory `into`. Blocking. Raises RuntimeIncomplete."""
     raw, tree = into / "raw", into / NAME
     raw.mkdir()
     for package in packages:
@@ -46,7 +45,7 @@ def unpack_runtime(packages: Iterable[Path], architecture: Architecture, into: P
 
 
 def programs(raw: Path) -> tuple[Path, ...]:
-    """Raises RuntimeIncomplete."""
+    """Return the paths of the runtime's programs. Raises RuntimeIncomplete."""
     found = {}
     for directory in (raw / "bin", raw / "usr/bin"):
         for path in sorted(directory.glob("*")):
@@ -60,7 +59,7 @@ def programs(raw: Path) -> tuple[Path, ...]:
 
 
 def put(source: Path, target: Path, *, executable: bool) -> None:
-    """Copies the content a path leads to; links are not kept, so the tree is one level of names."""
+    """Copy a file; a link becomes a copy of its target."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(source.read_bytes())
     target.chmod(0o555 if executable else 0o444)

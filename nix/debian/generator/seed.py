@@ -1,4 +1,4 @@
-"""Putting what a lock names into the Nix store, where its derivations look for it."""
+"""Put the packages of a lock into the Nix store, at the paths of its derivations."""
 
 import shutil
 import tempfile
@@ -9,18 +9,18 @@ from nix.debian.generator.apt import private_apt
 from nix.debian.generator.downloads import Downloads
 from nix.debian.generator.lock import Deb, Lock
 from nix.debian.generator.nixstore import NixStore
-from nix.debian.generator.progress import say
+from nix.debian.generator.progress import report
 from nix.debian.generator.release import ARCHITECTURES
 from nix.debian.generator.runtime import unpack_runtime
 from nix.debian.generator.workplace import Workplace
 
 
 class SeedDiffers(Exception):
-    """What was put into the store is not what the lock names."""
+    """The store path of an added package differs from the lock's."""
 
 
 class VersionsGone(Exception):
-    """The archive no longer has versions the lock names."""
+    """The archive no longer has versions of the lock."""
 
     def __init__(self, gone: Iterable[Deb]) -> None:
         self.gone = tuple(gone)
@@ -30,7 +30,7 @@ class VersionsGone(Exception):
 
 
 def versions_gone(place: Workplace, lock: Lock, debs: Iterable[Deb]) -> tuple[Deb, ...]:
-    """Blocking. Those of the packages that can no longer be had, by a fresh index."""
+    """Return the packages that are missing in a new index. Blocking."""
     gone: list[Deb] = []
     for architecture, part in by_architecture(lock, debs).items():
         with private_apt(place, lock.release, architecture) as apt:
@@ -41,7 +41,7 @@ def versions_gone(place: Workplace, lock: Lock, debs: Iterable[Deb]) -> tuple[De
 
 
 def by_architecture(lock: Lock, debs: Iterable[Deb]) -> dict[str, list[Deb]]:
-    """Packages for every machine are fetched with those of the lock's own architecture."""
+    """Group packages by architecture; those for all architectures belong to the lock's own."""
     parts: dict[str, list[Deb]] = {}
     for deb in debs:
         own = lock.architecture if deb.architecture == "all" else deb.architecture
@@ -50,7 +50,7 @@ def by_architecture(lock: Lock, debs: Iterable[Deb]) -> dict[str, list[Deb]]:
 
 
 def seed(place: Workplace, lock: Lock) -> int:
-    """Blocking. Returns how many packages were new to the store.
+    """Add the missing packages to the store and return their number. Blocking.
 
     Raises VersionsGone, AptFailed, ContentDiffers, SeedDiffers.
     """
@@ -59,8 +59,8 @@ def seed(place: Workplace, lock: Lock) -> int:
     runtime = lock.build.runtime
     absent = store.invalid([*needed, runtime.store_path])
     new = [needed[path] for path in sorted(absent - {runtime.store_path})]
-    asked = [lock.debs[key] for key in runtime.debs] if runtime.store_path in absent else []
-    missing = downloads.missing({deb.store_path: deb for deb in (*new, *asked)}.values())
+    runtime_debs = [lock.debs[key] for key in runtime.debs] if runtime.store_path in absent else []
+    missing = downloads.missing({deb.store_path: deb for deb in (*new, *runtime_debs)}.values())
     if missing:
         if gone := versions_gone(place, lock, missing):
             raise VersionsGone(gone)
@@ -68,15 +68,15 @@ def seed(place: Workplace, lock: Lock) -> int:
             with private_apt(place, lock.release, architecture) as apt:
                 downloads.fetch(apt, part)
     if new:
-        say(f"putting {len(new)} packages into the Nix store")
+        report(f"putting {len(new)} packages into the Nix store")
         add_packages(new, downloads, store)
-    if asked:
+    if runtime_debs:
         add_runtime(lock, downloads, store)
     return len(new)
 
 
 def add_packages(debs: Iterable[Deb], downloads: Downloads, store: NixStore) -> None:
-    """A store path is named like its file, hence the links under the names the lock has."""
+    """Add packages under their names in the lock, through links: Nix names paths after files."""
     wanted = tuple(debs)
     with tempfile.TemporaryDirectory(dir=downloads.directory) as directory:
         links = []

@@ -1,7 +1,7 @@
-"""A directory Nix can import: the set's expressions with a lock for each system.
+"""A directory that Nix can import: the set's expressions with a lock for each system.
 
-The tree's own is one. Others are made in the cache, with the expressions copied, so that they
-work as a package source by themselves.
+The source tree has one. Others are made in the cache, with copied expressions, so that each is a
+complete package source.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ class SetDirectory:
         return self.path / "locks" / f"{system}.json"
 
     def absent(self, system: str) -> Path:
-        """Says that the archive has nothing for the system, so that it is not asked again."""
+        """Return the file that marks a system without packages in the archive."""
         return self.path / "locks" / f"{system}.absent"
 
     def is_complete(self, systems: Iterable[str]) -> bool:
-        """Whether each of these systems has been resolved, be it to nothing."""
+        """Return whether each of these systems was resolved or marked as absent."""
         return all(self.lock(s).is_file() or self.absent(s).is_file() for s in systems)
 
     @property
@@ -34,7 +34,7 @@ class SetDirectory:
 
 
 def refresh(directory: SetDirectory, tree: Path = TREE) -> None:
-    """Brings the expressions up to the tree's; a file at a time, each whole."""
+    """Copy changed expressions from the tree; each file is replaced atomically."""
     if directory.path == tree:
         return
     for pattern in EXPRESSIONS:

@@ -1,6 +1,6 @@
-"""Where this machine's apt fetches packages, rewritten for one release.
+"""The sources of this machine's apt, rewritten for one release.
 
-Read at run time and written to a temporary directory only: no host name is ever kept.
+They are read at run time and written to a temporary directory only; host names are not kept.
 """
 
 import re
@@ -10,18 +10,18 @@ from pathlib import Path
 from nix.debian.generator.deb822 import formatted, paragraphs
 from nix.debian.generator.release import Release
 
-# What says where from and whom to trust; the rest says what to fetch, which is ours to say.
+# Fields about location and trust. The generator sets the others.
 KEPT = ("URIs", "Signed-By", "Trusted", "Allow-Insecure", "Check-Valid-Until")
 OPTION_FIELDS = {"signed-by": "Signed-By", "trusted": "Trusted", "allow-insecure": "Allow-Insecure"}
 ONE_LINE = re.compile(r"deb\s+(?:\[([^]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)")
 
 
 class NoSource(Exception):
-    """apt is not configured to fetch from the release's archive."""
+    """The configuration of apt has no source of the release."""
 
 
 def parse_one_line(text: str) -> Iterator[dict[str, str]]:
-    """The `deb [options] uri suite components` lines of a sources.list, as paragraphs."""
+    """Yield the `deb [options] uri suite components` lines of a sources.list as paragraphs."""
     for line in text.splitlines():
         found = ONE_LINE.fullmatch(line.partition("#")[0].strip())
         if found:
@@ -44,7 +44,7 @@ def parse_deb822(text: str) -> Iterator[dict[str, str]]:
 
 
 def configured(apt: Path) -> tuple[Mapping[str, str], ...]:
-    """Every source in effect below `/etc/apt`, in the order in which apt reads them."""
+    """Return the sources below `/etc/apt`, in the order in which apt reads them."""
     found: list[dict[str, str]] = []
     classic = apt / "sources.list"
     if classic.is_file():
@@ -58,10 +58,10 @@ def configured(apt: Path) -> tuple[Mapping[str, str], ...]:
 
 
 def source_for(release: Release, host: Release, sources: tuple[Mapping[str, str], ...]) -> str:
-    """A source of `release` and nothing but it, made from the one the host is installed from.
+    """Return a source of `release` only, made from the host's own.
 
-    Only the release itself, without its updates: it changes at point releases alone, so what a
-    lock names can be had for long. Raises NoSource.
+    It is the release without its updates. It changes at point releases only, so that the versions
+    of a lock stay available for long. Raises NoSource.
     """
     names = (
         {host.codename, "stable", "testing", "unstable"} if host.id == "debian" else {host.codename}

@@ -1,4 +1,4 @@
-"""What the set is to hold, as written by hand in wanted/*.toml."""
+"""The wanted contents of the set, from wanted/*.toml."""
 
 import hashlib
 import re
@@ -20,7 +20,7 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class Unit:
     """One store path: one Debian package, or several merged; units.toml explains the fields.
 
-    `dependencies` None means: whatever the packages say. A deb ending in `?` may be missing.
+    If `dependencies` is None, the packages' own fields count. A deb ending in `?` may be missing.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Unit:
     recipe: Mapping[str, Any]
 
     def mentioned(self) -> frozenset[str]:
-        """The units its recipe names as `@unit@`."""
+        """Return the units that the recipe names as `@unit@`."""
         texts = (
             text
             for key in ("env", "links", "redirect")
@@ -45,7 +45,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How dependencies are read: resolution.toml explains the tables."""
+    """Rules for reading dependencies; resolution.toml explains the tables."""
 
     drop: tuple[str, ...]
     prefer: Mapping[str, str]
@@ -81,7 +81,7 @@ def parse_unit(name: str, table: Mapping[str, Any]) -> Unit:
 
 
 def fill(table: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, Any]:
-    """Puts versions in place of `{name}` in every text of a TOML table, keys included."""
+    """Replace `{name}` by versions in every text of a TOML table, keys included."""
 
     def filled(value: object) -> object:
         if isinstance(value, str):
@@ -96,7 +96,7 @@ def fill(table: Mapping[str, Any], versions: Mapping[str, str]) -> dict[str, Any
 def find_versions(
     table: Mapping[str, Mapping[str, str]], packages: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Each version number a release's package names carry, read off a package's dependencies."""
+    """Return version numbers in package names, read from dependencies of other packages."""
     versions = {}
     for name, where in table.items():
         fields = packages.get(where["package"], {})
@@ -112,7 +112,7 @@ def read_wanted(
     architecture: Architecture,
     directory: Path = WANTED,
 ) -> Wanted:
-    """`attributes` names a list: `small` or `full`; `packages` is the release's index."""
+    """Read the list `attributes` (`small` or `full`); `packages` is the release's index."""
     names: dict[str, Any] = {}
     tables: dict[str, Any] = {}
     for path in files(attributes, directory):
@@ -140,12 +140,12 @@ def read_wanted(
 
 
 def files(attributes: str, directory: Path) -> tuple[Path, ...]:
-    """The full set holds the small one."""
+    """Return the files of a list; the full set includes the small one."""
     names = ["resolution", "units", "small", *(["full"] if attributes == "full" else [])]
     return tuple(directory / f"{name}.toml" for name in names)
 
 
 def wanted_digest(attributes: str, directory: Path = WANTED) -> str:
-    """Changes whenever what is wanted does, so that a lock made before shows itself as old."""
+    """Return a digest of the lists, by which outdated locks are detected."""
     content = b"".join(path.read_bytes() for path in files(attributes, directory))
     return hashlib.sha256(content).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Where the generator works: this machine, its cache, its Nix store."""
+"""The machine that the generator runs on, its cache and its Nix store."""
 
 import platform
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from nix.debian.generator.sources import configured
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """`sources` are the paragraphs apt is configured with."""
+    """This machine; `sources` are the paragraphs of apt's configuration."""
 
     release: Release
     architecture: Architecture
@@ -31,7 +31,7 @@ class Workplace:
 
 
 def read_host(root: Path = Path("/")) -> Host:
-    """Raises NotDebian."""
+    """Read release, architecture and apt sources. Raises NotDebian."""
     return Host(
         parse_release((root / "etc/os-release").read_text()),
         ARCHITECTURES[f"{platform.machine()}-linux"],

@@ -1,4 +1,4 @@
-"""A real apt, with a directory for an archive."""
+"""A real apt, with a directory as archive."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,40 +42,40 @@ def archive(place: Workplace, apt: Apt) -> Archive:
     return Archive(apt, apt.packages(), Downloads(place.downloads), place.cache / "scans")
 
 
-def test_the_index_is_the_archives(apt: Apt) -> None:
+def test_index_is_that_of_the_archive(apt: Apt) -> None:
     packages = apt.packages()
     assert sorted(packages) == ["data", "tool"]
     assert packages["tool"]["Version"] == TOOL.version
 
 
-def test_versions_are_what_the_archive_has(apt: Apt) -> None:
+def test_versions_are_those_of_the_archive(apt: Apt) -> None:
     assert apt.versions(["tool", "data", "absent"]) == {
         ("tool", TOOL.version),
         ("data", DATA.version),
     }
 
 
-def test_an_archive_without_packages_for_a_machine_is_an_error(place: Workplace) -> None:
+def test_archive_without_packages_for_an_architecture_is_an_error(place: Workplace) -> None:
     with private_apt(place, RELEASE, "arm64") as apt:
         apt.update()
         with pytest.raises(AptFailed, match="no packages for arm64"):
             apt.packages()
 
 
-def test_an_archive_that_is_not_there_is_an_error(place: Workplace) -> None:
+def test_missing_archive_is_an_error(place: Workplace) -> None:
     with private_apt(place, Release("debian", "tested"), "amd64") as apt:
         apt.source.write_text(apt.source.read_text().replace("Suites: tested", "Suites: untested"))
         with pytest.raises(AptFailed):
             apt.update()
 
 
-def test_a_packages_name_in_the_store_has_no_epoch_and_no_odd_characters(archive: Archive) -> None:
+def test_store_name_has_neither_epoch_nor_invalid_characters(archive: Archive) -> None:
     deb = archive.deb("tool")
     assert deb.file == "tool_2.0-rc1-3_amd64.deb"
     assert (deb.version, deb.architecture) == (TOOL.version, "amd64")
 
 
-def test_packages_are_downloaded_once_and_kept_by_their_hash(archive: Archive) -> None:
+def test_packages_are_downloaded_once_and_cached_by_hash(archive: Archive) -> None:
     debs = [archive.deb("tool"), archive.deb("data")]
     archive.downloads.fetch(archive.apt, debs)
     assert archive.downloads.missing(debs) == ()
@@ -86,7 +86,7 @@ def test_packages_are_downloaded_once_and_kept_by_their_hash(archive: Archive) -
     archive.downloads.fetch(archive.apt, debs)
 
 
-def test_other_bytes_than_were_named_are_refused_and_not_kept(archive: Archive) -> None:
+def test_bytes_with_another_hash_are_rejected_and_not_cached(archive: Archive) -> None:
     real = archive.deb("tool")
     forged = Deb(real.package, real.version, real.architecture, real.file, "0" * 64, real.size)
     with pytest.raises(ContentDiffers, match="tool"):
@@ -94,14 +94,14 @@ def test_other_bytes_than_were_named_are_refused_and_not_kept(archive: Archive) 
     assert archive.downloads.missing([forged]) == (forged,)
 
 
-def test_a_version_that_is_gone_fails_the_download(archive: Archive) -> None:
+def test_download_of_a_missing_version_fails(archive: Archive) -> None:
     real = archive.deb("tool")
     gone = Deb(real.package, "0.1", real.architecture, real.file, "0" * 64, real.size)
     with pytest.raises(AptFailed, match=r"0\.1"):
         archive.downloads.fetch(archive.apt, [gone])
 
 
-def test_what_packages_hold_is_looked_at_once(archive: Archive) -> None:
+def test_packages_are_scanned_once(archive: Archive) -> None:
     contents = archive.contents([archive.deb("tool"), archive.deb("data")])
     assert contents["tool"].interpreters == ("sh",)
     assert contents["tool"].programs == ("tool",)
@@ -110,7 +110,7 @@ def test_what_packages_hold_is_looked_at_once(archive: Archive) -> None:
     assert archive.contents([archive.deb("tool")]) == {"tool": contents["tool"]}
 
 
-def test_the_source_lives_no_longer_than_it_is_used(place: Workplace) -> None:
+def test_source_file_is_removed_after_use(place: Workplace) -> None:
     with private_apt(place, RELEASE, "amd64") as apt:
         source = apt.source
         assert source.is_file()

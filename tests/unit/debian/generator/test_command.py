@@ -24,40 +24,40 @@ def generate(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_command_explains_itself() -> None:
+def test_help_lists_the_commands() -> None:
     done = generate("--help")
     assert done.returncode == 0
     assert "prepare" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("prepare",), ("prepare", "--full"), ("seed", "LOCK")])
-def test_without_nix_the_command_only_says_what_to_install(
-    words: tuple[str, ...], tmp_path: Path
+@pytest.mark.parametrize("arguments", [("prepare",), ("prepare", "--full"), ("seed", "LOCK")])
+def test_without_nix_the_command_only_reports_what_to_install(
+    arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """On every release of Debian: also where the committed locks do not fit, and apt would run."""
+    """Also on releases that the committed locks do not fit, where apt would run."""
     lock = str(TREE / "locks" / "x86_64-linux.json")
-    words = tuple(lock if word == "LOCK" else word for word in words)
-    done = generate(*words, PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
+    arguments = tuple(lock if word == "LOCK" else word for word in arguments)
+    done = generate(*arguments, PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "generate.py: Nix is not installed; on Debian: apt-get install nix-bin\n"
     assert done.stdout == ""
 
 
-def test_without_apt_the_command_says_so(tmp_path: Path) -> None:
+def test_missing_apt_is_reported(tmp_path: Path) -> None:
     done = generate("lock", str(tmp_path / "lock"), PATH="/nowhere", XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "generate.py: apt-get is not installed"
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_is_no_lock_is_refused(tmp_path: Path) -> None:
+def test_invalid_lock_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "lock.json").write_text("{}")
     done = generate("seed", str(tmp_path / "lock.json"), XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 1
     assert "not a lock of format" in done.stderr
 
 
-def test_the_cache_is_where_the_user_keeps_caches(
+def test_cache_is_in_the_cache_directory_of_the_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -67,7 +67,7 @@ def test_the_cache_is_where_the_user_keeps_caches(
     assert cache_directory() == Path("/home/someone/.cache/nixery/package-set")
 
 
-def test_a_second_run_waits_for_the_first(tmp_path: Path) -> None:
+def test_second_run_waits_for_the_first(tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(TREE.parents[1])!r})\n"
         "from pathlib import Path\nfrom nix.debian.generator.cache import exclusive\n"
@@ -87,13 +87,13 @@ def test_a_second_run_waits_for_the_first(tmp_path: Path) -> None:
     assert out == "entered\n"
 
 
-def test_the_users_nix_settings_come_before_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nix_settings_of_the_user_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIX_CONFIG", "cores = 1")
     settings = nix_environment()["NIX_CONFIG"].splitlines()
     assert settings[:2] == ["cores = 1", "substitute = false"]
 
 
-def test_a_host_is_read_from_its_own_files(tmp_path: Path) -> None:
+def test_host_is_read_from_its_files(tmp_path: Path) -> None:
     (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
     (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_CODENAME=trixie\n")
     (tmp_path / "etc/apt/sources.list").write_text("deb file:/mirror trixie main\n")

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from nix.debian.generator.contents import Contents, asked_interpreter, interpreter_units, scan
+from nix.debian.generator.contents import Contents, interpreter_units, requested_interpreter, scan
 from tests.unit.debian.debs import Package
 
 
-def test_programs_and_their_interpreters_are_seen(tmp_path: Path) -> None:
+def test_programs_and_their_interpreters_are_found(tmp_path: Path) -> None:
     package = Package(
         files={
             "usr/bin/shell": b"#!/bin/sh\n",
@@ -36,13 +36,13 @@ def test_programs_and_their_interpreters_are_seen(tmp_path: Path) -> None:
         (b"echo\n", "usr/bin/x", None),
     ],
 )
-def test_another_interpreter_than_a_shell_counts_only_where_programs_lie(
+def test_interpreters_other_than_shells_count_only_in_program_directories(
     line: bytes, place: str, interpreter: str | None
 ) -> None:
-    assert asked_interpreter(line, place) == interpreter
+    assert requested_interpreter(line, place) == interpreter
 
 
-def test_interpreters_become_units_and_unknown_ones_nothing() -> None:
+def test_known_interpreters_become_units_and_others_are_ignored() -> None:
     assert interpreter_units(["sh", "bash", "perl5.36", "mawk", "python3.11", "php"]) == {
         "bash",
         "perl",

@@ -19,7 +19,7 @@ def reachable(edges: dict[str, frozenset[str]], start: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-def test_components_come_dependencies_first() -> None:
+def test_components_are_ordered_with_dependencies_first() -> None:
     assert components(graph(a="b", b="c", c="b", d="")) == (
         frozenset("bc"),
         frozenset("a"),
@@ -27,13 +27,13 @@ def test_components_come_dependencies_first() -> None:
     )
 
 
-def test_the_edge_back_to_the_least_name_falls() -> None:
+def test_edge_back_to_the_smallest_name_is_removed() -> None:
     acyclic, fallen = without_cycles(graph(a="b", b="c", c="a"))
     assert fallen == (("c", "a"),)
     assert acyclic == graph(a="b", b="c", c="")
 
 
-def test_an_acyclic_graph_stays_as_it_is() -> None:
+def test_acyclic_graph_is_unchanged() -> None:
     edges = graph(a="bc", b="c", c="")
     assert without_cycles(edges) == (edges, ())
 
@@ -43,7 +43,7 @@ graphs = st.fixed_dictionaries({n: st.frozensets(st.sampled_from(nodes)) for n i
 
 
 @given(graphs)
-def test_no_cycle_of_two_or_more_is_left_and_only_closing_edges_fall(
+def test_result_is_acyclic_and_only_closing_edges_are_removed(
     edges: dict[str, frozenset[str]],
 ) -> None:
     acyclic, fallen = without_cycles(edges)
@@ -55,7 +55,7 @@ def test_no_cycle_of_two_or_more_is_left_and_only_closing_edges_fall(
 
 
 @given(graphs)
-def test_what_falls_does_not_depend_on_what_else_is_there(
+def test_removed_edges_do_not_depend_on_the_rest_of_the_graph(
     edges: dict[str, frozenset[str]],
 ) -> None:
     part = {node: edges[node] for node in reachable(edges, "c")}

@@ -8,25 +8,25 @@ def read(text: str) -> list[dict[str, str]]:
     return list(paragraphs(text.splitlines(keepends=True)))
 
 
-def test_paragraphs_are_parted_by_blank_lines_however_many() -> None:
+def test_paragraphs_are_separated_by_any_number_of_blank_lines() -> None:
     assert read("\n\nA: 1\nB: 2\n\n \n\nA: 3\n") == [{"A": "1", "B": "2"}, {"A": "3"}]
 
 
-def test_a_continuation_line_belongs_to_the_field_before_it() -> None:
+def test_continuation_line_belongs_to_the_field_before_it() -> None:
     assert read("Signed-By:\n -----BEGIN-----\n .\n mQINBF\nTypes: deb\n") == [
         {"Signed-By": "\n -----BEGIN-----\n .\n mQINBF", "Types": "deb"}
     ]
 
 
-def test_comments_are_passed_over_even_between_continuation_lines() -> None:
+def test_comments_are_ignored_even_between_continuation_lines() -> None:
     assert read("# first\nA: 1\n# within\n more\n") == [{"A": "1\n more"}]
 
 
-def test_a_value_may_hold_colons() -> None:
+def test_value_may_contain_colons() -> None:
     assert read("URIs: mirror+file:/etc/apt/list\n") == [{"URIs": "mirror+file:/etc/apt/list"}]
 
 
-def test_a_continuation_line_without_a_field_is_ignored() -> None:
+def test_continuation_line_without_a_field_is_ignored() -> None:
     assert read(" lost\nA: 1\n") == [{"A": "1"}]
 
 
@@ -37,5 +37,5 @@ values = st.from_regex(
 
 
 @given(st.dictionaries(names, values, min_size=1))
-def test_what_is_formatted_reads_the_same(fields: dict[str, str]) -> None:
+def test_formatted_paragraph_reads_back_the_same(fields: dict[str, str]) -> None:
     assert read(formatted(fields)) == [fields]

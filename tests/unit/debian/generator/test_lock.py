@@ -10,18 +10,18 @@ COMMITTED = [SetDirectory(TREE).lock(system) for system in ("x86_64-linux", "aar
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_a_lock_is_written_as_it_was_read(path: Path, tmp_path: Path) -> None:
+def test_lock_is_written_as_it_was_read(path: Path, tmp_path: Path) -> None:
     write_lock(read_lock(path), tmp_path / "locks/again.json")
     assert (tmp_path / "locks/again.json").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_a_lock_names_no_host(path: Path) -> None:
+def test_lock_contains_no_host_name(path: Path) -> None:
     assert "://" not in path.read_text()
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_everything_a_lock_refers_to_is_in_it(path: Path) -> None:
+def test_references_within_a_lock_are_complete(path: Path) -> None:
     lock = read_lock(path)
     assert set(lock.attributes.values()) <= lock.units.keys()
     assert set(lock.build.runtime.debs) <= lock.debs.keys()
@@ -35,8 +35,8 @@ def test_both_committed_locks_build_with_the_same_runtime() -> None:
     assert one.build.runtime.store_path == other.build.runtime.store_path
 
 
-def test_a_lock_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_lock_of_another_format_is_rejected(tmp_path: Path) -> None:
     document = json.loads(COMMITTED[0].read_text()) | {"format": 0}
     (tmp_path / "old.json").write_text(json.dumps(document))
-    with pytest.raises(LockUnreadable, match="make it anew"):
+    with pytest.raises(LockUnreadable, match="make a new one"):
         read_lock(tmp_path / "old.json")

@@ -32,5 +32,5 @@ def test_clauses_are_alternatives_by_name(
         ("1.2-rc1-5", "1.2-rc1"),
     ],
 )
-def test_an_upstream_version_has_neither_epoch_nor_revision(version: str, upstream: str) -> None:
+def test_upstream_version_has_neither_epoch_nor_revision(version: str, upstream: str) -> None:
     assert upstream_version(version) == upstream

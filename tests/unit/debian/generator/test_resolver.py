@@ -25,23 +25,23 @@ def dependencies(name: str, index: Index = INDEX, **arguments: object) -> frozen
     return made.dependencies(made.wanted.unit(name))
 
 
-def test_the_first_alternative_and_the_first_provider_by_name_are_taken() -> None:
+def test_first_alternative_and_first_provider_by_name_are_chosen() -> None:
     assert dependencies("app") == {"libc6", "data", "exim"}
 
 
-def test_a_dependency_on_a_merged_package_is_one_on_its_unit() -> None:
+def test_dependency_on_a_merged_package_is_a_dependency_on_its_unit() -> None:
     assert dependencies("app", units=GLIBC) == {"glibc", "data", "exim"}
 
 
-def test_a_unit_does_not_depend_on_itself() -> None:
+def test_unit_does_not_depend_on_itself() -> None:
     assert dependencies("glibc", units=GLIBC) == frozenset()
 
 
-def test_what_is_dropped_is_in_no_closure_and_neither_are_its_alternatives() -> None:
+def test_dropped_packages_and_their_alternatives_are_in_no_closure() -> None:
     assert dependencies("app", drop=("data", "exi*", "debconf")) == {"libc6", "postfix"}
 
 
-def test_a_preference_stands_for_a_name_or_for_none() -> None:
+def test_preference_replaces_or_removes_a_name() -> None:
     assert dependencies("app", prefer={"mail-agent": "postfix", "data": ""}) == {
         "libc6",
         "postfix",
@@ -56,21 +56,21 @@ def test_edges_are_added_and_cut_by_hand() -> None:
     }
 
 
-def test_units_a_recipe_names_are_dependencies_and_wrappers_need_a_shell() -> None:
+def test_units_in_a_recipe_are_dependencies_and_wrappers_need_a_shell() -> None:
     units = {"data": {"env": {"X": "@other@/share:@out@/x"}, "path": ["app"]}}
     assert dependencies("data", units=units) == {"other", "app", "bash"}
 
 
-def test_dependencies_written_out_replace_the_packages() -> None:
+def test_explicit_dependencies_replace_those_of_the_packages() -> None:
     assert dependencies("app", units={"app": {"dependencies": ["data"]}}) == {"data"}
 
 
-def test_a_part_of_a_package_does_not_own_it() -> None:
+def test_unit_with_a_part_of_a_package_does_not_own_it() -> None:
     units = {"tool": {"debs": ["data"], "only": ["bin/tool"]}}
     assert "data" in dependencies("app", units=units)
 
 
-def test_closing_follows_dependencies_and_interpreters_with_the_shell_they_are_wrapped_in() -> None:
+def test_closure_includes_interpreters_and_the_shell_of_their_wrappers() -> None:
     index: Index = {"a": {"Depends": "b"}, "b": {}, "perl": {}, "bash": {}}
     graph = resolver(index).close(
         frozenset("a"), lambda unit: frozenset(["perl"] if unit.name == "b" else [])
@@ -83,24 +83,24 @@ def test_closing_follows_dependencies_and_interpreters_with_the_shell_they_are_w
     }
 
 
-def test_a_unit_does_not_depend_on_the_interpreter_it_is() -> None:
+def test_interpreter_does_not_depend_on_itself() -> None:
     index: Index = {"bash": {}}
     assert resolver(index).close(frozenset(["bash"]), lambda _: frozenset(["bash"])) == {
         "bash": frozenset()
     }
 
 
-def test_a_package_the_release_lacks_is_named() -> None:
+def test_error_names_the_missing_package() -> None:
     with pytest.raises(Unresolvable, match="tool: the release has no missing"):
         resolver(INDEX, units={"tool": {"debs": ["missing"]}}).close(frozenset(["tool"]), nothing)
 
 
-def test_a_package_that_may_be_missing_is_left_out() -> None:
+def test_optional_package_is_left_out_if_missing() -> None:
     made = resolver(INDEX, units={"data": {"debs": ["data", "missing?", "other?"]}})
     assert made.debs(made.wanted.unit("data")) == ("data", "other")
 
 
-def test_a_part_of_a_set_resolves_as_in_the_whole() -> None:
+def test_part_of_a_set_resolves_as_in_the_whole_set() -> None:
     made = resolver(INDEX, units=GLIBC)
     part = made.close(frozenset(["glibc"]), nothing)
     whole = made.close(frozenset(["app", "glibc"]), nothing)

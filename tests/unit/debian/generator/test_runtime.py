@@ -35,7 +35,7 @@ def unpacked(directory: Path, *packages: Package) -> Path:
     return unpack_runtime(files, AMD64, directory / "into")
 
 
-def test_the_runtime_is_programs_libraries_and_modules_and_nothing_else(tmp_path: Path) -> None:
+def test_runtime_contains_only_programs_libraries_and_modules(tmp_path: Path) -> None:
     tree = unpacked(tmp_path, LIBC, PYTHON, TOOLS)
     files = {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
     assert files == {
@@ -58,7 +58,7 @@ def test_the_runtime_is_programs_libraries_and_modules_and_nothing_else(tmp_path
     ("packages", "missing"),
     [((LIBC, PYTHON), "busybox, zstd"), ((PYTHON, TOOLS), "ld-linux-x86-64.so.2")],
 )
-def test_a_runtime_that_lacks_something_is_refused(
+def test_incomplete_runtime_is_rejected(
     tmp_path: Path, packages: tuple[Package, ...], missing: str
 ) -> None:
     with pytest.raises(RuntimeIncomplete, match=missing):

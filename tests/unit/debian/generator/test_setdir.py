@@ -11,7 +11,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_copy_has_all_that_nix_reads_and_no_lock(tmp_path: Path) -> None:
+def test_copy_has_all_files_that_nix_reads_and_no_lock(tmp_path: Path) -> None:
     refresh(SetDirectory(tmp_path / "set"))
     copied = contents(tmp_path / "set")
     assert {"default.nix", "all.nix", "redirect.c", "unit-builder.sh", "builder/build.py"} < set(
@@ -21,7 +21,7 @@ def test_a_copy_has_all_that_nix_reads_and_no_lock(tmp_path: Path) -> None:
     assert all((TREE / name).read_bytes() == content for name, content in copied.items())
 
 
-def test_a_copy_is_brought_up_to_date_and_keeps_its_locks(tmp_path: Path) -> None:
+def test_copy_is_updated_and_keeps_its_locks(tmp_path: Path) -> None:
     directory = SetDirectory(tmp_path)
     refresh(directory)
     (tmp_path / "lib.nix").write_text("old")
@@ -32,7 +32,7 @@ def test_a_copy_is_brought_up_to_date_and_keeps_its_locks(tmp_path: Path) -> Non
     assert directory.lock("x86_64-linux").read_text() == "lock"
 
 
-def test_a_directory_is_complete_when_every_system_is_resolved_be_it_to_nothing(
+def test_directory_is_complete_if_every_system_is_resolved_or_absent(
     tmp_path: Path,
 ) -> None:
     directory, systems = SetDirectory(tmp_path), ("x86_64-linux", "aarch64-linux")

@@ -32,7 +32,7 @@ def only_paragraph(text: str) -> dict[str, str]:
     return fields
 
 
-def test_a_source_is_one_suite_and_component_of_the_hosts_archive(tmp_path: Path) -> None:
+def test_source_is_one_suite_and_component_of_the_archive_of_the_host(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d/debian.sources").write_text(DEB822)
     (tmp_path / "sources.list.d/debian.sources.disabled").write_text(DEB822)
@@ -46,13 +46,13 @@ def test_a_source_is_one_suite_and_component_of_the_hosts_archive(tmp_path: Path
     }
 
 
-def test_another_release_comes_from_the_same_archive(tmp_path: Path) -> None:
+def test_another_release_uses_the_same_archive(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb file:/mirror bookworm main\n")
     source = only_paragraph(source_for(TRIXIE, BOOKWORM, configured(tmp_path)))
     assert (source["URIs"], source["Suites"]) == ("file:/mirror", "trixie")
 
 
-def test_a_host_that_follows_stable_by_that_name_has_a_source(tmp_path: Path) -> None:
+def test_host_that_follows_stable_has_a_source(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb file:/mirror stable main\n")
     assert "Suites: bookworm" in source_for(BOOKWORM, BOOKWORM, configured(tmp_path))
 
@@ -63,7 +63,7 @@ def test_ubuntus_packages_come_from_two_components(tmp_path: Path) -> None:
     assert source["Components"] == "main universe"
 
 
-def test_without_a_source_for_the_host_there_is_none(tmp_path: Path) -> None:
+def test_host_without_a_source_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text(
         "deb file:/mirror bookworm-security main\n# deb file:/mirror bookworm main\n"
     )
@@ -71,7 +71,7 @@ def test_without_a_source_for_the_host_there_is_none(tmp_path: Path) -> None:
         source_for(BOOKWORM, BOOKWORM, configured(tmp_path))
 
 
-def test_options_of_one_line_sources_are_kept_where_they_say_whom_to_trust() -> None:
+def test_trust_options_of_one_line_sources_are_kept() -> None:
     (fields,) = parse_one_line(
         "deb-src file:/mirror bookworm main\n"
         "deb [arch=amd64 signed-by=/keys/a.gpg trusted=yes] file:/mirror bookworm main # here\n"

@@ -13,7 +13,7 @@ INDEX = {
 }
 
 
-def test_numbers_in_package_names_are_the_releases() -> None:
+def test_numbers_in_package_names_come_from_the_release() -> None:
     wanted = read_wanted("small", INDEX, AMD64)
     assert wanted.unit("perl").debs == (
         "perl-base",
@@ -25,11 +25,11 @@ def test_numbers_in_package_names_are_the_releases() -> None:
     assert "python3.13-minimal" in wanted.runtime
 
 
-def test_a_number_the_release_does_not_have_stays_unresolvable() -> None:
+def test_unknown_number_stays_unresolvable() -> None:
     assert "python{python}" in read_wanted("small", {}, AMD64).unit("python3").debs
 
 
-def test_names_of_the_architecture_are_its_own() -> None:
+def test_architecture_is_filled_in() -> None:
     on_amd64, on_arm64 = (
         (
             wanted.unit("openjdk-{java}-jre-headless").recipe["links"]["bin/java"],
@@ -47,19 +47,19 @@ def test_names_of_the_architecture_are_its_own() -> None:
     )
 
 
-def test_the_full_set_holds_the_small_one() -> None:
+def test_full_set_includes_the_small_one() -> None:
     small, full = read_wanted("small", INDEX, AMD64), read_wanted("full", INDEX, AMD64)
     assert small.attributes.items() < full.attributes.items()
     assert full.attributes["python313"] == "python3"
     assert (small.units, small.rules) == (full.units, full.rules)
 
 
-def test_a_unit_without_a_table_is_the_package_of_its_name() -> None:
+def test_unit_without_a_table_is_the_package_of_its_name() -> None:
     unit = read_wanted("small", INDEX, AMD64).unit("hello")
     assert (unit.debs, unit.outputs, unit.recipe) == (("hello",), ("out",), {})
 
 
-def test_the_digest_changes_with_any_table(tmp_path: Path) -> None:
+def test_digest_changes_with_any_table(tmp_path: Path) -> None:
     for path in WANTED.glob("*.toml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     before = wanted_digest("small", tmp_path)
@@ -69,7 +69,7 @@ def test_the_digest_changes_with_any_table(tmp_path: Path) -> None:
     assert wanted_digest("small", tmp_path) != before
 
 
-def test_the_committed_locks_are_of_what_is_wanted_now() -> None:
+def test_committed_locks_are_current() -> None:
     for system in ("x86_64-linux", "aarch64-linux"):
         lock = read_lock(SetDirectory(TREE).lock(system))
         assert lock.wanted == wanted_digest("small"), "run generate.py lock --system " + system

@@ -1,4 +1,4 @@
-"""What is wanted, written out for a test."""
+"""Wanted packages for tests."""
 
 from collections.abc import Mapping
 from typing import Any
