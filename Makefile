@@ -1,9 +1,9 @@
-# Everything one types here. docs/development.md says more.
-# Containers, and a Nix without daemon, are root's.
+# The commands of this repository; docs/development.md describes them.
+# Containers, and a Nix without daemon, need root.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-# The checks of `make lint`; every target that calls this installs what they need first.
+# The checks of `make lint`; targets that use this install the requirements first.
 define check
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -17,11 +17,11 @@ endef
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
-demo: ## set up, pull an image with a real client, run it, keep serving until Ctrl-C
+demo: ## set up, pull an image with a real client, run it, serve until Ctrl-C
 	@python3 scripts/setup.py demo
 	@$(AS_ROOT) .venv/bin/python -m scripts.demo
 
-demo-once: ## the same, and end after the run
+demo-once: ## the same, and stop after the run
 	@$(MAKE) --no-print-directory demo DEMO_ONCE=1
 
 test: ## set up, lint, all tests with real clients; what .ci/run runs
@@ -34,7 +34,7 @@ test-full: ## the same, and packages outside the small set (minutes, a download 
 	$(check)
 	$(AS_ROOT) .venv/bin/python -m pytest -m ""
 
-unit: ## set up, tests that need no Nix, no network, no client
+unit: ## set up, tests without Nix, network or clients
 	@python3 scripts/setup.py dev
 	.venv/bin/python -m pytest -q
 
@@ -46,9 +46,9 @@ drawing: ## draw the packages from the code into docs/architecture.md
 	@python3 scripts/setup.py dev
 	.venv/bin/python -m scripts.draw --write
 
-bench: ## measure; prints ratios, judges nothing
+bench: ## measure; prints ratios, without a verdict
 	@python3 scripts/setup.py demo
 	@for bench in $(filter-out bench/common.py,$(wildcard bench/*.py)); do echo "== $$bench"; $(AS_ROOT) .venv/bin/python $$bench || exit 1; done
 
-clean: ## remove what demo and tests left in .state
+clean: ## remove .state, with the files of demo and tests
 	$(AS_ROOT) rm -rf .state

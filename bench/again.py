@@ -2,10 +2,9 @@
 
 usage: bench/again.py [--packages DIRECTORY] [--rounds N]
 
-A server of our own with empty storage answers images of the small set.  "packed before" are
-images that nobody has asked for, made of packages that were all in other images: of their store
-paths nothing may be compressed again, and the image's own layer, of links to its packages, is
-all that is.
+A new server with empty storage serves images of the small set.  "Packed before" are new images of
+packages that were all in other images: their store paths must not be compressed again, only the
+image's own layer of links to its packages.
 """
 
 import argparse
@@ -33,12 +32,12 @@ FIRST = ("shell/git", "python3/curl", "jq/htop", "nginx/openssl", "perl/sqlite")
 PACKAGES = ("git", "python3", "curl", "jq", "htop", "nginx", "openssl", "perl", "sqlite", "shell")
 ACCEPT = "application/vnd.oci.image.manifest.v1+json"
 START_SECONDS = 60
-ANSWER_SECONDS = 600
+RESPONSE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one manifest took; ``compressed`` in bytes of tar."""
+class Measured:
+    """The cost of one manifest; ``compressed`` is in bytes of tar."""
 
     seconds: float
     paths_packed: int
@@ -49,16 +48,16 @@ class Server:
     def __init__(self, port: int, pid: int) -> None:
         self.port = port
         self.pid = pid
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=RESPONSE_SECONDS)
 
-    def pull(self, name: str) -> Answer:
-        """Up to the manifest, through the redirects of waiting."""
+    def pull(self, name: str) -> Measured:
+        """Request a manifest, following redirects."""
         before = self._activity()
         begun = time.perf_counter()
         self._get(f"/v2/{name}/manifests/latest")
         seconds = time.perf_counter() - begun
         after = self._activity()
-        return Answer(
+        return Measured(
             seconds,
             after["packing.paths_packed"] - before["packing.paths_packed"],
             after["packing.compressed_bytes"] - before["packing.compressed_bytes"],
@@ -122,7 +121,7 @@ def listening_port(process: "subprocess.Popen[bytes]", log: Path) -> int:
 
 
 def combinations(count: int) -> list[str]:
-    """Images of two to four packages, none of which is one of the first."""
+    """Return images of two to four packages that are not among the first."""
     sizes = itertools.cycle((2, 3, 4))
     found: list[str] = []
     sets = {size: itertools.combinations(PACKAGES, size) for size in (2, 3, 4)}
@@ -134,12 +133,12 @@ def combinations(count: int) -> list[str]:
     return found
 
 
-def show(what: str, answers: Sequence[Answer]) -> None:
-    times = sorted(answer.seconds * 1000 for answer in answers)
+def show(what: str, pulls: Sequence[Measured]) -> None:
+    times = sorted(pull.seconds * 1000 for pull in pulls)
     print(
         f"{what:44}{statistics.median(times):9.1f} {times[-1]:9.1f}"
-        f" {sum(a.paths_packed for a in answers):8}"
-        f" {sum(a.compressed for a in answers) / len(answers) / 1000:12.1f}"
+        f" {sum(pull.paths_packed for pull in pulls):8}"
+        f" {sum(pull.compressed for pull in pulls) / len(pulls) / 1000:12.1f}"
     )
 
 
@@ -159,9 +158,9 @@ def main() -> None:
             show("packed before, another image", [server.pull(name) for name in new])
             show("built before", [server.pull(name) for name in new])
         with running(state, packages) as server:
-            show("built before, server started anew", [server.pull(name) for name in new])
+            show("built before, after a restart", [server.pull(name) for name in new])
             rest = combinations(2 * arguments.rounds)[arguments.rounds :]
-            show("packed before, server started anew", [server.pull(name) for name in rest])
+            show("packed before, after a restart", [server.pull(name) for name in rest])
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What other clients feel of a server under attack, and of the same server at rest.
+"""Response times for other clients of a server at rest and under attack.
 
 usage: bench/attack.py [--packages DIRECTORY] [--seconds N] [--connections N] [ATTACK ...]
 
-The attacks, each against a server of its own with an empty storage, for some seconds:
+The attacks, each for some seconds against a new server with empty storage:
 
-  pipelining  connections that send small requests as fast as they can and read nothing
-  log         a build that prints lines without end
-  names       connections that ask for names that no package has, each once
-  known       the same, while one image of known packages that nobody asked for before is pulled
+  pipelining  connections that send small requests at full speed and read no responses
+  log         a build with endless output
+  names       connections that request unknown names, each once
+  known       the same, while a new image of known packages is pulled
 
-Prints how long /healthz and the manifest of a built image take, before the attack and during it, and
-how much memory and how many files the server has then.  The image's client has an address of its
-own, as behind a proxy.  The attackers run on the same processors.
+Prints the response times of /healthz and of a built image's manifest before and during the attack,
+and the server's memory and number of files.  The image's client has another address, as behind a
+proxy.  The attackers run on the same processors.
 """
 
 import argparse
@@ -69,10 +69,10 @@ class Served:
 
     def status(self, path: str) -> int:
         with closing(self.connect()) as connection:
-            return ask(connection, path)
+            return request_status(connection, path)
 
     def memory_mib(self) -> float:
-        """The most so far."""
+        """Return the peak so far."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -80,7 +80,7 @@ class Served:
         return sum(path.is_file() for path in self.storage.rglob("*"))
 
 
-def ask(connection: HTTPConnection, path: str) -> int:
+def request_status(connection: HTTPConnection, path: str) -> int:
     connection.request("GET", path, headers=OTHER)
     response = connection.getresponse()
     response.read()
@@ -122,7 +122,7 @@ def port_of(log: Path, process: subprocess.Popen[bytes]) -> int:
         with suppress(OSError, ValueError, HTTPException):
             connection = HTTPConnection("127.0.0.1", int(port), timeout=5)
             with closing(connection):
-                if found and ask(connection, "/healthz") == 200:
+                if found and request_status(connection, "/healthz") == 200:
                     return int(port)
         time.sleep(0.1)
     sys.exit(f"the server does not start:\n{log.read_text(errors='replace')[-2000:]}")
@@ -142,14 +142,14 @@ def pipeline(served: Served, until: float) -> Counter[int]:
 
 
 def print_without_end(served: Served, until: float) -> Counter[int]:
-    """The build goes on when the client has left, until its log is too long or the server stops."""
+    """Start a build that continues until its log is too long or the server stops."""
     with closing(HTTPConnection("127.0.0.1", served.port, timeout=1)) as client:
         client.request("GET", "/v2/loud/manifests/latest")
         time.sleep(max(0, until - time.monotonic()))
     return Counter()
 
 
-def ask_for_unknown(served: Served, until: float) -> Counter[int]:
+def request_unknown(served: Served, until: float) -> Counter[int]:
     statuses: Counter[int] = Counter()
     with closing(served.connect()) as client:
         while time.monotonic() < until:
@@ -163,13 +163,13 @@ def ask_for_unknown(served: Served, until: float) -> Counter[int]:
 ATTACKS: dict[str, Callable[[Served, float], Counter[int]]] = {
     "pipelining": pipeline,
     "log": print_without_end,
-    "names": ask_for_unknown,
-    "known": ask_for_unknown,
+    "names": request_unknown,
+    "known": request_unknown,
 }
 
 
 def attack(name: str, served: Served, connections: int, until: float) -> Counter[int]:
-    """In a process of its own: threads of one process would delay what is measured."""
+    """Attack from another process, whose threads do not delay the measurement."""
     count = {"pipelining": 40, "log": 1}.get(name, connections)
     with ThreadPoolExecutor(count) as pool:
         running = [pool.submit(ATTACKS[name], served, until) for _ in range(count)]
@@ -181,7 +181,7 @@ def milliseconds(served: Served, path: str, until: float) -> list[float]:
     with closing(served.connect()) as connection:
         while time.monotonic() < until:
             begun = time.perf_counter()
-            status = ask(connection, path)
+            status = request_status(connection, path)
             times.append((time.perf_counter() - begun) * 1000)
             if status != 200:
                 sys.exit(f"{path}: {status}")
@@ -249,12 +249,12 @@ def main() -> None:
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"{', '.join(ATTACKS)}")
     parser.add_argument("--packages", type=Path, help="default: prepared now")
     parser.add_argument("--seconds", type=float, default=15, help="of each attack")
-    parser.add_argument("--connections", type=int, default=100, help="that ask for names")
+    parser.add_argument("--connections", type=int, default=100, help="for unknown names")
     arguments = parser.parse_args()
     if unknown := set(arguments.attacks) - set(ATTACKS):
-        parser.error(f"no such attack: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown attack: {', '.join(sorted(unknown))}")
     packages = arguments.packages or small_set()
-    print(f"{'':26}{'asked for':14}{'median':>9}{'p99':>9}{'max ms':>9}{'count':>8}")
+    print(f"{'':26}{'request':14}{'median':>9}{'p99':>9}{'max ms':>9}{'count':>8}")
     for name in arguments.attacks or ATTACKS:
         run(name, packages.absolute(), arguments.connections, arguments.seconds)
     print(f"load average of the last minute: {os.getloadavg()[0]:.1f}")

@@ -1,4 +1,4 @@
-"""What benchmarks share: store paths to work on, and programs measured from outside."""
+"""Shared by benches: store paths to work on, and the measurement of programs."""
 
 import os
 import platform
@@ -18,12 +18,12 @@ STORE = Path("/nix/store")
 
 
 class Missing(Exception):
-    """Says what has to be there and how to get it."""
+    """A requirement is missing; the message explains how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds; ``memory`` is the largest process's resident set in bytes."""
+    """Times in seconds; ``memory`` is the largest process's resident set in bytes."""
 
     wall: float
     cpu: float
@@ -31,32 +31,32 @@ class Cost:
 
 
 def small_set() -> Path:
-    """A directory to import, everything in it built: downloaded and built now if it is not.
+    """Return a directory to import, all of it built; download and build what is missing.
 
-    Exits if that fails; the reason is on the terminal then.
+    Exits if that fails, with the reason on the terminal.
     """
     generate = ROOT / "nix" / "debian" / "generate.py"
     prepared = subprocess.run(
         [sys.executable, generate, "prepare"], stdout=subprocess.PIPE, text=True, check=False
     )
     if prepared.returncode:
-        sys.exit("the packages could not be prepared; the reason stands above")
+        sys.exit("the packages could not be prepared; the reason is above")
     return Path(prepared.stdout.strip())
 
 
 def full_set() -> Path | None:
-    """The directory, if it has been prepared; its packages may not be built."""
+    """Return the full set's directory if it is prepared; its packages may not be built."""
     directory = cache_directory() / "sets" / "full"
     return directory if lock(directory).is_file() else None
 
 
 def lock(packages: Path) -> Path:
-    """For this machine."""
+    """Return the lock for this machine."""
     return packages / "locks" / f"{platform.machine()}-linux.json"
 
 
 def closure(attributes: Sequence[str], packages: Path) -> list[Path]:
-    """The store paths of an image of these packages; raises Missing."""
+    """Return the store paths of an image of these packages.  Raises Missing."""
     names = " ".join(
         f'(lib.getAttrFromPath (lib.splitString "." "{name}") set)' for name in attributes
     )
@@ -66,16 +66,16 @@ def closure(attributes: Sequence[str], packages: Path) -> list[Path]:
     )
     if not shutil.which("nix-instantiate"):
         raise Missing("Nix is not installed")
-    asked = subprocess.run(
+    evaluated = subprocess.run(
         ["nix-instantiate", "--eval", "--strict", "-E", expression],
         capture_output=True,
         text=True,
         check=False,
     )
-    if asked.returncode:
-        reason = asked.stderr.strip().splitlines()[-1]
+    if evaluated.returncode:
+        reason = evaluated.stderr.strip().splitlines()[-1]
         raise Missing(f"{reason}; for all of them: python3 nix/debian/generate.py prepare --full")
-    roots = [word.strip('"') for word in asked.stdout.split() if word.startswith('"')]
+    roots = [token.strip('"') for token in evaluated.stdout.split() if token.startswith('"')]
     if absent := [root for root in roots if not Path(root).exists()]:
         raise Missing(
             f"not built yet ({' '.join(absent)}): nix-build {packages} -A {' -A '.join(attributes)}"

@@ -1,10 +1,10 @@
-"""What a name not asked for before takes: of an evaluator that stays, and of Nix started for it.
+"""Time to evaluate a new name: in an evaluator that stays, and in a new Nix process.
 
 usage: bench/evaluating.py [--packages DIRECTORY] [--rounds N]
 
-Both are asked about the same names, in turns, each question about one.  An evaluator's first
-question starts it and imports the package set, and is shown apart; so is a name that it has
-answered before, which a server does not ask twice.
+Both evaluate the same names one by one, in turns.  The first evaluation of an evaluator starts it
+and imports the package set; it is shown separately.  So is a repeated name, which a server
+evaluates only once.
 """
 
 import argparse
@@ -64,7 +64,7 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
         memory=4096 * _MIB,
     )
     names = (await list_names(nix, apart)).candidates
-    # Nix writes a derivation the first time that anybody evaluates it, which is not measured.
+    # Writing derivations for the first time is not measured.
     await nix.evaluate(apart, names)
     first: list[float] = []
     for number in range(10):
@@ -81,12 +81,12 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
             new.append(await milliseconds(nix, kept, name))
             known.append(await milliseconds(nix, kept, name))
     await nix.close()
-    print(f"{'one question about one name':44}median ms       min       max  asked")
-    slow = show("Nix started for it", started)
-    show("an evaluator's first, which starts it", first)
-    quick = show("an evaluator, a new name", new)
-    show("an evaluator, a name it knows", known)
-    print(f"{'Nix started / an evaluator, a new name':44}{slow / quick:9.1f}")
+    print(f"{'evaluation of one name':44}median ms       min       max  count")
+    slow = show("new Nix process", started)
+    show("evaluator, including its start", first)
+    quick = show("evaluator, new name", new)
+    show("evaluator, repeated name", known)
+    print(f"{'new process / evaluator, new name':44}{slow / quick:9.1f}")
 
 
 def main() -> None:

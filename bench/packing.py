@@ -3,9 +3,9 @@
 usage: bench/packing.py [--packages DIRECTORY] [--rounds N] [--workers N] [SUBJECT...]
 
 Subjects: gcc, python3, ffmpeg, shell+git, small-files, everything.  Rounds of all competitors
-follow one another and the best of each counts, as other work on the machine comes and goes.
-Ours is a server's work: both hashes, files and records synced to the disk, the event loop
-watched, on the server's event loop.  The others' output is not synced.
+alternate and the best of each counts, because other work on the machine varies.  Ours includes a
+server's work: both hashes, files and records synced to the disk, on the server's event loop.  The
+others' output is not synced.
 """
 
 import argparse
@@ -52,7 +52,7 @@ IDLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``size`` is that of the contents, ``files`` their number."""
+    """Store paths to pack; ``size`` and ``files`` are those of the contents."""
 
     name: str
     store: Path
@@ -79,7 +79,7 @@ def main() -> None:
             try:
                 subject = find(name, scratch, packages)
             except Missing as missing:
-                print(f"left out, {missing}")
+                print(f"left out: {missing}")
                 continue
             print(f"{len(subject.paths)} store paths, {subject.files} files, {mb(subject.size)} MB")
             compare(subject, scratch, arguments.rounds, arguments.workers)
@@ -124,7 +124,7 @@ def content(path: Path) -> tuple[int, int]:
 
 
 def everything() -> Subject:
-    """Packages of the store, until there are two gigabytes."""
+    """Return packages of the store, two gigabytes in all."""
     chosen, size, files = [], 0, 0
     for path in sorted(STORE.glob("*-*")) if STORE.exists() else ():
         if path.suffix in {".drv", ".deb", ".lock", ".chroot"} or not (path / "bin").is_dir():
@@ -145,7 +145,7 @@ def plant_small_files(store: Path) -> str:
     for number in range(SMALL_FILES):
         path = store / base / f"share/directory-{number // 100}/file-{number}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # From a hundred bytes to sixteen thousand, small ones more often: 3 kB on average.
+        # From a hundred bytes to sixteen thousand, mostly small: 3 kB on average.
         size = int(100 * 160 ** source.random())
         path.write_text(" ".join(source.choices(words, k=size // 7)))
     return base
@@ -187,14 +187,14 @@ def tar_through(compressor: str, subject: Subject, scratch: Path) -> Result:
 def pack(
     name: str, subject: Subject, scratch: Path, workers: int
 ) -> tuple[Result, dict[str, float]]:
-    """In a process of its own, so that its memory can be told.
+    """Pack in a new process, so that its memory can be measured.
 
-    What it stored stays until the end: for minutes, ext4 is slow to make files where others
-    were just removed.  But not gigabytes, which are compared with nothing.
+    Storage is kept until the end, because ext4 creates files slowly for minutes after others were
+    removed.  Gigabytes are removed at once; they have no baseline.
     """
     storage = Path(tempfile.mkdtemp(dir=scratch, prefix="storage-"))
-    asked = {"codec": name, "storage": str(storage), "workers": workers}
-    request = json.dumps(asked | asdict(subject), default=str)
+    parameters = {"codec": name, "storage": str(storage), "workers": workers}
+    request = json.dumps(parameters | asdict(subject), default=str)
     answer = subprocess.run(
         [sys.executable, __file__, "--child"],
         input=request,
@@ -234,7 +234,7 @@ def mb(size: float) -> str:
 
 
 async def no_closure(_: Sequence[StorePath]) -> Closure:
-    """Packing reads paths and never their closure."""
+    """Raise an error: packing reads paths, never their closure."""
     raise NotImplementedError
 
 
@@ -288,7 +288,7 @@ async def child() -> None:
 
 @contextmanager
 def ticking() -> Iterator[list[float]]:
-    """By how many seconds the event loop is late for something it should do every millisecond."""
+    """Return how many seconds late the event loop runs a task of every millisecond."""
     delays: list[float] = []
 
     async def tick() -> None:

@@ -1,10 +1,10 @@
-"""Requests per second for what is in memory: the manifest of an image that was built before.
+"""Requests per second for a manifest in memory.
 
 usage: bench/requests.py [--seconds N] [--connections N]
 
-The baseline is an empty route of FastAPI on the same server class, in the same run: what the
-framework costs whoever uses it.  The client is a process of its own and costs next to nothing;
-rounds of all targets follow one another and the median counts.
+The baseline is an empty route of FastAPI on the same server class, in the same run: the cost of the
+framework.  The client is another process that uses little CPU.  Rounds of all targets alternate and
+the median counts.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``times`` in seconds, of each request."""
+    """Results of a round; ``times`` is in seconds, for each request."""
 
     rate: float
     cpu: float
@@ -88,9 +88,9 @@ def message(method: str, path: str) -> bytes:
 
 
 def load(target: Target, seconds: float, connections: int) -> Sample:
-    """Each connection has one request under way at a time."""
+    """Send requests, one at a time on each connection."""
     selector = selectors.DefaultSelector()
-    length = len(answer(target))
+    length = len(response(target))
     sockets = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(connections)]
     begun, cpu = time.perf_counter(), target.cpu_seconds()
     state: dict[socket.socket, tuple[int, float]] = {}
@@ -119,8 +119,8 @@ def load(target: Target, seconds: float, connections: int) -> Sample:
     return Sample(len(times) / elapsed, cpu / len(times), tuple(times))
 
 
-def answer(target: Target) -> bytes:
-    """One whole answer, which must be a success; all of a target's are of one length."""
+def response(target: Target) -> bytes:
+    """Return a whole response, which must be a success; all of a target have one length."""
     with socket.create_connection(("127.0.0.1", target.port)) as client:
         client.sendall(target.request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
         got = b"".join(iter(lambda: client.recv(1 << 16), b""))

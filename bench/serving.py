@@ -3,7 +3,7 @@
     python bench/serving.py
 
 Prints throughput and the server's own CPU time, for one client and for many; medians of
-interleaved rounds.  Ratios mean more than figures: clients share the machine's processors.
+interleaved rounds.  Ratios mean more than figures: the clients use the same processors.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Sample:
 
 
 def serve(variant: str, path: Path) -> None:
-    """The process that is measured."""
+    """Run the measured server process."""
     app = FastAPI()
     location = LocalFile(path, path.stat().st_size)
     digest = Digest("sha256", "0" * 64)
@@ -120,7 +120,7 @@ def measure(server: Served, clients: int) -> Sample:
         while time.monotonic() - begun < SECONDS:
             with socket.create_connection((server.host, server.port)) as client:
                 client.sendall(b"GET /blob HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-                # The kernel drops what it would copy: the client costs next to nothing.
+                # The kernel drops the bytes in place of copying them, so the client uses little CPU.
                 while got := client.recv_into(buffer, 0, socket.MSG_TRUNC):
                     taken[number] += got
 

@@ -2,9 +2,9 @@
 
 usage: bench/sharing.py [--lock LOCK] [--seed SEED] [--images N]
 
-Images are drawn from the embedded package set with a fixed seed and pulled twice: from an empty
-start, and after 5 % of the packages changed and their dependants were rebuilt.  Everything is
-bytes of NAR.  The baselines cut the same images in the same run.
+Images are drawn from the embedded package set with a fixed seed and pulled twice: by an empty
+client, and after 5 % of the packages changed and their dependents were rebuilt.  All numbers are
+bytes of NAR.  The baselines group the same images in the same run.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from bench.grouping.packageset import PackageSet, built_packages
 
 BUDGET = 94
 CHANGED = 0.05
-FLEET = 50  # clients, with the images dealt out among them
+FLEET = 50  # clients; the images are distributed among them
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
 
@@ -39,7 +39,7 @@ Cut = Callable[[Closure, frozenset[StorePath]], Layers]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """``top`` are the packages it was asked for."""
+    """An image; ``top`` has the requested packages."""
 
     closure: Closure
     top: frozenset[StorePath]
@@ -77,14 +77,14 @@ def measure(cut: Cut, images: Sequence[Image], upgraded: Sequence[Image]) -> Mea
 
 
 def handled(images: Sequence[Image], cuts: Sequence[Layers]) -> float:
-    """Bytes of distinct layers, which a server hashes and keeps, to bytes of distinct paths."""
+    """Return the ratio of bytes in distinct layers (stored) to bytes in distinct paths."""
     sizes = {p: o.nar_size for image in images for p, o in image.closure.objects.items()}
     layers = {layer for layers in cuts for layer in layers}
     return sum(sizes[path] for layer in layers for path in layer) / sum(sizes.values())
 
 
 def references(everything: Closure) -> Counter[str]:
-    """As Nixery counts them, self references included."""
+    """Count references as Nixery does, self references included."""
     return Counter(
         path.name for own, item in everything.objects.items() for path in (own, *item.references)
     )
@@ -128,7 +128,7 @@ def image(packages: PackageSet, top: frozenset[StorePath]) -> Image:
 
 
 def milliseconds(plan: LayerProfile | None, images: Sequence[Image]) -> float:
-    """The mean for an image, the best of five rounds."""
+    """Return the mean for an image, of the best of five rounds."""
     rounds = []
     for _ in range(5):
         begun = time.perf_counter()
@@ -139,7 +139,7 @@ def milliseconds(plan: LayerProfile | None, images: Sequence[Image]) -> float:
 
 
 def find_packages(chosen: Path | None) -> PackageSet:
-    """Raises Missing."""
+    """Return the packages of a lock, by default of the largest set.  Raises Missing."""
     if chosen:
         return built_packages(chosen)
     if full := common.full_set():

@@ -1,7 +1,7 @@
-"""The whole way once: prepare packages, serve, pull with a real client, run what was pulled.
+"""Prepare packages, serve them, pull an image with a real client, and run its programs.
 
-Keeps serving until Ctrl-C, or ends after the run when DEMO_ONCE is set. PORT chooses the port.
-`make demo` installs what this needs and calls it.
+The server runs until Ctrl-C, or until the end of the run if DEMO_ONCE is set. PORT sets the port.
+`make demo` installs the requirements and starts this program.
 """
 
 import os
@@ -26,12 +26,12 @@ START_SECONDS = 60
 
 
 class Failed(Exception):
-    """What went wrong, for a person."""
+    """A step failed; the message is for the user."""
 
 
 def main() -> int:
     if os.geteuid() != 0:
-        print("demo: Nix without a daemon and chroot are root's: use `make demo`", file=sys.stderr)
+        print("demo: chroot, and Nix without a daemon, need root: use `make demo`", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, stop)
     STATE.mkdir(parents=True, exist_ok=True)
@@ -42,24 +42,24 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         print(flush=True)
-    say("the registry has stopped")
+    report("the registry has stopped")
     return 0
 
 
 def demonstrate(*, once: bool) -> None:
     packages = prepare_packages()
     log = STATE / "server.log"
-    say("starting the registry")
+    report("starting the registry")
     server = start_server(packages, log)
     try:
         registry = wait_for_address(server, log)
-        say(f"serving at http://{registry}; its log is {log.relative_to(ROOT)}")
+        report(f"serving at http://{registry}; its log is {log.relative_to(ROOT)}")
         pull_and_run(f"{registry}/{IMAGE}")
         if not once:
             print(f"\nNow you, while this keeps serving:\n\n    docker pull {registry}/{IMAGE}")
             print(f"    docker run --rm -it {registry}/{IMAGE}\n")
             print("An image's name lists what is in it. Ctrl-C ends the registry.", flush=True)
-            raise Failed(f"the registry ended with {server.wait()}:\n{tail(log)}")
+            raise Failed(f"the registry exited with status {server.wait()}:\n{tail(log)}")
     finally:
         if server.poll() is None:
             server.terminate()
@@ -71,8 +71,8 @@ def stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def prepare_packages() -> str:
-    """The directory of the package set; progress goes to the terminal."""
-    say("preparing the packages (the first time: a download of some 100 MB, then a minute)")
+    """Prepare the package set and return its directory; progress goes to the terminal."""
+    report("preparing the packages (the first time: a download of some 100 MB, then a minute)")
     done = subprocess.run(
         [sys.executable, "nix/debian/generate.py", "prepare"],
         cwd=ROOT,
@@ -81,7 +81,7 @@ def prepare_packages() -> str:
         check=False,
     )
     if done.returncode:
-        raise Failed("the packages could not be prepared; the reason stands above")
+        raise Failed("the packages could not be prepared; the reason is above")
     return done.stdout.strip()
 
 
@@ -92,11 +92,11 @@ def start_server(packages: str, log: Path) -> subprocess.Popen[bytes]:
         "NIXERY_STORAGE": "filesystem",
         "NIXERY_STORAGE_PATH": str(STATE / "storage"),
         "NIXERY_STATE_PATH": str(STATE),
-        # Nothing of the set is in any binary cache, and root needs no build users.
+        # No binary cache has the set, and root builds without build users.
         "NIX_CONFIG": "substitute = false\nbuild-users-group =",
     }
     with log.open("wb") as out:
-        # In a session of its own, because Ctrl-C is for us, who then end it in order.
+        # A new session: Ctrl-C reaches this program only, which then stops the server.
         return subprocess.Popen(
             [sys.executable, "-m", "app"],
             cwd=ROOT,
@@ -129,7 +129,7 @@ def pull_and_run(name: str) -> None:
     image = rootfs.read(layout, "demo")
     size = sum(layer.stat().st_size for layer in image.layers) / 1e6
     took = time.monotonic() - started
-    say(f"{image.digest[:19]}: {len(image.layers)} layers, {size:.0f} MB, in {took:.1f} s")
+    report(f"{image.digest[:19]}: {len(image.layers)} layers, {size:.0f} MB, in {took:.1f} s")
     root = STATE / "roots" / image.digest.replace(":", "-")
     if not root.exists():
         shutil.rmtree(root.parent, ignore_errors=True)
@@ -139,21 +139,21 @@ def pull_and_run(name: str) -> None:
         done = rootfs.run_in(root, image.variables, *command)
         print(done.stdout + done.stderr, end="", flush=True)
         if done.returncode:
-            raise Failed(f"{command[0]} from the image ended with {done.returncode}")
+            raise Failed(f"{command[0]} from the image exited with status {done.returncode}")
 
 
 def run(command: list[str]) -> None:
     print(f"$ {' '.join(command)}", flush=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Failed(f"{command[0]} ended with {done.returncode}:\n{done.stderr}")
+        raise Failed(f"{command[0]} exited with status {done.returncode}:\n{done.stderr}")
 
 
 def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
 
 
-def say(message: str) -> None:
+def report(message: str) -> None:
     print(f"demo: {message}", flush=True)
 
 

@@ -19,7 +19,7 @@ _LEFT_OUT = frozenset({"__main__", "errors", "oci", "reference", "request", "tel
 
 
 def arrows(graph: grimp.ImportGraph, parent: str) -> set[tuple[str, str]]:
-    """Imports between the children of a package, by the children's names."""
+    """Return the imports between the children of a package, by the children's names."""
     depth = parent.count(".") + 1
     found = set()
     for module in graph.modules:
@@ -35,7 +35,7 @@ def arrows(graph: grimp.ImportGraph, parent: str) -> set[tuple[str, str]]:
 
 
 def flowchart(parent: str, found: set[tuple[str, str]]) -> str:
-    """A title with the counts, and a Mermaid flowchart."""
+    """Return a title with the counts, and a Mermaid flowchart."""
     drawn = sorted(arrow for arrow in found if not {*arrow} & _LEFT_OUT)
     packages = {name for arrow in drawn for name in arrow}
     lines = [f"    {importer} --> {target}" for importer, target in drawn]
@@ -49,7 +49,7 @@ def drawing() -> str:
 
 
 def with_drawing(page: str) -> str:
-    """The page with the drawing between its two marks.  Raises ValueError without marks."""
+    """Return the page with the drawing between its two marks.  Raises ValueError without marks."""
     before, rest = page.split(BEGIN, 1)
     _, after = rest.split(END, 1)
     return f"{before}{BEGIN}{drawing()}{END}{after}"

@@ -1,4 +1,4 @@
-"""Images pulled by skopeo as root file systems, and programs run in them; no engine needed."""
+"""Unpack images that skopeo pulled, and run programs in them without a container engine."""
 
 import json
 import shutil
@@ -11,8 +11,10 @@ TAG = "org.opencontainers.image.ref.name"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What `skopeo copy ... oci:LAYOUT:TAG` left behind; ``layers`` are compressed tars, lowest
-    first, ``variables`` the environment the image asks for."""
+    """An image in an OCI layout, as `skopeo copy ... oci:LAYOUT:TAG` writes it.
+
+    ``layers`` are compressed tars, lowest first; ``variables`` is the image's environment.
+    """
 
     digest: str
     layers: tuple[Path, ...]
@@ -20,7 +22,7 @@ class Image:
 
 
 def read(layout: Path, tag: str) -> Image:
-    """image-spec, image-layout.md. What a tag meant before stays listed, without it."""
+    """Read the image with a tag (image-spec, image-layout.md); earlier images have lost the tag."""
 
     def blob(descriptor: dict[str, str]) -> Path:
         return layout / "blobs" / descriptor["digest"].replace(":", "/")
@@ -37,20 +39,20 @@ def read(layout: Path, tag: str) -> Image:
 
 
 def unpack(image: Image, root: Path) -> None:
-    """Whole or not at all; what is there already stays."""
+    """Unpack all layers atomically; an existing directory is left as it is."""
     if root.exists():
         return
     partial = root.with_name(root.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for layer in image.layers:
-        # Which compression it is, tar sees by itself.
+        # tar detects the compression.
         tar = ["tar", "--extract", "--preserve-permissions", "--numeric-owner"]
         subprocess.run([*tar, f"--directory={partial}", f"--file={layer}"], check=True)
     partial.rename(root)
 
 
-# Devices and processes are mounted where an engine would mount them, for one run only.
+# Mounts devices and processes as an engine would, for one run only.
 _ENTER = """
 mount=$1 chroot=$2 root=$3
 shift 3
@@ -62,9 +64,9 @@ _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 def run_in(
     root: Path, env: dict[str, str], *command: str, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command inside, in mount and process namespaces of its own. Root's business.
+    """Run a command inside, in new mount and process namespaces. Needs root.
 
-    Of the caller's environment nothing gets in; the program is found by the PATH of ``env``.
+    The environment is ``env`` only, whose PATH is searched for the program.
     """
     for mount_point in ("dev", "proc"):
         (root / mount_point).mkdir(exist_ok=True)

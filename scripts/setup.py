@@ -1,11 +1,10 @@
-"""Install what a command of the Makefile needs and this machine lacks.
+"""Install the requirements of a target of the Makefile.
 
 usage: python3 scripts/setup.py dev|demo|test
 
-Standard library only and no third-party anything, because it runs first. Debian packages come
-from the machine's own apt (root or sudo), uv from PyPI into .state/uv unless one is on the PATH,
-and the locked Python packages into .venv. What is there already is left alone, so that a second
-run takes a moment.
+It uses the standard library only, because it runs first. Debian packages come from the machine's
+own apt (root or sudo), uv from PyPI into .state/uv unless one is on the PATH, and the locked Python
+packages into .venv. Installed programs are left as they are, so that a second run is short.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV_HOME = ROOT / ".state" / "uv"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# A file's absence, or a program's, means: install that Debian package.
+# Debian packages by a file or program whose absence means that they are missing.
 DEV = {
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     "git": "git",
@@ -49,7 +48,7 @@ TEST = DEMO | {
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 
-# Debian starts and enables services on installation; the tests bring up their own, privately.
+# Debian starts and enables services on installation; tests start their own.
 UNITS = {
     "containerd": ("containerd.service",),
     "docker.io": ("docker.service", "docker.socket"),
@@ -69,7 +68,7 @@ def main() -> None:
         sys.exit(__doc__)
     install_debian(missing(NEEDS[sys.argv[1]]))
     uv = find_uv()
-    # By the certificates this machine trusts, as apt, pip and git do; uv would bring its own.
+    # Use the machine's certificates, as apt, pip and git do, in place of uv's own.
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")
     run([uv, "sync", "--locked", "--quiet"], "the Python packages of uv.lock")
 
@@ -91,18 +90,18 @@ def install_debian(packages: list[str]) -> None:
     command = "apt-get install --no-install-recommends " + " ".join(packages)
     if not shutil.which("apt-get", path=SYSTEM_PATH):
         sys.exit(
-            f"setup: this machine has no apt. Install what these Debian packages hold: {' '.join(packages)}"
+            f"setup: this machine has no apt. Install the contents of these Debian packages: {' '.join(packages)}"
         )
     if os.geteuid() != 0 and not shutil.which("sudo"):
-        sys.exit(f"setup: neither root nor sudo. Ask someone who may to run: {command}")
-    say(f"installing from Debian: {' '.join(packages)}")
-    with services_asleep():
+        sys.exit(f"setup: neither root nor sudo. As root, run: {command}")
+    report(f"installing from Debian: {' '.join(packages)}")
+    with without_starting_services():
         if not apt("install", *packages):
-            # Most often the lists are old or were never fetched.
+            # Usually the package lists are old or missing.
             apt("update")
             if not apt("install", *packages):
                 sys.exit(
-                    f"setup: apt could not install them; its reason stands above. By hand: {command}"
+                    f"setup: apt could not install them; the reason is above. By hand: {command}"
                 )
     if Path("/run/systemd/system").exists():
         units = [unit for package in packages for unit in UNITS.get(package, ())]
@@ -123,20 +122,20 @@ def apt(verb: str, *packages: str) -> bool:
             stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
         sys.stderr.write(done.stderr)
-        # The time-out above covers dpkg's lock; the one of the package lists has none.
+        # The time-out above applies to dpkg's lock, not to that of the package lists.
         if (
             done.returncode == 0
             or "Could not get lock" not in done.stderr
             or time.monotonic() > deadline
         ):
             return done.returncode == 0
-        say("another apt is at work; waiting")
+        report("waiting for another apt")
         time.sleep(5)
 
 
 @contextlib.contextmanager
-def services_asleep() -> Iterator[None]:
-    """Keep installed services from starting, by the hook Debian's policy has for it."""
+def without_starting_services() -> Iterator[None]:
+    """Prevent installed services from starting, through Debian's policy-rc.d."""
     if POLICY.exists():
         yield
         return
@@ -154,10 +153,10 @@ def services_asleep() -> Iterator[None]:
 
 
 def find_uv() -> str:
-    """uv from the PATH, or installed beside the project.
+    """Return uv from the PATH, or install it into .state.
 
-    `pip --target` needs neither the venv module (Debian splits it off) nor leave to change the
-    system's Python (Debian's refuses, by PEP 668).
+    `pip --target` needs neither the venv module, a package of its own in Debian, nor permission to
+    change the system's Python, which Debian refuses (PEP 668).
     """
     if found := shutil.which("uv"):
         return found
@@ -182,10 +181,10 @@ def find_uv() -> str:
 
 
 def run(command: list[str], purpose: str) -> None:
-    say(f"installing {purpose}")
+    report(f"installing {purpose}")
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         sys.exit(
-            f"setup: could not install {purpose}; the reason stands above. By hand: {' '.join(command)}"
+            f"setup: could not install {purpose}; the reason is above. By hand: {' '.join(command)}"
         )
 
 
@@ -193,7 +192,7 @@ def as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def say(message: str) -> None:
+def report(message: str) -> None:
     print(f"setup: {message}", flush=True)
 
 

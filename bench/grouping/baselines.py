@@ -1,4 +1,4 @@
-"""How others cut layers, written from their descriptions, to measure ours against."""
+"""Layer groupings of other tools, implemented from their descriptions, as baselines."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ def one_layer(closure: Closure) -> Layers:
 
 
 def by_popularity(closure: Closure, references: Mapping[str, int], budget: int) -> Layers:
-    """As nix2container and dockerTools: most referenced paths alone, the rest in one layer."""
+    """Group as nix2container and dockerTools: most referenced paths alone, the rest in one layer."""
     ranked = sorted(closure.paths, key=lambda path: (-references.get(path.name, 0), path))
     if len(ranked) <= budget:
         return tuple((path,) for path in ranked)
@@ -29,7 +29,7 @@ def by_dominance(
     budget: int,
     popular: int,
 ) -> Layers:
-    """As Nixery: subtrees of the dominator tree below the image.
+    """Group as Nixery: subtrees of the dominator tree below the image.
 
     A path is the image's own child if it was asked for, is referred to ``popular`` times, or has a large closure.
     Over budget, the layers of the least size times popularity are merged.
@@ -71,7 +71,7 @@ def _closure_size(closure: Closure, path: StorePath) -> int:
 
 
 def _dominators(closure: Closure, children: set[StorePath]) -> Mapping[StorePath, StorePath | None]:
-    """The nearest path that every way from the image goes through; None is the image itself."""
+    """Return each path's immediate dominator; None is the image itself."""
     referrers: dict[StorePath, list[StorePath]] = {path: [] for path in closure.paths}
     for path, item in closure.objects.items():
         for reference in item.references:
@@ -89,7 +89,7 @@ def _dominators(closure: Closure, children: set[StorePath]) -> Mapping[StorePath
 
 
 class _Tree:
-    """Grows from the image downwards; in a graph without cycles one pass is enough."""
+    """A dominator tree, built from the image downwards in one pass; the graph is acyclic."""
 
     def __init__(self) -> None:
         self.dominator: dict[StorePath, StorePath | None] = {}

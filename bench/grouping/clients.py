@@ -1,4 +1,4 @@
-"""What moves when images are pulled, in bytes of NAR relative to each path once."""
+"""Bytes that clients download, in bytes of NAR relative to each path once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Layers = tuple[tuple[StorePath, ...], ...]
 
 @dataclass(slots=True)
 class Client:
-    """Keeps what it has pulled, from one image to the next and over upgrades.
+    """A client that keeps pulled layers and paths, also over upgrades.
 
     ``by_digest`` skips layers it has, as containerd and podman do; ``by_chain`` reuses a layer
     only on top of the same layers, as Docker's graph drivers do, and as snapshotters unpack.

@@ -1,4 +1,4 @@
-"""Images as people ask for them: few packages at a time, some packages far more than others."""
+"""Random images like those of users: few packages each, some packages much more often."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ def draw_images(
     always: Sequence[str],
     shell: Sequence[str],
 ) -> Iterator[frozenset[str]]:
-    """Distinct sets of packages; half of them with ``shell``, all of them with ``always``."""
+    """Yield distinct sets of packages; half of them with ``shell``, all of them with ``always``."""
     generator = random.Random(seed)
     ranked = sorted(attributes)
     generator.shuffle(ranked)

@@ -1,4 +1,4 @@
-"""A package set as values: what refers to what, how large it is, and what a release changes."""
+"""A package set as values: references, sizes, and the changes of a release."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from app.builder.nix.programs import path_info as pathinfo
 from bench.common import ROOT, Missing
 
 _NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
-# Attributes by dotted path, and what each is as a store path.
+# Attributes by dotted path, and the store path of each.
 _EXPRESSION = """
 { lock, system }:
 let
@@ -27,7 +27,7 @@ map (name: { inherit name; path = (path name).outPath; })
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """Closures by attribute, and a release for what has changed since the first."""
+    """Closures by attribute, and the release of each changed package."""
 
     attributes: Mapping[str, StorePath]
     objects: Mapping[StorePath, StoreObject]
@@ -44,7 +44,7 @@ class PackageSet:
         return frozenset(found)
 
     def closure(self, paths: Iterable[StorePath]) -> Closure:
-        """As this release has it: what changed has another hash, and so have its dependants."""
+        """Return the closure in this release; changed packages and dependents have other hashes."""
         return Closure(
             StoreObject(
                 self.path(path),
@@ -62,7 +62,7 @@ class PackageSet:
         return StorePath.parse("".join(_NIX32[b % 32] for b in digest) + f"-{path.name}")
 
     def after(self, part: float, seed: int) -> "PackageSet":
-        """The next release: ``part`` of the packages changed, their dependants rebuilt.
+        """Return the next release: ``part`` of the packages changed, their dependents rebuilt.
 
         What a tenth of all packages need does not change between two releases of this kind:
         that is the mass rebuild, after which nothing is left to share.
@@ -82,7 +82,7 @@ class PackageSet:
 
 
 def built_packages(lock: Path) -> PackageSet:
-    """The attributes of a lock of the embedded set that are built here.  Raises Missing."""
+    """Return the attributes of a lock of the embedded set that are built here.  Raises Missing."""
     system = lock.stem
     expression = _EXPRESSION % ROOT
     arguments = ["--argstr", "lock", str(lock.absolute()), "--argstr", "system", system]
