@@ -1,4 +1,4 @@
-"""The image specification's values: digests, media types, descriptors, canonical bytes."""
+"""Values of the image specification: digests, media types, descriptors, canonical JSON."""
 
 import hashlib
 import json
@@ -32,14 +32,14 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """``algorithm:hex`` (image-spec, descriptor.md "Digests").  We make only sha256."""
+    """``algorithm:hex`` (image-spec, descriptor.md "Digests").  This server creates only sha256."""
 
     algorithm: str
     hex: str
 
     @classmethod
     def parse(cls, text: str) -> "Digest":
-        """Raises DigestInvalid; a well-formed digest of an algorithm we never use is valid."""
+        """Parse a digest, also of an unused algorithm.  Raises DigestInvalid."""
         algorithm, _, encoded = text.partition(":")
         if _DIGEST.fullmatch(text):
             length = _ALGORITHMS.get(algorithm)
@@ -63,7 +63,7 @@ class Digest:
 
 
 def _validated_digest(value: object) -> Digest:
-    """Raises ValueError, as pydantic wants it."""
+    """Raises ValueError, as pydantic requires."""
     if isinstance(value, Digest):
         return value
     try:
@@ -82,7 +82,7 @@ class Descriptor:
 
 
 def canonical_json(value: object) -> bytes:
-    """The only writer of bytes that get hashed: sorted keys, no white space, UTF-8."""
+    """Return JSON with sorted keys, without white space, in UTF-8: the form that is hashed."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()

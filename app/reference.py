@@ -1,4 +1,4 @@
-"""What a client may write behind the registry's host: a repository name with a tag or digest."""
+"""Image references without the host: a repository name with a tag or digest."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NAME_LIMIT = 255
 _NAME = re.compile(NAME_PATTERN)
 _TAG = re.compile(TAG_PATTERN)
 # distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
-# ask for these of themselves, so they must cost nothing.
+# request these without being asked, so they must cost nothing.
 _RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:sig|att|sbom)")
 
 
@@ -55,7 +55,7 @@ class Tag:
 
     @property
     def reserved(self) -> bool:
-        """Whether clients ask for this tag to find signatures and referrers, never an image."""
+        """Whether clients use this tag only to find signatures and referrers."""
         return _RESERVED.fullmatch(self.text) is not None
 
     def __str__(self) -> str:
@@ -69,6 +69,6 @@ class ImageReference:
 
     @classmethod
     def parse(cls, name: str, reference: str) -> "ImageReference":
-        """Raises NameInvalid, DigestInvalid (anything with a colon), ImageUnknown."""
+        """Raises NameInvalid, DigestInvalid (for any text with a colon), ImageUnknown."""
         parsed = Digest.parse(reference) if ":" in reference else Tag.parse(reference)
         return cls(RepositoryName.parse(name), parsed)

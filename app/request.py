@@ -1,4 +1,4 @@
-"""What an image name asks for: a source, a system, packages and a few properties."""
+"""Image names as requests: a source, a system, packages and a few properties."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.errors import NameInvalid
 from app.reference import RepositoryName
 
-# In every image, so that TLS works and service names are known.
+# Part of every image, for TLS and the names of services.
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
 SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
@@ -16,9 +16,9 @@ COMPONENT_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """``packages`` are sorted, each once; ``source`` is None for the default one.
+    """``packages`` are sorted and unique; ``source`` is None for the default source.
 
-    ``asked`` are those that the name itself contains; the others come with every image or with
+    ``asked`` are the packages in the name itself; the others are part of every image or of
     ``shell``.
     """
 
@@ -32,7 +32,7 @@ class ImageRequest:
     def parse(
         cls, name: RepositoryName, *, sources: Collection[str], system: str
     ) -> "ImageRequest":
-        """``sources`` are the names that a first component may be; ``system`` the default.
+        """``sources`` are possible first components; ``system`` is the default.
 
         Raises NameInvalid.
         """
@@ -45,7 +45,7 @@ class ImageRequest:
         named = asked - META_PACKAGES
         packages = {*named, *ALWAYS}
         if "shell" in asked:
-            # bashinteractive is how a client writes the shell's own bashInteractive.
+            # Image names are in lower case: bashinteractive is the shell's bashInteractive.
             named -= {name.lower() for name in SHELL}
             packages = {*named, *ALWAYS, *SHELL}
         return cls(
@@ -63,9 +63,9 @@ class ImageRequest:
 
 
 def spelling(name: RepositoryName, *, sources: Collection[str]) -> RepositoryName:
-    """One for all names with the same components: each once, ``shell`` and its like first.
+    """Return one name for all names with the same components, meta packages first.
 
-    A package that is called like a source is last, as it may not come first.
+    A package with the name of a source is last, because the first component selects a source.
     """
     source, asked = _split(name, sources)
     order = sorted(asked, key=lambda word: (word in sources, word not in META_PACKAGES, word))
@@ -79,9 +79,9 @@ def _split(name: RepositoryName, sources: Collection[str]) -> tuple[str | None, 
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedName:
-    """An image name as far as somebody has written it: ``last`` is the component being written.
+    """The beginning of an image name; ``last`` is its incomplete component.
 
-    ``source`` and ``system`` are what the components before it say.
+    ``source`` and ``system`` are selected by the complete components.
     """
 
     source: str | None

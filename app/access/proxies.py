@@ -1,21 +1,21 @@
-"""Which proxies are trusted to say for whom they ask."""
+"""Trusted proxies, and the addresses of clients behind them."""
 
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
-_SITE_BITS = 64  # one customer has as many addresses at least
+_SITE_BITS = 64  # one client may use all addresses of a /64
 
 
 class ProxyHeader(StrEnum):
-    """Only one is read: a proxy passes the other on as its client wrote it."""
+    """The header to read: proxies pass the other one on as the client wrote it."""
 
     X_FORWARDED_FOR = "x-forwarded-for"
     FORWARDED = "forwarded"
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Addresses and networks, separated by commas.  Raises ValueError."""
+    """Parse addresses and networks that are separated by commas.  Raises ValueError."""
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
 
@@ -25,9 +25,9 @@ def is_trusted(text: str, trusted: tuple[Network, ...]) -> bool:
 
 
 def forwarded_client(peer: str, addresses: list[str], trusted: tuple[Network, ...]) -> str:
-    """The client's address, where ``addresses`` are those that proxies wrote down, nearest last.
+    """Return the client's address; ``addresses`` are those in the header, the nearest last.
 
-    Each trusted proxy vouches for the one address before it, and for no more.
+    Each trusted proxy vouches only for the address before it.
     """
     client = peer
     for claimed in reversed(addresses):
@@ -38,7 +38,7 @@ def forwarded_client(peer: str, addresses: list[str], trusted: tuple[Network, ..
 
 
 def same_client(address: str) -> str:
-    """One text for all addresses that one client may have: of IPv6 a whole /64."""
+    """Return one text for all addresses of a client: for IPv6 the /64 network."""
     parsed = _address(address)
     match parsed:
         case IPv6Address():
@@ -50,7 +50,7 @@ def same_client(address: str) -> str:
 
 
 def addresses_of(header: ProxyHeader, values: list[str]) -> list[str]:
-    """What the lines of the header name, in their order; "" for what is not an address."""
+    """Return the addresses in the header's lines, in order; "" for invalid ones."""
     elements = [element.strip() for value in values for element in value.split(",")]
     if header is ProxyHeader.X_FORWARDED_FOR:
         return [_bare(element) for element in elements]
@@ -66,7 +66,7 @@ def _parameter(element: str, name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without a port and the brackets of IPv6."""
+    """Remove the port and the brackets of IPv6."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""A blob's location as an answer: whole, a range of it, or where else it is."""
+"""Responses for blobs: the whole blob, a range of it, or a redirect to its location."""
 
 import asyncio
 import os
@@ -19,17 +19,17 @@ from app.system.disk import translate_disk_errors
 
 _ZERO_COPY = "http.response.zerocopysend"
 _CHUNK = 256 << 10
-# More digits than any size: such a header is ignored, as RFC 9110 allows.
+# A header with more digits than any size is ignored, as RFC 9110 allows.
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 
 
 def blob_response(request: Request, digest: Digest, location: Location) -> Response:
-    """For GET and HEAD.  Raises RangeInvalid."""
+    """Return the response to a GET or HEAD.  Raises RangeInvalid."""
     headers = content_headers(digest, IMMUTABLE)
     if is_current(request, digest):
         return Response(status_code=304, headers=headers)
     if isinstance(location, RemoteUrl) and request.method == "GET":
-        # The address is good for a while only, and the blob for ever.
+        # The address expires; the blob does not.
         headers |= {"location": location.url, "cache-control": "no-store"}
         return Response(status_code=307, headers=headers)
     status, span = 200, range(location.size)
@@ -52,15 +52,15 @@ def blob_response(request: Request, digest: Digest, location: Location) -> Respo
 
 
 def _range(request: Request, etag: str, size: int) -> range | None:
-    """The offsets of the one range asked for; None for the whole (RFC 9110, 14.2).
+    """Return the requested range; None for the whole blob (RFC 9110, 14.2).
 
-    Ranges are for GET.  Unknown units, several ranges and what is malformed are ignored, and
-    so is any range of an empty blob: asking for the first byte of nothing is no mistake.
+    Only GET has ranges.  Unknown units, several ranges, malformed ranges and ranges of an empty
+    blob are ignored.
     """
     given = request.headers.getlist("range")
     if request.method != "GET" or len(given) != 1 or size == 0:
         return None
-    # By strong comparison; a date cannot match, since none is ever sent (13.1.5).
+    # Strong comparison; a date never matches, since responses have none (13.1.5).
     if request.headers.get("if-range", etag).strip() != etag:
         return None
     match = _RANGE.fullmatch(given[0].strip())
@@ -79,7 +79,7 @@ def _range(request: Request, etag: str, size: int) -> range | None:
 
 
 class _FileResponse(Response):
-    """Sent by the kernel where the server offers that, else in pieces read by threads."""
+    """A file that the kernel sends if the server supports it; else threads read it in pieces."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class _FileResponse(Response):
         try:
             return self._location.path.open("rb", buffering=0)
         except FileNotFoundError:
-            raise BlobUnknown(f"the blob {self._digest} is stored here no more") from None
+            raise BlobUnknown(f"the blob {self._digest} is no longer stored") from None
 
     async def _stream(self, file: BinaryIO, receive: Receive, send: Send) -> None:
         left = asyncio.create_task(_disconnect(receive))

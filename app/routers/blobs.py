@@ -1,4 +1,4 @@
-"""Layers and configs: end-2 of the distribution specification; nothing is ever built here."""
+"""Layers and configs: end-2 of the distribution specification; this route never builds."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": headers.CONTENT | headers.ACCEPT_RANGES,
     },
     206: {
-        "description": "The requested range of it",
+        "description": "The requested range",
         "headers": headers.CONTENT | headers.ACCEPT_RANGES | headers.CONTENT_RANGE,
     },
     304: {"description": "If-None-Match names this digest", "headers": headers.CONTENT},
@@ -37,7 +37,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "No byte of the requested range exists",
         "headers": headers.SIZE,
     },
-    503: {**ERROR, "description": "The storage is away", "headers": headers.RETRY_AFTER},
+    503: {**ERROR, "description": "The storage is not available", "headers": headers.RETRY_AFTER},
 }
 
 
@@ -68,7 +68,7 @@ async def get_blob(request: Request) -> Response:
 
 
 def _check(digest: Digest, size: int, expected: int | None) -> None:
-    """Raises BlobUnknown for what was cut short: clients would ask for it again and again."""
+    """Raise BlobUnknown for a truncated blob, which clients would request again and again."""
     if expected is not None and size != expected:
         raise BlobUnknown(
             f"the stored blob {digest} is damaged: it has {size} bytes instead of {expected};"

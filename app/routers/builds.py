@@ -1,7 +1,7 @@
-"""Pages of builds: where a client's short message leads, and where to look without one.
+"""Pages of builds, which the short messages of clients link to.
 
-containerd before 2.3.3 prints only the status of a failed pull, so the list is for finding a
-build by its image.
+containerd before 2.3.3 prints only the status of a failed pull, so the list finds a build by its
+image.
 """
 
 import asyncio
@@ -63,7 +63,8 @@ async def get_build(request: Request, identifier: str, services: Services) -> Re
     job = services.jobs.find(identifier)
     if job is None:
         raise HTTPException(
-            404, "no such build; pages are kept for the latest ones, and for what is still answered"
+            404,
+            "no such build; pages are kept for the latest builds and for failures that are still cached",
         )
     while not job.progress.clean(_CLEANED_AT_ONCE):  # noqa: ASYNC110  # work, not waiting
         await asyncio.sleep(0)

@@ -23,7 +23,7 @@ _RESPONSES = {200: {"model": Catalog, "headers": headers.LINK}, **_ERRORS}
 @router.get(_PATH, summary="Repositories built so far", responses=_RESPONSES)
 @router.head(
     _PATH,
-    summary="Whether that is told here",
+    summary="Whether the list is enabled",
     responses={200: {"headers": headers.LINK}, **_ERRORS},
     response_class=Response,
 )

@@ -1,4 +1,4 @@
-"""What a User-Agent tells about the client that sent it."""
+"""What a User-Agent reveals about a client."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The state of this process, for its operator and for bug reports."""
+"""The state of this process, for operators and bug reports."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

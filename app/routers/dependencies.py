@@ -1,8 +1,8 @@
-"""What a route may ask for; the only reader of ``app.state``.
+"""Dependencies of routes; the only module that accesses ``app.state``.
 
-Dependencies are ``async def`` though little is awaited: FastAPI sends plain functions to
-threads.  The two routes that nearly all requests are for call plain functions instead, since
-resolving dependencies costs a third of such a request; their parameters are described by hand.
+Dependencies are ``async def`` because FastAPI runs plain functions in threads.  The routes of
+manifests and blobs, which get nearly all requests, call plain functions instead: resolving
+dependencies costs a third of such a request.  Their parameters are described by hand.
 """
 
 from typing import Annotated, Any, cast
@@ -62,9 +62,12 @@ IMAGE_REFERENCE: dict[str, Any] = {
     ]
 }
 CONTENT_DIGEST: dict[str, Any] = {
-    "parameters": [_NAME, _described("digest", "Of the content", {"pattern": f"^{_DIGEST}$"})]
+    "parameters": [
+        _NAME,
+        _described("digest", "The digest of the content", {"pattern": f"^{_DIGEST}$"}),
+    ]
 }
-"""For ``openapi_extra=`` of the routes that call the functions above."""
+"""A value for ``openapi_extra=`` of routes that call the functions above."""
 
 
 async def _services(request: Request) -> AppState:

@@ -36,6 +36,6 @@ class Forwarded:
 
 
 def client_of(scope: Scope) -> str:
-    """Whose share of the queues the request counts for; "" if that is not known."""
+    """Return the client whose share of the queues the request uses; "" if unknown."""
     client = scope.get("client")
     return same_client(client[0]) if client else ""

@@ -1,7 +1,7 @@
-"""What holds for every request, before and around routing.
+"""Checks and headers for all requests, around routing.
 
-Plain ASGI: a middleware that wraps the request in tasks of its own would cost more than a
-manifest and cancel what it should not.
+This is plain ASGI: Starlette's middleware class runs the request in a task of its own, which
+costs more than a manifest and cancels work that should go on.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from app.routers.dependencies import services_of
 from app.routers.errors import error_body, error_response
 
 _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
-# A probe or a list that a cache had kept would be told of another time.
+# A cached probe or list would be out of date.
 _REVALIDATED = (b"cache-control", b"no-cache")
 _READING = frozenset({"GET", "HEAD"})
 _READ_ONLY = error_body(
@@ -42,12 +42,12 @@ class Gate:
         registry = path.startswith("/v2/") or path == "/v2"
         responses = services_of(scope["app"]).responses
         started = False
-        # The registry's routes tell HEAD from GET themselves: a HEAD is never redirected away.
+        # The registry's routes handle HEAD themselves: a HEAD is never redirected to storage.
         headless = scope["method"] == "HEAD" and not registry
         if headless:
             scope = {**scope, "method": "GET"}
 
-        async def answering(message: Message) -> None:
+        async def respond(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
@@ -64,25 +64,25 @@ class Gate:
 
         try:
             refusal = _refusal(scope) if registry else None
-            await (refusal or self._app)(scope, receive, answering)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a registry's answer
+            await (refusal or self._app)(scope, receive, respond)
+        except Exception as error:  # noqa: BLE001  # the client gets a registry's response to any error
             logger.opt(exception=error).error("{} {} broke", scope["method"], path)
             if started:
-                return  # unfinished: the server cuts the connection, so nobody takes it for whole
+                return  # the server closes the connection, so the response is not taken as complete
             body = error_body(ErrorCode.UNKNOWN, "internal error")
-            broken = error_response(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, body)
-            await broken(scope, receive, answering)
+            response = error_response(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, body)
+            await response(scope, receive, respond)
 
 
 def _refusal(scope: Scope) -> Response | None:
     if scope["method"] not in _READING:
         headers = {"allow": "GET, HEAD"}
         if _has_body(scope["headers"]):
-            # Not read, so the connection cannot be used for another request.
+            # The body is not read, so the connection cannot be reused.
             headers["connection"] = "close"
         return error_response(Request(scope), HTTPStatus.METHOD_NOT_ALLOWED, _READ_ONLY, headers)
     if b"%" in scope["raw_path"]:
-        # Routing sees the decoded path, in which an escaped slash looks like a real one.
+        # Routes match the decoded path, in which an escaped slash looks like a real one.
         return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _ESCAPED)
     return None
 

@@ -1,4 +1,4 @@
-"""Probes: alive (instant) and ready (tries its disks and the programs it needs)."""
+"""Probes: alive (instant) and ready (checks disks and required programs)."""
 
 from http import HTTPStatus
 
@@ -20,8 +20,8 @@ async def get_health() -> Health:
 
 @router.get(
     "/readyz",
-    summary="It can build and serve images now",
-    responses={503: {"model": Readiness, "description": "Something it needs is away"}},
+    summary="The server can build and serve images",
+    responses={503: {"model": Readiness, "description": "A requirement is not available"}},
 )
 async def get_readiness(services: Services, response: Response) -> Readiness:
     checks = [

@@ -38,7 +38,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "If-None-Match names the current digest",
         "headers": headers.CONTENT | headers.VARY | headers.WARNING,
     },
-    307: {"description": "Still building: ask again at Location", "headers": headers.LOCATION},
+    307: {"description": "Still building: request Location", "headers": headers.LOCATION},
     400: ERROR,
     403: {
         **ERROR,
@@ -59,7 +59,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     503: {
         **ERROR,
-        "description": "The storage or the package source is away",
+        "description": "The storage or the package source is not available",
         "headers": headers.RETRY_AFTER,
     },
 }
@@ -69,7 +69,7 @@ _PARAMETERS = {
         {
             "name": "_w",
             "in": "query",
-            "description": "How often this request was sent to itself: Location has it",
+            "description": "How often this request was redirected to itself; Location has it",
             "schema": {"type": "string"},
         },
     ]
@@ -85,7 +85,7 @@ _PARAMETERS = {
 )
 @router.head(
     _PATH,
-    summary="Its digest",
+    summary="The digest of an image",
     responses=_RESPONSES,
     response_class=Response,
     openapi_extra=_PARAMETERS,
@@ -102,7 +102,7 @@ async def get_manifest(request: Request) -> Response:
 
 
 async def _stored(request: Request, digest: Digest, state: AppState) -> Response:
-    """By digest the type is the stored one, whatever is accepted, and nothing is ever built."""
+    """Return the stored manifest, whatever types the client accepts; never build."""
     manifest = await state.manifests.read(digest)
     return _answer(request, manifest, content_headers(digest, IMMUTABLE))
 
@@ -111,7 +111,7 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
     try:
         return await _made(request, reference, state)
     except ManifestLost:
-        # It was deleted or damaged since its image was built: now it is built again.
+        # The manifest was deleted or damaged after its image was built: build it again.
         return await _made(request, reference, state)
 
 

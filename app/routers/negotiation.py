@@ -1,4 +1,4 @@
-"""Which of an image's two renderings a client gets: a pure function of what it accepts."""
+"""Choose between the two manifests of an image, by what the client accepts; pure."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -20,11 +20,10 @@ _CANONICAL = frozenset(
 
 
 def choose(image: BuiltImage, accept: Iterable[str]) -> Descriptor:
-    """``accept`` holds all Accept headers of the request, in any order.
+    """Return the manifest for a client; ``accept`` holds all Accept headers of the request.
 
-    Order says nothing: Docker's is that of a Go map and changes between a HEAD and its GET,
-    which have to agree on the digest.  Raises NotAcceptable for a client that would be sent
-    what it has just said it cannot read.
+    The order is ignored: Docker's is that of a Go map and changes between a HEAD and its GET,
+    which have to agree on the digest.  Raises NotAcceptable if the client accepts neither.
     """
     if not _docker_only(tuple(accept)):
         return image.manifest
@@ -49,7 +48,7 @@ def _docker_only(accept: tuple[str, ...]) -> bool:
 
 
 def _accepted(entry: str) -> str:
-    """The entry's media type, "" if its quality is zero (RFC 9110, 12.5.1)."""
+    """Return the entry's media type, "" if its quality is zero (RFC 9110, 12.5.1)."""
     media_type, *parameters = entry.split(";")
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -17,22 +17,22 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``count`` names at most, all of them greater than ``last``."""
+    """At most ``count`` names, all greater than ``last``."""
 
     count: int
     last: str
 
     def of(self, names: Sequence[str], path: str) -> tuple[Sequence[str], dict[str, str]]:
-        """The names of this page and the headers that lead to the next one.
+        """Return the names of this page, and the headers that link to the next page.
 
-        ``names`` are sorted, each once: there may be a hundred thousand.
+        ``names`` are sorted and unique.  There may be a hundred thousand.
         """
         start = bisect_right(names, self.last)
         end = start + self.count
         page = names[start:end]
         if not page or end >= len(names):
             return page, {}
-        # A Link to another origin is refused, and behind a proxy we cannot know our own.
+        # Clients refuse a Link to another origin, and the origin behind a proxy is unknown.
         target = f"{path}?n={self.count}&last={quote(page[-1], safe='')}"
         return page, {"link": f'<{target}>; rel="next"'}
 
@@ -40,9 +40,11 @@ class Page:
 async def _page(
     n: Annotated[
         str | None,
-        Query(description="The most names to list", json_schema_extra={"pattern": "^[0-9]{1,9}$"}),
+        Query(
+            description="The maximal number of names", json_schema_extra={"pattern": "^[0-9]{1,9}$"}
+        ),
     ] = None,
-    last: Annotated[str, Query(description="List what sorts after this name")] = "",
+    last: Annotated[str, Query(description="List the names that sort after this one")] = "",
 ) -> Page:
     if n is None:
         return Page(_LIMIT, last)

@@ -1,6 +1,6 @@
 """What is attached to a manifest: end-12 of the distribution specification.
 
-Nothing is, and saying so is worth a route: after a 404 every client asks for a tag instead.
+Nothing ever is.  The route exists because clients request a tag instead after a 404.
 """
 
 from typing import Annotated, Any
@@ -37,7 +37,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 @router.head(
     _PATH,
-    summary="Whether that can be asked",
+    summary="Whether the route exists",
     responses=_RESPONSES,
     response_class=Response,
     openapi_extra=CONTENT_DIGEST,
@@ -46,6 +46,6 @@ async def get_referrers(
     request: Request,
     artifact_type: Annotated[str | None, Query(alias="artifactType")] = None,
 ) -> Response:
-    content_digest(request)  # the specification asks for 400 where it is none
+    content_digest(request)  # raises, as the specification requires 400 for an invalid digest
     filters = {} if artifact_type is None else {"oci-filters-applied": "artifactType"}
     return answer(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=filters)

@@ -1,4 +1,4 @@
-"""All routes on one application, the same for the server and for tests."""
+"""Register all routes on an application, for the server and for tests."""
 
 from fastapi import FastAPI
 
@@ -20,13 +20,13 @@ from app.routers.schemas import ERROR
 
 
 def include_routers(app: FastAPI) -> None:
-    """The state is provided separately (app.routers.dependencies.provide), before the first request."""
+    """Services are provided separately (app.routers.dependencies.provide), before any request."""
     # The framework's redirects to a path with or without slash are absolute, with the wrong
     # scheme behind a proxy.
     app.router.redirect_slashes = False
     app.add_middleware(Gate)
     errors.install(app)
-    # The first two are what nearly all requests are for.
+    # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
     for module in (*registry, health, builds, debug, search):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})

@@ -1,4 +1,4 @@
-"""Answers whose headers are the same for GET and HEAD."""
+"""Responses whose headers are the same for GET and HEAD."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -26,9 +26,9 @@ def answer(
     headers: Mapping[str, str],
     status: int = 200,
 ) -> Response:
-    """A HEAD is told the length of the body it does not get."""
+    """Return a response; that to a HEAD has the length of the body, without the body."""
     response = Response(b"" if request.method == "HEAD" else body, status, dict(headers))
-    response.headers["content-type"] = media_type  # as it is: never with a charset
+    response.headers["content-type"] = media_type  # without a charset
     response.headers["content-length"] = str(len(body))
     return response
 

@@ -1,4 +1,4 @@
-"""The JSON documents of the registry's own making, for /docs and /openapi.json."""
+"""JSON documents that this registry defines, for /docs and /openapi.json."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ class ErrorBody(BaseModel):
 
 
 ERROR: dict[str, Any] = {"model": ErrorBody}
-"""For ``responses=``: any status documented with it has a body of this form (HEAD: none)."""
+"""A value for ``responses=``: responses with this status have such a body (HEAD: none)."""
 
 
 class TagList(BaseModel):
@@ -40,7 +40,7 @@ class Health(BaseModel):
 class CheckResult(BaseModel):
     name: str
     ok: bool
-    problem: str = Field(description="Empty where there is none")
+    problem: str = Field(description="Empty if there is none")
 
 
 class Readiness(BaseModel):
@@ -51,10 +51,10 @@ class Readiness(BaseModel):
 
 class BuildSummary(BaseModel):
     id: str
-    image: str = Field(description="What was asked for, with its tag")
+    image: str = Field(description="The requested image, with its tag")
     state: JobState
-    stage: str = Field(description="What it does, or did last")
-    message: str = Field(description="Why it failed; empty where it did not")
+    stage: str = Field(description="The present or last stage")
+    message: str = Field(description="Why it failed; empty if it did not")
     started_at: datetime
     finished_at: datetime | None
     seconds: float
@@ -62,9 +62,9 @@ class BuildSummary(BaseModel):
 
 
 class Build(BuildSummary):
-    derivation: str = Field(description="The derivation that failed; empty where none did")
+    derivation: str = Field(description="The derivation that failed, if any")
     failure_log: list[str] = Field(description="The last lines of that derivation's log")
-    log: list[str] = Field(description="The last lines of what the build said")
+    log: list[str] = Field(description="The last lines of the build's log")
 
 
 class BuildList(BaseModel):
@@ -76,16 +76,16 @@ class QueueState(BaseModel):
     name: str
     active: int
     waiting: int
-    retry_after: int = Field(description="Seconds until those who wait will have been let in")
+    retry_after: int = Field(description="Seconds until the requests that wait now are admitted")
 
 
 class BuildCounts(BaseModel):
-    """Since the process started."""
+    """Counts since the process started."""
 
     started: int
     joined: int = Field(description="Requests that found their build running")
     remembered: int = Field(description="Requests that found their build's outcome in memory")
-    found: int = Field(description="BuildRecords that found everything done already")
+    found: int = Field(description="Builds that found everything done already")
     succeeded: int
     failed: int
 
@@ -95,19 +95,17 @@ class Debug(BaseModel):
     started_at: datetime
     uptime_seconds: float
     settings: dict[str, str]
-    responses: dict[int, int] = Field(description="Answers since the start, by status")
+    responses: dict[int, int] = Field(description="Responses since the start, by status")
     counts: BuildCounts
     activity: dict[str, int] = Field(
         description="Nix processes started, store paths packed, bytes compressed, since the start"
     )
-    popularity: int | None = Field(
-        description="How many packages the popularity data read at the start knows"
-    )
+    popularity: int | None = Field(description="Number of packages in the popularity data")
     queues: list[QueueState]
     builds: BuildList
 
 
 class SearchResult(BaseModel):
     query: str
-    source: str = Field(description="The source whose packages these are")
-    packages: list[str] = Field(description="As an image name says them, best match first")
+    source: str = Field(description="The source that has these packages")
+    packages: list[str] = Field(description="As written in image names, best match first")

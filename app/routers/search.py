@@ -1,4 +1,4 @@
-"""Package names, for people and for programs that write image names."""
+"""Search for package names, for people and for programs that complete image names."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from app.routers.dependencies import Services
 from app.routers.schemas import ERROR, SearchResult
 
-# 403 where the package set cannot be evaluated, 404 where there is no such source,
-# 429 while too many others are listed.
+# 403 if the package set cannot be evaluated, 404 if there is no such source, 429 if too many
+# package sets are being listed.
 _ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 404, 429, 503), ERROR)
 
 router = APIRouter(prefix="/api", tags=["packages"])

@@ -19,7 +19,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {400: ERROR, 404: ERROR}
 _RESPONSES = {200: {"model": TagList, "headers": headers.LINK}, **_ERRORS}
 
 
-@router.get(_PATH, summary="Tags it may be pulled with", responses=_RESPONSES)
+@router.get(_PATH, summary="Tags that can be pulled", responses=_RESPONSES)
 @router.head(
     _PATH,
     summary="Whether there are any",

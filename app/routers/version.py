@@ -1,4 +1,4 @@
-"""The question whether a registry is here: end-1 of the distribution specification."""
+"""The version check: end-1 of the distribution specification."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response

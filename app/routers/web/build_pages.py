@@ -1,4 +1,4 @@
-"""Builds as HTML: no scripts, nothing loaded, and every value escaped."""
+"""Builds as HTML without scripts and external resources; every value is escaped."""
 
 from collections.abc import Iterable
 from html import escape
@@ -17,7 +17,7 @@ _STYLE = (
 
 def overview(builds: BuildList) -> str:
     body = _section("Running", builds.running) + _section("Finished", builds.finished)
-    return _document("BuildRecords", body, refresh=bool(builds.running))
+    return _document("Builds", body, refresh=bool(builds.running))
 
 
 def single(build: Build) -> str:

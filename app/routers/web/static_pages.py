@@ -1,4 +1,4 @@
-"""An operator's own pages at /; they never answer for the registry."""
+"""The operator's own pages at /, outside the registry's paths."""
 
 from urllib.parse import urlsplit
 
@@ -11,13 +11,13 @@ from starlette.types import Receive, Scope, Send
 class Pages(StaticFiles):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if f"{scope['path']}/".startswith("/v2/"):
-            # A page for what is not found would be all that a registry's client gets to read.
+            # Registry clients need an error in JSON, not a page.
             raise HTTPException(404)
         await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         if location := response.headers.get("location"):
-            # Of a directory without its slash: absolute, with the wrong scheme behind a proxy.
+            # The redirect to a directory's slash is absolute, with the wrong scheme behind a proxy.
             response.headers["location"] = urlsplit(location).path
         return response

@@ -222,7 +222,7 @@ def test_a_file_that_is_gone_is_an_error_and_not_an_empty_answer(
     response, body = get(connection, "/gone")
 
     assert response.status == 404
-    assert b"stored here no more" in body
+    assert b"no longer stored" in body
 
 
 def test_one_connection_serves_many_requests(connection: HTTPConnection) -> None:
