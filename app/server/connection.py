@@ -1,7 +1,7 @@
-"""What a client may cost on one connection, whichever protocol of uvicorn's is behind.
+"""Limits on connections, for any of uvicorn's protocols.
 
-A ``Connection`` stands between the transport and uvicorn's protocol.  It uses the interfaces of
-asyncio and ASGI only, so that no change inside uvicorn can remove the limits.
+A ``Connection`` stands between the transport and uvicorn's protocol.  It uses only interfaces of
+asyncio and ASGI, so that changes inside uvicorn cannot remove the limits.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.server.request_limits import MalformedRequest, Phase, RequestReader
 from app.server.stalls import STALL_SECONDS, StallTimer
 
-# Read on while fewer requests are unanswered.  A request of which the body is still to come is
-# always among the first of them, so this must be two at least.
+# Read while fewer requests are without a response.  At least two: the body of a request that has
+# a response may still have to be read.
 _UNANSWERED = 4
-# The parser reads all it is given, so it is given little: no more than seven requests fit.
+# The parser reads all of its input; a slice this small has at most seven requests.
 _SLICE = 128
 
 Peer = tuple[str, int]
@@ -30,10 +30,10 @@ MakeProtocol = Callable[..., asyncio.Protocol]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """``head_seconds``: from the connection, or a request's first byte, to the end of its head,
-    and from there, or from a piece of its body, to the next piece or its end.
+    """``head_seconds`` is the time for a request's head, and for each piece of its body.
 
-    ``stall_seconds``: how long a client may take not one byte of a response.
+    It starts with the connection, the first byte of a head, or the piece before.
+    ``stall_seconds`` is the time in which a client has to read some of a response.
     """
 
     head_seconds: float = 60.0
@@ -41,7 +41,7 @@ class ConnectionLimits:
 
 
 class Connections:
-    """Makes connections, and tells each when one of its requests has been answered."""
+    """Make connections, and notify each when one of its requests has its response."""
 
     def __init__(self, make_protocol: MakeProtocol, limits: ConnectionLimits) -> None:
         self._make_protocol = make_protocol
@@ -49,11 +49,11 @@ class Connections:
         self._open: dict[Peer, Connection] = {}
 
     def __call__(self, *arguments: Any, **options: Any) -> asyncio.Protocol:  # noqa: ANN401  # uvicorn's own
-        """For uvicorn, which takes it for a class of protocols."""
+        """Make a connection for uvicorn, which expects a class of protocols."""
         return Connection(self._make_protocol(*arguments, **options), self._limits, self._open)
 
     def counting(self, app: ASGIApp) -> ASGIApp:
-        """The application; every request that it leaves has been answered."""
+        """Wrap the application: a request that it returns from has its response."""
 
         async def run(scope: Scope, receive: Receive, send: Send) -> None:
             client = scope.get("client") if scope["type"] == "http" else None
@@ -67,7 +67,7 @@ class Connections:
         return run
 
     def abort(self) -> int:
-        """Cut all of them off; return how many there were."""
+        """Abort all connections; return their number."""
         connections = tuple(self._open.values())
         for connection in connections:
             connection.abort()
@@ -75,7 +75,7 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """Hands on what it receives, as long as few requests are unanswered; holds the rest."""
+    """Forward received bytes while few requests are without a response; hold the rest."""
 
     _transport: asyncio.Transport
     _stall: StallTimer
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._answered = 0
         self._held = b""
         self._paused_behind = False
-        self._late: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -107,19 +107,19 @@ class Connection(asyncio.Protocol):
         self._protocol.connection_made(
             cast("asyncio.Transport", _TransportBehind(self._transport, self))
         )
-        self._watch_the_clock()
+        self._restart_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._held = b""
         self._stall.stop()
-        self._ignore_the_clock()
+        self._cancel_timeout()
         if self._peer is not None and self._register.get(self._peer) is self:
             del self._register[self._peer]
         self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._held += data
-        self._hand_on()
+        self._forward()
 
     def eof_received(self) -> bool | None:
         return self._protocol.eof_received()
@@ -133,11 +133,11 @@ class Connection(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def answered(self) -> None:
-        """One more request is; the protocol behind may still have to note it."""
+        """Count a response; the protocol behind may notice it only later."""
         self._answered += 1
         if self._held:
-            # An empty context: the next request must inherit nothing of this one.
-            self._loop.call_soon(self._hand_on, context=Context())
+            # An empty context: the next request must not inherit from this one.
+            self._loop.call_soon(self._forward, context=Context())
 
     def abort(self) -> None:
         self._transport.abort()
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
     def _unanswered(self) -> int:
         return self._reader.begun - self._answered
 
-    def _hand_on(self) -> None:
+    def _forward(self) -> None:
         events = self._reader.events
         while self._held and self._unanswered < _UNANSWERED and not self._transport.is_closing():
             try:
@@ -161,25 +161,25 @@ class Connection(asyncio.Protocol):
             return
         self._read_or_pause()
         if events != self._reader.events:
-            self._watch_the_clock()
+            self._restart_timeout()
 
     def _read(self) -> bytes:
-        """What may be handed on in one piece; raises MalformedRequest."""
+        """Return the bytes that may be forwarded in one piece.  Raises MalformedRequest."""
         end = 0
         while end < len(self._held) and self._unanswered < _UNANSWERED:
             part = self._held[end : end + _SLICE]
             read = self._reader.feed(part)
             end += read
             if read < len(part):
-                # The parser behind drops the rest of the piece in which an upgrade is asked for.
+                # The parser behind drops the rest of a piece that requests an upgrade.
                 break
         return self._held[:end]
 
-    def wish(self, *, paused: bool) -> None:
-        """What the protocol behind wants reading to be."""
+    def request_reading(self, *, paused: bool) -> None:
+        """Pause or resume reading for the protocol behind."""
         self._paused_behind = paused
         self._read_or_pause()
-        self._watch_the_clock()
+        self._restart_timeout()
 
     def _read_or_pause(self) -> None:
         if self._transport.is_closing():
@@ -189,24 +189,24 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def _watch_the_clock(self) -> None:
-        """A client is late only while it is read from."""
-        self._ignore_the_clock()
+    def _restart_timeout(self) -> None:
+        """Restart the time-out, which applies only while the server reads."""
+        self._cancel_timeout()
         if self._reader.phase is not Phase.BETWEEN and not self._held and not self._paused_behind:
             seconds = self._limits.head_seconds
-            self._late = self._loop.call_later(seconds, self._transport.abort)
+            self._timeout = self._loop.call_later(seconds, self._transport.abort)
 
-    def _ignore_the_clock(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
     def _refuse(self, message: str) -> None:
         """Respond to a malformed request in a registry's form: clients show no other text."""
         logger.info("Invalid HTTP request: {}", message)
         self._held = b""
         if self._unanswered or self._reader.phase is not Phase.HEAD:
-            # Text in the middle of another response would be taken for a part of it.
+            # The client would read this response as part of another one.
             self._transport.close()
             return
         error = {"code": "UNSUPPORTED", "message": message, "detail": {}}
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
             "content-type: application/json",
             f"content-length: {len(body)}",
             "cache-control: no-store",
-            # What is not a request may have been meant for the registry.
+            # The malformed request may have been one for the registry.
             "docker-distribution-api-version: registry/2.0",
             "connection: close",
         )
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
 
 
 class _TransportBehind:
-    """The transport as the protocol behind sees it: a pause is a wish that is kept for it."""
+    """The transport of the protocol behind, which forwards pauses to the connection."""
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport = transport
@@ -236,7 +236,7 @@ class _TransportBehind:
         return getattr(self._transport, name)
 
     def pause_reading(self) -> None:
-        self._connection.wish(paused=True)
+        self._connection.request_reading(paused=True)
 
     def resume_reading(self) -> None:
-        self._connection.wish(paused=False)
+        self._connection.request_reading(paused=False)

@@ -1,7 +1,7 @@
-"""Find where requests begin and end in the bytes of a connection, within bounds.
+"""Find the limits of requests in the bytes of a connection, and limit their heads.
 
-uvicorn's protocols bound neither the size of a head nor the number of its headers.  A head without
-end would cost memory, and one with thousands of headers a long turn of the event loop.
+uvicorn's protocols limit neither the size of a head nor the number of its headers.  An endless
+head would fill memory, and thousands of headers would block the event loop.
 """
 
 from contextlib import suppress
@@ -9,42 +9,44 @@ from enum import Enum
 
 import httptools
 
-# Other servers accept as much; real clients, with tokens and cookies, send a few KiB.
+# Other servers have the same limit; real clients, with tokens and cookies, send a few KiB.
 _HEAD_BYTES = 64 << 10
 _HEADERS = 200
 
 
 class MalformedRequest(Exception):
-    """The message is for the client."""
+    """An invalid request; the message is for the client."""
 
 
 class Phase(Enum):
     HEAD = "head"
     BODY = "body"
-    """With what follows the body: trailers are headers."""
+    """Also the trailers after the body."""
     BETWEEN = "between"
 
 
 class RequestReader:
-    """``begun`` counts complete heads.  ``events`` changes whenever a request gets on: bytes of
-    a head are not an event, so that a slow head is not mistaken for a live one.
+    """``begun`` counts complete heads.
+
+    ``events`` changes at each progress of a request.  Bytes of a head do not count, so that a slow
+    head does not restart the time-out.
     """
 
     def __init__(self) -> None:
         self.begun = 0
         self.events = 0
-        # A connection that sends nothing is as late as one that sends half a head.
+        # A connection that sends nothing has the same time-out as half a head.
         self.phase = Phase.HEAD
         self._url = b""
         self._bytes = 0
         self._headers = 0
         self._parser = httptools.HttpRequestParser(self)
-        # As uvicorn does: bytes after a request that closes the connection are ignored.
+        # Ignore bytes after a request that closes the connection, as uvicorn does.
         with suppress(AttributeError):
             self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def feed(self, data: bytes) -> int:
-        """Read on; return how much was read, which is less only after a request to upgrade.
+        """Parse the data; return how many bytes were read: all, except at a request to upgrade.
 
         Raises MalformedRequest.
         """
@@ -63,7 +65,7 @@ class RequestReader:
             raise MalformedRequest("The head of the request is too large.")
         return read
 
-    # -- called by the parser; what these raise is a HttpParserError outside
+    # Callbacks of the parser, which turns their exceptions into HttpParserError.
 
     def on_message_begin(self) -> None:
         self._enter(Phase.HEAD)
@@ -74,7 +76,7 @@ class RequestReader:
         self._url += url
 
     def on_header(self, _name: bytes, _value: bytes) -> None:
-        """Trailers count as well."""
+        """Count a header or a trailer."""
         self._headers += 1
         if self._headers > _HEADERS:
             raise MalformedRequest

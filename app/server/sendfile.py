@@ -1,9 +1,9 @@
-"""ASGI's zero copy send for uvicorn: the kernel moves a file to a socket.
+"""ASGI's zero copy send for uvicorn: the kernel copies a file to a socket.
 
-The extension is offered on plain connections only, as ``http.response.zerocopysend`` in the
-scope (https://asgi.readthedocs.io/en/latest/extensions.html).  Several messages make one
-body; ``offset`` and ``count`` must be given.  It rests on a few inner names of uvicorn's
-httptools protocol, which ``is_supported`` looks for before a server relies on them.
+Plain connections have the extension, as ``http.response.zerocopysend`` in the scope
+(https://asgi.readthedocs.io/en/latest/extensions.html).  Several messages may form one body;
+``offset`` and ``count`` are required.  The module uses a few inner names of uvicorn's httptools
+protocol; ``is_supported`` checks for them.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EXTENSION = "http.response.zerocopysend"
 
-# A thread waits for the disk only, so a few serve many; a turn's length keeps them fair.
+# Threads wait only for the disk, so a few serve many clients; short turns are fair.
 _THREADS = 8
 _TURN = 16 << 20
 _limiter: RunVar[CapacityLimiter] = RunVar("sendfile threads")
 
 
 def is_supported() -> bool:
-    """Whether this uvicorn still has the inner names that SendfileProtocol stands on."""
+    """Whether this uvicorn has the inner names that SendfileProtocol uses."""
     start = getattr(HttpToolsProtocol, "_start_asgi_task", None)
     if start is None or list(inspect.signature(start).parameters) != ["self", "cycle", "app"]:
         return False
@@ -46,8 +46,9 @@ def is_supported() -> bool:
 
 
 class SendfileProtocol(HttpToolsProtocol):
-    """``stall_seconds``: how long a client may take not one byte of a file, which passes by the
-    transport's buffer.
+    """``stall_seconds`` is the time in which a client has to read some of a file.
+
+    Files bypass the transport's buffer, which has a timer of its own.
     """
 
     stall_seconds: float
@@ -65,12 +66,12 @@ class SendfileProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        # uvicorn tells the last of several requests on their way, which need not be the one
-        # that is being answered.
+        # uvicorn notifies the last of several pipelined requests, which may not be the one that
+        # the application responds to.
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
-        # A duplicate of the socket is being watched, which does not see the end of the first.
+        # The watched duplicate of the socket is not notified when the original is closed.
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -91,8 +92,8 @@ class SendfileProtocol(HttpToolsProtocol):
         scope["extensions"] = {**scope.get("extensions", {}), EXTENSION: {}}
 
         async def send_with_files(message: Message) -> None:
-            # Garbage behind a request closes the connection; uvloop then takes nothing more,
-            # and uvicorn is told a turn of the loop later.
+            # Garbage after a request closes the connection at once in uvloop, and in uvicorn one
+            # iteration of the loop later.
             cycle.disconnected = cycle.disconnected or self.transport.is_closing()
             if message["type"] != EXTENSION:
                 await send(message)
@@ -105,7 +106,7 @@ class SendfileProtocol(HttpToolsProtocol):
         await app(scope, receive, send_with_files)
 
     async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> bool:
-        """False when the client left."""
+        """Return False if the client disconnected."""
         file, offset, count = message["file"].fileno(), message["offset"], message["count"]
         if count > cycle.expected_content_length:
             raise RuntimeError("Response content longer than Content-Length")
@@ -135,7 +136,7 @@ class SendfileProtocol(HttpToolsProtocol):
 
     async def _writable(self, connection: int) -> None:
         self._waiting = self.loop.create_future()
-        # Both may come in one turn of the loop: readiness, and the loss of the connection.
+        # Readiness and the loss of the connection may occur in one iteration of the loop.
         self.loop.add_writer(connection, _settle, self._waiting)
         try:
             await asyncio.wait_for(self._waiting, self.stall_seconds)
@@ -151,7 +152,7 @@ def _settle(waiting: asyncio.Future[None]) -> None:
 
 @blocking
 def _send_burst(connection: int, file: int, offset: int, count: int) -> int:
-    """Wait for the disk only.  The number of bytes the socket took before it was full."""
+    """Return how many bytes the socket accepted; wait only for the disk."""
     sent = 0
     with suppress(BlockingIOError):
         while sent < count:

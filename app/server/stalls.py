@@ -1,7 +1,7 @@
-"""Give up clients that send requests and do not read the responses.
+"""Disconnect clients that send requests and do not read the responses.
 
-uvicorn waits for such a client forever.  The kernel's keep-alive would not end the connection
-either, since the client's kernel answers it.
+uvicorn waits for such a client forever.  The kernel's keep-alive does not help, since the
+client's kernel responds to it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Loguru set up once; the standard library's loggers (uvicorn's, httpx's) flow into it."""
+"""Set up Loguru, and forward the standard library's loggers (of uvicorn and httpx) to it."""
 
 import json
 import logging
@@ -20,13 +20,17 @@ VERSION = version("nixery")
 _HUMAN = (
     "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <7}</level> "
     "<dim>nixery/{extra[version]}</dim> {message} <dim>{extra[values]}</dim>"
-)  # a new line and the exception are loguru's to add
+)
 
 
-# What is written of a record beside its message and the values it was bound to.
+# Extra fields that are not values bound to a record.
 _OWN = frozenset({"version", "values", "trace"})
 _VALUE_LIMIT = 1000
-_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket library")
+_INVALID_REQUESTS = (
+    "Invalid HTTP request",
+    "Unsupported upgrade",
+    "No supported WebSocket library",
+)
 
 
 class LogFormat(StrEnum):
@@ -36,7 +40,7 @@ class LogFormat(StrEnum):
 
 
 class _Forward(logging.Handler):
-    """Hands a standard library record to loguru with its own level and place."""
+    """Forward a record of the standard library to Loguru with its level and logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -48,15 +52,15 @@ class _Forward(logging.Handler):
         )
 
 
-def _not_ours(record: logging.LogRecord) -> bool:
-    """What uvicorn says of garbage is no warning: docker and podman greet with TLS at each pull."""
-    if record.levelno == logging.WARNING and str(record.msg).startswith(_STRANGERS):
+def _lower_level(record: logging.LogRecord) -> bool:
+    """Log invalid requests at INFO: docker and podman send a TLS greeting at each pull."""
+    if record.levelno == logging.WARNING and str(record.msg).startswith(_INVALID_REQUESTS):
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
     return True
 
 
 def _clean(record: "Record") -> None:
-    """Nothing that a client, a package or a program sends reaches a terminal as a command."""
+    """Remove control sequences of clients, packages and programs, for the sake of terminals."""
     record["message"] = visible(record["message"].replace("\n", " "))
     extra = record["extra"]
     for key, value in extra.items():
@@ -66,7 +70,7 @@ def _clean(record: "Record") -> None:
 
 
 def _human(record: "Record") -> str:
-    """loguru's own traceback would be written as it is."""
+    """Format a record; Loguru does not sanitize tracebacks."""
     if record["exception"] is None:
         return _HUMAN + "\n"
     kind, error, trace = record["exception"]
@@ -80,7 +84,7 @@ def _values(record: "Record") -> str:
 
 
 def _line(message: "Message") -> str:
-    """One JSON object: what a log collector indexes, in flat fields."""
+    """Return a record as one flat JSON object, for log collectors."""
     record = message.record
     extra = {k: v for k, v in record["extra"].items() if k not in {"values", "trace"}}
     document: dict[str, object] = {
@@ -95,7 +99,7 @@ def _line(message: "Message") -> str:
 
 
 def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
-    """Every line carries the version, so that a log tells which build wrote it."""
+    """Log to a stream; each line has the version of the server."""
     human = form is LogFormat.HUMAN or (form is LogFormat.AUTO and stream.isatty())
     logger.remove()
     logger.configure(
@@ -113,7 +117,7 @@ def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
             diagnose=False,
         )
     logging.basicConfig(handlers=[_Forward()], level=logging.INFO, force=True)
-    logging.getLogger("uvicorn.error").addFilter(_not_ours)
-    # httpx and httpcore tell every request at INFO, which is what our own lines do better.
+    logging.getLogger("uvicorn.error").addFilter(_lower_level)
+    # httpx and httpcore log each request at INFO, which the server's own lines make redundant.
     for name in ("httpx", "httpcore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
