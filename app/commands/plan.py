@@ -139,7 +139,7 @@ def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
     """
     if not directory.exists():
         raise StorePathListInvalid(f"there is no package set {directory}")
-    outputs = asyncio.run(_outputs(directory.absolute(), system))
+    outputs = asyncio.run(_outputs(directory.absolute(), system, is_file=directory.is_file()))
     built = [path for path in sorted(outputs) if Path(str(path)).exists()]
     if not built:
         raise StorePathListInvalid(
@@ -154,11 +154,11 @@ async def _closure(paths: Sequence[StorePath]) -> Closure:
         return await _nix(Path(home)).closure(paths)
 
 
-async def _outputs(directory: Path, system: str) -> frozenset[StorePath]:
+async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[StorePath]:
     """Return the outputs that images would contain, of each package of the set."""
     evaluation = Evaluation(
         source=str(directory),
-        package_set=PackageSet("path", str(directory), is_file=directory.is_file()),
+        package_set=PackageSet("path", str(directory), is_file=is_file),
         system=system,
         allowed=Allowed(unfree=True, insecure=True, broken=True),
         restricted=False,
