@@ -1,4 +1,4 @@
-"""What a storage backend promises; tests/contract/test_storage.py holds every backend to it."""
+"""What a storage backend promises; tests/contract/storage_contract.py tests every backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 
 from app.system.blocking import blocking
 
-# Bytes that ``read`` returns of a file at most: records and manifests have less, more would fill the memory.
+# The most bytes that ``read`` returns: records and manifests have fewer, more could fill the memory.
 READ_LIMIT = 256 << 20
 
 
@@ -25,7 +25,7 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoteUrl:
-    """A pre-signed address for GET; never to be handed to a HEAD."""
+    """A pre-signed address for GET; do not redirect HEAD to it."""
 
     url: str
     size: int
@@ -47,53 +47,53 @@ class Storage(Protocol):
     """Objects under keys such as ``blobs/sha256/<hex>`` (see app.storage.keys).
 
     An object is visible whole or not at all, to every process, also after a power cut.
-    Two writers of one key never mix: one of the two wins.  Every method may raise
+    Of two writers of one key one wins; their bytes never mix.  Every method may raise
     StorageUnavailable; those that look for an object raise ObjectNotFound.  A key that
-    app.storage.keys would not make is a ValueError: no key is ever taken from the network.
+    app.storage.keys would not make raises ValueError: keys do not come from the network.
     """
 
     async def start(self) -> None:
-        """Called once, before all else: check what can be stored, sweep what crashes left.
+        """Check that objects can be stored, and remove what crashes left; called before all else.
 
-        Raises StorageUnavailable with a message that tells the operator what to do.
+        Raise StorageUnavailable with advice for the operator.
         """
 
     async def check(self) -> None:
-        """Try whether objects can be stored now; raises StorageUnavailable, in words for users."""
+        """Raise StorageUnavailable, with a message for users, if objects cannot be stored now."""
 
     async def size(self, key: str) -> int:
-        """Size in bytes; raises ObjectNotFound."""
+        """Return the size in bytes.  Raise ObjectNotFound."""
 
     async def read(self, key: str) -> bytes:
-        """A small object, whole; raises ObjectNotFound, for files also beyond READ_LIMIT."""
+        """Return a small object.  Raise ObjectNotFound, also for an object beyond READ_LIMIT."""
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
-        """As many ``size``; None for what is not there."""
+        """Return the size of each object; None for an absent one."""
 
     async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
-        """As many ``read``; None for what is not there."""
+        """Return the bytes of each object; None for an absent one."""
 
     async def locate(self, key: str) -> Location:
-        """Where the bytes are, for a response; raises ObjectNotFound."""
+        """Return where the bytes are, for a response.  Raise ObjectNotFound."""
 
     async def write(self, key: str, body: bytes) -> None:
-        """Replace the object."""
+        """Store an object, or replace it."""
 
     async def create(self, key: str, body: bytes) -> bytes:
-        """Write unless something is there; returns what is stored now (the winner's bytes)."""
+        """Store an object unless there is one; return the bytes that are stored now."""
 
     async def adopt(self, key: str, file: BinaryIO) -> None:
         """Store a spool file (from ``spool``), whole, under a content-addressed key.
 
-        An existing object of that key and size is left as it is.  The file stays the caller's
-        to close, and must not be written to any more.
+        An existing object of that key and size is left as it is.  The caller closes the file, and
+        must not write to it any more.
         """
 
     async def delete(self, key: str) -> None:
-        """Remove the object; an absent one is no error."""
+        """Remove the object if it is there."""
 
     async def keys(self, prefix: str) -> list[str]:
-        """The keys that begin with the prefix, sorted."""
+        """Return the keys that begin with the prefix, sorted."""
 
     @blocking
     def spool(self) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Blob files are checked against their digest before they count as stored.
+"""Check blob files against their digest before they count as stored.
 
 Files may be changed by hand, by a disk or by another program while servers run.  A file whose
 identity is known (inode, size, times) was written or hashed by this process; any other one is

@@ -1,4 +1,4 @@
-"""The directories of a store: made when they are needed, and again if they were removed."""
+"""The directories of a store: created when they are needed, and again after a removal."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 @contextmanager
 def no_directory() -> Iterator[None]:
-    """Suppress what the system raises where a directory is missing or is something else."""
+    """Suppress the errors of a directory that is missing or is not a directory."""
     try:
         yield
     except OSError as error:
@@ -49,13 +49,13 @@ class Directories:
         return _opened(path)
 
     def restore_staging(self) -> None:
-        """Make the staging directory again."""
-        logger.warning("the storage's staging directory is missing; it is made again")
+        """Create the staging directory again."""
+        logger.warning("the storage's staging directory is missing; it is created again")
         self._root.mkdir(parents=True, exist_ok=True)
         self._make(self._staging)
 
     def set_aside(self, path: Path) -> None:
-        """Clear a name that is needed; what had it is swept at a start, an hour later."""
+        """Move away a file that has the name of an object; a start an hour later removes it."""
         aside = self._staging / f"aside-{secrets.token_hex(16)}"
         with suppress(FileNotFoundError):
             path.rename(aside)

@@ -32,18 +32,18 @@ from app.system.single_flight import SingleFlight
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Enough to keep a disk's queue filled; reads of the page cache return at once.
+# Enough to fill the queue of a disk; reads of the page cache return at once.
 _THREADS = 16
-# Looks by one thread, where there are many: a slow disk gets several questions at a time.
+# Looks by one thread, if there are many: a slow disk gets several requests at a time.
 _TOGETHER = 32
-# To publish an object while its directories are being removed.
+# Attempts to publish an object while its directories are being removed.
 _ATTEMPTS = 3
 # No key begins with a dot.
 _STAGING = ".staging"
 
 
 class FilesystemStorage:
-    """Data to the disk, link, directory to the disk: the order is the promise.
+    """Data to the disk, link, directory to the disk: this order keeps the promise of a storage.
 
     The directory is one file system, with hard links, and may be shared by several servers.
     """
@@ -67,7 +67,7 @@ class FilesystemStorage:
 
     async def size(self, key: str) -> int:
         size = await self._run(self._content.known_size, checked(key))
-        return size if size is not None else _found(key, await self._checked_size(key))
+        return size if size is not None else _size_or_absent(key, await self._checked_size(key))
 
     async def read(self, key: str) -> bytes:
         return await self._run(self._objects.read, checked(key))
@@ -128,7 +128,7 @@ class FilesystemStorage:
             return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
 
     async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
-        """A thread for each would cost several times the look itself."""
+        """Look at several keys in each thread: a thread for each costs several times the look."""
         names = [checked(key) for key in keys]
         parts = [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
         found = await asyncio.gather(*(self._run(_each, look, part) for part in parts))
@@ -150,7 +150,7 @@ class FilesystemStorage:
 
     @blocking
     def _spool(self) -> SpoolFile:
-        """The staging directory may have been removed since the start."""
+        """Return a spool file, also if the staging directory was removed since the start."""
         with no_directory():
             return self._new_spool(self._staging)
         self._directories.restore_staging()
@@ -176,7 +176,7 @@ class FilesystemStorage:
                 if self._publish(key, file, replace=False):
                     self._note_written(key, file, body)
                     return body
-                with suppress(ObjectNotFound):  # deleted meanwhile, or never an object
+                with suppress(ObjectNotFound):  # deleted since, or not an object
                     return self._objects.read(key)
             self._publish(key, file, replace=True)
             self._note_written(key, file, body)
@@ -197,7 +197,7 @@ class FilesystemStorage:
     def _publish_content(self, key: str, file: SpoolFile) -> None:
         """Replace a damaged object: one of other bytes than the digest, or another size."""
         if not self._publish(key, file, replace=False):
-            with suppress(ObjectNotFound):  # wrong, deleted meanwhile, or not a file
+            with suppress(ObjectNotFound):  # wrong, deleted since, or not a file
                 if self._content.size(key) == os.fstat(file.fileno()).st_size:
                     return
             self._publish(key, file, replace=True)
@@ -216,7 +216,7 @@ class FilesystemStorage:
 
     @blocking
     def _publish(self, key: str, file: SpoolFile, *, replace: bool) -> bool:
-        """Return False if something has the name and was left.
+        """Return False if another file has the name and was left.
 
         Directories may be removed at any moment, so some attempts are made.
         """
@@ -242,22 +242,22 @@ class FilesystemStorage:
         else:
             return True
         finally:
-            # Also for the loser: the winner may die before it gets here.
+            # Also for the loser: the winner may be killed before this line.
             os.fsync(directory)
             os.close(directory)
 
     @blocking
     def _replace(self, target: Path, file: SpoolFile) -> None:
-        passing = self._staging / f"passing-{secrets.token_hex(16)}"
-        spool.link(file, passing)
+        replacement = self._staging / f"replacement-{secrets.token_hex(16)}"
+        spool.link(file, replacement)
         try:
             try:
-                passing.rename(target)
+                replacement.rename(target)
             except IsADirectoryError:
                 self._directories.set_aside(target)
-                passing.rename(target)
+                replacement.rename(target)
         except BaseException:
-            passing.unlink(missing_ok=True)
+            replacement.unlink(missing_ok=True)
             raise
 
     @blocking
@@ -277,7 +277,7 @@ class FilesystemStorage:
         return sorted(key for key in found if key.startswith(prefix) and is_key(key))
 
 
-def _found(key: str, size: int | None) -> int:
+def _size_or_absent(key: str, size: int | None) -> int:
     if size is None:
         raise ObjectNotFound(key)
     return size

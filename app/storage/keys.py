@@ -1,7 +1,7 @@
-"""Every key we write.  docs/storage-layout.md shows them as a tree.
+"""Every key of the storage.  docs/storage-layout.md shows them as a tree.
 
-Blobs and manifests are content-addressed; everything else is a record under the hash of a
-canonical document, so that a key never means two things.
+Blobs and manifests are content-addressed.  All others are records under the hash of a canonical
+document, so that a key has one meaning.
 """
 
 import re
@@ -15,7 +15,7 @@ _PREFIX = re.compile(rf"(?:{_SEGMENT}/){{0,7}}(?:{_SEGMENT})?")
 
 
 def blob(digest: Digest) -> str:
-    """Layers and image configs, as sent."""
+    """Return the key of a layer or image config."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
 
 
@@ -26,19 +26,20 @@ def sha256_of_blob(key: str) -> str | None:
 
 
 def manifest(digest: Digest) -> str:
-    """Manifest bytes, as sent; their media type is the document's own ``mediaType``."""
+    """Return the key of a manifest."""
     return f"manifests/{digest.algorithm}/{digest.hex}"
 
 
 def record(kind: str, key: Digest) -> str:
-    """``kind`` names what is remembered: builds, layers, paths, attributes, closures, ..."""
+    """Return the key of a record of a kind, such as builds, layers, paths, attributes, closures."""
     return f"{kind}/{key.hex}"
 
 
 def checked(key: str) -> str:
-    """The last line of defence before a path or an object name: raises ValueError.
+    """Return the key before it becomes a path or the name of an object.  Raise ValueError.
 
-    No segment begins with a dot, so no key leads outside the store or into its staging area.
+    Segments do not begin with a dot, so a key cannot lead outside the store or into its staging
+    directory.
     """
     if not _KEY.fullmatch(key):
         raise ValueError(f"not a key: {key!r}")
@@ -46,11 +47,11 @@ def checked(key: str) -> str:
 
 
 def is_key(text: str) -> bool:
-    """What else lies in a directory, such as what NFS makes of open files, is none of ours."""
+    """Return whether a file is an object; NFS, for example, makes other files beside them."""
     return _KEY.fullmatch(text) is not None
 
 
 def checked_prefix(prefix: str) -> str:
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError(f"not the beginning of a key: {prefix!r}")
+        raise ValueError(f"not a prefix of a key: {prefix!r}")
     return prefix

@@ -1,4 +1,4 @@
-"""A dictionary: for tests, and for trying things out."""
+"""Objects in a dictionary: for tests and trials."""
 
 import io
 import tempfile
@@ -62,7 +62,7 @@ class MemoryStorage:
         return sorted(key for key in self._objects if key.startswith(prefix))
 
     def spool(self) -> BinaryIO:
-        # A real file, because packers may want its descriptor.
+        # A real file, because packers may need its descriptor.
         return tempfile.TemporaryFile()
 
     def open(self, key: str) -> BinaryIO:

@@ -1,7 +1,7 @@
-"""Stored files as objects: only a regular file is one, whatever else lies under its name.
+"""Stored files as objects: only a readable regular file is one.
 
-Anybody may change the directory while servers run.  What cannot be an object counts as absent,
-so that it is made again: a link, a directory, a device, a file that the disk cannot read.
+The directory may change while servers run.  A link, a directory, a device or a file that the disk
+cannot read counts as absent, so that the object is stored again.
 """
 
 import errno
@@ -16,11 +16,11 @@ from app.storage.base import READ_LIMIT, ObjectNotFound
 from app.system.cache import Cache
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
-# The name is taken by something that is not a readable file.
+# Errors of a name that is not a readable file.
 _FOREIGN = frozenset(
     {errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EIO, errno.EBADMSG, errno.EUCLEAN}
 )
-# O_NONBLOCK: the opening of a pipe would wait for a writer.
+# O_NONBLOCK: opening a pipe would wait for a writer.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NOTED = 10_000
 
@@ -63,7 +63,7 @@ class Objects:
 
     def _check(self, key: str, status: os.stat_result) -> None:
         if stat.S_ISDIR(status.st_mode):
-            # Keys have other keys below them in no layout of ours, but "blobs" may be asked for.
+            # A prefix of keys, such as "blobs".
             raise ObjectNotFound(key)
         if not stat.S_ISREG(status.st_mode):
             raise self._foreign(key, "it is not a file")

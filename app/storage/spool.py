@@ -1,4 +1,4 @@
-"""Files that are being written: without a name where the system can, so that a crash leaves none."""
+"""Files that are being written: without a name if possible, so that a crash leaves none."""
 
 import contextlib
 import errno
@@ -20,19 +20,19 @@ from app.system.disk import TRIAL_SIZE, translate_disk_errors
 _BUFFER = 1 << 18
 _STALE = 3600.0
 _MODE = 0o644
-# What open(O_TMPFILE) and linkat(/proc/self/fd/N) say where they are not to be had.
+# Errors of open(O_TMPFILE) and linkat(/proc/self/fd/N) on systems without them.
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.EPERM})
 
 
 class SpoolFile(FileIO):
-    """``name`` is the path of a named file, or the descriptor's number of an unnamed one."""
+    """``path`` is that of a named file; None for one without a name."""
 
     def __init__(self, descriptor: int, path: Path | None) -> None:
         super().__init__(descriptor, "w+b")
         self.path = path
 
     def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer is 3.12
-        """All of it, whatever the system takes at a time."""
+        """Write all of the data, in several calls if need be."""
         rest = memoryview(data)
         with translate_disk_errors():
             while rest:
@@ -56,21 +56,21 @@ NewSpool = Callable[[Path], SpoolFile]
 
 @blocking
 def unnamed(staging: Path) -> SpoolFile:
-    """Raises OSError where the file system has no O_TMPFILE."""
+    """Open a file without a name.  Raise OSError if the file system does not have O_TMPFILE."""
     descriptor = os.open(staging, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE)
     return SpoolFile(descriptor, None)
 
 
 @blocking
 def named(staging: Path) -> SpoolFile:
-    """For file systems without O_TMPFILE; ``prepare`` removes what a crash leaves."""
+    """Open a file with a name, for file systems without O_TMPFILE; ``prepare`` removes it after a crash."""
     path = staging / f"spool-{secrets.token_hex(16)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
     return SpoolFile(descriptor, path)
 
 
 def buffered(file: SpoolFile) -> BinaryIO:
-    """For who writes in parts: it asks the system where it is at every turn."""
+    """Return a buffered file for writes in small parts."""
     # BufferedRandom has all of BinaryIO's methods; typeshed derives it from another class.
     return cast("BinaryIO", BufferedRandom(file, _BUFFER))
 
@@ -98,7 +98,8 @@ def link(file: SpoolFile, target: Path) -> None:
 def prepare(staging: Path) -> NewSpool:
     """Make the directory, sweep it, and find the better kind that works there.
 
-    On a full disk too: what is stored can be served.  Raises StorageUnavailable, for the operator.
+    A full disk is not an error: stored objects can be served.  Raise StorageUnavailable with advice
+    for the operator.
     """
     try:
         staging.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ def _find(staging: Path) -> NewSpool:
 
 @blocking
 def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> None:
-    """Store a little and remove it.  Raises OSError, StorageUnavailable."""
+    """Store a small file and remove it.  Raise OSError, StorageUnavailable."""
     trial = staging / f"trial-{secrets.token_hex(16)}"
     with new_spool(staging) as file:
         file.write(bytes(size))
@@ -142,7 +143,7 @@ def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> No
 
 @blocking
 def _sweep(staging: Path) -> None:
-    """Remove files nobody has written to for an hour.
+    """Remove files that were not written to for an hour.
 
     Younger ones may belong to another server that shares the directory.
     """

@@ -16,7 +16,7 @@ def translate_state_errors() -> AbstractContextManager[None]:
 
 @blocking
 def attempt(directory: Path) -> None:
-    """Write a little to a file without a name.  Raises StorageUnavailable."""
+    """Write a little to a file without a name.  Raise StorageUnavailable."""
     with translate_state_errors():
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as file:

@@ -1,13 +1,13 @@
-"""Credentials struck out of foreign text, by the words around them and by their own looks.
+"""Remove credentials from foreign text, found by the words around them and by their own form.
 
-Each pattern reads its text once: what it takes is bounded, or taken whole (possessively; groups
-atomically, for Python 3.11.2 does not go back where a possessive group fails half-way).
+Each pattern reads its text once: its runs are bounded or taken whole, with possessive quantifiers
+and atomic groups.  (Python 3.11.2 does not go back if a possessive group fails half-way.)
 """
 
 import re
 from collections.abc import Iterator
 
-# What a secret is called.
+# Names of secrets.
 _NAME = (
     r"(?:token|passw(?:or)?d|passphrase|secret|signature|credential|(?<=_)pwd"
     r"|(?:api|access|account|private|signing|encryption)[_-]?key"
@@ -22,7 +22,7 @@ _NAME_IN_WORDS = (
 _NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "auth")
 _IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
 _IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
-# Quoted as JSON and shells do, perhaps once more inside a string; the end may have been cut off.
+# Quoted as in JSON and shells, or once more inside a string; the end may have been cut off.
 _VALUE = (
     r"(?:\\+[\"'][^\"']*+[\"']?|\"(?>(?:[^\"\\]|\\.)*)\"?|'(?>(?:[^'\\]|\\.)*)'?|[^\s\"'&,;]++)"
 )
@@ -30,14 +30,14 @@ _VALUE = (
 _SCHEME = "(?:basic|bearer|token|digest|negotiate)"
 _MIXED = "(?-i:(?=[a-z0-9+/]{0,75}[A-Z])(?=[A-Z0-9+/]{0,75}[a-z])(?=[A-Za-z+/]{0,75}[0-9]))"
 
-# Words one of which, in small letters, a text must have, or the pattern need not be tried.
+# A pattern is tried if the text, in lower case, has one of the words before it.
 _PATTERNS = (
     (
         ("private key",),
         r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)",
         "*** PRIVATE KEY",
     ),
-    # Up to the last @: passwords have some of their own.
+    # Up to the last @: passwords may contain others.
     (("://",), r"(?<=://)[^/\s\"<>]*@", "***@"),
     (
         ("authorization",),
@@ -68,10 +68,10 @@ _PATTERNS = (
     (("akia", "asia"), r"(?-i:\b(?:AKIA|ASIA)[0-9A-Z]{16})", "***"),
     (("aiza",), r"(?-i:\bAIza)[\w-]{30,}+", "***"),
     (("eyj",), r"(?<![\w-])(?-i:eyJ)[\w-]{6,}+\.[\w-]++(?:\.[\w-]*+)?", "***"),
-    # The secret half of a binary cache's key; the public half is shorter.
+    # The secret part of a binary cache's key; the public part is shorter.
     (("==",), r"(?<=:)[a-z0-9+/]{86}==", "***"),
     # A line of a private key's body (RFC 7468, section 3: 64 characters; OpenSSH's have 70, MIME's
-    # 76), as logs are shown line by line.  Digests of that length are of small letters.
+    # 76), since logs are shown line by line.  Digests of that length are in lower case.
     (("",), rf"(?<![\w+/=-]){_MIXED}[a-z0-9+/]{{64,76}}+={{0,2}}(?![\w+/=.-])", "***"),
 )
 _COMPILED = tuple(
@@ -81,7 +81,7 @@ _COMPILED = tuple(
 
 
 def without_credentials(text: str) -> str:
-    """The text, of one line, with stars for what looks like a secret."""
+    """Return the text, of one line, with stars in place of secrets."""
     for pattern, shown in _likely(text.lower()):
         text = pattern.sub(shown, text)
     return text

@@ -1,7 +1,7 @@
-"""Foreign text made fit to be shown: one line, no terminal codes, no credentials, no host paths.
+"""Sanitize foreign text: one line, without terminal codes, credentials and paths of this host.
 
-Texts come from strangers, so each pattern reads its text once: runs are taken whole
-(possessively; groups atomically, as in ``credentials``) from where they begin.
+Texts are untrusted, so each pattern reads its text once: it takes runs whole, with possessive
+quantifiers and atomic groups.
 """
 
 import re
@@ -9,14 +9,14 @@ from collections import deque
 
 from app.text.redact import without_credentials
 
-# ECMA-48 control sequences and operating system commands, as compilers and Nix print them, and as
-# terminals take them in one character.
+# ECMA-48 control sequences and operating system commands, as compilers and Nix print them; also those
+# that begin with a single character.
 _TERMINAL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[@-_]"
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-# Unicode's Default_Ignorable_Code_Point, and annotations: what changes the direction of the text
-# around it, and what is not seen at all, such as tags, which can hold a text of their own.
+# Unicode's Default_Ignorable_Code_Point, and annotations: characters that change the direction of the
+# text around them, and invisible ones, such as tags, which can contain a text.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
@@ -28,42 +28,44 @@ _SPACE = re.compile(r"\s+")
 _PLACE = re.compile(
     # An address: its path is another host's, unless it has none.
     r"(?<![\w.+-])(?P<scheme>[\w.+-]++)://(?P<rest>(?>(?:[^\s'\"<>|,;:`]|:(?!/))*))"
-    # A quoted path may have spaces, but there is no telling it from a command with arguments.
+    # A quoted path may have spaces; a command with arguments looks the same.
     r"|(?<=['\"])/(?>(?:[^'\":\s]|\s(?![/-]))*)(?=['\"])"
     # Words joined by slashes.
     r"|(?<![\w.+@~%/-])(?P<begin>[\w.+@~%-]*+)"
     r"(?P<path>/(?>(?:[\w.+@~%/-]|[^\w.+@~%/\s'\"`:;<>|-](?!/))*))"
 )
 _LOCAL = frozenset({"file", "path", "unix"})
-# What stands right before an absolute path: an option's letter, a home, punctuation.
+# Text right before an absolute path: an option's letter, a home, punctuation.
 _BEFORE_ABSOLUTE = re.compile(r"-[A-Za-z]|-i[a-z]+|~.*|(?!\.{1,2}$)[^\w]*")
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text can stand anywhere as it is: printable, without quotes and backslashes."""
+    """Return whether a text is printable and has no quotes and backslashes."""
     return _printable(text) == text and _QUOTES.isdisjoint(text)
 
 
 def visible(text: str) -> str:
-    """The text without terminal codes and what is not seen, its lines and indentation kept."""
+    """Return the text without terminal codes and invisible characters; keep lines and indentation."""
     return "\n".join(map(_visible, text.split("\n")))
 
 
 def line(text: str, limit: int) -> str:
-    """One printable line of at most ``limit`` characters, credentials struck out."""
-    # Cut before the patterns run: what is cut off cannot be shown, and costs nothing.
+    """Return one printable line of at most ``limit`` characters, without credentials."""
+    # Cut before the patterns run: text beyond the limit is not shown, and then costs nothing.
     return _cut(without_credentials(_printable(_beginning(text, 16 * limit))), limit)
 
 
 def sentence(text: str, limit: int) -> str:
-    """A line for a client's terminal: paths of this host lose their directories as well."""
+    """Return a line for a client: paths of this host lose their directories as well."""
     text = without_credentials(_printable(_beginning(text, 16 * limit)))
     return _cut(_PLACE.sub(_without_directories, text), limit)
 
 
 def ends(text: str, limit: int) -> str:
-    """A sentence that loses its middle where it is too long: what failed stands first in an
-    error, and the last words of its log stand last."""
+    """Return a message that loses its middle if it is too long.
+
+    An error begins with what failed, and ends with the last line of its log.
+    """
     text = sentence(text, 16 * limit)
     if len(text) <= limit:
         return text
@@ -74,8 +76,8 @@ def ends(text: str, limit: int) -> str:
 class LastLines:
     """The last ``count`` lines of a log, each of at most ``limit`` characters.
 
-    Lines are cleaned when they are read, and not when they come: nearly all lines of a loud program
-    are dropped again, and cleaning them would keep the event loop from everything else.
+    Lines are sanitized when they are read, not when they arrive.  Most lines of a verbose program are
+    dropped, and sanitizing them would block the event loop.
     """
 
     __slots__ = ("_cleaned", "_limit", "_raw")
@@ -89,13 +91,13 @@ class LastLines:
         self._raw.append(_beginning(text, 4 * self._limit))
 
     def clean(self, most: int) -> bool:
-        """Clean so many lines at most; return whether that was all."""
+        """Sanitize at most ``most`` lines; return whether none are left."""
         for _ in range(min(most, len(self._raw))):
             self._cleaned.append(line(self._raw.popleft(), self._limit))
         return not self._raw
 
     def read(self) -> tuple[str, ...]:
-        """Oldest first, none empty."""
+        """Return the lines that are not empty, oldest first."""
         self.clean(len(self._raw))
         return tuple(text for text in self._cleaned if text)
 
@@ -105,7 +107,7 @@ class LastLines:
 
 
 def _beginning(text: str, size: int) -> str:
-    """Without the last word where it is cut: no pattern finds half a secret."""
+    """Cut the text before a word: patterns do not find a part of a secret."""
     if len(text) <= size:
         return text
     cut = text[:size]
@@ -136,7 +138,7 @@ def _without_directories(found: re.Match[str]) -> str:
         return found[0]
     if path is None:
         return _last(found[0])
-    # Where a text was cut, the beginning of a path may be missing.
+    # In a text that was cut, the beginning of a path may be missing.
     cut = found.string[max(found.start() - 1, 0) : found.start()] == "…"
     if cut or _BEFORE_ABSOLUTE.fullmatch(begin):
         return ("" if cut else begin) + _last(path)
@@ -144,7 +146,7 @@ def _without_directories(found: re.Match[str]) -> str:
 
 
 def _last(path: str) -> str:
-    """The last component, or the whole of a store path and of what has no directories."""
+    """Return the last component; the whole of a store path and of a path without directories."""
     components = [component for component in path.split("/") if component]
     in_store = components[:2] == ["nix", "store"] and ".." not in components
     if in_store or len(components) < 2:

@@ -11,7 +11,7 @@ from google.auth.transport.requests import Request
 from app.errors import StorageUnavailable
 from app.system.blocking import blocking
 
-# The second is for signBlob; what the account may do is decided by its roles, not by these.
+# The second is for signBlob.  The roles of the account decide what it may do.
 _SCOPES = (
     "https://www.googleapis.com/auth/devstorage.read_write",
     "https://www.googleapis.com/auth/cloud-platform",
@@ -20,9 +20,9 @@ _SCOPES = (
 
 @blocking
 def find_credentials() -> Any:  # noqa: ANN401  # google-auth has no common typed base for them
-    """A key file (GOOGLE_APPLICATION_CREDENTIALS), or what the machine itself has.
+    """Return the credentials of a key file (GOOGLE_APPLICATION_CREDENTIALS) or of the machine.
 
-    Raises StorageUnavailable, for the operator.
+    Raise StorageUnavailable with advice for the operator.
     """
     try:
         credentials, _ = google.auth.default(scopes=_SCOPES)
@@ -36,28 +36,28 @@ def find_credentials() -> Any:  # noqa: ANN401  # google-auth has no common type
 
 @blocking
 def signing(credentials: Any) -> Signing:  # noqa: ANN401  # as above
-    """Raises StorageUnavailable for credentials of no service account."""
+    """Return a signer.  Raise StorageUnavailable unless the account is a service account."""
     if isinstance(credentials, Signing) and not isinstance(credentials, AnonymousCredentials):
         return credentials
     request = Request()
     try:
-        # A machine's credentials know whose they are only after the first token.
+        # The credentials of a machine have its account's name only after the first token.
         credentials.refresh(request)
     except GoogleAuthError as error:
         raise StorageUnavailable("Google gives no token for these credentials") from error
     email = getattr(credentials, "service_account_email", None)
     if not email:
         raise StorageUnavailable(
-            "these Google credentials are of no service account, so addresses cannot be signed"
+            "these Google credentials do not belong to a service account, so addresses cannot be signed"
         )
     signer = iam.Signer(request, credentials, email)  # type: ignore[no-untyped-call]  # theirs
     return _SignedByGoogle(signer, email)
 
 
 class _SignedByGoogle(Signing):
-    """Asks IAM's signBlob, which needs roles/iam.serviceAccountTokenCreator on the account itself.
+    """Sign by IAM's signBlob, which needs roles/iam.serviceAccountTokenCreator on the account.
 
-    The client library can do so too, but opens a connection for each signature.
+    The client library can do this too, but opens a connection for each signature.
     """
 
     def __init__(self, signer: iam.Signer, email: str) -> None:

@@ -1,4 +1,4 @@
-"""Records that are answered from this process once they were read or written."""
+"""Records that are kept in memory once they were read or written."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -15,7 +15,7 @@ _LIMIT = 50_000
 
 
 class RememberedRecords(Generic[T]):
-    """For records that never change under their key; the ``limit`` used last stay in memory."""
+    """Records that do not change under their key; the ``limit`` used last stay in memory."""
 
     def __init__(self, *, storage: Storage, kind: Kind[T], limit: int = _LIMIT) -> None:
         self._records = Records(storage=storage, kind=kind)

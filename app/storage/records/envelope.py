@@ -44,7 +44,7 @@ def seal(head: Head, value: bytes) -> bytes:
 
 
 def unseal(body: bytes) -> Opened:
-    """Return the head and the value's bytes.  Raises Damaged."""
+    """Return the head and the value's bytes.  Raise Damaged."""
     line, newline, value = body.partition(b"\n")
     try:
         head = _HEAD.validate_json(line)
@@ -57,7 +57,7 @@ def unseal(body: bytes) -> Opened:
 
 
 def unseal_as(kind: str, key: Digest, body: bytes) -> Opened:
-    """Return what was stored as ``kind`` under ``key``.  Raises Damaged."""
+    """Return what was stored as ``kind`` under ``key``.  Raise Damaged."""
     opened = unseal(body)
     if (opened.head.kind, opened.head.key) != (kind, key):
         raise Damaged(f"it is the record {opened.head.kind}/{opened.head.key.hex}")

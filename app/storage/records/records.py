@@ -1,8 +1,8 @@
 """Records: typed values in storage under the hash of everything that decides them.
 
 A record is written after everything it refers to, so that a crash leaves unused blobs, never
-a record that points at nothing.  A record that is damaged, foreign or of another format counts
-as absent: it is logged once and made again by the next pull that needs it.
+a record that refers to absent objects.  A record that is damaged or of another format counts as
+absent: it is logged once and written again by the next pull that needs it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Records(Generic[T]):
         self._noted: Cache[Digest, None] = Cache(_NOTED)
 
     async def read(self, key: Digest) -> T | None:
-        """Return the value, or None if there is no valid record.  Raises StorageUnavailable."""
+        """Return the value, or None if there is no valid record.  Raise StorageUnavailable."""
         try:
             body = await self._storage.read(record_key(self._kind.name, key))
         except ObjectNotFound:
@@ -83,7 +83,7 @@ class Records(Generic[T]):
             opened = unseal_as(self._kind.name, key, body)
             if opened.head.format != self._kind.format:
                 raise Damaged(f"it has format {opened.head.format}")
-            # What a later version wrote with the same format may still not validate.
+            # A record of a later version may have the same format and still not validate.
             return self._kind.adapter.validate_json(opened.value, strict=True)
         except ValueError as error:
             self._note(key, error)

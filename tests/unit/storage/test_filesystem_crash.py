@@ -69,7 +69,7 @@ async def test_a_killed_writer_leaves_only_whole_objects(tmp_path: Path, spool_n
     assert len(objects) > 2 * ROUNDS
     assert [path for path in objects if not is_whole(path)] == []
     # A file without a name cannot stay behind; a named one waits to be swept.
-    assert all(path.name.startswith(("spool-", "passing-")) for path in litter)
+    assert all(path.name.startswith(("spool-", "replacement-")) for path in litter)
     for path in litter:
         os.utime(path, (0, 0))
     await FilesystemStorage(tmp_path).start()
