@@ -105,7 +105,7 @@ class ImageService:
     async def _unknown(self, request: ImageRequest) -> RegistryError | None:
         """Return why ``latest`` cannot have an image of this name, as far as that is known."""
         source = self._source(request)
-        revision = await source.at_hand(_LATEST)
+        revision = await source.cached_revision(_LATEST)
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)

@@ -180,7 +180,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:
-            revision = f"{pinned.revision.pin} {source.doubts}"
+            revision = f"{pinned.revision.pin} {source.generation}"
             yield Evaluation(
                 source=source.name,
                 package_set=package_set,
@@ -192,10 +192,10 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
                 revision=revision,
             )
     except SourceMoved:
-        source.forget()
+        source.invalidate()
         raise
     except BaseException:
-        source.doubt()
+        source.start_generation()
         raise
 
 

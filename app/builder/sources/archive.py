@@ -1,10 +1,9 @@
-"""Archives as git hosts make them: one directory with a commit's files, dated by the commit."""
+"""Archives from git hosts: one directory with the files of a commit, dated by the commit."""
 
 import bz2
 import gzip
 import lzma
 import os
-import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -13,33 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from app.builder.sources.commits import FULL_COMMIT
 from app.builder.sources.unpacking import (
     MOST_BYTES,
     MOST_FILES,
     TOO_DEEP,
     TOO_LARGE,
     TOO_MANY,
-    BadFiles,
+    FilesInvalid,
     date_of,
 )
 from app.system import threads
 from app.system.blocking import blocking
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK = 1 << 20
 _DEEPEST = 200
-# Of the archive itself, unpacked: its files, and a header of each.
+# The size of an unpacked archive: its files, and a header for each.
 _MOST_UNPACKED = MOST_BYTES + MOST_FILES * 2048
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 
 
-class BadArchive(Exception):
-    """What came is no archive of a commit, or not the whole of it."""
+class ArchiveInvalid(Exception):
+    """The download is not an archive of a commit, or is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveHead:
-    """``commit`` is None if the archive does not tell (git writes it as a global comment)."""
+    """``commit`` is None if the archive has no global comment, in which git writes it."""
 
     commit: str | None
     date: int
@@ -47,43 +46,43 @@ class ArchiveHead:
 
 @blocking
 def read_head(file: IO[bytes]) -> ArchiveHead:
-    """Raises BadArchive, BadFiles."""
-    with _read(), _opened(file) as archive:
+    """Raises ArchiveInvalid, FilesInvalid."""
+    with _translate_archive_errors(), _open_archive(file) as archive:
         first = archive.next()
         if first is None:
-            raise BadArchive("the archive is empty")
+            raise ArchiveInvalid("the archive is empty")
         comment = archive.pax_headers.get("comment", "")
         date = int(date_of(first.mtime).timestamp())
-        return ArchiveHead(comment if _COMMIT.fullmatch(comment) else None, date)
+        return ArchiveHead(comment if FULL_COMMIT.fullmatch(comment) else None, date)
 
 
 @blocking
 def unpack(file: IO[bytes], root: Path) -> None:
-    """The files below the archive's one directory, and its date as the root's.
+    """Write the files of the archive's directory to ``root``, and set its date.
 
-    Owners, times and special files are nobody's business; modes are git's two.
-    Raises BadArchive, BadFiles; OSError.
+    Owners and times of files are ignored; a file is executable or not, as in git.
+    Raises ArchiveInvalid, FilesInvalid, OSError.
     """
     date = read_head(file).date
-    with _read(), _opened(file) as archive:
+    with _translate_archive_errors(), _open_archive(file) as archive:
         links: set[PurePosixPath] = set()
         number = size = 0
         while (member := archive.next()) is not None:
-            # Or tarfile keeps all of them.
+            # By default tarfile keeps all of them.
             archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
             threads.check()
             number += 1
             if number > MOST_FILES:
-                raise BadFiles(TOO_MANY)
+                raise FilesInvalid(TOO_MANY)
             if member.size < 0:
-                raise BadArchive("a damaged archive: a size is negative")
+                raise ArchiveInvalid("a damaged archive: a size is negative")
             size += member.size
             if size > MOST_BYTES:
-                raise BadFiles(TOO_LARGE)
+                raise FilesInvalid(TOO_LARGE)
             path = _inside(member.name)
             if path.parts:
                 _unpack(archive, member, path, root, links)
-        # A stream that was cut between two files shows only at its very end.
+        # A stream that was truncated between two files fails only at its end.
         assert archive.fileobj is not None
         while archive.fileobj.read(_CHUNK):
             pass
@@ -91,7 +90,7 @@ def unpack(file: IO[bytes], root: Path) -> None:
 
 
 @contextmanager
-def _opened(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+def _open_archive(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
     file.seek(0)
     start = file.read(8)
     file.seek(0)
@@ -103,10 +102,10 @@ def _opened(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
 
 
 class _Bounded:
-    """As much of a stream as an archive may have, in reads of a size that memory holds.
+    """A stream with a limit for its size, and for the size of each read.
 
-    A few kilobytes, compressed, may become any number of bytes, also before the first file and
-    behind the last; and a header may claim any size, which tarfile reads at once.
+    A few compressed kilobytes can expand to any number of bytes, also before the first file and
+    after the last.  A header can claim any size, which tarfile would read at once.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -115,9 +114,9 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         threads.check()
         if not 0 <= size <= _CHUNK:
-            raise BadArchive("a damaged archive: a header is too large")
+            raise ArchiveInvalid("a damaged archive: a header is too large")
         if self._file.tell() > _MOST_UNPACKED:
-            raise BadFiles(TOO_LARGE)
+            raise FilesInvalid(TOO_LARGE)
         return self._file.read(size)
 
     def tell(self) -> int:
@@ -125,7 +124,7 @@ class _Bounded:
 
     def seek(self, position: int) -> int:
         if not 0 <= position <= _MOST_UNPACKED:
-            raise BadFiles(TOO_LARGE)
+            raise FilesInvalid(TOO_LARGE)
         while position - self._file.tell() > _CHUNK:
             threads.check()
             if not self._file.read(_CHUNK):
@@ -134,24 +133,24 @@ class _Bounded:
 
 
 @contextmanager
-def _read() -> Iterator[None]:
-    """What is said of a damaged archive.  Errors of the system have a number, others are of it."""
+def _translate_archive_errors() -> Iterator[None]:
+    """Raise ArchiveInvalid for a damaged archive; an OSError of the system has a number."""
     try:
         yield
     except (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise BadArchive(f"a damaged archive: {error}") from None
+        raise ArchiveInvalid(f"a damaged archive: {error}") from None
     except OSError as error:
         if error.errno is not None:
             raise
-        raise BadArchive(f"a damaged archive: {error}") from None
+        raise ArchiveInvalid(f"a damaged archive: {error}") from None
 
 
 def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise BadFiles("a file lies outside of the archive's directory")
+        raise FilesInvalid("a file is outside of the archive's directory")
     if len(path.parts) > _DEEPEST:
-        raise BadFiles(TOO_DEEP)
+        raise FilesInvalid(TOO_DEEP)
     return PurePosixPath(*path.parts[1:])
 
 
@@ -163,14 +162,14 @@ def _unpack(
     links: set[PurePosixPath],
 ) -> None:
     if any(parent in links for parent in (path, *path.parents)):
-        raise BadFiles("a file lies behind a link")
+        raise FilesInvalid("the path of a file contains a link")
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     if member.isdir():
         target.mkdir(exist_ok=True)
     elif member.issym():
         if not member.linkname:
-            raise BadFiles("a link leads nowhere")
+            raise FilesInvalid("a link has no target")
         links.add(path)
         target.symlink_to(member.linkname)
     elif member.isreg():
@@ -181,4 +180,4 @@ def _unpack(
                 file.write(chunk)
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
     else:
-        raise BadFiles("one is no file, directory or link")
+        raise FilesInvalid("one is not a file, directory or link")

@@ -1,7 +1,7 @@
-"""Channels as NixOS publishes them: the commit that was built and tested, not a branch's head.
+"""Channels of NixOS: for each the commit that was built and tested last.
 
-The host answers ``/CHANNEL/git-revision`` with a commit; the commit's files come as an archive
-from where the commits are kept, which also knows abbreviated commits.
+The channel host publishes the commit at ``/CHANNEL/git-revision``.  The files come as an archive
+from a git host, which also resolves abbreviated commits.
 """
 
 import re
@@ -17,11 +17,12 @@ import httpx
 
 from app.builder.nix.door import PackageSet
 from app.builder.sources import archive
-from app.builder.sources.archive import BadArchive
+from app.builder.sources.archive import ArchiveInvalid
+from app.builder.sources.commits import COMMIT, FULL_COMMIT
 from app.builder.sources.definition import LATEST, ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
-from app.builder.sources.unpacking import date_of, disk_at_fault, told
+from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
 from app.builder.sources.upstream import UNTRUSTED
 from app.errors import SourceUnavailable, TagUnknown
 from app.system.blocking import blocking
@@ -29,23 +30,22 @@ from app.system.cache import Cache
 from app.system.workers import Workers
 from app.text.sanitize import sentence
 
-_FULL = re.compile(r"[0-9a-f]{40}")
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _CHANNEL = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
 _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-small")
-# Hosts of static files answer for what is not there with any of these.
+# Hosts of static files send any of these for a missing file.
 _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 _CAUSE_LIMIT = 150
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has none of its own
-_FOUND = 4096  # channels for the lists; a host may claim to have any number
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has no exception for it
+_FOUND = 4096  # cached channels; clients can query any number
 _PAGE_LIMIT = 1024  # bytes; a commit and the end of a line are 41
 _ARCHIVE_LIMIT = 2 * 1024**3
 
 
 class ChannelUpstream:
-    """``http`` follows redirects: a channel is a link to its newest release.
+    """A host of channels.
 
-    Archives pass through ``directory``, where there is as much room as for their files.
+    ``http`` follows redirects: a channel is a link to its newest release.  ``directory`` is for
+    archives while they are downloaded; it is on the disk of the source trees.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ChannelUpstream:
         self._found: Cache[str, None] = Cache(_FOUND)
 
     async def find(self, tag: str) -> Revision:
-        with self._told(), disk_at_fault():
+        with self._translate_errors(), translate_disk_errors():
             try:
                 with anyio.fail_after(self._seconds):
                     return await self._find(tag)
@@ -76,24 +76,24 @@ class ChannelUpstream:
                 raise self._unavailable(error) from None
 
     async def tags(self) -> tuple[str, ...]:
-        """Nobody lists the channels of a host."""
-        return (LATEST, *self.seen())
+        """Return the cached tags: a host does not list its channels."""
+        return (LATEST, *self.cached_tags())
 
-    def seen(self) -> tuple[str, ...]:
-        """What the definition names, and what others have been asked for and were there."""
+    def cached_tags(self) -> tuple[str, ...]:
+        """Return the tags of the definition, and channels that were found before."""
         named = self._definition.taggable((self._definition.channel, *self._definition.pins))
-        tags = (n for n in named if _CHANNEL.fullmatch(n) or _COMMIT.fullmatch(n))
+        tags = (n for n in named if _CHANNEL.fullmatch(n) or COMMIT.fullmatch(n))
         return tuple(dict.fromkeys((*tags, *self._found)))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
-        with self._told():
+        with self._translate_errors():
             async with self._tree(revision.label) as tree:
                 yield PackageSet("path", str(tree))
 
     async def _find(self, tag: str) -> Revision:
         wanted = self._definition.channel if tag == LATEST else tag
-        if _COMMIT.fullmatch(wanted):
+        if COMMIT.fullmatch(wanted):
             commit, moves = await self._full(wanted), False
         else:
             commit, moves = await self._published(wanted, tag), True
@@ -121,7 +121,7 @@ class ChannelUpstream:
                 if len(body) > _PAGE_LIMIT:
                     break
         commit = body.decode(errors="replace").strip() if len(body) <= _PAGE_LIMIT else ""
-        if not _FULL.fullmatch(commit):
+        if not FULL_COMMIT.fullmatch(commit):
             raise SourceUnavailable(
                 f"source {self._definition.name} publishes no commit for channel {channel}"
             )
@@ -130,7 +130,7 @@ class ChannelUpstream:
         return commit
 
     async def _full(self, commit: str) -> str:
-        if _FULL.fullmatch(commit):
+        if FULL_COMMIT.fullmatch(commit):
             return commit
         async with self._downloaded(commit) as file:
             full = (await self._workers.run(archive.read_head, file)).commit
@@ -145,7 +145,7 @@ class ChannelUpstream:
             async with self._downloaded(commit) as file:
                 written = (await self._workers.run(archive.read_head, file)).commit
                 if written not in {None, commit}:
-                    raise BadArchive("the archive is that of another commit")
+                    raise ArchiveInvalid("the archive has another commit")
                 await self._unpack(file, path)
 
         async with self._trees.tree(self._place, commit, make) as tree:
@@ -165,22 +165,22 @@ class ChannelUpstream:
                 async for chunk in response.aiter_bytes():
                     await self._workers.run(file.write, chunk)
                     if file.tell() > _ARCHIVE_LIMIT:
-                        raise BadArchive("the archive is too large")
+                        raise ArchiveInvalid("the archive is too large")
             yield file
 
     @blocking
     def _spool(self) -> IO[bytes]:
-        """A file without a name."""
+        """Open a file without a name."""
         self._directory.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=self._directory)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Failures in words for the client."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise errors with messages for the client."""
         try:
-            with told(self._definition.name):
+            with translate_unpacking_errors(self._definition.name):
                 yield
-        except (httpx.HTTPError, BadArchive) as error:
+        except (httpx.HTTPError, ArchiveInvalid) as error:
             raise self._unavailable(error) from None
 
     def _unknown(self, tag: str) -> TagUnknown:
@@ -194,7 +194,7 @@ class ChannelUpstream:
     def _unavailable(self, error: Exception) -> SourceUnavailable:
         cause = sentence(str(error), _CAUSE_LIMIT) or type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
-            cause = f"it answered {error.response.status_code}"
+            cause = f"its response was {error.response.status_code}"
         if _UNTRUSTED in cause:
             cause = UNTRUSTED
         return SourceUnavailable(f"source {self._definition.name} cannot be reached: {cause}")

@@ -1,4 +1,4 @@
-"""What an operator may write about a package source (docs/sources.md), checked by pydantic."""
+"""The configuration of a package source (docs/sources.md)."""
 
 import re
 from collections.abc import Iterable
@@ -17,19 +17,21 @@ EVALUATION_SECONDS = 120.0
 BUILD_SECONDS = 3600.0
 _MIB = 1024 * 1024
 _TAG = re.compile(TAG_PATTERN)
-_WILD = re.compile(r"[*?[]")  # what fnmatch takes for more than itself
+_WILD = re.compile(r"[*?[]")  # what fnmatch interprets
 _USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
 
 
 def _no_credentials(location: str) -> str:
     if _USERINFO.search(location):
-        raise ValueError("a location holds no user name or password; see token_file and ssh_key")
+        raise ValueError(
+            "a location must not contain a user name or password; use token_file or ssh_key"
+        )
     return location
 
 
 def _not_meta(name: str) -> str:
     if name in META_PACKAGES:
-        raise ValueError(f"{name} is a meta package; call the source something else")
+        raise ValueError(f"{name} is a meta package; choose another name for the source")
     return name
 
 
@@ -38,25 +40,25 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 
 
-_OURS = frozenset({"nix", "nixery"})  # names that are looked up elsewhere
+_OURS = frozenset({"nix", "nixery"})  # names that Nix or this server defines
 
 
 def _free(name: str) -> str:
     if name in _OURS:
-        raise ValueError(f"<{name}> cannot be given another meaning")
+        raise ValueError(f"<{name}> is reserved; choose another name")
     return name
 
 
 def _inside(directory: str) -> str:
     parts = directory.split("/")
     if directory and ("" in parts or "." in parts or ".." in parts):
-        raise ValueError("a directory is relative to the repository and stays in it")
+        raise ValueError("the directory must be a path inside the repository, without . and ..")
     return directory
 
 
 SearchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$"), AfterValidator(_free)]
 SearchTarget = Annotated[str, Field(pattern=rf"^[a-z0-9._-]+(:{TAG_PATTERN})?$")]
-# One that is not ASCII, or has a quote, could not be named in a flake reference.
+# A flake reference cannot contain quotes or characters beyond ASCII.
 Directory = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]*$"), AfterValidator(_inside)]
 
 
@@ -65,7 +67,7 @@ class _Frozen(BaseModel):
 
 
 class Policy(_Frozen):
-    """Each is false, true, or the pnames of the packages that are allowed."""
+    """Each is false, true, or the ``pname`` of each allowed package."""
 
     allow_unfree: Names = False
     allow_insecure: Names = False
@@ -73,65 +75,65 @@ class Policy(_Frozen):
 
 
 class Definition(_Frozen):
-    """What all kinds have in common."""
+    """The keys of every kind of source."""
 
     kind: str
     name: Annotated[
         str,
         Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=64),
         AfterValidator(_not_meta),
-    ] = Field(description="The first path component that chooses this source.")
-    default: bool = Field(default=False, description="Used by names that choose no source.")
+    ] = Field(description="The first path component of image names that selects this source.")
+    default: bool = Field(default=False, description="Used by image names without a source.")
     refs: tuple[str, ...] = Field(
         ("*",),
-        description="Patterns; a tag that matches none of them names nothing here, be it a"
-        " branch, a tag or a commit. `latest` always does.",
+        description="Patterns of tags. Other branches, tags and commits are not served; `latest`"
+        " always is.",
     )
     revision_seconds: float = Field(
-        REVISION_SECONDS, ge=0, description="How long a moving tag is taken to stand still."
+        REVISION_SECONDS, ge=0, description="How long the revision of a moving tag is cached."
     )
     evaluation_seconds: float = Field(
-        EVALUATION_SECONDS, gt=0, description="The longest one evaluation may run."
+        EVALUATION_SECONDS, gt=0, description="Time limit of one evaluation."
     )
     evaluation_memory: int = Field(
-        4096, ge=128, description="The most memory an evaluation may use, in MiB."
+        4096, ge=128, description="Memory limit of an evaluation, in MiB."
     )
     build_seconds: float = Field(
-        BUILD_SECONDS, gt=0, description="The longest builds of an image may run."
+        BUILD_SECONDS, gt=0, description="Time limit of the builds for an image."
     )
     build: bool = Field(
-        default=True, description="false: only what a binary cache has, nothing is built."
+        default=True, description="false: only packages of a binary cache; nothing is built."
     )
     substituters: tuple[str, ...] | None = Field(
         None, description="Binary caches; unset: Nix's own configuration, empty: none."
     )
     trusted: bool = Field(
         default=True,
-        description="false: evaluation reads nothing but the source itself; not for flakes.",
+        description="false: evaluation can read only the source itself; not for flakes.",
     )
     build_unsandboxed: bool = Field(
         default=False,
-        description="true: an untrusted source may build although Nix's sandbox is off.",
+        description="true: an untrusted source may build without Nix's sandbox.",
     )
     policy: Policy = Policy()
     search_path: dict[SearchName, SearchTarget] = Field(
         default_factory=dict,
-        description="What `<name>` stands for in its files: `source`, or `source:tag`.",
+        description="The meaning of `<name>` in its files: `source`, or `source:tag`.",
     )
     base: str | None = Field(
         None,
-        description="The source of `cacert` and `iana-etc`, and of what `shell` lacks; unset: this"
-        " source itself where it has them, else the default source. Empty: none.",
+        description="The source of `cacert`, `iana-etc` and missing parts of `shell`; unset: this"
+        " source if it has them, else the default source. Empty: none.",
     )
 
     @property
     def needs_sandbox(self) -> bool:
-        """Whether what it builds has to be kept from this machine's files."""
+        """Whether its builds must not read this machine's files."""
         return self.build and not self.trusted and not self.build_unsandboxed
 
     @property
     def searched(self) -> dict[str, tuple[str, str]]:
-        """The source and the tag that each name of the search path stands for."""
+        """The source and the tag of each name in the search path."""
         split = {name: target.partition(":") for name, target in self.search_path.items()}
         return {name: (source, tag or LATEST) for name, (source, _, tag) in split.items()}
 
@@ -143,7 +145,7 @@ class Definition(_Frozen):
         return tag == LATEST or any(fnmatchcase(tag, pattern) for pattern in self.refs)
 
     def taggable(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of the names that an image may be asked for by, in their order, each once."""
+        """Return the names that can be an image's tag, in their order, without repetitions."""
         return tuple(
             name
             for name in dict.fromkeys(names)
@@ -152,15 +154,15 @@ class Definition(_Frozen):
 
     @property
     def pins(self) -> tuple[str, ...]:
-        """The patterns that stand for one tag alone."""
+        """The patterns without wildcards: each matches one tag."""
         return self.taggable(ref for ref in self.refs if not _WILD.search(ref))
 
     @property
     def contents(self) -> dict[str, object]:
-        """Where a revision's files are: the same revision of other contents is another one.
+        """Where a revision's files come from; part of the keys of all results.
 
-        A channel's commit is only as good as the host that publishes it, and a directory's
-        expressions can see where they are.
+        Two hosts may publish different files under one commit, and expressions can depend on the
+        path of their directory.
         """
         return self.model_dump(
             mode="json", include={"kind", "location", "archive", "reads", "username", "directory"}
@@ -168,12 +170,12 @@ class Definition(_Frozen):
 
     @property
     def place(self) -> dict[str, object]:
-        """Where the source's tags are looked up."""
+        """Where the source's tags are resolved."""
         return self.contents | self.model_dump(mode="json", include={"default_ref", "channel"})
 
 
 class PathDefinition(Definition):
-    """A directory (or file) on this machine that Nix can import."""
+    """A directory or file on this machine that Nix can import."""
 
     kind: Literal["path"] = "path"
     location: AbsolutePath
@@ -181,13 +183,15 @@ class PathDefinition(Definition):
         (), description="Further files or directories that the package set reads."
     )
     revision_seconds: float = Field(
-        5, ge=0, description="How long the files are taken to be unchanged."
+        5, ge=0, description="How long the hash of the files is cached."
     )
 
 
 class _Git(Definition):
     location: GitLocation = Field(description="URL or path, as git clone takes it.")
-    directory: Directory = Field("", description="The directory of the package set in it.")
+    directory: Directory = Field(
+        "", description="The directory of the package set in the repository."
+    )
     default_ref: str = Field("HEAD", description="The branch or tag that `latest` means.")
     token_file: AbsolutePath | None = Field(None, description="A password or token for https.")
     username: str = Field("git", description="The user name sent with the token.")
@@ -196,38 +200,38 @@ class _Git(Definition):
 
 
 class GitDefinition(_Git):
-    """A git repository; its default.nix is imported."""
+    """A git repository; Nix imports its default.nix."""
 
     kind: Literal["git"] = "git"
 
 
 class FlakeDefinition(_Git):
-    """A git repository with a flake; legacyPackages and packages are looked into."""
+    """A git repository with a flake, for its legacyPackages and packages."""
 
     kind: Literal["flake"] = "flake"
 
     @model_validator(mode="after")
     def _trust(self) -> "FlakeDefinition":
-        # Nix fetches a flake's inputs by paths and addresses, whatever its restriction says.
+        # Nix fetches a flake's inputs by path and URL even in restricted evaluation.
         if not self.trusted:
             raise ValueError(
-                "a flake cannot be kept from this machine's files: trust it (trusted = true),"
+                "evaluation of a flake can read this machine's files: trust it (trusted = true),"
                 ' or serve its repository as kind = "git"'
             )
         if self.search_path:
-            raise ValueError("a flake names its inputs itself and has no search path")
+            raise ValueError("a flake has inputs of its own; remove search_path")
         return self
 
 
 class ChannelDefinition(Definition):
-    """A channel host as NixOS runs one, and the archive of the commits it publishes."""
+    """A host of channels like that of NixOS, and the archives of its commits."""
 
     kind: Literal["channel"] = "channel"
     location: GitLocation = "https://channels.nixos.org"
     channel: str = Field("nixos-unstable", description="The channel that `latest` means.")
     archive: GitLocation = Field(
         "https://github.com/NixOS/nixpkgs/archive/{commit}.tar.gz",
-        description="Where the source of a commit is found.",
+        description="The URL of a commit's archive.",
     )
 
     @model_validator(mode="after")

@@ -1,9 +1,8 @@
-"""The git tree hash of a directory as it lies there, cheap to compute again.
+"""The git tree hash of a directory on disk.  Repeated computation is cheap.
 
-A clean checkout, a copy of it and an unpacked archive have one identity, and it is the one
-git knows.  Unlike git nothing is ignored, for Nix sees it all, but for ``.git``, and what
-Python leaves beside programs it has run: that differs between machines, and no package set
-reads it.
+A clean checkout, a copy of it and an unpacked archive have the same hash, which is git's own.
+Unlike git, no file is ignored, because Nix can read them all.  Exceptions are ``.git`` and
+Python's ``__pycache__``, which differ between machines.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from app.system import threads
 from app.system.blocking import blocking
 
-# A file changed again within one tick of the file system's clock looks unchanged.
+# A file that changes twice within one tick of the file system's clock keeps its times.
 _RACY_NANOSECONDS = 100_000_000
 _CHUNK = 1024 * 1024
 _LEFT_OUT = frozenset({".git", "__pycache__"})
@@ -24,14 +23,14 @@ _LEFT_OUT = frozenset({".git", "__pycache__"})
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a file looked like when it was hashed."""
+    """The hash of a file, and its inode, size and times at that moment."""
 
     signature: tuple[int, ...]
     digest: bytes
 
 
 class Fingerprint:
-    """Of one path; remembers the files' hashes by inode, size and times."""
+    """The fingerprint of one path; caches the hashes of files by inode, size and times."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -39,7 +38,7 @@ class Fingerprint:
 
     @blocking
     def take(self) -> str:
-        """Hexadecimal; raises OSError."""
+        """Return hexadecimal digits.  Raises OSError."""
         before, self._seen, now = self._seen, {}, time.time_ns()
         status = Path(self._path).stat()
         if stat.S_ISDIR(status.st_mode):

@@ -1,4 +1,4 @@
-"""Whether the default source can be opened, as far as this is known without evaluating it."""
+"""Check that the default source can be used, without evaluating it."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
 async def check_opened(source: Source, *, system: str, workers: Workers) -> None:
-    """Raise a RegistryError with the reason why nothing can be built from the source."""
+    """Raise a RegistryError if the source cannot be used, with the reason."""
     await source.resolve(Tag(LATEST))
     definition = source.definition
     if isinstance(definition, PathDefinition):
@@ -38,9 +38,9 @@ def _check_files(definition: PathDefinition, system: str) -> None:
 
 
 def _runtime_path(lock: Path) -> str:
-    """Return the store path that every build of a set made by ``nixery prepare`` starts from.
+    """Return the store path of the build environment that ``nixery prepare`` adds.
 
-    Nix names it by its hash: docs/package-set.md, "Seeding".
+    The path contains a hash of the content: docs/package-set.md, "Seeding".
     """
     runtime = json.loads(lock.read_bytes())["build"]["runtime"]
     text = f"source:sha256:{runtime['narHash']}:{_STORE}:{runtime['name']}"

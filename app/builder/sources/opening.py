@@ -1,4 +1,4 @@
-"""From a definition to the source it describes."""
+"""Open the sources of a configuration."""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -35,9 +35,9 @@ _HTTP_SECONDS = 30
 
 
 class Sources:
-    """Opens sources that share a directory for what they fetch.
+    """Opens sources, which share a directory for downloads.
 
-    ``environment`` is what their programs see (app.system.process.child_environment).
+    ``environment`` is the environment of git (app.system.process.child_environment).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Sources:
         self._opened: list[Source] = []
 
     def open_all(self, definitions: Iterable[SourceDefinition]) -> dict[str, Source]:
-        """By name, each with its search path."""
+        """Return the sources by name, each with its search path."""
         sources = {definition.name: self.open(definition) for definition in definitions}
         for name, source in sources.items():
             entries = source.definition.searched.items()
@@ -74,7 +74,7 @@ class Sources:
         return source
 
     def checks(self) -> tuple[Check, ...]:
-        """Whether what the opened sources need on this machine is there."""
+        """Return the checks of the programs that the opened sources need."""
         kinds = [source.definition for source in self._opened]
         if any(isinstance(kind, GitDefinition | FlakeDefinition) for kind in kinds):
             return (Check("git", partial(check_git, self._environment)),)

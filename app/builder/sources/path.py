@@ -1,4 +1,4 @@
-"""A directory of this machine as a source; its only tag is ``latest``."""
+"""A directory of this machine as a source, with the only tag ``latest``."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -34,21 +34,21 @@ class PathUpstream:
     async def tags(self) -> tuple[str, ...]:
         return (LATEST,)
 
-    def seen(self) -> tuple[str, ...]:
+    def cached_tags(self) -> tuple[str, ...]:
         return ()
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
-        await self._still(revision)
+        await self._check_unchanged(revision)
         readable = tuple(map(str, self._definition.reads))
         location = self._definition.location
         is_file = await self._workers.run(location.is_file)
         yield PackageSet("path", str(location), readable, is_file=is_file)
-        await self._still(revision)
+        await self._check_unchanged(revision)
 
-    async def _still(self, revision: Revision) -> None:
+    async def _check_unchanged(self, revision: Revision) -> None:
         if await self._identity() != revision.identity:
-            raise SourceMoved(f"source {self._definition.name} is being changed; ask again")
+            raise SourceMoved(f"source {self._definition.name} is being changed; try again")
 
     async def _identity(self) -> str:
         try:
@@ -61,7 +61,7 @@ class PathUpstream:
 
 @blocking
 def _take(fingerprints: Sequence[Fingerprint]) -> str:
-    """A single one is git's own; raises OSError."""
+    """Return git's own hash for one path, else a hash of all.  Raises OSError."""
     taken = [fingerprint.take() for fingerprint in fingerprints]
     if len(taken) == 1:
         return taken[0]

@@ -1,4 +1,4 @@
-"""What a tag of a source stands for: something that never changes."""
+"""An immutable revision of a source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,14 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """``identity`` names the content and is what keys are made of: ``commit:<hex>`` of a
-    repository or channel, ``tree:<hex>`` of a directory.
+    """A revision, and the way it was found.
 
-    ``date`` is the commit's, for an image's ``created``; None where there is no commit.
-    ``moves`` tells whether the tag may stand for something else later, ``warnings`` are
-    sentences for the client, when what it gets may be out of date.  ``search_path`` are the
-    revisions of other sources that its files can refer to by a name.
+    identity: the content, for keys: ``commit:<hex>`` of a repository or channel, ``tree:<hex>``
+        of a directory.
+    date: the commit's, for an image's ``created``; None without a commit.
+    moves: whether the tag can have another revision later.
+    warnings: sentences for the client if the revision may be out of date.
+    search_path: revisions of other sources, by the name that its files use.
     """
 
     source: str
@@ -24,11 +25,11 @@ class Revision:
 
     @property
     def pin(self) -> str:
-        """The identity of all that is evaluated, the search path included."""
+        """The identity of all evaluated files, including the search path."""
         entries = (f"{name}={entry.identity}" for name, entry in self.search_path)
         return " ".join((self.identity, *entries))
 
     @property
     def label(self) -> str:
-        """For people: the bare commit or tree."""
+        """The bare commit or tree, for people."""
         return self.identity.partition(":")[2]

@@ -1,4 +1,4 @@
-"""The other sources that a source's files refer to, such as ``<nixpkgs>``."""
+"""Other sources that the files of a source refer to, such as ``<nixpkgs>``."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -7,20 +7,20 @@ from typing import Protocol
 
 from app.builder.nix.door import PackageSet
 from app.builder.sources.revision import Revision
-from app.errors import SourceUnavailable, TagUnknown
+from app.errors import Failure, SourceUnavailable, TagUnknown
 from app.reference import Tag
 
 
 class Searched(Protocol):
-    """A source, as far as another one's search path needs it; its own search path is not used."""
+    """A source in the search path of another one; its own search path is not used."""
 
     async def resolve_files(self, tag: Tag) -> Revision: ...
 
-    def known_files(self, tag: Tag) -> Revision | TagUnknown | None: ...
+    def cached_files(self, tag: Tag) -> Revision | Failure | None: ...
 
     def checkout_files(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]: ...
 
-    def forget(self) -> None: ...
+    def invalidate(self) -> None: ...
 
     @property
     def contents(self) -> dict[str, object]: ...
@@ -28,13 +28,13 @@ class Searched(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """``owner`` is the name of the source that it belongs to."""
+    """``owner`` is the name of the source that has this search path."""
 
     owner: str
     entries: Mapping[str, tuple[Searched, Tag]]
 
     async def resolve(self, own: Revision) -> Revision:
-        """Pin the entries too.  Raises SourceUnavailable, TooManyRequests."""
+        """Add the revisions of all entries.  Raises SourceUnavailable, TooManyRequests."""
         found: list[tuple[str, Revision]] = []
         for name, (source, tag) in self.entries.items():
             try:
@@ -46,10 +46,10 @@ class SearchPath:
         return _joined(own, found)
 
     def known(self, own: Revision) -> Revision | None:
-        """Return what ``resolve`` would return without asking; None if it would ask."""
+        """Return the result of ``resolve``, or None if that would query an upstream."""
         found: list[tuple[str, Revision]] = []
         for name, (source, tag) in self.entries.items():
-            revision = source.known_files(tag)
+            revision = source.cached_files(tag)
             if not isinstance(revision, Revision):
                 return None
             found.append((name, revision))
@@ -67,12 +67,12 @@ class SearchPath:
                 entries.append((name, files.reference))
             yield replace(own, readable=tuple(readable), search_path=tuple(entries))
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         for source, _ in self.entries.values():
-            source.forget()
+            source.invalidate()
 
     def subject(self, revision: Revision) -> dict[str, object]:
-        """What an evaluation depends on besides the source itself, to make keys of."""
+        """Return the search path's part of the keys of evaluations."""
         return {
             name: {"contents": self.entries[name][0].contents, "revision": entry.identity}
             for name, entry in revision.search_path

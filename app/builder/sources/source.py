@@ -1,4 +1,4 @@
-"""A source of packages: tags become revisions, once for all who wait, and are remembered."""
+"""A source of packages: resolves tags to revisions, and caches and records them."""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
 from app.builder.sources.tag_cache import TagCache
 from app.builder.sources.upstream import Upstream
-from app.errors import SourceUnavailable, TagUnknown
+from app.errors import Failure, SourceUnavailable, TagUnknown
 from app.oci import Digest
 from app.reference import Tag
 from app.storage.base import Storage
@@ -30,7 +30,7 @@ _AT_ONCE = 4
 _WAITING = 32
 _LONGEST_RETRY = 120
 _LISTED = 12
-_RETRY_SECONDS = 30  # for an upstream that did not answer, or that has no such tag
+_RETRY_SECONDS = 30  # until the next query after an error, or for an unknown tag
 
 
 class Source:
@@ -47,11 +47,11 @@ class Source:
         self._upstream = upstream
         self._records = Records(storage=storage, kind=REVISIONS)
         self._known = TagCache(clock)
-        # Strangers may ask for any number of tags, and keep nobody from those that were there.
+        # Queries for any number of new tags must not delay queries for recorded ones.
         self._known_tags = _queue(definition.name)
         self._new_tags = _queue(definition.name)
         self._asking: dict[str, asyncio.Task[Revision]] = {}
-        self.doubts = 0
+        self.generation = 0
 
     @property
     def name(self) -> str:
@@ -66,29 +66,29 @@ class Source:
         return await self.search_path.resolve(await self.resolve_files(tag))
 
     async def resolve_files(self, tag: Tag) -> Revision:
-        """The revision of its own files.  Raises what ``resolve`` does."""
+        """Resolve without the search path.  Raises the errors of ``resolve``."""
         text = tag.text
         known = self._known.read(text)
         if known is not None:
-            return _given(known)
+            return _revision(known)
         task = self._asking.get(text)
         if task is None:
             task = self._asking[text] = asyncio.create_task(self._ask(text))
             task.add_done_callback(lambda done: self._answered(text, done))
-        # Whoever gives up does not end what the others wait for.
+        # A caller that is cancelled must not cancel the query of the others.
         return await asyncio.shield(task)
 
-    def known(self, tag: Tag) -> Revision | TagUnknown | None:
-        """What ``resolve`` would say without asking anybody; None if it would ask."""
-        own = self.known_files(tag)
+    def known(self, tag: Tag) -> Revision | Failure | None:
+        """Return the cached result of ``resolve``; None if it would query an upstream."""
+        own = self.cached_files(tag)
         return self.search_path.known(own) if isinstance(own, Revision) else own
 
-    def known_files(self, tag: Tag) -> Revision | TagUnknown | None:
-        """The same of its own files."""
+    def cached_files(self, tag: Tag) -> Revision | Failure | None:
+        """Return the cached result of ``resolve_files``."""
         return self._known.read(tag.text)
 
-    async def at_hand(self, tag: Tag) -> Revision | None:
-        """What a tag that was asked for stands for now, if no other machine has to be asked."""
+    async def cached_revision(self, tag: Tag) -> Revision | None:
+        """Return the revision of a tag that was resolved before, without a network query."""
         if self.definition.kind == "path" and tag.text in self._known:
             with suppress(TagUnknown, SourceUnavailable):
                 return await self.resolve(tag)
@@ -96,9 +96,9 @@ class Source:
         return known if isinstance(known, Revision) else None
 
     def tags(self) -> frozenset[str]:
-        """Those that are known by now, without asking anybody."""
-        known = (LATEST, *self._upstream.seen())
-        return frozenset(t for t in known if not isinstance(self._known.read(t), TagUnknown))
+        """Return the tags that are known without a query."""
+        known = (LATEST, *self._upstream.cached_tags())
+        return frozenset(t for t in known if not isinstance(self._known.read(t), Failure))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -110,18 +110,18 @@ class Source:
             yield package_set
 
     def checkout_files(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
-        """Its own files alone.  Raises what ``checkout`` does."""
+        """Provide the files without the search path.  Raises the errors of ``checkout``."""
         return self._upstream.checkout(revision)
 
-    def forget(self) -> None:
-        """Ask anew for every tag: what was known turned out to have changed."""
-        self.doubt()
+    def invalidate(self) -> None:
+        """Clear all cached revisions, because files changed."""
+        self.start_generation()
         self._known.clear()
-        self.search_path.forget()
+        self.search_path.invalidate()
 
-    def doubt(self) -> None:
-        """Files were read, and nobody knows whether they stood still: keep nothing of that."""
-        self.doubts += 1
+    def start_generation(self) -> None:
+        """Separate later evaluations from earlier ones, whose files may have changed."""
+        self.generation += 1
 
     async def close(self) -> None:
         for task in tuple(self._asking.values()):
@@ -131,7 +131,8 @@ class Source:
     def _answered(self, text: str, done: asyncio.Task[Revision]) -> None:
         del self._asking[text]
         if not done.cancelled():
-            done.exception()  # everybody may have left; that is no error of its own
+            # Every caller may have been cancelled: then the exception is not retrieved otherwise.
+            done.exception()
 
     async def _ask(self, text: str) -> Revision:
         key = revision_key(self.definition, text)
@@ -140,7 +141,7 @@ class Source:
             revision = await self._find(text, recorded)
         except TagUnknown as unknown:
             seconds = min(self.definition.revision_seconds, _RETRY_SECONDS)
-            self._known.write(text, unknown, seconds)
+            self._known.write(text, Failure.of(unknown), seconds)
             raise
         except SourceUnavailable as error:
             if recorded is None:
@@ -166,7 +167,7 @@ class Source:
             return await self._upstream.find(text)
 
     async def _refused(self, text: str) -> TagUnknown:
-        """With the list of what there is, if that is to be had."""
+        """Return the error for a tag that is not served, with the tags if they can be listed."""
         tags: tuple[str, ...] = (LATEST,)
         with suppress(SourceUnavailable):
             async with self._new_tags.slot(Progress()):
@@ -190,9 +191,9 @@ class Source:
         return replace(known, warnings=(warning,))
 
 
-def _given(known: Revision | TagUnknown) -> Revision:
-    if isinstance(known, TagUnknown):
-        raise known.with_traceback(None)
+def _revision(known: Revision | Failure) -> Revision:
+    if isinstance(known, Failure):
+        raise known.exception()
     return known
 
 

@@ -1,12 +1,15 @@
-"""What tags were found to stand for, each for its time; strangers cannot push out what moves."""
+"""Revisions of tags, each with an expiry time.
+
+Queries for any number of other tags do not evict tags that move.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
 
 from app.builder.sources.revision import Revision
-from app.errors import TagUnknown
+from app.errors import Failure
 
-# Of each kind: tags that move are as many as a source has, all others as many as anybody asks.
+# For tags that move, and for all others: clients can query any number of commits and unknown tags.
 _LIMIT = 4096
 
 
@@ -14,10 +17,10 @@ class TagCache:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._moving: OrderedDict[str, tuple[float, Revision]] = OrderedDict()
-        self._others: OrderedDict[str, tuple[float, Revision | TagUnknown]] = OrderedDict()
+        self._others: OrderedDict[str, tuple[float, Revision | Failure]] = OrderedDict()
 
-    def read(self, tag: str) -> Revision | TagUnknown | None:
-        """None if it has to be looked up."""
+    def read(self, tag: str) -> Revision | Failure | None:
+        """Return None for a tag that is not cached, or has expired."""
         for known in (self._moving, self._others):
             until, found = known.get(tag, (0.0, None))
             if found is not None and self._clock() < until:
@@ -25,10 +28,10 @@ class TagCache:
         return None
 
     def __contains__(self, tag: str) -> bool:
-        """Whether it was looked up, however long ago."""
+        """Whether the tag was resolved before, expired or not."""
         return tag in self._moving or tag in self._others
 
-    def write(self, tag: str, found: Revision | TagUnknown, seconds: float) -> None:
+    def write(self, tag: str, found: Revision | Failure, seconds: float) -> None:
         self._moving.pop(tag, None)
         self._others.pop(tag, None)
         until = self._clock() + seconds

@@ -1,15 +1,14 @@
-"""Source trees of revisions, unpacked once and shared by every process of this state directory.
+"""Source trees of revisions, unpacked once for all processes with this state directory.
 
-A tree belongs to the place it came from: whatever a commit is called, no source finds what
-another fetched, unless both fetch from the same place with the same credentials.  Or else
-what strangers wrote would be evaluated as if it came from a place that is trusted, and what
-is private would be read by who was not let in.
+A tree belongs to the place it came from.  Two sources share it only if they fetch from the same
+place with the same credentials.  Otherwise untrusted files could be evaluated as trusted ones,
+and private files could be read without credentials.
 
-A tree appears whole under its name or not at all.  What a power cut may have left of it is
-checked against its fingerprint before the first use after a restart of the machine: cheaper
-than to wait for the disk whenever a tree is unpacked.  What a killed process left of a tree
-that it was removing has no fingerprint, which goes first.  A tree's lock is shared while it is
-used, and exclusive while it is made or removed.
+A tree is renamed to its name when it is complete.  After a restart of the machine its fingerprint
+is checked before the first use, because a power cut can damage files; that costs less than waiting
+for the disk after each unpacking.  The fingerprint is deleted before the tree, so that a process
+killed in between leaves no tree that seems complete.  A tree's lock is shared while the tree is
+used, and exclusive while it is created or removed.
 """
 
 import hashlib
@@ -25,19 +24,19 @@ import anyio
 from pydantic import BaseModel
 
 from app.builder.sources.fingerprint import Fingerprint
-from app.builder.sources.unpacking import disk_at_fault, files_at_fault
+from app.builder.sources.unpacking import translate_disk_errors, translate_file_errors
 from app.system.blocking import blocking
 from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.system.workers import Workers
 
-# As Nix calls a fetched tree; a derivation that takes the whole tree is named after it.
+# Nix's own name for a fetched tree; a derivation with the whole tree as input gets this name.
 _SOURCE = "source"
 _FINGERPRINT = "fingerprint"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Trees:
-    """``keep`` is how many trees stay when others are asked for."""
+    """``keep`` is the number of trees that are not removed when others are added."""
 
     def __init__(self, *, directory: Path, workers: Workers, keep: int) -> None:
         self._directory = directory
@@ -48,15 +47,15 @@ class Trees:
     async def tree(
         self, place: str, commit: str, make: Callable[[Path], Awaitable[None]]
     ) -> AsyncIterator[Path]:
-        """The tree, made by ``make`` in an empty directory if it is not there.
+        """Provide the tree; ``make`` writes it to an empty directory if it is missing.
 
-        Raises BadFiles, UnpackingFailed, and what ``make`` raises; of a failure nothing is left.
+        Raises FilesInvalid, UnpackingFailed, and the errors of ``make``; a failure leaves no files.
         """
         name = f"{place}-{commit}"
         path = self._directory / name / _SOURCE
         lock = self._directory / f"{name}.lock"
         async with AsyncExitStack() as held:
-            with disk_at_fault():
+            with translate_disk_errors():
                 while not await self._hold(held, lock, path):
                     async with locked(lock, EXCLUSIVE, workers=self._workers):
                         if not await self._workers.run(_is_whole, path):
@@ -65,7 +64,7 @@ class Trees:
         await self._workers.run(self._drop_oldest)
 
     async def _hold(self, held: AsyncExitStack, lock: Path, path: Path) -> bool:
-        """Share the tree, if it is there, until ``held`` is closed."""
+        """Lock an existing tree until ``held`` is closed; return False if it is missing."""
         descriptor = await held.enter_async_context(locked(lock, SHARED, workers=self._workers))
         if await self._workers.run(_is_whole, path):
             await self._workers.run(_note_use, descriptor)
@@ -76,18 +75,18 @@ class Trees:
     async def _make(self, lock: Path, path: Path, make: Callable[[Path], Awaitable[None]]) -> None:
         try:
             scratch = await self._workers.run(_scratch, path.parent)
-            with files_at_fault():
+            with translate_file_errors():
                 await make(scratch)
             await self._workers.run(_publish, scratch, path)
         except BaseException:
-            # Half a tree would keep a full disk full.
+            # An incomplete tree would occupy a full disk.
             with anyio.CancelScope(shield=True):
                 await self._workers.run(_remove, lock)
             raise
 
     @blocking
     def _drop_oldest(self) -> None:
-        """Remove trees nobody uses, the longest unused first."""
+        """Remove unused trees, the least recently used first."""
         locks = sorted(self._directory.glob("*.lock"), key=_last_use)
         for lock in locks[: -self._keep]:
             with try_exclusive(lock) as unused:
@@ -96,28 +95,28 @@ class Trees:
 
 
 def place_of(definition: BaseModel, *fields: str) -> str:
-    """For names of directories: a hash of the fields that say where files are and who gets in."""
+    """Return a directory name: a hash of the fields for location and credentials."""
     access = definition.model_dump_json(include=set(fields))
     return hashlib.sha256(access.encode()).hexdigest()[:16]
 
 
 @blocking
 def _remove(lock: Path) -> None:
-    """For who holds the lock alone."""
+    """The caller must hold the exclusive lock."""
     _clear(lock.with_suffix(""))
     lock.unlink(missing_ok=True)
 
 
 @blocking
 def _clear(directory: Path) -> None:
-    """Whoever is killed meanwhile leaves no tree that seems whole."""
+    """Delete the fingerprint first: without it a tree is not complete."""
     (directory / _FINGERPRINT).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
 
 
 @blocking
 def _scratch(directory: Path) -> Path:
-    """An empty directory; what a dead process left is in the way of nobody."""
+    """Return an empty directory, and delete the remains of killed processes."""
     _clear(directory)
     directory.mkdir(parents=True)
     return Path(tempfile.mkdtemp(dir=directory))
@@ -132,7 +131,7 @@ def _publish(scratch: Path, path: Path) -> None:
 
 @blocking
 def _is_whole(path: Path) -> bool:
-    """Looked at each time, since any process may have removed the tree, or half of it."""
+    """Check each time, because another process may have removed the tree."""
     return path.exists() and _has_fingerprint(path)
 
 
@@ -152,7 +151,7 @@ def _has_fingerprint(path: Path) -> bool:
 
 @blocking
 def _write_fingerprint(path: Path, fingerprint: str) -> None:
-    """Under the boot that will have written the tree."""
+    """The id of the boot tells later whether the tree must be checked."""
     path.with_name(_FINGERPRINT).write_text(f"{_boot()} {fingerprint}\n")
 
 
@@ -163,7 +162,7 @@ def _boot() -> str:
 
 @blocking
 def _note_use(lock: int) -> None:
-    """The kernel's own idea of now is milliseconds behind."""
+    """Pass the time, because the kernel's default is milliseconds late."""
     now = time.time_ns()
     os.utime(lock, ns=(now, now))
 

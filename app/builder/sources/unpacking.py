@@ -1,4 +1,4 @@
-"""Why the files of a source cannot be unpacked: what they are, or what our disk is."""
+"""Errors of unpacking a source: invalid files, or a disk that is full or fails."""
 
 import errno
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from app.system.state_directory import translate_state_errors
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000
 TOO_LARGE = "they have more than 4 GiB"
-TOO_DEEP = "they have more than 200 directories in one another"
-TOO_MANY = "they are too many"
+TOO_DEEP = "they have more than 200 levels of directories"
+TOO_MANY = "there are too many"
 FULL = "the server's state directory is full; its operator has to free or add space"
 TOO_LONG = "a name or a link is too long"
-TWICE = "two of them have one name"
-NO_NAME = "a name is none to this file system"
+TWICE = "two of them have the same name"
+NO_NAME = "this file system does not accept a name"
 _BAD = {
     errno.EEXIST: TWICE,
     errno.EILSEQ: NO_NAME,
@@ -27,41 +27,41 @@ _BAD = {
 }
 
 
-class BadFiles(Exception):
-    """No directory of ours can hold the files, and asking again will not help.
+class FilesInvalid(Exception):
+    """The files cannot be written to a directory; a retry does not help.
 
-    The message, one line, ends a sentence and names no path of this machine.
+    The message is one line that ends a sentence, without paths of this machine.
     """
 
 
 class UnpackingFailed(Exception):
-    """Another time it may go well: our disk is full or does not work.  The message is as above."""
+    """The disk is full or fails; a retry may help.  The message is like that of FilesInvalid."""
 
 
 @contextmanager
-def told(source: str) -> Iterator[None]:
-    """Both in words for the client, and whose fault it is as a status."""
+def translate_unpacking_errors(source: str) -> Iterator[None]:
+    """Turn both errors into errors for the client: Refused or SourceUnavailable."""
     try:
         yield
-    except BadFiles as error:
+    except FilesInvalid as error:
         raise Refused(_sentence(source, error)) from error.__cause__
     except UnpackingFailed as error:
         raise SourceUnavailable(_sentence(source, error)) from error.__cause__
 
 
 @contextmanager
-def files_at_fault() -> Iterator[None]:
-    """Turn what names and links can cause into BadFiles; other errors of the system stay."""
+def translate_file_errors() -> Iterator[None]:
+    """Turn errors that names and links can cause into FilesInvalid; others are raised as they are."""
     try:
         yield
     except OSError as error:
         if error.errno in _BAD:
-            raise BadFiles(_BAD[error.errno]) from error
+            raise FilesInvalid(_BAD[error.errno]) from error
         raise
 
 
 @contextmanager
-def disk_at_fault() -> Iterator[None]:
+def translate_disk_errors() -> Iterator[None]:
     """Turn every OSError into UnpackingFailed."""
     try:
         with translate_state_errors():
@@ -71,12 +71,12 @@ def disk_at_fault() -> Iterator[None]:
 
 
 def date_of(seconds: float) -> datetime:
-    """Of seconds since 1970, as whoever made the commit says; raises BadFiles."""
+    """Return the date of a commit, from seconds since 1970.  Raises FilesInvalid."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        raise BadFiles("their date is none") from None
+        raise FilesInvalid("their date is invalid") from None
 
 
-def _sentence(source: str, error: BadFiles | UnpackingFailed) -> str:
+def _sentence(source: str, error: FilesInvalid | UnpackingFailed) -> str:
     return f"the files of source {source} cannot be unpacked: {error}"

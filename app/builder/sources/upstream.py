@@ -1,4 +1,4 @@
-"""What each kind of source can do; the rest, patience and memory, is app.builder.sources.source."""
+"""The operations of each kind of source; app.builder.sources.source adds queues and caches."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -11,33 +11,33 @@ UNTRUSTED = "the host's certificate is not trusted (SSL_CERT_FILE may name a pri
 
 
 class SourceMoved(SourceUnavailable):
-    """The files changed while they were used; what was made of them belongs to no revision."""
+    """The files changed while they were used; results of them are invalid."""
 
 
 class Upstream(Protocol):
     async def find(self, tag: str) -> Revision:
-        """What the tag stands for now.
+        """Return the current revision of a tag.
 
         Raises:
-            TagUnknown: it stands for nothing; the message lists what there is.
-            SourceUnavailable: nobody could be asked.
-            Refused: what it stands for has files that cannot be unpacked.
+            TagUnknown: there is no such tag; the message lists the tags.
+            SourceUnavailable: the upstream cannot be reached.
+            Refused: the revision has files that cannot be unpacked.
         """
 
     async def tags(self) -> tuple[str, ...]:
-        """What is known to name something and is served, ``latest`` first.
+        """Return the existing tags that are served, ``latest`` first.
 
         Raises SourceUnavailable.
         """
 
-    def seen(self) -> tuple[str, ...]:
-        """Those of them besides ``latest`` that are known by now; nobody is asked."""
+    def cached_tags(self) -> tuple[str, ...]:
+        """Return the tags other than ``latest`` that are known without a query."""
 
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
-        """The revision's files, as long as the context lasts.
+        """Provide the revision's files while the context is open.
 
         Raises:
-            SourceUnavailable: they are not here and cannot be fetched, or not unpacked now.
-            Refused: no directory can hold them.
-            SourceMoved: at entry or exit, they are not the revision's.
+            SourceUnavailable: the files cannot be fetched, or the disk is full or fails.
+            Refused: the files cannot be written to a directory.
+            SourceMoved: at entry or exit, the files are not those of the revision.
         """

@@ -1,5 +1,6 @@
-"""How git gets in: the environment it runs in, without the user's or machine's configuration,
-prompts or credentials other than the source's, which stay in the files they are in.
+"""The environment of git: credentials of the source, and nothing of the user or machine.
+
+Git reads no configuration of theirs and never prompts.  Credentials stay in their files.
 """
 
 import os
@@ -12,19 +13,19 @@ from app.system.blocking import blocking
 from app.system.environment import for_git
 
 _ASKPASS = """#!/bin/sh
-# Git asks here; the answers never appear among arguments or in the environment.
+# Git calls this for credentials, so that they are neither arguments nor variables.
 case "$1" in
   Username*) printf '%s\\n' "$NIXERY_GIT_USERNAME" ;;
   *) cat "$NIXERY_GIT_TOKEN_FILE" ;;
 esac
 """
 _CONFIGURATION = {
-    "safe.directory": "*",  # the operator named the repository, whoever owns it
-    "http.followRedirects": "false",  # a token goes where it was meant to go
-    "http.lowSpeedLimit": "1",  # bytes a second; a host at work says so every five seconds
+    "safe.directory": "*",  # the operator configured the repository; its owner does not matter
+    "http.followRedirects": "false",  # a token is sent to no other host
+    "http.lowSpeedLimit": "1",  # bytes a second; a working host sends progress every five seconds
     "http.lowSpeedTime": "60",
     "core.hooksPath": "/dev/null",
-    "fetch.unpackLimit": "1",  # a killed git leaves a commit with all its files, or none of it
+    "fetch.unpackLimit": "1",  # objects appear together: a killed git leaves no incomplete commit
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.version": "2",
@@ -49,7 +50,7 @@ _SSH = (
 
 
 class GitAccess:
-    """``directory`` is where the program that answers git's questions is put."""
+    """``directory`` is for the program that gives git the credentials."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class GitAccess:
 
     @blocking
     def prepare(self) -> None:
-        """To be called before git is started."""
+        """Must be called before git is started."""
         if self._definition.token_file is None or self._askpass.exists():
             return
         self._askpass.parent.mkdir(parents=True, exist_ok=True)
@@ -97,11 +98,11 @@ class GitAccess:
             options.append("IdentitiesOnly=yes")
         if definition.known_hosts is not None:
             options.append(f'UserKnownHostsFile="{definition.known_hosts}"')
-        given = [word for option in options for word in ("-o", option)]
-        return shlex.join(["ssh", "-F", "none", *identity, *given])
+        arguments = [argument for option in options for argument in ("-o", option)]
+        return shlex.join(["ssh", "-F", "none", *identity, *arguments])
 
 
 def _certificates(environment: Mapping[str, str]) -> dict[str, str]:
-    """One variable names the trusted certificates for Nix, for channels, and so for git."""
+    """Pass on the certificates of SSL_CERT_FILE, which Nix and channels use too."""
     file = environment.get("SSL_CERT_FILE")
     return {} if file is None else {"GIT_SSL_CAINFO": file}

@@ -1,4 +1,4 @@
-"""Git's own program, asked for refs and commits."""
+"""Run git to list refs and to fetch commits."""
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import anyio
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.git import kept
 from app.builder.sources.git.access import GitAccess
-from app.builder.sources.git.errors import cause
+from app.builder.sources.git.errors import explain
 from app.errors import Unavailable
 from app.system.blocking import blocking
 from app.system.environment import for_git
@@ -20,22 +20,22 @@ from app.system.workers import Workers
 
 _LISTING = 128 * 1024 * 1024
 _VERSION_SECONDS = 30
-_COMMITS = 24  # that are kept without their history
+_COMMITS = 24  # kept without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
 _PACKS = 50
 _MISSING = "git is not installed (apt-get install git)"
 
 
 class GitFailed(Exception):
-    """The message is one line, without the repository's address."""
+    """Git failed; the message is one line, without the repository's address."""
 
 
-class GitSaysTooMuch(GitFailed):
-    """More than anything should be answered with."""
+class GitOutputTooLarge(GitFailed):
+    """Git wrote more output than the limit."""
 
 
 async def check_git(environment: Mapping[str, str]) -> None:
-    """Raises Unavailable where there is no git."""
+    """Raise Unavailable if git is not installed."""
     try:
         limits = Limits(seconds=_VERSION_SECONDS)
         await run(["git", "--version"], environment=for_git(environment), limits=limits)
@@ -46,7 +46,7 @@ async def check_git(environment: Mapping[str, str]) -> None:
 class GitCommand:
     """Git for one source.
 
-    A question to the repository may take ``asking_seconds``, a download ``seconds``.
+    ``asking_seconds`` is the time limit for listing refs, ``seconds`` for all other commands.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class GitCommand:
         self._seconds = seconds
 
     async def refs(self, location: str) -> dict[str, str]:
-        """What HEAD and all branches and tags stand for in the repository.
+        """Return the commits of HEAD and of all branches and tags.
 
-        A host that is asked for one of them sends them all the same: git itself takes its pick.
-        A host that is silent must not keep for long those whom the last answer would serve.
+        A host sends all refs even for a query of one: git itself filters them.  The time limit is
+        short, because clients can be served from the last result if the host does not respond.
         """
         command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
         return _refs(self._output(await self.run(command, seconds=self._asking_seconds)))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
-        """Seconds since 1970 if the repository has the commit with its files."""
-        # Not show, which goes through all files of a commit without parents to say nothing of them.
+        """Return seconds since 1970; None if the repository does not have the commit."""
+        # "git show" would read all files of a commit without parents.
         arguments = ["log", "--no-walk", "--format=%ct", f"{commit}^{{commit}}"]
         finished = await self.run(["--git-dir", str(repository), *arguments])
         text = finished.stdout.decode(errors="replace").strip()
@@ -88,7 +88,7 @@ class GitCommand:
         return int(text)
 
     async def fetch_commit(self, repository: Path, location: str, commit: str) -> None:
-        """A commit and its files; no error if there is no such commit."""
+        """Fetch a commit and its files; an unknown commit is not an error.  Raises GitFailed."""
         async with self._writing(repository):
             arguments = [*_FETCH, "--depth=1", "--", location, f"{commit}:{kept.ref_of(commit)}"]
             finished = await self.run(["--git-dir", str(repository), *arguments])
@@ -96,42 +96,44 @@ class GitCommand:
                 await self._workers.run(kept.note_use, repository, commit)
                 await self._join_packs(repository)
             elif _UNADVERTISED.search(finished.stderr):
-                # An old server hands out only what a branch or tag names: take all of that.
-                await self._speak("--git-dir", str(repository), *_FETCH, "--", location, *_ALL)
+                # An old server sends only commits of branches and tags: fetch all of them.
+                await self._output_of("--git-dir", str(repository), *_FETCH, "--", location, *_ALL)
                 await self._join_packs(repository)
             elif not _ABSENT.search(finished.stderr):
                 raise self.failed(finished)
 
     async def fetch_history(self, repository: Path, location: str) -> None:
-        """All commits, without files where the server can leave them out."""
+        """Fetch all commits, without files if the server supports that.  Raises GitFailed."""
         async with self._writing(repository):
-            await self._speak(
+            await self._output_of(
                 *("--git-dir", str(repository), *_FETCH, "--filter=tree:0", "--", location, *_ALL)
             )
             await self._join_packs(repository)
 
-    async def commits_beginning(self, repository: Path, short: str) -> list[str]:
-        """Full names of the commits whose names begin so, in a repository that may be absent."""
+    async def commits_with_prefix(self, repository: Path, short: str) -> list[str]:
+        """Return the full names of commits with this prefix.  The repository may be missing."""
         if not await self._workers.run((repository / "HEAD").exists):
             return []
         base = ("--git-dir", str(repository))
-        output = await self._speak(*base, "rev-parse", f"--disambiguate={short}")
+        output = await self._output_of(*base, "rev-parse", f"--disambiguate={short}")
         objects = output.split()
-        kinds = [await self._speak(*base, "cat-file", "-t", name) for name in objects]
+        kinds = [await self._output_of(*base, "cat-file", "-t", name) for name in objects]
         return [name for name, kind in zip(objects, kinds, strict=True) if kind == "commit\n"]
 
     @asynccontextmanager
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
-        """Alone in the repository, which is made if absent."""
+        """Lock the repository, and create it if it is missing."""
         lock = repository.with_suffix(repository.suffix + ".lock")
         async with locked(lock, EXCLUSIVE, workers=self._workers):
             if not await self._workers.run((repository / "HEAD").exists):
-                await self._speak("init", "--quiet", "--bare", "--template=", "--", str(repository))
+                await self._output_of(
+                    "init", "--quiet", "--bare", "--template=", "--", str(repository)
+                )
             await self._workers.run(_clear, repository)
             try:
                 yield
             except BaseException:
-                # Half a download would keep a full disk full.
+                # An incomplete download would occupy a full disk.
                 with anyio.CancelScope(shield=True):
                     await self._workers.run(_clear, repository)
                 raise
@@ -147,11 +149,11 @@ class GitCommand:
         # Repacking is optional; ignore failures.
         with suppress(GitFailed):
             for commit in await self._workers.run(_oldest, repository):
-                await self._speak(*base, "update-ref", "-d", kept.ref_of(commit))
-            await self._speak(*base, "repack", "-a", "-d", "--quiet")
+                await self._output_of(*base, "update-ref", "-d", kept.ref_of(commit))
+            await self._output_of(*base, "repack", "-a", "-d", "--quiet")
 
-    async def _speak(self, *arguments: str) -> str:
-        """Standard output; raises GitFailed."""
+    async def _output_of(self, *arguments: str) -> str:
+        """Run git and return its standard output.  Raises GitFailed."""
         return self._output(await self.run(arguments))
 
     def _output(self, finished: Finished) -> str:
@@ -167,7 +169,7 @@ class GitCommand:
         seconds: float | None = None,
         output: int = _LISTING,
     ) -> Finished:
-        """An exit code is the caller's to judge; raises GitFailed for everything else."""
+        """Run git; the caller checks the exit status.  Raises GitFailed for other errors."""
         await self._workers.run(self._access.prepare)
         try:
             return await run(
@@ -178,12 +180,12 @@ class GitCommand:
         except ProgramMissing:
             raise GitFailed(_MISSING) from None
         except OutOfTime as error:
-            raise GitFailed(f"no answer within {error.limit}") from None
+            raise GitFailed(f"no response within {error.limit}") from None
         except OutOfSpace as error:
-            raise GitSaysTooMuch(f"more than {error.limit}") from None
+            raise GitOutputTooLarge(f"its response has more than {error.limit}") from None
 
     def failed(self, finished: Finished) -> GitFailed:
-        return GitFailed(cause(finished.stderr.decode(errors="replace"), self._definition))
+        return GitFailed(explain(finished.stderr.decode(errors="replace"), self._definition))
 
 
 _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")
@@ -194,7 +196,7 @@ _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 @blocking
 def _clear(repository: Path) -> None:
-    """What a git left that failed or was killed; our lock says that no other is here."""
+    """Delete the remains of a failed git.  The caller must hold the lock."""
     packs = repository / "objects" / "pack"
     for left in (*repository.rglob("*.lock"), *packs.glob("tmp_*"), *packs.glob(".tmp-*")):
         left.unlink(missing_ok=True)

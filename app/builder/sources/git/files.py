@@ -1,4 +1,4 @@
-"""The files of a commit that git has, written to a directory."""
+"""Write the files of a commit to a directory."""
 
 import os
 import re
@@ -7,9 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from app.builder.sources.git.command import GitCommand, GitFailed, GitSaysTooMuch
-from app.builder.sources.git.errors import fault_of_files
-from app.builder.sources.unpacking import MOST_BYTES, TOO_LARGE, TOO_MANY, BadFiles, UnpackingFailed
+from app.builder.sources.git.command import GitCommand, GitFailed, GitOutputTooLarge
+from app.builder.sources.git.errors import explain_files
+from app.builder.sources.unpacking import (
+    MOST_BYTES,
+    TOO_LARGE,
+    TOO_MANY,
+    FilesInvalid,
+    UnpackingFailed,
+)
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.workers import Workers
@@ -19,14 +25,14 @@ _SIZE = re.compile(rb"^\d+ blob [0-9a-f]+ +(\d+)\t", re.MULTILINE)
 
 
 class GitFiles:
-    """Raises BadFiles, UnpackingFailed, OSError."""
+    """Raises FilesInvalid, UnpackingFailed, OSError."""
 
     def __init__(self, *, git: GitCommand, workers: Workers) -> None:
         self._git = git
         self._workers = workers
 
     async def unpack(self, repository: Path, commit: str, path: Path, date: datetime) -> None:
-        """As a checkout has them, in an empty directory; all bear the date, which flakes can see."""
+        """Check out a commit in an empty directory; all files get its date, which flakes can read."""
         index = path.with_name(path.name + ".index")
         base = ["--git-dir", str(repository), "--work-tree", str(path)]
         environment = {"GIT_INDEX_FILE": str(index)}
@@ -39,12 +45,12 @@ class GitFiles:
         await self._workers.run(_set_times, path, date.timestamp())
 
     async def submodules(self, tree: Path) -> tuple[str, ...]:
-        """Directories that an unpacked commit leaves to other repositories."""
+        """Return the directories of submodules, which stay empty."""
         file = tree / ".gitmodules"
         if not await self._workers.run(file.exists):
             return ()
         pattern = r"^submodule\..*\.path$"
-        with _unpacking():
+        with _translate_git_errors():
             finished = await self._git.run(
                 ["config", "--null", "--file", str(file), "--get-regexp", pattern]
             )
@@ -55,29 +61,29 @@ class GitFiles:
         return await self._workers.run(path.is_file)
 
     async def _measure(self, repository: Path, commit: str) -> None:
-        """Of a few kilobytes git can make more files than any disk or memory holds."""
+        """Check the size first: a few kilobytes can expand to any number of files."""
         arguments = ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit]
-        with _unpacking():
+        with _translate_git_errors():
             try:
                 finished = await self._git.run(arguments, output=_LISTING)
-            except GitSaysTooMuch:
-                raise BadFiles(TOO_MANY) from None
+            except GitOutputTooLarge:
+                raise FilesInvalid(TOO_MANY) from None
             if finished.code != 0:
                 raise self._git.failed(finished)
         if await self._workers.run(_size, finished.stdout) > MOST_BYTES:
-            raise BadFiles(TOO_LARGE)
+            raise FilesInvalid(TOO_LARGE)
 
     async def _write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        with _unpacking():
+        with _translate_git_errors():
             finished = await self._git.run(arguments, environment)
             if finished.code != 0:
-                if fault := fault_of_files(finished.stderr.decode(errors="replace")):
-                    raise BadFiles(fault)
+                if fault := explain_files(finished.stderr.decode(errors="replace")):
+                    raise FilesInvalid(fault)
                 raise self._git.failed(finished)
 
 
 @contextmanager
-def _unpacking() -> Iterator[None]:
+def _translate_git_errors() -> Iterator[None]:
     try:
         yield
     except GitFailed as error:
@@ -86,7 +92,7 @@ def _unpacking() -> Iterator[None]:
 
 @blocking
 def _size(listing: bytes) -> int:
-    """If there are many.  Of all files that git lists."""
+    """Return the total size of all files."""
     return sum(int(size) for size in _SIZE.findall(listing))
 
 

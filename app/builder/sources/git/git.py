@@ -1,10 +1,9 @@
-"""A git repository as a source: tags, branches and commits, whole or abbreviated.
+"""A git repository as a source: tags, branches, and full or abbreviated commits.
 
-Two bare repositories are kept for it: one with the commits that were asked for, each without
-its past, and one with all history but without files, to tell what an abbreviation means.
+The server keeps two bare repositories for it.  One has the commits that were used, without history.
+The other has the whole history without files, to resolve abbreviations.
 """
 
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,22 +12,20 @@ from functools import partial
 from pathlib import Path
 
 from app.builder.nix.door import Flake, PackageSet
+from app.builder.sources.commits import ABBREVIATED_COMMIT, COMMIT, FULL_COMMIT
 from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
 from app.builder.sources.git.command import GitCommand, GitFailed
 from app.builder.sources.git.files import GitFiles
-from app.builder.sources.git.refs import GitListing
+from app.builder.sources.git.refs import RefCache
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
-from app.builder.sources.unpacking import date_of, disk_at_fault, told
+from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
 from app.errors import SourceUnavailable, TagUnknown
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
-_FULL = re.compile(r"[0-9a-f]{40}")
-_COMMIT = re.compile(r"[0-9a-f]{7,40}")
-_SHORT = re.compile(r"[0-9a-f]{7,39}")
 _LISTED = 12
 _LISTING_SECONDS = 2
-_HISTORY_SECONDS = 30  # strangers may ask for any number of abbreviations
+_HISTORY_SECONDS = 30  # clients can query any number of abbreviations
 
 
 class GitUpstream:
@@ -45,22 +42,24 @@ class GitUpstream:
         self._definition = definition
         self._git = git
         self._files = files
-        # What one source was let in to read is not there for another with other credentials.
+        # A source with other credentials must not find these commits.
         self._place = place_of(definition, *_ACCESS)
         self._commits = directory / f"{self._place}.commits"
         self._history = directory / f"{self._place}.history"
         self._trees = trees
         self._clock = clock
-        self._listing = GitListing(
-            ask=partial(git.refs, definition.location),
+        self._ref_cache = RefCache(
+            query=partial(git.refs, definition.location),
             seconds=min(_LISTING_SECONDS, definition.revision_seconds),
             clock=clock,
         )
         self._history_until = float("-inf")
-        self._names: tuple[str, ...] | None = None  # of branches, then of tags, when last asked
+        self._names: tuple[str, ...] | None = (
+            None  # of branches, then of tags; None before the first query
+        )
 
     async def find(self, tag: str) -> Revision:
-        with told(self._definition.name), disk_at_fault():
+        with translate_unpacking_errors(self._definition.name), translate_disk_errors():
             try:
                 commit, moves = await self._find(tag)
                 date = await self._fetch(commit)
@@ -77,18 +76,18 @@ class GitUpstream:
             raise self._unreachable(error) from None
         return (LATEST, *(self._names or ()))
 
-    def seen(self) -> tuple[str, ...]:
-        """What the definition names is there until the repository was asked."""
+    def cached_tags(self) -> tuple[str, ...]:
+        """Before the first query, return the tags of the definition."""
         named = self._definition.taggable((self._definition.default_ref, *self._definition.pins))
         if self._names is None:
             return tuple(name for name in named if name != "HEAD")
-        return (*self._names, *filter(_COMMIT.fullmatch, named))
+        return (*self._names, *filter(COMMIT.fullmatch, named))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
         commit = revision.label
-        with told(self._definition.name):
-            with disk_at_fault():
+        with translate_unpacking_errors(self._definition.name):
+            with translate_disk_errors():
                 date = await self._fetched(commit)
             async with self._trees.tree(
                 self._place,
@@ -105,7 +104,7 @@ class GitUpstream:
                         flake=Flake(directory, commit, int(date.timestamp())),
                     )
                 else:
-                    # Without a slash at its end, which Nix would keep.
+                    # Without a trailing slash, which Nix would keep.
                     place = str(tree / directory)
                     whole = (str(tree),) if directory else ()
                     yield PackageSet(
@@ -117,13 +116,13 @@ class GitUpstream:
                     )
 
     async def _find(self, tag: str) -> tuple[str, bool]:
-        """A commit, and whether the tag may move on from it."""
+        """Return the commit of a tag, and whether the tag can move."""
         wanted = self._definition.default_ref if tag == LATEST else tag
         try:
             refs = await self._refs()
         except GitFailed:
-            # A commit that is here already needs nobody to be asked.
-            if not _FULL.fullmatch(wanted):
+            # A commit that was fetched before needs no query.
+            if not FULL_COMMIT.fullmatch(wanted):
                 raise
             refs = {}
         for name in (f"refs/tags/{wanted}^{{}}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
@@ -131,15 +130,15 @@ class GitUpstream:
                 return refs[name], True
         if wanted == "HEAD" and wanted in refs:
             return refs[wanted], True
-        if _FULL.fullmatch(wanted):
+        if FULL_COMMIT.fullmatch(wanted):
             return wanted, False
-        if _SHORT.fullmatch(wanted):
+        if ABBREVIATED_COMMIT.fullmatch(wanted):
             return await self._expand(wanted), False
         raise await self._unknown(tag)
 
     async def _refs(self) -> Mapping[str, str]:
-        refs = await self._listing.refs()
-        # A branch may be called what no tag of an image can be: feature/x.
+        refs = await self._ref_cache.refs()
+        # The name of a branch may be invalid as the tag of an image: feature/x.
         self._names = self._definition.taggable(
             name.removeprefix(kind)
             for kind in ("refs/heads/", "refs/tags/")
@@ -152,19 +151,22 @@ class GitUpstream:
         if self._clock() >= self._history_until:
             await self._git.fetch_history(self._history, self._definition.location)
             self._history_until = self._clock() + _HISTORY_SECONDS
-        # Of what is on no branch there are the commits that were asked for in full.
+        # Commits that are on no branch are known if they were used by their full names.
         found = [
-            await self._git.commits_beginning(r, short) for r in (self._history, self._commits)
+            await self._git.commits_with_prefix(r, short) for r in (self._history, self._commits)
         ]
         commits = sorted({commit for commits in found for commit in commits})
         if len(commits) == 1:
             return commits[0]
         if commits:
-            raise TagUnknown(f"{short} may be {' or '.join(c[:12] for c in commits[:8])}")
+            raise TagUnknown(f"{short} is ambiguous: {' or '.join(c[:12] for c in commits[:8])}")
         raise await self._unknown(short)
 
     async def _fetch(self, commit: str) -> datetime:
-        """Have the commit and its files here; raises TagUnknown, GitFailed, BadFiles."""
+        """Fetch a commit if it is missing, and return its date.
+
+        Raises TagUnknown, GitFailed, FilesInvalid.
+        """
         seconds = await self._git.commit_date(self._commits, commit)
         if seconds is None:
             await self._git.fetch_commit(self._commits, self._definition.location, commit)

@@ -1,4 +1,4 @@
-"""Which commits of a repository were used last.
+"""The commits of a repository that were used last.
 
 A fetched commit has a ref of its own, so git itself keeps what the ref reaches and deletes the
 rest when it repacks.  Commits share what they have in common: 26 commits of a set like nixpkgs
@@ -18,6 +18,7 @@ def ref_of(commit: str) -> str:
 
 @blocking
 def note_use(repository: Path, commit: str) -> None:
+    """Mark a commit as the most recently used."""
     mark = _marks(repository) / commit
     mark.parent.mkdir(exist_ok=True)
     mark.touch()
@@ -25,7 +26,7 @@ def note_use(repository: Path, commit: str) -> None:
 
 @blocking
 def take_oldest(repository: Path, *, keep: int) -> list[str]:
-    """Return all commits but those used last, and forget when they were used."""
+    """Return all commits but the most recently used, and delete their marks."""
     marks = sorted(_marks(repository).glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
     oldest = marks[:-keep]
     for mark in oldest:

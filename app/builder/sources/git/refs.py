@@ -1,7 +1,6 @@
-"""What the branches and tags of a repository stand for, asked once for all who ask within moments.
+"""A cache of the branches and tags of a repository, for a few seconds.
 
-Anybody may ask for any number of tags that do not exist, and the host sends them all whichever
-is asked for.
+Clients can query any number of unknown tags, and each query of the host returns all refs.
 """
 
 import asyncio
@@ -10,40 +9,40 @@ from collections.abc import Awaitable, Callable, Mapping
 from app.builder.sources.git.command import GitFailed
 
 
-class GitListing:
-    """``seconds`` is for how long an answer, or that there was none, is everybody's."""
+class RefCache:
+    """``query`` returns all refs; its result or failure is cached for ``seconds``."""
 
     def __init__(
         self,
         *,
-        ask: Callable[[], Awaitable[Mapping[str, str]]],
+        query: Callable[[], Awaitable[Mapping[str, str]]],
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
-        self._ask = ask
+        self._query = query
         self._seconds = seconds
         self._clock = clock
-        self._asking = asyncio.Lock()
-        self._asked = 0
-        self._answered = 0  # the number of the question that the answer is to
+        self._lock = asyncio.Lock()
+        self._queries = 0
+        self._result_of = 0  # the number of the query that the result belongs to
         self._until = float("-inf")
-        self._answer: Mapping[str, str] | GitFailed = {}
+        self._result: Mapping[str, str] | GitFailed = {}
 
     async def refs(self) -> Mapping[str, str]:
         """Raises GitFailed."""
-        asked_before = self._asked
-        async with self._asking:
-            if self._answered <= asked_before and self._clock() >= self._until:
-                self._asked += 1
-                self._answer = await self._answer_or_failure()
-                self._answered = self._asked
+        queries_before = self._queries
+        async with self._lock:
+            if self._result_of <= queries_before and self._clock() >= self._until:
+                self._queries += 1
+                self._result = await self._result_or_failure()
+                self._result_of = self._queries
                 self._until = self._clock() + self._seconds
-        if isinstance(self._answer, GitFailed):
-            raise self._answer.with_traceback(None)
-        return self._answer
+        if isinstance(self._result, GitFailed):
+            raise type(self._result)(*self._result.args)
+        return self._result
 
-    async def _answer_or_failure(self) -> Mapping[str, str] | GitFailed:
+    async def _result_or_failure(self) -> Mapping[str, str] | GitFailed:
         try:
-            return await self._ask()
+            return await self._query()
         except GitFailed as failure:
             return failure

@@ -55,7 +55,7 @@ class Scripted:
             raise self.answer
         return ("latest", "v1")
 
-    def seen(self) -> tuple[str, ...]:
+    def cached_tags(self) -> tuple[str, ...]:
         return ("v1", "v2")
 
     @asynccontextmanager
@@ -292,13 +292,13 @@ async def test_what_a_tag_stands_for_is_at_hand_while_it_is_taken_to_stand_still
     clock = Clock()
     scripted = Scripted(REVISION)
     asked = source(scripted, clock)
-    assert await asked.at_hand(MAIN) is None
+    assert await asked.cached_revision(MAIN) is None
 
     await asked.resolve(MAIN)
 
-    assert await asked.at_hand(MAIN) == REVISION
+    assert await asked.cached_revision(MAIN) == REVISION
     clock.now = 601
-    assert await asked.at_hand(MAIN) is None
+    assert await asked.cached_revision(MAIN) is None
     assert scripted.asked == 1
 
 
@@ -309,12 +309,12 @@ async def test_files_of_this_machine_are_at_hand_once_they_were_read(tmp_path: P
     asked = source(directory, clock, definition=definition)
     definition.location.mkdir()
     latest = Tag("latest")
-    assert await asked.at_hand(latest) is None
+    assert await asked.cached_revision(latest) is None
     before = await asked.resolve(latest)
 
     (definition.location / "new").touch()
     clock.now = 6
-    after = await asked.at_hand(latest)
+    after = await asked.cached_revision(latest)
 
     assert after is not None
     assert after != before

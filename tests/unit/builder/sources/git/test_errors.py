@@ -3,7 +3,7 @@
 import pytest
 
 from app.builder.sources.definition import GitDefinition
-from app.builder.sources.git.errors import cause
+from app.builder.sources.git.errors import explain
 
 HTTPS = GitDefinition(name="set", location="https://git.example.org/team/set.git")
 SSH = GitDefinition(name="set", location="ssh://git@git.example.org:2222/team/set.git")
@@ -38,7 +38,7 @@ and the repository exists.
         (
             SCP,
             f"ssh: connect to host git.example.org port 22: Connection refused\n{UNREAD}",
-            "nothing answers at its address",
+            "no server responds at its address",
         ),
         (
             HTTPS,
@@ -67,14 +67,14 @@ and the repository exists.
         (
             SSH,
             "fatal: '/srv/git/team/set.git' does not appear to be a git repository\n" + UNREAD,
-            "there is no repository at its location, or none that may be read",
+            "there is no repository at its location, or access is denied",
         ),
     ],
 )
 def test_the_cause_is_told_with_the_setting_to_look_at(
     definition: GitDefinition, said: str, shown: str
 ) -> None:
-    assert cause(said, definition) == shown
+    assert explain(said, definition) == shown
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_the_cause_is_told_with_the_setting_to_look_at(
 def test_other_words_of_gits_lose_the_address(
     definition: GitDefinition, said: str, shown: str
 ) -> None:
-    assert cause(said, definition) == shown
+    assert explain(said, definition) == shown

@@ -157,7 +157,7 @@ async def test_an_abbreviation_of_several_commits_is_answered_with_them(
         await source.find(lost[:7])
 
     first, second = sorted((on_branch, lost))
-    assert failure.value.message == f"{lost[:7]} may be {first[:12]} or {second[:12]}"
+    assert failure.value.message == f"{lost[:7]} is ambiguous: {first[:12]} or {second[:12]}"
 
 
 async def test_what_is_no_ref_is_answered_with_what_there_is(
@@ -253,14 +253,14 @@ async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_
         revision_seconds=0,
     )
     source = upstream(definition, tmp_path / "state")
-    assert source.seen() == ("main", "gone", commit)
+    assert source.cached_tags() == ("main", "gone", commit)
 
     await source.find("latest")
     repository.git("tag", "v2")
 
-    assert source.seen() == ("main", "v1", commit)
+    assert source.cached_tags() == ("main", "v1", commit)
     await source.find("v1")
-    assert source.seen() == ("main", "v1", "v2", commit)
+    assert source.cached_tags() == ("main", "v1", "v2", commit)
 
 
 async def test_submodules_are_left_out_and_known_by_name(
@@ -305,7 +305,7 @@ async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
         tree = repository.tree(*(f"040000 tree {tree}\tdirectory-{n}" for n in range(10)))
     commit = repository.git("commit-tree", tree, "-m", "10 000 000 000 files")
 
-    with pytest.raises(Refused, match="cannot be unpacked: they are too many"):
+    with pytest.raises(Refused, match="cannot be unpacked: there are too many"):
         await content(source, commit)
 
 
@@ -328,7 +328,7 @@ async def test_a_commit_of_a_year_that_no_date_has_is_refused(
     lines = repository.git("cat-file", "commit", "HEAD").replace("1714525200", "1" + "0" * 14)
     commit = repository.keep(f"{lines}\n")
 
-    with pytest.raises(Refused, match="cannot be unpacked: their date is none"):
+    with pytest.raises(Refused, match="cannot be unpacked: their date is invalid"):
         await source.find(commit)
 
 
@@ -358,7 +358,9 @@ async def test_a_host_that_says_nothing_is_not_waited_for(tmp_path: Path) -> Non
         definition = GitDefinition(name="set", location=location)
         waiting = upstream(definition, tmp_path / "state", asking_seconds=0.5)
 
-        with pytest.raises(SourceUnavailable, match=r"cannot be reached: no answer within 0\.5 s"):
+        with pytest.raises(
+            SourceUnavailable, match=r"cannot be reached: no response within 0\.5 s"
+        ):
             await waiting.find("latest")
 
 
@@ -434,7 +436,7 @@ async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Pa
 
 def test_a_location_with_a_password_is_refused() -> None:
     for location in ("https://user:secret@host/r.git", "https://token@host/r.git"):
-        with pytest.raises(ValueError, match="no user name or password"):
+        with pytest.raises(ValueError, match="a user name or password"):
             GitDefinition(name="set", location=location)
 
     GitDefinition(name="set", location="ssh://git@host/r.git")

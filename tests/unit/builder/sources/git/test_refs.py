@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pytest
 
 from app.builder.sources.git.command import GitFailed
-from app.builder.sources.git.refs import GitListing
+from app.builder.sources.git.refs import RefCache
 
 
 class Host:
@@ -35,12 +35,12 @@ def host() -> Host:
 
 
 @pytest.fixture
-def listing(host: Host) -> GitListing:
-    return GitListing(ask=host, seconds=2, clock=host.clock)
+def listing(host: Host) -> RefCache:
+    return RefCache(query=host, seconds=2, clock=host.clock)
 
 
 async def test_hundreds_who_ask_within_moments_cost_one_question(
-    host: Host, listing: GitListing
+    host: Host, listing: RefCache
 ) -> None:
     await asyncio.gather(*(listing.refs() for _ in range(150)))
     host.now = 1.9
@@ -53,7 +53,7 @@ async def test_hundreds_who_ask_within_moments_cost_one_question(
 
 
 async def test_a_host_that_does_not_answer_is_not_asked_by_one_after_the_other(
-    host: Host, listing: GitListing
+    host: Host, listing: RefCache
 ) -> None:
     host.fails = True
 
@@ -65,7 +65,7 @@ async def test_a_host_that_does_not_answer_is_not_asked_by_one_after_the_other(
 
 
 async def test_whoever_gives_up_leaves_the_question_to_the_next(
-    host: Host, listing: GitListing
+    host: Host, listing: RefCache
 ) -> None:
     host.gate.clear()
     impatient = asyncio.create_task(listing.refs())
@@ -81,7 +81,7 @@ async def test_whoever_gives_up_leaves_the_question_to_the_next(
 async def test_without_a_time_nobody_gets_an_answer_to_a_question_put_before_they_came(
     host: Host,
 ) -> None:
-    listing = GitListing(ask=host, seconds=0, clock=host.clock)
+    listing = RefCache(query=host, seconds=0, clock=host.clock)
     host.gate.clear()
     first = asyncio.create_task(listing.refs())
     await asyncio.sleep(0)
