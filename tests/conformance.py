@@ -38,7 +38,7 @@ def assert_empty_index(response: httpx.Response) -> None:
 
 
 class Conformance:
-    """For whoever has the fixtures: ``registry``, a client of it, and the ``image`` in it."""
+    """For suites with the fixtures ``registry``, its client, and ``image``, which is in it."""
 
     def test_a_registry_says_that_it_is_one(self, registry: httpx.Client) -> None:
         assert registry.get("/v2/").status_code == 200

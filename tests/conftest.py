@@ -10,14 +10,14 @@ from loguru import logger
 from app.system.blocking import report_to
 from tests import blockedloop
 
-# How long an example takes depends on what else the machine does.  Examples nobody has seen are
-# for the developer who can act on them; CI judges a commit by the same ones each time.
+# How long an example takes depends on what else the machine does.  New examples are
+# for developers, who can act on them; CI judges a commit by the same ones each time.
 settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("any machine")
 
 report_to(blockedloop.fail)
 
-# Of modules that are no tests themselves pytest would not say what an assertion saw.
+# pytest rewrites assertions in modules of tests only, and in these.
 pytest.register_assert_rewrite(
     "tests.conformance", "tests.malformed", "tests.contract.nix_contract"
 )
@@ -27,7 +27,7 @@ pytest.register_assert_rewrite(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI what was not tested is no success; a developer's machine may lack something."""
+    """A skip is a failure in CI; a developer's machine may lack something."""
     report = yield
     if "CI" in os.environ and report.skipped and item.get_closest_marker("may_skip") is None:
         report.outcome = "failed"

@@ -75,7 +75,7 @@ def requests() -> Iterator[bytes]:
 
 
 def send(address: tuple[str, int], request: bytes) -> bytes:
-    """Say it, hang up, hear what comes: the first line of the answer, if there is one."""
+    """Send it, close for writing, and return the first line of the response, if there is one."""
     with socket.create_connection(address, timeout=10) as connection:
         answer = b""
         with suppress(ConnectionError):
@@ -87,7 +87,7 @@ def send(address: tuple[str, int], request: bytes) -> bytes:
 
 
 def _finish(connection: socket.socket) -> None:
-    """Whoever refused the request may have hung up already, and reset what it had not read."""
+    """The server may have closed already, and reset what it had not read."""
     try:
         connection.shutdown(socket.SHUT_WR)
     except OSError as error:

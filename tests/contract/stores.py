@@ -35,7 +35,7 @@ def nix(*command: str | Path, environment: Mapping[str, str] | None = None) -> s
 
 
 def failure(*command: str | Path) -> str:
-    """What a command that must not succeed says."""
+    """Return the output of a command that must fail."""
     done = subprocess.run(
         command,
         env=nix_environment(),

@@ -1,4 +1,4 @@
-"""The packages the other suites meet on purpose are as difficult as they are said to be."""
+"""The packages made to be difficult are as difficult as their comments claim."""
 
 import os
 import time
@@ -39,10 +39,10 @@ def allowed(attribute: str, config: str) -> bool:
 def test_a_package_config_does_not_allow_is_refused_in_nixpkgs_words(
     attribute: str, reason: str, config: str
 ) -> None:
-    said = refused(attribute)
-    assert f"Package \u2018{attribute}-1.0\u2019 in {TEST_PACKAGES}" in said
-    assert reason in said
-    assert "refusing to evaluate" in said
+    output = refused(attribute)
+    assert f"Package \u2018{attribute}-1.0\u2019 in {TEST_PACKAGES}" in output
+    assert reason in output
+    assert "refusing to evaluate" in output
     assert allowed(attribute, config)
 
 

@@ -1,4 +1,4 @@
-"""The Debian package set, built for real: its programs run, and it is what it is said to be."""
+"""The Debian package set, built for real: its programs run, and it is what its page describes."""
 
 import time
 from pathlib import Path

@@ -149,5 +149,5 @@ async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
 
 @pytest.fixture
 def lookup(make_door: MakeDoor) -> Door:
-    """Packages of every kind of name, none of which is ever built."""
+    """Packages of every kind of name, which are never built."""
     return make_door(location=SMALL / "lookup.nix")

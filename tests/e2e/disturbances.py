@@ -27,7 +27,7 @@ def small_disk(path: Path, size: str) -> Iterator[Path]:
 
 
 class Disturbances:
-    """Each gives the servers that cannot be asked meanwhile, and is over when its context ends."""
+    """Each gives the servers that cannot respond while its context is open."""
 
     def __init__(
         self, chosen: random.Random, servers: list[Server], disk: Path, storage: Path
@@ -101,7 +101,7 @@ class Disturbances:
         yield []
 
     def _garbage_verified(self) -> Iterator[list[Server]]:
-        """Nobody reads all blobs at every pull: that is what `nixery verify` is for."""
+        """A pull does not read all blobs: `nixery verify` does."""
         for file in self._chosen(0.1, "blobs"):
             body = bytearray(file.read_bytes() or b"empty")
             body[self._random.randrange(len(body))] ^= 1 << self._random.randrange(8)

@@ -50,7 +50,7 @@ def known_hosts(path: Path, port: int, key: asyncssh.SSHKey) -> Path:
 
 @contextmanager
 def ssh_host(root: Path, *, host_key: asyncssh.SSHKey, client: asyncssh.SSHKey) -> Iterator[int]:
-    """Repositories below ``root`` for whoever has the client's key; gives the port."""
+    """Serve the repositories below ``root`` to holders of the client's key; yield the port."""
     port: Future[int] = Future()
     stop = asyncio.Event()
 
@@ -124,7 +124,7 @@ def new_authority(directory: Path) -> Authority:
 
 @contextmanager
 def https_host(root: Path, *, authority: Authority, user: str, password: str) -> Iterator[int]:
-    """Repositories below ``root`` for whoever has the password; gives the port."""
+    """Serve the repositories below ``root`` to holders of the password; yield the port."""
     handler = type("Handler", (_GitHttp,), {"root": root, "login": f"{user}:{password}"})
     with _https(handler, authority) as port:
         yield port
@@ -160,7 +160,7 @@ def _https(
 
 class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Who does not trust the certificate hangs up, and that is no error of the host."""
+        """A client that does not trust the certificate hangs up, which is not an error of the host."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""A stranger's package set that wants a file of this machine, and a host that hears who calls."""
+"""An untrusted package set that tries to read a file of this machine, and a host that counts connections."""
 
 import json
 import shutil
@@ -104,7 +104,7 @@ EVER_REFUSED = ALWAYS_REFUSED | {
 
 
 class Listener:
-    """Hears who connects, and answers nothing."""
+    """Count connections, and respond to none."""
 
     def __init__(self, listening: socket.socket) -> None:
         self.heard = 0

@@ -16,7 +16,7 @@ from tests.e2e.process import SYSTEM_PATH, Process, program
 ROOT = Path(__file__).resolve().parents[2]
 NIX_PROGRAMS = ("nix", "nix-build", "nix-instantiate", "nix-store", "nix-env")
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
-# To read all the authorities there are takes longer than most requests, and nobody needs them.
+# Reading all certificate authorities takes longer than most requests, and none is needed.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -88,7 +88,7 @@ class Server:
         )
 
     def digest(self, name: str, tag: str = "latest") -> str:
-        """Build the image if need be; what every client would be told it is."""
+        """Build the image if necessary, and return the digest that clients get."""
         answer = self.get(f"/v2/{name}/manifests/{tag}")
         assert answer.status_code == 200, f"{name}: {answer.status_code} {answer.text}\n{self.log}"
         return answer.headers["Docker-Content-Digest"]

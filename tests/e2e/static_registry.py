@@ -30,7 +30,7 @@ def serving(manifest: bytes, blobs: Mapping[str, bytes]) -> Iterator[str]:
             self.do_GET()
 
         def log_message(self, *_: object) -> None:
-            """Silence: the clients say what went wrong."""
+            """Log nothing: the clients report failures."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)

@@ -129,8 +129,8 @@ def test_a_build_for_want_of_a_trusted_signature_is_no_secret(
     server.digest("team/tree")
 
     [build] = server.get("/builds").json()["finished"]
-    told = f"warning: {cache.url}: the signature by team-1 of /nix/store/"
-    assert any(line.startswith(told) for line in server.get(build["page"]).json()["log"])
+    warning = f"warning: {cache.url}: the signature by team-1 of /nix/store/"
+    assert any(line.startswith(warning) for line in server.get(build["page"]).json()["log"])
     assert f"{cache.url}: the signature by team-1 of" in server.log
 
 

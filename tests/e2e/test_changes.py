@@ -1,4 +1,4 @@
-"""What a source says now, not what it said before: its branches move, its settings change."""
+"""Images follow a source whose branches move and whose settings change."""
 
 import time
 from pathlib import Path

@@ -78,7 +78,7 @@ def hash_part(path: str) -> str:
 
 
 def references(paths: list[str]) -> Counter[str]:
-    """What Nix itself says, self references included."""
+    """Nix's own output, self references included."""
     every = [other for path in paths for other in nix("nix-store", "-q", "--references", path)]
     return Counter(name(other) for other in every)
 

@@ -78,22 +78,22 @@ def test_nonroot_owns_its_home_and_little_else(
     image = f"{server.address}/nonroot/shell:latest"
     pull(client, image)
 
-    said = client.run(image, "bash", "-c", INSIDE).split()
+    output = client.run(image, "bash", "-c", INSIDE).split()
 
     home = "/home/nonroot"
-    assert said == ["65532", "nonroot", "nonroot", home, home, "written", "refused", "written"]
+    assert output == ["65532", "nonroot", "nonroot", home, home, "written", "refused", "written"]
 
 
 def test_the_files_of_every_image_are_there_and_say_so(server: Server, docker: Docker) -> None:
     image = f"{server.address}/shell/gnugrep:latest"
     pull(docker, image)
 
-    said = docker.run(image, "bash", "-c", FILES).splitlines()
+    output = docker.run(image, "bash", "-c", FILES).splitlines()
 
-    both, one = int(said[4]), int(said[5])
-    assert said[:4] == ["/etc/passwd:1", "/etc/group:1", "hosts:     files dns", "nixery"]
+    both, one = int(output[4]), int(output[5])
+    assert output[:4] == ["/etc/passwd:1", "/etc/group:1", "hosts:     files dns", "nixery"]
     assert both == 2 * one > 0
-    assert said[6:] == ["700 0", "755 0", "/bin/bash"]
+    assert output[6:] == ["700 0", "755 0", "/bin/bash"]
 
 
 def test_a_file_of_two_packages_is_settled_the_same_way_and_reported(

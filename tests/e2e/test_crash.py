@@ -53,7 +53,7 @@ def wait_for_packing(server: Server) -> None:
 
 
 def assert_whole(storage: Path) -> None:
-    """Every visible blob and manifest is what its name says."""
+    """Every visible blob and manifest has the digest that its name holds."""
     for kind in ("blobs", "manifests"):
         for file in storage.glob(f"{kind}/sha256/*"):
             with file.open("rb") as content:

@@ -1,4 +1,4 @@
-"""Whatever becomes of what is stored, the next pull serves the image whole again, or says why not."""
+"""After any damage to storage, the next pull serves the whole image again or fails with a reason."""
 
 import hashlib
 import json
@@ -181,7 +181,7 @@ def test_wrong_bytes_of_the_right_size_are_named_deleted_and_made_again(
         named = re.findall(r"^(\S+): damaged", done.stdout, re.MULTILINE)
         assert sorted(named) == sorted(keys)
     assert server.command("verify").returncode == 0
-    # The server still takes them to be there, until a client tells it one is not.
+    # The server takes them to be there until a client requests one that is missing.
     lost = [server.get(f"/v2/{NAME}/blobs/{descriptor['digest']}") for descriptor in wrong]
     assert [answer.status_code for answer in lost] == [404, 404, 404]
     assert server.digest(NAME) == digest

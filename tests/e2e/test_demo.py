@@ -1,4 +1,4 @@
-"""The command of the README, as a stranger types it, and what the README says it shows."""
+"""The command of the README prints what the README shows."""
 
 import platform
 import re

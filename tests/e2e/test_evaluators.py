@@ -383,7 +383,7 @@ async def test_a_killed_evaluator_is_replaced(lookup: Door) -> None:
 
     os.kill(process, signal.SIGKILL)
     await ended(process)
-    await asyncio.sleep(0.1)  # the loop hears of it in its next turn
+    await asyncio.sleep(0.1)  # the loop notices in its next turn
 
     assert (await lookup.package("2ping")).pname == "2ping"
     assert lookup.nix.starts == Counter(evaluator=2)

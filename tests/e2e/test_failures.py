@@ -92,7 +92,7 @@ def test_no_page_tells_where_things_lie_on_this_host(
             assert str(salted_packages) not in text
 
 
-# What package sets say of themselves: where they lie, and at times a secret.
+# Texts of package sets that hold their location, and at times a secret.
 _TELLING = {
     "file-address": 'throw "see file:${toString ./.}/a.nix and file://${toString ./.}/b.nix"',
     "option": 'throw "gcc -I${toString ./.}/include: no such file"',
@@ -119,11 +119,11 @@ def test_no_message_tells_where_a_package_set_lies_or_its_secrets(
         answer = server.get(f"/v2/{name}/manifests/latest")
         page = server.get(answer.json()["errors"][0]["message"].partition(server.url)[2][:-1])
         assert (answer.status_code, page.status_code) == (403, 200)
-        for said in (answer.text, page.text):
-            assert name in said
-            assert "hidden" not in said
-            assert "dden@" not in said
-            assert str(tmp_path.parent) not in said
+        for output in (answer.text, page.text):
+            assert name in output
+            assert "hidden" not in output
+            assert "dden@" not in output
+            assert str(tmp_path.parent) not in output
 
 
 def test_more_than_the_queue_holds_is_told_when_to_come_back(

@@ -23,7 +23,7 @@ in set // {
 
 @pytest.fixture
 def server(new_server: ServerFactory, packages: Path, tmp_path: Path) -> Server:
-    """Has one place for evaluations, and packages of which one does not end to evaluate."""
+    """A server for one evaluation at a time, and a package whose evaluation does not end."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "default.nix").write_text(SPINNING % packages)
     return new_server(

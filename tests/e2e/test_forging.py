@@ -1,4 +1,4 @@
-"""Images hold nothing that another source made, whatever a package set says of its packages."""
+"""Images hold nothing that another source made, whatever a package set claims of its packages."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A disk without room: what is stored is served, the rest is told, and room is all it takes."""
+"""On a full disk stored images are served and others fail with a reason, until there is room."""
 
 import re
 import shutil

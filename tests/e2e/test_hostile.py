@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 async def make_door(tmp_path: Path) -> AsyncIterator[MakeDoor]:
-    """Sources nobody trusts, with little time and memory."""
+    """Untrusted sources, with little time and memory."""
     async with doors() as make:
         yield partial(make, tmp_path, trusted=False, evaluation_seconds=15, evaluation_memory=1024)
 

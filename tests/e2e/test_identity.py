@@ -1,4 +1,4 @@
-"""The same image is the same bytes, whoever built it; different images differ."""
+"""The same image is the same bytes, on whatever machine; different images differ."""
 
 from concurrent.futures import ThreadPoolExecutor
 

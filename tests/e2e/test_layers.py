@@ -100,7 +100,7 @@ def names(node: Node, name: bytes = b".") -> list[bytes]:
 
 async def test_what_was_packed_is_what_clients_have(client: Client, image: str) -> None:
     if "/zstd:" in image and client.name == "docker":
-        # Before release 23 Docker takes a zstd layer for a damaged tar; that is said so.
+        # Before release 23 Docker takes a zstd layer for a damaged tar; its message names either.
         refused = client.try_pull(image)
         assert re.search("invalid tar header|zstd", refused.stdout + refused.stderr)
         return
@@ -118,7 +118,7 @@ async def test_what_was_packed_is_what_clients_have(client: Client, image: str) 
     )
     assert sh(f"find {ODD} {LARGE} ! -user 0; find {ODD} {LARGE} ! -group 0") == ""
     assert sh(f"stat -c %Y {ODD} {ODD}/empty {ODD}/empty-file").split() == ["1"] * 3
-    # Podman puts a layer of its own on top, whose root it makes 0555, whatever the image says.
+    # Podman puts a layer of its own on top, whose root it makes 0555, whatever the image has.
     root = "555 0 0" if client.name == "podman" else "755 0 0"
     modes = sh("stat -c '%a %u %g' / /nix /nix/store /etc /tmp /var/tmp /root /home/nonroot")
     assert modes.split("\n") == [

@@ -26,7 +26,7 @@ def repository(packages: Path, tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def server(repository: Repository, tmp_path: Path, new_server: ServerFactory) -> Server:
-    """Of a repository and a channel host that is not there, besides the usual directory."""
+    """A server with a repository, a channel host that does not exist, and the usual directory."""
     settings = tmp_path / "settings.toml"
     settings.write_text(
         f"""
@@ -73,7 +73,7 @@ def test_the_branches_of_a_repository_are_tags_of_all_that_is_in_it(
     unknown = server.get("/v2/team/git/manifests/nixos-25.11")
     assert unknown.status_code == 404
     assert "it has latest, main, nixos-25.05" in unknown.text
-    shutil.rmtree(repository.path)  # nobody can be asked any more
+    shutil.rmtree(repository.path)  # no upstream responds from now on
 
     assert tags(server, "team/git") == tags(server, "team/shell/htop") == BRANCHES
     page = server.get("/v2/team/git/tags/list?n=2")

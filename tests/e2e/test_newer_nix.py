@@ -144,7 +144,7 @@ def test_names_are_listed_behind_errors_that_cannot_be_caught(
     assert proposed in answer.json()["errors"][0]["message"]
 
 
-# ---- sources nobody trusts, by the same attacks as in test_reaching.py
+# ---- untrusted sources, by the same attacks as in test_reaching.py
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def host() -> Iterator[Listener]:
 def strangers(
     nix: NewerNix, host: Listener, packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server of a source nobody trusts, with a Nix that is allowed all it can be."""
+    """A server of an untrusted source, with a Nix that is allowed all it can be."""
     home = tmp_path_factory.mktemp("strangers")
     tree, outside = lay_out(home, host.host), home / "outside"
     stored = nix.run("nix-store", "--add", str(outside / "secret")).strip()

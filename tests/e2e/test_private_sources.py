@@ -23,7 +23,7 @@ from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 
-TOKEN = "t0ken-that-opens"  # what reads it is told apart by its value
+TOKEN = "t0ken-that-opens"  # found in outputs by its value
 WRONG_TOKEN = "t0ken-that-does-not"
 PACKAGES = ROOT / "tests" / "nix" / "small" / "image.nix"
 SPY = """#!/bin/sh
@@ -163,7 +163,7 @@ def server(
 
 
 def revision(server: Server, answer: httpx.Response) -> str:
-    """What the image says it was made from."""
+    """Return the revision that the image records."""
     assert answer.status_code == 200, answer.text
     config = answer.json()["config"]["digest"]
     labels = server.get(f"/v2/any/blobs/{config}").json()["config"]["Labels"]

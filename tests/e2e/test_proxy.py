@@ -1,4 +1,4 @@
-"""A real nginx in front, which ends TLS with a certificate nobody but us knows."""
+"""A real nginx in front, which ends TLS with a certificate that no authority signed."""
 
 import re
 import socket
@@ -60,7 +60,7 @@ def proxy(
 
 
 def recommended(upstream: str) -> str:
-    """The block that docs/wire.md tells operators to write."""
+    """The block that docs/wire.md has for operators."""
     block = re.search(r"```nginx\n(.*?)```", (ROOT / "docs/wire.md").read_text(), re.DOTALL)
     assert block
     assert "http://127.0.0.1:8080;" in block[1]

@@ -1,4 +1,4 @@
-"""Package sets of strangers read nothing but themselves and call nobody, whatever Nix allows."""
+"""Untrusted package sets read only themselves and connect to no host, whatever Nix allows."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.e2e
 _READS_WHERE_TRUSTED = READING.keys() - {
     "read-file-type",  # not in Nix 2.8
     "fetchtree-address",  # Nix 2.8 has other addresses
-    "loads",  # there is no such library
+    "loads",  # the library does not exist
     "builds-while-evaluating",  # off for every source
     "find-file-in-search-path",  # this machine's is not used for any source
 }
@@ -66,7 +66,7 @@ async def make_door(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[MakeDoor]:
-    """Doors to a Nix that is allowed all it can be, by either way to say so."""
+    """Doors to a Nix that is allowed all it can be, by either setting."""
     allowing = permissive(tree.parent / "outside", host.host)
     if request.param == "NIX_CONFIG":
         monkeypatch.setenv("NIX_CONFIG", allowing)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def salted(tmp_path: Path) -> Path:
-    """The packages of builds.nix under store paths nobody has built."""
+    """The packages of builds.nix under store paths that were never built."""
     file = tmp_path / "salted.nix"
     file.write_text(
         f'arguments: import {SMALL}/builds.nix (arguments // {{ salt = "{uuid.uuid4()}"; }})'

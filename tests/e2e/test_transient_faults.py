@@ -19,7 +19,7 @@ from tests.e2e.server import ROOT, Server
 pytestmark = pytest.mark.e2e
 
 PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
-# Those of narinfos first: Nix remembers what it was told.
+# Faults of narinfos come first: Nix caches narinfos.
 FAULTS: dict[str, tuple[str, int | str]] = {
     "all-silent": (r"", "silence"),
     "narinfo-500": (r"\.narinfo", 500),
@@ -52,7 +52,7 @@ def cache(
 def make_server(
     every_nix: NewerNix, packages: Path, cache: BinaryCache, tmp_path: Path
 ) -> Iterator[MakeServer]:
-    """Makes servers that may not build, unless told so, with an empty store."""
+    """Make servers with an empty store, which do not build unless ``build`` is set."""
     made: list[Server] = []
 
     def make(

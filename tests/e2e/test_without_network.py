@@ -84,7 +84,7 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 
 def everything(server: Server, repository: Repository) -> Iterator[str]:
-    """What was asked for, with all that came; an answer that says no fails."""
+    """Yield every text that the server returned; a refusal fails the test."""
     first = repository.git("rev-parse", "v1")
     asked = {
         "tool": ("latest",),

@@ -1,6 +1,6 @@
 """Three servers and one storage through more than befalls them in years: no image is ever wrong.
 
-A pull may fail while something is broken, and then says so; one that succeeds is the image it
+A pull may fail while something is broken, with a reason; one that succeeds is the image it
 always was, to the last byte, and once nothing is broken every pull succeeds.
 """
 
@@ -41,7 +41,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Run:
-    """``disturbed`` counts pulls that failed, by what the client was told."""
+    """``disturbed`` counts pulls that failed, by the message."""
 
     def __init__(self, servers: list[Server], pool: ThreadPoolExecutor) -> None:
         self.checks = Checks()
@@ -58,7 +58,7 @@ class Run:
             self._clients.get().close()
 
     def pull(self, server: Server, name: str) -> str | None:
-        """The image's digest, or None where the client was told of a failure."""
+        """Return the image's digest, or None if the pull failed with a message."""
         client = self._clients.get()
         try:
             return client.pull(server.url, name)
@@ -109,7 +109,7 @@ def test_hundreds_of_pulls_through_everything_that_can_break(
                     pull_with(skopeo, run, servers[number % 3], NAMES[number % len(NAMES)])
                 except Exception as error:
                     raise AssertionError(f"{where}: {error}") from error
-            # What nobody asked for since it was damaged is found as docs/operator-guide.md says.
+            # Damage that no request has met is found by the command of docs/operator-guide.md.
             servers[0].command("verify", "--delete")
             for server in servers:
                 for name in NAMES:

@@ -1,4 +1,4 @@
-"""A server that cannot start says why in one sentence, and ends."""
+"""A server that cannot start logs the reason in one sentence, and exits."""
 
 import os
 import subprocess
@@ -83,10 +83,10 @@ def test_it_may_open_as_many_files_as_it_is_allowed(tmp_path: Path) -> None:
         text=True,
     ) as server:
         assert server.stderr is not None
-        said = server.stderr.readline()
+        output = server.stderr.readline()
         limits = Path(f"/proc/{server.pid}/limits").read_text()
         server.terminate()
 
-    assert "listening on" in said
+    assert "listening on" in output
     (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
     assert line.split()[3:5] == ["3000", "3000"]

@@ -35,7 +35,7 @@ class Program:
         ]
 
     def mark_of(self, expression: ast.expr, module: Module, owner: str) -> bool | None:
-        """Return whether what an expression names is marked; None if that cannot be told."""
+        """Return whether what an expression names is marked; None if that is unknown."""
         match expression:
             case ast.Call(func=ast.Name(id="partial"), args=[first, *_]):
                 return self.mark_of(first, module, owner)
