@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from scripts import rootfs
@@ -113,7 +112,7 @@ def wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
         if found := re.search(r"listening on http://[^\s\"]*?:(\d+)", log.read_text()):
             try:
                 urlopen(f"http://localhost:{found[1]}/healthz", timeout=5).close()
-            except URLError:
+            except OSError:  # refused, or the services are still being opened
                 pass
             else:
                 return f"localhost:{found[1]}"
