@@ -21,6 +21,7 @@ def logged(caplog: pytest.LogCaptureFixture, log: list[str]) -> Iterator[list[st
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
+@pytest.mark.slow
 def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_tracebacks(
     caplog: pytest.LogCaptureFixture, logged: list[str]
 ) -> None:

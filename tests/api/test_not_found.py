@@ -139,6 +139,7 @@ async def test_other_clients_get_404(
     assert response.status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user_agent", EXPLAINED)
 @pytest.mark.parametrize(
     "path",

@@ -59,6 +59,7 @@ def test_heads_failures_and_headers_are_described_too() -> None:
     assert hop["name"] == "_w"
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(max_examples=15, deadline=None)
 def test_answers_are_as_described(case: schemathesis.Case[Any], address: str) -> None:

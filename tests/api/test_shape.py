@@ -96,6 +96,7 @@ QUERIES = st.one_of(
 ALLOWED = {200, 206, 304, 307, 400, 404, 405, 416, 429}
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS)
 async def test_any_request_under_v2_gets_a_registrys_answer(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.stores import TEST_PACKAGES, build, closure, evaluate, failure, nix, prepare
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.nix
 
 
 @pytest.fixture(scope="module", autouse=True)

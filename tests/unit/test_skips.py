@@ -27,6 +27,7 @@ def test_that_may_skip():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "status", "outcome"),
     [({}, 0, "3 skipped"), ({"CI": "true"}, 1, "1 skipped, 1 error")],

@@ -26,6 +26,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "status", "sentence"),
     [
@@ -69,6 +70,7 @@ def test_the_reason_is_told_without_a_traceback(
     assert 'File "' not in done.stderr
 
 
+@pytest.mark.slow
 def test_it_may_open_as_many_files_as_it_is_allowed(tmp_path: Path) -> None:
     command = f"ulimit -Sn 200; ulimit -Hn 3000; exec {sys.executable} -m app"
     with subprocess.Popen(

@@ -28,6 +28,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_plain_uvicorn_serves_the_registry_and_stops_in_order(tmp_path: Path) -> None:
     with start(tmp_path) as server:
         assert server.stderr is not None
@@ -51,6 +52,7 @@ def test_plain_uvicorn_serves_the_registry_and_stops_in_order(tmp_path: Path) ->
     assert "Traceback" not in "".join(lines) + rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "message"),
     [

@@ -40,6 +40,7 @@ def test_exit_status_of_a_server(
     assert capsys.readouterr().err == ("reason\n" if status == 1 else "")
 
 
+@pytest.mark.slow
 def test_server_does_not_import_the_command_line_library() -> None:
     program = """
 import sys

@@ -53,6 +53,7 @@ async def contains(storage: Storage, digest: Digest) -> bool:
     return await storage.sizes([keys.blob(digest)]) != [None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spool_name", ["unnamed", "named"])
 async def test_a_killed_writer_leaves_only_whole_objects(tmp_path: Path, spool_name: str) -> None:
     for _ in range(ROUNDS // 2):
@@ -76,6 +77,7 @@ async def test_a_killed_writer_leaves_only_whole_objects(tmp_path: Path, spool_n
     assert list((tmp_path / ".staging").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spool_name", ["unnamed", "named"])
 def test_processes_that_race_agree_on_the_winners(tmp_path: Path, spool_name: str) -> None:
     writers = [start(tmp_path, "race", spool_name) for _ in range(4)]

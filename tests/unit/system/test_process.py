@@ -218,6 +218,7 @@ async def test_a_task_cancelled_while_the_program_starts_leaves_no_pipe(turns: i
     assert open_files() == before
 
 
+@pytest.mark.slow
 async def test_threads_that_work_meanwhile_keep_their_files(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(4)]
     lost: list[str] = []

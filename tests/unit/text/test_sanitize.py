@@ -129,6 +129,7 @@ PIECES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", PIECES)
 def test_long_texts_are_read_once(piece: str) -> None:
     """A pattern that went back over what it had read would take minutes."""

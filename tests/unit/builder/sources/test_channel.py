@@ -302,6 +302,7 @@ async def test_a_damaged_archive_leaves_nothing_behind(
         assert (Path(package_set.reference) / "default.nix").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "members",
     [
@@ -359,6 +360,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 async def test_an_archive_that_unpacks_to_more_than_it_may_is_refused_and_leaves_nothing(
     host: Host,

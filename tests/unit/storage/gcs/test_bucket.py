@@ -70,6 +70,7 @@ async def test_a_record_is_created_once_whatever_gets_lost(
     assert fake.faults == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["request", "reply"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_layer_arrives_whole_whatever_gets_lost(

@@ -55,6 +55,7 @@ def merged(store: Store, one: Node, two: Node) -> SymlinkTree:
     return merge([store.package(A, one), store.package(B, two)], ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tree", [diamonds, cycles])
 def test_a_few_links_that_would_be_millions_are_refused(store: Store, tree: object) -> None:
     assert callable(tree)
@@ -90,6 +91,7 @@ def test_directories_under_many_names_are_merged_once_and_written_under_each(
     assert visits < 60
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_links_is_refused_like_deep_directories(store: Store) -> None:
     def chain(end: str) -> Node:
         return {

@@ -250,6 +250,7 @@ def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
     assert {path for paths in mine for path in paths} == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan",
     [None, LayerProfile(1000, {f"p{i}": ProfileEntry(None, 1 + i % 900) for i in range(200)})],

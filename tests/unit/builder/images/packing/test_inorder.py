@@ -124,6 +124,7 @@ def test_several_givers_share_one_thread_and_none_waits_for_ever() -> None:
     assert results == [list(range(start, start + 500)) for start in range(0, 2000, 500)]
 
 
+@pytest.mark.slow
 def test_what_others_did_is_not_kept_for_a_thread_that_comes_late() -> None:
     class Block:
         """A bytearray has no weak references."""

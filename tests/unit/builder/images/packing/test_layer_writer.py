@@ -50,6 +50,7 @@ def plant_blocks(store: Path, number: int, blocks: int, block_size: int) -> Stor
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "with_codec", "allowed"),
     [

@@ -191,6 +191,7 @@ async def test_files_as_large_as_blocks_are_whole_on_one_core_and_on_many(
         assert file.read() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 16])
 @pytest.mark.parametrize("with_codec", ["gzip", "zstd"])
 async def test_many_paths_at_once_are_packed_with_a_few_buffers(

@@ -52,6 +52,7 @@ def assert_sound(storage: Path) -> None:
         assert blob.stat().st_size == descriptor["size"]
 
 
+@pytest.mark.slow
 async def test_killed_at_any_line_and_again_it_ends_with_the_same_layers(
     tmp_path: Path, store: Path
 ) -> None:

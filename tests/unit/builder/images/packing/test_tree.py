@@ -175,6 +175,7 @@ def test_long_and_strange_names_empty_directories_and_links_survive(
     assert read(tar) == described(NAME, ODDITIES)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(trees)
 def test_any_tree_is_unpacked_by_gnu_tar_and_is_in_its_list_as_gnu_tar_would_pack_it(

@@ -85,6 +85,7 @@ async def test_second_fetch_downloads_only_the_difference(
     assert small < large / 10
 
 
+@pytest.mark.slow
 async def test_packs_of_histories_are_joined(
     repository: Repository, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
