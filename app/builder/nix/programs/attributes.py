@@ -1,4 +1,4 @@
-"""What the attributes of a package set are, read from the evaluator or a process of its own."""
+"""Find out what the attributes of a package set are: packages, sets or other values."""
 
 import json
 import re
@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from app.builder.nix.door import Attribute, Evaluation, InputUnreachable, Kind, Looked
-from app.builder.nix.programs import output as replies
-from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
+from app.builder.nix.programs import output
+from app.builder.nix.programs.repl_pool import ReplPool
+from app.builder.nix.programs.repl_session import RequestFailed
 from app.builder.nix.programs.request import OUTPUT
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
@@ -32,7 +33,7 @@ Start = Callable[[str, str, Evaluation, dict[str, object], int], Awaitable[Finis
 
 
 class AttributeReader:
-    """``start`` evaluates an expression in a process of its own."""
+    """``start`` evaluates an expression in a new process."""
 
     def __init__(self, *, evaluators: ReplPool, start: Start, workers: Workers) -> None:
         self._evaluators = evaluators
@@ -61,10 +62,10 @@ class AttributeReader:
             finished = await self._start("list", _EXPRESSION, evaluation, request, OUTPUT)
             stderr = finished.stderr
             if finished.code != 0:
-                failure = _lasting(replies.evaluation_failure(finished, evaluation))
+                failure = _lasting(output.evaluation_failure(finished, evaluation))
         except LimitExceeded as error:
             stderr = error.tail
-            failure = replies.limit_exceeded(error, evaluation)
+            failure = output.limit_exceeded(error, evaluation)
         looked = await self._workers.run(parse, stderr, marker, failure)
         if failure is not None and looked.failure is None:
             raise failure
@@ -73,8 +74,8 @@ class AttributeReader:
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         """See ``Nix.names_within``."""
         try:
-            rows = await self._ask(evaluation, [name], "inner")
-        except QuestionFailed:
+            rows = await self._request(evaluation, [name], "inner")
+        except RequestFailed:
             return ()
         if rows is not None:
             return _NAMES.validate_python(rows[0]) or ()
@@ -82,35 +83,36 @@ class AttributeReader:
         try:
             finished = await self._start("list", _EXPRESSION, evaluation, request, OUTPUT)
         except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
+            raise output.limit_exceeded(error, evaluation) from None
         if finished.code != 0:
-            raise replies.evaluation_failure(finished, evaluation)
-        return _NAMES.validate_python(replies.document(finished.stdout)) or ()
+            raise output.evaluation_failure(finished, evaluation)
+        document = await self._workers.run(output.parse_document, finished.stdout)
+        return _NAMES.validate_python(document) or ()
 
     async def _kinds(self, evaluation: Evaluation, names: Sequence[str]) -> list[Kind] | None:
-        """Ask the evaluator; None if it does not answer all."""
+        """Return the kinds as a kept process finds them; None if a new process is needed."""
         try:
-            rows = await self._ask(evaluation, names, "kinds")
+            rows = await self._request(evaluation, names, "kinds")
             return None if rows is None else _KINDS.validate_python(rows)
-        except QuestionFailed:
+        except RequestFailed:
             if len(names) == 1:
                 return ["other"]
         found = [await self._kinds(evaluation, [name]) for name in names]
         return [kinds[0] if kinds else "other" for kinds in found]
 
-    async def _ask(
+    async def _request(
         self, evaluation: Evaluation, names: Sequence[str], function: str
     ) -> list[object] | None:
         try:
-            return await self._evaluators.ask(evaluation, names, function)
+            return await self._evaluators.request(evaluation, names, function)
         except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
+            raise output.limit_exceeded(error, evaluation) from None
         except ProgramMissing:
-            return None  # the process that is started instead reports it
+            return None  # the new process reports it
 
 
 def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:
-    """Raises InputUnreachable: what was listed until then is not what the set has."""
+    """Raise InputUnreachable in place of returning it: the list is incomplete then."""
     if isinstance(failure, InputUnreachable):
         raise failure
     return failure
@@ -118,25 +120,25 @@ def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:
 
 @blocking
 def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looked:
-    """The events of nix/list-attributes.nix that carry the marker."""
+    """Parse the events of nix/list-attributes.nix, which carry the marker."""
     prefix = re.compile(rf"(?:^|\n)trace: {marker} ([^\n]*)(?=\n)")
     names: tuple[str, ...] = ()
     attributes: list[Attribute] = []
-    begun = -1
+    started = -1
     for found in prefix.finditer(stderr.decode(errors="replace")):
         match _event(found[1]):
             case ("names", listed):
                 names = tuple(listed)
             case (int(number),):
-                begun = number
+                started = number
             case (int(number), str(kind), *inner):
                 attributes.append(Attribute(number, kind, *inner))
             case None:
-                pass  # the package set knows no marker, so this is damaged
-    ended = bool(attributes) and attributes[-1].number == begun
-    if failure is None or begun < 0:
+                pass  # only a damaged line: package sets do not know the marker
+    ended = bool(attributes) and attributes[-1].number == started
+    if failure is None or started < 0:
         return Looked(names, tuple(attributes))
-    return Looked(names, tuple(attributes), begun + ended, failure)
+    return Looked(names, tuple(attributes), started + ended, failure)
 
 
 def _event(text: str) -> _Event | None:

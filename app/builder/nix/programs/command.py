@@ -1,6 +1,6 @@
-"""Nix's own programs behind the door: a process for each question, but for what evaluators answer.
+"""The door to Nix, implemented with Nix's own programs.
 
-Works with Nix 2.8 and later, as root without a daemon or as anybody with one.
+Nix 2.8 or later is needed: as root without a daemon, or as any user with one.
 """
 
 import time
@@ -17,9 +17,9 @@ from app.builder.nix.door import (
     Looked,
     Realisation,
 )
-from app.builder.nix.programs import path_info as pathinfo
+from app.builder.nix.programs import path_info
 from app.builder.nix.programs.attributes import AttributeReader
-from app.builder.nix.programs.errors import ending, evaluation_error
+from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
 from app.builder.nix.programs.flakes import Flakes
@@ -46,8 +46,9 @@ _TRANSIENT = (DownloadFailed, StoreUnavailable)
 
 
 class NixCommand:
-    """``expressions`` is the directory with evaluate.nix; ``options`` are settings of Nix for
-    every call.
+    """``expressions`` is the directory with evaluate.nix.
+
+    ``options`` are settings of Nix for every call.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class NixCommand:
         self._holds = holds
         self._workers = workers
         self._options = tuple(
-            word for name, value in options.items() for word in ("--option", name, value)
+            argument for name, value in options.items() for argument in ("--option", name, value)
         )
         self.evaluators = ReplPool(
             expressions=expressions,
             settings=self._options,
             environment=environment,
             starts=self.starts,
+            workers=workers,
         )
         processes = ExpressionProcesses(
             programs=self._programs,
@@ -97,11 +99,11 @@ class NixCommand:
         )
 
     async def version(self) -> str:
-        """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
+        """Return what Nix prints; raises Unavailable without Nix, or if it is too old."""
         return await version(self._programs)
 
     async def sandboxed(self) -> bool:
-        """Whether no build sees more than what it declares; raises Unavailable."""
+        """Return whether every build runs in the sandbox; raises Unavailable."""
         return await sandboxed(self._programs)
 
     async def evaluate(
@@ -147,11 +149,11 @@ class NixCommand:
                 raise
             await self._check(wanted, hold)
 
-        def again(error: Exception, pause: float) -> None:
+        def on_retry(error: Exception, pause: float) -> None:
             on_line(f"{error}; another attempt follows in {pause:g} s")
             logger.bind(source=realisation.source).warning("{}; trying again", error)
 
-        await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=again)
+        await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry)
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         if not paths:
@@ -159,20 +161,22 @@ class NixCommand:
         names = [str(path) for path in sorted(set(paths))]
         command = ["nix", "path-info", "--json", "--recursive", *names, *FEATURES, *self._options]
 
-        async def ask() -> Closure:
-            finished = await self._programs.ask("closure", command)
+        async def query() -> Closure:
+            finished = await self._programs.query("closure", command)
             if finished.code != 0:
-                why = evaluation_error(finished.stderr) or ending(finished)
-                raise StoreUnavailable(f"Nix does not know a closure: {why}")
+                why = evaluation_error(finished.stderr) or exit_reason(finished)
+                raise StoreUnavailable(f"Nix cannot list a closure: {why}")
             try:
-                return await self._workers.run(pathinfo.parse, finished.stdout)
+                return await self._workers.run(path_info.parse, finished.stdout)
             except ValueError as error:
-                raise StoreUnavailable(f"Nix does not know a closure: {error}") from None
+                raise StoreUnavailable(f"Nix cannot list a closure: {error}") from None
 
-        def again(error: Exception, _: float) -> None:
+        def on_retry(error: Exception, _: float) -> None:
             logger.warning("{}; trying again", error)
 
-        return await retry(ask, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=again)
+        return await retry(
+            query, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry
+        )
 
     def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         return self._holds.open()
@@ -181,13 +185,14 @@ class NixCommand:
         await self.evaluators.close()
 
     async def _require(self, wanted: Sequence[Wanted]) -> None:
-        gone = await self._workers.run(absent, [one.derivation for one in wanted])
-        if gone:
-            await self.evaluators.forget()  # they would not write it again
-            raise DerivationsGone(gone[0])
+        deleted = await self._workers.run(absent, [one.derivation for one in wanted])
+        if deleted:
+            # A process does not write again a derivation that it wrote before.
+            await self.evaluators.invalidate()
+            raise DerivationsGone(deleted[0])
 
     async def _check(self, wanted: Sequence[Wanted], hold: TemporaryRoots) -> None:
-        """A package set may claim any path; only what the derivation made counts."""
+        """Raise BuildFailed if the derivation did not make the path that its package claims."""
         made = {str(path) for path in await self._workers.run(hold.held)}
         for one in wanted:
             if one.path not in made:

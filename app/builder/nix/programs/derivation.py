@@ -1,35 +1,41 @@
-"""Reading a derivation file, as far as its outputs (Nix: src/libstore/derivations.cc)."""
+"""The outputs of a derivation file (Nix: src/libstore/derivations.cc, unparse)."""
 
 import re
 from pathlib import Path
 
-from app.builder.nix.door import DerivationsGone
 from app.system.blocking import blocking
 
-_STRING = r'"([^"\\]*)"'
-_OUTPUT = re.compile(rf"\({_STRING},{_STRING},{_STRING},{_STRING}\)")
+# Outputs come first, and none of their fields needs escapes.
+_START = re.compile(r'Derive\(\[|DrvWithVersion\("[^"\\]*",\[')
+_OUTPUT = re.compile(r'\("([^"\\]+)","([^"\\]*)","[^"\\]*","[^"\\]*"\)(,?)')
+# What follows the outputs may be gigabytes.
+_OUTPUTS_LIMIT = 1024 * 1024
 
 
-def outputs(text: str) -> dict[str, str]:
-    """Return the store path of each output; empty if ``text`` is not a derivation."""
-    begin = "Derive(["
-    if not text.startswith(begin):
-        return {}
-    found: dict[str, str] = {}
-    position = len(begin)
-    while output := _OUTPUT.match(text, position):
-        found[output[1]] = output[2]
-        position = output.end()
-        if text[position : position + 1] != ",":
-            break
-        position += 1
-    return found
+def parse_outputs(text: str) -> dict[str, str]:
+    """Return the store path of each output by its name; "" where only building determines it.
+
+    Raises ValueError if the text is not the start of a derivation.
+    """
+    start = _START.match(text)
+    if start is None:
+        raise ValueError("not a derivation")
+    position = start.end()
+    outputs: dict[str, str] = {}
+    more = True
+    while more:
+        output = _OUTPUT.match(text, position)
+        if output is None:
+            raise ValueError("not an output of a derivation")
+        outputs[output[1]] = output[2]
+        position, more = output.end(), output[3] == ","
+    if text[position : position + 1] != "]":
+        raise ValueError("the outputs of a derivation do not end")
+    return outputs
 
 
 @blocking
 def read_outputs(derivation: str) -> dict[str, str]:
-    """Raises DerivationsGone."""
-    try:
-        return outputs(Path(derivation).read_text(errors="replace"))
-    except FileNotFoundError:
-        raise DerivationsGone(derivation) from None
+    """Parse the outputs of a file.  Raises OSError, ValueError."""
+    with Path(derivation).open("rb") as file:
+        return parse_outputs(file.read(_OUTPUTS_LIMIT).decode(errors="replace"))

@@ -1,21 +1,23 @@
-"""Questions to package sets, put to Nix by the expressions in ``nix/``."""
+"""Evaluate the names of packages with the expressions in ``nix/``."""
 
 from collections.abc import Sequence
 
 from app.builder.nix.door import Evaluation, OneOfManyFailed
-from app.builder.nix.programs import output as replies
-from app.builder.nix.programs import outputs
+from app.builder.nix.programs import output
+from app.builder.nix.programs.claims import check_claims, check_each_claim
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.programs import missing
-from app.builder.nix.programs.repl_pool import QuestionFailed, ReplPool
+from app.builder.nix.programs.repl_pool import ReplPool
+from app.builder.nix.programs.repl_session import RequestFailed
 from app.builder.nix.results import EvaluationResult
 from app.errors import EvaluationFailed
+from app.system.blocking import blocking
 from app.system.process import OutOfTime, ProgramMissing
 from app.system.workers import Workers
 
 
 class Expressions:
-    """The evaluator that stays is asked first, and a process of its own if need be."""
+    """Evaluates in a kept process first, and in a process of its own where that fails."""
 
     def __init__(
         self, *, processes: ExpressionProcesses, evaluators: ReplPool, workers: Workers
@@ -27,39 +29,48 @@ class Expressions:
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool
     ) -> tuple[EvaluationResult, ...]:
-        """Of each package the derivation itself says whether it makes the package's path."""
+        """See ``Nix.evaluate``.  The path of each package is that of its derivation's output."""
         rows = None
         try:
             if not explain:
-                rows = await self._ask_evaluator(evaluation, names)
-        except QuestionFailed:
+                rows = await self._from_kept_process(evaluation, names)
+        except RequestFailed:
             if len(names) > 1:
                 raise OneOfManyFailed("one of several names does not evaluate") from None
         if rows is not None:
-            answers = await self._workers.run(outputs.checked, tuple(map(replies.answer, rows)))
-            if answers is not None:
-                return answers
-            await self._evaluators.forget()  # they would not write a derivation again
-        output = await self._processes.evaluate(
+            results = await self._workers.run(_checked, rows)
+            if results is not None:
+                return results
+            # A process does not write again a derivation that it wrote before it was deleted.
+            await self._evaluators.invalidate()
+        printed = await self._processes.evaluate(
             "evaluate",
             "evaluate.nix",
             evaluation,
             {"names": list(names), "explain": explain},
         )
-        found = replies.document(output)
-        if not isinstance(found, list) or len(found) != len(names):
+        rows = await self._workers.run(output.parse_rows, printed, len(names))
+        if rows is None:
             raise EvaluationFailed(f"unexpected output from the evaluation of {evaluation.source}")
-        return await self._workers.run(
-            outputs.without_derivations, tuple(map(replies.answer, found))
-        )
+        return await self._workers.run(_checked_each, rows)
 
-    async def _ask_evaluator(
+    async def _from_kept_process(
         self, evaluation: Evaluation, names: Sequence[str]
     ) -> list[object] | None:
-        """None if a process of its own is to be asked; raises QuestionFailed."""
+        """Return None if a new process is needed; raises RequestFailed, EvaluationStopped."""
         try:
-            return await self._evaluators.ask(evaluation, names)
+            return await self._evaluators.request(evaluation, names)
         except OutOfTime as error:
-            raise replies.limit_exceeded(error, evaluation) from None
+            raise output.limit_exceeded(error, evaluation) from None
         except ProgramMissing as error:
             raise missing(error) from None
+
+
+@blocking
+def _checked(rows: Sequence[object]) -> tuple[EvaluationResult, ...] | None:
+    return check_claims(tuple(map(output.result, rows)))
+
+
+@blocking
+def _checked_each(rows: Sequence[object]) -> tuple[EvaluationResult, ...]:
+    return check_each_claim(tuple(map(output.result, rows)))

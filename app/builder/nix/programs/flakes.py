@@ -1,10 +1,11 @@
-"""Make flakes ready to be evaluated: copied to the store once, and with all inputs named.
+"""Prepare flakes for evaluation: copy them to the store once, and lock all of their inputs.
 
-Nix copies a flake from a directory to the store in every process that evaluates it, which takes
-tens of seconds for one as large as nixpkgs.  A flake that is in the store already is not copied.
+Every process that evaluates a flake from a directory copies it to the store, which takes tens of
+seconds for nixpkgs.  A flake that is in the store already is not copied.
 
-``builtins.getFlake`` of Nix 2.8 takes no directory, and no flake whose lock file lacks an input.
-Another flake whose one input it is has neither limit, and needs a lock file itself.
+``builtins.getFlake`` of Nix 2.8 supports neither a directory below the flake's root nor a lock
+file that lacks an input.  So such a flake becomes the only input of another flake, with a lock
+file of its own.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ class Flakes:
         self._making: KeyedLock[PackageSet] = KeyedLock()
 
     async def prepared(self, evaluation: Evaluation) -> Evaluation:
-        """The same of a flake in the store.
+        """Return the evaluation of the flake's copy in the store.
 
         Raises EvaluationFailed, SourceUnavailable, Unavailable.
         """
@@ -60,7 +61,7 @@ class Flakes:
         return replace(evaluation, package_set=ready.package_set)
 
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        """The inputs that the lock file does not pin.  Raises what ``prepared`` does."""
+        """Return the inputs that the lock file does not pin.  Raises what ``prepared`` does."""
         if evaluation.package_set.flake is None:
             return ()
         return (await self._make_ready(evaluation)).unpinned
@@ -69,7 +70,7 @@ class Flakes:
         key = evaluation.package_set
         async with self._making.holding(key):
             ready = self._ready.pop(key, None)
-            if ready is None or not await self._workers.run(_is_there, ready.package_set):
+            if ready is None or not await self._workers.run(_exists, ready.package_set):
                 ready = await self._make(evaluation)
             self._ready[key] = ready
             if len(self._ready) > _KEPT:
@@ -95,16 +96,16 @@ class Flakes:
         return _Ready(made, unpinned)
 
     async def _add(self, evaluation: Evaluation, directory: Path) -> Path:
-        """Its store path, which is the one that Nix itself would copy it to."""
+        """Return its store path, which is the one that Nix itself would copy it to."""
         command = ["nix-store", "--add", str(directory)]
         printed = await self._processes.run("add", command, evaluation)
         return Path(printed.decode().strip())
 
     async def _inputs(self, evaluation: Evaluation, directory: Path) -> "_Inputs":
-        output = await self._processes.evaluate(
+        printed = await self._processes.evaluate(
             "inputs", "flake-inputs.nix", evaluation, {"flake": str(directory)}
         )
-        document = json.loads(output)
+        document = await self._workers.run(json.loads, printed)
         return _Inputs(
             unpinned=tuple(map(str, document["unpinned"])),
             places=tuple((str(row["name"]), str(row["place"])) for row in document["places"]),
@@ -112,7 +113,7 @@ class Flakes:
         )
 
     async def _wrap(self, evaluation: Evaluation, stored: Path, *, dated: bool) -> Path:
-        """The store path of a flake with the stored one as its input, and all inputs locked."""
+        """Return the store path of a flake with the stored one as its input, all inputs locked."""
         flake = evaluation.package_set.flake
         assert flake is not None, evaluation
         target: dict[str, str | int] = {
@@ -134,13 +135,13 @@ class Flakes:
 
 
 def _attributes(values: dict[str, str | int]) -> str:
-    """As Nix text; a flake's inputs are no more than literals.  No value has a quote or a dollar."""
+    """Return Nix text: a flake's inputs are literals, and no value has a quote or a dollar."""
     return " ".join(f"{name} = {json.dumps(value)};" for name, value in values.items())
 
 
 @blocking
-def _is_there(package_set: PackageSet) -> bool:
-    """The garbage collector may have been there."""
+def _exists(package_set: PackageSet) -> bool:
+    """Return whether the garbage collector has left the flake in the store."""
     path = package_set.reference.removeprefix("path:").partition("?")[0]
     return Path(path).exists()
 

@@ -1,49 +1,66 @@
-"""What Nix's expressions print, and how evaluations fail, in the door's words."""
+"""Parse what the server's expressions print, and translate failed evaluations."""
 
 import json
 import re
 
-from app.builder.nix import results as answers
 from app.builder.nix.door import Evaluation, EvaluationStopped, InputUnreachable
-from app.builder.nix.programs.errors import ending, evaluation_error
+from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.fetch_failures import input_at, unreachable
-from app.builder.nix.results import EvaluationResult, Failed
+from app.builder.nix.results import EvaluationResult, Failed, parse
 from app.errors import EvaluationFailed
+from app.system.blocking import blocking
 from app.system.process import Finished, LimitExceeded, OutOfSpace
 from app.text.sanitize import line
 
 _ADDRESS = 120
-# Nix's own advice is for who started it.
+# Nix adds advice that is useless to a client: it cannot change the search path.
 _NOT_FOUND = re.compile(r"(file '[^']+' was not found) in the Nix search path.*")
 _SEARCH_PATH = r"\1: the source has no such name in its search path (see the setting search_path)"
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)
 
 
-def document(output: bytes) -> object:
-    """What Nix printed as JSON; a package set may hold bytes that are no text."""
+@blocking
+def parse_document(output: bytes) -> object:
+    """Parse JSON of up to 32 MiB; a package set may contain bytes that are not UTF-8.
+
+    Raises ValueError.
+    """
     return json.loads(output.decode(errors="replace"))
 
 
-def answer(row: object) -> EvaluationResult:
+@blocking
+def parse_rows(output: bytes, count: int) -> list[object] | None:
+    """Parse a list of ``count`` rows; None for any other output."""
     try:
-        return answers.parse(row)
+        rows = parse_document(output)
     except ValueError:
-        return Failed(message="it is no well-formed package")
+        return None
+    return rows if isinstance(rows, list) and len(rows) == count else None
+
+
+def result(row: object) -> EvaluationResult:
+    """Parse the row of one name."""
+    try:
+        return parse(row)
+    except ValueError:
+        return Failed(message="invalid package")
 
 
 def limit_exceeded(error: LimitExceeded, evaluation: Evaluation) -> EvaluationStopped:
+    """Translate the limit that ended an evaluation."""
     if isinstance(error, OutOfSpace):
         return EvaluationStopped(f"evaluation printed more than {error.limit}")
     return EvaluationStopped(
-        f"stopped after the {evaluation.seconds:g} s that evaluations of source"
-        f" {evaluation.source} may take (evaluation_seconds)"
+        f"evaluation stopped after {evaluation.seconds:g} s (evaluation_seconds of source"
+        f" {evaluation.source})"
     )
 
 
 def evaluation_failure(
     finished: Finished, evaluation: Evaluation
 ) -> EvaluationFailed | InputUnreachable:
-    message = evaluation_error(finished.stderr) or ending(finished)
+    """Translate the end of an evaluation that failed."""
+    message = evaluation_error(finished.stderr) or exit_reason(finished)
     text = finished.stderr.decode(errors="replace")
     address = unreachable(message, text)
     if address is not None:

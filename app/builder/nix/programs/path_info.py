@@ -1,17 +1,19 @@
-"""``nix path-info --json``, whose shape changed twice, as a closure.
+"""Parse the output of ``nix path-info --json``, which has three forms.
 
-Nix 2.8 prints a list, 2.19 and later an object by path, 2.33 and later with ``--json-format 2``
-the same below ``info``, with base names for paths.
+Nix 2.8 prints a list, and 2.19 an object by path.  Nix 2.33 with ``--json-format 2`` prints that
+object below ``info``, with base names for paths.
 """
 
 import json
 from collections.abc import Iterator
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.system.blocking import blocking
 
 
+@blocking
 def parse(output: bytes) -> Closure:
-    """Raises ValueError, also for a path that is not valid in the store."""
+    """Return the closure; raises ValueError, also for a path that is not valid in the store."""
     return Closure(_object(path, info) for path, info in _rows(json.loads(output)))
 
 
@@ -39,13 +41,14 @@ def _object(path: str, info: object) -> StoreObject:
     return StoreObject(own, size, tuple(sorted(others)))
 
 
+@blocking
 def signers(output: bytes, path: str) -> tuple[str, ...]:
-    """The names of the keys in a path's signatures.  Raises ValueError."""
+    """Return the names of the keys in a path's signatures.  Raises ValueError."""
     for found, info in _rows(json.loads(output)):
         if path.endswith(found) and isinstance(info, dict):
             signatures = info.get("signatures") or []
             return tuple(dict.fromkeys(map(_signer, signatures)))
-    raise ValueError(f"{path} is not there")
+    raise ValueError(f"{path} is missing from the output")
 
 
 def _signer(signature: object) -> str:

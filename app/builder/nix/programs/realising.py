@@ -1,7 +1,7 @@
-"""Store paths made valid by ``nix-store --realise``, with another attempt after transient faults.
+"""Make store paths valid with ``nix-store --realise``.
 
-A source that may not build is given output paths, which Nix can only substitute; a derivation is
-what Nix builds if a substitute is missing or its signature is not trusted.
+A source that may not build passes output paths, which Nix can only substitute.  Other sources
+pass derivations: Nix builds them if a substitute is missing or its signature is not trusted.
 """
 
 import os
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from app.builder.nix.door import Realisation
-from app.builder.nix.programs import path_info as pathinfo
+from app.builder.nix.door import DerivationsGone, Realisation
+from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.derivation import read_outputs
 from app.builder.nix.programs.diagnosis import Attempt, failure, ignored_signature, out_of_time
@@ -25,14 +25,14 @@ from app.system.disk_space import DiskFull, DiskSpace
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
 from app.system.workers import Workers
 
-_GRACE_SECONDS = 10  # for Nix to end its builders
+_GRACE_SECONDS = 10  # for Nix to stop its builders
 _SIGNERS_SECONDS = 10
-_SIGNERS_ASKED = 3
+_SIGNERS_QUERIED = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Wanted:
-    """An output that a package names, with the store path that the package says it has."""
+    """An output of a derivation, and the store path that its package claims."""
 
     derivation: str
     output: str
@@ -40,7 +40,7 @@ class Wanted:
 
 
 class Realiser:
-    """``options`` are settings of Nix for every call, as arguments."""
+    """``options`` are arguments with the settings of Nix for every call."""
 
     def __init__(
         self,
@@ -56,10 +56,9 @@ class Realiser:
         self._space = space
 
     async def check_claims(self, wanted: Sequence[Wanted]) -> None:
-        """Raise BuildFailed if a path is not what its derivation makes; DerivationsGone."""
+        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
         for one in wanted:
-            outputs = await self._workers.run(read_outputs, one.derivation)
-            if outputs.get(one.output) != one.path:
+            if await self._workers.run(_path_of, one) != one.path:
                 raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")
 
     async def attempt(
@@ -71,7 +70,7 @@ class Realiser:
         hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
-        """One attempt, until ``end`` of the monotonic clock.
+        """Make one attempt, until ``end`` of the monotonic clock.
 
         Raises BuildFailed, BuildTimedOut, PolicyRefused, DownloadFailed, StoreUnavailable.
         """
@@ -82,13 +81,13 @@ class Realiser:
                 self._run(wanted, realisation, log, end=end, hold=hold)
             )
         except OutOfTime:
-            raise out_of_time(await self._look(log, paths, realisation, on_line)) from None
+            raise out_of_time(await self._inspect(log, paths, realisation, on_line)) from None
         except OutOfSpace as error:
             raise BuildFailed(f"the build log grew beyond {error.limit}") from None
         except DiskFull as error:
             building = f" while building {log.building[0]}" if log.building else ""
             raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
-        ended = await self._look(log, paths, realisation, on_line)
+        ended = await self._inspect(log, paths, realisation, on_line)
         if finished.code != 0:
             raise failure(ended, finished)
 
@@ -114,22 +113,22 @@ class Realiser:
                 *realising(realisation),
             ],
             Limits(seconds=max(end - time.monotonic(), 1), grace_seconds=_GRACE_SECONDS),
-            on_line=log.hear,
+            on_line=log.feed,
         )
 
-    async def _look(
+    async def _inspect(
         self,
         log: BuildLog,
         paths: Sequence[str],
         realisation: Realisation,
         on_line: Callable[[str], None],
     ) -> Attempt:
-        """What is not in the store, and who signed what was ignored; the latter is logged."""
-        candidates = {*paths, *log.fetches.begun, *log.unknown}
+        """Find the paths that are still missing, and log which signatures were ignored."""
+        candidates = {*paths, *log.fetches.started, *log.unknown}
         missing = frozenset(await self._workers.run(absent, sorted(candidates)))
         unsigned = log.fetches.unsigned
         signers: dict[str, tuple[str, ...]] = {}
-        for path in sorted(unsigned, key=lambda path: path not in paths)[:_SIGNERS_ASKED]:
+        for path in sorted(unsigned, key=lambda path: path not in paths)[:_SIGNERS_QUERIED]:
             keys = await self._signers(path, unsigned[path])
             if keys is not None:
                 signers[path] = keys
@@ -140,11 +139,11 @@ class Realiser:
         return ended
 
     async def _signers(self, path: str, cache: str) -> tuple[str, ...] | None:
-        """The names of the keys, or None if the cache cannot be asked again."""
+        """Return the names of the keys, or None if the cache does not respond."""
         command = ["nix", "path-info", "--json", "--store", cache, path, *FEATURES, *self._options]
         try:
-            finished = await self._programs.ask("signatures", command, seconds=_SIGNERS_SECONDS)
-            return pathinfo.signers(finished.stdout, path)
+            finished = await self._programs.query("signatures", command, seconds=_SIGNERS_SECONDS)
+            return await self._workers.run(path_info.signers, finished.stdout, path)
         except (Unavailable, ValueError):
             return None
 
@@ -152,3 +151,14 @@ class Realiser:
 @blocking
 def absent(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if not os.path.lexists(path)]
+
+
+@blocking
+def _path_of(wanted: Wanted) -> str | None:
+    """Return the path of the output; None if the derivation has no such output."""
+    try:
+        return read_outputs(wanted.derivation).get(wanted.output)
+    except FileNotFoundError:
+        raise DerivationsGone(wanted.derivation) from None
+    except (OSError, ValueError):
+        return None

@@ -1,47 +1,39 @@
-"""Evaluators that stay: ``nix repl``, spoken to, each for one revision of a package set.
+"""Keep processes of ``nix repl``, each with one revision of a package set in memory.
 
-An evaluator is the fast way for questions that go well.  It is asked one question at a time.
-An error that Nix reports at the prompt (abort, missing attribute, infinite recursion) leaves the
-evaluator as it was: Nix restores what it was evaluating.  Anything else that is not a whole
-answer ends the evaluator.  In both cases a process of its own has the message, unless the time
-is used up.
+A kept process answers in milliseconds where a new one takes seconds.  It handles one request at
+a time.  After an error that Nix reports at the prompt (abort, missing attribute, infinite
+recursion) the process is as it was before: Nix restores the state of the evaluation.  After any
+other incomplete response the process is stopped.  In both cases a new process is started for the
+message, unless the time is used up.
 """
 
 import asyncio
-import secrets
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loguru import logger
-
 from app.builder.nix.door import Evaluation
-from app.builder.nix.programs import output as replies
-from app.builder.nix.programs.repl_protocol import Dialogue, question
-from app.builder.nix.programs.request import OUTPUT, options, subject, variables
-from app.system.conversation import Conversation, ProgramEnded
-from app.system.process import Limits, OutOfSpace
+from app.builder.nix.programs.repl_protocol import request
+from app.builder.nix.programs.repl_session import ReplSession, RequestFailed
+from app.builder.nix.programs.request import options, variables
+from app.system.conversation import ProgramEnded
+from app.system.process import OutOfSpace
+from app.system.workers import Workers
 
 _MOST = 4
 _IDLE_SECONDS = 300
-# About what starting a process takes with a large package set: no use in waiting any longer.
+# About as long as a new process takes with a large package set: waiting longer gains nothing.
 _PATIENCE_SECONDS = 1
-# The prompt echoes what is typed, some 0.1 ms for each name; starting a process is quicker
-# where there are hundreds.
-_LONGEST_QUESTION = 16 * 1024
-
-
-class QuestionFailed(Exception):
-    """Nix reported an error at the prompt; the evaluator is ready for the next question."""
+# The prompt echoes its input, which takes 0.1 ms for each name.  For hundreds of names a new
+# process is faster.
+_LONGEST_REQUEST = 16 * 1024
 
 
 class ReplPool:
-    """``expressions`` is the directory with conversation.nix; ``settings`` are words for Nix.
+    """``expressions`` is the directory of conversation.nix; ``settings`` are arguments for Nix.
 
-    ``starts`` counts the processes as ``evaluator``.
-
-    ``answered`` counts the questions answered, also by an error.
+    ``starts`` counts the processes under ``evaluator``.  ``answered`` counts the responses,
+    errors included.
     """
 
     def __init__(
@@ -51,173 +43,108 @@ class ReplPool:
         settings: Sequence[str],
         environment: Mapping[str, str],
         starts: Counter[str],
+        workers: Workers,
     ) -> None:
         self._expressions = expressions
         self._command = ("nix", "repl", "-I", f"nixery={expressions}", *settings)
         self._environment = environment
         self._starts = starts
+        self._workers = workers
         self.answered = 0
-        self._kept: dict[Evaluation, ReplSession] = {}  # the longest unused first
-        self._gone: list[ReplSession] = []  # to be ended
+        self._kept: dict[Evaluation, ReplSession] = {}  # the least recently used first
+        self._dropped: list[ReplSession] = []  # to be stopped
         self._sweeping: asyncio.Task[None] | None = None
 
-    async def ask(
+    async def request(
         self, evaluation: Evaluation, names: Sequence[str], function: str = "answer"
     ) -> list[object] | None:
-        """One row for each name, as ``function`` of nix/conversation.nix returns them.
+        """Return one row for each name, as ``function`` of nix/conversation.nix returns them.
 
-        Return None if the caller has to start a process of its own.
-
-        Raises QuestionFailed, OutOfTime, ProgramMissing.
+        Return None if the caller has to start a new process.
+        Raises RequestFailed, OutOfTime, ProgramMissing.
         """
-        words = question(names, function)
-        if evaluation.restricted or evaluation.revision is None or len(words) > _LONGEST_QUESTION:
+        text = request(names, function)
+        if evaluation.restricted or evaluation.revision is None or len(text) > _LONGEST_REQUEST:
             return None
-        evaluator = await self._evaluator(evaluation)
+        session = await self._session(evaluation)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                await evaluator.busy.acquire()
+                await session.busy.acquire()
         except TimeoutError:
             return None
         rows, usable = None, False
         try:
-            if self._kept.get(evaluation) is evaluator:
-                rows = _rows(await evaluator.ask(words), len(names))
+            if self._kept.get(evaluation) is session:
+                rows = await session.request(text, len(names))
                 usable = rows is not None
-        except QuestionFailed:
+        except RequestFailed:
             usable = True
             raise
         except (OutOfSpace, ProgramEnded):
             pass
         finally:
-            evaluator.busy.release()
-            if not usable or evaluator.spent:
-                self._drop(evaluation, evaluator)
-            if self._kept.get(evaluation) is not evaluator:
-                await evaluator.end()
+            session.busy.release()
+            if not usable or session.over_budget:
+                self._drop(evaluation, session)
+            if self._kept.get(evaluation) is not session:
+                await session.end()
         self.answered += usable
         return rows
 
-    async def forget(self) -> None:
-        """What they believe of the store has turned out to be wrong."""
-        for evaluation, evaluator in tuple(self._kept.items()):
-            self._drop(evaluation, evaluator)
-        await self._end_gone()
+    async def invalidate(self) -> None:
+        """Stop all processes: what they remember of the store is not true any more."""
+        for evaluation, session in tuple(self._kept.items()):
+            self._drop(evaluation, session)
+        await self._end_dropped()
 
     async def close(self) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
-        self._gone += self._kept.values()
+        self._dropped += self._kept.values()
         self._kept.clear()
-        await self._end_gone()
+        await self._end_dropped()
 
-    async def _evaluator(self, evaluation: Evaluation) -> "ReplSession":
-        """The evaluator, now the last used; the longest unused goes if there are too many."""
-        evaluator = self._kept.pop(evaluation, None)
-        if evaluator is not None and evaluator.ended:
-            self._gone.append(evaluator)
-            evaluator = None
-        if evaluator is None:
-            evaluator = ReplSession(
+    async def _session(self, evaluation: Evaluation) -> ReplSession:
+        """Return the session of an evaluation, and stop the least recently used beyond the limit."""
+        session = self._kept.pop(evaluation, None)
+        if session is not None and session.ended:
+            self._dropped.append(session)
+            session = None
+        if session is None:
+            session = ReplSession(
                 evaluation,
                 (*self._command, *options(evaluation, self._expressions)),
                 {**self._environment, **variables(evaluation, self._expressions)},
-                self._starts,
+                starts=self._starts,
+                # All kept processes together may use as much as one evaluation.
+                most_memory=evaluation.memory / _MOST,
+                workers=self._workers,
             )
-        self._kept[evaluation] = evaluator
+        self._kept[evaluation] = session
         for other, one in tuple(self._kept.items())[:-_MOST]:
             self._drop(other, one)
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.create_task(self._sweep())
-        await self._end_gone()
-        return evaluator
+        await self._end_dropped()
+        return session
 
     async def _sweep(self) -> None:
-        """End what nobody has used for long, as long as there is any."""
+        """Stop idle processes until none is left."""
         while self._kept:
             await asyncio.sleep(_IDLE_SECONDS / 10)
-            for evaluation, evaluator in tuple(self._kept.items()):
-                if not evaluator.busy.locked() and evaluator.unused_seconds > _IDLE_SECONDS:
-                    self._drop(evaluation, evaluator)
-            await self._end_gone()
+            for evaluation, session in tuple(self._kept.items()):
+                if not session.busy.locked() and session.unused_seconds > _IDLE_SECONDS:
+                    self._drop(evaluation, session)
+            await self._end_dropped()
 
-    def _drop(self, evaluation: Evaluation, evaluator: "ReplSession") -> None:
-        """From now on nobody asks it; one that is being asked is ended by whoever asks."""
-        if self._kept.get(evaluation) is evaluator:
+    def _drop(self, evaluation: Evaluation, session: ReplSession) -> None:
+        """Give a session no new requests; the holder of a busy one stops it."""
+        if self._kept.get(evaluation) is session:
             del self._kept[evaluation]
-            if not evaluator.busy.locked():
-                self._gone.append(evaluator)
+            if not session.busy.locked():
+                self._dropped.append(session)
 
-    async def _end_gone(self) -> None:
-        while self._gone:
-            await self._gone.pop().end()
-
-
-class ReplSession:
-    """Whoever asks holds ``busy``.  It starts when it is first asked."""
-
-    def __init__(
-        self,
-        evaluation: Evaluation,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        starts: Counter[str],
-    ) -> None:
-        self.busy = asyncio.Lock()
-        self._evaluation = evaluation
-        self._command = command
-        self._environment = environment
-        self._starts = starts
-        self._dialogue = Dialogue(secrets.token_hex(16))
-        self._conversation: Conversation | None = None
-        self._used = time.monotonic()
-
-    @property
-    def ended(self) -> bool:
-        return self._conversation is not None and self._conversation.ended
-
-    @property
-    def unused_seconds(self) -> float:
-        return time.monotonic() - self._used
-
-    @property
-    def spent(self) -> bool:
-        """All that are kept may hold as much memory together as one evaluation may use."""
-        resident = self._conversation.resident() if self._conversation else 0
-        return resident > self._evaluation.memory / _MOST
-
-    async def ask(self, words: bytes) -> bytes:
-        """The JSON.  Raises QuestionFailed, OutOfTime, OutOfSpace, ProgramEnded."""
-        if self._conversation is None:
-            self._conversation = self._start()
-            words = self._dialogue.opening(subject(self._evaluation)) + words
-        heard = await self._conversation.ask(words, until=self._dialogue.end)
-        self._used = time.monotonic()
-        answer = self._dialogue.answer(heard)
-        if answer is None:
-            raise QuestionFailed
-        return answer
-
-    async def end(self) -> None:
-        conversation, self._conversation = self._conversation, None
-        if conversation is not None:
-            logger.bind(source=self._evaluation.source, pid=conversation.pid).debug(
-                "ends an evaluator"
-            )
-            await conversation.end()
-
-    def _start(self) -> Conversation:
-        self._starts["evaluator"] += 1
-        limits = Limits(
-            seconds=self._evaluation.seconds, memory=self._evaluation.memory, output=OUTPUT
-        )
-        return Conversation(self._command, environment=self._environment, limits=limits)
-
-
-def _rows(answer: bytes, count: int) -> list[object] | None:
-    try:
-        rows = replies.document(answer)
-    except ValueError:
-        return None
-    return rows if isinstance(rows, list) and len(rows) == count else None
+    async def _end_dropped(self) -> None:
+        while self._dropped:
+            await self._dropped.pop().end()

@@ -1,7 +1,7 @@
-"""What is typed at the prompt of ``nix repl`` and read from behind it (nix/conversation.nix).
+"""The text protocol spoken with ``nix repl`` (nix/conversation.nix).
 
-Between what is asked for come prompts, colours, and echoes of what was typed, cut to the width
-of a terminal.  The marker, which nobody else knows, tells an answer from all of them.
+Between responses the program prints prompts, colours, and echoes of its input, cut to the width
+of a terminal.  A secret marker distinguishes a response from all of them.
 """
 
 import json
@@ -9,45 +9,49 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_MEANT = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+from app.system.blocking import blocking
+
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 @dataclass(frozen=True, slots=True)
-class Dialogue:
-    """``marker`` is of letters and digits."""
+class Protocol:
+    """``marker`` consists of letters and digits."""
 
     marker: str
 
-    def opening(self, subject: dict[str, object]) -> bytes:
-        said = _digits({"marker": self.marker, **subject})
-        return b'nixery = import <nixery/conversation.nix> "%s"\n' % said
+    def start(self, subject: dict[str, object]) -> bytes:
+        """Return the input that loads the expressions."""
+        encoded = _hexadecimal({"marker": self.marker, **subject})
+        return b'nixery = import <nixery/conversation.nix> "%s"\n' % encoded
 
     @property
     def end(self) -> bytes:
-        """What is printed after each question, answered or not."""
+        """The output after each response, and after each error."""
         return b'"%s"' % self.marker.encode()
 
-    def answer(self, heard: bytes) -> bytes | None:
-        """The JSON that was printed; None if there is no whole one."""
-        opened, closed = b'"%s ' % self.marker.encode(), b' %s"' % self.marker.encode()
-        begin = heard.find(opened)
-        end = heard.find(closed, begin + len(opened))
-        if begin < 0 or end < 0:
+    @blocking
+    def response(self, printed: bytes) -> bytes | None:
+        """Return the JSON of a response; None if there is not a complete one."""
+        opening, closing = b'"%s ' % self.marker.encode(), b' %s"' % self.marker.encode()
+        start = printed.find(opening)
+        end = printed.find(closing, start + len(opening))
+        if start < 0 or end < 0:
             return None
-        return unquoted(heard[begin + len(opened) : end])
+        return unescape(printed[start + len(opening) : end])
 
 
-def question(names: Sequence[str], function: str = "answer") -> bytes:
-    """``function`` is one of nix/conversation.nix."""
-    return b'nixery.%s "%s"\nnixery.end\n' % (function.encode(), _digits(list(names)))
+def request(names: Sequence[str], function: str = "answer") -> bytes:
+    """Return the input of a request; ``function`` is one of nix/conversation.nix."""
+    return b'nixery.%s "%s"\nnixery.end\n' % (function.encode(), _hexadecimal(list(names)))
 
 
-def unquoted(literal: bytes) -> bytes:
-    """What Nix printed between the quotes of a string."""
-    return _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), literal)
+def unescape(literal: bytes) -> bytes:
+    """Return the value of a string that Nix printed, without its quotes."""
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), literal)
 
 
-def _digits(document: object) -> bytes:
-    """Two for each character, all of which are printable ASCII."""
+def _hexadecimal(document: object) -> bytes:
+    """Encode JSON as two digits for each of its ASCII characters."""
     return json.dumps(document).encode("ascii").hex().encode("ascii")

@@ -1,28 +1,64 @@
+"""Reading the outputs of derivations."""
+
 from pathlib import Path
 
 import pytest
 
-from app.builder.nix.door import DerivationsGone
-from app.builder.nix.programs.derivation import outputs, read_outputs
+from app.builder.nix.programs.derivation import parse_outputs, read_outputs
 
-OUT = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-many-1.0"
-BIN = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-many-1.0-bin"
+_REST = ',[("/nix/store/x.drv",["out"])],["/nix/store/y"],"x86_64-linux","/bin/sh",["-c"],[])'
 
 
 def test_each_output_has_its_path() -> None:
-    text = (
-        f'Derive([("bin","{BIN}","",""),("out","{OUT}","r:sha256","00")],'
-        '[("/nix/store/x.drv",["out"])],[],"x86_64-linux","/bin/sh",[],[("out","/elsewhere")])'
-    )
+    text = f'Derive([("bin","/nix/store/a-bin","",""),("out","/nix/store/a","","")]{_REST}'
 
-    assert outputs(text) == {"bin": BIN, "out": OUT}
+    assert parse_outputs(text) == {"bin": "/nix/store/a-bin", "out": "/nix/store/a"}
 
 
-@pytest.mark.parametrize("text", ["", "Derive([", 'DrvWithVersion("x",[("out","/x","","")])', "x"])
-def test_what_is_not_a_derivation_has_no_outputs(text: str) -> None:
-    assert outputs(text) == {}
+def test_an_output_with_a_hash_has_its_path() -> None:
+    text = f'Derive([("out","/nix/store/a","r:sha256","00ff")]{_REST}'
+
+    assert parse_outputs(text) == {"out": "/nix/store/a"}
 
 
-def test_a_derivation_that_is_not_there_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(DerivationsGone):
+def test_an_output_whose_path_depends_on_its_content_has_none() -> None:
+    assert parse_outputs(f'Derive([("out","","r:sha256","")]{_REST}') == {"out": ""}
+
+
+def test_a_derivation_of_the_newer_form_is_read() -> None:
+    text = f'DrvWithVersion("xp-dyn-drv",[("out","/nix/store/a","","")]{_REST}'
+
+    assert parse_outputs(text) == {"out": "/nix/store/a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Derive(",
+        "Derive([",
+        "Derive([]",
+        'Derive([("out","/nix/store/a","","")',
+        'Derive([("out","/nix/store/a","",""),]',
+        'Derive([("out","/nix/store/a")]',
+        'Derive([("o\\"ut","/nix/store/a","","")]',
+        '\nDerive([("out","/nix/store/a","","")]',
+        '{"outputs": {"out": {"path": "/nix/store/a"}}}',
+    ],
+)
+def test_another_text_is_not_a_derivation(text: str) -> None:
+    with pytest.raises(ValueError, match=r"output|derivation"):
+        parse_outputs(text)
+
+
+def test_the_outputs_of_a_large_derivation_are_read(tmp_path: Path) -> None:
+    derivation = tmp_path / "large.drv"
+    text = f'Derive([("out","/nix/store/a","","")]{_REST}'
+    derivation.write_text(text + "x" * (2 * 1024 * 1024))
+
+    assert read_outputs(str(derivation)) == {"out": "/nix/store/a"}
+
+
+def test_a_derivation_that_was_deleted_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
         read_outputs(str(tmp_path / "x.drv"))

@@ -4,10 +4,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.nix.programs.repl_protocol import Dialogue, question, unquoted
+from app.builder.nix.programs.repl_protocol import Protocol, request, unescape
 
 MARKER = "5ca1ab1e" * 4
-DIALOGUE = Dialogue(MARKER)
+PROTOCOL = Protocol(MARKER)
 
 
 def quoted(text: bytes, *, antiquotations: bool) -> bytes:
@@ -22,7 +22,7 @@ def quoted(text: bytes, *, antiquotations: bool) -> bytes:
 def test_what_nix_quotes_is_read_as_it_was(text: str, antiquotations: bool) -> None:  # noqa: FBT001
     raw = text.encode(errors="surrogatepass")
 
-    assert unquoted(quoted(raw, antiquotations=antiquotations)) == raw
+    assert unescape(quoted(raw, antiquotations=antiquotations)) == raw
 
 
 NOISE = st.binary().filter(lambda noise: MARKER.encode() not in noise)
@@ -36,23 +36,23 @@ def test_the_answer_is_found_among_prompts_and_echoes(
     printed = quoted(answer, antiquotations=True)
     marker = MARKER.encode()
 
-    heard = before + b'"%s %s %s"' % (marker, printed, marker) + between + DIALOGUE.end + after
+    heard = before + b'"%s %s %s"' % (marker, printed, marker) + between + PROTOCOL.end + after
 
-    assert DIALOGUE.answer(heard) == answer
+    assert PROTOCOL.response(heard) == answer
 
 
 @given(NOISE)
 def test_an_end_without_an_answer_is_none(noise: bytes) -> None:
-    assert DIALOGUE.answer(noise + DIALOGUE.end) is None
+    assert PROTOCOL.response(noise + PROTOCOL.end) is None
 
 
 def test_half_an_answer_is_none() -> None:
-    assert DIALOGUE.answer(b'"%s [{\\"status\\":' % MARKER.encode() + DIALOGUE.end) is None
+    assert PROTOCOL.response(b'"%s [{\\"status\\":' % MARKER.encode() + PROTOCOL.end) is None
 
 
 @given(st.lists(st.text()))
 def test_whatever_a_name_is_nothing_but_digits_is_typed(names: list[str]) -> None:
-    found = re.fullmatch(rb'nixery\.answer "([0-9a-f]*)"\nnixery\.end\n', question(names))
+    found = re.fullmatch(rb'nixery\.answer "([0-9a-f]*)"\nnixery\.end\n', request(names))
 
     assert found is not None
     typed = bytes.fromhex(found[1].decode())
@@ -62,4 +62,4 @@ def test_whatever_a_name_is_nothing_but_digits_is_typed(names: list[str]) -> Non
 
 @given(st.text())
 def test_what_is_typed_does_not_hold_the_marker(reference: str) -> None:
-    assert MARKER.encode() not in DIALOGUE.opening({"set": {"reference": reference}})
+    assert MARKER.encode() not in PROTOCOL.start({"set": {"reference": reference}})
