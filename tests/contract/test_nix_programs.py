@@ -4,9 +4,9 @@ import asyncio
 import os
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,18 @@ from app.builder.nix.door import PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
+from app.errors import BuildFailed
 from app.system.process import child_environment
 from app.system.retrying import Retries
 from app.system.workers import Workers
-from tests.contract.nix_contract import MakeNix, NixContract, NixUnderTest
+from tests.contract.nix_contract import (
+    REALISATION,
+    MakeNix,
+    NixContract,
+    NixUnderTest,
+    found,
+    realise,
+)
 from tests.fakes.nix_text import nix_text
 from tests.fakes.package_set import Attribute, Package
 
@@ -70,32 +78,75 @@ class _Programs:
         return done.stdout
 
 
+@pytest.fixture
+async def open_set(tmp_path: Path) -> AsyncIterator[Callable[..., _Programs]]:
+    """Open a package set that is given as Nix text."""
+    surroundings = {**os.environ, "NIX_CONF_DIR": str(ROOT / "tests" / "nix")}
+    environment = child_environment(surroundings, home=tmp_path / "home")
+    workers = Workers(2)
+
+    async with AsyncExitStack() as stack:
+
+        def open_set(text: str, cached: tuple[str, ...] = ()) -> _Programs:
+            file = tmp_path / "set.nix"
+            file.write_text(text)
+            nix = NixCommand(
+                environment=environment,
+                expressions=ROOT / "nix",
+                holds=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
+                workers=workers,
+                options={},
+                bounds=Bounds(retries=Retries(times=0, seconds=0)),
+            )
+            stack.push_async_callback(nix.close)
+            package_set = PackageSet("path", str(file), is_file=True)
+            return _Programs(nix, package_set, environment, cached, tmp_path / "cache")
+
+        yield open_set
+
+
 class TestNixPrograms(NixContract):
     @pytest.fixture
-    async def make_nix(self, tmp_path: Path) -> AsyncIterator[MakeNix]:
-        surroundings = {**os.environ, "NIX_CONF_DIR": str(ROOT / "tests" / "nix")}
-        environment = child_environment(surroundings, home=tmp_path / "home")
-        workers = Workers(2)
+    def make_nix(self, open_set: Callable[..., _Programs]) -> MakeNix:
+        def make(attributes: Mapping[str, Attribute], set_error: str = "") -> NixUnderTest:
+            cached = tuple(name for name, one in attributes.items() if _is_cached(one))
+            text = nix_text(attributes, salt=uuid.uuid4().hex, set_error=set_error)
+            return open_set(text, cached)
 
-        async with AsyncExitStack() as stack:
+        return make
 
-            def make(attributes: Mapping[str, Attribute], set_error: str = "") -> NixUnderTest:
-                file = tmp_path / "set.nix"
-                file.write_text(nix_text(attributes, salt=uuid.uuid4().hex, set_error=set_error))
-                nix = NixCommand(
-                    environment=environment,
-                    expressions=ROOT / "nix",
-                    holds=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
-                    workers=workers,
-                    options={},
-                    bounds=Bounds(retries=Retries(times=0, seconds=0)),
-                )
-                stack.push_async_callback(nix.close)
-                package_set = PackageSet("path", str(file), is_file=True)
-                cached = tuple(name for name, one in attributes.items() if _is_cached(one))
-                return _Programs(nix, package_set, environment, cached, tmp_path / "cache")
 
-            yield make
+REFUSED = {
+    "exported references": 'exportReferencesGraph = [ "graph" unrelated ];',
+    "structured": "__structuredAttrs = true; exportReferencesGraph.graph = [ unrelated ];",
+    "not in the store": 'exportReferencesGraph = [ "graph" "/etc/passwd" ];',
+    "odd": 'exportReferencesGraph = [ "graph" ];',
+    "file name": 'exportReferencesGraph = [ "../graph" "${other}" ];',
+    "sandbox": "__noChroot = true;",
+    "specifier": 'allowedReferences = [ "nonsense" ];',
+    "reference": 'allowedReferences = [ ]; args = [ "-c" "echo ${other} > $out" ];',
+}
+REFUSED_SET = """{ system, ... }:
+let
+  basis = { inherit system; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; salt = "SALT"; };
+  other = derivation (basis // { name = "other"; });
+  unrelated = builtins.unsafeDiscardStringContext "${other}";
+in
+{ refused = derivation (basis // { name = "refused"; ATTRIBUTES }); }
+"""
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+async def test_a_derivation_that_nix_refuses_is_a_lasting_failure(
+    open_set: Callable[..., _Programs], reason: str
+) -> None:
+    text = REFUSED_SET.replace("SALT", uuid.uuid4().hex).replace("ATTRIBUTES", REFUSED[reason])
+    subject = open_set(text)
+    refused = await found(subject, "refused")
+    realisation = replace(REALISATION, sandboxed=reason == "sandbox")
+
+    with pytest.raises(BuildFailed):
+        await realise(subject, refused, realisation)
 
 
 def _is_cached(attribute: Attribute) -> bool:

@@ -1,7 +1,7 @@
-"""Why a realisation failed: the package's fault, a refusal, or a fault that may pass.
+"""Find out why a realisation failed: the package, a refusal, or a transient fault.
 
-An error is lasting only where it is known to be: a builder that ran and failed, a system that
-this machine is not, a path that no cache has.  Everything else is worth another attempt.
+An error is lasting only where it is known to be: a builder that ran and failed, a derivation
+that Nix refuses, another system, a path that no cache has.  Everything else is tried again.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.builder.nix.closure import StorePath
 from app.builder.nix.door import Realisation
 from app.builder.nix.programs.build_log import BuildLog
-from app.builder.nix.programs.errors import failure_text, is_other_system
+from app.builder.nix.programs.errors import failure_text, is_other_system, is_refused
 from app.builder.nix.programs.fetches import Fault
 from app.errors import (
     BuildFailed,
@@ -26,12 +26,12 @@ from app.text.sanitize import ends, line
 
 _SHOWN = 5
 _REASON_LIMIT = 120
-# Less than a response may have: the address of the build's page is added to it.
+# Shorter than a response may be: the address of the build's page is added to it.
 _MESSAGE_LIMIT = 240
 _LEAST = 60
 _HASH = re.compile(r"/nix/store/[0-9a-z]{32}-")
 _NO_SPACE = re.compile(r"No space left on device|lack of free disk space")
-_PASSING_DOWNLOAD = re.compile(
+_TRANSIENT_DOWNLOAD = re.compile(
     r"HTTP error (?!4(?!08|29))|[Tt]imeout|[Tt]imed out|onnect|resolve|recv"
 )
 
@@ -41,7 +41,7 @@ class Attempt:
     """A realisation of ``wanted`` store paths that has ended.
 
     ``missing`` are the store paths that are not in the store now.  ``signers`` has the names of
-    the keys in the signatures of store paths that were ignored.
+    the keys that signed the ignored store paths.
     """
 
     realisation: Realisation
@@ -63,7 +63,7 @@ def failure(attempt: Attempt, finished: Finished) -> RegistryError:
         return _fault(attempt, faults, ignored)
     if not attempt.realisation.build:
         return _not_cached(attempt, finished, ignored)
-    if is_other_system(reason):
+    if is_other_system(reason) or is_refused(reason, finished):
         return BuildFailed(_with(failure_text(log, finished), ignored), derivation=log.failed)
     return StoreUnavailable(_with(f"Nix failed: {failure_text(log, finished)}", ignored))
 
@@ -71,25 +71,23 @@ def failure(attempt: Attempt, finished: Finished) -> RegistryError:
 def out_of_time(attempt: Attempt) -> RegistryError:
     """Diagnose an attempt that was stopped after its time."""
     log, realisation = attempt.log, attempt.realisation
-    limit = f"{realisation.seconds:g} s that builds of source {realisation.source} may take"
+    after = f"after {realisation.seconds:g} s (build_seconds of source {realisation.source})"
     ignored = ignored_signature(attempt)
     fetching = log.fetches.running
     if fetching and not log.building:
         path, cache = fetching[0]
-        return DownloadFailed(
-            f"{cache} had not sent {path} after the {limit} (build_seconds)", host=cache, path=path
-        )
+        return DownloadFailed(f"{cache} had not sent {path} {after}", host=cache, path=path)
     if not log.building and (faults := log.fetches.faults(attempt.missing)):
         return _fault(attempt, faults, ignored)
     building = f" while building {log.building[0]}" if log.building else ""
     return BuildTimedOut(
-        _with(f"stopped after the {limit} (build_seconds){building}", ignored),
+        _with(f"build stopped {after}{building}", ignored),
         {"derivations": list(log.building), "seconds": realisation.seconds},
     )
 
 
 def ignored_signature(attempt: Attempt) -> str:
-    """Name the store path that a cache has and Nix did not take, with cache and key; or ""."""
+    """Describe a store path that Nix ignored because of its signature; "" if there is none."""
     unsigned = attempt.log.fetches.unsigned
     if not unsigned:
         return ""
@@ -105,7 +103,7 @@ def ignored_signature(attempt: Attempt) -> str:
 
 def _builder_failure(log: BuildLog, finished: Finished, ignored: str) -> RegistryError:
     for url, why in log.fetches.other_failures:
-        if url and _PASSING_DOWNLOAD.search(why):
+        if url and _TRANSIENT_DOWNLOAD.search(why):
             return DownloadFailed(
                 f"{url} failed while {log.failed} was built: {line(why, _REASON_LIMIT)}", host=url
             )
@@ -117,7 +115,7 @@ def _builder_failure(log: BuildLog, finished: Finished, ignored: str) -> Registr
 
 
 def _fault(attempt: Attempt, faults: Sequence[Fault], ignored: str) -> DownloadFailed:
-    """The fault of a wanted path if there is one; a path that Nix named by its hash in full."""
+    """Prefer the fault of a wanted path, and complete a path that Nix named by its hash."""
     named = [(fault, _path(attempt, fault)) for fault in faults]
     fault, path = next(((f, path) for f, path in named if path in attempt.wanted), named[0])
     message = f"{fault.cache} failed to send {path}: {line(fault.reason, _REASON_LIMIT)}"
@@ -138,7 +136,7 @@ def _path(attempt: Attempt, fault: Fault) -> str:
 
 
 def _not_cached(attempt: Attempt, finished: Finished, ignored: str) -> RegistryError:
-    """The wanted outputs come first; behind them what they refer to."""
+    """List the wanted outputs first, then what they refer to."""
     log, wanted, missing = attempt.log, attempt.wanted, attempt.missing
     source = attempt.realisation.source
     absent = [path for path in wanted if path in missing and path not in log.fetches.unsigned]
@@ -155,7 +153,7 @@ def _not_cached(attempt: Attempt, finished: Finished, ignored: str) -> RegistryE
 
 
 def _with(message: str, ignored: str) -> str:
-    """The ignored signature comes first: what was built instead matters less."""
+    """Put the ignored signature first: what was built instead matters less."""
     if not ignored:
         return message
     room = max(_MESSAGE_LIMIT - len(ignored), _LEAST)

@@ -1,4 +1,4 @@
-"""Sentences made from what Nix prints for people."""
+"""Messages for users, from what Nix prints."""
 
 import re
 
@@ -9,22 +9,30 @@ from app.text.sanitize import line, sentence
 _MESSAGE_LIMIT = 300
 _REASON_LIMIT = 260
 _ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
-# One search from the end: a package set may print a megabyte of lines that look like errors.
+# Search from the end: a package set may print a megabyte of lines that look like errors.
 _LAST_ERROR = re.compile(
     rb"(?s:(?P<before>.*^))(?:[ \t]|\x1b\[[0-9;]*m)*error:(?:[ \t]|\x1b\[[0-9;]*m)*[^\s\x1b]",
     re.MULTILINE,
 )
-_ERROR_SIZE = 16 * 1024  # of which a message has the beginning
+_ERROR_SIZE = 16 * 1024  # a message has the start of it
 _ERROR_LINES = 200
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
 # Nix 2.8 and 2.34.
 _OTHER_SYSTEM = re.compile(r"^a '([\w-]+)' with features|Required system: '([\w-]+)'")
+# Nix: src/libstore/build/worker.cc, failingExitStatus; odd codes are time-outs.
+_PERMANENT = range(100, 112, 2)
+# Refusals that Nix reports without that code.
+_REFUSED = re.compile(
+    r"exportReferencesGraph|cannot export references|has '__noChroot' set"
+    r"|illegal reference specifier|is not allowed to (?:refer|have)|is too large at \d+ bytes"
+    r"|suspicious ownership or permission"
+)
 _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 
 
 def evaluation_error(stderr: bytes) -> str:
-    """The message of the last error, on one line; later lines of Nix's are its place."""
+    """Return the message of the last error on one line, without its position."""
     last = _LAST_ERROR.match(stderr)
     if last is None:
         return ""
@@ -43,25 +51,30 @@ def line_breaks(stderr: bytes) -> list[str]:
     return text.splitlines()
 
 
-def ending(finished: Finished) -> str:
-    """How a program ended that left no message."""
+def exit_reason(finished: Finished) -> str:
+    """Describe the end of a program that printed no message."""
     if finished.code < 0:
         return f"Nix {_SIGNALS.get(-finished.code, 'was stopped')} (signal {-finished.code})"
     return f"Nix ended with code {finished.code}"
 
 
 def failure_text(log: BuildLog, finished: Finished) -> str:
-    """Which derivation failed, why, and the end of its log, as much as fits."""
+    """Return which derivation failed, why, and as much of the end of its log as fits."""
     system = _OTHER_SYSTEM.search(log.reason)
     if system:
         return f"{log.failed} can only be built on {system[1] or system[2]}, and this is another"
-    reason = line(log.reason, _REASON_LIMIT) or ending(finished)
+    reason = line(log.reason, _REASON_LIMIT) or exit_reason(finished)
     message = _BUILDER.sub(_derivation_first, reason).rstrip(".")
     lines = " | ".join(text for text in log.log(log.failed)[-10:] if text)
     room = _MESSAGE_LIMIT - len(message) - 2
     if not lines or room < 20:
         return message
     return f"{message}: {lines if len(lines) <= room else '…' + lines[-(room - 1) :]}"
+
+
+def is_refused(reason: str, finished: Finished) -> bool:
+    """Return whether Nix refused a derivation, or its outputs, for a lasting reason."""
+    return finished.code in _PERMANENT or _REFUSED.search(reason) is not None
 
 
 def is_other_system(reason: str) -> bool:
