@@ -277,7 +277,7 @@ async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door:
     first = evaluator()
     begun = time.monotonic()
 
-    with pytest.raises(EvaluationFailed, match=r"^spins: stopped after the 3 s"):
+    with pytest.raises(EvaluationFailed, match=r"^spins: evaluation stopped after 3 s"):
         await hostile.package("spins")
 
     assert time.monotonic() - begun < 6

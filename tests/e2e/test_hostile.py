@@ -40,7 +40,7 @@ ENDINGS = {
     "mistyped": "cannot add a string to an integer",
     "throws": "sorry",
     "throwsmuch": "line 0 of an essay line 1 of an essay",
-    "spins": r"stopped after the 15 s that evaluations of source strange may take",
+    "spins": r"stopped after 15 s \(evaluation_seconds of source strange\)",
     "eats": r"out of memory; evaluations of source strange may use 1024 MiB \(evaluation_memory\)",
     "hugemetadata": "evaluation printed more than 32 MiB",
     "chatters": "evaluation printed more than 32 MiB",
@@ -54,8 +54,8 @@ ENDINGS = {
     "buildswhileevaluating": "allow-import-from-derivation",
     "claims": "a package without drvAttrs is refused to a source that is not trusted",
     "lies": "its drvPath is not the derivation that its drvAttrs make",
-    "escapes": "it is no well-formed package",
-    "injects": "it is no well-formed package",
+    "escapes": "invalid package",
+    "injects": "invalid package",
 }
 
 

@@ -67,7 +67,7 @@ REFUSALS = {
     "strict/unfree": "allow_unfree",
     "strict/insecure": "CVE-2000-0001",
     "strict/broken": "marked as broken",
-    "strict/endless": "stopped after the 2 s that evaluations of source strict may take",
+    "strict/endless": "stopped after 2 s (evaluation_seconds of source strict)",
     "lax/broken": "allow_broken",  # it allows another one
 }
 

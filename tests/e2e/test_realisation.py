@@ -85,7 +85,9 @@ async def test_a_build_that_runs_out_of_time_really_ends(make_door: MakeDoor, sa
     door = make_door(location=salted, build_seconds=1.5)
     slow = await door.package("slow")
 
-    with pytest.raises(BuildTimedOut, match=r"1\.5 s.*small.*build_seconds.*slow-1\.0\.drv"):
+    with pytest.raises(
+        BuildTimedOut, match=r"1\.5 s.*build_seconds of source small.*slow-1\.0\.drv"
+    ):
         await door.realise(slow)
 
     assert any("slow begins" in line for line in door.heard)

@@ -204,7 +204,7 @@ def test_a_slow_answer_of_the_store_passes(
     assert answer.status_code == status, answer.text
     if status == 503:
         assert 0 < int(answer.headers["Retry-After"]) <= 10
-        assert "longer than 2 s for a question to its store" in answer.text
+        assert "longer than 2 s for a query to its store" in answer.text
 
 
 def is_told_of(server: Server, answer: httpx.Response, cache: BinaryCache, fault: str) -> None:

@@ -193,8 +193,8 @@ class FakeNix:
                     await self._build(derivation, building, on_line)
         except TimeoutError:
             raise BuildTimedOut(
-                f"stopped after the {realisation.seconds:g} s that builds of source"
-                f" {realisation.source} may take (build_seconds) while building {building[-1]}",
+                f"build stopped after {realisation.seconds:g} s (build_seconds of source"
+                f" {realisation.source}) while building {building[-1]}",
                 {"derivations": building[-1:], "seconds": realisation.seconds},
             ) from None
 

@@ -96,8 +96,8 @@ class SetEvaluation:
             case Endless():
                 await asyncio.sleep(self.limits.seconds)
                 raise door.EvaluationStopped(
-                    f"stopped after the {self.limits.seconds:g} s that evaluations of source"
-                    f" {self.limits.source} may take (evaluation_seconds)"
+                    f"evaluation stopped after {self.limits.seconds:g} s (evaluation_seconds of"
+                    f" source {self.limits.source})"
                 )
             case Unreachable(url) if self.limits.restricted:
                 raise CaughtError(f"fetchurl is not there for untrusted sources: {url}")

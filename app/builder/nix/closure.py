@@ -1,4 +1,4 @@
-"""What Nix answered, validated: store paths and the closure they form."""
+"""Store paths, validated, and the closure they form."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,13 @@ _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class StorePath:
-    """``/nix/store/<hash>-<name>``, kept without the store's directory."""
+    """``/nix/store/<hash>-<name>``, stored without the directory."""
 
     base: str
 
     @classmethod
     def parse(cls, text: str) -> "StorePath":
-        """Raises ValueError."""
+        """Parse a full path or a base name.  Raises ValueError."""
         base = text.removeprefix(f"{STORE}/")
         if not _BASE.fullmatch(base):
             raise ValueError(f"not a store path: {text!r}")
@@ -76,7 +76,7 @@ class Closure:
         for item in self._objects.values():
             for reference in item.references:
                 if reference not in self._objects:
-                    raise ValueError(f"{item.path} refers to {reference}, which is not there")
+                    raise ValueError(f"{item.path} refers to {reference}, which is missing")
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -96,7 +96,7 @@ class Closure:
         return tuple(self._objects)
 
     def below(self, path: StorePath) -> tuple[StoreObject, ...]:
-        """The path and everything it refers to, directly or not, in path order."""
+        """Return the path and everything it refers to, directly or not, in path order."""
         seen = {path}
         todo = [path]
         while todo:

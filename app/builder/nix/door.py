@@ -1,4 +1,4 @@
-"""The door to Nix: evaluate, realise, closure, and nothing else leaves or enters."""
+"""The door to Nix: evaluate, realise, closure."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,27 +13,27 @@ from app.errors import EvaluationFailed, SourceUnavailable
 
 
 class EvaluationStopped(EvaluationFailed):
-    """A limit or the machine ended the evaluation; it says nothing about the package set."""
+    """A limit or the machine ended the evaluation: the package set may be correct."""
 
 
 class OneOfManyFailed(EvaluationFailed):
-    """One of several names ended the evaluation; ask for fewer to learn which one."""
+    """One of several names ended the evaluation; evaluate fewer to find out which."""
 
 
 class InputUnreachable(SourceUnavailable):
-    """Something that the package set fetches cannot be had now; it says nothing about the set."""
+    """A host that the package set fetches from is unreachable: the set may be correct."""
 
 
 class DerivationsGone(Exception):
-    """A derivation was collected as garbage since it was evaluated: evaluate again."""
+    """The garbage collector deleted a derivation after its evaluation: evaluate again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flake:
-    """``directory`` is where its flake.nix is; ``date`` is the commit's, in seconds since 1970.
+    """``directory`` contains its flake.nix; ``date`` is the commit's, in seconds since 1970.
 
-    ``wrapped`` if the reference is that of another flake, of which it is the only input.
-    ``places`` are the names of its inputs, and what Nix calls each in its messages.
+    ``wrapped`` if the reference leads to another flake, of which it is the only input.
+    ``places`` are the names of its inputs, and how messages of Nix refer to each.
     """
 
     directory: str
@@ -45,11 +45,11 @@ class Flake:
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """A package set to be imported from a path; with ``flake``, the flake that is there.
+    """A package set that is imported from a path, or the ``flake`` at the path.
 
-    ``readable`` are paths outside of it that it reads as well; ``submodules`` are directories
-    in it whose files were not fetched; ``search_path`` is what ``<name>`` stands for in it;
-    ``is_file`` tells that the path is not a directory.
+    ``readable`` are other paths that it reads.  ``submodules`` are its directories whose files
+    were not fetched.  ``search_path`` is what ``<name>`` stands for.  ``is_file`` if the path is
+    not a directory.
     """
 
     kind: Literal["path", "flake"]
@@ -63,7 +63,7 @@ class PackageSet:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Each is all, none, or the pnames allowed; this is part of what an answer depends on."""
+    """Each is all, none, or the allowed pnames.  Results depend on it."""
 
     unfree: bool | tuple[str, ...]
     insecure: bool | tuple[str, ...]
@@ -72,11 +72,11 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What to evaluate, and how far it may go.
+    """A package set to evaluate, and the limits of the evaluation.
 
-    ``restricted`` keeps it to the package set's own files, without network.  ``source`` is
-    what the package set is called in messages.  ``revision`` tells what the package set's files
-    are now from what they were or will be; with None nothing read of them may be kept.
+    ``restricted`` confines it to the package set's own files, without network.  ``source`` is
+    its name in messages.  ``revision`` identifies the current files of the set; with None no
+    process that has read them is kept.
     """
 
     source: str
@@ -91,7 +91,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Realisation:
-    """How packages may come to be.  ``substituters`` None means Nix's own configuration.
+    """How packages may be realised.  ``substituters`` None means those of nix.conf.
 
     ``sandboxed`` forbids Nix to build without its sandbox where the kernel does not offer one.
     """
@@ -108,7 +108,7 @@ Kind = Literal["package", "packages", "set", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """``inner`` are the names in a set that says of itself that packages are in it."""
+    """``inner`` are the names in a set that declares itself to contain packages."""
 
     number: int
     kind: Kind
@@ -117,7 +117,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """``names`` are all at the top, if the look began with the first one.
+    """``names`` are all at the top, if the list starts with the first one.
 
     ``failure`` ended the evaluation at the attribute ``failed_at``.
     """
@@ -129,35 +129,35 @@ class Looked:
 
 
 class Nix(Protocol):
-    """``starts`` counts the processes started, by what for."""
+    """``starts`` counts the processes by purpose."""
 
     starts: Counter[str]
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
     ) -> tuple[EvaluationResult, ...]:
-        """An answer for each name, in their order.
+        """Return a result for each name, in their order.
 
-        With ``explain`` an error of the package set is raised instead of answered.
+        With ``explain`` an error of the package set is raised in place of a result.
         Raises EvaluationFailed, EvaluationStopped, OneOfManyFailed, InputUnreachable.
         """
 
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        """The inputs that a flake's revision does not pin.  Raises as ``evaluate`` does."""
+        """Return the inputs that a flake does not pin.  Raises what ``evaluate`` does."""
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> Looked:
-        """Tell what attributes are, from the ``start``-th on; no derivation is made.
+        """Return what attributes are, from the ``start``-th on, without making derivations.
 
-        The attributes are those at the top, or ``only`` these names.  Raises as ``evaluate``
+        The attributes are those at the top, or ``only`` these names.  Raises what ``evaluate``
         does if the evaluation ended before it reached an attribute.
         """
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
-        """Return the attribute names of one set, none if the name is not that of a set.
+        """Return the attribute names of one set; none if the name is not that of a set.
 
-        Raises as ``evaluate`` does.
+        Raises what ``evaluate`` does.
         """
 
     async def realise(
@@ -168,14 +168,14 @@ class Nix(Protocol):
         hold: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
-        """Make the packages' output paths valid, and keep them so until the hold ends.
+        """Make the packages' output paths valid, and keep them until the hold ends.
 
         Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
         DerivationsGone, DownloadFailed, StoreUnavailable.
         """
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
-        """The closure of valid paths.  Raises StoreUnavailable."""
+        """Return the closure of valid paths.  Raises StoreUnavailable."""
 
     def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
-        """A place for roots that keep paths from the garbage collector."""
+        """Open a place for roots, which keep paths from the garbage collector."""

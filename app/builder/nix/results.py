@@ -1,6 +1,6 @@
-"""What a package set answered about each name (nix/evaluate.nix), and what a policy says of it.
+"""The result of an evaluation for each name (nix/evaluate.nix).
 
-The same form goes into records, so that what was remembered is checked like what is new.
+Records have the same form, so that a stored result is validated like a new one.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def _derivation(value: object) -> StorePath:
 
 
 def _plain(text: str) -> str | None:
-    """None for a text that is not plain: to mend it could make it equal to an allowed name."""
+    """Return None for a text that is not plain: a repair could make it equal to an allowed name."""
     return text if is_plain(text) else None
 
 
@@ -52,9 +52,9 @@ class License:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What a package states about itself; None and empty where it states nothing.
+    """The metadata of a package; None and empty where it has none.
 
-    A text with control characters, direction marks or quotes counts as not stated.
+    A text with control characters, direction marks or quotes is None.
     """
 
     name: _Plain = None
@@ -70,9 +70,9 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Metadata):
-    """``path`` is the path of ``output``, which the attribute itself chose: mostly the first.
+    """``path`` is the path of ``output``, which the attribute selects: mostly the first.
 
-    The derivation has that output at that path: the package set is not believed.
+    The server has read the path in the derivation; the package set only claims it.
     """
 
     attribute: str
@@ -88,16 +88,16 @@ class Validity(StrEnum):
     ALWAYS = "always"
     """The package set raises this error on every machine."""
     PROCESS = "process"
-    """As far as Nix's message tells; kept in memory only."""
+    """Unknown from the message; cached in memory only."""
     MINUTES = "minutes"
-    """A limit of time or memory, or a missing file: a quieter or mended machine may succeed."""
+    """A limit of time or memory, or a missing file: an idle or repaired machine may succeed."""
     NEVER = "never"
     """Transient: the network, a killed process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Metadata):
-    """The attribute exists and did not evaluate; ``message`` is "" until Nix has explained it."""
+    """The attribute does not evaluate; ``message`` is "" until an evaluation with ``explain``."""
 
     attribute: str = ""
     message: str = ""
@@ -112,7 +112,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """Several attributes differ from the name in nothing but their capitals."""
+    """Several attributes differ from the name only in case."""
 
     candidates: tuple[str, ...]
     status: Literal["ambiguous"] = "ambiguous"
@@ -134,5 +134,5 @@ EVALUATION_RESULT: TypeAdapter[EvaluationResult] = TypeAdapter(
 
 
 def parse(document: object) -> EvaluationResult:
-    """Raises ValueError."""
+    """Parse one result.  Raises ValueError."""
     return EVALUATION_RESULT.validate_python(document)

@@ -1,7 +1,7 @@
-"""Roots that keep store paths from Nix's garbage collector while they are packed.
+"""Temporary roots keep store paths from Nix's garbage collector while they are packed.
 
-Each hold is a directory of links that Nix registers as indirect roots, and a lock beside it
-that its process holds open.  What a killed process left behind has no lock and is swept away.
+They are links in a directory, which Nix registers as indirect roots.  A lock beside the directory
+is held by its process.  After a killed process the lock is free, and the next start removes both.
 """
 
 import os
@@ -26,7 +26,7 @@ class TemporaryRoots:
         self._count = 0
 
     def next_root(self) -> Path:
-        """For ``--add-root``; Nix appends numbers if it has several."""
+        """Return a path for ``--add-root``; Nix appends numbers if it needs several."""
         self._count += 1
         return self._directory / f"root{self._count}"
 
@@ -44,7 +44,7 @@ class TemporaryRootsDirectory:
 
     @blocking
     def sweep(self) -> None:
-        """Remove what no process holds any longer.  Raises StorageUnavailable."""
+        """Remove the roots of processes that have exited.  Raises StorageUnavailable."""
         with translate_state_errors():
             self._directory.mkdir(parents=True, exist_ok=True)
             for lock in self._directory.glob("*.lock"):
@@ -54,14 +54,14 @@ class TemporaryRootsDirectory:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[TemporaryRoots]:
-        """Raises StorageUnavailable."""
+        """Open a directory for roots.  Raises StorageUnavailable."""
         with translate_state_errors():
-            lock, descriptor = await self._workers.obtain(self._create, discard=_let_go)
+            lock, descriptor = await self._workers.obtain(self._create, discard=_release)
         try:
             yield TemporaryRoots(lock.with_suffix(""))
         finally:
-            # No await here: a cancelled task must let go as well.
-            _let_go((lock, descriptor))
+            # No await here: a cancelled task has to release the roots as well.
+            _release((lock, descriptor))
 
     @blocking
     def _create(self) -> tuple[Path, int]:
@@ -71,17 +71,17 @@ class TemporaryRootsDirectory:
             descriptor = take(lock, EXCLUSIVE, os.O_CREAT | os.O_EXCL | os.O_RDWR)
             if descriptor is not None:
                 break
-            # Another server's sweep came between opening and locking.
+            # Another server's sweep removed the lock between opening and locking.
         try:
             lock.with_suffix("").mkdir()
         except BaseException:
-            _let_go((lock, descriptor))
+            _release((lock, descriptor))
             raise
         return lock, descriptor
 
 
-def _let_go(created: tuple[Path, int]) -> None:
-    """For some unlinking.  What cannot be removed is swept at a later start."""
+def _release(created: tuple[Path, int]) -> None:
+    """Remove some links, which takes no time; a later start removes the rest."""
     lock, descriptor = created
     with suppress(OSError):
         _remove(lock)
@@ -89,6 +89,6 @@ def _let_go(created: tuple[Path, int]) -> None:
 
 
 def _remove(lock: Path) -> None:
-    """For who holds the lock."""
+    """The caller must hold the lock."""
     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
     lock.unlink(missing_ok=True)

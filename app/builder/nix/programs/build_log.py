@@ -1,4 +1,4 @@
-"""What Nix says while it realises (``--log-format internal-json``), read line by line.
+"""Parse what Nix prints while it realises (``--log-format internal-json``).
 
 Nix: src/libutil/logging.hh, ActivityType and ResultType.
 """
@@ -23,23 +23,23 @@ _MESSAGE_LIMIT = 4000
 _ERRORS = 1000
 _FINISHED = 64
 _DERIVATION = re.compile(r"/nix/store/[0-9a-z]{32}-[0-9a-zA-Z+\-._?=]+\.drv")
-# Said of derivations that would have used the failed one, in words old and new.
+# Errors of derivations that depend on the failed one, in old and new versions of Nix.
 _CONSEQUENCE = re.compile(r"dependenc(?:y|ies)|\bdependencies of\b|some outputs of")
 _UNKNOWN = re.compile(r"don't know how to build these paths")
 _REPEATED = re.compile(r";? last \d+ log lines:|\s*output paths:", re.IGNORECASE)
 
 
 class BuildLog:
-    """Follows a realisation: who builds now, what they said, who failed first.
+    """The state of a realisation: what builds now, each log, and the first failure.
 
-    ``failed`` is the derivation that failed, not those that needed it; "" while Nix named none.
-    ``on_line`` is given lines as they came, not cleaned.
+    ``failed`` is the derivation that failed, not one that depends on it; "" if Nix named none.
+    ``on_line`` receives lines that are not sanitized.
     """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._running: dict[int, str] = {}
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._logs: dict[str, LastLines] = {}
         self._finished: deque[str] = deque()
         self._errors: list[str] = []
@@ -48,10 +48,10 @@ class BuildLog:
         self.fetches = Fetches()
         self.failed = ""
 
-    def hear(self, text: str) -> None:
-        """One line of standard error."""
+    def feed(self, text: str) -> None:
+        """Take one line of standard error."""
         if not text.startswith(_PREFIX):
-            self._say(text)
+            self._report(text)
             return
         try:
             event = json.loads(text.removeprefix(_PREFIX))
@@ -62,36 +62,36 @@ class BuildLog:
                 self._start(kind, number, event)
             case {"action": "stop", "id": int(number)}:
                 self._stop(number)
-            case {"action": "result", "type": int(kind), "id": int(number), "fields": [str(said)]}:
+            case {"action": "result", "type": int(kind), "id": int(number), "fields": [str(text)]}:
                 if kind in (_LOG_LINE, _POST_BUILD_LINE):
-                    self._log(number, said)
-            case {"action": "msg", "level": int(level), "msg": str(said)}:
-                self._message(level, said)
+                    self._log(number, text)
+            case {"action": "msg", "level": int(level), "msg": str(message)}:
+                self._message(level, message)
             case _:
                 pass
 
     @property
     def building(self) -> tuple[str, ...]:
-        """Derivations, as store paths."""
+        """The store paths of the derivations that are being built."""
         return tuple(dict.fromkeys(self._running.values()))
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Store paths that no binary cache has, as Nix listed them before it began."""
+        """Store paths that no binary cache has, as Nix listed them at its start."""
         return tuple(self._unknown)
 
     def built(self, derivation: str) -> bool:
         """Return whether its builder was started."""
-        return derivation in self._begun
+        return derivation in self._started
 
     @property
     def reason(self) -> str:
-        """Nix's own words about the failure, without the log lines it repeats."""
+        """The error that Nix printed first, without the log lines that it repeats."""
         causes = [error for error in self._errors if not _CONSEQUENCE.search(error)]
         return _REPEATED.split((causes or self._errors or [""])[0].removeprefix("error: "))[0]
 
     def log(self, derivation: str) -> tuple[str, ...]:
-        """Its last lines."""
+        """Return the last lines of a derivation's log."""
         found = self._logs.get(derivation)
         return found.read() if found else ()
 
@@ -99,12 +99,12 @@ class BuildLog:
         match kind, event.get("fields"):
             case (int(k), [str(derivation), *_]) if k == _BUILD:
                 self._running[number] = derivation
-                self._begun.add(derivation)
+                self._started.add(derivation)
                 self._logs[derivation] = LastLines(_LINES, _LINE_LIMIT)
-                self._say(f"building {derivation}")
+                self._report(f"building {derivation}")
             case (int(k), [str(path), str(cache), *_]) if k == _SUBSTITUTE:
                 self.fetches.start(number, path, cache)
-                self._say(f"fetching {path} from {cache}")
+                self._report(f"fetching {path} from {cache}")
             case _:
                 pass
 
@@ -112,19 +112,19 @@ class BuildLog:
         self.fetches.stop(number)
         derivation = self._running.pop(number, "")
         if derivation in self._logs and derivation != self.failed:
-            # Its failure may be told later, but not very much later.
+            # Nix may report the failure after the end, but not much later.
             self._finished.append(derivation)
             if len(self._finished) > _FINISHED:
                 self._logs.pop(self._finished.popleft(), None)
 
-    def _message(self, level: int, said: str) -> None:
-        cleaned = line(said, _MESSAGE_LIMIT)
+    def _message(self, level: int, message: str) -> None:
+        cleaned = line(message, _MESSAGE_LIMIT)
         if level in (_ERROR, _WARNING):
             self.fetches.note(cleaned)
         if level == _WARNING:
-            self._say(said)
+            self._report(message)
         elif level == _ERROR and cleaned:
-            self._err(cleaned)
+            self._error(cleaned)
         elif _UNKNOWN.match(cleaned):
             self._listing = True
         elif self._listing and cleaned.startswith("/nix/store/"):
@@ -132,8 +132,8 @@ class BuildLog:
         elif level > _WARNING:
             self._listing = False
 
-    def _err(self, error: str) -> None:
-        """The first errors count: later ones are consequences."""
+    def _error(self, error: str) -> None:
+        """Keep the first errors: later ones are consequences."""
         if len(self._errors) >= _ERRORS:
             return
         self._errors.append(error)
@@ -141,14 +141,14 @@ class BuildLog:
         if not self.failed and found and not _CONSEQUENCE.search(error):
             self.failed = found[0]
 
-    def _log(self, number: int, said: str) -> None:
+    def _log(self, number: int, text: str) -> None:
         derivation = self._running.get(number)
         if derivation is None:
             return
-        self._logs[derivation].add(said)
-        self._on_line(f"{_short(derivation)}> {said}")
+        self._logs[derivation].add(text)
+        self._on_line(f"{_short(derivation)}> {text}")
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         if text and not text.isspace():
             self._on_line(text)
 

@@ -1,21 +1,21 @@
-"""Evaluate the server's own expressions about a package set, each in a process of its own."""
+"""Evaluate the server's expressions about a package set, each in a new process."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.builder.nix.door import Evaluation
-from app.builder.nix.programs import output as replies
+from app.builder.nix.programs import output
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import OUTPUT, options, subject, variables
 from app.system.environment import for_untrusted_evaluation
 from app.system.process import Finished, LimitExceeded, Limits
 
-_TAIL = 1024 * 1024  # an error may be long, and its beginning is what counts
+_TAIL = 1024 * 1024  # an error may be long, and its start is what counts
 
 
 class ExpressionProcesses:
-    """``directory`` has the expressions; ``settings`` are words for every command of Nix's."""
+    """``directory`` has the expressions; ``settings`` are arguments for every command."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class ExpressionProcesses:
     ) -> None:
         self._programs = programs
         self._directory = directory
-        # Evaluations of trusted sources fetch with the operator's tokens; nothing else needs them.
+        # Only evaluations of trusted sources need the operator's tokens, to fetch.
         self._environment = environment
         self._untrusted_environment = for_untrusted_evaluation(environment)
         self._settings = tuple(settings)
@@ -46,10 +46,10 @@ class ExpressionProcesses:
         try:
             finished = await self.start(kind, expression, evaluation, request, _TAIL)
         except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
+            raise output.limit_exceeded(error, evaluation) from None
         if finished.code == 0:
             return finished.stdout
-        raise replies.evaluation_failure(finished, evaluation)
+        raise output.evaluation_failure(finished, evaluation)
 
     async def start(
         self,
@@ -59,7 +59,7 @@ class ExpressionProcesses:
         request: Mapping[str, object],
         tail: int,
     ) -> Finished:
-        """The same, whatever the exit code; ``tail`` bytes of standard error are kept.
+        """Evaluate, with any exit code; the last ``tail`` bytes of standard error are kept.
 
         Raises LimitExceeded, Unavailable.
         """
@@ -79,17 +79,17 @@ class ExpressionProcesses:
         return await self._run(kind, command, evaluation, tail)
 
     async def run(self, kind: str, command: Sequence[str], evaluation: Evaluation) -> bytes:
-        """Return what a command of Nix's prints, within the limits of the evaluation.
+        """Return what a command prints, within the limits of the evaluation.
 
         Raises EvaluationFailed, SourceUnavailable, Unavailable.
         """
         try:
             finished = await self._run(kind, command, evaluation, _TAIL)
         except LimitExceeded as error:
-            raise replies.limit_exceeded(error, evaluation) from None
+            raise output.limit_exceeded(error, evaluation) from None
         if finished.code == 0:
             return finished.stdout
-        raise replies.evaluation_failure(finished, evaluation)
+        raise output.evaluation_failure(finished, evaluation)
 
     async def _run(
         self, kind: str, command: Sequence[str], evaluation: Evaluation, tail: int

@@ -1,10 +1,10 @@
-"""Tell what cannot be fetched now from what is not there, in what Nix and git print."""
+"""Distinguish an unreachable host from a missing file, in what Nix and git print."""
 
 import re
 
 from app.builder.nix.door import Flake
 
-# Nix repeats the words of curl and of git, which in turn repeats those of curl and of ssh.
+# Nix repeats messages of curl and git, and git repeats those of curl and ssh.
 _FETCHING = re.compile(
     r"unable to download '(?P<url>[^']+)'"
     r"|unable to access '(?P<repository>[^']+)'"
@@ -25,9 +25,9 @@ _RATE_LIMIT = re.compile(r"rate limit", re.IGNORECASE)
 
 
 def unreachable(message: str, stderr: str) -> str | None:
-    """Return what cannot be fetched now, an address or ""; None if that is not what failed.
+    """Return the address that cannot be reached, or ""; None if the failure is another.
 
-    ``message`` is the error that ended Nix; before it stand warnings, and what git printed.
+    ``message`` is the error that ended Nix; ``stderr`` has warnings and the output of git too.
     """
     ended = _FETCHING.search(message)
     if ended is None:
@@ -41,7 +41,7 @@ def unreachable(message: str, stderr: str) -> str | None:
 
 
 def input_at(stderr: str, flake: Flake | None) -> str | None:
-    """Return the name of the flake's input that Nix could not fetch, as far as that is certain."""
+    """Return the name of the flake's input that Nix could not fetch, if only one matches."""
     places = flake.places if flake else ()
     found = {name for name, place in places if place in stderr}
     return found.pop() if len(found) == 1 else None

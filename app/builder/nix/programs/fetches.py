@@ -1,6 +1,6 @@
-"""What binary caches did during a realisation: downloads, faults, ignored signatures.
+"""The downloads of a realisation: those that run, faults, and ignored signatures.
 
-The messages are those of Nix 2.8 to 2.34, cleaned of terminal codes.
+Parses messages of Nix 2.8 to 2.34, without terminal codes.
 """
 
 import re
@@ -16,12 +16,12 @@ _LACKS_SIGNATURE = re.compile(r"'(/nix/store/[^']+)'.* lacks a (?:valid )?signat
 _OF_CACHE = re.compile(
     r"(.+?)/(?:nix-cache-info|([0-9a-z]{32})\.(?:narinfo|ls)|nar/.+|(?:realisations|build-trace)\S*/.+)"
 )
-_REASON = "it was not received whole"
+_REASON = "the download is incomplete"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``path`` is the store path that was wanted, or its hash, or "" if none was named."""
+    """``path`` is the wanted store path, or its hash, or "" if the message has neither."""
 
     cache: str
     path: str
@@ -44,7 +44,7 @@ class Fetches:
         self._running.pop(activity, None)
 
     def note(self, message: str) -> None:
-        """Take notice of a warning or an error."""
+        """Parse a warning or an error."""
         if found := _UNABLE.search(message):
             reason, retrying = _RETRYING.subn("", found[2])
             _keep(self._retried if retrying else self._failed, found[1], reason)
@@ -57,20 +57,21 @@ class Fetches:
 
     @property
     def running(self) -> tuple[tuple[str, str], ...]:
-        """Store paths that are being fetched, each with its cache."""
+        """The store paths that are being fetched, each with its cache."""
         return tuple(self._running.values())
 
     @property
-    def begun(self) -> tuple[str, ...]:
+    def started(self) -> tuple[str, ...]:
+        """All store paths whose download was started."""
         return tuple(self._caches)
 
     @property
     def unsigned(self) -> dict[str, str]:
-        """The cache of each store path that was ignored for want of a trusted signature."""
+        """The cache of each store path that Nix ignored because its signature is not trusted."""
         return dict(self._unsigned)
 
     def faults(self, missing: Collection[str]) -> list[Fault]:
-        """``missing`` are the store paths that are not in the store now."""
+        """Return the faults that explain ``missing``, the store paths not in the store now."""
         found = [
             Fault(cache, path, self._reason(cache))
             for path, cache in self._caches.items()
@@ -85,7 +86,7 @@ class Fetches:
 
     @property
     def other_failures(self) -> list[tuple[str, str]]:
-        """Downloads that failed and were not a binary cache's, by URL: those of builders."""
+        """Failed downloads of builders: the URL and the reason of each."""
         return [item for item in self._failed.items() if not _OF_CACHE.fullmatch(item[0])]
 
     def _reason(self, cache: str) -> str:

@@ -1,4 +1,4 @@
-"""Which Nix there is, and how it builds."""
+"""The version of Nix, and whether it sandboxes builds."""
 
 import re
 
@@ -12,8 +12,8 @@ _SANDBOX = re.compile(rb"^sandbox = (\w+)", re.MULTILINE)
 
 
 async def version(programs: Programs) -> str:
-    """As Nix prints it; raises Unavailable if there is no Nix, or one too old."""
-    finished = await programs.ask("version", ["nix", "--version"])
+    """Return what Nix prints; raises Unavailable without Nix, or if it is too old."""
+    finished = await programs.query("version", ["nix", "--version"])
     printed = finished.stdout.decode(errors="replace").strip()
     number = _VERSION.search(printed)
     if number is None or (int(number[1]), int(number[2])) < _OLDEST:
@@ -23,12 +23,12 @@ async def version(programs: Programs) -> str:
 
 
 async def sandboxed(programs: Programs) -> bool:
-    """Whether no build sees more than what it declares; raises Unavailable.
+    """Return whether every build runs in the sandbox; raises Unavailable.
 
-    ``relaxed`` lets a derivation choose to be outside.
+    The value ``relaxed`` does not: a derivation may opt out.
     """
-    for command in (["config", "show"], ["show-config"]):  # by its new name and its old
-        finished = await programs.ask("version", ["nix", *command, *FEATURES])
+    for command in (["config", "show"], ["show-config"]):  # the new name and the old
+        finished = await programs.query("version", ["nix", *command, *FEATURES])
         found = _SANDBOX.search(finished.stdout)
         if found:
             return found[1] == b"true"

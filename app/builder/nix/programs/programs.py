@@ -1,4 +1,4 @@
-"""Nix's programs, started and counted; a limit is an error of the server's, not a crash."""
+"""Start and count Nix's programs."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,9 @@ _RETRIES = Retries(times=3, seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``store_seconds`` is the longest a question to the store may take; ``store_free`` how many
-    bytes realisations leave free on the disk of the store.
+    """``store_seconds`` limits a query to the store.
+
+    ``store_free`` is how many bytes realisations leave free on the disk of the store.
     """
 
     store_seconds: float = 60
@@ -33,7 +34,7 @@ BOUNDS = Bounds()
 
 
 class Programs:
-    """``starts`` counts the processes by purpose; ``store_seconds`` limits ``ask``."""
+    """``starts`` counts the processes by purpose; ``store_seconds`` limits ``query``."""
 
     def __init__(self, *, environment: Mapping[str, str], store_seconds: float) -> None:
         self.starts: Counter[str] = Counter()
@@ -48,9 +49,9 @@ class Programs:
         on_line: Callable[[str], None] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Finished:
-        """Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace.
+        """Run a program; ``environment`` replaces the one of store queries.
 
-        ``environment`` replaces the one for questions to the store.
+        Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace.
         """
         self.starts[purpose] += 1
         try:
@@ -63,10 +64,10 @@ class Programs:
         except ProgramMissing as error:
             raise missing(error) from None
 
-    async def ask(
+    async def query(
         self, purpose: str, command: Sequence[str], *, seconds: float | None = None
     ) -> Finished:
-        """Run a question to the store or about Nix itself, which takes milliseconds as a rule.
+        """Run a query to the store or about Nix itself, which takes milliseconds as a rule.
 
         Raises Unavailable, StoreUnavailable.
         """
@@ -75,11 +76,11 @@ class Programs:
             return await self.run(purpose, command, Limits(seconds=seconds))
         except OutOfTime:
             raise StoreUnavailable(
-                f"Nix took longer than {seconds:g} s for a question to its store ({purpose})"
+                f"Nix took longer than {seconds:g} s for a query to its store ({purpose})"
             ) from None
         except OutOfSpace as error:
             raise StoreUnavailable(
-                f"Nix printed more than {error.limit} for a question to its store ({purpose})"
+                f"Nix printed more than {error.limit} for a query to its store ({purpose})"
             ) from None
 
 

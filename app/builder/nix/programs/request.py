@@ -1,4 +1,4 @@
-"""What Nix's expressions are told of an evaluation, and what Nix itself is told by options."""
+"""The input of the server's expressions, and the options of Nix's programs."""
 
 import json
 import platform
@@ -10,7 +10,7 @@ from app.builder.nix.door import Evaluation, PackageSet, Realisation
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
 OPTIONS = (*FEATURES, *_BUILD_NOTHING)
-# A host that does not answer is given up within the time of an evaluation.
+# Give up a silent host within the time of an evaluation.
 FETCHING = (
     *("--option", "connect-timeout", "10"),
     *("--option", "stalled-download-timeout", "20"),
@@ -20,7 +20,7 @@ OUTPUT = 32 * 1024 * 1024
 
 
 def subject(evaluation: Evaluation) -> dict[str, object]:
-    """For nix/package-set.nix, as JSON: data, never Nix text."""
+    """Return the input of nix/package-set.nix: JSON, never Nix text."""
     package_set = evaluation.package_set
     return {
         "set": {
@@ -40,20 +40,24 @@ def subject(evaluation: Evaluation) -> dict[str, object]:
 
 
 def options(evaluation: Evaluation, expressions: Path) -> tuple[str, ...]:
-    """What Nix's programs are started with, so that nothing of this machine counts."""
+    """Return the options of an evaluation: nothing of this machine may decide its result."""
     machine = f"{platform.machine()}-linux"
     return (
         *(restriction(expressions, evaluation.package_set) if evaluation.restricted else OPTIONS),
         *FETCHING,
-        *_words({"nix-path": ""}),
-        *(w for name, path in evaluation.package_set.search_path for w in ("-I", f"{name}={path}")),
-        # What builtins.currentSystem is; a daemon ignores it, with a warning.
-        *(_words({"system": evaluation.system}) if evaluation.system != machine else ()),
+        *_settings({"nix-path": ""}),
+        *(
+            argument
+            for name, path in evaluation.package_set.search_path
+            for argument in ("-I", f"{name}={path}")
+        ),
+        # Decides builtins.currentSystem; a daemon ignores it, with a warning.
+        *(_settings({"system": evaluation.system}) if evaluation.system != machine else ()),
     )
 
 
 def variables(evaluation: Evaluation, expressions: Path) -> dict[str, str]:
-    """For package sets that import nixpkgs themselves; nix/confined.nix has the same."""
+    """Return variables for package sets that import nixpkgs; nix/confined.nix has the same."""
     return {
         "NIXPKGS_CONFIG": str(expressions / "nixpkgs-config.nix"),
         "NIXERY_POLICY": json.dumps(_policy(evaluation)),
@@ -70,39 +74,41 @@ def _policy(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _roots(package_set: PackageSet) -> list[str]:
-    """The largest first, since a path is looked for in the first that holds it."""
+    """Return the largest first: a path is searched in the first that contains it."""
     whole = package_set.readable if package_set.flake is None else ()
     own = [path for path in whole if package_set.reference.startswith(f"{path}/")]
     return [*own, package_set.reference, *(path for _, path in package_set.search_path)]
 
 
-def _words(settings: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(word for name, value in settings.items() for word in ("--option", name, value))
+def _settings(settings: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        argument for name, value in settings.items() for argument in ("--option", name, value)
+    )
 
 
 def restriction(expressions: Path, package_set: PackageSet) -> tuple[str, ...]:
-    """Nothing but our expressions and the package set; of the network nothing at all.
+    """Return options that let Nix read the expressions and the package set, and nothing else.
 
-    Whatever this machine's configuration of Nix allows.  nix/confined.nix is the other half.
+    They override the machine's nix.conf.  nix/confined.nix is the other half.
     """
     settings = {
         "restrict-eval": "true",
         "allowed-uris": "",
-        "experimental-features": "nix-command",  # some are further ways out
+        "experimental-features": "nix-command",  # others are ways out
         "allow-unsafe-native-code-during-evaluation": "false",
-        "substitute": "false",  # to name a store path is to ask for it
+        "substitute": "false",  # a store path that is named would be fetched
     }
     entries = (path for _, path in package_set.search_path)
     readable = [str(expressions), *package_set.readable, package_set.reference, *entries]
     return (
         *_BUILD_NOTHING,
-        *_words(settings),
-        *(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}")),
+        *_settings(settings),
+        *(argument for n, path in enumerate(readable) for argument in ("-I", f"r{n}={path}")),
     )
 
 
 def substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
-    """None means Nix's own configuration."""
+    """Return options for binary caches; None keeps those of nix.conf."""
     if chosen is None:
         return ()
     if not chosen:
@@ -111,11 +117,13 @@ def substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def realising(realisation: Realisation) -> tuple[str, ...]:
-    """Without ``build`` nothing may run, here or on another machine."""
+    """Return options for builds; without ``build`` none may run, on any machine."""
     if not realisation.build:
         settings = {"max-jobs": "0", "builders": "", "fallback": "false"}
     elif realisation.sandboxed:
         settings = {"sandbox": "true", "sandbox-fallback": "false"}
     else:
         settings = {}
-    return tuple(word for name, value in settings.items() for word in ("--option", name, value))
+    return tuple(
+        argument for name, value in settings.items() for argument in ("--option", name, value)
+    )

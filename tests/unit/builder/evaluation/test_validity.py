@@ -29,7 +29,7 @@ def test_an_error_is_remembered_for_as_long_as_its_cause_lasts(message: str, exp
 
 
 def test_an_error_of_a_limit_is_remembered_for_minutes_and_a_kill_is_not() -> None:
-    limit = "stopped after the 120 s that evaluations of source x may take (evaluation_seconds)"
+    limit = "evaluation stopped after 120 s (evaluation_seconds of source x)"
     killed = "Nix was killed (signal 9); evaluations of source x may use 4096 MiB"
 
     assert validity(EvaluationStopped(limit)) == Validity.MINUTES

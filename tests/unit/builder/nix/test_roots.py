@@ -1,4 +1,4 @@
-"""Holds end with who opened them, however that ends."""
+"""Temporary roots last until their process or task ends."""
 
 import asyncio
 import errno
@@ -34,31 +34,31 @@ asyncio.run(main())
 """
 
 
-def holds(directory: Path) -> TemporaryRootsDirectory:
+def roots_in(directory: Path) -> TemporaryRootsDirectory:
     return TemporaryRootsDirectory(directory=directory, workers=Workers(2))
 
 
 @pytest.fixture
 def other_server(tmp_path: Path) -> TemporaryRootsDirectory:
-    return holds(tmp_path)
+    return roots_in(tmp_path)
 
 
-async def test_a_hold_is_kept_while_it_is_open_whoever_sweeps(
+async def test_a_sweep_keeps_the_roots_of_a_running_process(
     tmp_path: Path, other_server: TemporaryRootsDirectory
 ) -> None:
-    async with holds(tmp_path).open() as hold:
+    async with roots_in(tmp_path).open() as hold:
         hold.next_root().symlink_to(str(PATH))
-        other_server.sweep()
+        await asyncio.to_thread(other_server.sweep)
 
-        assert hold.held() == {PATH}
+        assert await asyncio.to_thread(hold.held) == {PATH}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+def test_a_sweep_removes_the_roots_of_a_killed_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert len(list(tmp_path.iterdir())) == 2
 
-    holds(tmp_path).sweep()
+    roots_in(tmp_path).sweep()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -80,13 +80,13 @@ def test_two_servers_may_sweep_at_once(
 
     monkeypatch.setattr(locks, "take", overtaken)
 
-    holds(tmp_path).sweep()
+    roots_in(tmp_path).sweep()
 
     assert found
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
+async def test_a_lock_that_a_sweep_removes_before_it_is_locked_is_replaced(
     tmp_path: Path, other_server: TemporaryRootsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flock = fcntl.flock
@@ -100,16 +100,16 @@ async def test_a_hold_that_a_sweep_takes_before_it_is_locked_is_another(
 
     monkeypatch.setattr(fcntl, "flock", overtaken)
 
-    async with holds(tmp_path).open() as hold:
-        other_server.sweep()
+    async with roots_in(tmp_path).open() as hold:
+        await asyncio.to_thread(other_server.sweep)
         hold.next_root().symlink_to(str(PATH))
 
-        assert hold.held() == {PATH}
+        assert await asyncio.to_thread(hold.held) == {PATH}
     assert sweeps
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_it(
+async def test_a_full_disk_is_reported_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.mkdir
@@ -118,20 +118,20 @@ async def test_a_disk_that_takes_no_hold_is_told_in_words_and_keeps_nothing_of_i
     def full(path: Path, *arguments: object, **keywords: object) -> object:
         if path.parent == tmp_path:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        return real(path, *arguments, **keywords)  # type: ignore[arg-type]  # as they came
+        return real(path, *arguments, **keywords)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(Path, "mkdir", full)
 
-    with pytest.raises(StorageUnavailable, match="server's state directory is full;") as told:
-        async with holds(tmp_path).open():
+    with pytest.raises(StorageUnavailable, match="server's state directory is full;") as failure:
+        async with roots_in(tmp_path).open():
             pass
 
-    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path) not in str(failure.value)
     assert list(tmp_path.iterdir()) == []
     assert _open_files() <= open_before
 
 
-async def test_a_hold_that_cannot_be_removed_ends_all_the_same_and_is_swept_later(
+async def test_roots_that_cannot_be_removed_are_swept_later(
     tmp_path: Path, other_server: TemporaryRootsDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_before = _open_files()
@@ -140,21 +140,21 @@ async def test_a_hold_that_cannot_be_removed_ends_all_the_same_and_is_swept_late
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path), missing_ok)
 
     with monkeypatch.context() as patch:
-        async with holds(tmp_path).open():
+        async with roots_in(tmp_path).open():
             patch.setattr(Path, "unlink", read_only)
     assert _open_files() <= open_before
     assert list(tmp_path.iterdir()) != []
 
-    other_server.sweep()
+    await asyncio.to_thread(other_server.sweep)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_start_says_that_the_state_directory_does_not_work(tmp_path: Path) -> None:
+def test_a_broken_state_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StorageUnavailable, match="state directory does not work"):
-        holds(tmp_path / "file").sweep()
+        roots_in(tmp_path / "file").sweep()
 
 
 @pytest.mark.parametrize("step", [(os, "open"), (Path, "mkdir")])
@@ -173,7 +173,7 @@ async def test_a_task_cancelled_while_it_opens_a_hold_leaves_nothing(
         return result
 
     async def take() -> None:
-        async with holds(tmp_path).open():
+        async with roots_in(tmp_path).open():
             await asyncio.sleep(10)
 
     with monkeypatch.context() as patch:

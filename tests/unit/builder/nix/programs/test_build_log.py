@@ -3,7 +3,7 @@ import json
 import pytest
 
 from app.builder.nix.programs.build_log import BuildLog
-from app.text import sanitize as wording
+from app.text import sanitize
 from app.text.sanitize import line
 
 LEAF = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0.drv"
@@ -11,18 +11,18 @@ TREE = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-tree-1.0.drv"
 
 
 def log_of(*events: dict[str, object]) -> tuple[BuildLog, list[str]]:
-    heard: list[str] = []
-    log = BuildLog(heard.append)
+    lines: list[str] = []
+    log = BuildLog(lines.append)
     for event in events:
-        log.hear("@nix " + json.dumps(event))
-    return log, heard
+        log.feed("@nix " + json.dumps(event))
+    return log, lines
 
 
 def begin(number: int, derivation: str) -> dict[str, object]:
     return {"action": "start", "type": 105, "id": number, "fields": [derivation, "", 1, 1]}
 
 
-def said(number: int, text: str) -> dict[str, object]:
+def log_line(number: int, text: str) -> dict[str, object]:
     return {"action": "result", "type": 101, "id": number, "fields": [text]}
 
 
@@ -35,9 +35,9 @@ def error(text: str) -> dict[str, object]:
 
 
 def test_lines_carry_the_name_of_what_is_built() -> None:
-    _, heard = log_of(begin(1, LEAF), said(1, "\x1b[1mchecking\x1b[0m for cc"))
+    _, lines = log_of(begin(1, LEAF), log_line(1, "\x1b[1mchecking\x1b[0m for cc"))
 
-    assert [line(text, 500) for text in heard] == [f"building {LEAF}", "leaf-1.0> checking for cc"]
+    assert [line(text, 500) for text in lines] == [f"building {LEAF}", "leaf-1.0> checking for cc"]
 
 
 def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() -> None:
@@ -47,7 +47,7 @@ def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() ->
     ):
         log, _ = log_of(
             begin(1, LEAF),
-            said(1, "no frobnicator"),
+            log_line(1, "no frobnicator"),
             error(f"error: builder for '{LEAF}' failed with exit code 3"),
             end(1),
             error(dependent),
@@ -61,12 +61,12 @@ def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() ->
 def test_a_failure_told_after_the_build_ended_still_has_its_log() -> None:
     log, _ = log_of(
         begin(1, LEAF),
-        said(1, "last words"),
+        log_line(1, "last line"),
         end(1),
-        error(f"error: builder for '{LEAF}' failed with exit code 1; last 1 log lines: last words"),
+        error(f"error: builder for '{LEAF}' failed with exit code 1; last 1 log lines: last line"),
     )
 
-    assert log.log(log.failed) == ("last words",)
+    assert log.log(log.failed) == ("last line",)
     assert log.reason == f"builder for '{LEAF}' failed with exit code 1"
 
 
@@ -77,40 +77,40 @@ def test_what_is_being_built_is_known() -> None:
 
 
 def test_only_the_end_of_a_log_is_kept() -> None:
-    log, _ = log_of(begin(1, LEAF), *(said(1, f"line {n}") for n in range(1000)))
+    log, _ = log_of(begin(1, LEAF), *(log_line(1, f"line {n}") for n in range(1000)))
 
     assert len(log.log(LEAF)) == 40
     assert log.log(LEAF)[-1] == "line 999"
 
 
 def test_logs_of_thousands_of_finished_builds_are_dropped() -> None:
-    heard: list[str] = []
-    log = BuildLog(heard.append)
+    lines: list[str] = []
+    log = BuildLog(lines.append)
     for number in range(1000):
         derivation = LEAF.replace("leaf", f"leaf{number}")
-        for event in (begin(number, derivation), said(number, "x"), end(number)):
-            log.hear("@nix " + json.dumps(event))
+        for event in (begin(number, derivation), log_line(number, "x"), end(number)):
+            log.feed("@nix " + json.dumps(event))
 
     assert len(log._logs) <= 64
 
 
 def test_lines_that_are_not_events_are_passed_on() -> None:
-    log, heard = log_of()
+    log, lines = log_of()
 
-    log.hear("warning: plain words")
-    log.hear("@nix not json")
-    log.hear('@nix {"action": "msg", "level": 1, "msg": "warning: a substituter is slow"}')
-    log.hear('@nix {"action": "result", "type": 101, "id": 9, "fields": ["of nobody"]}')
+    log.feed("warning: plain words")
+    log.feed("@nix not json")
+    log.feed('@nix {"action": "msg", "level": 1, "msg": "warning: a substituter is slow"}')
+    log.feed('@nix {"action": "result", "type": 101, "id": 9, "fields": ["of no build"]}')
 
-    assert heard == ["warning: plain words", "warning: a substituter is slow"]
+    assert lines == ["warning: plain words", "warning: a substituter is slow"]
 
 
 def test_fetching_is_told() -> None:
-    _, heard = log_of(
+    _, lines = log_of(
         {"action": "start", "type": 108, "id": 1, "fields": ["/nix/store/x", "http://cache"]}
     )
 
-    assert heard == ["fetching /nix/store/x from http://cache"]
+    assert lines == ["fetching /nix/store/x from http://cache"]
 
 
 def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +120,8 @@ def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch
         cleaned.append(text)
         return line(text, limit)
 
-    monkeypatch.setattr(wording, "line", watched)
-    log, _ = log_of(begin(1, LEAF), *(said(1, "y") for _ in range(10_000)))
+    monkeypatch.setattr(sanitize, "line", watched)
+    log, _ = log_of(begin(1, LEAF), *(log_line(1, "y") for _ in range(10_000)))
 
     assert cleaned == []
     assert log.log(LEAF) == ("y",) * 40

@@ -4,8 +4,8 @@ import pytest
 
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.errors import (
-    ending,
     evaluation_error,
+    exit_reason,
     failure_text,
 )
 from app.system.process import Finished
@@ -64,7 +64,7 @@ def log_with(*lines: str, failure: str = FAILURES[0]) -> BuildLog:
         {"action": "msg", "level": 0, "msg": failure},
     ]
     for event in events:
-        log.hear("@nix " + json.dumps(event))
+        log.feed("@nix " + json.dumps(event))
     return log
 
 
@@ -86,6 +86,6 @@ def test_a_long_log_shows_its_end_within_one_message() -> None:
     assert len(message) <= 300
 
 
-def test_an_ending_without_words_tells_the_signal() -> None:
-    assert ending(Finished(-9, b"", b"", 1)) == "Nix was killed (signal 9)"
-    assert ending(Finished(7, b"", b"", 1)) == "Nix ended with code 7"
+def test_an_exit_reason_without_words_tells_the_signal() -> None:
+    assert exit_reason(Finished(-9, b"", b"", 1)) == "Nix was killed (signal 9)"
+    assert exit_reason(Finished(7, b"", b"", 1)) == "Nix ended with code 7"
