@@ -1,0 +1,16 @@
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.package_set import Attribute
+from tests.unit.builder.assembled import Opener
+
+Open = Callable[[Mapping[str, Attribute]], Opener]
+
+
+@pytest.fixture
+async def opener(tmp_path: Path) -> AsyncIterator[Open]:
+    async with AsyncExitStack() as stack:
+        yield lambda attributes: Opener(tmp_path, stack, attributes)
