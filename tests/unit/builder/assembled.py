@@ -85,7 +85,7 @@ class Assembled:
     storage: MemoryStorage
     clock: Clock
     tags: Mapping[str, Tags]
-    sources: OpenSources
+    opener: "Opener"
 
     def pull(self, name: str, tag: str = "latest", client: str = "") -> Pull:
         return self.images.service.pull(ImageReference.parse(name, tag), client)
@@ -107,11 +107,16 @@ class Opener:
         self.storage = MemoryStorage()
         self._stack = stack
 
-    async def open(self, *, team: Mapping[str, Any] | None = None, **settings: object) -> Assembled:
+    async def open(
+        self, *, team: Mapping[str, Any] | None = None, evaluation_seconds: float = 60
+    ) -> Assembled:
         """``team`` are further fields of the definition of that source."""
+        fields: dict[str, Any] = {"evaluation_seconds": evaluation_seconds}
         definitions: tuple[Definition, ...] = (
-            GitDefinition(name="set", location="https://example.org/set", default=True),
-            GitDefinition(name="team", location="https://example.org/team", **(team or {})),
+            GitDefinition(name="set", location="https://example.org/set", default=True, **fields),
+            GitDefinition(
+                name="team", location="https://example.org/team", **{**fields, **(team or {})}
+            ),
             FlakeDefinition(name="flake", location="https://example.org/flake"),
         )
         tags = {one.name: Tags(one.name, is_flake=one.kind == "flake") for one in definitions}
@@ -124,7 +129,7 @@ class Opener:
         opened = OpenSources(sources, sources, sources["set"], ())
         workers = Workers(4)
         images = open_images(
-            Settings(system="x86_64-linux", **settings),  # type: ignore[arg-type]  # any setting
+            Settings(system="x86_64-linux"),
             self._stack,
             nix=self.nix,
             store=LocalStore(self.nix.store_directory, query=self.nix.closure),
@@ -135,4 +140,4 @@ class Opener:
             workers=workers,
             profile=None,
         )
-        return Assembled(self.nix, images, self.storage, self.clock, tags, opened)
+        return Assembled(self.nix, images, self.storage, self.clock, tags, self)

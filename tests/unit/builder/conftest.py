@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.evaluation import isolation
 from tests.fakes.package_set import Attribute
 from tests.unit.builder.assembled import Opener
 
@@ -11,6 +12,7 @@ Open = Callable[[Mapping[str, Attribute]], Opener]
 
 
 @pytest.fixture
-async def opener(tmp_path: Path) -> AsyncIterator[Open]:
+async def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+    monkeypatch.setattr(isolation, "_LEAST_SECONDS", 0.01)
     async with AsyncExitStack() as stack:
         yield lambda attributes: Opener(tmp_path, stack, attributes)
