@@ -1,4 +1,4 @@
-"""Single flight, remembering, draining: whatever clients do, a build is started once."""
+"""Joining, remembering and draining: whatever clients do, a build is started once."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.errors import BuildFailed, Draining, PackagesUnknown, RegistryError, TooManyRequests
 
-REQUEST: ContextVar[str] = ContextVar("REQUEST", default="nobody's")
+REQUEST: ContextVar[str] = ContextVar("REQUEST", default="no request")
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
 
 
 class Work:
-    """Counts its starts and ends when told to."""
+    """Counts its starts, and ends when the test allows it."""
 
     def __init__(self, result: str | Exception = "image") -> None:
         self.starts = 0
@@ -109,7 +109,7 @@ async def test_waiting_ends_with_none_while_the_build_goes_on(jobs: Jobs[str]) -
     await jobs.drain(0)
 
 
-async def test_a_build_nobody_waits_for_survives_the_garbage_collector(jobs: Jobs[str]) -> None:
+async def test_a_build_without_waiters_survives_the_garbage_collector(jobs: Jobs[str]) -> None:
     work = Work()
     job = jobs.join("a", work, title="a")
     await asyncio.sleep(0)
@@ -120,16 +120,16 @@ async def test_a_build_nobody_waits_for_survives_the_garbage_collector(jobs: Job
     assert await job.wait(5) == "image"
 
 
-async def test_a_build_sees_nothing_of_the_request_that_started_it(jobs: Jobs[str]) -> None:
+async def test_a_build_does_not_run_in_the_context_of_its_first_request(jobs: Jobs[str]) -> None:
     REQUEST.set("the first client's")
 
     async def look(_: Progress) -> str:
         return REQUEST.get()
 
-    assert await jobs.join("a", look, title="a").wait(5) == "nobody's"
+    assert await jobs.join("a", look, title="a").wait(5) == "no request"
 
 
-async def test_a_result_is_remembered_until_its_time_is_up(jobs: Jobs[str], clock: Clock) -> None:
+async def test_a_result_is_remembered_until_it_expires(jobs: Jobs[str], clock: Clock) -> None:
     work = Work()
     first = await finished(jobs, work)
 
@@ -146,7 +146,7 @@ async def test_a_result_is_remembered_until_its_time_is_up(jobs: Jobs[str], cloc
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [(BuildFailed("gcc failed"), 60), (PackagesUnknown(("helo",)), 600), (OSError("bug"), 5)],
-    ids=["build failure", "unknown package", "our own fault"],
+    ids=["build failure", "unknown package", "internal error"],
 )
 async def test_a_failure_is_remembered_as_long_as_it_lasts(
     jobs: Jobs[str], clock: Clock, error: Exception, seconds: float
@@ -162,7 +162,7 @@ async def test_a_failure_is_remembered_as_long_as_it_lasts(
     assert work.starts == 2
 
 
-async def test_a_full_queue_is_never_held_against_the_next_request(jobs: Jobs[str]) -> None:
+async def test_a_full_queue_is_not_remembered(jobs: Jobs[str]) -> None:
     work = Work(TooManyRequests("full", retry_after=3))
 
     await finished(jobs, work)
@@ -234,7 +234,7 @@ async def test_draining_lets_running_builds_finish_and_refuses_new_ones(jobs: Jo
     assert jobs.join("a", work, title="a") is job
 
 
-async def test_what_outlasts_the_grace_period_is_cancelled_and_says_so(jobs: Jobs[str]) -> None:
+async def test_a_build_that_outlasts_the_grace_period_is_cancelled(jobs: Jobs[str]) -> None:
     work = Work()
     job = jobs.join("a", work, title="a")
     await asyncio.sleep(0)
@@ -273,7 +273,7 @@ async def test_a_second_drain_waits_for_the_first_and_cancels_no_build_again(
     assert job.state is JobState.FAILED
 
 
-async def test_a_later_drain_brings_the_end_forward_and_never_puts_it_off(
+async def test_a_later_drain_may_only_shorten_the_grace_period(
     jobs: Jobs[str],
 ) -> None:
     work = Work()
@@ -286,7 +286,7 @@ async def test_a_later_drain_brings_the_end_forward_and_never_puts_it_off(
     assert work.cancelled == 1
 
 
-async def test_a_build_cancelled_before_its_first_step_still_ends(jobs: Jobs[str]) -> None:
+async def test_a_build_cancelled_before_its_first_step_fails(jobs: Jobs[str]) -> None:
     job = jobs.join("a", Work(), title="a")
 
     await jobs.drain(0)
@@ -308,7 +308,7 @@ async def test_pages_are_bounded_and_latest_first(clock: Clock) -> None:
     assert latest.progress.log == ("evaluation",)
 
 
-async def test_what_no_message_leads_to_pushes_out_no_page(clock: Clock) -> None:
+async def test_failures_whose_messages_have_no_link_evict_no_page(clock: Clock) -> None:
     jobs = new_jobs(clock, history=2)
     failed = await finished(jobs, Work(BuildFailed("gcc failed")), "gcc")
     built = await finished(jobs, Work(), "git")
@@ -321,7 +321,7 @@ async def test_what_no_message_leads_to_pushes_out_no_page(clock: Clock) -> None
     assert [typo.progress.log for typo in typos] == [()] * 10
 
 
-async def test_a_failure_has_a_page_as_long_as_it_is_the_answer(clock: Clock) -> None:
+async def test_a_failure_has_a_page_as_long_as_it_is_remembered(clock: Clock) -> None:
     jobs = new_jobs(clock, history=2)
     failed = await finished(jobs, Work(BuildFailed("gcc failed")), "gcc")
     latest = [await finished(jobs, Work(), f"git{n}") for n in range(3)]
@@ -347,7 +347,7 @@ async def test_outcomes_are_bounded(clock: Clock) -> None:
     assert work.starts == 4
 
 
-async def test_a_build_that_found_everything_done_has_no_page(jobs: Jobs[str]) -> None:
+async def test_a_build_without_work_has_no_page(jobs: Jobs[str]) -> None:
     async def nothing_to_do(_: Progress) -> str:
         return "image"
 

@@ -1,4 +1,4 @@
-"""What one client address may take of a queue, and whose turn it is."""
+"""The shares of client addresses in a queue, and the order in which they are served."""
 
 import asyncio
 
@@ -11,10 +11,10 @@ from app.errors import TooManyRequests
 
 
 class Visits:
-    """Work in a stage, each piece for some clients, until it is told to end."""
+    """Pieces of work in a queue, each for some clients and until its end is requested."""
 
-    def __init__(self, stage: WorkQueue) -> None:
-        self.stage = stage
+    def __init__(self, queue: WorkQueue) -> None:
+        self.queue = queue
         self.served: list[str] = []
         self.progress: dict[str, Progress] = {}
         self._ends: dict[str, asyncio.Event] = {}
@@ -44,7 +44,7 @@ class Visits:
         return error
 
     async def _visit(self, name: str) -> None:
-        async with self.stage.slot(self.progress[name]):
+        async with self.queue.slot(self.progress[name]):
             self.served.append(name)
             await self._ends[name].wait()
 
@@ -55,19 +55,19 @@ async def settle() -> None:
 
 
 def visits(*, at_once: int, waiting: int, share: float) -> Visits:
-    stage = WorkQueue(
+    queue = WorkQueue(
         "evaluation", at_once=at_once, waiting=waiting, share=share, expected_seconds=1
     )
-    return Visits(stage)
+    return Visits(queue)
 
 
-async def test_one_client_has_its_share_of_what_runs_and_of_what_waits() -> None:
+async def test_one_client_has_its_share_of_slots_and_of_places() -> None:
     one = visits(at_once=2, waiting=4, share=0.5)
     for number in range(4):
         await one.begin(f"loud {number}", "loud")
 
     assert one.served == ["loud 0"]
-    assert one.stage.waiting == 2
+    assert one.queue.waiting == 2
     refused = one.refusal("loud 3")
     assert refused is not None
     assert "of this address" in refused.message
@@ -76,7 +76,7 @@ async def test_one_client_has_its_share_of_what_runs_and_of_what_waits() -> None
     await one.end_all()
 
 
-async def test_who_asks_for_little_does_not_wait_behind_who_asks_for_much() -> None:
+async def test_a_client_with_little_work_does_not_wait_behind_one_with_much() -> None:
     one = visits(at_once=1, waiting=20, share=1)
     for number in range(10):
         await one.begin(f"loud {number}", "loud")
@@ -100,7 +100,7 @@ async def test_clients_take_turns() -> None:
     assert [name[0] for name in one.served] == list("abcabcabc")
 
 
-async def test_a_client_that_joins_brings_its_share_along() -> None:
+async def test_a_client_that_joins_adds_its_share() -> None:
     one = visits(at_once=2, waiting=4, share=0.5)
     await one.begin("first", "loud")
     await one.begin("second", "loud")
@@ -120,13 +120,13 @@ async def test_work_for_several_clients_uses_the_share_that_has_room() -> None:
 
     assert one.served == ["first", "shared"]
     await one.begin("third", "quiet")
-    assert one.stage.waiting == 1
+    assert one.queue.waiting == 1
     await one.end("shared")
     assert one.served == ["first", "shared", "third"]
     await one.end_all()
 
 
-async def test_work_that_no_client_asked_for_has_no_share() -> None:
+async def test_work_without_a_client_has_no_share() -> None:
     one = visits(at_once=4, waiting=4, share=0.25)
     for number in range(4):
         await one.begin(f"own {number}")
@@ -140,12 +140,12 @@ async def test_the_share_of_one_slot_is_that_slot() -> None:
     await one.begin("first", "client")
     await one.begin("second", "client")
 
-    assert one.stage.waiting == 1
+    assert one.queue.waiting == 1
     await one.end_all()
     assert one.served == ["first", "second"]
 
 
-async def test_a_client_that_leaves_the_queue_gives_its_share_back() -> None:
+async def test_a_client_that_leaves_the_queue_releases_its_share() -> None:
     one = visits(at_once=1, waiting=2, share=0.5)
     await one.begin("first", "client")
     await one.begin("second", "client")
@@ -154,16 +154,16 @@ async def test_a_client_that_leaves_the_queue_gives_its_share_back() -> None:
 
     await one.begin("third", "client")
 
-    assert one.stage.waiting == 1
+    assert one.queue.waiting == 1
     await one.end("first")
     assert one.served == ["first", "third"]
     await one.end_all()
-    assert (one.stage.active, one.stage.waiting) == (0, 0)
+    assert (one.queue.active, one.queue.waiting) == (0, 0)
 
 
-async def test_cancelled_in_the_turn_it_was_let_in_it_gives_the_slot_back() -> None:
+async def test_work_cancelled_in_the_turn_of_its_admission_releases_the_slot() -> None:
     one = visits(at_once=1, waiting=2, share=1)
-    first = one.stage.slot(Progress())
+    first = one.queue.slot(Progress())
     await first.__aenter__()
     await one.begin("second", "client")
 
@@ -176,7 +176,7 @@ async def test_cancelled_in_the_turn_it_was_let_in_it_gives_the_slot_back() -> N
     await one.end_all()
 
 
-def test_a_job_that_very_many_clients_join_remembers_some_of_them() -> None:
+def test_the_clients_of_a_job_are_bounded() -> None:
     clients = Clients()
     for number in range(5000):
         clients.add(f"client {number}")
@@ -185,7 +185,7 @@ def test_a_job_that_very_many_clients_join_remembers_some_of_them() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "a"])
-def test_a_client_counts_once_and_an_unknown_one_not(address: str) -> None:
+def test_a_client_counts_once_and_an_empty_address_does_not_count(address: str) -> None:
     clients = Clients()
     clients.add(address)
     clients.add(address)
