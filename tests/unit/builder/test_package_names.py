@@ -58,12 +58,12 @@ async def test_a_list_leaves_out_what_ends_the_evaluation(opener: Open) -> None:
 async def test_names_are_listed_once_also_after_a_restart(opener: Open) -> None:
     servers = opener(ATTRIBUTES)
     search = (await servers.open()).images.search
-    found = await search("hel", 5, None)
+    found = await search("hell", 5, None)
     looks = servers.nix.starts["look"]
 
     assert found.names == ("hello",)
-    assert await search("hel", 5, None) == found
-    assert await (await servers.open()).images.search("hel", 5, None) == found
+    assert await search("hell", 5, None) == found
+    assert await (await servers.open()).images.search("hell", 5, None) == found
     assert servers.nix.starts["look"] == looks
 
 
@@ -77,7 +77,7 @@ async def test_a_search_is_for_the_last_component_in_the_source_that_the_first_n
     assert (await search("team/to", 5, None)).names == ("tool",)
     assert (await search("to", 5, "team")).source == "team"
     with pytest.raises(NameUnknown, match="no source is called nope; there is set, team, flake"):
-        await search("hel", 5, "nope")
+        await search("hell", 5, "nope")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_a_search_is_for_the_last_component_in_the_source_that_the_first_n
         ("python3packages.nunpy", "python3packages.numpy"),
         ("pyton3packages.numpy", "python3packages.numpy"),
         ("hidden.tol", "hidden.tool"),
-        ("hiden.tool", "hidden.tool"),
+        ("hidde.tool", "hidden.tool"),
     ],
 )
 async def test_an_unknown_name_has_suggestions_of_its_set_or_a_similar_one(
@@ -150,4 +150,4 @@ async def test_names_are_used_although_they_cannot_be_stored(
     for method in ("read", "write"):
         monkeypatch.setattr(servers.storage, method, full)
 
-    assert (await server.images.search("hel", 5, None)).names == ("hello",)
+    assert (await server.images.search("hell", 5, None)).names == ("hello",)
