@@ -65,7 +65,7 @@ class Tags:
     async def tags(self) -> tuple[str, ...]:
         return tuple(self.revisions)
 
-    def seen(self) -> tuple[str, ...]:
+    def cached_tags(self) -> tuple[str, ...]:
         return ()
 
     @asynccontextmanager
