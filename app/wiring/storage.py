@@ -1,4 +1,4 @@
-"""The storage that the settings name, and what is known of its blobs."""
+"""The configured storage, and the caches in front of it."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Requests no HTTP client would make, handed to the application as uvicorn would."""
+"""Requests that HTTP clients cannot send, passed to the application as uvicorn does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A registry assembled as the server's is, around memory and tiny images."""
+"""A registry with the server's routes, storage in memory and tiny images."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ class Registry:
     existence: BlobExistenceCache
 
     def change(self, **fields: object) -> None:
-        """Settings are fixed for a server's life; tests have many lives."""
+        """Replace services or settings, which are fixed in a server."""
         self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # any field
         provide(self.app, self.state)
 

@@ -1,4 +1,4 @@
-"""What every error of a registry looks like."""
+"""The form of a registry's errors."""
 
 import re
 
@@ -8,7 +8,7 @@ ADDRESS = re.compile(r"/nix/store/\S+|\S*/builds/[0-9a-f]+")
 
 
 def assert_error(response: httpx.Response, status: int, code: str) -> str:
-    """Returns the message."""
+    """Return the message."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     assert response.headers["content-length"] == str(len(response.content))

@@ -35,7 +35,7 @@ async def test_a_blob_is_served_with_all_that_caches_and_clients_need(
     assert head.content == b""
 
 
-async def test_a_range_beyond_the_end_is_told_the_size(
+async def test_the_response_to_a_range_beyond_the_end_has_the_size(
     client: httpx.AsyncClient, path: str
 ) -> None:
     response = await client.get(path, headers={"range": "bytes=100-"})
@@ -52,7 +52,7 @@ async def test_a_range_is_served(client: httpx.AsyncClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_an_absent_blob_is_an_error_with_an_empty_success_never(
+async def test_an_absent_blob_is_never_an_empty_success(
     client: httpx.AsyncClient, registry: Registry, method: str
 ) -> None:
     for digest in ("sha256:" + "0" * 64, "sha512:" + "0" * 128):
@@ -62,7 +62,7 @@ async def test_an_absent_blob_is_an_error_with_an_empty_success_never(
     assert registry.images.builds == []
 
 
-async def test_an_absent_blob_is_named(client: httpx.AsyncClient) -> None:
+async def test_the_error_for_an_absent_blob_has_its_digest(client: httpx.AsyncClient) -> None:
     assert_error(await client.get(f"/v2/hello/blobs/sha256:{'0' * 64}"), 404, "BLOB_UNKNOWN")
 
 
@@ -73,7 +73,7 @@ async def test_a_malformed_digest_is_refused(client: httpx.AsyncClient, digest: 
     assert_error(await client.get(f"/v2/hello/blobs/{digest}"), 400, "DIGEST_INVALID")
 
 
-async def test_a_manifest_is_no_blob(client: httpx.AsyncClient) -> None:
+async def test_a_manifest_is_not_a_blob(client: httpx.AsyncClient) -> None:
     manifest = await client.get("/v2/hello/manifests/latest")
 
     response = await client.get(f"/v2/hello/blobs/{manifest.headers['docker-content-digest']}")
@@ -81,7 +81,7 @@ async def test_a_manifest_is_no_blob(client: httpx.AsyncClient) -> None:
     assert_error(response, 404, "BLOB_UNKNOWN")
 
 
-async def test_a_blob_that_is_not_there_is_made_again_at_the_next_pull(
+async def test_an_absent_blob_is_made_again_at_the_next_pull(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     manifest = (await client.get("/v2/hello/manifests/latest")).json()

@@ -1,4 +1,4 @@
-"""Errors people can read, in the one form registries have."""
+"""Errors in the form of registries, with messages for people."""
 
 import asyncio
 from contextlib import suppress
@@ -44,11 +44,11 @@ def test_every_error_has_the_status_its_documentation_says(error: type[RegistryE
     assert status_of(error) == documented[row]
 
 
-def test_no_row_of_the_table_is_left_over() -> None:
+def test_no_row_of_the_table_is_unused() -> None:
     assert set(STATUS) <= set(descendants(RegistryError))
 
 
-async def test_an_unknown_package_is_named_with_what_may_have_been_meant(
+async def test_the_error_for_an_unknown_package_has_suggestions(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.get("/v2/shell/helo/manifests/latest")
@@ -68,7 +68,7 @@ async def test_an_unknown_package_is_named_with_what_may_have_been_meant(
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_refusals_have_the_one_status_whose_text_every_client_prints(
+async def test_refusals_have_the_status_whose_message_every_client_prints(
     client: httpx.AsyncClient, registry: Registry, error: RegistryError
 ) -> None:
     registry.images.broken["hello"] = error
@@ -80,7 +80,7 @@ async def test_refusals_have_the_one_status_whose_text_every_client_prints(
     assert message == f"{error.message} (see http://registry/builds/{job.identifier})"
 
 
-async def test_one_error_of_two_builds_leads_each_client_to_its_own(
+async def test_one_error_of_two_builds_links_each_client_to_its_own_page(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     registry.images.broken["hello"] = BuildFailed("no")
@@ -91,7 +91,7 @@ async def test_one_error_of_two_builds_leads_each_client_to_its_own(
         assert page.json()["image"] == f"{name}:latest"
 
 
-async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off(
+async def test_the_link_to_the_page_has_the_public_address_and_is_never_shortened(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     registry.change(external_url="https://images.example.org")
@@ -114,7 +114,7 @@ async def test_the_page_is_named_by_the_servers_public_address_and_never_cut_off
         ({"host": ""}, ""),
     ],
 )
-async def test_without_one_the_page_is_where_the_client_reached_us(
+async def test_without_a_public_address_the_link_has_the_one_the_client_used(
     client: httpx.AsyncClient, registry: Registry, headers: dict[str, str], address: str
 ) -> None:
     registry.images.broken["hello"] = BuildFailed("x" * 1000)
@@ -140,7 +140,7 @@ async def test_messages_and_details_are_one_line_without_secrets_or_host_paths(
     assert response.json()["errors"][0]["detail"] == {"derivation": "/nix/store/x.drv"}
 
 
-async def test_a_fault_of_our_own_gives_nothing_away_but_is_logged(
+async def test_an_internal_error_reveals_nothing_and_is_logged(
     client: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:
     registry.images.broken["hello"] = OSError("/etc/shadow")
@@ -154,7 +154,7 @@ async def test_a_fault_of_our_own_gives_nothing_away_but_is_logged(
     assert any("Traceback" in line and "/etc/shadow" in line for line in log)
 
 
-async def test_a_fault_in_a_route_is_answered_and_logged_once(
+async def test_an_internal_error_of_a_route_is_logged_once(
     client: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:
     registry.change(images=None)
@@ -165,7 +165,7 @@ async def test_a_fault_in_a_route_is_answered_and_logged_once(
     assert sum("Traceback" in line for line in log) == 1
 
 
-async def test_what_may_pass_says_when_to_come_back(
+async def test_transient_errors_have_a_retry_after(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     registry.images.broken["hello"] = SourceUnavailable("the channel cannot be reached")
@@ -188,7 +188,7 @@ async def test_repeating_a_failed_request_builds_nothing(
     assert len(registry.images.builds) == 1
 
 
-async def test_a_failure_is_logged_once_however_many_are_told(
+async def test_a_failure_is_logged_once_for_all_its_clients(
     client: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:
     registry.images.broken["hello"] = BuildFailed("hello-1.drv failed: /srv/pkgs is not there")
@@ -196,12 +196,12 @@ async def test_a_failure_is_logged_once_however_many_are_told(
     for _ in range(6):
         await client.head(HELLO)
 
-    (told,) = [line for line in log if "hello-1.drv" in line and "DEBUG" not in line]
-    assert told.startswith("INFO hello:latest failed after 0.")
-    assert "hello-1.drv failed: /srv/pkgs is not there" in told
+    (logged,) = [line for line in log if "hello-1.drv" in line and "DEBUG" not in line]
+    assert logged.startswith("INFO hello:latest failed after 0.")
+    assert "hello-1.drv failed: /srv/pkgs is not there" in logged
 
 
-async def test_what_nobody_waits_for_any_more_is_logged_all_the_same(
+async def test_a_failure_without_waiting_clients_is_logged(
     client: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:
     registry.images.slow["sleepy"] = asyncio.Event()
@@ -219,7 +219,7 @@ async def test_what_nobody_waits_for_any_more_is_logged_all_the_same(
     assert [line for line in log if "sleepy/typo:latest failed after 0." in line]
 
 
-async def test_the_log_has_the_reason_that_the_client_is_not_told(
+async def test_the_log_has_the_cause_that_the_response_hides(
     client: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:
     failure = StorageUnavailable("the registry's storage does not work")
@@ -229,9 +229,9 @@ async def test_the_log_has_the_reason_that_the_client_is_not_told(
     message = assert_error(await client.get(HELLO), 503, "UNAVAILABLE")
 
     assert message == "the registry's storage does not work"
-    (told,) = [line for line in log if "does not work" in line and "DEBUG" not in line]
-    assert told.startswith("WARNING")
-    assert "NotADirectoryError: [Errno 20] Not a directory: '/srv/nixery/blobs'" in told
+    (logged,) = [line for line in log if "does not work" in line and "DEBUG" not in line]
+    assert logged.startswith("WARNING")
+    assert "NotADirectoryError: [Errno 20] Not a directory: '/srv/nixery/blobs'" in logged
 
 
 async def test_a_failure_after_the_build_is_not_mistaken_for_a_logged_one(
@@ -251,7 +251,7 @@ async def test_a_failure_after_the_build_is_not_mistaken_for_a_logged_one(
     assert line.startswith("WARNING")
 
 
-async def test_the_head_of_an_error_has_its_length_and_no_body(client: httpx.AsyncClient) -> None:
+async def test_head_of_an_error_has_its_length_and_no_body(client: httpx.AsyncClient) -> None:
     head = await client.head("/v2/helo/manifests/latest")
     get = await client.get("/v2/helo/manifests/latest")
 
@@ -273,7 +273,7 @@ async def test_the_head_of_an_error_has_its_length_and_no_body(client: httpx.Asy
         "/v2/hello/blobs/uploads/1/2",
     ],
 )
-async def test_unknown_routes_are_answered_by_a_registry_and_redirected_nowhere(
+async def test_unknown_routes_get_the_error_of_a_registry_and_no_redirect(
     client: httpx.AsyncClient, path: str
 ) -> None:
     response = await client.get(path)
@@ -317,7 +317,7 @@ async def test_a_write_without_a_body_leaves_the_connection_open(
 
 
 @pytest.mark.parametrize("path", ["/v2/a%2fb/manifests/latest", "/v2/a/manifests/lat%0A", "/%762/"])
-async def test_escapes_are_refused_before_they_can_look_like_something_else(
+async def test_percent_encoded_paths_are_refused(
     client: httpx.AsyncClient, registry: Registry, path: str
 ) -> None:
     response = await client.get(path)
@@ -327,7 +327,7 @@ async def test_escapes_are_refused_before_they_can_look_like_something_else(
     assert registry.images.builds == []
 
 
-async def test_other_addresses_answer_in_the_same_form_without_claiming_to_be_a_registry(
+async def test_errors_outside_v2_have_the_same_form_without_the_registrys_header(
     client: httpx.AsyncClient,
 ) -> None:
     for response in (await client.get("/nothing/here"), await client.get("/v2x")):

@@ -7,7 +7,7 @@ import httpx
 from tests.api.registry import Registry
 
 
-async def test_a_live_server_says_so(client: httpx.AsyncClient) -> None:
+async def test_a_live_server_is_healthy(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).json() == {"status": "ok"}
     head = await client.head("/healthz")
     assert head.status_code == 200

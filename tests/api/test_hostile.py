@@ -41,7 +41,7 @@ def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_traceba
     assert [line for line in logged if "Traceback" in line or "ERROR" in line] == []
 
 
-def test_a_tls_hello_is_answered_in_plain_http_so_that_clients_fall_back() -> None:
+def test_a_tls_greeting_gets_a_plain_response_so_that_clients_fall_back() -> None:
     app = new_registry(WaitPolicy(hop_seconds=1, hops=1, hold_seconds=1)).app
     with served(app) as url:
         host, port = url.removeprefix("http://").split(":")
@@ -49,7 +49,7 @@ def test_a_tls_hello_is_answered_in_plain_http_so_that_clients_fall_back() -> No
         assert send((host, int(port)), BROKEN[0]).startswith(b"HTTP/1.1 400")
 
 
-def test_garbage_behind_requests_under_way_is_no_fault_of_ours(
+def test_garbage_after_requests_under_way_is_not_logged_as_an_error(
     caplog: pytest.LogCaptureFixture, log: list[str]
 ) -> None:
     app = new_registry(WaitPolicy(hop_seconds=0.05, hops=2, hold_seconds=0.05)).app

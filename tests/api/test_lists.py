@@ -58,7 +58,7 @@ async def test_n_is_a_whole_number(client: httpx.AsyncClient, n: str) -> None:
     assert_error(response, 400, "UNSUPPORTED")
 
 
-async def test_a_repository_that_cannot_be_has_no_tags(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_repository_has_no_tags(client: httpx.AsyncClient) -> None:
     assert_error(await client.get("/v2/helo/tags/list"), 404, "NAME_UNKNOWN")
     assert_error(await client.get("/v2/Hello/tags/list"), 400, "NAME_INVALID")
 
@@ -87,7 +87,7 @@ async def test_the_catalog_is_off_unless_switched_on(
     assert rest.json() == {"repositories": ["shell/git"]}
 
 
-async def test_nothing_refers_to_any_digest_and_that_is_no_error(client: httpx.AsyncClient) -> None:
+async def test_the_referrers_of_a_digest_are_an_empty_list(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/v2/hello/referrers/{DIGEST}")
 
     assert response.status_code == 200
@@ -113,7 +113,9 @@ async def test_referrers_of_a_malformed_digest_are_refused(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("path", ["/v2/hello/tags/list?n=1", f"/v2/hello/referrers/{DIGEST}"])
-async def test_heads_of_lists_are_gets_without_a_body(client: httpx.AsyncClient, path: str) -> None:
+async def test_head_of_a_list_returns_the_headers_of_get(
+    client: httpx.AsyncClient, path: str
+) -> None:
     head, get = await client.head(path), await client.get(path)
 
     assert head.headers == get.headers

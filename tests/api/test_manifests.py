@@ -15,7 +15,7 @@ LATEST = "/v2/shell/git/manifests/latest"
 DOCKER_ONLY = {"accept": f"{MediaType.DOCKER_MANIFEST}, {MediaType.DOCKER_LIST}"}
 
 
-async def test_a_pull_by_tag_builds_and_answers_with_the_manifests_own_bytes(
+async def test_a_pull_by_tag_builds_and_returns_the_bytes_of_the_manifest(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.get(LATEST)
@@ -33,7 +33,7 @@ async def test_a_pull_by_tag_builds_and_answers_with_the_manifests_own_bytes(
 
 
 @pytest.mark.parametrize("accept", [{}, DOCKER_ONLY], ids=["canonical", "docker"])
-async def test_head_is_get_without_a_body(
+async def test_head_returns_the_headers_of_get_without_a_body(
     client: httpx.AsyncClient, accept: dict[str, str]
 ) -> None:
     head = await client.head(LATEST, headers=accept)
@@ -51,7 +51,7 @@ async def test_a_head_for_an_unbuilt_image_builds_it(
     assert len(registry.images.builds) == 1
 
 
-async def test_everything_a_manifest_names_is_stored_when_it_is_answered(
+async def test_all_blobs_of_a_manifest_are_stored_before_the_response(
     client: httpx.AsyncClient,
 ) -> None:
     manifest = (await client.get(LATEST)).json()
@@ -63,7 +63,7 @@ async def test_everything_a_manifest_names_is_stored_when_it_is_answered(
         assert str(Digest.of(blob.content)) == descriptor["digest"]
 
 
-async def test_by_digest_the_stored_manifest_is_served_whatever_is_accepted(
+async def test_a_pull_by_digest_ignores_the_accept_header(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     for accept in ({}, DOCKER_ONLY):
@@ -101,7 +101,7 @@ async def test_a_malformed_digest_is_refused(client: httpx.AsyncClient, referenc
 
 
 @pytest.mark.parametrize("tag", ["-latest", ".x", "a" * 129, "ab+c"])
-async def test_a_malformed_tag_is_one_we_do_not_have(client: httpx.AsyncClient, tag: str) -> None:
+async def test_a_malformed_tag_is_not_found(client: httpx.AsyncClient, tag: str) -> None:
     assert_error(await client.get(f"/v2/shell/git/manifests/{tag}"), 404, "MANIFEST_UNKNOWN")
 
 
@@ -128,7 +128,7 @@ async def test_tags_of_signatures_never_reach_the_builder(
 
 
 @pytest.mark.parametrize("name", ["a/manifests/a", "manifests", "tags/blobs", "blobs/manifests/a"])
-async def test_words_of_routes_are_legal_parts_of_names(
+async def test_names_may_contain_the_words_of_routes(
     client: httpx.AsyncClient, registry: Registry, name: str
 ) -> None:
     assert (await client.get(f"/v2/{name}/manifests/latest")).status_code == 200
@@ -143,7 +143,7 @@ async def test_unknown_query_parameters_change_nothing(client: httpx.AsyncClient
     assert mirrored.content == plain.content
 
 
-async def test_a_client_that_has_it_gets_no_body(client: httpx.AsyncClient) -> None:
+async def test_a_client_with_the_current_manifest_gets_no_body(client: httpx.AsyncClient) -> None:
     etag = (await client.get(LATEST)).headers["etag"]
     digest = etag.strip('"')
 
@@ -214,7 +214,7 @@ async def test_manifests_are_small_json_documents(client: httpx.AsyncClient) -> 
     assert len(response.content) < 4 << 20
 
 
-async def test_an_image_without_a_schema_2_rendering_is_refused_to_who_accepts_nothing_else(
+async def test_a_client_that_accepts_only_schema_2_is_refused_an_image_without_it(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     registry.images.docker = False

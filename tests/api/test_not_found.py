@@ -50,7 +50,7 @@ NOT_EXPLAINED = [
     "skopeo/1.22.2",
     "go-containerregistry/v0.21.9",
     "curl/8.14.1",
-    # These print no message at all, and "not found" says more than a status.
+    # These print no message; "not found" is more helpful than a status.
     "containerd/1.6.20~ds1",
     "containerd/2.2.5",
     "containerd/2.3.2+unknown",
@@ -91,7 +91,7 @@ async def test_docker_containerd_and_buildkit_print_why_a_package_is_not_found(
 
 
 @pytest.mark.parametrize("path", [TYPO, f"{TYPO}?ns=registry.example"])
-async def test_mirror_requests_are_explained_too(client: httpx.AsyncClient, path: str) -> None:
+async def test_requests_of_mirrors_are_explained_too(client: httpx.AsyncClient, path: str) -> None:
     assert await Session(client, "containerd/2.3.4+unknown").resolve(path) == MESSAGE
 
 

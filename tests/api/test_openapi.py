@@ -1,4 +1,4 @@
-"""The interface description tells the truth: schemathesis asks all it allows, and some more."""
+"""The interface description is correct: schemathesis sends the requests that it allows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,14 +34,14 @@ def unescaped(request: PreparedRequest) -> PreparedRequest:
 ADDED = {"/healthz", "/readyz", "/debug", "/builds", "/builds/{identifier}", "/api/search"}
 
 
-def test_heads_failures_and_headers_are_described_too() -> None:
+def test_head_requests_errors_and_headers_are_described_too() -> None:
     paths = REGISTRY.app.openapi()["paths"]
 
     assert {path for path in paths if set(paths[path]) != {"get", "head"}} == ADDED
     for path, operations in paths.items():
         for operation in operations.values():
             assert {"4XX", "5XX"} <= set(operation["responses"]), path
-    for path, told in {
+    for path, headers in {
         "/v2/{name}/manifests/{reference}": {307: "Location", 429: "Retry-After", 200: "Warning"},
         "/v2/{name}/blobs/{digest}": {307: "Location", 416: "Content-Range", 206: "Content-Range"},
     }.items():
@@ -49,7 +49,7 @@ def test_heads_failures_and_headers_are_described_too() -> None:
             described = operation["responses"]
             assert {"Docker-Content-Digest", "ETag"} <= set(described["200"]["headers"])
             assert "Retry-After" in described["503"]["headers"]
-            for status, header in told.items():
+            for status, header in headers.items():
                 assert header in described[str(status)]["headers"]
     (hop,) = [
         parameter

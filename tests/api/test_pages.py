@@ -24,7 +24,7 @@ async def page_of_failure(client: httpx.AsyncClient, registry: Registry) -> str:
     return message.rpartition("(see http://registry")[2].removesuffix(")")
 
 
-async def test_the_message_of_a_failed_build_leads_to_its_log(
+async def test_the_message_of_a_failed_build_links_to_its_log(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     page = await page_of_failure(client, registry)
@@ -42,7 +42,7 @@ async def test_the_message_of_a_failed_build_leads_to_its_log(
 
 
 @pytest.mark.parametrize("path", ["/builds", ""], ids=["list", "page"])
-async def test_a_browser_gets_html_in_which_foreign_text_is_only_text(
+async def test_a_browser_gets_html_with_escaped_foreign_text(
     client: httpx.AsyncClient, registry: Registry, path: str
 ) -> None:
     page = await page_of_failure(client, registry)
@@ -87,7 +87,7 @@ async def test_builds_are_found_by_the_name_of_the_image(client: httpx.AsyncClie
     assert [build["image"] for build in builds["finished"]] == ["shell/git:latest"]
 
 
-async def test_no_number_of_typing_errors_hides_a_failed_build(
+async def test_mistyped_names_do_not_evict_a_failed_build(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     page = await page_of_failure(client, registry)
@@ -102,7 +102,7 @@ async def test_no_number_of_typing_errors_hides_a_failed_build(
     assert (await client.get("/builds?image=hello")).json()["finished"] == listed
 
 
-async def test_a_message_that_is_still_sent_leads_to_a_page_whatever_was_built_since(
+async def test_the_page_of_a_cached_failure_is_kept(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     page = await page_of_failure(client, registry)
@@ -120,7 +120,7 @@ async def test_a_message_that_is_still_sent_leads_to_a_page_whatever_was_built_s
     ] == [page]
 
 
-async def test_what_was_not_found_is_listed_for_clients_that_show_no_text(
+async def test_builds_that_were_not_found_are_listed(
     client: httpx.AsyncClient,
 ) -> None:
     await client.get("/v2/helo/manifests/latest")
@@ -135,7 +135,7 @@ async def test_an_unknown_page_is_not_found(client: httpx.AsyncClient) -> None:
     assert_error(await client.get("/builds/0123456789ab"), 404, "UNSUPPORTED")
 
 
-async def test_debug_tells_version_settings_queues_and_counts(
+async def test_debug_shows_version_settings_queues_and_counts(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
@@ -173,7 +173,7 @@ async def test_the_search_finds_packages_by_part_of_their_name(client: httpx.Asy
     assert (await client.get("/api/search?q=h&limit=2&source=tiny")).json() == response.json()
 
 
-async def test_a_search_in_no_source_is_told_what_sources_there_are(
+async def test_a_search_in_an_unknown_source_lists_the_sources(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.get("/api/search?q=h&source=huge")
@@ -192,7 +192,7 @@ async def test_a_search_for_nothing_is_refused(client: httpx.AsyncClient, query:
     assert message.startswith(("q: ", "limit: ", "source: "))
 
 
-async def test_everything_is_in_the_interface_description(client: httpx.AsyncClient) -> None:
+async def test_all_pages_are_in_the_interface_description(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
 
     for path in (

@@ -59,7 +59,7 @@ async def test_a_build_longer_than_the_header_limit_is_pulled_by_redirects(
     assert len(registry.images.builds) == 1
 
 
-async def test_a_build_longer_than_all_redirects_is_pulled_by_the_clients_own_repeats(
+async def test_a_build_longer_than_all_redirects_is_pulled_by_retries_of_the_client(
     registry: Registry, client: httpx.AsyncClient
 ) -> None:
     registry.images.seconds["sleepy"] = 4 * (HOPS + 1) * HOP + HOP * 1.5
@@ -70,7 +70,7 @@ async def test_a_build_longer_than_all_redirects_is_pulled_by_the_clients_own_re
     assert len(registry.images.builds) == 1
 
 
-async def test_the_limit_of_these_tests_bites_whoever_is_held(
+async def test_a_held_client_exceeds_the_limit_of_these_tests(
     registry: Registry, client: httpx.AsyncClient
 ) -> None:
     registry.images.seconds["sleepy"] = (HOPS + 1) * HOP + LIMIT
@@ -104,7 +104,7 @@ def address(registry: Registry) -> Iterator[str]:
         yield address
 
 
-def test_a_client_that_hangs_up_ends_its_waiting_and_no_build(
+def test_a_disconnect_ends_the_request_and_not_the_build(
     registry: Registry, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.images.seconds["sleepy"] = 1

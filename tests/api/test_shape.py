@@ -99,7 +99,7 @@ ALLOWED = {200, 206, 304, 307, 400, 404, 405, 416, 429}
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS)
-async def test_any_request_under_v2_gets_a_registrys_answer(
+async def test_any_request_under_v2_gets_the_response_of_a_registry(
     method: str, path: str, query: bytes, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
     registry = new_registry(WaitPolicy(hop_seconds=0.01, hops=1, hold_seconds=0.01))
@@ -139,7 +139,7 @@ async def test_any_request_under_v2_gets_a_registrys_answer(
         ("/nothing", "no-store"),
     ],
 )
-async def test_what_changes_is_kept_by_no_cache(
+async def test_caches_do_not_keep_what_changes(
     client: httpx.AsyncClient, path: str, kept: str
 ) -> None:
     for method in ("GET", "HEAD"):

@@ -30,7 +30,7 @@ async def test_pages_are_served_with_get_and_head(client: httpx.AsyncClient) -> 
     assert (await client.get("/nothing")).text == "404.html"
 
 
-async def test_a_directory_is_redirected_to_without_naming_a_host(
+async def test_the_redirect_to_a_directory_has_no_host(
     client: httpx.AsyncClient,
 ) -> None:
     response = await client.get("/help")
@@ -40,7 +40,9 @@ async def test_a_directory_is_redirected_to_without_naming_a_host(
 
 
 @pytest.mark.parametrize("path", ["/v2/hello", "/v2/x", "/v2/x/", "/v2/index.html"])
-async def test_no_page_answers_for_the_registry(client: httpx.AsyncClient, path: str) -> None:
+async def test_pages_do_not_hide_paths_of_the_registry(
+    client: httpx.AsyncClient, path: str
+) -> None:
     response = await client.get(path)
 
     assert_error(response, 404, "UNSUPPORTED")
@@ -48,5 +50,5 @@ async def test_no_page_answers_for_the_registry(client: httpx.AsyncClient, path:
     assert (await client.get("/v2/")).json() == {}
 
 
-async def test_nothing_can_be_written_there(client: httpx.AsyncClient) -> None:
+async def test_pages_are_read_only(client: httpx.AsyncClient) -> None:
     assert_error(await client.post("/"), 405, "UNSUPPORTED")

@@ -1,4 +1,4 @@
-"""A stop signal: what runs ends well or is ended cleanly, and whoever waits is told."""
+"""A stop: builds end or are cancelled, and their clients get a response."""
 
 import socket
 import time
@@ -23,7 +23,7 @@ PATIENCE = WaitPolicy(hop_seconds=20, hops=9, hold_seconds=20)
 def stop_while_pulling(
     registry: Registry, *, drain_seconds: float, user_agent: str = "", hurried: bool = False
 ) -> httpx.Response:
-    """The answer of a client that waits for a build when the server is told to stop."""
+    """Return the response of a client that waits for a build when the server stops."""
     pulled: Future[httpx.Response]
     drain = registry.jobs.drain
     headers = {"user-agent": user_agent}
@@ -38,7 +38,7 @@ def stop_while_pulling(
         return pulled.result()
 
 
-def test_a_build_that_ends_in_time_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_build_that_ends_during_the_drain_is_served(caplog: pytest.LogCaptureFixture) -> None:
     registry = new_registry(PATIENCE)
     registry.images.seconds["sleepy"] = 0.5
 
@@ -49,7 +49,7 @@ def test_a_build_that_ends_in_time_is_answered(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("hops", [9, 0])
-def test_nobody_is_sent_away_from_a_door_that_closes(hops: int) -> None:
+def test_a_stopping_server_does_not_redirect(hops: int) -> None:
     registry = new_registry(WaitPolicy(hop_seconds=0.5, hops=hops, hold_seconds=20))
     registry.images.seconds["sleepy"] = 1.5
 
@@ -58,7 +58,7 @@ def test_nobody_is_sent_away_from_a_door_that_closes(hops: int) -> None:
     assert response.status_code == 200
 
 
-def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
+def test_a_build_longer_than_the_drain_is_cancelled_and_its_clients_get_503(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registry = new_registry(PATIENCE)
@@ -72,7 +72,7 @@ def test_a_build_that_does_not_is_ended_and_its_waiters_are_told_to_come_back(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_who_stops_it_twice_waits_for_nothing_and_everybody_is_told(
+def test_a_second_stop_ends_builds_at_once_and_their_clients_get_503(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registry = new_registry(PATIENCE)
@@ -88,7 +88,7 @@ def test_who_stops_it_twice_waits_for_nothing_and_everybody_is_told(
 
 
 @pytest.mark.parametrize("kind", ["sendfile", "plain"])
-def test_a_download_longer_than_the_drain_is_cut_off_and_is_no_fault_of_ours(
+def test_a_download_longer_than_the_drain_is_cut_off_without_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, log: list[str], kind: str
 ) -> None:
     size = 1 << 30
@@ -106,8 +106,8 @@ def test_a_download_longer_than_the_drain_is_cut_off_and_is_no_fault_of_ours(
             client.connect((host, int(port)))
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(15) == b"HTTP/1.1 200 OK"
-            told = time.monotonic()
-        took = time.monotonic() - told
+            stopped = time.monotonic()
+        took = time.monotonic() - stopped
 
     assert took < 10
     assert [line for line in log if "cut off 1 connections" in line]

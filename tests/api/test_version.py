@@ -1,4 +1,4 @@
-"""The ping that tells clients a registry is here."""
+"""The version check of clients."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.api.shape import assert_of_a_registry
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v2", "/v2/?x=1"])
-async def test_a_registry_is_here(client: httpx.AsyncClient, path: str) -> None:
+async def test_the_version_check_succeeds(client: httpx.AsyncClient, path: str) -> None:
     get, head = await client.get(path), await client.head(path)
 
     assert get.status_code == 200
@@ -22,7 +22,7 @@ async def test_a_registry_is_here(client: httpx.AsyncClient, path: str) -> None:
     assert head.content == b""
 
 
-async def test_the_ping_answers_while_builds_run_and_the_queue_is_full(
+async def test_the_version_check_succeeds_while_the_queue_is_full(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     for number in range(5):

@@ -1,4 +1,4 @@
-"""Builds that outlast a client's patience; the clock is the event loop's, and virtual."""
+"""Builds that take longer than a request waits; the clock of the event loop is virtual."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def taking(seconds: float) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_who_waited_long_enough_is_sent_to_itself(
+async def test_a_request_is_redirected_to_itself_after_some_time(
     client: httpx.AsyncClient, method: str
 ) -> None:
     with taking(20):
@@ -57,7 +57,7 @@ async def test_who_waited_long_enough_is_sent_to_itself(
         ('x=<y>"', "?x=%3Cy%3E%22&_w=1"),
     ],
 )
-async def test_other_query_parameters_go_along(
+async def test_redirects_keep_other_query_parameters(
     registry: Registry, client: httpx.AsyncClient, query: str, location: str
 ) -> None:
     url = httpx.URL("http://registry" + SLOW).copy_with(query=query.encode())
@@ -127,7 +127,7 @@ async def test_clients_with_a_header_limit_get_429_at_the_last_hop(
         "",
     ],
 )
-async def test_all_others_are_held_at_the_last_hop(
+async def test_clients_without_a_limit_are_held_at_the_last_hop(
     client: httpx.AsyncClient, user_agent: str
 ) -> None:
     with taking(900):
@@ -148,7 +148,7 @@ async def test_without_hops_the_first_request_is_held(
 
 
 @pytest.mark.parametrize("hop", ["3", "7", "999"])
-async def test_a_held_request_is_answered_when_the_build_ends(
+async def test_a_held_request_ends_with_the_build(
     client: httpx.AsyncClient, sleepy: asyncio.Event, hop: str
 ) -> None:
     asyncio.get_running_loop().call_later(899, sleepy.set)
@@ -173,7 +173,7 @@ async def test_a_failure_reaches_the_client_through_the_redirects(
     assert_error(response, 403, "MANIFEST_UNKNOWN")
 
 
-async def test_a_built_image_is_answered_whatever_the_hop(
+async def test_a_built_image_is_served_at_any_hop(
     client: httpx.AsyncClient, sleepy: asyncio.Event
 ) -> None:
     sleepy.set()
@@ -182,7 +182,7 @@ async def test_a_built_image_is_answered_whatever_the_hop(
         assert (await client.get(SLOW + query)).status_code == 200
 
 
-async def test_a_client_that_leaves_cancels_nothing(
+async def test_a_disconnect_does_not_cancel_the_build(
     client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
 ) -> None:
     with pytest.raises(TimeoutError):
@@ -194,7 +194,7 @@ async def test_a_client_that_leaves_cancels_nothing(
     assert len(registry.images.builds) == 1
 
 
-async def test_nobody_waits_for_a_client_that_hung_up(
+async def test_a_request_ends_when_its_client_disconnects(
     registry: Registry, client: httpx.AsyncClient
 ) -> None:
     with taking(0.1):  # a client that left is noticed after _FIND_SECONDS, here twice
@@ -204,7 +204,7 @@ async def test_nobody_waits_for_a_client_that_hung_up(
     assert registry.jobs.running
 
 
-async def test_who_finds_the_queue_full_is_told_when_to_come_back(
+async def test_a_full_queue_is_429_with_a_retry_after(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
     pulls = []
@@ -223,7 +223,7 @@ async def test_who_finds_the_queue_full_is_told_when_to_come_back(
     await running
 
 
-async def test_a_build_uses_the_shares_of_all_clients_that_wait_for_it(
+async def test_a_build_uses_the_shares_of_all_its_clients(
     registry: Registry, sleepy: asyncio.Event
 ) -> None:
     addresses = ("192.0.2.1", "2001:db8::1", "2001:db8::2")
@@ -237,7 +237,7 @@ async def test_a_build_uses_the_shares_of_all_clients_that_wait_for_it(
     sleepy.set()
 
 
-async def test_a_stopping_server_refuses_what_it_has_not_begun(
+async def test_a_stopping_server_refuses_new_builds(
     client: httpx.AsyncClient, registry: Registry, sleepy: asyncio.Event
 ) -> None:
     waiting = asyncio.ensure_future(client.get(SLOW))

@@ -30,7 +30,7 @@ def test_a_name_may_have_255_characters_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("tag", ["", ".a", "-a", "a" * 129, "a b", "latest\n"])
-def test_a_malformed_tag_is_one_we_do_not_have(tag: str) -> None:
+def test_a_malformed_tag_is_not_found(tag: str) -> None:
     with pytest.raises(ManifestUnknown):
         Tag.parse(tag)
 

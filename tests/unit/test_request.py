@@ -41,14 +41,14 @@ def test_certificates_and_service_names_are_in_every_image() -> None:
     assert parse("git").packages == ("cacert", "git", "iana-etc")
 
 
-def test_what_comes_with_an_image_is_not_what_its_name_asks_for() -> None:
+def test_packages_of_every_image_are_not_requested_by_the_name() -> None:
     request = parse("git/cacert/shell/bashinteractive")
 
     assert request.asked == {"git", "cacert"}
     assert request.supplied == tuple(sorted({*SHELL, "iana-etc"}))
 
 
-def test_meta_packages_count_anywhere_and_are_no_packages() -> None:
+def test_meta_packages_count_anywhere_and_are_not_packages() -> None:
     request = parse("git/shell/nonroot/arm64")
 
     assert request.packages == tuple(sorted({"git", *SHELL, *ALWAYS}))
@@ -89,7 +89,7 @@ def test_packages_whose_names_join_to_the_same_text_are_different() -> None:
 
 
 @given(st.lists(st.sampled_from(["shell", "nonroot", "git", "jq", "team", "own"]), min_size=1))
-def test_the_one_spelling_of_a_name_asks_for_the_same(components: list[str]) -> None:
+def test_the_spelling_of_a_name_requests_the_same(components: list[str]) -> None:
     name = RepositoryName("/".join(components[:COMPONENT_LIMIT]))
 
     one = spelling(name, sources=SOURCES)
@@ -128,7 +128,7 @@ def test_very_many_components_are_refused() -> None:
         ("git/team/ht", None, "x86_64-linux", "ht"),
     ],
 )
-def test_of_an_unfinished_name_the_last_component_is_being_written(
+def test_the_last_component_of_an_unfinished_name_is_incomplete(
     text: str, source: str | None, system: str, last: str
 ) -> None:
     name = UnfinishedName.parse(text, sources=("team",), system="x86_64-linux")

@@ -58,7 +58,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         "no Nix",
     ],
 )
-def test_the_reason_is_told_without_a_traceback(
+def test_the_reason_is_one_line_without_a_traceback(
     variables: dict[str, str], status: int, sentence: str, tmp_path: Path
 ) -> None:
     done = start(tmp_path, **variables)
@@ -71,7 +71,7 @@ def test_the_reason_is_told_without_a_traceback(
 
 
 @pytest.mark.slow
-def test_it_may_open_as_many_files_as_it_is_allowed(tmp_path: Path) -> None:
+def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
     command = f"ulimit -Sn 200; ulimit -Hn 3000; exec {sys.executable} -m app"
     with subprocess.Popen(
         ["sh", "-c", command],

@@ -1,4 +1,4 @@
-"""Who a request is from, as far as trusted proxies tell."""
+"""The client of a request behind trusted proxies."""
 
 import pytest
 
@@ -20,7 +20,7 @@ TRUSTED = networks("127.0.0.0/8, ::1, 10.0.0.0/8")
         ("127.0.0.1", ["192.0.2.1", ""], "127.0.0.1"),
     ],
 )
-def test_a_trusted_proxy_is_believed_one_address(
+def test_a_trusted_proxy_is_trusted_for_one_address(
     peer: str, claimed: list[str], client: str
 ) -> None:
     assert forwarded_client(peer, claimed, TRUSTED) == client

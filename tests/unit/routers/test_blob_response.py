@@ -78,7 +78,7 @@ def get(
 
 
 @pytest.mark.parametrize("path", ["/file", "/memory"])
-def test_a_blob_comes_whole_with_all_its_headers(connection: HTTPConnection, path: str) -> None:
+def test_a_whole_blob_has_all_its_headers(connection: HTTPConnection, path: str) -> None:
     response, body = get(connection, path)
 
     assert (response.status, body) == (200, BODY)
@@ -124,7 +124,7 @@ def test_head_has_the_headers_of_get_and_is_never_redirected(
         ("BYTES= 5-9 ", 5, 9),
     ],
 )
-def test_one_range_is_answered_with_exactly_that(
+def test_a_range_returns_exactly_its_bytes(
     connection: HTTPConnection, path: str, asked: str, first: int, last: int
 ) -> None:
     response, body = get(connection, path, range=asked)
@@ -140,9 +140,7 @@ def test_one_range_is_answered_with_exactly_that(
     ["items=0-1", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,3-4", "bytes=5-4", "0-1",
      "bytes=0-" + "9" * 30, "bytes=-5-9", "bytes=\xb2-"],
 )  # fmt: skip
-def test_what_is_no_single_range_of_bytes_is_ignored(
-    connection: HTTPConnection, asked: str
-) -> None:
+def test_other_ranges_than_one_of_bytes_are_ignored(connection: HTTPConnection, asked: str) -> None:
     response, body = get(connection, "/file", range=asked)
 
     assert (response.status, body) == (200, BODY)
@@ -150,7 +148,7 @@ def test_what_is_no_single_range_of_bytes_is_ignored(
 
 
 @pytest.mark.parametrize("asked", ["bytes=3000001-", "bytes=9999999-99999999", "bytes=-0"])
-def test_a_range_of_nothing_is_refused(connection: HTTPConnection, asked: str) -> None:
+def test_an_unsatisfiable_range_is_refused(connection: HTTPConnection, asked: str) -> None:
     response, body = get(connection, "/file", range=asked)
 
     assert (response.status, body) == (416, b"")
@@ -167,7 +165,7 @@ def test_any_range_of_an_empty_blob_is_the_empty_blob(
     assert response.getheader("content-length") == "0"
 
 
-def test_two_range_headers_are_no_single_range(connection: HTTPConnection) -> None:
+def test_two_range_headers_are_ignored(connection: HTTPConnection) -> None:
     connection.putrequest("GET", "/file")
     connection.putheader("Range", "bytes=0-1")
     connection.putheader("Range", "bytes=4-5")
@@ -182,7 +180,7 @@ def test_two_range_headers_are_no_single_range(connection: HTTPConnection) -> No
     ("condition", "status"),
     [(ETAG, 206), ('"other"', 200), (f"W/{ETAG}", 200), ("Tue, 01 Jan 2030 00:00:00 GMT", 200)],
 )
-def test_a_range_is_for_those_who_have_the_same_blob(
+def test_if_range_with_the_same_digest_returns_the_range(
     connection: HTTPConnection, condition: str, status: int
 ) -> None:
     response, _ = get(connection, "/file", range="bytes=0-9", if_range=condition)
@@ -192,7 +190,7 @@ def test_a_range_is_for_those_who_have_the_same_blob(
 
 @pytest.mark.parametrize("condition", [ETAG, f"W/{ETAG}", f'"a", {ETAG}', "*"])
 @pytest.mark.parametrize("path", ["/file", "/memory", "/remote"])
-def test_who_has_the_blob_already_gets_no_body(
+def test_a_client_with_the_blob_gets_no_body(
     connection: HTTPConnection, path: str, condition: str
 ) -> None:
     for method in ("GET", "HEAD"):
@@ -202,13 +200,13 @@ def test_who_has_the_blob_already_gets_no_body(
         assert response.getheader("etag") == ETAG
 
 
-def test_who_has_another_blob_gets_this_one(connection: HTTPConnection) -> None:
+def test_a_client_with_another_blob_gets_this_one(connection: HTTPConnection) -> None:
     response, body = get(connection, "/file", if_none_match='"sha256:0", W/"*"')
 
     assert (response.status, body) == (200, BODY)
 
 
-def test_a_blob_elsewhere_is_a_redirect_that_nobody_keeps(connection: HTTPConnection) -> None:
+def test_the_redirect_to_a_remote_blob_is_not_cached(connection: HTTPConnection) -> None:
     response, body = get(connection, "/remote", range="bytes=0-9")
 
     assert (response.status, body) == (307, b"")
@@ -216,7 +214,7 @@ def test_a_blob_elsewhere_is_a_redirect_that_nobody_keeps(connection: HTTPConnec
     assert response.getheader("cache-control") == "no-store"
 
 
-def test_a_file_that_is_gone_is_an_error_and_not_an_empty_answer(
+def test_a_missing_file_is_an_error_and_not_an_empty_body(
     connection: HTTPConnection,
 ) -> None:
     response, body = get(connection, "/gone")
@@ -237,7 +235,7 @@ def test_one_connection_serves_many_requests(connection: HTTPConnection) -> None
     assert connection.sock.getsockname() == first
 
 
-def test_requests_sent_at_once_are_answered_in_order(server: tuple[str, Path]) -> None:
+def test_pipelined_requests_get_responses_in_order(server: tuple[str, Path]) -> None:
     host, port = server[0].split(":")
     request = b"GET /file HTTP/1.1\r\nhost: x\r\nrange: bytes=%d-%d\r\n%s\r\n"
     wanted = [(0, 2_000_000), (5, 9), (1_000_000, 3_000_000)]
@@ -294,9 +292,7 @@ def open_files(directory: Path) -> int:
 
 
 @pytest.mark.parametrize("farewell", ["close", "reset"])
-def test_clients_that_leave_half_way_leave_nothing_open(
-    server: tuple[str, Path], farewell: str
-) -> None:
+def test_disconnects_leave_no_file_open(server: tuple[str, Path], farewell: str) -> None:
     host, port = server[0].split(":")
     before = open_files(server[1])
     clients = [socket.create_connection((host, int(port))) for _ in range(30)]

@@ -38,7 +38,7 @@ async def test_only_the_named_header_of_a_trusted_proxy_counts() -> None:
     assert await seen("198.51.100.1", FOR, *BOTH) == ("198.51.100.1", "http")
 
 
-async def test_a_proxy_that_names_nobody_is_the_client() -> None:
+async def test_a_proxy_without_an_address_in_its_header_is_the_client() -> None:
     assert await seen("127.0.0.1", FOR) == ("127.0.0.1", "http")
 
 

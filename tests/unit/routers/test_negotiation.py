@@ -37,7 +37,7 @@ CONTAINERD = (
         [f"{MediaType.DOCKER_MANIFEST};q=0"],
     ],
 )
-def test_whoever_can_take_it_gets_the_canonical_form(accept: list[str]) -> None:
+def test_a_client_that_accepts_the_oci_manifest_gets_it(accept: list[str]) -> None:
     assert choose(IMAGE, accept) is OCI
 
 
@@ -50,7 +50,7 @@ def test_whoever_can_take_it_gets_the_canonical_form(accept: list[str]) -> None:
         [MediaType.DOCKER_MANIFEST, f"{MediaType.OCI_MANIFEST};q=0.0", "*/*; q=0"],
     ],
 )
-def test_whoever_takes_docker_only_gets_docker(accept: list[str]) -> None:
+def test_a_client_that_accepts_only_docker_gets_the_docker_manifest(accept: list[str]) -> None:
     assert choose(IMAGE, accept) is DOCKER
 
 
@@ -60,14 +60,14 @@ ZSTD = BuiltImage(manifest=OCI, docker_manifest=None)
 @pytest.mark.parametrize(
     "accept", [[], ["*/*"], [CONTAINERD], [SCHEMA1], [f"{MediaType.DOCKER_MANIFEST}, */*;q=0.1"]]
 )
-def test_without_a_docker_form_whoever_may_read_it_gets_the_canonical_one(
+def test_without_a_docker_manifest_other_clients_get_the_oci_manifest(
     accept: list[str],
 ) -> None:
     assert choose(ZSTD, accept) is OCI
 
 
 @pytest.mark.parametrize("accept", [[MediaType.DOCKER_MANIFEST], [SCHEMA1, MediaType.DOCKER_LIST]])
-def test_without_a_docker_form_who_takes_docker_only_is_told_the_codec_and_what_to_do(
+def test_without_a_docker_manifest_the_error_explains_the_codec(
     accept: list[str],
 ) -> None:
     with pytest.raises(NotAcceptable) as refusal:
@@ -78,7 +78,7 @@ def test_without_a_docker_form_who_takes_docker_only_is_told_the_codec_and_what_
     assert len(refusal.value.message) <= 300
 
 
-def test_the_order_of_headers_says_nothing() -> None:
+def test_the_order_of_headers_is_ignored() -> None:
     headers = [MediaType.DOCKER_MANIFEST, MediaType.DOCKER_LIST, SCHEMA1, MediaType.OCI_MANIFEST]
 
     for order in itertools.permutations(headers):
@@ -87,5 +87,5 @@ def test_the_order_of_headers_says_nothing() -> None:
 
 
 @given(st.lists(st.text()))
-def test_any_header_gets_an_answer(accept: list[str]) -> None:
+def test_any_header_gets_a_manifest(accept: list[str]) -> None:
     assert choose(IMAGE, accept) in {OCI, DOCKER}

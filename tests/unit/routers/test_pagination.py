@@ -11,7 +11,7 @@ NAMES = st.sets(st.text(alphabet="abz019._-/é", min_size=1, max_size=8)).map(so
 
 
 @given(NAMES, st.integers(min_value=1, max_value=5))
-def test_following_the_links_gives_every_name_once_in_order(names: list[str], count: int) -> None:
+def test_the_links_lead_to_every_name_once_in_order(names: list[str], count: int) -> None:
     collected: list[str] = []
     page = Page(count, "")
     while True:
@@ -30,7 +30,7 @@ def test_following_the_links_gives_every_name_once_in_order(names: list[str], co
     assert collected == names
 
 
-def test_no_link_leads_from_a_page_of_none() -> None:
+def test_an_empty_page_has_no_link() -> None:
     assert Page(0, "").of(["a"], "/") == ([], {})
 
 

@@ -51,7 +51,7 @@ class Peer(asyncio.Transport):
 
 
 class Slow:
-    """An application that responds to one request each time it is told to."""
+    """An application that responds to one request for each call of ``answer``."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -98,7 +98,7 @@ def parsed(peer: Peer, connection: asyncio.Protocol) -> int:
 
 
 @pytest.mark.parametrize("protocol", [SendfileProtocol, HttpToolsProtocol])
-async def test_of_very_many_requests_at_once_about_ten_are_parsed(
+async def test_at_most_about_ten_pipelined_requests_are_parsed(
     protocol: type[HttpToolsProtocol],
 ) -> None:
     app = Slow()
@@ -113,7 +113,7 @@ async def test_of_very_many_requests_at_once_about_ten_are_parsed(
     connection.connection_lost(None)
 
 
-async def test_every_one_of_them_is_answered_in_the_end() -> None:
+async def test_all_pipelined_requests_get_a_response() -> None:
     app = Slow()
     connection, peer = connect(app)
     most = 0
@@ -144,7 +144,7 @@ async def test_the_protocol_behind_cannot_resume_reading_while_bytes_are_held() 
     connection.connection_lost(None)
 
 
-async def test_a_request_after_one_to_upgrade_is_answered_too() -> None:
+async def test_a_request_after_one_to_upgrade_gets_a_response() -> None:
     app = Slow()
     connection, peer = connect(app)
     upgrade = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
@@ -157,7 +157,7 @@ async def test_a_request_after_one_to_upgrade_is_answered_too() -> None:
     connection.connection_lost(None)
 
 
-async def test_nothing_is_written_into_the_middle_of_another_response() -> None:
+async def test_an_error_is_not_written_into_another_response() -> None:
     connection, peer = connect(Slow())
 
     connection.data_received(SMALLEST + b"nonsense\r\n\r\n" * 20)

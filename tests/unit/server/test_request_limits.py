@@ -57,7 +57,7 @@ def read_all(client: socket.socket) -> bytes:
     ],
     ids=["one header", "many headers", "path"],
 )
-def test_a_head_without_end_is_refused(address: str, begin: bytes, go_on: bytes) -> None:
+def test_an_endless_head_is_refused(address: str, begin: bytes, go_on: bytes) -> None:
     with connect(address) as client:
         client.sendall(begin)
         sent = 0
@@ -89,7 +89,7 @@ def test_a_head_with_very_many_headers_is_refused(address: str) -> None:
     ],
     ids=["path", "query", "length", "nonsense"],
 )
-def test_what_is_no_request_is_refused_in_a_registrys_form(address: str, head: bytes) -> None:
+def test_a_malformed_request_gets_the_error_of_a_registry(address: str, head: bytes) -> None:
     with connect(address) as client:
         client.sendall(head)
         response = HTTPResponse(client)
@@ -121,7 +121,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
     ids=["many trailers", "one trailer", "chunk extension"],
 )
-def test_nothing_without_end_follows_a_body(address: str, begin: bytes, go_on: bytes) -> None:
+def test_endless_trailers_are_refused(address: str, begin: bytes, go_on: bytes) -> None:
     sent = 0
     with connect(address) as client:
         client.sendall(CHUNKED + begin)
@@ -130,10 +130,10 @@ def test_nothing_without_end_follows_a_body(address: str, begin: bytes, go_on: b
                 client.sendall(go_on)
                 sent += len(go_on)
 
-    assert sent < 8 << 20  # what the kernel takes before it hears of the end
+    assert sent < 8 << 20  # the kernel's buffers
 
 
-def test_trailers_that_end_are_no_harm(address: str) -> None:
+def test_trailers_are_accepted(address: str) -> None:
     with connect(address) as client:
         client.sendall(CHUNKED + b"1\r\na\r\n0\r\nx: a\r\n\r\n")
         response = HTTPResponse(client)
@@ -143,7 +143,7 @@ def test_trailers_that_end_are_no_harm(address: str) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
-def test_the_rest_of_a_request_is_not_waited_for(begin: bytes) -> None:
+def test_an_incomplete_request_times_out(begin: bytes) -> None:
     begun = time.monotonic()
 
     with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
@@ -160,7 +160,7 @@ def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
     return connection.getresponse().read()
 
 
-def test_neither_a_body_nor_many_requests_are_one_large_head(address: str) -> None:
+def test_bodies_and_many_requests_do_not_count_as_a_head(address: str) -> None:
     with closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"a" * 200_000, "") == b'"fine"'
         for _ in range(200):
@@ -168,7 +168,7 @@ def test_neither_a_body_nor_many_requests_are_one_large_head(address: str) -> No
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET / HTTP/1.1\r\n"], ids=["nothing", "half a head"])
-def test_a_head_that_does_not_come_is_not_waited_for(begin: bytes) -> None:
+def test_a_missing_head_times_out(begin: bytes) -> None:
     begun = time.monotonic()
 
     with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
@@ -179,7 +179,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(begin: bytes) -> None:
         assert client.recv(1) == b""
 
 
-def test_between_two_requests_a_client_may_take_longer() -> None:
+def test_an_idle_connection_does_not_time_out() -> None:
     with strict(1) as address, closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"", "") == b'"fine"'
         own = connection.sock.getsockname()

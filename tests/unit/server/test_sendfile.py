@@ -1,4 +1,4 @@
-"""The kernel sends the file, where that is possible; nobody is served other bytes elsewhere."""
+"""The kernel sends files if possible; the bytes are the same without it."""
 
 import os
 import socket
@@ -97,9 +97,7 @@ def test_files_and_bytes_make_one_body(blob: Path, loop: str) -> None:
     assert app.offered == [True] * 3
 
 
-def test_through_tls_the_kernel_cannot_send_and_it_is_not_offered(
-    blob: Path, tmp_path: Path
-) -> None:
+def test_tls_connections_do_not_offer_sendfile(blob: Path, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     subprocess.run(
@@ -122,7 +120,7 @@ def test_through_tls_the_kernel_cannot_send_and_it_is_not_offered(
 
 
 class Huge:
-    """Sends more than any socket takes; ``given_up`` once nobody wants it."""
+    """Send more than the buffers of a socket hold; ``given_up`` is set when the client is gone."""
 
     def __init__(self, blob: Path) -> None:
         os.truncate(blob, 100_000_000)
@@ -137,7 +135,7 @@ class Huge:
         self.given_up.set()
 
 
-def test_a_client_that_takes_nothing_is_given_up(blob: Path) -> None:
+def test_a_client_that_reads_nothing_is_disconnected(blob: Path) -> None:
     app = Huge(blob)
 
     with (
@@ -151,7 +149,7 @@ def test_a_client_that_takes_nothing_is_given_up(blob: Path) -> None:
     assert 0 < taken < 100_000_000
 
 
-@pytest.mark.parametrize("patience", [0, 0.3])  # while a thread sends, and while nobody does
+@pytest.mark.parametrize("patience", [0, 0.3])  # while a thread sends, and between two turns
 def test_a_client_that_hangs_up_without_closing_is_noticed(blob: Path, patience: float) -> None:
     app = Huge(blob)
 
@@ -163,7 +161,7 @@ def test_a_client_that_hangs_up_without_closing_is_noticed(blob: Path, patience:
         assert app.given_up.wait(5)
 
 
-def test_more_than_was_announced_is_not_sent(blob: Path) -> None:
+def test_no_more_than_the_content_length_is_sent(blob: Path) -> None:
     async def liar(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"10")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -174,5 +172,5 @@ def test_more_than_was_announced_is_not_sent(blob: Path) -> None:
         assert fetch(client) == b""
 
 
-def test_this_uvicorn_is_known() -> None:
+def test_this_uvicorn_is_supported() -> None:
     assert sendfile.is_supported()

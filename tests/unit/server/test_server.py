@@ -47,7 +47,7 @@ run(serve())
 
 
 class SlowServer:
-    """A process that has been asked, and answers when told to; ``client`` waits for it."""
+    """A process with a request under way; ``answer`` lets it respond to ``client``."""
 
     def __init__(self, *, drain_seconds: float) -> None:
         self.process = subprocess.Popen(
@@ -91,7 +91,7 @@ def read_all(client: socket.socket) -> bytes:
     return b"".join(iter(lambda: client.recv(1 << 16), b""))
 
 
-def test_a_stop_waits_for_answers_on_their_way_and_takes_no_new_ones() -> None:
+def test_a_stop_finishes_responses_and_accepts_no_connections() -> None:
     with SlowServer(drain_seconds=60) as server:
         server.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + 30
@@ -106,7 +106,7 @@ def test_a_stop_waits_for_answers_on_their_way_and_takes_no_new_ones() -> None:
     assert answer.endswith(b'"done"')
 
 
-def test_a_stop_does_not_wait_for_ever() -> None:
+def test_a_stop_does_not_wait_forever() -> None:
     with SlowServer(drain_seconds=1) as server:
         server.process.send_signal(signal.SIGTERM)
         answer = read_all(server.client)
@@ -115,7 +115,7 @@ def test_a_stop_does_not_wait_for_ever() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sendfile", "plain"])
-def test_a_tls_greeting_is_answered_with_http_so_that_clients_fall_back(kind: str) -> None:
+def test_a_tls_greeting_gets_a_plain_400_so_that_clients_fall_back(kind: str) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):

@@ -51,7 +51,7 @@ def asking(app: Application, stall_seconds: float) -> Iterator[socket.socket]:
         yield client
 
 
-def test_a_client_that_takes_nothing_is_given_up() -> None:
+def test_a_client_that_reads_nothing_is_disconnected() -> None:
     app = Application(piece=250_000)
 
     with asking(app, stall_seconds=0.2) as client:
@@ -64,7 +64,7 @@ def test_a_client_that_takes_nothing_is_given_up() -> None:
     assert taken < len(BODY)
 
 
-def test_a_client_that_takes_some_now_and_then_gets_every_byte() -> None:
+def test_a_slow_but_steady_client_gets_every_byte() -> None:
     app = Application(piece=len(BODY))
 
     with asking(app, stall_seconds=0.5) as client:

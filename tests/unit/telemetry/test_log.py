@@ -40,7 +40,7 @@ def test_a_human_line_has_the_version_too() -> None:
     assert "image=git" in stream.getvalue()
 
 
-def test_automatic_form_is_json_where_nobody_watches() -> None:
+def test_the_automatic_format_is_json_without_a_terminal() -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=LogFormat.AUTO, stream=stream)
 
@@ -49,7 +49,7 @@ def test_automatic_form_is_json_where_nobody_watches() -> None:
     assert json.loads(stream.getvalue())["message"] == "x"
 
 
-def test_standard_library_records_flow_into_the_same_stream() -> None:
+def test_records_of_the_standard_library_are_forwarded() -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=LogFormat.JSON, stream=stream)
 
@@ -61,7 +61,7 @@ def test_standard_library_records_flow_into_the_same_stream() -> None:
 
 
 @pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
-def test_a_traceback_is_told_once_and_no_line_is_empty(form: LogFormat) -> None:
+def test_a_traceback_is_written_once_without_empty_lines(form: LogFormat) -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=form, stream=stream)
 
@@ -97,7 +97,7 @@ def test_an_exception_is_part_of_its_line() -> None:
     ],
     ids=["tls", "websocket"],
 )
-def test_what_strangers_say_is_no_warning_for_the_operator(greeting: bytes) -> None:
+def test_invalid_requests_are_logged_at_info(greeting: bytes) -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=LogFormat.JSON, stream=stream)
 
@@ -116,7 +116,7 @@ _HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\n\u202eFAKE\u2066 \x9b31m\u2028\U000e0041"
 
 
 @pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
-def test_foreign_text_is_one_line_without_commands_for_terminals(form: LogFormat) -> None:
+def test_foreign_text_is_one_line_without_control_sequences(form: LogFormat) -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=form, stream=stream)
 
@@ -133,7 +133,7 @@ def test_foreign_text_is_one_line_without_commands_for_terminals(form: LogFormat
 
 
 @pytest.mark.parametrize("form", [LogFormat.HUMAN, LogFormat.JSON])
-def test_a_traceback_keeps_its_lines_and_has_no_commands_for_terminals(form: LogFormat) -> None:
+def test_a_traceback_keeps_its_lines_without_control_sequences(form: LogFormat) -> None:
     stream = io.StringIO()
     set_up(level="INFO", form=form, stream=stream)
 
