@@ -24,7 +24,10 @@ report_to(blockedloop.fail)
 
 # pytest rewrites assertions in modules of tests only, and in these.
 pytest.register_assert_rewrite(
-    "tests.conformance", "tests.malformed", "tests.contract.nix_contract"
+    "tests.conformance",
+    "tests.contract.nix_contract",
+    "tests.contract.storage_contract",
+    "tests.malformed",
 )
 
 

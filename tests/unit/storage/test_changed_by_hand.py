@@ -53,7 +53,7 @@ async def assert_stores(storage: FilesystemStorage) -> None:
 @pytest.mark.parametrize(
     "removed", [".", ".staging", "blobs", "builds", KEY, RECORD, f"{KEY} {RECORD} .staging"]
 )
-async def test_whatever_is_removed_is_made_again(
+async def test_a_removed_file_or_directory_is_created_again(
     storage: FilesystemStorage, root: Path, removed: str
 ) -> None:
     for name in removed.split():
@@ -70,7 +70,7 @@ async def test_whatever_is_removed_is_made_again(
 
 @pytest.mark.parametrize("name", [".staging", "blobs", "builds", "blobs/sha256"])
 @pytest.mark.parametrize("instead", ["a file", "a dangling link", "a loop"])
-async def test_what_stands_in_a_directorys_place_is_moved_away(
+async def test_a_file_in_the_place_of_a_directory_is_moved_away(
     storage: FilesystemStorage, root: Path, name: str, instead: str
 ) -> None:
     shutil.rmtree(root / name)
@@ -125,7 +125,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_not_a_file_is_no_object_and_is_replaced(
+async def test_an_object_that_is_not_a_file_is_absent_and_replaced(
     storage: FilesystemStorage, root: Path, kind: str
 ) -> None:
     for key in (KEY, RECORD):
@@ -144,7 +144,7 @@ async def test_what_is_not_a_file_is_no_object_and_is_replaced(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_record_replaces_what_is_not_a_file(
+async def test_a_record_replaces_a_name_that_is_not_a_file(
     storage: FilesystemStorage, root: Path, kind: str
 ) -> None:
     (root / RECORD).unlink()
@@ -155,7 +155,7 @@ async def test_a_record_replaces_what_is_not_a_file(
     assert await storage.read(RECORD) == b"record"
 
 
-async def test_a_record_that_would_fill_the_memory_is_no_object(
+async def test_a_record_that_would_fill_the_memory_is_absent(
     storage: FilesystemStorage, root: Path
 ) -> None:
     _too_large(root / RECORD)
@@ -164,7 +164,7 @@ async def test_a_record_that_would_fill_the_memory_is_no_object(
         await storage.read(RECORD)
 
 
-async def test_a_file_the_disk_cannot_read_is_no_object(
+async def test_a_file_that_the_disk_cannot_read_is_absent(
     storage: FilesystemStorage, root: Path
 ) -> None:
     """A process's memory is a regular file whose first page cannot be read."""
@@ -176,7 +176,7 @@ async def test_a_file_the_disk_cannot_read_is_no_object(
         await storage.read("builds/mem")
 
 
-async def test_it_is_logged_once(storage: FilesystemStorage, root: Path) -> None:
+async def test_a_foreign_file_is_logged_once(storage: FilesystemStorage, root: Path) -> None:
     logged: list[str] = []
     sink = logger.add(logged.append)
     (root / RECORD).unlink()
@@ -190,7 +190,9 @@ async def test_it_is_logged_once(storage: FilesystemStorage, root: Path) -> None
     assert RECORD in logged[0]
 
 
-async def test_what_was_moved_away_is_swept_later(storage: FilesystemStorage, root: Path) -> None:
+async def test_a_file_that_was_moved_away_is_removed_later(
+    storage: FilesystemStorage, root: Path
+) -> None:
     (root / RECORD).unlink()
     _full_directory(root / RECORD)
     await storage.write(RECORD, b"record")

@@ -29,7 +29,7 @@ async def adopt(storage: FilesystemStorage, key: str, body: bytes) -> None:
         await storage.adopt(key, file)
 
 
-async def test_an_object_lies_under_its_key_and_may_be_read_by_other_programs(
+async def test_an_object_has_the_path_of_its_key_and_other_programs_may_read_it(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     await adopt(storage, KEY, b"layer")
@@ -100,7 +100,7 @@ async def test_a_replacement_is_synced_before_it_is_renamed(
     assert events == ["sync spool", "sync /", "name", "rename x", "sync /top"]
 
 
-async def test_the_loser_of_a_race_syncs_what_the_winner_linked(
+async def test_the_loser_of_a_race_syncs_the_directory_too(
     storage: FilesystemStorage, events: list[str]
 ) -> None:
     await storage.create("top/x", b"first")
@@ -111,7 +111,7 @@ async def test_the_loser_of_a_race_syncs_what_the_winner_linked(
     assert events[-1] == "sync /top"
 
 
-async def test_a_directory_that_somebody_removed_is_made_again(
+async def test_a_removed_directory_is_created_again(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     await adopt(storage, KEY, b"layer")
@@ -122,7 +122,7 @@ async def test_a_directory_that_somebody_removed_is_made_again(
     assert await storage.read(KEY) == b"layer"
 
 
-async def test_stale_litter_is_swept_and_young_files_are_left(
+async def test_stale_spool_files_are_removed_and_young_ones_left(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     staging = tmp_path / "store" / ".staging"
@@ -177,7 +177,7 @@ async def test_a_file_in_the_directorys_place_stops_the_start(tmp_path: Path) ->
         await FilesystemStorage(tmp_path / "store").start()
 
 
-async def test_a_store_that_cannot_be_made_again_fails_its_check_without_naming_it(
+async def test_a_store_that_cannot_be_created_again_fails_its_check_without_its_path(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
     await storage.check()
@@ -193,9 +193,7 @@ async def test_a_store_that_cannot_be_made_again_fails_its_check_without_naming_
         assert isinstance(failure.value.__cause__, OSError)
 
 
-async def test_what_is_no_object_of_ours_is_not_listed(
-    storage: FilesystemStorage, tmp_path: Path
-) -> None:
+async def test_foreign_files_are_not_listed(storage: FilesystemStorage, tmp_path: Path) -> None:
     """NFS gives an open file that was deleted such a name."""
     await storage.write("tags/x", b"")
     for name in (".nfs000000000001", "UPPER", "with space", "x~"):
@@ -204,7 +202,7 @@ async def test_what_is_no_object_of_ours_is_not_listed(
     assert await storage.keys("tags/") == await storage.keys("") == ["tags/x"]
 
 
-async def test_an_object_deleted_while_it_is_adopted_again_is_there_in_the_end(
+async def test_an_object_deleted_while_it_is_adopted_is_stored_in_the_end(
     storage: FilesystemStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await adopt(storage, KEY, b"layer")

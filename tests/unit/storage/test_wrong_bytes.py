@@ -162,7 +162,7 @@ async def test_a_wrong_blob_is_logged_once(
     assert len(logged) == 2
 
 
-async def test_what_this_server_wrote_is_not_read_again(
+async def test_a_blob_that_this_server_wrote_is_not_hashed(
     storage: FilesystemStorage, hashed: list[str]
 ) -> None:
     await assert_whole(storage)

@@ -72,7 +72,7 @@ async def test_no_answer_in_time_is_an_error(start: Start) -> None:
         await conversation.ask(b"one\n", until=b"never said")
 
 
-async def test_what_it_may_write_is_counted_for_each_answer(start: Start) -> None:
+async def test_the_output_limit_starts_again_with_each_response(start: Start) -> None:
     limits = Limits(seconds=20, output=2**20, grace_seconds=0.5)
     conversation = start(
         "import sys\nfor line in sys.stdin: print('x' * int(line), 'done', flush=True)", limits

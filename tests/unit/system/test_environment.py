@@ -25,7 +25,7 @@ def test_an_untrusted_evaluation_has_neither_tokens_nor_passwords_nor_proxies() 
     assert for_untrusted_evaluation(FULL) == {**COMMON, **NIX, "NIX_CONFIG": kept}
 
 
-def test_builds_and_downloads_have_what_caches_want_and_no_access_tokens() -> None:
+def test_builds_and_downloads_have_proxies_and_no_access_tokens() -> None:
     kept = (
         "experimental-features = flakes\n"
         "substituters = https://joe:hunter2@cache.example\n"

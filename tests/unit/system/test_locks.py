@@ -28,7 +28,7 @@ def nothing_stays_open() -> Iterator[None]:
     assert _open_files() <= before
 
 
-async def test_who_wants_it_alone_waits_for_those_who_share_it(lock: Path) -> None:
+async def test_an_exclusive_lock_waits_for_shared_ones(lock: Path) -> None:
     async with locked(lock, SHARED, workers=WORKERS), locked(lock, SHARED, workers=WORKERS):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1), locked(lock, EXCLUSIVE, workers=WORKERS):
@@ -43,7 +43,7 @@ async def test_who_wants_it_alone_waits_for_those_who_share_it(lock: Path) -> No
         assert held
 
 
-async def test_who_waited_for_a_file_that_was_removed_takes_the_one_that_is_there(
+async def test_a_waiter_for_a_removed_file_locks_the_new_one(
     lock: Path,
 ) -> None:
     async with locked(lock, EXCLUSIVE, workers=WORKERS):
@@ -60,7 +60,7 @@ def make_again(lock: Path) -> None:
 
 
 @pytest.mark.parametrize("other_process", [Path.unlink, make_again])
-def test_a_file_that_was_removed_since_it_was_opened_is_no_lock(
+def test_a_file_removed_since_it_was_opened_is_not_a_lock(
     lock: Path, monkeypatch: pytest.MonkeyPatch, other_process: Callable[[Path], None]
 ) -> None:
     lock.parent.mkdir()
@@ -77,12 +77,12 @@ def test_a_file_that_was_removed_since_it_was_opened_is_no_lock(
         assert not held
 
 
-def test_a_file_that_is_not_there_is_no_lock(lock: Path) -> None:
+def test_an_absent_file_is_not_a_lock(lock: Path) -> None:
     with try_exclusive(lock) as held:
         assert not held
 
 
-def test_a_lock_is_let_go_by_who_fails(lock: Path) -> None:
+def test_a_lock_is_released_after_an_error(lock: Path) -> None:
     lock.parent.mkdir()
     lock.touch()
 

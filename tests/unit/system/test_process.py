@@ -80,7 +80,7 @@ async def test_only_the_end_of_standard_error_is_kept() -> None:
     assert finished.stderr.endswith(b"19998\n19999\n")
 
 
-async def test_lines_are_heard_while_they_come_the_last_one_too() -> None:
+async def test_lines_are_reported_as_they_appear_with_an_unfinished_last_one() -> None:
     heard: list[str] = []
 
     await run(
@@ -219,7 +219,7 @@ async def test_a_task_cancelled_while_the_program_starts_leaves_no_pipe(turns: i
 
 
 @pytest.mark.slow
-async def test_threads_that_work_meanwhile_keep_their_files(tmp_path: Path) -> None:
+async def test_threads_that_work_at_the_same_time_keep_their_files(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(4)]
     lost: list[str] = []
     ended = threading.Event()
@@ -274,7 +274,7 @@ async def test_memory_is_limited() -> None:
     assert b"MemoryError" in finished.stderr
 
 
-async def test_whoever_inherits_the_streams_is_not_waited_for() -> None:
+async def test_a_process_that_inherits_the_streams_is_not_waited_for() -> None:
     async with asyncio.timeout(5):
         finished = await run(
             ["setsid", "--fork", "sleep", "6"],

@@ -16,7 +16,7 @@ def test_a_directory_that_takes_a_file_keeps_none(tmp_path: Path) -> None:
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_a_full_disk_is_told_and_named_by_no_path(
+def test_a_full_disk_is_reported_without_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:
@@ -30,7 +30,7 @@ def test_a_full_disk_is_told_and_named_by_no_path(
     assert str(tmp_path) not in str(told.value)
 
 
-def test_a_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StorageUnavailable, match=r"state directory does not work \(File exists\)"):

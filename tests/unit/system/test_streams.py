@@ -29,7 +29,7 @@ def watched_pipe() -> tuple[Watched, Watched]:
     return Watched(reading, "rb"), Watched(writing, "wb")
 
 
-async def test_what_is_read_to_its_end_is_closed_once() -> None:
+async def test_a_pipe_read_to_its_end_is_closed_once() -> None:
     near, far = watched_pipe()
     heard = bytearray()
     reader = Reader(near, heard.extend)
@@ -43,7 +43,7 @@ async def test_what_is_read_to_its_end_is_closed_once() -> None:
     assert near.closed
 
 
-async def test_what_is_closed_early_has_ended_and_gives_nothing_more() -> None:
+async def test_a_reader_closed_early_has_ended_and_passes_on_nothing() -> None:
     near, far = watched_pipe()
     heard = bytearray()
     reader = Reader(near, heard.extend)
@@ -58,7 +58,7 @@ async def test_what_is_closed_early_has_ended_and_gives_nothing_more() -> None:
     far.close()
 
 
-async def test_what_a_pipe_does_not_hold_goes_out_when_it_is_read() -> None:
+async def test_bytes_beyond_the_size_of_a_pipe_are_sent_once_it_is_read() -> None:
     near, far = watched_pipe()
     writer = Writer(far)
     heard = bytearray()
@@ -80,7 +80,7 @@ async def test_what_a_pipe_does_not_hold_goes_out_when_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 300_000], ids=["nothing waits", "something waits"])
-async def test_who_reads_no_longer_is_not_told(size: int) -> None:
+async def test_nothing_is_written_to_a_program_that_closed_its_input(size: int) -> None:
     near, far = watched_pipe()
     writer = Writer(far)
     writer.write(b"x" * size)

@@ -97,7 +97,7 @@ async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_what_was_opened_for_a_cancelled_caller_is_discarded(
+async def test_a_file_opened_for_a_cancelled_caller_is_discarded(
     limiter: CapacityLimiter, times: int
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -120,7 +120,7 @@ async def test_what_was_opened_for_a_cancelled_caller_is_discarded(
     assert discarded == ["opened"]
 
 
-async def test_what_was_opened_is_discarded_by_nobody_if_its_caller_gets_it(
+async def test_a_file_that_its_caller_receives_is_not_discarded(
     limiter: CapacityLimiter,
 ) -> None:
     discarded: list[int] = []

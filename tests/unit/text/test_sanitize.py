@@ -25,7 +25,7 @@ def test_terminal_colours_vanish() -> None:
     assert line("\x1b[31;1merror:\x1b[0m gone\x1b]8;;http://x\x07!", 100) == "error: gone!"
 
 
-def test_what_is_cut_off_is_marked() -> None:
+def test_a_cut_is_marked() -> None:
     assert line("abcdef", 4) == "abc…"
 
 
@@ -103,7 +103,7 @@ def test_a_path_of_the_host_is_found_wherever_it_stands(text: str, shown: str) -
         "s/old/new/g 2024/01/02 1/2 / /tmp /v2/",
     ],
 )
-def test_what_is_no_path_of_the_host_stays_readable(text: str) -> None:
+def test_text_that_is_not_a_path_of_the_host_stays_readable(text: str) -> None:
     assert sentence(text, 300) == text
 
 
@@ -149,7 +149,7 @@ def test_ends_keep_both_ends_within_the_limit(text: str, limit: int) -> None:
     assert text.endswith(ending)
 
 
-def test_the_last_words_of_a_long_log_survive_in_an_error() -> None:
+def test_an_error_keeps_the_end_of_a_long_log() -> None:
     text = "/nix/store/x-broken.drv failed: " + "line | " * 60 + "no such frobnicator"
 
     kept = ends(text, 200)
@@ -170,11 +170,11 @@ def test_the_last_words_of_a_long_log_survive_in_an_error() -> None:
         "a\u00ad\u034f\u3164b",
     ],
 )
-def test_what_is_not_seen_and_what_turns_text_around_vanishes(text: str) -> None:
+def test_invisible_characters_and_direction_marks_are_removed(text: str) -> None:
     assert line(text, 100) == sentence(text, 100) == ends(text, 100) == visible(text) == "ab"
 
 
-def test_a_credential_is_not_saved_by_what_is_not_seen() -> None:
+def test_invisible_characters_do_not_hide_a_credential() -> None:
     assert "0123" not in line("ghp_\u200b0123456789", 100)
 
 

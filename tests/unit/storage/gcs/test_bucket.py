@@ -167,7 +167,7 @@ async def test_an_address_is_signed_once_in_half_its_life(
     assert len(fake.log) == asked + 1
 
 
-async def test_what_was_replaced_elsewhere_is_looked_at_anew_once_its_size_is_asked_for(
+async def test_a_look_at_the_size_drops_the_address_of_a_replaced_object(
     storage: GcsStorage, fake: FakeGcs, tmp_path: Path
 ) -> None:
     other = GcsStorage(bucket=BUCKET, spool_directory=tmp_path / "other")
@@ -182,7 +182,7 @@ async def test_what_was_replaced_elsewhere_is_looked_at_anew_once_its_size_is_as
     await other.close()
 
 
-async def test_what_was_replaced_or_deleted_here_is_looked_at_anew(storage: GcsStorage) -> None:
+async def test_the_address_of_a_replaced_or_deleted_object_is_dropped(storage: GcsStorage) -> None:
     await storage.write(KEY, b"layer")
     await storage.locate(KEY)
 
@@ -232,7 +232,7 @@ async def test_a_machine_without_a_key_has_addresses_signed(
     assert machine.log.count(f"POST /sign/{EMAIL}") == 2  # at the start, for a trial
 
 
-async def test_a_machine_that_may_not_sign_is_told_the_role(
+async def test_the_start_names_the_role_that_is_missing_for_signatures(
     machine: FakeGcs, unstarted: GcsStorage
 ) -> None:
     machine.may_sign = False
@@ -241,7 +241,7 @@ async def test_a_machine_that_may_not_sign_is_told_the_role(
         await unstarted.start()
 
 
-async def test_without_credentials_the_start_says_where_they_come_from(
+async def test_without_credentials_the_start_explains_how_to_give_them(
     fake: FakeGcs, unstarted: GcsStorage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
@@ -281,7 +281,7 @@ async def test_a_permission_lost_later_fails_the_check_without_naming_the_bucket
     assert BUCKET not in failure.value.message
 
 
-async def test_a_bucket_that_stays_away_is_told_without_naming_it(
+async def test_an_unreachable_bucket_is_reported_without_its_name(
     storage: GcsStorage, fake: FakeGcs
 ) -> None:
     storage._objects.retry = storage._objects.retry.with_timeout(0.2)
@@ -294,7 +294,7 @@ async def test_a_bucket_that_stays_away_is_told_without_naming_it(
     assert failure.value.__cause__ is not None
 
 
-async def test_a_server_that_is_gone_is_told(
+async def test_a_refused_connection_is_reported(
     storage: GcsStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage._objects.retry = storage._objects.retry.with_timeout(0.2)
@@ -331,7 +331,7 @@ async def test_many_at_once_share_a_pool_of_connections(
     assert "pool" not in caplog.text
 
 
-def test_whoever_wants_no_bucket_does_not_load_googles_library() -> None:
+def test_googles_library_is_not_loaded_without_a_bucket() -> None:
     program = "import sys, app.__main__; print(*(m for m in sys.modules if 'google' in m))"
 
     loaded = subprocess.run(

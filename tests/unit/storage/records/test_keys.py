@@ -101,7 +101,7 @@ EVALUATED: dict[str, Callable[[Pinned], Digest]] = {
 
 @pytest.mark.parametrize("kind", EVALUATED)
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_evaluated_belongs_to_the_place_of_its_files(kind: str, place: str) -> None:
+def test_results_of_evaluation_depend_on_the_place_of_the_files(kind: str, place: str) -> None:
     key = EVALUATED[kind]
     one, other = PLACES[place]
 
@@ -110,7 +110,7 @@ def test_what_is_evaluated_belongs_to_the_place_of_its_files(kind: str, place: s
 
 
 @pytest.mark.parametrize("kind", EVALUATED)
-def test_what_is_evaluated_belongs_to_the_search_path(kind: str) -> None:
+def test_results_of_evaluation_depend_on_the_search_path(kind: str) -> None:
     key = EVALUATED[kind]
     keys = {key(pinned())}
     for name in ("nixpkgs", "other"):
@@ -126,7 +126,7 @@ def test_what_is_evaluated_belongs_to_the_search_path(kind: str) -> None:
     assert len(keys) == 1 + 2 * 2 * 2
 
 
-def test_a_build_belongs_to_what_its_base_supplies_and_to_the_bases_revision() -> None:
+def test_a_build_depends_on_the_packages_and_the_revision_of_its_base() -> None:
     base = pinned(GIT)
     moved = replace(base, revision=replace(REVISION, identity="commit:2"))
     supplies = [
@@ -142,9 +142,7 @@ def test_a_build_belongs_to_what_its_base_supplies_and_to_the_bases_revision() -
 
 @pytest.mark.parametrize("kind", EVALUATED)
 @pytest.mark.parametrize("part", PIN)
-def test_what_is_evaluated_belongs_to_a_revision_a_system_and_a_policy(
-    kind: str, part: str
-) -> None:
+def test_results_of_evaluation_depend_on_revision_system_and_policy(kind: str, part: str) -> None:
     key = EVALUATED[kind]
 
     assert key(PIN[part](pinned())) != key(pinned())
@@ -224,7 +222,7 @@ GZIP, ZSTD = codec.find("gzip"), codec.find("zstd")
         (PLANS.key(url="a"), PLANS.key(url="b")),
     ],
 )
-def test_what_is_made_belongs_to_its_path_and_codec(one: Digest, other: Digest) -> None:
+def test_keys_of_layers_depend_on_path_and_codec(one: Digest, other: Digest) -> None:
     assert one != other
 
 
