@@ -32,7 +32,7 @@ _LATEST = Tag("latest")
 class ImageService:
     """``sources`` by the path component that chooses them; ``default`` for all other names.
 
-    ``system`` is the Nix system of names that say no architecture.
+    ``system`` is the Nix system of names without an architecture.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class ImageBuilder:
         self._stages = stages
 
     async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
-        """Return an image of which everything is stored; make it if there is no record of it.
+        """Return an image whose blobs are all stored; make it if a record is missing.
 
         Raises what PackageEvaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """

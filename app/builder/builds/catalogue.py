@@ -19,7 +19,7 @@ from app.storage.records.records import Records
 # Name and tag.
 TAGS: Kind[tuple[str, str]] = Kind(name="tags", format=1, adapter=TypeAdapter(tuple[str, str]))
 _READERS = 32
-# Names with a tag, in memory and in storage; whoever has images built may add any number.
+# Names with a tag, in memory and in storage; clients may add any number.
 LIMIT = 100_000
 
 
@@ -45,7 +45,7 @@ class Catalogue:
         self._writing: set[asyncio.Task[None]] = set()
 
     def add(self, reference: ImageReference) -> None:
-        """Listed at once, and written soon: nobody waits for that, nor goes without an image."""
+        """List the name at once and write it in the background."""
         name, tag = self._spelling(reference.name), str(reference.reference)
         if tag in self._tags.get(name, ()) or not self._note(name, tag):
             return
@@ -70,7 +70,7 @@ class Catalogue:
         return str(spelling(name, sources=self._sources))
 
     def _note(self, name: str, tag: str) -> bool:
-        """Return False if there is no more room."""
+        """Return False if the lists are full."""
         if self._size >= LIMIT:
             self._log_full()
             return False

@@ -1,7 +1,7 @@
 """Closures remembered by the store path they belong to.
 
-A store path names its content and its references, so what Nix said of it once holds for
-ever, on every machine: an image made of known packages is laid out without asking Nix.
+A store path names its content and its references, so its closure is the same at any
+time and on every machine: an image made of known packages is laid out without asking Nix.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ class ManifestLost(ManifestUnknown):
 class Manifests:
     """Content-addressed, so what is remembered is never stale; ``budget`` bounds it, in bytes.
 
-    ``lost`` is told of what is not there or damaged: a pull by tag makes it again.
+    ``lost`` is called with the digest of a missing or damaged manifest; a pull by tag rebuilds it.
     """
 
     def __init__(self, *, blobs: BlobStore, budget: int, lost: Callable[[Digest], None]) -> None:
@@ -39,7 +39,7 @@ class Manifests:
         self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
 
     async def read(self, digest: Digest) -> Manifest:
-        """Raises ManifestLost, also for stored bytes that are not what the digest says."""
+        """Raises ManifestLost, also for stored bytes that do not have the digest."""
         if manifest := self._kept.get(digest):
             self._kept.move_to_end(digest)
             return manifest

@@ -32,7 +32,7 @@ class Supply:
 
     @property
     def subject(self) -> dict[str, object] | None:
-        """What an image depends on besides its own source, to make keys of."""
+        """The parts of an image's key that come from other sources."""
         if not self.lacking:
             return None
         base = self.base and {"source": self.base.source.name, "subject": subject(self.base)}

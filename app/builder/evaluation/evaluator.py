@@ -55,9 +55,9 @@ class Pinned:
 
 
 class PackageEvaluator:
-    """``stage`` is where evaluations queue: what is known of all names waits for nothing.
+    """Evaluations wait in ``stage``; results that are known do not.
 
-    ``is_listed`` tells whether a name is among those of a revision; False if they are unknown.
+    ``is_listed`` returns whether a name is among those of a revision; False if they are unknown.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class PackageEvaluator:
         gone: DerivationsGone | None = None
         for _ in range(_EVALUATIONS):
             if gone is not None:
-                # Remembered from before a garbage collection: evaluating writes them anew, in a
+                # Remembered from before a garbage collection: evaluating writes them again, in a
                 # process that has not written them before.
                 names = [package.attribute for package in packages]
                 async with opened(pinned) as evaluation:
@@ -200,7 +200,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
 
 
 def subject(pinned: Pinned) -> dict[str, object]:
-    """Return everything that decides what a package set says of a name, for keys of records."""
+    """Return everything that decides the evaluation of a name, for keys of records."""
     definition = pinned.source.definition
     return {
         "contents": definition.contents,

@@ -37,7 +37,7 @@ _TRANSIENT = re.compile(
 async def evaluate_apart(
     nix: Nix, evaluation: Evaluation, names: Sequence[str]
 ) -> tuple[EvaluationResult, ...]:
-    """An answer for each name, in order; every Raised says why.
+    """An answer for each name, in order; every Failed has a message.
 
     Raises EvaluationFailed if the package set as a whole does not evaluate.
     """
@@ -131,7 +131,7 @@ def _hinted(evaluation: Evaluation, message: str) -> str:
     """Add what Nix and nixpkgs do not know: this server's settings, submodules."""
     setting = remedy(message)
     if setting:
-        # The package set's own advice is for whoever runs Nix by hand.
+        # The package set's own advice is for users who run Nix by hand.
         reason = _ADVICE.sub("", message).rstrip(" .")
         if evaluation.package_set.kind == "flake":
             return f"{reason}; the flake's own config of nixpkgs may allow it"

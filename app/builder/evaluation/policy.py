@@ -1,4 +1,4 @@
-"""Whether a source's policy lets a package pass, and what to say if not."""
+"""The packages that a source's policy refuses, and the reasons."""
 
 import re
 

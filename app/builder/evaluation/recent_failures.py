@@ -26,7 +26,7 @@ class RecentFailures:
         self._failures: OrderedDict[Digest, tuple[Failed, float]] = OrderedDict()
 
     def add(self, key: Digest, failure: Failed) -> None:
-        """Keep the failure for as long as its validity says."""
+        """Keep the failure for as long as it is valid."""
         seconds = _SECONDS[failure.validity]
         if seconds == 0:
             return

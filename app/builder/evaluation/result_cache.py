@@ -1,11 +1,10 @@
 """Evaluate each name once per revision, system and policy.
 
-A revision never changes, so neither does what its package set says of a name, be it good
-or bad.  An image of names seen before is put together without starting Nix.
+A revision never changes, so neither does the result for a name, a package or an error.  An image of names seen before is put together without starting Nix.
 
-Anybody may ask for any name, so what is stored is bounded by the package set: what it says of
-the names it lists, and the packages at most one set below its top.  Everything else is kept in
-memory, within a bound; errors also only for as long as their validity says.
+Clients may request any name, so the package set bounds what is stored: the results of the names
+that it lists, and the packages at most one set below its top.  Everything else is kept in
+memory, within a bound; errors also only while they are valid.
 """
 
 import asyncio
@@ -58,7 +57,7 @@ class EvaluationResultCache:
 
         ``check`` is called with what is known before anything is asked, and may raise.
 
-        ``subject`` is everything the answers depend on besides the name.  ``is_listed`` tells
+        ``subject`` is everything the answers depend on besides the name.  ``is_listed`` returns
         whether a name is among those of the revision, as far as they are in memory.  Raises what
         ``ask`` raises; an error of another caller's question is not ours, so it is asked again.
         """
@@ -66,18 +65,24 @@ class EvaluationResultCache:
         recent = {
             name: self._failures.get(key) or self._unstored.get(key) for name, key in keys.items()
         }
-        told: dict[str, EvaluationResult] = {n: answer for n, answer in recent.items() if answer}
+        known_results: dict[str, EvaluationResult] = {
+            n: answer for n, answer in recent.items() if answer
+        }
         while True:
-            missing = [name for name in keys if name not in told]
+            missing = [name for name in keys if name not in known_results]
             read = await self._known.read_each([keys[name] for name in missing])
-            told |= {n: known for n, known in zip(missing, read, strict=True) if known is not None}
-            missing = [name for name in missing if name not in told]
+            known_results |= {
+                n: known for n, known in zip(missing, read, strict=True) if known is not None
+            }
+            missing = [name for name in missing if name not in known_results]
             if not missing:
-                return tuple(told[name] for name in names)
-            check(told)
+                return tuple(known_results[name] for name in names)
+            check(known_results)
             ours = [name for name in missing if keys[name] not in self._asked]
             if ours:
-                told |= await self._ask({name: keys[name] for name in ours}, ask, is_listed)
+                known_results |= await self._ask(
+                    {name: keys[name] for name in ours}, ask, is_listed
+                )
             for name in missing:
                 if asked := self._asked.get(keys[name]):
                     await asked.wait()

@@ -30,7 +30,7 @@ class FailureMemory:
     def seconds(self, error: RegistryError) -> float:
         match error:
             case TooManyRequests() | Draining():
-                return 0  # says when to come back; being early must not be held against anyone
+                return 0  # the response has a time; an early retry must not prolong it
             case NamesPending():
                 return self.passing
             case PackagesUnknown() | NotADerivation() | TagUnknown():

@@ -75,7 +75,7 @@ class Job(Generic[T]):
         return self._result
 
     async def wait(self, seconds: float | None) -> T | None:
-        """Return the result, or None after ``seconds``; None for ``seconds`` is no limit.
+        """Return the result, or None after ``seconds``; without ``seconds`` wait for the end.
 
         Raises the RegistryError that ended the job.  Cancelling a waiter does not cancel the job.
         """

@@ -1,4 +1,4 @@
-"""What a running build says about itself, kept for its page and bounded in size."""
+"""The stage and the last output lines of a job, bounded in size, for its page."""
 
 from app.builder.jobs.clients import Clients
 from app.text.sanitize import LastLines, line

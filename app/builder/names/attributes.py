@@ -42,7 +42,7 @@ _SEARCH_SECONDS = 25  # some clients leave after 30
 
 
 class AttributeIndex:
-    """Nobody who waits owns a listing: it goes on for whoever comes next, until ``close``.
+    """A listing goes on without its waiters, until ``close``, for later requests.
 
     One listing runs at a time, so that names of many revisions asked for at once do not take
     the machine.
@@ -66,7 +66,7 @@ class AttributeIndex:
         )
 
     async def names(self, pinned: Pinned) -> tuple[str, ...]:
-        """As image names say them, sorted; waits however long it takes.
+        """Return sorted names as in image names; wait for the list without a limit.
 
         Raises EvaluationFailed, SourceUnavailable, TooManyRequests, Draining.
         """
@@ -108,7 +108,7 @@ class AttributeIndex:
         return PackagesUnknown(error.packages, names)
 
     def lacking(self, pinned: Pinned, names: Sequence[str]) -> tuple[str, ...]:
-        """Those that are no packages, as far as a listing that is in memory tells; none without."""
+        """Return the names that are not packages by a listing in memory; () without one."""
         listed = self._known(pinned)
         return tuple(name for name in names if listed.index.lacks(name)) if listed else ()
 

@@ -1,4 +1,4 @@
-"""Packages of a source by part of their name, for whoever is writing an image name."""
+"""Packages of a source by part of their name, for people who write an image name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _LATEST = Tag("latest")
 
 @dataclass(frozen=True, slots=True)
 class FoundPackages:
-    """``names`` as an image name says them, best match first."""
+    """``names`` as in an image name, best match first."""
 
     source: str
     names: tuple[str, ...]
@@ -24,7 +24,7 @@ class FoundPackages:
 class PackageSearch:
     """``sources`` by the path component that chooses them; ``default`` for all other names.
 
-    ``system`` is the Nix system of names that say no architecture.
+    ``system`` is the Nix system of names without an architecture.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PackageSearch:
     def _source(self, name: str | None) -> Source:
         if name is None:
             return self._default
-        # The default one has a name as well, though no image name needs to say it.
+        # The default one has a name as well, though image names may omit it.
         named = {self._default.name: self._default, **self._sources}
         if name not in named:
             raise NameUnknown(

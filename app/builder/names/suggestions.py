@@ -1,4 +1,4 @@
-"""Names that somebody may have meant, found among all names of a package set.
+"""Suggestions and search among all names of a package set.
 
 Names are given as they are written in an image name: in small letters, without the underscore
 that Nix needs before a digit (evaluate.nix finds the attribute by that).  Names that no image
@@ -30,7 +30,7 @@ _SEPARATORS = str.maketrans("", "", "-_")
 
 
 def typed(attribute: str) -> str | None:
-    """How an image name says it; None if none can."""
+    """Return the attribute as in an image name; None if that cannot hold it."""
     text = _UNDERSCORE.sub("", attribute.lower())
     if len(text) > _LONGEST or "/" in text or not _NAME.fullmatch(text):
         return None
@@ -55,7 +55,7 @@ class NameIndex:
     @classmethod
     @blocking
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
-        """``complete`` tells whether these are all names there are."""
+        """``complete`` is whether these are all names of the set."""
         names = sorted({name for name in map(typed, attributes) if name is not None})
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
@@ -70,7 +70,7 @@ class NameIndex:
         )
 
     def lacks(self, name: str) -> bool:
-        """Whether no package can be called so; False if that cannot be told from the names.
+        """Return whether no package has this name; False if the names do not decide it.
 
         Sets whose packages are not listed may have any, and so may packages, of which only
         they themselves are listed.  A set that is listed is listed with all that is in it.
@@ -166,7 +166,7 @@ class NameIndex:
 
 
 def _folded(text: str) -> str:
-    """As names are; more than one line is no name."""
+    """Return the first line in the form of names."""
     return _UNDERSCORE.sub("", text.strip().lower().partition("\n")[0][:_LONGEST])
 
 
