@@ -16,7 +16,7 @@ def _output_file(output: Path | None) -> Path | None:
     if output is not None and output.is_dir():
         raise typer.BadParameter(f"{output} is a directory")
     if output is not None and not output.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {output.parent}")
+        raise typer.BadParameter(f"directory {output.parent} does not exist")
     return output
 
 

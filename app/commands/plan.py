@@ -138,7 +138,7 @@ def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
     Raises RegistryError, StorePathListInvalid.
     """
     if not directory.exists():
-        raise StorePathListInvalid(f"there is no package set {directory}")
+        raise StorePathListInvalid(f"package set {directory} does not exist")
     outputs = asyncio.run(_outputs(directory.absolute(), system, is_file=directory.is_file()))
     built = [path for path in sorted(outputs) if Path(str(path)).exists()]
     if not built:

@@ -74,5 +74,5 @@ def _load(location: str, stop: threading.Event) -> bytes:
     finally:
         fetcher.close()
     if document is None:
-        raise StorePathListInvalid(f"there is no list at {location}")
+        raise StorePathListInvalid(f"{location} does not exist")
     return document

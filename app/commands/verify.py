@@ -195,7 +195,7 @@ def verify(
             raise NothingToVerify("storage in memory cannot be verified: it ends with its server")
         case FilesystemBackend(path) if not path.is_dir():
             # Started, the storage would create the directory, and report no damage.
-            raise NothingToVerify(f"there is no storage at {path} (see NIXERY_STORAGE_PATH)")
+            raise NothingToVerify(f"storage {path} does not exist (see NIXERY_STORAGE_PATH)")
     return asyncio.run(_verify(settings, delete=delete, name=name, report=report))
 
 
@@ -237,7 +237,7 @@ def _digest(key: str) -> Digest | None:
 
 @blocking
 def _read_object(storage: Storage, key: str, digest: Digest) -> _Finding | None:
-    """Return None if there is no object."""
+    """Return None if the object does not exist."""
     try:
         file = storage.open_raw(key)
     except ObjectNotFound:

@@ -22,7 +22,7 @@ def load_settings() -> Settings:
     _check_variables()
     file = process_environment().get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {file}")
+        raise SettingsError(f"{CONFIG_VARIABLE}: file {file} does not exist")
     try:
         return Settings()
     except ValidationError as error:

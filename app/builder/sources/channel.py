@@ -164,7 +164,7 @@ class ChannelUpstream:
                 response.raise_for_status()
                 async for chunk in response.aiter_bytes():
                     await self._workers.run(file.write, chunk)
-                    if file.tell() > _ARCHIVE_LIMIT:
+                    if file.tell() > _ARCHIVE_LIMIT:  # plain: ok
                         raise ArchiveInvalid("the archive is too large")
             yield file
 

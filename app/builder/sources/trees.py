@@ -151,7 +151,7 @@ def _has_fingerprint(path: Path) -> bool:
 
 @blocking
 def _write_fingerprint(path: Path, fingerprint: str) -> None:
-    """The id of the boot tells later whether the tree must be checked."""
+    """Write the boot's id too: after another boot the tree must be checked."""
     path.with_name(_FINGERPRINT).write_text(f"{_boot()} {fingerprint}\n")
 
 

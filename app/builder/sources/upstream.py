@@ -19,7 +19,7 @@ class Upstream(Protocol):
         """Return the current revision of a tag.
 
         Raises:
-            TagUnknown: there is no such tag; the message lists the tags.
+            TagUnknown: the tag does not exist; the message lists the tags.
             SourceUnavailable: the upstream cannot be reached.
             Refused: the revision has files that cannot be unpacked.
         """

@@ -80,7 +80,7 @@ class PackageSettings(BaseModel):
         return tuple(map(self._with_limits, sources))
 
     def _with_limits(self, source: SourceDefinition) -> SourceDefinition:
-        """Apply the settings' limits where the source has none of its own."""
+        """Apply the settings' limits where the source has no own limit."""
         limits = {
             "build_seconds": self.build_seconds,
             "evaluation_seconds": self.evaluation_seconds,
@@ -93,7 +93,7 @@ class PackageSettings(BaseModel):
         )
 
     def _own_source(self) -> SourceDefinition | None:
-        """Return the source of the variables, or the embedded set if there is no other default."""
+        """Return the source of the variables, or the embedded set if no other source is the default."""
         if self.pkgs_path is not None:
             return PathDefinition(name="path", location=self.pkgs_path, default=True)
         if self.pkgs_repo is not None:

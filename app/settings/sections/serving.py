@@ -1,4 +1,4 @@
-"""Settings of the server: its address, its proxies, and what it serves besides images."""
+"""Settings of the server: its address, its proxies, and what it serves in addition to images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from app.builder.sources.definition import AbsolutePath
 
 def _existing(directory: Path) -> Path:
     if not directory.is_dir():
-        raise ValueError(f"there is no directory {directory}")
+        raise ValueError(f"directory {directory} does not exist")
     return directory
 
 

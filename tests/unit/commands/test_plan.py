@@ -106,7 +106,7 @@ def test_empty_cache_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[st
 def test_missing_package_set_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("--packages", str(tmp_path / "missing")) == 1
 
-    assert f"there is no package set {tmp_path}/missing" in capfd.readouterr().err
+    assert f"package set {tmp_path}/missing does not exist" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("output", ["", "missing/plan.json"])

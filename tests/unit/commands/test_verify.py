@@ -72,8 +72,8 @@ async def fill(storage: Storage) -> None:
         await storage.write(keys.blob(Digest.of(body)), body)
     await storage.write(keys.manifest(Digest.of(MANIFEST)), MANIFEST)
     await storage.write(keys.record("tags", NAME), RECORD)
-    await storage.write(keys.record("other", Digest.of(b"key")), b"of nobody")
-    await storage.write("blobs/sha256/stray", b"of nobody")
+    await storage.write(keys.record("other", Digest.of(b"key")), b"stray")
+    await storage.write("blobs/sha256/stray", b"stray")
 
 
 async def damage(storage: Storage) -> None:
@@ -376,7 +376,7 @@ def test_records_of_earlier_versions_are_not_a_failure(
         ),
         (
             {"NIXERY_STORAGE_PATH": "/nowhere/storage"},
-            "there is no storage at /nowhere/storage (see NIXERY_STORAGE_PATH)",
+            "storage /nowhere/storage does not exist (see NIXERY_STORAGE_PATH)",
         ),
         ({"NIXERY_PROT": "1"}, "unknown setting: NIXERY_PROT; see docs/configuration.md"),
         ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "there is no bucket other"),

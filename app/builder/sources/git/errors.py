@@ -37,7 +37,7 @@ _CAUSES = tuple(
         (r"Connection refused|Couldn't connect to server", "no server responds at its address"),
         (
             r"does not appear to be a git repository|repository '.*' not found",
-            "there is no repository at its location, or access is denied",
+            "its location has no repository, or access is denied",
         ),
     )
 )

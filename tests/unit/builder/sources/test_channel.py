@@ -1,4 +1,4 @@
-"""Against a server on the loopback that answers as the channel host and its archive do."""
+"""Channels over a server on loopback that imitates a channel host and its archives."""
 
 import bz2
 import gzip
@@ -111,7 +111,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 async def make_source(host: Host, tmp_path: Path) -> AsyncIterator[MakeSource]:
-    """All in one state directory."""
+    """Return sources with one state directory."""
     async with httpx.AsyncClient(follow_redirects=True) as client:
 
         def make(**fields: object) -> ChannelUpstream:
@@ -134,7 +134,7 @@ def source(make_source: MakeSource) -> ChannelUpstream:
     return make_source()
 
 
-async def test_latest_is_the_commit_the_channel_publishes(source: ChannelUpstream) -> None:
+async def test_latest_is_the_published_commit(source: ChannelUpstream) -> None:
     revision = await source.find("latest")
 
     assert revision.identity == f"commit:{NEW}"
@@ -142,18 +142,18 @@ async def test_latest_is_the_commit_the_channel_publishes(source: ChannelUpstrea
     assert revision.moves
 
 
-async def test_a_tag_may_name_another_channel(source: ChannelUpstream) -> None:
+async def test_tag_can_select_another_channel(source: ChannelUpstream) -> None:
     assert (await source.find("nixos-23.11")).label == OLD
 
 
-async def test_a_commit_is_itself(host: Host, source: ChannelUpstream) -> None:
+async def test_full_commit_needs_no_channel(host: Host, source: ChannelUpstream) -> None:
     revision = await source.find(OLD)
 
     assert (revision.label, revision.moves) == (OLD, False)
     assert host.asked == [f"/archive/{OLD}.tar.gz"]
 
 
-async def test_an_abbreviated_commit_is_spelled_out_by_its_archive(
+async def test_abbreviated_commit_is_resolved_by_its_archive(
     host: Host, source: ChannelUpstream
 ) -> None:
     host.files[f"/archive/{NEW[:9]}.tar.gz"] = of_commit(NEW)
@@ -166,9 +166,7 @@ async def test_an_abbreviated_commit_is_spelled_out_by_its_archive(
 
 
 @pytest.mark.parametrize("length", [7, 40])
-async def test_the_channel_may_be_a_commit(
-    host: Host, make_source: MakeSource, length: int
-) -> None:
+async def test_channel_can_be_a_commit(host: Host, make_source: MakeSource, length: int) -> None:
     host.files[f"/archive/{NEW[:length]}.tar.gz"] = of_commit(NEW)
 
     revision = await make_source(channel=NEW[:length]).find("latest")
@@ -177,9 +175,7 @@ async def test_the_channel_may_be_a_commit(
     assert host.asked == [f"/archive/{NEW[:length]}.tar.gz"]
 
 
-async def test_an_archive_of_something_else_is_not_taken_for_the_commit(
-    host: Host, source: ChannelUpstream
-) -> None:
+async def test_archive_of_another_commit_is_rejected(host: Host, source: ChannelUpstream) -> None:
     host.files[f"/archive/{NEW[:9]}.tar.gz"] = of_commit(OLD)
 
     with pytest.raises(TagUnknown):
@@ -189,7 +185,7 @@ async def test_an_archive_of_something_else_is_not_taken_for_the_commit(
         await source.find(NEW)
 
 
-async def test_the_files_are_the_commits(source: ChannelUpstream) -> None:
+async def test_checkout_has_the_files_of_the_commit(source: ChannelUpstream) -> None:
     async with source.checkout(await source.find("latest")) as package_set:
         tree = Path(package_set.reference)
 
@@ -199,14 +195,14 @@ async def test_the_files_are_the_commits(source: ChannelUpstream) -> None:
         assert tree.name == "source"
 
 
-async def test_an_archive_is_fetched_once(host: Host, source: ChannelUpstream) -> None:
+async def test_archive_is_fetched_once(host: Host, source: ChannelUpstream) -> None:
     for _ in range(3):
         await source.find("latest")
 
     assert host.asked.count(f"/archive/{NEW}.tar.gz") == 1
 
 
-async def test_a_commit_that_another_archive_gave_is_not_there(
+async def test_trees_of_another_archive_are_not_shared(
     host: Host, source: ChannelUpstream, make_source: MakeSource
 ) -> None:
     host.files[f"/forks/{NEW}.tar.gz"] = of_commit(NEW)
@@ -221,7 +217,7 @@ async def test_a_commit_that_another_archive_gave_is_not_there(
             pass
 
 
-async def test_a_commit_that_a_git_source_fetched_is_not_there(
+async def test_trees_of_a_git_source_are_not_shared(
     source: ChannelUpstream, tmp_path: Path
 ) -> None:
     repository = Repository(tmp_path / "repository")
@@ -234,7 +230,7 @@ async def test_a_commit_that_a_git_source_fetched_is_not_there(
             await source.find(commit)
 
 
-async def test_sources_of_one_archive_fetch_a_commit_once(
+async def test_sources_with_one_archive_share_a_tree(
     host: Host, source: ChannelUpstream, make_source: MakeSource
 ) -> None:
     await source.find(NEW)
@@ -245,21 +241,19 @@ async def test_sources_of_one_archive_fetch_a_commit_once(
 
 
 @pytest.mark.parametrize("tag", ["nixos-99.99", "v1", "Nixos", "..", "0" * 40, "0" * 7])
-async def test_what_the_channel_host_does_not_have_is_unknown(
-    source: ChannelUpstream, tag: str
-) -> None:
+async def test_missing_channel_is_unknown(source: ChannelUpstream, tag: str) -> None:
     with pytest.raises(TagUnknown, match=r"latest \(nixos-unstable\), channels like nixos-"):
         await source.find(tag)
 
 
-async def test_a_host_that_fails_is_unavailable(host: Host, source: ChannelUpstream) -> None:
+async def test_failing_host_is_unavailable(host: Host, source: ChannelUpstream) -> None:
     host.broken = True
 
     with pytest.raises(SourceUnavailable, match="cannot be reached: its response was 500"):
         await source.find("latest")
 
 
-async def test_without_a_network_the_last_release_is_there_after_a_restart(
+async def test_last_release_is_served_without_a_network_after_a_restart(
     host: Host, source: ChannelUpstream
 ) -> None:
     storage = MemoryStorage()
@@ -278,7 +272,7 @@ async def test_without_a_network_the_last_release_is_there_after_a_restart(
         assert (Path(package_set.reference) / "default.nix").exists()
 
 
-async def test_a_host_that_publishes_nonsense_is_unavailable(
+async def test_host_with_an_invalid_commit_is_unavailable(
     host: Host, source: ChannelUpstream
 ) -> None:
     host.files["/release-1/git-revision"] = b"<html>"
@@ -288,7 +282,7 @@ async def test_a_host_that_publishes_nonsense_is_unavailable(
 
 
 @pytest.mark.parametrize("missing", [1, 30, 200, 10_000])
-async def test_a_damaged_archive_leaves_nothing_behind(
+async def test_damaged_archive_leaves_no_files(
     host: Host, source: ChannelUpstream, missing: int
 ) -> None:
     path = f"/archive/{NEW}.tar.gz"
@@ -320,7 +314,7 @@ async def test_a_damaged_archive_leaves_nothing_behind(
         [member("top/hard", tarfile.LNKTYPE, linkname="/etc/passwd")],
     ],
 )
-async def test_an_archive_that_no_directory_can_hold_is_refused_and_leaves_nothing(
+async def test_archive_with_invalid_files_is_refused_and_leaves_no_files(
     host: Host, source: ChannelUpstream, tmp_path: Path, members: list[tarfile.TarInfo]
 ) -> None:
     host.files[f"/archive/{NEW}.tar.gz"] = packed(*((info, b"") for info in members))
@@ -362,7 +356,7 @@ BOMBS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
-async def test_an_archive_that_unpacks_to_more_than_it_may_is_refused_and_leaves_nothing(
+async def test_archive_beyond_the_limits_is_refused_and_leaves_no_files(
     host: Host,
     source: ChannelUpstream,
     tmp_path: Path,
@@ -379,7 +373,7 @@ async def test_an_archive_that_unpacks_to_more_than_it_may_is_refused_and_leaves
     assert list((tmp_path / "trees").iterdir()) == []
 
 
-async def test_the_page_of_a_channels_commit_is_read_up_to_a_bound(
+async def test_page_with_the_commit_is_read_up_to_a_limit(
     host: Host, source: ChannelUpstream
 ) -> None:
     host.files["/release-1/git-revision"] = NEW.encode() + b"\n" * (1 << 20)
@@ -389,7 +383,7 @@ async def test_the_page_of_a_channels_commit_is_read_up_to_a_bound(
 
 
 @pytest.mark.parametrize("place", [-5, -1, 40, 100])
-async def test_an_archive_with_a_wrong_byte_is_unavailable(
+async def test_archive_with_a_wrong_byte_is_unavailable(
     host: Host, source: ChannelUpstream, place: int
 ) -> None:
     path = f"/archive/{NEW}.tar.gz"
@@ -409,12 +403,12 @@ async def test_archives_pass_through_the_state_directory(
     assert (await source.find("latest")).label == NEW
 
 
-def test_the_archive_must_say_where_the_commit_goes() -> None:
+def test_archive_url_must_contain_the_commit() -> None:
     with pytest.raises(ValueError, match=r"must contain \{commit\}"):
         ChannelDefinition(name="nixpkgs", archive="https://example.org/x.tar.gz")
 
 
-async def test_channels_are_known_that_the_definition_names_or_somebody_asked_for(
+async def test_cached_tags_are_those_of_the_definition_and_of_earlier_queries(
     host: Host, source: ChannelUpstream
 ) -> None:
     assert source.cached_tags() == ("nixos-unstable",)
@@ -430,7 +424,7 @@ async def test_channels_are_known_that_the_definition_names_or_somebody_asked_fo
     assert await source.tags() == ("latest", "nixos-unstable")
 
 
-async def test_patterns_that_stand_for_one_channel_or_commit_are_known(
+async def test_patterns_without_wildcards_are_cached_tags(
     make_source: MakeSource,
 ) -> None:
     refs = ("nixos-2*", "nixpkgs-unstable", OLD, "No.Channel", "sha256-" + "0" * 64)

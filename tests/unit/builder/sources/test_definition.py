@@ -40,19 +40,19 @@ def test_each_kind_reads_its_own_settings(written: dict[str, object], kind: type
         ({"name": "mine", "policy": {"allow_unfre": True}}, "Extra inputs are not permitted"),
     ],
 )
-def test_mistakes_are_told(written: dict[str, object], message: str) -> None:
+def test_mistake_is_rejected_with_its_reason(written: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ADAPTER.validate_python({"kind": "git", "location": "https://example.org/r", **written})
 
 
-def test_a_flake_is_trusted_or_refused_with_what_to_do_instead() -> None:
+def test_untrusted_flake_is_rejected_with_an_alternative() -> None:
     flake = {"kind": "flake", "name": "mine", "location": "https://example.org/flake.git"}
 
     with pytest.raises(ValidationError, match=r"trust it .* or serve its repository as kind"):
         ADAPTER.validate_python({**flake, "trusted": False})
 
 
-def test_policy_allows_all_none_or_names() -> None:
+def test_policy_allows_all_packages_none_or_names() -> None:
     definition = ADAPTER.validate_python(
         {
             "name": "mine",

@@ -24,19 +24,19 @@ def repository(tmp_path: Path) -> Repository:
     return repository
 
 
-def test_a_clean_checkout_has_gits_own_tree_hash(repository: Repository) -> None:
+def test_clean_checkout_has_the_tree_hash_of_git(repository: Repository) -> None:
     taken = Fingerprint(str(repository.path)).take()
 
     assert taken == repository.git("rev-parse", "HEAD^{tree}")
 
 
-def test_a_file_has_gits_own_blob_hash(repository: Repository) -> None:
+def test_file_has_the_blob_hash_of_git(repository: Repository) -> None:
     file = repository.path / "default.nix"
 
     assert Fingerprint(str(file)).take() == repository.git("rev-parse", "HEAD:default.nix")
 
 
-def test_what_python_leaves_beside_its_programs_does_not_count(repository: Repository) -> None:
+def test_compiled_python_modules_are_ignored(repository: Repository) -> None:
     fingerprint = Fingerprint(str(repository.path))
     before = fingerprint.take()
 
@@ -63,7 +63,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_every_change_shows(repository: Repository, change: str) -> None:
+def test_every_change_changes_the_hash(repository: Repository, change: str) -> None:
     fingerprint = Fingerprint(str(repository.path))
     before = fingerprint.take()
 
@@ -72,7 +72,7 @@ def test_every_change_shows(repository: Repository, change: str) -> None:
     assert fingerprint.take() != before
 
 
-def test_a_change_right_after_another_shows_although_size_and_time_are_the_same(
+def test_second_change_with_the_same_size_and_time_is_noticed(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "file"
@@ -85,7 +85,7 @@ def test_a_change_right_after_another_shows_although_size_and_time_are_the_same(
     assert len(taken) == 16
 
 
-def test_what_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
     old = time.time() - 1000

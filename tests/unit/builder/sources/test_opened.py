@@ -43,7 +43,7 @@ def directory(tmp_path: Path) -> PathDefinition:
     return PathDefinition(name="own", location=tmp_path / "set")
 
 
-async def test_a_directory_that_is_missing_or_has_no_expression_is_not_ready(
+async def test_missing_directory_or_expression_is_not_ready(
     tmp_path: Path,
 ) -> None:
     own = directory(tmp_path)
@@ -57,20 +57,20 @@ async def test_a_directory_that_is_missing_or_has_no_expression_is_not_ready(
     assert await problem(tmp_path, own) == ""
 
 
-async def test_a_file_is_a_source_too(tmp_path: Path) -> None:
+async def test_file_is_a_source(tmp_path: Path) -> None:
     file = tmp_path / "packages.nix"
     file.write_text("{ }: { }")
 
     assert await problem(tmp_path, PathDefinition(name="own", location=file)) == ""
 
 
-async def test_a_repository_that_cannot_be_reached_is_not_ready(tmp_path: Path) -> None:
+async def test_unreachable_repository_is_not_ready(tmp_path: Path) -> None:
     gone = GitDefinition(name="team", location=f"file://{tmp_path}/gone.git")
 
     assert (await problem(tmp_path, gone)).startswith("source team cannot be reached")
 
 
-async def test_packages_that_are_not_prepared_are_not_ready(
+async def test_unprepared_packages_are_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = directory(tmp_path)
@@ -89,7 +89,7 @@ async def test_packages_that_are_not_prepared_are_not_ready(
 
 
 @pytest.mark.parametrize("system", ["x86_64-linux", "aarch64-linux"])
-def test_the_path_looked_for_is_where_nix_puts_the_runtime(system: str) -> None:
+def test_checked_path_is_that_of_the_runtime_in_the_store(system: str) -> None:
     lock = EMBEDDED_PACKAGES / "locks" / f"{system}.json"
 
     assert opened._runtime_path(lock) == read_lock(lock).build.runtime.store_path

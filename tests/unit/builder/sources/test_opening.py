@@ -37,7 +37,7 @@ async def problems(tmp_path: Path, definition: SourceDefinition, path: str) -> l
 
 
 @pytest.mark.parametrize("definition", [GIT, FLAKE], ids=["git", "flake"])
-async def test_a_source_in_git_is_ready_where_git_is(
+async def test_git_source_is_ready_if_git_is_installed(
     definition: SourceDefinition, tmp_path: Path
 ) -> None:
     program = tmp_path / "git"
@@ -50,5 +50,5 @@ async def test_a_source_in_git_is_ready_where_git_is(
     ]
 
 
-async def test_files_need_no_git(tmp_path: Path) -> None:
+async def test_path_source_needs_no_git(tmp_path: Path) -> None:
     assert await problems(tmp_path, FILES.model_copy(update={"name": "more"}), "/nowhere") == []

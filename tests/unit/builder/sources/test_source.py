@@ -1,4 +1,4 @@
-"""Patience and memory, over a git repository and, for failures, over a scripted upstream."""
+"""Caches and queues, over a git repository and, for failures, over a scripted upstream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Scripted:
-    """Answers what it is told to, and counts how often it is asked."""
+    """Returns or raises a given result, and counts the queries."""
 
     def __init__(self, answer: Revision | Exception) -> None:
         self.answer = answer
@@ -79,12 +79,14 @@ def source(
     )
 
 
-async def test_a_moved_branch_is_followed_after_the_time_to_live_and_not_before(
+async def test_moved_branch_is_followed_when_the_cached_revision_expires(
     tmp_path: Path,
 ) -> None:
     repository = Repository(tmp_path / "upstream")
     first = repository.commit("1")
-    definition = GitDefinition(name="set", location=repository.url)  # ten minutes, unless said
+    definition = GitDefinition(
+        name="set", location=repository.url
+    )  # cached for ten minutes by default
     clock = Clock()
     git = upstream(definition, tmp_path / "state", clock=clock)
     followed = source(git, clock, definition=definition)
@@ -97,7 +99,7 @@ async def test_a_moved_branch_is_followed_after_the_time_to_live_and_not_before(
     assert (await followed.resolve(MAIN)).label == second
 
 
-async def test_all_who_wait_share_one_question() -> None:
+async def test_concurrent_callers_share_one_query() -> None:
     scripted = Scripted(REVISION)
     scripted.gate.clear()
     asked = source(scripted, Clock())
@@ -110,7 +112,7 @@ async def test_all_who_wait_share_one_question() -> None:
     assert scripted.asked == 1
 
 
-async def test_whoever_gives_up_does_not_spoil_it_for_the_others() -> None:
+async def test_cancelled_caller_does_not_cancel_the_query_of_others() -> None:
     scripted = Scripted(REVISION)
     scripted.gate.clear()
     asked = source(scripted, Clock())
@@ -126,7 +128,7 @@ async def test_whoever_gives_up_does_not_spoil_it_for_the_others() -> None:
     assert impatient.cancelled()
 
 
-async def test_an_unreachable_upstream_leaves_the_last_known_revision_with_a_warning() -> None:
+async def test_unreachable_upstream_gives_the_last_known_revision_with_a_warning() -> None:
     storage, clock = MemoryStorage(), Clock()
     await source(Scripted(REVISION), clock, storage=storage).resolve(MAIN)
     restarted = source(Scripted(SourceUnavailable("no network")), clock, storage=storage)
@@ -139,7 +141,7 @@ async def test_an_unreachable_upstream_leaves_the_last_known_revision_with_a_war
     )
 
 
-async def test_an_upstream_that_comes_back_is_asked_again_soon() -> None:
+async def test_upstream_is_queried_again_soon_after_an_error() -> None:
     clock, scripted = Clock(), Scripted(REVISION)
     asked = source(scripted, clock)
     await asked.resolve(MAIN)
@@ -153,12 +155,12 @@ async def test_an_upstream_that_comes_back_is_asked_again_soon() -> None:
     assert not (await asked.resolve(MAIN)).warnings
 
 
-async def test_an_unreachable_upstream_that_was_never_reached_is_unavailable() -> None:
+async def test_upstream_that_was_never_reached_is_unavailable() -> None:
     with pytest.raises(SourceUnavailable, match="no network"):
         await source(Scripted(SourceUnavailable("no network")), Clock()).resolve(MAIN)
 
 
-async def test_a_commit_is_asked_for_once_and_for_all() -> None:
+async def test_commit_is_queried_once() -> None:
     clock, scripted = Clock(), Scripted(replace(REVISION, moves=False))
     asked = source(scripted, clock)
     await asked.resolve(Tag("a" * 40))
@@ -169,7 +171,7 @@ async def test_a_commit_is_asked_for_once_and_for_all() -> None:
     assert scripted.asked == 1
 
 
-async def test_a_tag_that_names_nothing_is_remembered_for_a_while() -> None:
+async def test_unknown_tag_is_cached_for_a_while() -> None:
     clock, scripted = Clock(), Scripted(TagUnknown("no such tag"))
     asked = source(scripted, clock)
     for _ in range(3):
@@ -183,7 +185,7 @@ async def test_a_tag_that_names_nothing_is_remembered_for_a_while() -> None:
     assert await asked.resolve(MAIN) == REVISION
 
 
-async def test_only_tags_the_operator_allows_are_asked_for() -> None:
+async def test_only_allowed_tags_are_queried() -> None:
     scripted = Scripted(REVISION)
     definition = GitDefinition(
         name="set", location="https://example.org/r.git", refs=("main", "release-*")
@@ -200,7 +202,7 @@ async def test_only_tags_the_operator_allows_are_asked_for() -> None:
     assert await asked.resolve(Tag("latest")) == REVISION
 
 
-async def test_a_tag_that_is_not_allowed_is_told_what_is(tmp_path: Path) -> None:
+async def test_error_for_a_tag_that_is_not_allowed_lists_the_allowed_ones(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "upstream")
     repository.commit("1")
     for name in ("v1", "v2", "w1"):
@@ -214,7 +216,7 @@ async def test_a_tag_that_is_not_allowed_is_told_what_is(tmp_path: Path) -> None
     assert no.value.detail == {"tags": ["latest", "v1", "v2"]}
 
 
-async def test_a_commit_found_once_needs_nobody_after_a_restart() -> None:
+async def test_recorded_commit_needs_no_query_after_a_restart() -> None:
     storage, clock, commit = MemoryStorage(), Clock(), Tag("a" * 40)
     known = replace(REVISION, moves=False)
     await source(Scripted(known), clock, storage=storage).resolve(commit)
@@ -224,7 +226,7 @@ async def test_a_commit_found_once_needs_nobody_after_a_restart() -> None:
     assert scripted.asked == 0
 
 
-async def test_any_number_of_new_tags_are_turned_away_and_known_ones_are_not() -> None:
+async def test_queries_of_new_tags_do_not_delay_recorded_ones() -> None:
     storage, clock, scripted = MemoryStorage(), Clock(), Scripted(REVISION)
     await source(scripted, clock, storage=storage).resolve(MAIN)
     asked = source(scripted, clock, storage=storage)
@@ -250,7 +252,7 @@ async def test_any_number_of_new_tags_are_turned_away_and_known_ones_are_not() -
     assert await asked.resolve(Tag("t999")) == REVISION
 
 
-async def test_strangers_cannot_make_a_moving_tag_be_asked_for_early(
+async def test_queries_of_other_tags_do_not_evict_a_moving_tag(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "_LIMIT", 10)
@@ -273,9 +275,9 @@ async def test_strangers_cannot_make_a_moving_tag_be_asked_for_early(
     assert scripted.asked == before + 1
 
 
-async def test_tags_are_those_seen_but_for_what_was_lately_found_to_be_none() -> None:
+async def test_tags_exclude_those_that_are_cached_as_unknown() -> None:
     clock = Clock()
-    scripted = Scripted(TagUnknown("there is no such branch"))
+    scripted = Scripted(TagUnknown("unknown branch"))
     asked = source(scripted, clock)
     assert asked.tags() == {"latest", "v1", "v2"}
 
@@ -288,7 +290,7 @@ async def test_tags_are_those_seen_but_for_what_was_lately_found_to_be_none() ->
     assert scripted.asked == 1
 
 
-async def test_what_a_tag_stands_for_is_at_hand_while_it_is_taken_to_stand_still() -> None:
+async def test_cached_revision_is_there_until_it_expires() -> None:
     clock = Clock()
     scripted = Scripted(REVISION)
     asked = source(scripted, clock)
@@ -302,7 +304,7 @@ async def test_what_a_tag_stands_for_is_at_hand_while_it_is_taken_to_stand_still
     assert scripted.asked == 1
 
 
-async def test_files_of_this_machine_are_at_hand_once_they_were_read(tmp_path: Path) -> None:
+async def test_cached_revision_of_a_directory_is_its_current_one(tmp_path: Path) -> None:
     definition = PathDefinition(name="set", location=tmp_path / "set")
     clock = Clock()
     directory = PathUpstream(definition=definition, workers=Workers(1))
@@ -321,7 +323,7 @@ async def test_files_of_this_machine_are_at_hand_once_they_were_read(tmp_path: P
     assert asked.tags() == {"latest"}
 
 
-async def test_a_directory_has_one_tag(tmp_path: Path) -> None:
+async def test_directory_has_one_tag(tmp_path: Path) -> None:
     definition = PathDefinition(name="set", location=tmp_path)
     directory = PathUpstream(definition=definition, workers=Workers(1))
 
@@ -330,7 +332,7 @@ async def test_a_directory_has_one_tag(tmp_path: Path) -> None:
         await directory.find("main")
 
 
-async def test_a_directory_changed_while_it_is_used_belongs_to_no_revision(
+async def test_change_of_a_directory_in_use_is_an_error(
     tmp_path: Path,
 ) -> None:
     definition = PathDefinition(name="set", location=tmp_path)
@@ -345,7 +347,7 @@ async def test_a_directory_changed_while_it_is_used_belongs_to_no_revision(
             pass
 
 
-async def test_files_outside_that_a_directory_reads_are_part_of_its_revision(
+async def test_further_files_of_a_directory_are_part_of_its_revision(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "set").mkdir()
@@ -360,7 +362,7 @@ async def test_files_outside_that_a_directory_reads_are_part_of_its_revision(
     assert (await directory.find("latest")).identity != before.identity
 
 
-async def test_a_directory_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+async def test_missing_directory_is_unavailable(tmp_path: Path) -> None:
     definition = PathDefinition(name="set", location=tmp_path / "nowhere")
 
     with pytest.raises(SourceUnavailable, match="source set cannot be read: No such file"):

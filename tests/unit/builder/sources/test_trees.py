@@ -38,7 +38,7 @@ asyncio.run(main(sys.argv[2]))
 
 
 class Made:
-    """Makes trees of one file, and counts."""
+    """Creates trees of one file, and counts them."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -59,7 +59,7 @@ async def use(trees: Trees, name: str, made: Made, place: str = "place") -> None
         assert (tree / "file").read_text() == "content"
 
 
-async def test_a_tree_is_made_once_for_all_who_want_it(trees: Trees, tmp_path: Path) -> None:
+async def test_tree_is_made_once_for_concurrent_callers(trees: Trees, tmp_path: Path) -> None:
     made = Made()
     other_process = Trees(directory=tmp_path, workers=WORKERS, keep=2)
 
@@ -68,7 +68,7 @@ async def test_a_tree_is_made_once_for_all_who_want_it(trees: Trees, tmp_path: P
     assert made.times == 1
 
 
-async def test_a_tree_from_another_place_is_another_whatever_its_commit(trees: Trees) -> None:
+async def test_trees_of_different_places_are_separate(trees: Trees) -> None:
     first, second = Made(), Made()
     await use(trees, "a", first)
 
@@ -80,9 +80,7 @@ async def test_a_tree_from_another_place_is_another_whatever_its_commit(trees: T
     assert (first.times, second.times) == (1, 1)
 
 
-async def test_a_tree_of_no_place_as_once_was_is_not_used_and_goes(
-    trees: Trees, tmp_path: Path
-) -> None:
+async def test_tree_of_an_earlier_version_is_removed(trees: Trees, tmp_path: Path) -> None:
     earlier = tmp_path / "a" / "source"
     earlier.mkdir(parents=True)
     (earlier / "file").write_text("anybody's")
@@ -95,7 +93,7 @@ async def test_a_tree_of_no_place_as_once_was_is_not_used_and_goes(
     assert left == {"place-a", "place-b"}
 
 
-async def test_a_tree_that_could_not_be_made_is_made_the_next_time(trees: Trees) -> None:
+async def test_failed_tree_is_made_the_next_time(trees: Trees) -> None:
     async def fail(path: Path) -> None:
         (path / "half").touch()
         raise RuntimeError
@@ -108,7 +106,7 @@ async def test_a_tree_that_could_not_be_made_is_made_the_next_time(trees: Trees)
         assert [entry.name for entry in tree.iterdir()] == ["file"]
 
 
-async def test_the_longest_unused_trees_are_dropped(trees: Trees, tmp_path: Path) -> None:
+async def test_least_recently_used_trees_are_removed(trees: Trees, tmp_path: Path) -> None:
     made = Made()
     for name in ("a", "b", "a", "c"):
         await use(trees, name, made)
@@ -118,7 +116,7 @@ async def test_the_longest_unused_trees_are_dropped(trees: Trees, tmp_path: Path
     assert made.times == 4
 
 
-async def test_a_tree_in_use_is_not_dropped(trees: Trees) -> None:
+async def test_tree_in_use_is_not_removed(trees: Trees) -> None:
     made = Made()
     async with trees.tree("place", "a", made) as tree:
         for name in ("b", "c", "d"):
@@ -127,7 +125,7 @@ async def test_a_tree_in_use_is_not_dropped(trees: Trees) -> None:
         assert (tree / "file").exists()
 
 
-async def test_a_tree_damaged_by_a_power_cut_is_made_again(
+async def test_tree_damaged_by_a_power_cut_is_made_again(
     trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Made()
@@ -142,7 +140,7 @@ async def test_a_tree_damaged_by_a_power_cut_is_made_again(
     assert made.times == 2
 
 
-async def test_a_whole_tree_survives_a_restart_of_the_machine(
+async def test_complete_tree_survives_a_restart_of_the_machine(
     trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Made()
@@ -157,7 +155,7 @@ async def test_a_whole_tree_survives_a_restart_of_the_machine(
 
 
 @pytest.mark.parametrize("later", ["a process that knew it", "a new process"])
-async def test_what_a_killed_process_left_of_a_tree_is_made_again(
+async def test_incomplete_tree_of_a_killed_process_is_made_again(
     tmp_path: Path, later: str
 ) -> None:
     made = Several()
@@ -173,8 +171,8 @@ async def test_what_a_killed_process_left_of_a_tree_is_made_again(
     assert made.times == 2
 
 
-async def test_a_process_killed_while_it_clears_up_leaves_it_to_the_next(tmp_path: Path) -> None:
-    """The half of a tree is in the way of the same tree, and goes with it at last."""
+async def test_removal_continues_after_the_process_was_killed(tmp_path: Path) -> None:
+    """The incomplete tree is replaced by a complete one, which is removed later."""
     trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
     await count(trees, Several())
     (tmp_path / "place-a" / "fingerprint").write_text("of another tree")

@@ -20,7 +20,7 @@ WORKERS = Workers(4)
 
 
 class Repository:
-    """Commits are an hour apart, so that dates tell them apart."""
+    """Commits are an hour apart, so that their dates differ."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class Repository:
         return done.stdout.strip()
 
     def commit(self, content: str, file: str = "default.nix") -> str:
-        """The new commit's name."""
+        """Return the new commit's name."""
         self._hour += 1
         (self.path / file).write_text(content)
         self.git("add", "--all")
@@ -56,7 +56,7 @@ class Repository:
         return self.git("rev-parse", "HEAD")
 
     def commit_of(self, entry: str) -> str:
-        """A commit of one entry, mode and name, as git itself would not make it; on no branch."""
+        """Return a commit with one entry (mode and name) that git would not create; on no branch."""
         mode, name = entry.split()
         (self.path / "content").write_text("content")
         blob = self.git("hash-object", "-w", "content")
@@ -64,14 +64,14 @@ class Repository:
         return self.git("commit-tree", tree, "-m", "odd")
 
     def tree(self, *rows: str) -> str:
-        """The name of a directory of these rows, as git lists them."""
+        """Return the name of a directory with these rows, in git's format."""
         listing = self.path / "listing"
         listing.write_text("".join(f"{row}\n" for row in rows))
         with listing.open() as file:
             return self.git("mktree", stdin=file)
 
     def keep(self, text: str) -> str:
-        """The name of a commit that says this, on no branch."""
+        """Return the name of a commit with this content, on no branch."""
         (self.path / "text").write_text(text)
         return self.git("hash-object", "-t", "commit", "-w", "text")
 

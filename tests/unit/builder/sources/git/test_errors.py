@@ -1,4 +1,4 @@
-"""What git and ssh were seen to say; tests/e2e/test_private_sources.py makes them say the rest."""
+"""Recorded output of git and ssh; tests/e2e/test_private_sources.py produces further output."""
 
 import pytest
 
@@ -16,7 +16,7 @@ and the repository exists.
 
 
 @pytest.mark.parametrize(
-    ("definition", "said", "shown"),
+    ("definition", "output", "shown"),
     [
         (
             SSH,
@@ -67,18 +67,18 @@ and the repository exists.
         (
             SSH,
             "fatal: '/srv/git/team/set.git' does not appear to be a git repository\n" + UNREAD,
-            "there is no repository at its location, or access is denied",
+            "its location has no repository, or access is denied",
         ),
     ],
 )
-def test_the_cause_is_told_with_the_setting_to_look_at(
-    definition: GitDefinition, said: str, shown: str
+def test_explanation_names_the_setting_to_check(
+    definition: GitDefinition, output: str, shown: str
 ) -> None:
-    assert explain(said, definition) == shown
+    assert explain(output, definition) == shown
 
 
 @pytest.mark.parametrize(
-    ("definition", "said", "shown"),
+    ("definition", "output", "shown"),
     [
         (
             HTTPS,
@@ -98,7 +98,7 @@ def test_the_cause_is_told_with_the_setting_to_look_at(
         (HTTPS, "", "git failed"),
     ],
 )
-def test_other_words_of_gits_lose_the_address(
-    definition: GitDefinition, said: str, shown: str
+def test_other_output_of_git_is_without_the_address(
+    definition: GitDefinition, output: str, shown: str
 ) -> None:
-    assert explain(said, definition) == shown
+    assert explain(output, definition) == shown

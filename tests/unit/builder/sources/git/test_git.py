@@ -1,4 +1,4 @@
-"""Against real repositories of this machine; tests/e2e/test_private_sources.py has other hosts."""
+"""Git sources over local repositories; tests/e2e/test_private_sources.py has other hosts."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def source(repository: Repository, tmp_path: Path) -> GitUpstream:
-    """Asks anew every time."""
+    """A source without a cache."""
     definition = GitDefinition(name="set", location=repository.url, revision_seconds=0)
     return upstream(definition, tmp_path / "state")
 
@@ -45,7 +45,7 @@ async def test_latest_is_the_default_branch(repository: Repository, source: GitU
     assert revision.moves
 
 
-async def test_a_branch_and_a_tag_are_found_by_name(
+async def test_branch_and_tag_are_found_by_name(
     repository: Repository, source: GitUpstream
 ) -> None:
     first = repository.commit("1")
@@ -60,7 +60,7 @@ async def test_a_branch_and_a_tag_are_found_by_name(
     assert await content(source, "release") == "2"
 
 
-async def test_the_date_is_the_commits_and_not_that_of_the_tag_on_it(
+async def test_date_is_that_of_the_commit_and_not_of_its_tag(
     repository: Repository, source: GitUpstream
 ) -> None:
     tagged = repository.commit("1")
@@ -70,7 +70,7 @@ async def test_the_date_is_the_commits_and_not_that_of_the_tag_on_it(
     assert (await source.find("v1")).date == datetime(2024, 5, 1, 1, tzinfo=UTC)
 
 
-async def test_a_moved_branch_is_followed(repository: Repository, source: GitUpstream) -> None:
+async def test_moved_branch_is_followed(repository: Repository, source: GitUpstream) -> None:
     repository.commit("1")
     assert await content(source, "main") == "1"
 
@@ -79,9 +79,7 @@ async def test_a_moved_branch_is_followed(repository: Repository, source: GitUps
     assert await content(source, "main") == "2"
 
 
-async def test_a_branch_that_was_rewritten_is_followed(
-    repository: Repository, source: GitUpstream
-) -> None:
+async def test_rewritten_branch_is_followed(repository: Repository, source: GitUpstream) -> None:
     base = repository.commit("1")
     repository.commit("2")
     await source.find("main")
@@ -91,7 +89,7 @@ async def test_a_branch_that_was_rewritten_is_followed(
     assert (await source.find("main")).label == other
 
 
-async def test_commits_off_every_branch_work(repository: Repository, source: GitUpstream) -> None:
+async def test_commit_on_no_branch_is_found(repository: Repository, source: GitUpstream) -> None:
     repository.commit("1")
     lost = repository.commit("2")
     repository.git("reset", "--quiet", "--hard", "HEAD~1")
@@ -102,7 +100,7 @@ async def test_commits_off_every_branch_work(repository: Repository, source: Git
     assert await content(source, lost) == "2"
 
 
-async def test_an_abbreviated_commit_of_any_branch_is_spelled_out(
+async def test_abbreviated_commit_of_any_branch_is_resolved(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -117,7 +115,7 @@ async def test_an_abbreviated_commit_of_any_branch_is_spelled_out(
     assert await content(source, side[:8]) == "2"
 
 
-async def test_an_abbreviated_commit_off_every_branch_is_known_once_it_was_asked_for_in_full(
+async def test_abbreviated_commit_on_no_branch_is_found_after_its_full_name(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -145,7 +143,7 @@ def beginning_alike(repository: Repository) -> tuple[str, str]:
     raise AssertionError
 
 
-async def test_an_abbreviation_of_several_commits_is_answered_with_them(
+async def test_ambiguous_abbreviation_is_an_error_with_its_commits(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -160,7 +158,7 @@ async def test_an_abbreviation_of_several_commits_is_answered_with_them(
     assert failure.value.message == f"{lost[:7]} is ambiguous: {first[:12]} or {second[:12]}"
 
 
-async def test_what_is_no_ref_is_answered_with_what_there_is(
+async def test_error_for_an_unknown_ref_lists_the_refs(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -174,7 +172,7 @@ async def test_what_is_no_ref_is_answered_with_what_there_is(
 
 
 @pytest.mark.parametrize("tag", ["0" * 40, "0" * 12])
-async def test_a_commit_that_is_not_there_is_unknown(
+async def test_missing_commit_is_unknown(
     repository: Repository, source: GitUpstream, tag: str
 ) -> None:
     repository.commit("1")
@@ -183,7 +181,7 @@ async def test_a_commit_that_is_not_there_is_unknown(
         await source.find(tag)
 
 
-async def test_tags_that_do_not_exist_are_one_question_to_the_host(
+async def test_unknown_tags_cost_one_query(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -206,7 +204,7 @@ async def test_tags_that_do_not_exist_are_one_question_to_the_host(
     assert asked == [repository.url]
 
 
-async def test_a_long_list_of_refs_is_cut(repository: Repository, source: GitUpstream) -> None:
+async def test_long_list_of_refs_is_truncated(repository: Repository, source: GitUpstream) -> None:
     repository.commit("1")
     for number in range(30):
         repository.git("tag", f"v{number}")
@@ -226,7 +224,7 @@ async def test_only_allowed_refs_are_listed(repository: Repository, tmp_path: Pa
     assert "secret" not in str(failure.value.detail) + failure.value.message
 
 
-async def test_what_no_image_can_be_tagged_with_is_not_listed(
+async def test_refs_that_are_invalid_as_tags_are_not_listed(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -238,7 +236,7 @@ async def test_what_no_image_can_be_tagged_with_is_not_listed(
     assert failure.value.detail == {"tags": ["latest", "main"]}
 
 
-async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_asked(
+async def test_cached_tags_are_those_of_the_last_query(
     repository: Repository, tmp_path: Path
 ) -> None:
     commit = repository.commit("1")
@@ -263,7 +261,7 @@ async def test_tags_are_the_branches_and_tags_seen_when_the_repository_was_last_
     assert source.cached_tags() == ("main", "v1", "v2", commit)
 
 
-async def test_submodules_are_left_out_and_known_by_name(
+async def test_submodules_are_empty_and_listed(
     repository: Repository, source: GitUpstream, tmp_path: Path
 ) -> None:
     other = Repository(tmp_path / "other")
@@ -285,7 +283,7 @@ async def test_submodules_are_left_out_and_known_by_name(
         (f"100644 {'x' * 300}", "a name or a link is too long"),
     ],
 )
-async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
+async def test_invalid_files_are_refused_and_leave_no_files(
     repository: Repository, source: GitUpstream, tmp_path: Path, entry: str, why: str
 ) -> None:
     commit = repository.commit_of(entry)
@@ -296,7 +294,7 @@ async def test_files_that_no_directory_can_hold_are_refused_and_leave_nothing(
     assert list((tmp_path / "state" / "trees").iterdir()) == []
 
 
-async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
+async def test_commit_with_too_many_files_is_refused(
     repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gitfiles, "_LISTING", 1024 * 1024)  # or it would take a minute
@@ -309,7 +307,7 @@ async def test_a_commit_of_more_files_than_any_disk_holds_is_refused(
         await content(source, commit)
 
 
-async def test_a_commit_of_larger_files_than_any_source_has_is_refused(
+async def test_commit_with_too_large_files_is_refused(
     repository: Repository, source: GitUpstream
 ) -> None:
     (repository.path / "large").write_bytes(bytes(1024 * 1024))
@@ -321,7 +319,7 @@ async def test_a_commit_of_larger_files_than_any_source_has_is_refused(
         await content(source, commit)
 
 
-async def test_a_commit_of_a_year_that_no_date_has_is_refused(
+async def test_commit_with_an_invalid_date_is_refused(
     repository: Repository, source: GitUpstream
 ) -> None:
     repository.commit("1")
@@ -332,16 +330,14 @@ async def test_a_commit_of_a_year_that_no_date_has_is_refused(
         await source.find(commit)
 
 
-async def test_a_gitmodules_that_says_nothing_is_no_obstacle(
-    repository: Repository, source: GitUpstream
-) -> None:
+async def test_invalid_gitmodules_is_ignored(repository: Repository, source: GitUpstream) -> None:
     repository.commit("no configuration", ".gitmodules")
 
     async with source.checkout(await source.find("latest")) as package_set:
         assert package_set.submodules == ()
 
 
-async def test_a_repository_that_is_gone_is_unavailable_and_its_place_not_told(
+async def test_error_for_a_missing_repository_is_without_its_address(
     tmp_path: Path,
 ) -> None:
     definition = GitDefinition(name="set", location=f"file://{tmp_path}/nowhere/secret")
@@ -352,7 +348,7 @@ async def test_a_repository_that_is_gone_is_unavailable_and_its_place_not_told(
     assert str(tmp_path) not in failure.value.message
 
 
-async def test_a_host_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+async def test_silent_host_is_a_time_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         location = f"http://127.0.0.1:{silent.getsockname()[1]}/r.git"
         definition = GitDefinition(name="set", location=location)
@@ -364,7 +360,7 @@ async def test_a_host_that_says_nothing_is_not_waited_for(tmp_path: Path) -> Non
             await waiting.find("latest")
 
 
-async def test_what_was_fetched_is_there_without_the_repository(
+async def test_fetched_commit_is_served_without_the_repository(
     repository: Repository, source: GitUpstream
 ) -> None:
     commit = repository.commit("1")
@@ -376,7 +372,7 @@ async def test_what_was_fetched_is_there_without_the_repository(
         await source.find("0" * 40)
 
 
-async def test_the_tree_is_the_commits_to_the_last_mode_and_link(
+async def test_tree_has_the_modes_links_and_date_of_the_commit(
     repository: Repository, source: GitUpstream
 ) -> None:
     (repository.path / "run").write_text("#!/bin/sh\n")
@@ -397,7 +393,7 @@ async def test_the_tree_is_the_commits_to_the_last_mode_and_link(
             assert entry.lstat().st_mtime == datetime(2024, 5, 1, 1, tzinfo=UTC).timestamp()
 
 
-async def test_a_killed_fetch_is_no_obstacle(
+async def test_fetch_succeeds_after_a_killed_one(
     repository: Repository, source: GitUpstream, tmp_path: Path
 ) -> None:
     repository.commit("1")
@@ -412,7 +408,7 @@ async def test_a_killed_fetch_is_no_obstacle(
     assert not any(file.exists() for file in left)
 
 
-async def test_what_is_fetched_appears_whole(
+async def test_fetched_objects_are_one_pack(
     repository: Repository, source: GitUpstream, tmp_path: Path
 ) -> None:
     repository.commit("1")
@@ -424,7 +420,7 @@ async def test_what_is_fetched_appears_whole(
     assert len(list((state / "objects" / "pack").glob("*.idx"))) == 1
 
 
-async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Path) -> None:
+async def test_configuration_of_the_user_is_ignored(repository: Repository, tmp_path: Path) -> None:
     commit = repository.commit("1")
     home = tmp_path / "state" / "home"
     home.mkdir(parents=True)
@@ -434,7 +430,7 @@ async def test_nobodys_configuration_counts(repository: Repository, tmp_path: Pa
     assert (await source.find("latest")).label == commit
 
 
-def test_a_location_with_a_password_is_refused() -> None:
+def test_location_with_a_password_is_rejected() -> None:
     for location in ("https://user:secret@host/r.git", "https://token@host/r.git"):
         with pytest.raises(ValueError, match="a user name or password"):
             GitDefinition(name="set", location=location)

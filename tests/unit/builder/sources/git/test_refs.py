@@ -39,9 +39,7 @@ def listing(host: Host) -> RefCache:
     return RefCache(query=host, seconds=2, clock=host.clock)
 
 
-async def test_hundreds_who_ask_within_moments_cost_one_question(
-    host: Host, listing: RefCache
-) -> None:
+async def test_concurrent_callers_cost_one_query(host: Host, listing: RefCache) -> None:
     await asyncio.gather(*(listing.refs() for _ in range(150)))
     host.now = 1.9
     await asyncio.gather(*(listing.refs() for _ in range(150)))
@@ -52,9 +50,7 @@ async def test_hundreds_who_ask_within_moments_cost_one_question(
     assert await listing.refs() == {"HEAD": "2"}
 
 
-async def test_a_host_that_does_not_answer_is_not_asked_by_one_after_the_other(
-    host: Host, listing: RefCache
-) -> None:
+async def test_failure_is_shared_by_concurrent_callers(host: Host, listing: RefCache) -> None:
     host.fails = True
 
     failures = await asyncio.gather(*(listing.refs() for _ in range(5)), return_exceptions=True)
@@ -64,9 +60,7 @@ async def test_a_host_that_does_not_answer_is_not_asked_by_one_after_the_other(
     assert await listing.refs() == {"HEAD": "2"}
 
 
-async def test_whoever_gives_up_leaves_the_question_to_the_next(
-    host: Host, listing: RefCache
-) -> None:
+async def test_next_caller_queries_after_a_cancelled_one(host: Host, listing: RefCache) -> None:
     host.gate.clear()
     impatient = asyncio.create_task(listing.refs())
     patient = asyncio.create_task(listing.refs())
@@ -78,7 +72,7 @@ async def test_whoever_gives_up_leaves_the_question_to_the_next(
     assert await patient == {"HEAD": "2"}
 
 
-async def test_without_a_time_nobody_gets_an_answer_to_a_question_put_before_they_came(
+async def test_without_caching_a_result_is_not_older_than_its_caller(
     host: Host,
 ) -> None:
     listing = RefCache(query=host, seconds=0, clock=host.clock)
