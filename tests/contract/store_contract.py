@@ -59,7 +59,7 @@ def writer(prefix: bytes) -> tuple[TreeWriter, Callable[[], bytes]]:
 
 
 class _Both:
-    """One pass for two visitors, of which the first alone reads contents."""
+    """One pass for two visitors, only the first reads contents."""
 
     def __init__(self, first: TreeWriter, second: TreeBuilder) -> None:
         self._visitors = (first, second)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.nix
 
 @contextmanager
 def dumping(location: Path) -> Iterator[Archive]:
-    """Nix's own dump of what is there, as it writes it."""
+    """Run ``nix-store --dump`` and read its output."""
     if not os.path.lexists(location):
         raise FileNotFoundError(2, os.strerror(2))
     with subprocess.Popen(["nix-store", "--dump", location], stdout=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""The values a build produces, in the order in which they come to be."""
+"""The values that a build produces, in the order in which it makes them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,7 +11,7 @@ from app.oci import Descriptor, Digest
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """Store paths that will travel together, sorted by (name, base)."""
+    """Store paths that share a layer, sorted by (name, base)."""
 
     paths: tuple[StorePath, ...]
 
@@ -28,17 +28,17 @@ def _in_order(blobs: frozenset[Descriptor]) -> list[Descriptor]:
     return sorted(blobs, key=lambda blob: blob.digest)
 
 
-# Written in one order: a set has another one in each process.
+# Written in one order, since the order of a set differs between processes.
 _Blobs = Annotated[frozenset[Descriptor], PlainSerializer(_in_order)]
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """Everything named here is stored.
+    """A stored image: everything named here is in storage.
 
-    ``docker_manifest`` is the schema 2 rendering of the same config and layers for clients
-    that accept nothing newer; there is none for zstd layers.  ``blobs`` are what the
-    manifests name: layers and config.  ``warnings`` are sentences for the ``Warning`` header.
+    ``docker_manifest`` describes the same config and layers by schema 2, for clients that accept
+    nothing newer; None for zstd layers.  ``blobs`` are the layers and the config that the
+    manifests name.  ``warnings`` are sentences for the ``Warning`` header.
     """
 
     manifest: Descriptor

@@ -1,7 +1,7 @@
-"""Loads the layer plan, or Nixery's popularity data, once at start-up.
+"""Load the layer profile, or Nixery's popularity data, once at start-up.
 
-What a URL said is kept in storage.  A server that starts while nobody answers there cuts layers
-as those before it did, instead of not at all or otherwise.
+The response of a URL is kept in storage.  A server that starts while the URL does not respond
+cuts layers as the servers before it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,24 +20,24 @@ from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.blocking import blocking
 
-# The plan of all of nixpkgs is about 3 MB, its popularity data too.
+# The profile of all of nixpkgs is about 3 MB, as is its popularity data.
 SIZE_LIMIT = 64_000_000
 SECONDS = 60.0
 
-# The text of a plan, as its URL gave it.
+# The text of a profile, as its URL returned it.
 PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
 
 
 class PopularityUnavailable(OperatorError):
-    """One line for the operator: which URL or file, what is wrong, what to do."""
+    """The profile cannot be loaded; the message has the URL or file, the reason, and a remedy."""
 
 
 class _TooLarge(Exception):
-    """More than any popularity data has."""
+    """The response is larger than any popularity data."""
 
 
 async def load_profile(source: str, storage: Storage) -> LayerProfile:
-    """From an http or https URL, or a file.  Raises PopularityUnavailable."""
+    """Load from an http or https URL, or a file.  Raises PopularityUnavailable."""
     if not source.lower().startswith(("http://", "https://")):
         _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
         return plan
@@ -69,7 +69,7 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
 
 
 async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes, LayerProfile]:
-    """As it was read, and what it says."""
+    """Return the document and the profile in it.  Raises PopularityUnavailable."""
     try:
         with fail_after(SECONDS):
             document = await read()

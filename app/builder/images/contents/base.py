@@ -1,6 +1,6 @@
-"""Files every image has, whatever was asked for: one layer, the same bytes in all of them.
+"""The files of every image: one layer, with the same bytes in all images.
 
-docs/contents.md is the promise to users.
+docs/contents.md promises them to users.
 """
 
 from app.builder.images.packing.entry import ROOT, Directory, Entry, File, Symlink
@@ -49,10 +49,10 @@ def base_entries() -> tuple[Entry, ...]:
         File(b"etc/passwd", _USERS.encode()),
         Directory(b"etc/ssl"),
         Directory(b"etc/ssl/certs"),
-        # cacert, which every image has, puts its bundle under the one name; Debian's is the other.
+        # cacert, which every image has, uses one name for its bundle; this is Debian's name.
         Symlink(b"etc/ssl/certs/ca-certificates.crt", b"ca-bundle.crt"),
         Directory(b"home"),
-        # For its owner, and for any user of group 0, as OpenShift makes them up.
+        # For its owner, and for any user of group 0: OpenShift chooses user ids at random.
         Directory(b"home/nonroot", mode=0o775, uid=NONROOT_UID),
         Directory(b"root", mode=0o700),
         Directory(b"run"),

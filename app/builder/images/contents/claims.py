@@ -1,4 +1,4 @@
-"""What packages have under one name, and where their links lead."""
+"""Claims of packages to one name, and the directories that their links lead to."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

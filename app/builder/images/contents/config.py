@@ -1,4 +1,4 @@
-"""Image configuration and manifests: values to the exact bytes that are hashed."""
+"""Image configuration and manifests, from values to the exact bytes that are hashed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from app.builder.nix.closure import StorePath
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 
 _CA_BUNDLE = "/etc/ssl/certs/ca-bundle.crt"
-# The package tree lies in /bin; the rest is what Docker sets and users know.
+# Packages are linked in /bin; the rest is Docker's default.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# image-spec, config.md: what the architecture's name alone does not say.
+# image-spec, config.md: variants, of architectures that have more than one.
 _VARIANTS = {"arm64": "v8"}
 _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """``created_by`` is what ``docker history`` shows of it."""
+    """``created_by``: the text that ``docker history`` shows for the layer."""
 
     layer: Layer
     created_by: str
@@ -27,7 +27,7 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """``architecture`` in Go's words; ``created`` with a time zone; layers from the bottom."""
+    """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom."""
 
     architecture: str
     created: datetime
@@ -39,7 +39,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class ImageDocuments:
-    """``docker_manifest`` is schema 2, which knows no zstd layers: None then."""
+    """``docker_manifest`` is schema 2, or None: that schema has no zstd layers."""
 
     config: bytes
     manifest: bytes
@@ -65,7 +65,7 @@ def image_documents(image: ImageConfig) -> ImageDocuments:
 
 
 def command(*, has_shell: bool, main_programs: Sequence[str | None]) -> tuple[str, ...]:
-    """What a container runs by default; ``main_programs`` has one item for each package."""
+    """Return a container's default command; ``main_programs`` has one item for each package."""
     if has_shell:
         return ("bash",)
     match main_programs:
@@ -107,7 +107,7 @@ def _execution(image: ImageConfig) -> dict[str, object]:
     if image.nonroot:
         document["User"] = str(NONROOT_UID)
         document["WorkingDir"] = NONROOT_HOME
-        # Said here, since a user id the platform makes up is in no /etc/passwd to find it in.
+        # Set here, since a user id that a platform chooses at random is not in /etc/passwd.
         document["Env"] = [f"HOME={NONROOT_HOME}", f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"]
     if image.command:
         document["Cmd"] = list(image.command)

@@ -23,7 +23,7 @@ class Links:
     def directory(self, link: bytes, target: bytes) -> bytes | None:
         """Return the directory at the end of the link; all are relative to the store.
 
-        None if there is no directory, or if a step on the way is outside of the closure.
+        None if the link ends elsewhere, or if a step on the way is outside of the closure.
         """
         here = link.split(b"/")[:-1]
         todo: list[bytes] = []

@@ -1,6 +1,6 @@
-"""One pass from tar bytes to a layer blob: hashed, compressed, hashed again, written.
+"""Turn tar bytes into a layer blob in one pass: hash, compress, hash again, write.
 
-A blob is the codec's prefix, the members of its paths' blocks, and the codec's end.
+A blob has the codec's prefix, the members of its paths' blocks, and the codec's end.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from app.system.threads import check
 
 
 class BlobWriter:
-    """Keeps both hashes and the file; members come in order."""
+    """Write members, which come in order, and compute both hashes."""
 
     def __init__(self, codec: Codec, file: BinaryIO) -> None:
         self._codec = codec
@@ -75,8 +75,8 @@ def tar_stream(
 ) -> Iterator[BlockStream]:
     """What is written to the stream is in the blob when the context has ended.
 
-    The caller's thread reads, for that is what a path of many small files waits for, and helps
-    when it is ahead.  Memory is bounded by the buffers; ``limit`` keeps one path from taking all.
+    The caller's thread reads, since a path of many small files waits for that, and compresses
+    when it is ahead.  The buffers bound memory; ``limit`` keeps one path from taking all of them.
     """
     blocks = _Blocks(blob, codec, InOrder(threads, limit=limit), buffers)
     try:
@@ -105,7 +105,7 @@ class _Blocks:
         check()
         block = memoryview(buffer)[:filled]
         if self._is_first and filled < len(buffer):
-            # Most store paths are one short block: its thread compresses it itself.
+            # Most store paths are one short block: the reading thread compresses it.
             self._add(block, self._codec.compress(block))
             return buffer
         self._is_first = False
@@ -121,7 +121,7 @@ class _Blocks:
         self._members.finish()
 
     def release(self) -> None:
-        """After this no thread works for the blob, which may be closed, also after a failure."""
+        """Wait until no thread works for the blob, which may then be closed, also after a failure."""
         self._members.wait()
         if self._filling is not None:
             self._buffers.give_back(self._filling)

@@ -1,9 +1,9 @@
 """Compression of one block into one independent gzip member or zstd frame.
 
-The bytes of a layer depend on the library, its version, the level and, with ISA-L, on what
-the processor can do (docs/packing.md).  ``identity`` holds all of them, and the digest of
-what becomes of a fixed sample for whatever else there may be; it is part of every record's
-key, so that under a key there is ever one sequence of bytes.
+The bytes of a layer depend on the library, its version, the level and, with ISA-L, on the
+processor's features (docs/packing.md).  ``identity`` has all of them, and the digest of a
+compressed fixed sample for any other cause.  It is part of every record's key, so that one key
+always means one sequence of bytes.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from app.oci import MediaType
 try:
     from isal import ISAL_VERSION, igzip_lib, isal_zlib
     from isal import __version__ as isal_version
-except ImportError:  # there is none for this machine
+except ImportError:  # not built for this machine
     _HAS_ISAL = False
 else:
     _HAS_ISAL = True
@@ -29,11 +29,11 @@ else:
 # Raise when the tar stream or the cutting changes.
 _FORMAT = 1
 _GZIP = 31
-# gzip looks back 32 KiB and gains nothing by larger blocks; zstd looks back as far as it can.
+# gzip looks back 32 KiB and gains nothing from larger blocks; zstd looks back over a whole block.
 _GZIP_BLOCK = 1 << 20
 _ZSTD_BLOCK = 4 << 20
-# What the library takes besides, its tables and what a block becomes, incompressible at worst:
-# measured, 2.4 and 4.9 MiB.
+# A block, and what the library allocates for it: tables, and an output that may be as large as the
+# block.  Measured: 2.4 and 4.9 MiB.
 _GZIP_COST = _GZIP_BLOCK + (5 << 19)
 _ZSTD_COST = _ZSTD_BLOCK + (5 << 20)
 _PARENTS = directory(b"nix/", mode=0o755) + directory(b"nix/store/", mode=0o755)
@@ -47,11 +47,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """``compress`` and ``decompress`` (which is told the size to expect) release the GIL.
+    """``compress`` and ``decompress`` release the GIL.
 
-    ``decompress`` raises ValueError for damaged data.  ``prefix`` opens every layer with the
-    directories above store paths, ``end`` closes it.  ``block_cost`` is the memory a block takes
-    while it is worked on, everything counted.
+    ``decompress`` takes the size to expect, and raises ValueError for damaged data.  ``prefix``
+    begins every layer with the directories above store paths, ``end`` ends it.  ``block_cost`` is
+    all memory that a block takes while it is compressed.
     """
 
     media_type: MediaType
@@ -65,7 +65,7 @@ class Codec:
 
 
 def find(name: str) -> Codec:
-    """``gzip`` (ISA-L where there is a build of it, zlib elsewhere), ``zlib`` or ``zstd``."""
+    """Return ``gzip`` (ISA-L where it is built, zlib elsewhere), ``zlib`` or ``zstd``."""
     match name:
         case "gzip":
             return isal_gzip() if _HAS_ISAL else zlib_gzip()
@@ -78,17 +78,17 @@ def find(name: str) -> Codec:
 
 
 def isal_gzip() -> Codec:
-    """Level 2, for level 3 gives other bytes on each generation of processors.
+    """Return level 2, since level 3 gives other bytes on each generation of processors.
 
-    The first bytes are flushed by themselves, for ISA-L's loop for long inputs must not begin a
-    stream: it files the third position under a hash of the stream's address, so that in one
-    process a match with the beginning is found and in another it is not
+    The first bytes are flushed separately, because ISA-L's loop for long inputs must not begin a
+    stream.  It files the third position under a hash of the stream's address, so that one process
+    finds a match with the beginning and another does not
     (``.write_first_byte`` in igzip_icf_body_h1_gr_bt.asm of 2.32.1; docs/packing.md).
     """
     level = 2
-    # The loop for short inputs takes up to 16 and, from four on, counts as a beginning.
+    # The loop for short inputs takes up to 16 bytes; four are enough of a beginning.
     beginning = 4
-    # Its stubs take the exception for an instance.
+    # The stubs declare the class as an instance.
     isal_error = cast("type[Exception]", igzip_lib.error)
 
     def compress(block: memoryview | bytes) -> bytes:
@@ -135,8 +135,8 @@ def zstd() -> Codec:
     level = 3
 
     def compress(block: memoryview | bytes) -> bytes:
-        # One for each block: kept, its large tables would be memory that nobody counts, and
-        # making them is not to be measured.
+        # One for each block: a kept one would hold large tables beyond ``block_cost``, and the time
+        # to make them is too short to be measured.
         return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(block)
 
     def decompress(member: bytes, size: int) -> bytes:
@@ -172,7 +172,7 @@ def _codec(
 
 
 def _sample() -> bytes:
-    """Near and far repetitions, text and noise: what match finders differ in."""
+    """Return near and far repetitions, text and noise, in which match finders differ."""
     source = random.Random(1)  # noqa: S311  # wanted: the same everywhere
     words = [source.randbytes(source.randrange(2, 40)) for _ in range(500)]
     return b"".join(words[min(int(source.expovariate(0.02)), 499)] for _ in range(12_000))

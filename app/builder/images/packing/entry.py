@@ -1,4 +1,4 @@
-"""Archive entries held in memory: for the layers that are not store paths."""
+"""Archive entries in memory, for the layers that are not store paths."""
 
 import hashlib
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """A directory and all below it, as they stand in an archive; ``digest`` is of those bytes."""
+    """A directory and everything below it as bytes of an archive, with their digest."""
 
     name: bytes
     tar: bytes
@@ -54,9 +54,9 @@ def archived(name: bytes, parts: Iterable[bytes]) -> Archived:
 
 
 def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """As a walk through the tree meets them; missing directories are added, 0755.
+    """Return the entries in the order of a walk; missing directories are added, 0755.
 
-    Raises ValueError for a name that repeats or lies below something else than a directory.
+    Raises ValueError for a name that repeats, or is below an entry that is not a directory.
     """
     tree: dict[bytes, Entry] = {}
     for entry in entries:
@@ -65,12 +65,12 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
         tree[entry.name] = entry
     for name in tuple(tree):
         below, parent = name, name.rpartition(b"/")[0]
-        # Who is there already has parents, or is about to get them.
+        # An entry that is in the tree has parents, or will get them in this loop.
         while parent and parent not in tree:
             tree[parent] = Directory(parent)
             below, parent = parent, parent.rpartition(b"/")[0]
         if parent and not isinstance(tree[parent], Directory):
-            raise ValueError(f"{below!r} lies below {parent!r}, which is no directory")
+            raise ValueError(f"{below!r} lies below {parent!r}, which is not a directory")
     return tuple(sorted(tree.values(), key=_order))
 
 
@@ -80,7 +80,7 @@ def write_entries(stream: BlockStream, entries: Iterable[Entry]) -> None:
 
 
 def entries_digest(entries: Iterable[Entry]) -> Digest:
-    """Of what the entries say, in their order; no two sequences say the same."""
+    """Return a digest of the entries in their order; different sequences have different input."""
     digest = hashlib.sha256()
     for entry in entries:
         match entry:

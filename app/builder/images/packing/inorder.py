@@ -1,4 +1,4 @@
-"""Work done side by side whose results are taken in the order in which it was given."""
+"""Do work in parallel, and take its results in the order of submission."""
 
 import threading
 from collections import deque
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class InOrder:
-    """At most ``limit`` pieces are under way.  Who gives them does not wait but works as well:
-    when ``limit`` is reached it does the oldest that no thread has begun.
+    """At most ``limit`` pieces are submitted and not finished.
 
-    So one thread for each core but the giver's keeps all cores busy; one more, and the giver
-    would lose its core at times to threads that wait for what it reads.
+    Beyond ``limit`` the submitting thread does not wait: it does the oldest piece that no thread
+    has started.  So one thread for each core but the submitter's keeps all cores busy.  With one
+    more, the submitter would lose its core at times to threads that wait for what it reads.
 
-    Pieces are begun in order, by whomever, and each waits for the one before it before its
-    result is taken: that one is being worked on, so nobody waits for ever.
+    Pieces are started in order, by any thread.  Before its result is taken, each waits for the
+    one before it, which is started already: there is no deadlock.
     """
 
     def __init__(self, threads: Executor, *, limit: int) -> None:
@@ -34,9 +34,9 @@ class InOrder:
     def add(
         self, work: Callable[[], T], take: Callable[[T], None], end: Callable[[], None]
     ) -> None:
-        """``end`` is called whatever comes of the piece.
+        """``end`` is called whether the piece succeeds or fails.
 
-        Raises what an earlier piece raised, once that is known; then the piece was not taken on.
+        Raises the error of an earlier piece, once that is known; then the piece is not accepted.
         """
         pieces = self._pieces
         while len(pieces) >= self._limit or (pieces and pieces[0].outcome.done()):
@@ -46,26 +46,26 @@ class InOrder:
         piece = _Piece(partial(_do, work, take, self._last), end)
         self._last = piece.outcome
         pieces.append(piece)
-        # Where no thread can be started, the giver does it in time.
+        # If no thread can be started, the submitter does the work later.
         with suppress(RuntimeError):
             self._threads.submit(piece.run)
 
     @blocking
     def finish(self) -> None:
-        """Raises what the first piece that failed has raised."""
+        """Raise the error of the first piece that failed."""
         self.wait()
         if self._last is not None:
             self._last.result()
 
     @blocking
     def wait(self) -> None:
-        """Until nothing is under way, whatever came of it."""
+        """Wait until every piece has ended, also after errors."""
         while self.advance():
             pass
 
     @blocking
     def advance(self) -> bool:
-        """Until the oldest piece has ended, helping; False if there is none."""
+        """Help until the oldest piece has ended; return False if there is none."""
         if not self._pieces:
             return False
         oldest = self._pieces[0].outcome
@@ -79,10 +79,10 @@ class InOrder:
 
 
 class _Piece:
-    """Run once, by whoever comes first.
+    """Run once, by the first thread that takes it.
 
-    The threads have a queue without bounds, in which pieces that others did may lie for long:
-    nothing of the work is kept then.
+    The threads' queue is unbounded, and finished pieces may stay in it for long: they keep no
+    reference to their work.
     """
 
     def __init__(self, do: Callable[[], None], end: Callable[[], None]) -> None:
@@ -98,7 +98,7 @@ class _Piece:
         do, end = work
         try:
             do()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
+        except BaseException as error:  # noqa: BLE001 - raised where the outcome is read
             end()
             self.outcome.set_exception(error)
         else:

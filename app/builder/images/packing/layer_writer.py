@@ -1,4 +1,4 @@
-"""Makes layer blobs and puts them into storage: the threads, buffers and files behind it."""
+"""Make layer blobs and put them into storage: with threads, buffers and spool files."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from app.builder.images.packing.blob import BlobWriter, tar_stream
 from app.builder.images.packing.blocks import BlockStream, Buffers
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Entry, write_entries
-from app.builder.images.packing.merge_layers import assemble
+from app.builder.images.packing.merge_layers import merge_layers
 from app.builder.images.packing.record import PackedPath
 from app.builder.images.packing.tree import TreeWriter
 from app.builder.nix.closure import STORE, StorePath
@@ -28,18 +28,18 @@ from app.system.concurrency import gather
 from app.system.disk import translate_disk_errors
 from app.system.workers import Workers
 
-# Of the archive's names, which are relative to the image's root.
+# Names in the archive are relative to the image's root.
 _STORE = STORE.lstrip("/").encode() + b"/"
-# How much of a blob is read at a time to be hashed.
+# Bytes of a blob that are read and hashed at a time.
 _HASHED = 1 << 20
-# Bytes for all blocks together, whatever the cores: 18 blocks of gzip, 7 of zstd.
+# Bytes for all blocks together, on any number of cores: 18 blocks of gzip, 7 of zstd.
 _MEMORY = 64 << 20
 
 
 class LayerWriter:
-    """Bytes depend on the codec and the input alone, not on ``workers``.
+    """The bytes depend on the codec and the input alone, not on ``workers``.
 
-    ``brief`` is for what compresses little or nothing, which waits for no large path.
+    ``brief`` are workers for tasks that compress little, so that these do not wait for large paths.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class LayerWriter:
         self._brief = brief
         self._codec = codec
         self._store = store
-        # A path's own thread reads; these compress its blocks side by side and hash them.  The
-        # reader helps when it is ahead, so one for each core would be one too many.
+        # A path's own thread reads; the threads compress and hash its blocks in parallel.  The
+        # reader helps when it is ahead, so one thread for each core would be one too many.
         blocks = min(2 * workers.count + 2, _MEMORY // codec.block_cost)
         at_once = min(workers.count, blocks)
-        self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="press")
+        self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="compress")
         # One path leaves half of the blocks to the others.
         self._limit = blocks // 2
         self._buffers = Buffers(blocks, size=codec.block_size)
-        # Who would get no block waits here, and keeps no worker from other work.
-        self._pressing = asyncio.Semaphore(at_once)
-        # Bounds what lies on the disk between packing and storing.
+        # Wait here for a buffer, without occupying a worker.
+        self._packing = asyncio.Semaphore(at_once)
+        # Bounds the files on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
     async def pack_path(self, path: StorePath) -> PackedPath:
@@ -74,7 +74,7 @@ class LayerWriter:
         read = partial(self._read_tree, path)
         async with self._spools:
             with translate_disk_errors(), ExitStack() as spool:
-                async with self._pressing:
+                async with self._packing:
                     file, packed = await self._workers.run(self._write, read, spool)
                 await self._adopt(file, packed.layer)
         return packed
@@ -82,9 +82,9 @@ class LayerWriter:
     async def pack_entries(
         self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
     ) -> tuple[PackedPath, Layer]:
-        """Stored while ``settle`` is at work, and what that gave.
+        """Pack and store the entries while ``settle`` runs; return both results.
 
-        Raises ValueError for entries that make no tree.
+        Raises ValueError for entries that are not a tree.
         """
         read = partial(self._read_entries, entries)
         with translate_disk_errors(), ExitStack() as spool:
@@ -93,7 +93,7 @@ class LayerWriter:
             _, settled = await gather((stored, settle(packed.layer)))
         return packed, settled
 
-    async def assemble(self, parts: Sequence[PackedPath]) -> PackedPath:
+    async def merge(self, parts: Sequence[PackedPath]) -> PackedPath:
         """Raises PartUnusable."""
         read = partial(self._read_parts, parts)
         with translate_disk_errors(), ExitStack() as spool:
@@ -102,7 +102,7 @@ class LayerWriter:
         return packed
 
     async def is_whole(self, blob: Descriptor) -> bool:
-        """Whether the stored bytes are what the digest says."""
+        """Whether the stored bytes have the blob's digest."""
         return await self._brief.run(self._check, blob)
 
     async def close(self) -> None:
@@ -144,7 +144,7 @@ class LayerWriter:
                 with self._storage.open(keys.blob(part.layer.descriptor.digest)) as file:
                     yield file, part
 
-        assemble(
+        merge_layers(
             blob,
             opened(),
             self._codec,

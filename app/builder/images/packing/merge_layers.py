@@ -1,4 +1,4 @@
-"""A layer of several store paths, from their blobs: copied, not compressed again.
+"""Make a layer of several store paths from their blobs: copied, not compressed again.
 
 The members are inflated on the way, since digests do not compose: the diff ID needs the tar.
 """
@@ -20,11 +20,11 @@ from app.system.threads import check
 
 
 class PartUnusable(StorageUnavailable):
-    """The blob of one of the parts is gone, or is not what its record says."""
+    """The blob of one of the parts is missing, or does not match its record."""
 
 
 @blocking
-def assemble(
+def merge_layers(
     blob: BlobWriter,
     parts: Iterable[tuple[BinaryIO, PackedPath]],
     codec: Codec,
@@ -51,7 +51,7 @@ def assemble(
             except BaseException:
                 buffers.release()
                 raise
-            del member, work  # the piece has them, for as long as they are needed
+            del member, work  # the piece keeps them as long as they are needed
         inflated.finish()
     except ValueError as error:
         raise PartUnusable(
@@ -73,7 +73,7 @@ def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
 def _members(
     parts: Iterable[tuple[BinaryIO, PackedPath]], block_size: int
 ) -> Iterator[tuple[BinaryIO, int, int]]:
-    """For each member its file, at its beginning, its length and the size it unpacks to."""
+    """Yield for each member its file, positioned at it, its length and its unpacked size."""
     for file, packed in parts:
         file.seek(packed.prefix)
         left = packed.tar_size

@@ -1,8 +1,8 @@
-"""Store paths to layers, each path compressed once; what was packed is remembered.
+"""Turn store paths into layers; each path is compressed once, and records keep the result.
 
 A path is packed as a layer of its own.  A layer of several paths is made of the members of
-theirs, without compressing anything, so that another grouping costs next to nothing.
-A record that speaks of a blob that is not there is as good as none.
+their layers without compressing, so that another grouping costs little.  A record whose blob is
+missing is ignored.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -31,12 +31,12 @@ from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
 from app.system.workers import Workers
 
-# Threads for layers that are held in memory or made of what is packed.
+# Threads for layers that are made from memory or from packed paths.
 _BRIEF = 4
 
 
 class BytesChanged(RegistryError):
-    """What was packed again differs from what is remembered under ``record``."""
+    """A second packing differs from the first, which ``record`` describes."""
 
     def __init__(self, subject: str, record: str, remembered: Layer, found: Layer) -> None:
         cause = (
@@ -52,7 +52,7 @@ class BytesChanged(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class PackingCounters:
-    """Since the process began; ``compressed_bytes`` counts tar bytes given to the codec."""
+    """Since the start of the process; ``compressed_bytes`` counts tar bytes given to the codec."""
 
     paths_packed: int = 0
     layers_assembled: int = 0
@@ -60,7 +60,7 @@ class PackingCounters:
 
 
 class LayerPacker:
-    """Same paths, same bytes: whatever the order, the number of workers, or what was there."""
+    """The same paths give the same bytes, in any order, with any workers and any stored layers."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class LayerPacker:
     ) -> None:
         self._codec = codec
         self._storage = storage
-        # Whose store paths were all packed before waits for nobody's packing.
+        # Images with nothing left to pack must not queue behind packing.
         self._brief = Workers(_BRIEF)
         self._writer = LayerWriter(
             storage=storage,
@@ -94,7 +94,7 @@ class LayerPacker:
         return self._counters
 
     async def layer(self, paths: Iterable[StorePath]) -> Layer:
-        """Stored when this returns.  The caller keeps the paths alive (a root) meanwhile.
+        """Return the layer of the paths, which is then stored.  The caller holds roots for the paths.
 
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
@@ -104,12 +104,12 @@ class LayerPacker:
         if len(ordered) == 1:
             return (await self._path(ordered[0])).layer
         key = record.layer_key(self._codec, ordered)
-        return await self._stored(key, partial(self._assemble, key, ordered))
+        return await self._stored(key, partial(self._merge, key, ordered))
 
     async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
-        """A layer of entries held in memory; missing parent directories are added, 0755.
+        """Return a layer of entries in memory; missing parent directories are added, 0755.
 
-        Raises StorageUnavailable; ValueError for entries that make no tree.
+        Raises StorageUnavailable; ValueError for entries that are not a tree.
         """
         complete, digest = await self._brief.run(_archive, entries)
         key = record.contents_key(self._codec, digest)
@@ -140,7 +140,7 @@ class LayerPacker:
         )
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for running tasks."""
         await self._layer_flights.wait()
         await self._path_flights.wait()
         await self._writer.close()
@@ -172,31 +172,33 @@ class LayerPacker:
         self._count(compressed_bytes=packed.tar_size)
         return await self._checked(key, "a layer of an image's own files", packed.layer, known)
 
-    async def _assemble(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
+    async def _merge(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
         parts = await gather(self._path(path) for path in paths)
         try:
-            assembled = await self._writer.assemble(parts)
+            merged = await self._writer.merge(parts)
         except PartUnusable:
-            # Removed since it was last seen, or damaged, and perhaps not alone.
-            await gather(self._look_again(part.layer.descriptor) for part in parts)
+            # Deleted since the last check, or damaged; other parts may be as well.
+            await gather(self._check_again(part.layer.descriptor) for part in parts)
             parts = await gather(self._path(path) for path in paths)
-            assembled = await self._writer.assemble(parts)
+            merged = await self._writer.merge(parts)
         self._count(layers_assembled=1)
-        known = await self._layers.settle(key, assembled.layer)
+        known = await self._layers.settle(key, merged.layer)
         subject = f"the layer of {paths[0]} and others"
-        return await self._checked(key, subject, assembled.layer, known)
+        return await self._checked(key, subject, merged.layer, known)
 
     async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
-        """What is remembered, ``known``, if that is ``layer`` or stored as well."""
+        """Return ``known``, the recorded layer, if it is ``layer`` or stored as well."""
         self._presence.note(layer.descriptor)
         if not await self._presence.holds(known.descriptor):
             raise BytesChanged(subject, keys.record("layers", key), known, layer)
         return known
 
-    async def _look_again(self, blob: Descriptor) -> None:
+    async def _check_again(self, blob: Descriptor) -> None:
         self._presence.invalidate(blob.digest)
         if not await self._writer.is_whole(blob):
-            logger.warning("the stored blob {} is damaged or gone: it is made again", blob.digest)
+            logger.warning(
+                "the stored blob {} is damaged or missing, and is made again", blob.digest
+            )
             await self._storage.delete(keys.blob(blob.digest))
 
     def _count(
@@ -211,7 +213,7 @@ class LayerPacker:
 
 
 def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
-    """As they lie in a layer."""
+    """Return the paths in their order in a layer."""
     return tuple(sorted(set(paths), key=lambda path: (path.name, path.base)))
 
 

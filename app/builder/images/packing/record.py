@@ -1,4 +1,4 @@
-"""What is remembered of a packed store path, and of a layer made of several."""
+"""Records of packed store paths, and of layers of several paths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ _Bytes = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class PackedPath:
-    """A store path as a layer of its own, and where its members lie in that blob.
+    """A store path as a layer of its own, and the places of its members in that blob.
 
-    ``prefix``, ``members`` and ``end`` are lengths in bytes and add up to the blob's;
-    ``tar_size`` is what the members alone unpack to, every one but the last to a whole block.
+    ``prefix``, ``members`` and ``end`` are lengths in bytes that add up to the blob's.
+    ``tar_size`` is the size of the unpacked members, each of them a whole block except the last.
     """
 
     layer: Layer
@@ -31,7 +31,7 @@ class PackedPath:
 
 
 def _complete(packed: PackedPath) -> PackedPath:
-    """Raises ValueError."""
+    """Return the argument.  Raises ValueError if its lengths do not add up."""
     if packed.prefix + sum(packed.members) + packed.end != packed.layer.descriptor.size:
         raise ValueError("the parts do not add up to the blob")
     return packed

@@ -1,7 +1,7 @@
-"""Tar headers: ustar (POSIX.1-1988) where it fits, PAX records (POSIX.1-2001) where not.
+"""Tar headers: ustar (POSIX.1-1988) where it fits, PAX records (POSIX.1-2001) elsewhere.
 
-Every header carries modification time 1, as everything in a Nix store does, and no owner
-names, which clients ignore (image-spec, layer.md) and which differ between machines.
+Every header has modification time 1, as files in a Nix store do, and no owner names, which
+clients ignore (image-spec, layer.md) and which differ between machines.
 """
 
 from functools import lru_cache
@@ -18,7 +18,7 @@ _FILE, _SYMLINK, _DIRECTORY, _EXTENDED = b"0", b"2", b"5", b"x"
 _TAIL = b"ustar\x0000" + bytes(64) + b"0000000\x00" * 2
 _CONSTANT_SUM = sum(_TAIL) + 8 * ord(" ")
 _NO_PREFIX = bytes(RECORD - 345)
-# For FileHeaders: from the type on, then mode and owners with the sum of all that is constant.
+# For FileHeaders: the part from the type on; mode and owners, with the sum of all constant bytes.
 _PLAIN_END = _FILE + bytes(_LINK) + _TAIL + _NO_PREFIX
 _FILE_SUM = _CONSTANT_SUM + sum(_FILE) + sum(b"00000000001")
 _DATA, _PROGRAM = (
@@ -32,7 +32,7 @@ _LINK_END = _TAIL + _NO_PREFIX
 
 
 def padding(size: int) -> bytes:
-    """What fills a content of ``size`` bytes up to whole records."""
+    """Return the zeros that extend ``size`` bytes to whole records."""
     return _PADDINGS[-size % RECORD]
 
 
@@ -46,9 +46,9 @@ def file(name: bytes, size: int, *, mode: int, uid: int = 0, gid: int = 0) -> by
 
 
 class FileHeaders:
-    """Headers of the files in one directory, equal to ``file``'s: what they share is made once.
+    """Headers of the files in one directory, equal to ``file``'s; their common parts are made once.
 
-    A header is a third of the work on a small file if it is made from nothing.
+    A header made from scratch would take a third of the time for a small file.
     """
 
     def __init__(self, directory: bytes) -> None:
@@ -57,7 +57,7 @@ class FileHeaders:
         self._is_plain = directory.isascii()
         self._room = _NAME - len(directory)
         self._sum = sum(directory)
-        # Behind a slash that is not stored, so that the sum lacks it too.
+        # The slash between prefix and name is not stored, and not in the sum.
         self._can_split = 1 < len(directory) <= _PREFIX + 1
         self._prefix_sum = self._sum - ord("/")
         self._prefix_end = _PLAIN_END[: -len(_NO_PREFIX)] + directory[:-1].ljust(
@@ -90,7 +90,7 @@ class FileHeaders:
 def symlink(name: bytes, target: bytes) -> bytes:
     if len(name) > _NAME or not (name.isascii() and target.isascii()):
         return _header(name, 0o777, 0, 0, 0, _SYMLINK, target)
-    # The layer of links is made while somebody waits, and is thousands of these.
+    # The layer of links has thousands of these, and is made while a client waits.
     before = whole = after = b""
     if len(target) > _LINK:
         before, after = _around_link(len(target))
@@ -109,7 +109,7 @@ def symlink(name: bytes, target: bytes) -> bytes:
 
 @lru_cache(4096)
 def _around_link(size: int) -> tuple[bytes, bytes]:
-    """What ``_extended`` puts before and after a link's target of that many bytes."""
+    """Return the bytes that ``_extended`` has before and after a link's target of this size."""
     extended = _extended(_record(b"linkpath", b"x" * size))
     begin = extended.index(b"x" * size)
     return extended[:begin], extended[begin + size :]
@@ -144,15 +144,16 @@ def _extended_header(size: int) -> bytes:
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:
-    """ustar's (prefix, name); None if it does not fit.
+    """Return ustar's (prefix, name); None if the name does not fit.
 
-    The character set of a ustar name is not specified, PAX says UTF-8: beyond ASCII it is PAX.
+    The character set of ustar names is not specified, and that of PAX is UTF-8.  Names beyond ASCII
+    use PAX.
     """
     if not name.isascii():
         return None
     if len(name) <= _NAME:
         return b"", name
-    # The slash between the two is not stored; the last character of a directory's is no split.
+    # The slash between the two is not stored.  A directory's last slash cannot be it.
     slash = name.rfind(b"/", 0, min(_PREFIX + 1, len(name) - 1))
     if slash <= 0 or len(name) - slash - 1 > _NAME:
         return None
@@ -178,16 +179,16 @@ def _ustar(  # noqa: PLR0917  # the fields of the format
 
 
 def _sum(text: bytes) -> int:
-    """Of the bytes; ``text`` is ASCII and shorter than a header.
+    """Return the sum of the bytes; ``text`` is ASCII and shorter than a header.
 
-    Adler-32 (RFC 1950, section 8.2) holds one more, modulo a larger number than can be reached,
-    and finds it ten times as fast.
+    The low half of Adler-32 (RFC 1950, section 8.2) is this sum plus one, modulo a number that
+    such texts cannot reach, and is computed ten times as fast.
     """
     return (adler32(text) & 0xFFFF) - 1
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """``length key=value\\n``, the length counting itself."""
+    """Return ``length key=value\\n``; the length includes its own digits."""
     rest = len(key) + len(value) + 3
     length = rest + len(str(rest))
     length = rest + len(str(length))
@@ -195,5 +196,5 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _plain(text: bytes, size: int) -> bytes:
-    """What readers without PAX see: ASCII, cut off."""
+    """Return the text for readers without PAX: ASCII, truncated."""
     return text.decode("ascii", "replace").replace("\N{REPLACEMENT CHARACTER}", "_").encode()[:size]

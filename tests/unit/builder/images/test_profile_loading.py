@@ -101,30 +101,30 @@ async def _failure(source: str) -> str:
     return message
 
 
-async def test_a_failure_names_the_url_and_what_is_wrong(server: _Server) -> None:
+async def test_a_failure_names_the_url_and_the_reason(server: _Server) -> None:
     assert f"at {server.url}/gone: the server answers 404" in await _failure(f"{server.url}/gone")
     assert f"at {server.url}/page.html: not JSON" in await _failure(f"{server.url}/page.html")
 
 
-async def test_a_failure_names_the_file_and_what_is_wrong(tmp_path: Path) -> None:
+async def test_a_failure_names_the_file_and_the_reason(tmp_path: Path) -> None:
     missing = tmp_path / "missing.json"
 
     assert f"at {missing}: No such file" in await _failure(str(missing))
     assert f"at {tmp_path}: Is a directory" in await _failure(str(tmp_path))
 
 
-async def test_a_server_that_is_not_there_is_a_failure(server: _Server) -> None:
+async def test_an_unreachable_server_is_a_failure(server: _Server) -> None:
     url = "http://127.0.0.1:1/popularity.json"
 
     assert f"at {url}: " in await _failure(url)
 
 
-async def test_a_url_that_is_none_is_a_failure() -> None:
+async def test_an_invalid_url_is_a_failure() -> None:
     assert "at http://host:port/: Invalid" in await _failure("http://host:port/")
     assert "s3" not in await _failure("http://me:s3@host:port/?key=s3")
 
 
-async def test_what_a_url_said_last_serves_when_it_says_nothing(
+async def test_the_last_response_of_a_url_is_used_when_it_does_not_respond(
     server: _Server, log: list[str]
 ) -> None:
     storage, path = MemoryStorage(), "/plan.json?token=secret"
@@ -136,14 +136,14 @@ async def test_what_a_url_said_last_serves_when_it_says_nothing(
     with pytest.raises(PopularityUnavailable):
         await load_profile(server.url + "/gone", storage)
 
-    said = [line for line in log if "as the last time" in line]
-    assert len(said) == 2
-    assert "the server answers 404" in said[0]
+    warnings = [line for line in log if "as the last time" in line]
+    assert len(warnings) == 2
+    assert "the server answers 404" in warnings[0]
     assert "secret" not in "".join(log)
     assert "token" not in "".join(await storage.keys(""))
 
 
-async def test_a_plan_that_cannot_be_kept_is_used_all_the_same(
+async def test_a_profile_that_cannot_be_stored_is_still_used(
     server: _Server, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     async def full(key: str, body: bytes) -> None:
@@ -175,7 +175,7 @@ async def test_more_than_the_size_limit_is_not_read(
     assert "more than" in await _failure(str(tmp_path / "large"))
 
 
-async def test_a_download_that_does_not_end_is_given_up(
+async def test_a_download_that_does_not_end_is_stopped(
     server: _Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(popularity, "SECONDS", 0.2)

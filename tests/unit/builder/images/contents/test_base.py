@@ -34,7 +34,7 @@ def test_users_and_groups_have_names() -> None:
 
     assert users["root"] == ["0", "0", "root", "/root"]
     assert users["nonroot"] == [str(NONROOT_UID), str(NONROOT_UID), "nonroot", NONROOT_HOME]
-    assert users["nobody"][0] == "65534"
+    assert users["nobody"][0] == "65534"  # plain: ok
     assert groups["root"] == "0"
     assert all(user[1] in groups.values() for user in users.values())
 
@@ -57,11 +57,11 @@ def test_both_usual_names_of_the_certificates_are_one_file() -> None:
     )
 
 
-def test_the_layer_has_ever_the_same_bytes() -> None:
+def test_the_layer_always_has_the_same_bytes() -> None:
     complete = archive_order(base_entries())
 
     assert len(complete) == len(base_entries())
-    # Whoever changes this changes the bottom layer of every image.
+    # A change of this digest changes the bottom layer of every image.
     digest = hashlib.sha256()
 
     def deliver(buffer: bytearray, filled: int) -> bytearray:

@@ -57,7 +57,7 @@ def merged(store: Store, one: Node, two: Node) -> SymlinkTree:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tree", [diamonds, cycles])
-def test_a_few_links_that_would_be_millions_are_refused(store: Store, tree: object) -> None:
+def test_a_few_links_that_stand_for_millions_are_refused(store: Store, tree: object) -> None:
     assert callable(tree)
 
     with pytest.raises(UnsupportedTree, match="more than 250,000 files and directories"):
@@ -114,7 +114,9 @@ def test_a_name_longer_than_the_system_takes_is_refused(store: Store) -> None:
         merged(store, chain(""), chain("/."))
 
 
-def test_what_one_package_has_counts_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_a_single_package_count_as_well(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = store.package(A, {b"lib": {b"one": {b"a": b"", b"b": b""}, b"two": b""}})
     monkeypatch.setattr(symlink_tree, "_MOST_NAMES", 5)
     found = merge([package], ())

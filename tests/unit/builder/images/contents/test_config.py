@@ -52,7 +52,7 @@ def config_of(image: ImageConfig) -> dict[str, Any]:
     return config
 
 
-def test_history_has_an_entry_with_words_for_each_layer() -> None:
+def test_history_has_a_described_entry_for_each_layer() -> None:
     config = json.loads(image_documents(image_of(layer_of("a"), layer_of("b"))).config)
 
     assert len(config["history"]) == len(config["rootfs"]["diff_ids"]) == 2
@@ -93,7 +93,7 @@ def test_nonroot_is_a_user_by_number_with_a_home() -> None:
     assert "HOME=/home/nonroot" in execution["Env"]
 
 
-def test_command_and_labels_are_said_if_there_are_any() -> None:
+def test_command_and_labels_are_set_if_there_are_any() -> None:
     execution = config_of(image_of(command=("bash",), labels={"a": "b"}))["config"]
 
     assert (execution["Cmd"], execution["Labels"]) == (["bash"], {"a": "b"})
@@ -125,7 +125,7 @@ def test_a_layer_of_many_paths_is_described_in_a_line() -> None:
     assert describe_paths(paths) == "nix: p0, p1, p2 and 2 more"
 
 
-def test_both_manifests_speak_of_one_config_and_the_same_layers() -> None:
+def test_both_manifests_name_one_config_and_the_same_layers() -> None:
     documents = image_documents(image_of(layer_of("a"), layer_of("b")))
     assert documents.docker_manifest is not None
     oci, docker = json.loads(documents.manifest), json.loads(documents.docker_manifest)

@@ -23,7 +23,7 @@ async def test_a_file_tree_is_read_once_and_then_needs_no_store(tmp_path: Path) 
     assert await blind.read(PATH, alone(PATH)) == tree
 
 
-async def test_a_store_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_a_missing_store_path_is_named(tmp_path: Path) -> None:
     file_trees = FileTrees(storage=MemoryStorage(), workers=Workers(1), store=local_store(tmp_path))
 
     with pytest.raises(StoreUnreadable, match="package cannot be packed: No such file"):

@@ -18,7 +18,7 @@ OWN, NEEDED, FOREIGN = store_path(1, "own"), store_path(2, "needed"), store_path
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """Three packages, of which the first needs the second."""
+    """Three packages; the first needs the second."""
     store = tmp_path / "store"
     plant_path(store, FOREIGN, {b"d": {b"secret": b""}, b"back": (str(OWN).encode(),)})
     plant_path(store, NEEDED, {b"d": {b"x": b""}, b"out": (f"{FOREIGN}/d".encode(),), b"file": b""})
@@ -78,14 +78,14 @@ def test_directories_of_the_closure_are_found(store: Path, target: str, found: s
         "/etc",
     ],
 )
-def test_what_is_outside_of_the_closure_is_not_looked_at(store: Path, target: str) -> None:
+def test_links_out_of_the_closure_are_not_followed(store: Path, target: str) -> None:
     assert where(store, target) is None
 
 
 @pytest.mark.parametrize(
     "target", ["loop", "none", "d/none", "NEEDED/file", "NEEDED/file/..", "x" * 300]
 )
-def test_loops_files_and_what_is_not_there_are_no_directories(store: Path, target: str) -> None:
+def test_loops_files_and_missing_names_are_not_directories(store: Path, target: str) -> None:
     assert where(store, target) is None
 
 

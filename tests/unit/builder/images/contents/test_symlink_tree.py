@@ -94,7 +94,7 @@ def test_trees_of_several_packages_share_their_directories(store: Store) -> None
     }
 
 
-def test_what_is_for_builders_is_left_out(store: Store) -> None:
+def test_files_for_builders_are_left_out(store: Store) -> None:
     package = store.package(
         A, {b"nix-support": {b"setup-hook": b""}, b"etc": {b"nix-support": b""}}
     )
@@ -102,7 +102,7 @@ def test_what_is_for_builders_is_left_out(store: Store) -> None:
     assert links(merge([package], ())) == {"etc/nix-support": f"{A}/etc/nix-support"}
 
 
-def test_the_store_and_the_runtimes_mounts_are_nobodys(store: Store) -> None:
+def test_the_store_and_the_mounts_of_runtimes_are_reserved(store: Store) -> None:
     package = store.package(A, {b"nix": {b"store": b""}, b"proc": b"", b"dev": {}, b"sys": {}})
 
     merged = merge([package], ())
@@ -165,7 +165,7 @@ def test_between_a_file_and_a_directory_the_order_decides(store: Store, first: s
         assert merged.collisions == (Collision(b"x", directory, file),)
 
 
-def test_a_link_alone_is_followed_where_it_lies(store: Store) -> None:
+def test_a_single_link_is_replaced_by_a_link_to_it(store: Store) -> None:
     package = store.package(A, {b"lib": {b"a": b""}, b"lib64": (b"lib",), b"gone": (b"nowhere",)})
 
     assert links(merge([package], ())) == {
@@ -218,7 +218,7 @@ def test_a_store_path_that_is_a_file_adds_nothing(store: Store) -> None:
     assert merge([store.package(A, b"text")], ()).entries == ()
 
 
-def test_links_that_say_the_same_of_their_package_say_it_of_the_image(store: Store) -> None:
+def test_equal_links_within_packages_become_one_link_of_the_image(store: Store) -> None:
     """Debian's bin/X11, and a loop if it were followed."""
     a = store.package(A, {b"bin": {b"x": b"", b"X11": (b".",)}, b"lib64": (b"lib",), b"lib": {}})
     b = store.package(B, {b"bin": {b"y": b"", b"X11": (b".",)}, b"lib64": (b"lib",), b"lib": {}})
@@ -267,7 +267,7 @@ def test_base_files_stay_and_their_directories_keep_their_modes(store: Store) ->
     }
 
 
-def test_a_link_equal_to_a_base_file_is_no_collision(store: Store) -> None:
+def test_a_link_equal_to_a_base_file_does_not_collide(store: Store) -> None:
     certs: Node = {b"ca-bundle.crt": b"", b"ca-certificates.crt": (b"ca-bundle.crt",)}
     package = store.package(A, {b"etc": {b"ssl": {b"certs": certs}}})
 
@@ -277,7 +277,7 @@ def test_a_link_equal_to_a_base_file_is_no_collision(store: Store) -> None:
     assert merged.collisions == ()
 
 
-def test_env_and_sh_are_where_scripts_look_if_the_image_has_them(store: Store) -> None:
+def test_env_and_sh_have_the_names_that_scripts_use_if_the_image_has_them(store: Store) -> None:
     a = store.package(A, {b"bin": {b"env": b"", b"ls": b""}})
     b = store.package(B, {b"bin": {b"bash": b""}})
 

@@ -86,7 +86,7 @@ def test_what_is_requested_need_not_be_unreferenced() -> None:
 
     plan = learn_profile(SET, requested)
 
-    # In images of these two, nobody sees the browser, and its parts are no company any more.
+    # Images of these two do not have the browser, and its parts are not a cohort any more.
     assert plan.entries["browser"].cohort is None
     assert plan.entries["libpng"].cohort is None
     assert plan.entries["libview"].cohort == plan.entries["libedit"].cohort == 0
@@ -99,7 +99,7 @@ def test_unreferenced_paths_are_guessed_to_be_requested() -> None:
     ]
 
 
-def test_a_plan_of_nothing_is_refused() -> None:
+def test_a_profile_of_no_packages_is_refused() -> None:
     with pytest.raises(ValueError, match="no package is requested"):
         learn_profile(SET, ())
 

@@ -57,7 +57,7 @@ def test_the_example_of_nixery_without_a_plan_has_a_layer_for_each_path() -> Non
     assert sorted(names(plan_layers(EXAMPLE, None, BUDGET))) == list("ABCDEFG")
 
 
-def test_over_budget_the_largest_travel_alone_and_the_rest_together_on_top() -> None:
+def test_over_budget_the_largest_have_their_own_layers_below_one_for_the_rest() -> None:
     layers = plan_layers(EXAMPLE, None, 3)
 
     assert names(layers)[0] == "G"
@@ -84,13 +84,13 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
 
 
 def test_an_upgrade_without_a_plan_renews_one_of_eight_layers_of_small_paths() -> None:
-    """Whether it has another version, or is the same built anew."""
+    """With another version, and with the same version built again."""
     large = [StoreObject(store_path(f"large{i}-1"), MB, ()) for i in range(24)]
     small = {f"small{i}": StoreObject(store_path(f"small{i}-1"), 10, ()) for i in range(80)}
     before = set(plan_layers(Closure([*large, *small.values()]), None, 32))
 
     for name in small:
-        for changed in (store_path(f"{name}-2"), store_path(f"{name}-1", "anew")):
+        for changed in (store_path(f"{name}-2"), store_path(f"{name}-1", "again")):
             upgraded = {**small, name: StoreObject(changed, 10, ())}
             after = plan_layers(Closure([*large, *upgraded.values()]), None, 32)
 
@@ -112,7 +112,7 @@ def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
     assert [layer.paths[0].name for layer in layers] == ["large-1", "everywhere-1", "larger-1"]
 
 
-def test_a_large_member_of_a_cohort_travels_alone() -> None:
+def test_a_large_member_of_a_cohort_has_a_layer_of_its_own() -> None:
     plan = LayerProfile(9, {name: ProfileEntry(0, 3) for name in ("a", "b", "c")})
     paths = closure({"a-1": (FLOOR, ()), "b-1": (FLOOR - 1, ()), "c-1": (1, ())})
 
@@ -149,7 +149,7 @@ def test_paths_in_a_layer_are_sorted_by_name_then_hash() -> None:
     assert layer.paths[0] == one.path
 
 
-def test_a_closure_of_nothing_has_no_layers() -> None:
+def test_an_empty_closure_has_no_layers() -> None:
     assert plan_layers(Closure([]), None, BUDGET) == ()
 
 

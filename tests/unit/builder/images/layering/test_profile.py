@@ -31,7 +31,7 @@ def test_writing_and_reading_a_plan_are_inverse(
     assert read.packages == plan.packages
 
 
-def test_a_plan_is_known_by_what_it_says() -> None:
+def test_a_profile_is_identified_by_its_content() -> None:
     tidy = LayerProfile(9, {"a": ProfileEntry(1, 2), "b": ProfileEntry(None, 3)})
     untidy = (
         b'{ "names": {"b": [null, 3],\n "a": [1, 2]}, "packages": 9, "format": "nixery-plan-1" }'
@@ -90,6 +90,8 @@ def _plan(**changes: object) -> bytes:
         (_plan(surprise=1), "surprise"),
     ],
 )
-def test_what_is_no_plan_is_refused_where_it_is_wrong(document: bytes, complaint: str) -> None:
+def test_an_invalid_profile_is_refused_with_the_place_of_the_error(
+    document: bytes, complaint: str
+) -> None:
     with pytest.raises(ProfileInvalid, match=complaint):
         parse_profile(document)

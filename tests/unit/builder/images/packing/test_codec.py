@@ -47,7 +47,7 @@ def test_gzip_reads_members_in_a_row() -> None:
 
 
 @each_codec
-def test_a_member_is_inflated_to_what_it_was(name: str) -> None:
+def test_a_member_is_inflated_to_its_block(name: str) -> None:
     packed = codec.find(name)
 
     for block in BLOCKS:
@@ -68,7 +68,7 @@ def test_a_damaged_member_is_a_value_error(name: str) -> None:
 
 
 @each_codec
-def test_what_becomes_of_a_block_does_not_depend_on_where_in_memory_it_is_done(name: str) -> None:
+def test_compressed_bytes_do_not_depend_on_addresses_in_memory(name: str) -> None:
     packed = codec.find(name)
     source = random.Random(4)
     # Small and soon repeated: what goes astray at the beginning of a block shows at once.
@@ -108,7 +108,7 @@ def test_without_isal_gzip_is_made_by_zlib(monkeypatch: pytest.MonkeyPatch) -> N
     assert codec.find("gzip").identity == codec.find("zlib").identity
 
 
-def test_an_unknown_codec_is_told_what_there_is() -> None:
+def test_the_error_for_an_unknown_codec_lists_the_codecs() -> None:
     with pytest.raises(ValueError, match="choose gzip, zlib or zstd"):
         codec.find("lzma")
 

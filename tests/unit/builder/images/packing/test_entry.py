@@ -24,7 +24,7 @@ def test_entries_have_one_digest_only_if_they_are_the_same(
     assert (entries_digest(one) == entries_digest(other)) == (one == other)
 
 
-def test_where_a_name_ends_is_part_of_the_digest() -> None:
+def test_the_end_of_a_name_is_part_of_the_digest() -> None:
     file = File(b"ab", b"c")
 
     moved = replace(file, name=b"a", content=b"bc")

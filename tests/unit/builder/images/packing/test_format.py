@@ -1,4 +1,4 @@
-"""The bytes of the tar stream, written down: under a key they never change, whoever edits."""
+"""The bytes of the tar stream, written down: under one key they never change."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -19,7 +19,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def test_results_are_taken_in_the_order_given_however_long_each_takes(
+def test_results_are_taken_in_the_order_of_submission_however_long_each_takes(
     threads: ThreadPoolExecutor,
 ) -> None:
     taken: list[int] = []
@@ -42,7 +42,7 @@ def test_results_are_taken_in_the_order_given_however_long_each_takes(
     assert taken == ended == [1, 2]
 
 
-def test_no_more_than_the_limit_is_under_way(threads: ThreadPoolExecutor) -> None:
+def test_no_more_pieces_than_the_limit_are_unfinished(threads: ThreadPoolExecutor) -> None:
     under_way = most = 0
     lock = threading.Lock()
 
@@ -65,7 +65,7 @@ def test_no_more_than_the_limit_is_under_way(threads: ThreadPoolExecutor) -> Non
     assert (under_way, most <= 2) == (0, True)
 
 
-def test_after_a_failure_nothing_is_taken_everything_ends_and_the_first_is_raised(
+def test_after_a_failure_no_result_is_taken_and_the_first_error_is_raised(
     threads: ThreadPoolExecutor,
 ) -> None:
     taken: list[int] = []
@@ -89,7 +89,7 @@ def test_after_a_failure_nothing_is_taken_everything_ends_and_the_first_is_raise
         work.add(lambda: 4, taken.append, partial(ended.append, 4))
 
 
-def test_whoever_gives_the_work_does_it_when_no_thread_is_free() -> None:
+def test_the_submitter_does_the_work_when_no_thread_is_free() -> None:
     gate = threading.Event()
     taken: list[int] = []
     doers: set[int] = set()
@@ -109,7 +109,7 @@ def test_whoever_gives_the_work_does_it_when_no_thread_is_free() -> None:
     assert (taken, doers) == (list(range(10)), {threading.get_ident()})
 
 
-def test_several_givers_share_one_thread_and_none_waits_for_ever() -> None:
+def test_several_submitters_share_one_thread_without_a_deadlock() -> None:
     def give(start: int) -> list[int]:
         taken: list[int] = []
         work = InOrder(shared, limit=2)
@@ -125,7 +125,7 @@ def test_several_givers_share_one_thread_and_none_waits_for_ever() -> None:
 
 
 @pytest.mark.slow
-def test_what_others_did_is_not_kept_for_a_thread_that_comes_late() -> None:
+def test_finished_pieces_in_the_queue_keep_no_reference_to_their_work() -> None:
     class Block:
         """A bytearray has no weak references."""
 
@@ -150,7 +150,7 @@ def test_what_others_did_is_not_kept_for_a_thread_that_comes_late() -> None:
     assert most <= 3
 
 
-def test_where_no_thread_can_be_started_the_giver_does_all() -> None:
+def test_if_no_thread_can_be_started_the_submitter_does_all_work() -> None:
     class NoThreads(Executor):
         def submit(self, *_: object, **__: object) -> NoReturn:
             raise RuntimeError("can't start new thread")
@@ -167,7 +167,7 @@ def test_where_no_thread_can_be_started_the_giver_does_all() -> None:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 16])
-def test_whatever_fails_all_buffers_come_back_and_what_came_before_is_taken(cores: int) -> None:
+def test_after_any_failure_all_buffers_are_free_and_earlier_results_are_taken(cores: int) -> None:
     buffers = Buffers(2 * cores + 2, size=10)
     drawn = random.Random(cores)
 

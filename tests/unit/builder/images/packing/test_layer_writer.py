@@ -33,7 +33,7 @@ def noting(name: str, note: Callable[[memoryview | bytes], None]) -> Codec:
     return replace(real, compress=compress)
 
 
-def press_of(store: Path, workers: Workers, with_codec: Codec) -> LayerWriter:
+def layer_writer(store: Path, workers: Workers, with_codec: Codec) -> LayerWriter:
     return LayerWriter(
         storage=MemoryStorage(),
         workers=workers,
@@ -64,7 +64,7 @@ def plant_blocks(store: Path, number: int, blocks: int, block_size: int) -> Stor
         (64, "zstd", 7),
     ],
 )
-async def test_so_many_blocks_are_in_memory_at_once_whatever_the_paths_and_cores(
+async def test_the_number_of_blocks_in_memory_is_bounded_for_any_paths_and_cores(
     tmp_path: Path, workers: int, with_codec: str, allowed: int
 ) -> None:
     # Buffers are used again, so there are as many as were ever out at once.
@@ -80,13 +80,13 @@ async def test_so_many_blocks_are_in_memory_at_once_whatever_the_paths_and_cores
         plant_blocks(tmp_path, number, 2, slow.block_size)
         for number in range(10, 18 + min(workers, 16))
     ]
-    press = press_of(tmp_path, Workers(workers), slow)
+    writer = layer_writer(tmp_path, Workers(workers), slow)
 
-    await asyncio.gather(*(press.pack_path(path) for path in paths))
-    await press.close()
+    await asyncio.gather(*(writer.pack_path(path) for path in paths))
+    await writer.close()
 
     assert allowed / 2 < len(seen) <= allowed
-    # What is promised is 200 MB, of which Python and the server take a third.
+    # 200 MB are promised; Python and the server take a third of them.
     assert allowed * slow.block_cost <= 64 << 20
 
 
@@ -95,19 +95,19 @@ async def test_a_layer_of_several_paths_is_made_in_the_memory_they_were_packed_i
 ) -> None:
     zstd = codec.find("zstd")
     paths = [plant_blocks(tmp_path, number, 2, zstd.block_size) for number in range(10, 22)]
-    press = press_of(tmp_path, Workers(16), zstd)
+    writer = layer_writer(tmp_path, Workers(16), zstd)
     tracemalloc.start()
     try:
-        parts = await asyncio.gather(*(press.pack_path(path) for path in paths))
+        parts = await asyncio.gather(*(writer.pack_path(path) for path in paths))
         buffers, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
 
-        await press.assemble(parts)
+        await writer.merge(parts)
 
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        await press.close()
+        await writer.close()
     # Seven blocks, and what else Python holds.
     assert 6.5 * zstd.block_size < buffers
     assert most < 8 * zstd.block_size
@@ -122,10 +122,10 @@ async def test_one_large_path_is_compressed_by_several_threads(tmp_path: Path) -
 
     slow = noting("gzip", note)
     path = plant_blocks(tmp_path, 1, 12, slow.block_size)
-    press = press_of(tmp_path, Workers(4), slow)
+    writer = layer_writer(tmp_path, Workers(4), slow)
 
-    await press.pack_path(path)
-    await press.close()
+    await writer.pack_path(path)
+    await writer.close()
 
     assert len(threads) == 4
 
@@ -135,15 +135,15 @@ async def test_a_path_of_one_short_block_is_compressed_by_the_thread_that_read_i
 ) -> None:
     threads: list[str] = []
     plain = noting("gzip", lambda _: threads.append(threading.current_thread().name))
-    press = press_of(tmp_path, Workers(4), plain)
+    writer = layer_writer(tmp_path, Workers(4), plain)
 
-    await press.pack_path(plant_path(tmp_path, store_path(1, "short"), {b"file": b"short"}))
-    await press.close()
+    await writer.pack_path(plant_path(tmp_path, store_path(1, "short"), {b"file": b"short"}))
+    await writer.close()
 
-    assert [name.startswith("press") for name in threads] == [False]
+    assert [name.startswith("compress") for name in threads] == [False]
 
 
-async def test_paths_that_wait_for_blocks_keep_no_worker_from_other_work(tmp_path: Path) -> None:
+async def test_paths_that_wait_for_blocks_occupy_no_worker(tmp_path: Path) -> None:
     going_on = threading.Event()
 
     def note(_: object) -> None:
@@ -151,9 +151,9 @@ async def test_paths_that_wait_for_blocks_keep_no_worker_from_other_work(tmp_pat
 
     halted = noting("zstd", note)
     workers = Workers(32)
-    press = press_of(tmp_path, workers, halted)
+    writer = layer_writer(tmp_path, workers, halted)
     paths = [plant_blocks(tmp_path, number, 1, halted.block_size) for number in range(10, 60)]
-    packing = asyncio.gather(*(press.pack_path(path) for path in paths))
+    packing = asyncio.gather(*(writer.pack_path(path) for path in paths))
     try:
         await asyncio.sleep(SLOW_SECONDS)
 
@@ -162,4 +162,4 @@ async def test_paths_that_wait_for_blocks_keep_no_worker_from_other_work(tmp_pat
     finally:
         going_on.set()
         await packing
-        await press.close()
+        await writer.close()

@@ -12,7 +12,7 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.blob import BlobWriter
 from app.builder.images.packing.blocks import Buffers
 from app.builder.images.packing.codec import Codec
-from app.builder.images.packing.merge_layers import PartUnusable, assemble
+from app.builder.images.packing.merge_layers import PartUnusable, merge_layers
 from app.builder.images.packing.record import PackedPath
 
 PLAIN = codec.find("zlib")
@@ -39,7 +39,7 @@ def run(
 ) -> PackedPath:
     blob = BlobWriter(using, io.BytesIO())
     opened = ((io.BytesIO(body), packed) for body, packed in parts)
-    assemble(blob, opened, using, threads=threads, limit=16, buffers=room)
+    merge_layers(blob, opened, using, threads=threads, limit=16, buffers=room)
     return blob.finish()
 
 

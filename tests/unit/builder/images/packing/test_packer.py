@@ -86,7 +86,7 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
 
 
 async def unpacked(storage: MemoryStorage, layer: Layer) -> bytes:
-    """The layer's tar, after everything its descriptor says has been checked."""
+    """Return the layer's tar, after a check of its descriptor."""
     blob = await storage.read(keys.blob(layer.descriptor.digest))
     assert len(blob) == layer.descriptor.size
     assert Digest.of(blob) == layer.descriptor.digest
@@ -130,7 +130,7 @@ async def test_every_layer_begins_with_its_parents_0755_and_ends_once(
 
 
 @pytest.mark.parametrize("with_codec", ["gzip", "zstd"])
-async def test_the_number_of_workers_and_the_order_of_requests_do_not_show(
+async def test_layers_do_not_depend_on_the_number_of_workers_or_the_order_of_requests(
     packer_for: PackerFactory, with_codec: str
 ) -> None:
     one = packer_for(MemoryStorage(), workers=1, with_codec=with_codec)
@@ -218,7 +218,7 @@ async def test_many_paths_at_once_are_packed_with_a_few_buffers(
         await unpacked(storage, layer)
 
 
-async def test_another_grouping_compresses_nothing_again(
+async def test_another_grouping_compresses_nothing(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     packer = packer_for(storage)
@@ -234,7 +234,7 @@ async def test_another_grouping_compresses_nothing_again(
     )
 
 
-async def test_another_process_packs_nothing_again(
+async def test_another_process_reuses_all_packed_paths(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     layer = await packer_for(storage).layer(PATHS)
@@ -244,7 +244,7 @@ async def test_another_process_packs_nothing_again(
     assert second.counters == PackingCounters()
 
 
-async def test_many_who_ask_at_once_share_one_packing(
+async def test_concurrent_callers_share_one_packing(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     packer = packer_for(storage)
@@ -255,7 +255,7 @@ async def test_many_who_ask_at_once_share_one_packing(
     assert (packer.counters.paths_packed, packer.counters.layers_assembled) == (3, 1)
 
 
-async def test_one_who_leaves_takes_nothing_from_the_others(
+async def test_a_cancelled_caller_does_not_affect_the_others(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     packer = packer_for(storage)
@@ -285,7 +285,7 @@ async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     await unpacked(storage, layer)
 
 
-async def test_a_path_whose_blob_vanished_unnoticed_is_packed_again_for_a_layer_of_several(
+async def test_a_path_whose_blob_was_deleted_is_packed_again_for_a_layer_of_several(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     packer = packer_for(storage)
@@ -298,7 +298,7 @@ async def test_a_path_whose_blob_vanished_unnoticed_is_packed_again_for_a_layer_
     await unpacked(storage, single)
 
 
-async def test_content_that_changed_under_its_store_path_is_a_loud_error(
+async def test_content_that_changed_under_its_store_path_is_an_error(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     plant_path(tmp_path / "one", SMALL, {b"file": b"one"})
@@ -331,7 +331,7 @@ async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
     assert await packer.layer([SMALL]) != layer
 
 
-async def test_of_two_servers_whose_stores_differ_the_first_says_what_both_serve(
+async def test_if_stores_differ_the_record_of_the_first_server_holds_for_both(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     """A package that is not reproducible was built on each, and both pack it at once."""
@@ -349,7 +349,7 @@ async def test_of_two_servers_whose_stores_differ_the_first_says_what_both_serve
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_damaged_blobs_are_not_passed_on_and_packed_again(
+async def test_damaged_blobs_are_packed_again_and_not_copied(
     packer_for: PackerFactory, storage: MemoryStorage, count: int
 ) -> None:
     singles = [await packer_for(storage).layer([path]) for path in PATHS]
@@ -368,7 +368,7 @@ async def test_damaged_blobs_are_not_passed_on_and_packed_again(
         await unpacked(storage, one)
 
 
-async def test_a_blob_damaged_beyond_mending_is_an_error_and_not_a_layer(
+async def test_a_damaged_blob_whose_path_is_gone_is_an_error_and_not_a_layer(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     single, _ = [await packer_for(storage).layer([path]) for path in (LARGE, ODD)]
@@ -382,7 +382,7 @@ async def test_a_blob_damaged_beyond_mending_is_an_error_and_not_a_layer(
     assert key not in await storage.keys("blobs/")
 
 
-async def test_a_record_nobody_understands_is_written_anew(
+async def test_an_invalid_record_is_written_again(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     layer = await packer_for(storage).layer([SMALL])
@@ -405,7 +405,7 @@ async def test_codecs_do_not_share_records(
     assert await packer_for(storage, with_codec="gzip").layer(PATHS) == gzip
 
 
-async def test_a_store_path_that_is_not_there_is_named_and_leaves_nothing(
+async def test_a_missing_store_path_is_named_and_leaves_nothing(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
     missing = store_path(9, "missing")
@@ -519,7 +519,7 @@ async def test_entries_from_memory_become_a_layer_with_their_parents(
     assert packer.counters.compressed_bytes == compressed
 
 
-async def test_what_compresses_nothing_large_waits_for_nobody_who_does(
+async def test_tasks_that_compress_little_do_not_wait_for_large_paths(
     storage: MemoryStorage, store: Path
 ) -> None:
     workers, done = Workers(1), threading.Event()
@@ -568,7 +568,7 @@ async def test_it_is_known_whether_layers_need_the_store(
         (archived(b"a", [b""]), File(b"a/b", b"")),
     ],
 )
-async def test_entries_that_are_no_tree_are_refused(
+async def test_entries_that_are_not_a_tree_are_refused(
     packer_for: PackerFactory, storage: MemoryStorage, entries: tuple[Entry, ...]
 ) -> None:
     with pytest.raises(ValueError, match=r"twice|below"):

@@ -1,4 +1,4 @@
-"""Killed at any line, packing leaves whole blobs, records of what is there, and goes on."""
+"""A crash at any line leaves whole blobs and records of stored blobs; packing continues."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def assert_sound(storage: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_killed_at_any_line_and_again_it_ends_with_the_same_layers(
+async def test_packing_after_crashes_at_any_lines_makes_the_same_layers(
     tmp_path: Path, store: Path
 ) -> None:
     expected = await killed.pack(tmp_path / "undisturbed", store)

@@ -28,7 +28,7 @@ def test_headers_made_side_by_side_are_those_made_alone(
 
 
 @given(st.binary(min_size=1, max_size=300), st.binary(min_size=1, max_size=300))
-def test_links_are_read_back_whatever_they_are_called(name: bytes, target: bytes) -> None:
+def test_links_of_any_name_are_read_back(name: bytes, target: bytes) -> None:
     name, target = (text.replace(b"\0", b"x").strip(b"/") or b"x" for text in (name, target))
     archive = io.BytesIO(header.symlink(name, target) + header.END_OF_ARCHIVE)
 

@@ -23,7 +23,7 @@ from tests.unit.builder.images.packing.trees import ODDITIES, Node, local_store,
 
 BLOCK_SIZE = 1 << 16
 Reader = Callable[[bytes], dict[bytes, tuple[str, object]]]
-# In others iconv has a say, which drops characters such as U+E0000 from names.
+# In other locales iconv drops characters such as U+E0000 from names.
 PLAIN = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 NAME = b"nix/store/00000000000000000000000000000000-odd"
 
@@ -85,7 +85,7 @@ def read_by_tarfile(tar: bytes) -> dict[bytes, tuple[str, object]]:
 
 
 def read_back(location: bytes, name: bytes) -> dict[bytes, tuple[str, object]]:
-    """What lies on the disk."""
+    """What is on the disk."""
     status = os.lstat(location)
     if stat.S_ISLNK(status.st_mode):
         return {name: ("symlink", os.readlink(location))}  # noqa: PTH115  # names in bytes
@@ -154,7 +154,7 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_any_tree_is_read_back_by_tarfile_as_it_lies_in_the_store(tree: Node) -> None:
+def test_any_tree_is_read_back_by_tarfile_as_it_is_in_the_store(tree: Node) -> None:
     with tempfile.TemporaryDirectory() as directory:
         location = os.fsencode(directory) + b"/t"
         plant(location, tree)
@@ -224,7 +224,7 @@ def test_a_file_as_large_as_blocks_survives(size: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("root", [b"a single file", (b"a single link",)])
-def test_a_store_path_may_be_no_directory(root: Node, tmp_path: Path) -> None:
+def test_a_store_path_may_be_a_file_or_a_link(root: Node, tmp_path: Path) -> None:
     plant(os.fsencode(tmp_path / "t"), root)
 
     assert read_by_tarfile(pack(os.fsencode(tmp_path / "t"))) == described(NAME, root)
@@ -244,7 +244,7 @@ def test_entries_come_in_byte_order_each_directory_before_its_content(tmp_path: 
         ]
 
 
-def test_modes_are_the_stores_whatever_the_disk_says(tmp_path: Path) -> None:
+def test_modes_are_those_of_a_store_whatever_the_disk_has(tmp_path: Path) -> None:
     tree = tmp_path / "t"
     plant(os.fsencode(tree), {b"program": b"", b"data": b"", b"directory": {}})
     loose = pack(os.fsencode(tree))
@@ -280,7 +280,7 @@ def test_a_file_that_changes_its_size_while_it_is_read_is_an_error(
         stream.write_file(b"", partial(os.readv, opened.fileno()), size + 1 + change)
 
 
-def test_what_no_layer_can_hold_is_an_error(tmp_path: Path) -> None:
+def test_pipes_and_whiteouts_are_errors(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / ".wh.file").touch()
 
@@ -290,7 +290,7 @@ def test_what_no_layer_can_hold_is_an_error(tmp_path: Path) -> None:
         pack(os.fsencode(tmp_path))
 
 
-def test_thousands_of_levels_are_no_recursion(tmp_path: Path) -> None:
+def test_thousands_of_levels_do_not_recurse(tmp_path: Path) -> None:
     depth = 1500
     here = os.open(tmp_path, os.O_RDONLY)
     for _ in range(depth):
