@@ -134,6 +134,17 @@ class StoreContract:
         with pytest.raises(UnreadablePath, match="No such file"):
             make_store({A: {}}, ()).visit(B, TreeReader())
 
+    def test_a_directory_of_too_many_names_is_refused(
+        self, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = make_store({A: {b"d": {b"1": b"", b"2": b"", b"3": b""}}}, ())
+        monkeypatch.setattr("app.builder.nix.store.MOST_NAMES_IN_DIRECTORY", 3)
+        store.visit(A, TreeReader())
+        monkeypatch.setattr("app.builder.nix.store.MOST_NAMES_IN_DIRECTORY", 2)
+
+        with pytest.raises(UnsupportedTree, match="more than 2 names in one directory"):
+            store.visit(A, TreeReader())
+
     def test_an_error_of_the_visitor_ends_the_pass(self, make_store: MakeStore) -> None:
         tar, _ = writer(b"")
 

@@ -6,7 +6,7 @@ their bytes, padding of zeros, nothing after the end.  Nix: doc/manual, "Nix Arc
 
 from typing import Protocol
 
-from app.builder.nix.store import DEEPEST_DIRECTORY, ReadBuffers, UnreadablePath, Visitor
+from app.builder.nix.store import ReadBuffers, UnreadablePath, Visitor, check_depth, check_names
 from app.system import threads
 from app.system.blocking import blocking
 
@@ -50,11 +50,10 @@ class Source(Protocol):
 
 
 @blocking
-@blocking
 def visit_archive(source: Source, name: bytes, visitor: Visitor, *, limit: int) -> None:
     """Call the visitor for each entry of the archive, whose root is called ``name``.
 
-    Raises InvalidArchive, also for an archive of more than ``limit`` bytes; OSError; Stopped.
+    Raises InvalidArchive, also for more than ``limit`` bytes; UnsupportedTree; OSError; Stopped.
     """
     _Archive(_Stream(source, limit), visitor).visit(name)
 
@@ -63,8 +62,9 @@ class _Archive:
     def __init__(self, stream: "_Stream", visitor: Visitor) -> None:
         self._stream = stream
         self._visitor = visitor
-        # For each open directory the name that its next one has to be greater than.
+        # For each open directory its last name, which the next one has to exceed, and the count.
         self._last: list[bytes] = []
+        self._counts: list[int] = []
 
     def visit(self, name: bytes) -> None:
         self._stream.require(_BEGIN)
@@ -88,11 +88,11 @@ class _Archive:
             stream.require(_END)
             self._visitor.symlink(name, target)
         elif stream.accept(_DIRECTORY):
-            if len(self._last) >= DEEPEST_DIRECTORY:
-                raise InvalidArchive(f"more than {DEEPEST_DIRECTORY:,} directories deep")
+            check_depth(len(self._last))
             self._visitor.enter(name)
             threads.check()
             self._last.append(b"")
+            self._counts.append(0)
             return True
         else:
             raise InvalidArchive("a node of an unknown type")
@@ -120,10 +120,13 @@ class _Archive:
                 if name <= self._last[-1]:
                     raise InvalidArchive(f"the name {name!r} out of order")
                 self._last[-1] = name
+                self._counts[-1] += 1
+                check_names(self._counts[-1])
                 stream.require(_NODE)
                 return name
             stream.require(_END)
             self._last.pop()
+            self._counts.pop()
             self._visitor.leave()
             if self._last:
                 stream.require(_END)

@@ -38,7 +38,6 @@ class NarStore:
         return await self._query(paths)
 
     @blocking
-    @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Raises UnreadablePath, UnsupportedTree, Stopped."""
         try:

@@ -26,6 +26,18 @@ class UnreadablePath(Exception):
     """A store path that is missing, damaged, or changed while it was read."""
 
 
+def check_names(count: int) -> None:
+    """Raise UnsupportedTree for a directory with so many names."""
+    if count > MOST_NAMES_IN_DIRECTORY:
+        raise UnsupportedTree(f"more than {MOST_NAMES_IN_DIRECTORY:,} names in one directory")
+
+
+def check_depth(depth: int) -> None:
+    """Raise UnsupportedTree for a directory below so many others."""
+    if depth >= DEEPEST_DIRECTORY:
+        raise UnsupportedTree(f"more than {DEEPEST_DIRECTORY:,} directories deep")
+
+
 class File(Protocol):
     """A regular file, valid until the visitor's ``file`` returns."""
 

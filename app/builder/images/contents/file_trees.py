@@ -100,11 +100,9 @@ class FileTrees:
         return [known[path] for path in paths]
 
     @blocking
-    @blocking
     def _encoded(self, key: Digest, tree: FileTree) -> bytes:
         return self._records.encode(key, flatten(tree))
 
-    @blocking
     @blocking
     def _decoded(
         self, keys: Sequence[Digest], bodies: Sequence[bytes | None]
@@ -113,7 +111,6 @@ class FileTrees:
         return [None if flat is None else unflatten(flat) for flat in found]
 
 
-@blocking
 @blocking
 def _read(path: StorePath, store: StoreReader, closure: Closure) -> FileTree:
     """What the other packages of an image refer to is not part of a file tree."""

@@ -19,7 +19,6 @@ _THROUGH = 2
 
 
 @blocking
-@blocking
 def read_file_tree(path: StorePath, store: StoreReader, closure: Iterable[StorePath]) -> FileTree:
     """Read the names below the path, and below directories that links lead to.
 

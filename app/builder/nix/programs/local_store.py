@@ -16,6 +16,7 @@ from app.builder.nix.store import (
     UnreadablePath,
     UnsupportedTree,
     Visitor,
+    check_names,
 )
 from app.system import threads
 from app.system.blocking import blocking
@@ -38,7 +39,6 @@ class LocalStore:
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         return await self._query(paths)
 
-    @blocking
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Raises UnreadablePath, UnsupportedTree, Stopped."""
@@ -93,8 +93,7 @@ def _read(location: bytes) -> _Directory:
     threads.check()
     with os.scandir(location) as entries:
         ordered = sorted(islice(entries, MOST_NAMES_IN_DIRECTORY + 1), key=_BY_NAME)
-    if len(ordered) > MOST_NAMES_IN_DIRECTORY:
-        raise UnsupportedTree(f"more than {MOST_NAMES_IN_DIRECTORY:,} names in one directory")
+    check_names(len(ordered))
     return _Directory(location, iter(ordered))
 
 

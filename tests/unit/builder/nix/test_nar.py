@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.builder.nix.nar import InvalidArchive, encode, visit_archive
-from app.builder.nix.store import DEEPEST_DIRECTORY
+from app.builder.nix.store import DEEPEST_DIRECTORY, UnsupportedTree
 from tests.archives import TreeReader, archive_of
 from tests.unit.builder.images.packing.test_tree import trees
 from tests.unit.builder.images.packing.trees import PROGRAM, Node
@@ -169,7 +169,7 @@ def nested(depth: int) -> bytes:
 
 def test_directories_are_as_deep_as_those_of_a_disk_and_no_deeper() -> None:
     assert len(read(nested(DEEPEST_DIRECTORY)).names) == DEEPEST_DIRECTORY
-    with pytest.raises(InvalidArchive, match="2,048 directories deep"):
+    with pytest.raises(UnsupportedTree, match="2,048 directories deep"):
         read(nested(DEEPEST_DIRECTORY + 1))
 
 
