@@ -65,7 +65,7 @@ async def failure(server: Assembled, name: str) -> RegistryError:
         ("git", ImageUnknown, "git may be Git or giT"),
         ("throws", EvaluationFailed, "throws: no longer maintained"),
         ("aborts", EvaluationFailed, "aborts: evaluation aborted"),
-        ("endless", EvaluationStopped, "endless: stopped after the"),
+        ("endless", EvaluationStopped, "endless: evaluation stopped after"),
         ("unfree", PolicyRefused, "unfree has the unfree licence own; allow_unfree may allow it"),
         ("insecure", PolicyRefused, "insecure is insecure; allow_insecure may allow it"),
         ("vulnerable", PolicyRefused, "vulnerable is insecure (CVE-1); allow_insecure may"),
