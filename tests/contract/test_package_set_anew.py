@@ -114,7 +114,7 @@ def test_another_release_is_resolved_anew_and_machines_it_lacks_are_left_out(
     preparation = Preparation("small", BOTH, place, SetDirectory(TREE))
     made = SetDirectory(preparation.prepare())
     said = capsys.readouterr().err
-    assert "made for debian bookworm, and this is debian trixie" in said
+    assert "made for debian bookworm; this machine has debian trixie" in said
     assert "resolving again for debian trixie" in said
     assert "leaving out aarch64-linux" in said
     assert read_lock(made.lock(NATIVE)).release == TRIXIE
