@@ -193,7 +193,7 @@ def test_a_commit_off_every_branch_is_had_from_a_host_that_hands_it_out(
 REFUSALS = {
     "ssh-key": r"the host does not accept the key \(see ssh_key\)",
     "ssh-host": r"ssh does not know the host's key \(see known_hosts\)",
-    "ssh-changed": r"the host shows another key than the one that is known \(see known_hosts\)",
+    "ssh-changed": r"the host's key has changed \(see known_hosts\)",
     "https-token": r"the host does not accept the user name and token \(see username, token_file\)",
     "https-none": r"the host wants a user name and a token \(see token_file\)",
 }
