@@ -395,7 +395,7 @@ async def test_one_killed_while_it_is_asked_is_no_error(make_door: MakeDoor) -> 
 
     os.kill(await started(), signal.SIGKILL)
 
-    with pytest.raises(EvaluationFailed, match=r"^spins: stopped after"):
+    with pytest.raises(EvaluationFailed, match=r"^spins: evaluation stopped after"):
         await asking
     assert hostile.nix.starts["evaluate"] > 0
 
