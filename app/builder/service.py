@@ -82,10 +82,10 @@ class ImageService:
         return Steps(self._jobs.join_step(key, find, title=title, client=client))
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """Those that the source is known to have, and those that were built under this name.
+        """Return the cached tags of the source and the tags built under this name, sorted.
 
-        A list evaluates nothing and asks nobody: what was asked for lately is known to be no
-        package, and what is not among the names of ``latest`` where they are in memory.
+        Nothing is evaluated or requested.  A name is unknown if a recent pull failed with that,
+        or if the names of ``latest`` are in memory and lack it.  Raises NameUnknown.
         """
         request = self._request(name)
         built = await self._catalogue.tags(name)

@@ -99,7 +99,7 @@ class Storage(Protocol):
     def spool(self) -> BinaryIO:
         """An empty file near the store that vanishes when closed, unless adopted.
 
-        Its ``write`` raises StorageUnavailable when there is no room.
+        Its ``write`` raises StorageUnavailable when the disk is full.
         """
 
     @blocking
@@ -108,7 +108,7 @@ class Storage(Protocol):
 
     @blocking
     def open_raw(self, key: str) -> BinaryIO:
-        """As ``open``, also for a blob that has other bytes than its digest says."""
+        """As ``open``, also for a blob whose bytes do not match its digest."""
 
     async def close(self) -> None:
         """Release connections; the storage is not used afterwards."""

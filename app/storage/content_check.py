@@ -38,7 +38,7 @@ class _Verdict(NamedTuple):
 
 
 class ContentCheck:
-    """Methods that raise ObjectNotFound do so for a blob with other bytes than its digest says.
+    """Methods that raise ObjectNotFound do so for a blob whose bytes do not match its digest.
 
     Every method but ``known_size`` blocks for as long as a file is hashed.
     """

@@ -20,7 +20,7 @@ class DiskFull(Exception):
 
 
 class DiskSpace:
-    """Keep ``least`` bytes free on the file system of ``directory``; 0 is no limit."""
+    """Keep ``least`` bytes free on the file system of ``directory``; 0 disables the limit."""
 
     def __init__(
         self, *, directory: Path, least: int, workers: Workers, interval_seconds: float = 1

@@ -23,7 +23,7 @@ class Stopped(Exception):
 
 
 def check() -> None:
-    """Raise Stopped if the work that this thread does for ``run`` is no longer wanted."""
+    """Raise Stopped if the caller of ``run`` has been cancelled."""
     stop = _STOP.get()
     if stop is not None and stop.is_set():
         raise Stopped

@@ -107,7 +107,7 @@ class LastLines:
 
 
 def _beginning(text: str, size: int) -> str:
-    """Cut the text before a word: patterns do not find a part of a secret."""
+    """Cut the text between words, because patterns cannot find half of a secret."""
     if len(text) <= size:
         return text
     cut = text[:size]

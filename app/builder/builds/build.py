@@ -86,7 +86,7 @@ class ImageBuilder:
         if composition is None:
             composition = await self._compose_realised(ingredients, progress)
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
-            progress.say(f"collision: {collision}")
+            progress.write(f"collision: {collision}")
         image = await self._store(composition)
         return replace(image, warnings=(*ingredients.warnings, *image.warnings))
 
@@ -105,7 +105,7 @@ class ImageBuilder:
             async with self._packing(progress):
                 return await self._composer.compose(ingredients, plans, closure)
         except StoreUnreadable:
-            progress.say("something packed before has just gone; it is packed again")
+            progress.write("a packed layer has disappeared; it is packed again")
             return None
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
@@ -114,7 +114,9 @@ class ImageBuilder:
             paths = [package.path for package in ingredients.packages.values()]
             async with self._stages.realisation.slot(progress):
                 for pinned, packages in ingredients.by_source():
-                    await self._evaluator.realise(pinned, packages, hold=hold, on_line=progress.say)
+                    await self._evaluator.realise(
+                        pinned, packages, hold=hold, on_line=progress.write
+                    )
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
             async with self._packing(progress):

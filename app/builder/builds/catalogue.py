@@ -24,10 +24,11 @@ LIMIT = 100_000
 
 
 class Catalogue:
-    """Read from storage once, when first asked; other servers' additions are seen at start.
+    """The names and tags built so far, read from storage at the first use.
 
-    A name is noted under one spelling, of which ``sources`` are the first components: else
-    strangers could note one image under as many names as its packages have orders.
+    Additions of other servers are seen after a restart.  A name has one spelling whatever the
+    order of its packages, so that clients cannot add one image many times.  ``sources`` are the
+    components that may come first.
     """
 
     def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:

@@ -165,7 +165,7 @@ class PackageEvaluator:
                 gone = error
             else:
                 return
-        raise BuildFailed(f"{gone} does not exist, whatever its package says")
+        raise BuildFailed(f"{gone} does not exist, although its package refers to it")
 
     async def _evaluate(
         self, pinned: Pinned, progress: Progress, names: Sequence[str]
@@ -248,7 +248,7 @@ def _package(source: Source, name: str, answer: EvaluationResult) -> Found:
     match answer:
         case Ambiguous(candidates=candidates):
             raise ImageUnknown(
-                f"{name} may be {' or '.join(candidates[:8])}; a name cannot tell capitals apart",
+                f"{name} may be {' or '.join(candidates[:8])}; image names have no capitals",
                 {"package": name, "candidates": list(candidates)},
             )
         case NotAPackage(attribute=attribute, kind=kind):

@@ -53,11 +53,11 @@ class EvaluationResultCache:
         *,
         is_listed: Callable[[str], bool],
     ) -> tuple[EvaluationResult, ...]:
-        """Return the answers in the order of the names; ``ask`` is called once, for all new ones.
+        """Return the results in the order of the names; ``ask`` is called once, for all new ones.
 
-        ``check`` is called with what is known before anything is asked, and may raise.
+        ``check`` gets the cached results before ``ask`` is called, and may raise.
 
-        ``subject`` is everything the answers depend on besides the name.  ``is_listed`` returns
+        ``subject`` is everything that the results depend on, except the name.  ``is_listed`` returns
         whether a name is among those of the revision, as far as they are in memory.  Raises what
         ``ask`` raises; an error of another caller's question is not ours, so it is asked again.
         """

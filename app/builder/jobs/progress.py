@@ -23,9 +23,9 @@ class Progress:
 
     def enter(self, stage: str) -> None:
         self.stage = line(stage, _STAGE_LIMIT)
-        self.say(self.stage)
+        self.write(self.stage)
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self._log.add(text)
 
     def clean(self, most: int) -> bool:

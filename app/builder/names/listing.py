@@ -15,7 +15,7 @@ _SHARE = 0.25
 _LEAST_SECONDS = 10
 _TIMES = 5
 _STARTS = 200
-_NAMES = 200_000  # of which each takes some 500 bytes in memory
+_NAMES = 200_000  # each takes some 500 bytes of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class AttributeNames:
     """The attribute names of a package set.
 
     ``packages`` were looked at.  ``nested`` are in sets of packages and were not, as that would
-    evaluate everything.  ``unlooked`` could not be looked at within the limits.  ``sets`` do not
-    say of themselves that packages are in them.  ``complete`` is false if there were too many.
+    evaluate everything.  ``unlooked`` could not be looked at within the limits.  ``sets`` are
+    not marked as sets of packages.  ``complete`` is false if there were too many.
     """
 
     packages: tuple[str, ...]

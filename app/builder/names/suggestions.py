@@ -23,7 +23,7 @@ from app.reference import NAME_PATTERN
 from app.system.blocking import blocking
 
 _LONGEST = 100
-_SHORTEST = 3  # of texts that tell something when they are but a part of a name
+_SHORTEST = 3  # shorter texts are part of too many names
 _UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
 _NAME = re.compile(NAME_PATTERN)
 _SEPARATORS = str.maketrans("", "", "-_")
@@ -72,8 +72,8 @@ class NameIndex:
     def lacks(self, name: str) -> bool:
         """Return whether no package has this name; False if the names do not decide it.
 
-        Sets whose packages are not listed may have any, and so may packages, of which only
-        they themselves are listed.  A set that is listed is listed with all that is in it.
+        A set whose packages are not listed may have any, and so may a package.  A listed set is
+        listed with all of its packages.
         """
         top, *inner = _folded(name).split(".")
         if len(name) > _LONGEST or not self.complete:
@@ -150,7 +150,7 @@ class NameIndex:
 
     def _holding(self, text: str, limit: int) -> Iterator[str]:
         if len(text) >= _SHORTEST:
-            # What a set is called tells nothing of the thousands of packages in it.
+            # The name of a set does not describe the thousands of packages in it.
             found = (n for n in self._where(text) if n.rfind(text) > n.rfind(".") - len(text))
             yield from nsmallest(limit + 1, found, key=_rank)
 
@@ -194,7 +194,7 @@ def _compared(leaf: str) -> str:
 
 
 def _mistakes(text: str) -> int:
-    """How many a text may have and still tell something."""
+    """Return how many typing errors a text of this length may have."""
     return 0 if len(text) < _SHORTEST else 1 if len(text) < 6 else 2
 
 

@@ -32,7 +32,7 @@ class DerivationsGone(Exception):
 class Flake:
     """``directory`` contains its flake.nix; ``date`` is the commit's, in seconds since 1970.
 
-    ``wrapped`` if the reference leads to another flake, of which it is the only input.
+    ``wrapped`` if the reference leads to another flake whose only input it is.
     ``places`` are the names of its inputs, and how messages of Nix refer to each.
     """
 

@@ -4,7 +4,7 @@ import re
 
 # Nix, builtins.parseDrvName: the version begins after the first dash that no letter follows.
 _VERSION = re.compile(r"-[^a-zA-Z/]")
-# Outputs besides "out" end the store path's name: openssl-3.0.8-bin.
+# Outputs other than "out" end the store path's name: openssl-3.0.8-bin.
 _OUTPUT = re.compile(r"-[a-zA-Z_]+$")
 
 

@@ -23,7 +23,7 @@ class ProfileInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProfileEntry:
-    """What is known of one package.
+    """The profile of one package.
 
     ``users`` counts the packages whose closure contains it, itself included.  Packages of one
     ``cohort`` nearly always occur in the same images; those without one have their own layers.

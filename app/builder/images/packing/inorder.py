@@ -21,7 +21,7 @@ class InOrder:
     more, the submitter would lose its core at times to threads that wait for what it reads.
 
     Pieces are started in order, by any thread.  Before its result is taken, each waits for the
-    one before it, which is started already: there is no deadlock.
+    one before it, which has started: a deadlock is impossible.
     """
 
     def __init__(self, threads: Executor, *, limit: int) -> None:

@@ -1,7 +1,7 @@
 """A store path as a tar stream: a function of what Nix would put into its archive alone.
 
 Entries come in the order of their names' bytes, each directory before its content.  The
-executable bit is the only mode.  There are no owners, no times, and no hard links, which
+executable bit is the only mode.  It has neither owners nor times nor hard links, which
 ``nix-store --optimise`` makes on one machine and not on another.
 """
 

@@ -50,7 +50,7 @@ def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCa
     finally:
         cache.close()
     if information is None:
-        raise NotABinaryCache(f"{cache.location} is no binary cache: it has no nix-cache-info")
+        raise NotABinaryCache(f"{cache.location} is not a binary cache: nix-cache-info is missing")
     store = _store_directory(information)
     if store != STORE:
         raise NotABinaryCache(f"{cache.location} is the cache of another store: {store}")

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from app.errors import OperatorError
 from app.system.blocking import blocking
 
-# Of its own, so that threads which wait disturb nobody's numbers.
+# Separate from the global generator, whose sequence others may depend on.
 _SPREAD = random.Random()  # noqa: S311  spread, not secret
 ATTEMPTS = 6
 FIRST_DELAY = 0.5
@@ -36,7 +36,7 @@ class FetchFailed(OperatorError):
 
 
 class FetchStopped(Exception):
-    """Somebody set the event that ends all waiting."""
+    """The event that ends all waiting was set."""
 
 
 class Fetcher:

@@ -1,4 +1,4 @@
-"""What a binary cache says of one store path (Nix manual, "Binary cache", narinfo)."""
+"""The entry of one store path in a binary cache (Nix manual, "Binary cache", narinfo)."""
 
 from dataclasses import dataclass
 

@@ -53,10 +53,10 @@ class NarInfoReader:
         self._failures = 0
 
     def read(self, hash_parts: Iterable[str]) -> Mapping[str, NarInfo]:
-        """Those there are, by hash part.
+        """Return the narinfos that the cache has, by hash part.
 
-        Raises FetchFailed or NarInfoInvalid when nothing can be read any more.  What was read
-        until then, or until Ctrl-C, is known the next time.
+        Raises FetchFailed or NarInfoInvalid when nothing more can be read.  Narinfos read before
+        an error or Ctrl-C are kept for the next run.
         """
         wanted = sorted(set(hash_parts))
         found = dict(self._known.read(wanted)) if self._known else {}
@@ -131,12 +131,12 @@ class NarInfoReader:
                     break
                 try:
                     outcomes.put(self._cache.narinfo(hash_part))
-                except Exception as error:  # noqa: BLE001  whoever reads the outcomes raises it
+                except Exception as error:  # noqa: BLE001  raised where the outcomes are read
                     outcomes.put(error)
             self._cache.close()
             outcomes.put(_Gone())
 
-        # Daemons: a process that is told to end does not wait for the network.
+        # Daemon threads: a stopping process does not wait for the network.
         crew = [
             threading.Thread(target=work, daemon=True)
             for _ in range(min(CONNECTIONS, len(hash_parts)))

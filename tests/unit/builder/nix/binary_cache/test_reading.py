@@ -192,9 +192,9 @@ def test_a_closure_leaves_out_what_the_cache_does_not_have(server: CacheServer) 
 
 def test_a_place_without_cache_information_is_no_cache(server: CacheServer, tmp_path: Path) -> None:
     (server.directory / "nix-cache-info").unlink()
-    with pytest.raises(NotABinaryCache, match=rf"{server.url} is no binary cache"):
+    with pytest.raises(NotABinaryCache, match=rf"{server.url} is not a binary cache"):
         reader_of(server.url)
-    with pytest.raises(NotABinaryCache, match="is no binary cache"):
+    with pytest.raises(NotABinaryCache, match="is not a binary cache"):
         reader_of(tmp_path)
 
 
