@@ -19,7 +19,7 @@ class BlobStore:
                 return await self._storage.locate(keys.blob(digest))
         except ObjectNotFound:
             pass
-        raise BlobUnknown(f"the blob {digest} is not stored here")
+        raise BlobUnknown(f"the blob {digest} is not stored here; pull by tag to have it made")
 
     async def read_manifest(self, digest: Digest) -> bytes:
         """Raise ManifestUnknown if the manifest is not stored."""
