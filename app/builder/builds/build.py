@@ -29,7 +29,7 @@ from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 
 # Raise when an image of the same packages becomes another image.
-_FORMAT = 2
+_FORMAT = 3
 _COLLISIONS_SHOWN = 20
 
 
