@@ -125,12 +125,12 @@ class Search(Protocol):
 class WaitPolicy:
     """How long a request for an unbuilt image waits.
 
-    After ``hop_seconds`` it is redirected to itself, at most ``hops`` times.  The last request
-    of a client without a time limit for headers waits for ``hold_seconds``.
+    After ``redirect_seconds`` it is redirected to itself, at most ``redirects`` times.  The last
+    request of a client without a time limit for headers waits for ``hold_seconds``.
     """
 
-    hop_seconds: float
-    hops: int
+    redirect_seconds: float
+    redirects: int
     hold_seconds: float
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loguru import logger
 
-from app.builder.names.listing import list_names
+from app.builder.names.attribute_names import list_names
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.roots import TemporaryRootsDirectory

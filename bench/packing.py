@@ -247,7 +247,7 @@ async def child() -> None:
     def packer() -> LayerPacker:
         return LayerPacker(
             storage=storage,
-            presence=BlobExistenceCache(storage),
+            existence=BlobExistenceCache(storage),
             workers=Workers(request["workers"]),
             codec=codec.find(request["codec"]),
             store=LocalStore(Path(request["store"]), query=no_closure),

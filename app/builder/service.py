@@ -64,7 +64,7 @@ class ImageService:
         assert isinstance(tag, Tag)
         source = self._source(request)
         title = f"{reference.name}:{tag}"
-        known = source.known(tag)
+        known = source.cached(tag)
         if isinstance(known, Revision):
             pinned = Pinned(source, known, request.system)
             job = self._jobs.join(

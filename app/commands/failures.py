@@ -8,7 +8,7 @@ import typer
 
 from app.commands.exit_status import ERROR, INTERRUPTED
 from app.errors import OperatorError, RegistryError
-from app.text.sanitize import visible
+from app.text.sanitize import printable
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def exit_on_errors(verb: str, *, interrupted: str) -> Iterator[None]:
     try:
         yield
     except (OperatorError, RegistryError, OSError) as error:
-        sys.stderr.write(f"nixery {verb}: {visible(str(error))}\n")
+        sys.stderr.write(f"nixery {verb}: {printable(str(error))}\n")
         raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; {interrupted}\n")

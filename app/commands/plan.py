@@ -13,7 +13,7 @@ import typer
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.images.layering.cohorts import ClosureCyclic, learn_profile, unreferenced
 from app.builder.images.layering.profile import LayerProfile
-from app.builder.names.listing import list_names
+from app.builder.names.attribute_names import list_names
 from app.builder.nix.binary_cache.reading import Tally
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import Allowed, Evaluation, PackageSet

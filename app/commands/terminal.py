@@ -12,7 +12,7 @@ from rich.text import Text
 
 from app.builder.nix.binary_cache.reading import Tally
 from app.system.blocking import blocking
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 _LINE_LIMIT = 1000
 _TERMINAL_SECONDS = 0.2
@@ -40,7 +40,7 @@ class ProgressLine:
 
     def show(self, text: str) -> None:
         self._shown_at = time.monotonic()
-        text = line(text, _LINE_LIMIT)
+        text = one_line(text, _LINE_LIMIT)
         if not self._is_terminal:
             self._stream.write(f"{text}\n")
             self._stream.flush()
@@ -82,7 +82,7 @@ class Progress:
         self._line.show(self._summary(self._tally))
         self._line.end()
         if self._tally.failed:
-            problem = line(self._tally.problem, _LINE_LIMIT)
+            problem = one_line(self._tally.problem, _LINE_LIMIT)
             self._stream.write(f"{self._tally.failed:,} failed, the last: {problem}\n")
 
     def _summary(self, tally: Tally) -> str:

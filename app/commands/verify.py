@@ -25,7 +25,7 @@ from app.storage.records.version import RecordVersion, record_version
 from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.workers import Workers
-from app.text.sanitize import visible
+from app.text.sanitize import printable
 from app.wiring.storage import storage_of
 
 _CHUNK = 1 << 20
@@ -54,7 +54,7 @@ def command(
 
     def name(finding: str) -> None:
         line.clear()
-        sys.stdout.write(f"{visible(finding)}\n")
+        sys.stdout.write(f"{printable(finding)}\n")
         sys.stdout.flush()
 
     def report(reading: Reading) -> None:

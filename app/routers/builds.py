@@ -17,7 +17,7 @@ from app.errors import BuildFailed
 from app.routers.dependencies import Services
 from app.routers.schemas import ERROR, Build, BuildList, BuildSummary
 from app.routers.web import build_pages
-from app.text.sanitize import line, sentence
+from app.text.sanitize import one_line, one_line_for_client
 
 router = APIRouter(tags=["operations"])
 
@@ -80,7 +80,7 @@ def summary_of(job: Job[BuiltImage]) -> BuildSummary:
         image=job.title,
         state=job.state,
         stage=job.progress.stage,
-        message=sentence(job.failure.message, _LINE_LIMIT) if job.failure else "",
+        message=one_line_for_client(job.failure.message, _LINE_LIMIT) if job.failure else "",
         started_at=job.started_at,
         finished_at=job.finished_at,
         seconds=round(job.seconds, 3),
@@ -94,7 +94,7 @@ def _build_of(job: Job[BuiltImage]) -> Build:
     return Build(
         **summary_of(job).model_dump(),
         derivation=failed.derivation if failed else "",
-        failure_log=[line(text, _LINE_LIMIT) for text in failed.log] if failed else [],
+        failure_log=[one_line(text, _LINE_LIMIT) for text in failed.log] if failed else [],
         log=list(job.progress.log),
     )
 

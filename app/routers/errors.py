@@ -32,7 +32,7 @@ from app.errors import (
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
 from app.routers.responses import add_warnings, answer
-from app.text.sanitize import ends, line, sentence
+from app.text.sanitize import excerpt_for_client, one_line, one_line_for_client
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
     RegistryError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -68,7 +68,7 @@ def error_body(code: ErrorCode, message: str, detail: Mapping[str, object] = _NO
 
     There is exactly one entry: docker and podman read no more (distribution-spec, "Error Codes").
     """
-    shown = {sentence(key, 50): _presentable(value) for key, value in detail.items()}
+    shown = {one_line_for_client(key, 50): _presentable(value) for key, value in detail.items()}
     entry = {"code": code, "message": message, "detail": shown}
     return json.dumps({"errors": [entry]}).encode()
 
@@ -117,7 +117,7 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
         message = "nothing answers at this address"
-    body = error_body(ErrorCode.UNSUPPORTED, sentence(message, _MESSAGE_LIMIT))
+    body = error_body(ErrorCode.UNSUPPORTED, one_line_for_client(message, _MESSAGE_LIMIT))
     return error_response(request, error.status_code, body, error.headers or _NONE)
 
 
@@ -126,14 +126,14 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
-    body = error_body(ErrorCode.UNSUPPORTED, sentence(message, _MESSAGE_LIMIT))
+    body = error_body(ErrorCode.UNSUPPORTED, one_line_for_client(message, _MESSAGE_LIMIT))
     return error_response(request, HTTPStatus.BAD_REQUEST, body)
 
 
 def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
     log = logger.bind(code=error.code, status=int(status), path=request.scope["path"])
     if cause := error.__cause__:
-        log = log.bind(cause=line(f"{type(cause).__name__}: {cause}", _MESSAGE_LIMIT))
+        log = log.bind(cause=one_line(f"{type(cause).__name__}: {cause}", _MESSAGE_LIMIT))
     level = "INFO"
     if error.page:
         log = log.bind(build=error.page)
@@ -143,7 +143,7 @@ def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
         level = "WARNING"
     elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
         level = "ERROR"
-    log.log(level, "{}", sentence(error.message, _MESSAGE_LIMIT))
+    log.log(level, "{}", one_line_for_client(error.message, _MESSAGE_LIMIT))
 
 
 def _headers(error: RegistryError) -> dict[str, str]:
@@ -170,7 +170,7 @@ def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> st
     is_linked = isinstance(error, Refused | StillBuilding)
     if error.page and (is_linked or status == HTTPStatus.INTERNAL_SERVER_ERROR):
         page = f" (see {_address(request)}/builds/{error.page})"
-    return ends(error.message, _MESSAGE_LIMIT - len(page)) + page
+    return excerpt_for_client(error.message, _MESSAGE_LIMIT - len(page)) + page
 
 
 def _address(request: Request) -> str:
@@ -184,12 +184,14 @@ def _presentable(value: object) -> object:
     """Sanitize a value of the detail, which may contain foreign text."""
     match value:
         case str():
-            return sentence(value, _MESSAGE_LIMIT)
+            return one_line_for_client(value, _MESSAGE_LIMIT)
         case bool() | int() | float() | None:
             return value
         case dict():
-            return {sentence(str(key), 50): _presentable(item) for key, item in value.items()}
+            return {
+                one_line_for_client(str(key), 50): _presentable(item) for key, item in value.items()
+            }
         case list() | tuple():
             return [_presentable(item) for item in value[:_DETAIL_ITEMS]]
         case _:
-            return sentence(str(value), _MESSAGE_LIMIT)
+            return one_line_for_client(str(value), _MESSAGE_LIMIT)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.routers.dependencies import Services
 from app.routers.schemas import CheckResult, Health, Readiness
-from app.text.sanitize import sentence
+from app.text.sanitize import one_line_for_client
 
 router = APIRouter(tags=["operations"])
 
@@ -28,7 +28,7 @@ async def get_readiness(services: Services, response: Response) -> Readiness:
         CheckResult(
             name=finding.name,
             ok=not finding.problem,
-            problem=sentence(finding.problem, _PROBLEM_LIMIT),
+            problem=one_line_for_client(finding.problem, _PROBLEM_LIMIT),
         )
         for finding in await services.readiness.findings()
     ]

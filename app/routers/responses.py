@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.oci import Digest
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"
@@ -53,7 +53,9 @@ def is_current(request: Request, digest: Digest) -> bool:
 def add_warnings(response: Response, warnings: Iterable[str]) -> None:
     """distribution-spec, "Warnings": one header line each, so that quotes delimit exactly one."""
     for warning, _ in zip(warnings, range(_WARNINGS), strict=False):
-        response.headers.append("warning", f'299 - "{_quotable(line(warning, _WARNING_LIMIT))}"')
+        response.headers.append(
+            "warning", f'299 - "{_quotable(one_line(warning, _WARNING_LIMIT))}"'
+        )
 
 
 def _quotable(text: str) -> str:

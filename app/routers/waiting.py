@@ -44,10 +44,10 @@ async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltIma
     if image := job.result():
         return image
     policy = state.wait_policy
-    hop = _hop(request.scope["query_string"], policy.hops)
-    last = hop == policy.hops
+    redirect = _redirect_count(request.scope["query_string"], policy.redirects)
+    last = redirect == policy.redirects
     impatient = has_header_limit(request.headers.get("user-agent", ""))
-    seconds = policy.hold_seconds if last and not impatient else policy.hop_seconds
+    seconds = policy.hold_seconds if last and not impatient else policy.redirect_seconds
     if image := await _wait(request, job, seconds):
         return image
     if state.jobs.draining:
@@ -55,7 +55,7 @@ async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltIma
         if image := await _wait(request, job, policy.hold_seconds):
             return image
     elif not last:
-        return _to_itself(request, hop + 1)
+        return _to_itself(request, redirect + 1)
     stage = f" ({job.stage})" if job.stage else ""
     raise StillBuilding(
         f"still building {job.title}{stage}", retry_after=_RETRY_SECONDS, page=job.identifier
@@ -83,17 +83,17 @@ async def _leave(request: Request) -> None:
         pass  # ignore a request body
 
 
-def _hop(query: bytes, hops: int) -> int:
+def _redirect_count(query: bytes, redirects: int) -> int:
     """Return how often the request was redirected.  A forged number shortens only its own wait."""
     found = _HOP.search(query)
-    return min(int(found[1]), hops) if found else 0
+    return min(int(found[1]), redirects) if found else 0
 
 
-def _to_itself(request: Request, hop: int) -> Response:
+def _to_itself(request: Request, redirect: int) -> Response:
     """Redirect by a relative location, so that the client keeps the address it used."""
     query: bytes = request.scope["query_string"]
     kept = [part for part in query.split(b"&") if part and not _HOP_PARAMETER.match(part)]
-    location = b"?" + b"&".join([*kept, b"_w=%d" % hop])
+    location = b"?" + b"&".join([*kept, b"_w=%d" % redirect])
     location = _UNSAFE.sub(lambda unsafe: b"%%%02X" % unsafe[0][0], location)
     return Response(
         status_code=307,

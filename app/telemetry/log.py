@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
-from app.text.sanitize import line, visible
+from app.text.sanitize import one_line, printable
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -61,11 +61,11 @@ def _lower_level(record: logging.LogRecord) -> bool:
 
 def _clean(record: "Record") -> None:
     """Remove control sequences of clients, packages and programs, for the sake of terminals."""
-    record["message"] = visible(record["message"].replace("\n", " "))
+    record["message"] = printable(record["message"].replace("\n", " "))
     extra = record["extra"]
     for key, value in extra.items():
         if not isinstance(value, int | float | None):
-            extra[key] = line(str(value), _VALUE_LIMIT)
+            extra[key] = one_line(str(value), _VALUE_LIMIT)
     extra["values"] = _values(record)
 
 
@@ -74,7 +74,7 @@ def _human(record: "Record") -> str:
     if record["exception"] is None:
         return _HUMAN + "\n"
     kind, error, trace = record["exception"]
-    record["extra"]["trace"] = visible("".join(traceback.format_exception(kind, error, trace)))
+    record["extra"]["trace"] = printable("".join(traceback.format_exception(kind, error, trace)))
     return _HUMAN + "\n{extra[trace]}"
 
 
@@ -94,7 +94,7 @@ def _line(message: "Message") -> str:
         **extra,
     }
     if record["exception"] is not None:
-        document["exception"] = visible(str(message)[len(record["message"]) :].strip())
+        document["exception"] = printable(str(message)[len(record["message"]) :].strip())
     return json.dumps(document, default=str)
 
 

@@ -44,29 +44,29 @@ def is_plain(text: str) -> bool:
     return _printable(text) == text and _QUOTES.isdisjoint(text)
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     """Return the text without terminal codes and invisible characters; keep lines and indentation."""
     return "\n".join(map(_visible, text.split("\n")))
 
 
-def line(text: str, limit: int) -> str:
+def one_line(text: str, limit: int) -> str:
     """Return one printable line of at most ``limit`` characters, without credentials."""
     # Cut before the patterns run: text beyond the limit is not shown, and then costs nothing.
     return _cut(without_credentials(_printable(_beginning(text, 16 * limit))), limit)
 
 
-def sentence(text: str, limit: int) -> str:
+def one_line_for_client(text: str, limit: int) -> str:
     """Return a line for a client: paths of this host lose their directories as well."""
     text = without_credentials(_printable(_beginning(text, 16 * limit)))
     return _cut(_PLACE.sub(_without_directories, text), limit)
 
 
-def ends(text: str, limit: int) -> str:
+def excerpt_for_client(text: str, limit: int) -> str:
     """Return a message that loses its middle if it is too long.
 
     An error begins with what failed, and ends with the last line of its log.
     """
-    text = sentence(text, 16 * limit)
+    text = one_line_for_client(text, 16 * limit)
     if len(text) <= limit:
         return text
     beginning = text[: limit // 2].rstrip()
@@ -93,7 +93,7 @@ class LastLines:
     def clean(self, most: int) -> bool:
         """Sanitize at most ``most`` lines; return whether none are left."""
         for _ in range(min(most, len(self._raw))):
-            self._cleaned.append(line(self._raw.popleft(), self._limit))
+            self._cleaned.append(one_line(self._raw.popleft(), self._limit))
         return not self._raw
 
     def read(self) -> tuple[str, ...]:

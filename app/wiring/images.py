@@ -59,7 +59,7 @@ def open_images(
     stack.push_async_callback(packer.close)
     catalogue = Catalogue(storage=storage, sources=sources.by_component.keys())
     stack.push_async_callback(catalogue.close)
-    records = BuildRecords(storage=storage, presence=stored.existence)
+    records = BuildRecords(storage=storage, existence=stored.existence)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     builder = ImageBuilder(
         nix=nix,
@@ -72,9 +72,9 @@ def open_images(
             workers=workers,
         ),
         closures=Closures(storage=storage),
-        builds=records,
+        records=records,
         blobs=stored.blobs,
-        stages=queues,
+        queues=queues,
     )
     jobs = new_jobs(settings)
     # Jobs that still run are cancelled before anything that they use is closed.
@@ -88,7 +88,7 @@ def open_images(
         default=sources.default,
         system=settings.system,
     )
-    waiting = (evaluation, queues.realisation, queues.packing)
+    waiting = (evaluation, queues.building, queues.packing)
     search = PackageSearch(
         attributes=attributes,
         sources=sources.by_component,
@@ -103,8 +103,8 @@ def _evaluator(
 ) -> PackageEvaluator:
     return PackageEvaluator(
         nix=nix,
-        memory=EvaluationResultCache(storage=stored.storage),
-        stage=queue,
+        results=EvaluationResultCache(storage=stored.storage),
+        queue=queue,
         is_listed=attributes.lists,
     )
 
@@ -112,7 +112,7 @@ def _evaluator(
 def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacker:
     return LayerPacker(
         storage=stored.storage,
-        presence=stored.existence,
+        existence=stored.existence,
         # Threads of its own: a large path keeps one busy for seconds.
         workers=Workers(settings.workers),
         codec=codec.find(settings.codec.value),
@@ -122,5 +122,5 @@ def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacke
 
 def _layering(settings: Settings, profile: LayerProfile | None) -> Layering:
     return Layering(
-        plan=profile, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
+        profile=profile, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )

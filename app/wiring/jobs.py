@@ -2,7 +2,7 @@
 
 from app.builder.builds.build import WorkQueues
 from app.builder.images.image import BuiltImage
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.settings.settings import Settings
@@ -14,8 +14,8 @@ _TRANSIENT_SECONDS = 10
 
 def new_jobs(settings: Settings) -> Jobs[BuiltImage]:
     return Jobs(
-        failures=FailureMemory(
-            passing=min(settings.failure_seconds, _TRANSIENT_SECONDS),
+        failures=FailureLifetimes(
+            transient=min(settings.failure_seconds, _TRANSIENT_SECONDS),
             failed=settings.failure_seconds,
             unknown=max(settings.failure_seconds, settings.revision_seconds),
         ),
@@ -31,7 +31,7 @@ def evaluation_queue(settings: Settings) -> WorkQueue:
 
 def work_queues(settings: Settings) -> WorkQueues:
     return WorkQueues(
-        realisation=_queue(settings, "realisation", at_once=settings.builds, expected_seconds=30),
+        building=_queue(settings, "building", at_once=settings.builds, expected_seconds=30),
         packing=_queue(settings, "packing", at_once=settings.packings, expected_seconds=5),
         packing_seconds=settings.packing_seconds,
     )

@@ -84,8 +84,8 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
 
 def _wait_policy(settings: Settings) -> WaitPolicy:
     return WaitPolicy(
-        hop_seconds=settings.redirect_seconds,
-        hops=settings.redirects,
+        redirect_seconds=settings.redirect_seconds,
+        redirects=settings.redirects,
         hold_seconds=settings.hold_seconds,
     )
 

@@ -8,7 +8,7 @@ from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.programs.command import NixCommand
 from app.settings.names import variables
 from app.settings.settings import Settings
-from app.text.sanitize import sentence
+from app.text.sanitize import one_line_for_client
 
 _LIMIT = 300
 
@@ -19,7 +19,7 @@ def shown_settings(settings: Settings) -> dict[str, str]:
     Credentials are removed, and only the last component of a path is shown.
     """
     return {
-        variables(field)[0]: sentence(
+        variables(field)[0]: one_line_for_client(
             value.name if isinstance(value, Path) else _text(value), _LIMIT
         )
         for field, value in settings

@@ -18,7 +18,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def registry() -> Registry:
-    return new_registry(WaitPolicy(hop_seconds=20, hops=3, hold_seconds=900))
+    return new_registry(WaitPolicy(redirect_seconds=20, redirects=3, hold_seconds=900))
 
 
 @pytest.fixture

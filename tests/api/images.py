@@ -35,7 +35,7 @@ class TinyImages:
     """
 
     blobs: BlobStore
-    presence: BlobExistenceCache
+    existence: BlobExistenceCache
     jobs: Jobs[BuiltImage]
     evaluation: WorkQueue
     slow: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class TinyImages:
             }
         )
         for kind, body in ((MediaType.OCI_LAYER_GZIP, layer), (MediaType.OCI_CONFIG, config)):
-            self.presence.note(Descriptor(kind, await self.blobs.write_blob(body), len(body)))
+            self.existence.note(Descriptor(kind, await self.blobs.write_blob(body), len(body)))
         oci = _manifest(config, layer, docker=False)
         docker = _manifest(config, layer, docker=True)
         return BuiltImage(

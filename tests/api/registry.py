@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.builder.builds.manifests import Manifests
 from app.builder.images.image import BuiltImage
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Check, Readiness
@@ -52,13 +52,13 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
     blobs = BlobStore(storage)
     queue = WorkQueue("evaluation", at_once=2, waiting=3, expected_seconds=7)
     jobs = Jobs[BuiltImage](
-        failures=FailureMemory(passing=5, failed=60, unknown=600),
+        failures=FailureLifetimes(transient=5, failed=60, unknown=600),
         result_seconds=600,
         remember=100,
         history=HISTORY,
     )
     existence = BlobExistenceCache(storage)
-    images = TinyImages(blobs=blobs, presence=existence, jobs=jobs, evaluation=queue)
+    images = TinyImages(blobs=blobs, existence=existence, jobs=jobs, evaluation=queue)
     problems: dict[str, str] = {}
 
     async def check_storage() -> None:

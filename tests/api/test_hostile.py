@@ -25,7 +25,7 @@ def logged(caplog: pytest.LogCaptureFixture, log: list[str]) -> Iterator[list[st
 def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_tracebacks(
     caplog: pytest.LogCaptureFixture, logged: list[str]
 ) -> None:
-    app = new_registry(WaitPolicy(hop_seconds=0.05, hops=2, hold_seconds=5)).app
+    app = new_registry(WaitPolicy(redirect_seconds=0.05, redirects=2, hold_seconds=5)).app
     with served(app) as url:
         answered = statuses(url)
 
@@ -42,7 +42,7 @@ def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_traceba
 
 
 def test_a_tls_greeting_gets_a_plain_response_so_that_clients_fall_back() -> None:
-    app = new_registry(WaitPolicy(hop_seconds=1, hops=1, hold_seconds=1)).app
+    app = new_registry(WaitPolicy(redirect_seconds=1, redirects=1, hold_seconds=1)).app
     with served(app) as url:
         host, port = url.removeprefix("http://").split(":")
 
@@ -52,7 +52,7 @@ def test_a_tls_greeting_gets_a_plain_response_so_that_clients_fall_back() -> Non
 def test_garbage_after_requests_under_way_is_not_logged_as_an_error(
     caplog: pytest.LogCaptureFixture, log: list[str]
 ) -> None:
-    app = new_registry(WaitPolicy(hop_seconds=0.05, hops=2, hold_seconds=0.05)).app
+    app = new_registry(WaitPolicy(redirect_seconds=0.05, redirects=2, hold_seconds=0.05)).app
     with served(app) as url:
         host, port = url.removeprefix("http://").split(":")
         for number in range(20):

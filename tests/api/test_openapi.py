@@ -12,7 +12,7 @@ from app.state import WaitPolicy
 from tests.api.registry import new_registry
 from tests.served import served
 
-REGISTRY = new_registry(WaitPolicy(hop_seconds=0.2, hops=2, hold_seconds=0.2))
+REGISTRY = new_registry(WaitPolicy(redirect_seconds=0.2, redirects=2, hold_seconds=0.2))
 
 schema = schemathesis.openapi.from_dict(REGISTRY.app.openapi())
 
@@ -51,12 +51,12 @@ def test_head_requests_errors_and_headers_are_described_too() -> None:
             assert "Retry-After" in described["503"]["headers"]
             for status, header in headers.items():
                 assert header in described[str(status)]["headers"]
-    (hop,) = [
+    (redirect,) = [
         parameter
         for parameter in paths["/v2/{name}/manifests/{reference}"]["get"]["parameters"]
         if parameter["in"] == "query"
     ]
-    assert hop["name"] == "_w"
+    assert redirect["name"] == "_w"
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ PODMAN = "containers/5.39.2"
 
 @pytest.fixture
 def registry() -> Registry:
-    return new_registry(WaitPolicy(hop_seconds=HOP, hops=HOPS, hold_seconds=900))
+    return new_registry(WaitPolicy(redirect_seconds=HOP, redirects=HOPS, hold_seconds=900))
 
 
 async def resolve(
@@ -33,19 +33,19 @@ async def resolve(
     As containerd makes it: each redirect is a request with a limit of its own, ten are followed,
     and 429 is tried again at once.
     """
-    status, hops = 0, 0
+    status, redirects = 0, 0
     for _ in range(attempts):
-        url, status, hops = SLOW, 307, -1
+        url, status, redirects = SLOW, 307, -1
         while status == 307:
-            hops += 1
-            assert hops <= 10
+            redirects += 1
+            assert redirects <= 10
             async with asyncio.timeout(limit):
                 response = await client.head(url, headers={"user-agent": user_agent})
             status = response.status_code
             url = str(response.url.join(response.headers.get("location", "")))
         if status != 429:
             break
-    return status, hops
+    return status, redirects
 
 
 async def test_a_build_longer_than_the_header_limit_is_pulled_by_redirects(
@@ -53,9 +53,9 @@ async def test_a_build_longer_than_the_header_limit_is_pulled_by_redirects(
 ) -> None:
     registry.images.seconds["sleepy"] = LIMIT + HOP / 2
 
-    status, hops = await resolve(client, CONTAINERD, limit=LIMIT, attempts=1)
+    status, redirects = await resolve(client, CONTAINERD, limit=LIMIT, attempts=1)
 
-    assert (status, hops) == (200, 1 + int(LIMIT / HOP))
+    assert (status, redirects) == (200, 1 + int(LIMIT / HOP))
     assert len(registry.images.builds) == 1
 
 
@@ -64,9 +64,9 @@ async def test_a_build_longer_than_all_redirects_is_pulled_by_retries_of_the_cli
 ) -> None:
     registry.images.seconds["sleepy"] = 4 * (HOPS + 1) * HOP + HOP * 1.5
 
-    status, hops = await resolve(client, CONTAINERD, limit=LIMIT, attempts=5)
+    status, redirects = await resolve(client, CONTAINERD, limit=LIMIT, attempts=5)
 
-    assert (status, hops) == (200, 1)
+    assert (status, redirects) == (200, 1)
     assert len(registry.images.builds) == 1
 
 

@@ -102,7 +102,7 @@ ALLOWED = {200, 206, 304, 307, 400, 404, 405, 416, 429}
 async def test_any_request_under_v2_gets_the_response_of_a_registry(
     method: str, path: str, query: bytes, headers: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    registry = new_registry(WaitPolicy(hop_seconds=0.01, hops=1, hold_seconds=0.01))
+    registry = new_registry(WaitPolicy(redirect_seconds=0.01, redirects=1, hold_seconds=0.01))
     registry.change(catalog=True)
 
     response = await ask(registry.app, method, b"/v2" + path.encode(), query=query, headers=headers)

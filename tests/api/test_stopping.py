@@ -17,7 +17,7 @@ from tests.api.registry import Registry, new_registry
 from tests.api.shape import assert_error
 from tests.served import served
 
-PATIENCE = WaitPolicy(hop_seconds=20, hops=9, hold_seconds=20)
+PATIENCE = WaitPolicy(redirect_seconds=20, redirects=9, hold_seconds=20)
 
 
 def stop_while_pulling(
@@ -48,9 +48,9 @@ def test_a_build_that_ends_during_the_drain_is_served(caplog: pytest.LogCaptureF
     assert not [record for record in caplog.records if record.exc_info]
 
 
-@pytest.mark.parametrize("hops", [9, 0])
-def test_a_stopping_server_does_not_redirect(hops: int) -> None:
-    registry = new_registry(WaitPolicy(hop_seconds=0.5, hops=hops, hold_seconds=20))
+@pytest.mark.parametrize("redirects", [9, 0])
+def test_a_stopping_server_does_not_redirect(redirects: int) -> None:
+    registry = new_registry(WaitPolicy(redirect_seconds=0.5, redirects=redirects, hold_seconds=20))
     registry.images.seconds["sleepy"] = 1.5
 
     response = stop_while_pulling(registry, drain_seconds=10, user_agent="containerd/2.3.4")

@@ -91,7 +91,7 @@ async def test_no_client_is_redirected_more_often_than_go_follows(
     response = await client.head(SLOW, headers=CONTAINERD, follow_redirects=True)
 
     assert response.status_code == 429
-    assert len(response.history) == registry.state.wait_policy.hops
+    assert len(response.history) == registry.state.wait_policy.redirects
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_no_client_is_redirected_more_often_than_go_follows(
         "buildkit/v0.32",
     ],
 )
-async def test_clients_with_a_header_limit_get_429_at_the_last_hop(
+async def test_clients_with_a_header_limit_get_429_at_the_last_redirect(
     client: httpx.AsyncClient, user_agent: str
 ) -> None:
     with taking(20):
@@ -127,7 +127,7 @@ async def test_clients_with_a_header_limit_get_429_at_the_last_hop(
         "",
     ],
 )
-async def test_clients_without_a_limit_are_held_at_the_last_hop(
+async def test_clients_without_a_limit_are_held_at_the_last_redirect(
     client: httpx.AsyncClient, user_agent: str
 ) -> None:
     with taking(900):
@@ -139,7 +139,7 @@ async def test_clients_without_a_limit_are_held_at_the_last_hop(
 async def test_without_hops_the_first_request_is_held(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
-    registry.change(wait_policy=WaitPolicy(hop_seconds=20, hops=0, hold_seconds=900))
+    registry.change(wait_policy=WaitPolicy(redirect_seconds=20, redirects=0, hold_seconds=900))
 
     with taking(900):
         response = await client.get(SLOW, headers=PODMAN)
@@ -147,14 +147,14 @@ async def test_without_hops_the_first_request_is_held(
     assert_error(response, 429, "TOOMANYREQUESTS")
 
 
-@pytest.mark.parametrize("hop", ["3", "7", "999"])
+@pytest.mark.parametrize("redirect", ["3", "7", "999"])
 async def test_a_held_request_ends_with_the_build(
-    client: httpx.AsyncClient, sleepy: asyncio.Event, hop: str
+    client: httpx.AsyncClient, sleepy: asyncio.Event, redirect: str
 ) -> None:
     asyncio.get_running_loop().call_later(899, sleepy.set)
 
     with taking(899):
-        response = await client.get(f"{SLOW}?_w={hop}", headers=PODMAN)
+        response = await client.get(f"{SLOW}?_w={redirect}", headers=PODMAN)
 
     assert response.status_code == 200
 
@@ -173,7 +173,7 @@ async def test_a_failure_reaches_the_client_through_the_redirects(
     assert_error(response, 403, "MANIFEST_UNKNOWN")
 
 
-async def test_a_built_image_is_served_at_any_hop(
+async def test_a_built_image_is_served_after_any_number_of_redirects(
     client: httpx.AsyncClient, sleepy: asyncio.Event
 ) -> None:
     sleepy.set()

@@ -22,7 +22,7 @@ from app.builder.nix.door import (
     Nix,
     OneOfManyFailed,
     PackageSet,
-    Realisation,
+    RealiseOptions,
 )
 from app.builder.nix.results import (
     Ambiguous,
@@ -94,7 +94,7 @@ ENDING = {
     "aborts": (EvaluationFailed, "by all means"),
     "endless": (EvaluationStopped, r"stopped after 1 s \(evaluation_seconds of source team\)"),
 }
-REALISATION = Realisation(source="team", seconds=100, build=True, substituters=())
+REALISE_OPTIONS = RealiseOptions(source="team", seconds=100, build=True, substituters=())
 
 
 class NixUnderTest(Protocol):
@@ -419,7 +419,7 @@ class NixContract:
             BuildTimedOut,
             match=r"stopped after 2 s \(build_seconds of source team\).*slow-1\.0\.drv",
         ):
-            await realise(subject, slow, replace(REALISATION, seconds=2))
+            await realise(subject, slow, replace(REALISE_OPTIONS, seconds=2))
 
     async def test_a_source_that_may_not_build_lists_what_is_missing(
         self, subject: NixUnderTest
@@ -427,7 +427,7 @@ class NixContract:
         tree = await found(subject, "tree")
 
         with pytest.raises(NotCached, match=r"build = false\); not there: tree-1\.0") as failure:
-            await realise(subject, tree, replace(REALISATION, build=False))
+            await realise(subject, tree, replace(REALISE_OPTIONS, build=False))
 
         assert failure.value.detail == {"paths": [str(tree.path)]}
 
@@ -437,16 +437,16 @@ class NixContract:
         leaf = await found(subject, "leaf")
         await realise(subject, leaf)
 
-        await realise(subject, leaf, replace(REALISATION, build=False))
+        await realise(subject, leaf, replace(REALISE_OPTIONS, build=False))
 
     async def test_a_binary_cache_is_used_whether_the_source_may_build_or_not(
         self, subject: NixUnderTest
     ) -> None:
         cached, cache = await found(subject, "cached"), subject.cache
         for build in (True, False):
-            realisation = replace(REALISATION, build=build, substituters=cache)
+            options = replace(REALISE_OPTIONS, build=build, substituters=cache)
 
-            lines = await realise(subject, cached, realisation)
+            lines = await realise(subject, cached, options)
 
             assert lines == [f"fetching {cached.path} from {lines[0].rpartition(' ')[2]}"]
             assert await subject.delete(cached.path)
@@ -456,7 +456,7 @@ class NixContract:
         for build in (True, False):
             with pytest.raises(BuildFailed, match=f"has no output out at {tree.path}"):
                 await realise(
-                    subject, replace(leaf, path=tree.path), replace(REALISATION, build=build)
+                    subject, replace(leaf, path=tree.path), replace(REALISE_OPTIONS, build=build)
                 )
 
     async def test_a_deleted_derivation_is_reported(self, subject: NixUnderTest) -> None:
@@ -482,10 +482,10 @@ class NixContract:
 
     async def test_paths_are_kept_until_the_hold_ends(self, subject: NixUnderTest) -> None:
         tree = await found(subject, "tree")
-        async with subject.nix.hold() as hold:
-            await subject.nix.realise([tree], REALISATION, hold=hold, on_line=_ignore)
+        async with subject.nix.temporary_roots() as roots:
+            await subject.nix.realise([tree], REALISE_OPTIONS, roots=roots, on_line=_ignore)
 
-            assert await asyncio.to_thread(hold.held) == {tree.path}
+            assert await asyncio.to_thread(roots.paths) == {tree.path}
             assert not await subject.delete(tree.path)
 
         assert await subject.delete(tree.path)
@@ -514,12 +514,12 @@ async def found(subject: NixUnderTest, name: str, *, way: str = "kept") -> Found
 
 
 async def realise(
-    subject: NixUnderTest, package: Found, realisation: Realisation = REALISATION
+    subject: NixUnderTest, package: Found, options: RealiseOptions = REALISE_OPTIONS
 ) -> list[str]:
-    """Return the lines that the realisation reports."""
+    """Return the lines that the command reports."""
     lines: list[str] = []
-    async with subject.nix.hold() as hold:
-        await subject.nix.realise([package], realisation, hold=hold, on_line=lines.append)
+    async with subject.nix.temporary_roots() as roots:
+        await subject.nix.realise([package], options, roots=roots, on_line=lines.append)
     return lines
 
 

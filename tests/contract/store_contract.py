@@ -181,7 +181,7 @@ class StoreContract:
         storage = MemoryStorage()
         packer = LayerPacker(
             storage=storage,
-            presence=BlobExistenceCache(storage),
+            existence=BlobExistenceCache(storage),
             workers=Workers(2),
             codec=codec.find("gzip"),
             store=make_store({A: MIXED}, ()),

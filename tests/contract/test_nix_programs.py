@@ -21,7 +21,7 @@ from app.system.process import child_environment
 from app.system.retrying import Retries
 from app.system.workers import Workers
 from tests.contract.nix_contract import (
-    REALISATION,
+    REALISE_OPTIONS,
     MakeNix,
     NixContract,
     NixUnderTest,
@@ -143,10 +143,10 @@ async def test_a_derivation_that_nix_refuses_is_a_lasting_failure(
     text = REFUSED_SET.replace("SALT", uuid.uuid4().hex).replace("ATTRIBUTES", REFUSED[reason])
     subject = open_set(text)
     refused = await found(subject, "refused")
-    realisation = replace(REALISATION, sandboxed=reason == "sandbox")
+    options = replace(REALISE_OPTIONS, sandboxed=reason == "sandbox")
 
     with pytest.raises(BuildFailed):
-        await realise(subject, refused, realisation)
+        await realise(subject, refused, options)
 
 
 def _is_cached(attribute: Attribute) -> bool:

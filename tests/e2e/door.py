@@ -63,9 +63,9 @@ class Door:
         return package
 
     async def realise(self, *packages: Found) -> None:
-        async with self.nix.hold() as hold:
+        async with self.nix.temporary_roots() as roots:
             await self.evaluator.realise(
-                await self.pinned(), packages, hold=hold, on_line=self.heard.append
+                await self.pinned(), packages, roots=roots, on_line=self.heard.append
             )
 
 
@@ -107,8 +107,8 @@ def _door(
         nix=nix,
         evaluator=PackageEvaluator(
             nix=nix,
-            memory=EvaluationResultCache(storage=storage),
-            stage=WorkQueue("evaluation", at_once=20, waiting=100, expected_seconds=1),
+            results=EvaluationResultCache(storage=storage),
+            queue=WorkQueue("evaluation", at_once=20, waiting=100, expected_seconds=1),
             is_listed=lambda _, __: False,
         ),
         source=sources.open(_DEFINITION.validate_python(settings)),

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.evaluation.evaluator import Pinned
-from app.builder.names import attributes
-from app.builder.names import listing as names_listing
+from app.builder.names import attribute_names, attributes
 from app.builder.names.attributes import AttributeIndex
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.roots import TemporaryRootsDirectory
@@ -388,7 +387,7 @@ async def test_sets_that_do_not_exist_are_not_looked_into_once_the_names_are_lis
 async def test_of_more_names_than_memory_is_for_the_first_are_kept_and_nothing_is_ruled_out(
     listing: Listing, written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names_listing, "_NAMES", 5)
+    monkeypatch.setattr(attribute_names, "_NAMES", 5)
     inner = "".join(f"n{number} = package; " for number in range(100))
     location = written(
         package_set(a="package", b=f"{{ recurseForDerivations = true; {inner}}}", c="package")

@@ -15,7 +15,7 @@ import pytest
 
 from app.builder.evaluation.evaluator import opened
 from app.builder.evaluation.isolation import evaluate_apart
-from app.builder.names.listing import list_names
+from app.builder.names.attribute_names import list_names
 from app.builder.nix.closure import StorePath
 from app.builder.nix.programs import repl_pool as evaluators
 from app.builder.nix.results import EvaluationResult, NotFound

@@ -58,7 +58,7 @@ async def image(
     storage = MemoryStorage()
     packer = LayerPacker(
         storage=storage,
-        presence=BlobExistenceCache(storage),
+        existence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(request.param),
         store=local_store(store),

@@ -155,9 +155,9 @@ async def test_a_path_that_was_not_made_is_refused_after_the_build(builds: Door)
 
 async def test_paths_are_roots_while_they_are_held_and_not_longer(builds: Door) -> None:
     tree = await builds.package("tree")
-    async with builds.nix.hold() as hold:
+    async with builds.nix.temporary_roots() as roots:
         await builds.evaluator.realise(
-            await builds.pinned(), [tree], hold=hold, on_line=builds.heard.append
+            await builds.pinned(), [tree], roots=roots, on_line=builds.heard.append
         )
 
         assert str(tree.path) in store("--roots", str(tree.path))

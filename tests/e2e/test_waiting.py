@@ -26,9 +26,9 @@ def pull_at_once(clients: Sequence[Client], image: str, *, timeout: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("seconds", "hop_seconds", "redirects"),
+    ("seconds", "redirect_seconds", "redirects"),
     [
-        # Nine hops of 0.3 s, then held: the build outlasts both.
+        # Nine redirects of 0.3 s, then held: the build outlasts both.
         ("5", "0.3", 9),
         pytest.param("180", "20", 8, marks=pytest.mark.full),
     ],
@@ -39,10 +39,10 @@ def test_a_long_build_ends_in_a_pull_by_every_client(
     clients: Sequence[Client],
     *,
     seconds: str,
-    hop_seconds: str,
+    redirect_seconds: str,
     redirects: int,
 ) -> None:
-    server = new_server(salted_packages, NIXERY_REDIRECT_SECONDS=hop_seconds)
+    server = new_server(salted_packages, NIXERY_REDIRECT_SECONDS=redirect_seconds)
     image = f"{server.address}/coreutils/slow-{seconds}:latest"
 
     pull_at_once(clients, image, timeout=float(seconds) + 60)

@@ -18,7 +18,7 @@ from app.builder.nix.door import (
     InputUnreachable,
     Looked,
     OneOfManyFailed,
-    Realisation,
+    RealiseOptions,
 )
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
@@ -106,25 +106,25 @@ class FakeNix:
     async def realise(
         self,
         packages: Sequence[Found],
-        realisation: Realisation,
+        options: RealiseOptions,
         *,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """See ``Nix.realise``."""
         await self._begin("realise")
         derivations = [self._derivation(package) for package in packages]
-        if realisation.build:
-            await self._build_all(derivations, realisation, on_line)
+        if options.build:
+            await self._build_all(derivations, options, on_line)
         for package, derivation in zip(packages, derivations, strict=True):
             if derivation.outputs.get(package.output) != package.path:
                 raise BuildFailed(
                     f"{package.derivation} has no output {package.output} at {package.path}"
                 )
-        if not realisation.build:
-            self._substitute_all(packages, derivations, realisation, on_line)
+        if not options.build:
+            self._substitute_all(packages, derivations, options, on_line)
         for package in packages:
-            hold.next_root().symlink_to(str(package.path))
+            roots.next_root().symlink_to(str(package.path))
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """See ``Nix.closure``."""
@@ -135,8 +135,8 @@ class FakeNix:
             raise StoreUnavailable(f"Nix does not know a closure: {error} is not valid") from None
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[TemporaryRoots]:
-        """See ``Nix.hold``."""
+    async def temporary_roots(self) -> AsyncIterator[TemporaryRoots]:
+        """See ``Nix.temporary_roots``."""
         with self.store.temporary_roots() as roots:
             yield roots
 
@@ -163,7 +163,7 @@ class FakeNix:
         self,
         packages: Sequence[Found],
         derivations: Sequence[Derivation],
-        realisation: Realisation,
+        options: RealiseOptions,
         on_line: Callable[[str], None],
     ) -> None:
         absent = []
@@ -175,7 +175,7 @@ class FakeNix:
                     absent.append(package.path)
         if absent:
             raise NotCached(
-                f"source {realisation.source} only serves what a binary cache has"
+                f"source {options.source} only serves what a binary cache has"
                 f" (build = false); not there: {', '.join(path.name for path in absent)}",
                 {"paths": [str(path) for path in absent]},
             )
@@ -183,19 +183,19 @@ class FakeNix:
     async def _build_all(
         self,
         derivations: Sequence[Derivation],
-        realisation: Realisation,
+        options: RealiseOptions,
         on_line: Callable[[str], None],
     ) -> None:
         building: list[str] = []
         try:
-            async with asyncio.timeout(realisation.seconds):
+            async with asyncio.timeout(options.seconds):
                 for derivation in derivations:
                     await self._build(derivation, building, on_line)
         except TimeoutError:
             raise BuildTimedOut(
-                f"build stopped after {realisation.seconds:g} s (build_seconds of source"
-                f" {realisation.source}) while building {building[-1]}",
-                {"derivations": building[-1:], "seconds": realisation.seconds},
+                f"build stopped after {options.seconds:g} s (build_seconds of source"
+                f" {options.source}) while building {building[-1]}",
+                {"derivations": building[-1:], "seconds": options.seconds},
             ) from None
 
     async def _build(

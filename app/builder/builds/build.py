@@ -37,7 +37,7 @@ _COLLISIONS_SHOWN = 20
 class WorkQueues:
     """What only so many images may do at one time; ``packing_seconds`` is how long one may pack."""
 
-    realisation: WorkQueue
+    building: WorkQueue
     packing: WorkQueue
     packing_seconds: float
 
@@ -51,18 +51,18 @@ class ImageBuilder:
         supplier: Supplier,
         composer: Composer,
         closures: Closures,
-        builds: BuildRecords,
+        records: BuildRecords,
         blobs: BlobStore,
-        stages: WorkQueues,
+        queues: WorkQueues,
     ) -> None:
         self._nix = nix
         self._evaluator = evaluator
         self._supplier = supplier
         self._composer = composer
         self._closures = closures
-        self._builds = builds
+        self._records = records
         self._blobs = blobs
-        self._stages = stages
+        self._queues = queues
 
     async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
         """Return an image whose blobs are all stored; make it if a record is missing.
@@ -71,10 +71,10 @@ class ImageBuilder:
         """
         supply = await self._supplier.supply(request, pinned, progress)
         key = build_key(request, pinned, self._composer.layering, supply)
-        image = await self._builds.read(key)
+        image = await self._records.read(key)
         if image is None:
             image = await self._make(request, pinned, supply, progress)
-            await self._builds.write(key, image)
+            await self._records.write(key, image)
         warnings = (*pinned.revision.warnings, *supply.warnings, *image.warnings)
         return replace(image, warnings=warnings)
 
@@ -98,7 +98,7 @@ class ImageBuilder:
         closure = await self._closures.read(package.path for package in packages)
         if closure is None:
             return None
-        plans = await self._composer.plan(closure)
+        plans = await self._composer.plan_layers(closure)
         if not await self._composer.is_packed(plans, packages):
             return None
         try:
@@ -110,31 +110,31 @@ class ImageBuilder:
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
         # Held until all is packed, so that no garbage collection takes it away half read.
-        async with self._nix.hold() as hold:
+        async with self._nix.temporary_roots() as roots:
             paths = [package.path for package in ingredients.packages.values()]
-            async with self._stages.realisation.slot(progress):
+            async with self._queues.building.slot(progress):
                 for pinned, packages in ingredients.by_source():
                     await self._evaluator.realise(
-                        pinned, packages, hold=hold, on_line=progress.write
+                        pinned, packages, roots=roots, on_line=progress.write
                     )
                 closure = await self._nix.closure(paths)
             await self._closures.write(paths, closure)
             async with self._packing(progress):
-                plans = await self._composer.plan(closure)
+                plans = await self._composer.plan_layers(closure)
                 return await self._composer.compose(ingredients, plans, closure)
 
     @asynccontextmanager
     async def _packing(self, progress: Progress) -> AsyncIterator[None]:
         """Hold a slot for packing.  Raises TooManyRequests, PackingTimedOut."""
-        async with self._stages.packing.slot(progress):
-            limit = asyncio.timeout(self._stages.packing_seconds)
+        async with self._queues.packing.slot(progress):
+            limit = asyncio.timeout(self._queues.packing_seconds)
             try:
                 async with limit:
                     yield
             except TimeoutError:
                 if not limit.expired():
                     raise
-                raise PackingTimedOut(self._stages.packing_seconds) from None
+                raise PackingTimedOut(self._queues.packing_seconds) from None
 
     async def _store(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)
@@ -167,7 +167,7 @@ def build_key(
     request: ImageRequest, pinned: Pinned, layering: Layering, supply: Supply = NO_SUPPLY
 ) -> Digest:
     """Return the key of everything that decides an image."""
-    plan = layering.plan
+    profile = layering.profile
     return BUILDS.key(
         image=_FORMAT,
         source=pinned.source.name,
@@ -176,7 +176,7 @@ def build_key(
         packages=request.packages,
         nonroot=request.nonroot,
         grouping=GROUPING,
-        plan=str(plan.identity) if plan else None,
+        plan=str(profile.identity) if profile else None,
         budget=layering.budget,
         codec=layering.codec.identity,
     )

@@ -82,7 +82,7 @@ class Catalogue:
         self._size += 1
         return True
 
-    def _forget(self, name: str, tag: str) -> None:
+    def _discard(self, name: str, tag: str) -> None:
         self._tags[name].discard(tag)
         self._size -= 1
         if not self._tags[name]:
@@ -94,12 +94,12 @@ class Catalogue:
         try:
             if await self._records.read(key) != (name, tag):
                 if not await self._make_room():
-                    self._forget(name, tag)
+                    self._discard(name, tag)
                     return
                 await self._records.write(key, (name, tag))
         except StorageUnavailable as error:
             logger.warning("{}:{} will be missing from the lists: {}", name, tag, error)
-            self._forget(name, tag)
+            self._discard(name, tag)
 
     async def _make_room(self) -> bool:
         """Return whether one more may be stored.  Raises StorageUnavailable."""

@@ -21,7 +21,7 @@ from app.builder.nix.results import Found
 from app.request import ALWAYS, SYSTEMS
 from app.system.concurrency import gather
 from app.system.workers import Workers
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 # An attribute and a version of 1,000 characters each are the longest that Nix is asked for.
 _LABEL_LIMIT = 4000
@@ -34,7 +34,7 @@ _ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items
 class Layering:
     """How closures are cut and packed: part of what an image is."""
 
-    plan: LayerProfile | None
+    profile: LayerProfile | None
     budget: int
     codec: Codec
 
@@ -56,11 +56,11 @@ class Composer:
         self._file_trees = file_trees
         self.layering = layering
 
-    async def plan(self, closure: Closure) -> tuple[LayerPlan, ...]:
+    async def plan_layers(self, closure: Closure) -> tuple[LayerPlan, ...]:
         """The layers of store paths, the lowest first."""
         # Tens of milliseconds for thousands of paths.
         return await self._workers.run(
-            plan_layers, closure, self.layering.plan, self.layering.budget
+            plan_layers, closure, self.layering.profile, self.layering.budget
         )
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
@@ -128,7 +128,7 @@ def _labels(ingredients: Ingredients) -> dict[str, str]:
     """OCI's own names where there is one (image-spec, annotations.md)."""
     pinned, base = ingredients.pinned, ingredients.base
     named = {
-        line(f"{package.attribute}-{package.version or ''}".rstrip("-"), _LABEL_LIMIT)
+        one_line(f"{package.attribute}-{package.version or ''}".rstrip("-"), _LABEL_LIMIT)
         for package in ingredients.packages.values()
     }
     labels = {

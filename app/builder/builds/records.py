@@ -25,9 +25,9 @@ BUILDS = Kind(name="builds", format=1, adapter=TypeAdapter(BuiltImage), referenc
 class BuildRecords:
     """A build is remembered only as long as everything it names is still in storage."""
 
-    def __init__(self, *, storage: Storage, presence: BlobExistenceCache) -> None:
+    def __init__(self, *, storage: Storage, existence: BlobExistenceCache) -> None:
         self._storage = storage
-        self._presence = presence
+        self._existence = existence
         self._records = Records(storage=storage, kind=BUILDS)
         self._kept: Cache[Digest, BuiltImage] = Cache(_KEPT)
 
@@ -37,7 +37,7 @@ class BuildRecords:
             image = await self._records.read(key)
             if image is None or not await self._has_manifests(image):
                 return None
-        if not await self._presence.holds_all((*_described(image), *image.blobs)):
+        if not await self._existence.holds_all((*_described(image), *image.blobs)):
             self._kept.pop(key)
             return None
         self._kept[key] = image
@@ -49,7 +49,7 @@ class BuildRecords:
 
     def lost_manifest(self, digest: Digest) -> None:
         """Make the images of a manifest again that is missing or damaged."""
-        self._presence.invalidate(digest)
+        self._existence.invalidate(digest)
         for key in self._kept:
             image = self._kept.get(key)
             if image is not None and digest in _manifests(image):

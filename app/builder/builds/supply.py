@@ -112,7 +112,7 @@ class Supplier:
         from_base = [name for name in request.supplied if chosen and name in ALWAYS]
         optional = [name for name in request.supplied if name not in from_base]
         own: Mapping[str, Found] | None = None
-        present = await self._evaluator.known(pinned, optional)
+        present = await self._evaluator.cached(pinned, optional)
         if present is None:
             own = await self._evaluator.available(pinned, sorted(request.asked), optional, progress)
             present = frozenset(own)

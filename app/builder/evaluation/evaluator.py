@@ -16,7 +16,7 @@ from app.builder.nix.door import (
     Evaluation,
     EvaluationStopped,
     Nix,
-    Realisation,
+    RealiseOptions,
 )
 from app.builder.nix.results import (
     Ambiguous,
@@ -55,7 +55,7 @@ class Pinned:
 
 
 class PackageEvaluator:
-    """Evaluations wait in ``stage``; results that are known do not.
+    """Evaluations wait in ``queue``; results that are known do not.
 
     ``is_listed`` returns whether a name is among those of a revision; False if they are unknown.
     """
@@ -64,13 +64,13 @@ class PackageEvaluator:
         self,
         *,
         nix: Nix,
-        memory: EvaluationResultCache,
-        stage: WorkQueue,
+        results: EvaluationResultCache,
+        queue: WorkQueue,
         is_listed: Callable[[Pinned, str], bool],
     ) -> None:
         self._nix = nix
-        self._stage = stage
-        self._memory = memory
+        self._queue = queue
+        self._results = results
         self._is_listed = is_listed
 
     async def packages(
@@ -101,7 +101,7 @@ class PackageEvaluator:
         def check(known: dict[str, EvaluationResult]) -> None:
             _packages(pinned.source, {name: known[name] for name in asked if name in known})
 
-        found = await self._memory.answers(
+        found = await self._results.results(
             subject(pinned),
             names,
             partial(self._evaluate, pinned, progress),
@@ -115,9 +115,9 @@ class PackageEvaluator:
             **_present(pinned.source, {name: answers[name] for name in supplied}),
         }
 
-    async def known(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
+    async def cached(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
         """Return which of the names the source has; None if Nix would have to be asked."""
-        answers = await self._memory.known(subject(pinned), supplied)
+        answers = await self._results.cached(subject(pinned), supplied)
         found = {n: answer for n, answer in zip(supplied, answers, strict=True) if answer}
         if len(found) < len(supplied):
             return None
@@ -127,7 +127,7 @@ class PackageEvaluator:
         """The inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
         if pinned.source.definition.kind != "flake":
             return ()
-        async with self._stage.slot(progress), opened(pinned) as evaluation:
+        async with self._queue.slot(progress), opened(pinned) as evaluation:
             return await self._nix.unpinned(evaluation)
 
     async def realise(
@@ -135,16 +135,16 @@ class PackageEvaluator:
         pinned: Pinned,
         packages: Sequence[Found],
         *,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
-        """Make the packages' paths valid until the hold ends.
+        """Make the packages' paths valid until the roots are released.
 
         Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
         StoreUnavailable.
         """
         definition = pinned.source.definition
-        realisation = Realisation(
+        options = RealiseOptions(
             source=definition.name,
             seconds=definition.build_seconds,
             build=definition.build,
@@ -160,7 +160,7 @@ class PackageEvaluator:
                 async with opened(pinned) as evaluation:
                     await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
             try:
-                await self._nix.realise(packages, realisation, hold=hold, on_line=on_line)
+                await self._nix.realise(packages, options, roots=roots, on_line=on_line)
             except DerivationsGone as error:
                 gone = error
             else:
@@ -170,7 +170,7 @@ class PackageEvaluator:
     async def _evaluate(
         self, pinned: Pinned, progress: Progress, names: Sequence[str]
     ) -> tuple[EvaluationResult, ...]:
-        async with self._stage.slot(progress), opened(pinned) as evaluation:
+        async with self._queue.slot(progress), opened(pinned) as evaluation:
             return await evaluate_apart(self._nix, evaluation, names)
 
 

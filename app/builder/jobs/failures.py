@@ -17,10 +17,10 @@ from app.errors import (
 
 
 @dataclass(frozen=True, slots=True)
-class FailureMemory:
+class FailureLifetimes:
     """Seconds, by what has to happen before the same request can succeed."""
 
-    passing: float
+    transient: float
     """An upstream comes back, a fault of ours is mended."""
     failed: float
     """The package is changed, or a binary cache gets it."""
@@ -32,7 +32,7 @@ class FailureMemory:
             case TooManyRequests() | Draining():
                 return 0  # the response has a time; an early retry must not prolong it
             case NamesPending():
-                return self.passing
+                return self.transient
             case PackagesUnknown() | NotADerivation() | TagUnknown():
                 return self.unknown
             case PolicyRefused() if not isinstance(error, NotCached):
@@ -40,4 +40,4 @@ class FailureMemory:
             case Refused():
                 return self.failed
             case _:
-                return self.passing
+                return self.transient

@@ -7,7 +7,7 @@ from loguru import logger
 
 from app.builder.jobs.job import Job
 from app.errors import ManifestUnknown, RegistryError, TooManyRequests, Unavailable
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 _LOG_LIMIT = 500
 _LINES_AT_ONCE = 50
@@ -69,10 +69,10 @@ def log_failure(error: BaseException, job: Job[Any]) -> RegistryError:
         log.opt(exception=error).error("the build of {} broke", job.title)
         return RegistryError("internal error")
     if cause := error.__cause__:
-        log = log.bind(cause=line(f"{type(cause).__name__}: {cause}", _LOG_LIMIT))
+        log = log.bind(cause=one_line(f"{type(cause).__name__}: {cause}", _LOG_LIMIT))
     level = "WARNING" if isinstance(error, Unavailable) else "INFO"
     if isinstance(error, TooManyRequests):
         level = "DEBUG"  # clients may cause any number; /debug counts the responses
-    message = line(error.message, _LOG_LIMIT)
+    message = one_line(error.message, _LOG_LIMIT)
     log.log(level, "{} failed after {:.1f} s: {}", job.title, job.seconds, message)
     return error

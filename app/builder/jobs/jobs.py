@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from loguru import logger
 
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.history import JobHistory, log_failure
 from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
@@ -51,7 +51,7 @@ class Jobs(Generic[T]):
     def __init__(
         self,
         *,
-        failures: FailureMemory,
+        failures: FailureLifetimes,
         result_seconds: float,
         remember: int,
         history: int,

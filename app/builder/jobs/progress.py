@@ -1,7 +1,7 @@
 """The stage and the last output lines of a job, bounded in size, for its page."""
 
 from app.builder.jobs.clients import Clients
-from app.text.sanitize import LastLines, line
+from app.text.sanitize import LastLines, one_line
 
 _LINES = 400
 _LINE_LIMIT = 500
@@ -22,7 +22,7 @@ class Progress:
         self._log = LastLines(_LINES, _LINE_LIMIT)
 
     def enter(self, stage: str) -> None:
-        self.stage = line(stage, _STAGE_LIMIT)
+        self.stage = one_line(stage, _STAGE_LIMIT)
         self.write(self.stage)
 
     def write(self, text: str) -> None:

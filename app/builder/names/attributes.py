@@ -8,12 +8,12 @@ from loguru import logger
 from pydantic import TypeAdapter
 
 from app.builder.evaluation.evaluator import Pinned, opened, subject
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
-from app.builder.names.listing import AttributeNames, list_names
-from app.builder.names.looking import AttributeReader
+from app.builder.names.attribute_names import AttributeNames, list_names
+from app.builder.names.attribute_reader import AttributeReader
 from app.builder.names.proposals import ListedNames, Proposals
 from app.builder.nix.door import Nix
 from app.errors import (
@@ -36,7 +36,7 @@ _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
 _FAILED_SECONDS = 600
-_PASSING_SECONDS = 10
+_TRANSIENT_SECONDS = 10
 _SUGGEST_SECONDS = 2
 _SEARCH_SECONDS = 25  # some clients leave after 30
 
@@ -52,13 +52,13 @@ class AttributeIndex:
         self._nix = nix
         self._records = Records(storage=storage, kind=ATTRIBUTE_NAMES)
         self._workers = workers
-        self._stage = WorkQueue(
+        self._queue = WorkQueue(
             "listing", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
         )
         self._reader = AttributeReader(nix=nix, workers=workers)
         self._listings: Jobs[ListedNames] = Jobs(
-            failures=FailureMemory(
-                passing=_PASSING_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
+            failures=FailureLifetimes(
+                transient=_TRANSIENT_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
             ),
             result_seconds=float("inf"),
             remember=_REVISIONS,
@@ -130,7 +130,7 @@ class AttributeIndex:
         async def start(progress: Progress) -> ListedNames:
             names = await self._read(key)
             if names is None:
-                async with self._stage.slot(progress):
+                async with self._queue.slot(progress):
                     names = await self._list(pinned)
                 await self._write(key, names)
             return await self._workers.run(ListedNames.of, names)

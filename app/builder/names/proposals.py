@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from app.builder.evaluation.evaluator import Pinned
-from app.builder.names.listing import AttributeNames
-from app.builder.names.looking import AttributeReader
+from app.builder.names.attribute_names import AttributeNames
+from app.builder.names.attribute_reader import AttributeReader
 from app.builder.names.suggestions import NameIndex, typed
 from app.oci import Digest
 from app.system.blocking import blocking

@@ -90,7 +90,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Realisation:
+class RealiseOptions:
     """How packages may be realised.  ``substituters`` None means those of nix.conf.
 
     ``sandboxed`` forbids Nix to build without its sandbox where the kernel does not offer one.
@@ -163,12 +163,12 @@ class Nix(Protocol):
     async def realise(
         self,
         packages: Sequence[Found],
-        realisation: Realisation,
+        options: RealiseOptions,
         *,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
-        """Make the packages' output paths valid, and keep them until the hold ends.
+        """Make the packages' output paths valid, and keep them until the roots are released.
 
         Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
         DerivationsGone, DownloadFailed, StoreUnavailable.
@@ -177,5 +177,5 @@ class Nix(Protocol):
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of valid paths.  Raises StoreUnavailable."""
 
-    def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
+    def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         """Open a place for roots, which keep paths from the garbage collector."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter
 
 from app.builder.nix.closure import StorePath
-from app.text.sanitize import is_plain, line
+from app.text.sanitize import is_plain, one_line
 
 _SHOWN_LIMIT = 1000
 
@@ -32,7 +32,7 @@ def _plain(text: str) -> str | None:
 
 
 def _shown(text: str) -> str:
-    return line(text, _SHOWN_LIMIT)
+    return one_line(text, _SHOWN_LIMIT)
 
 
 _Plain = Annotated[str, AfterValidator(_plain)] | None

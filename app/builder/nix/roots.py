@@ -31,7 +31,7 @@ class TemporaryRoots:
         return self._directory / f"root{self._count}"
 
     @blocking
-    def held(self) -> frozenset[StorePath]:
+    def paths(self) -> frozenset[StorePath]:
         return frozenset(
             StorePath.parse(str(link.readlink())) for link in self._directory.iterdir()
         )

@@ -28,7 +28,7 @@ from app.errors import SourceUnavailable, TagUnknown
 from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.workers import Workers
-from app.text.sanitize import sentence
+from app.text.sanitize import one_line_for_client
 
 _CHANNEL = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
 _EXAMPLES = ("nixos-unstable", "nixpkgs-unstable", "nixos-YY.MM", "nixos-YY.MM-small")
@@ -192,7 +192,7 @@ class ChannelUpstream:
         )
 
     def _unavailable(self, error: Exception) -> SourceUnavailable:
-        cause = sentence(str(error), _CAUSE_LIMIT) or type(error).__name__
+        cause = one_line_for_client(str(error), _CAUSE_LIMIT) or type(error).__name__
         if isinstance(error, httpx.HTTPStatusError):
             cause = f"its response was {error.response.status_code}"
         if _UNTRUSTED in cause:

@@ -45,7 +45,7 @@ class SearchPath:
                 ) from None
         return _joined(own, found)
 
-    def known(self, own: Revision) -> Revision | None:
+    def cached(self, own: Revision) -> Revision | None:
         """Return the result of ``resolve``, or None if that would query an upstream."""
         found: list[tuple[str, Revision]] = []
         for name, (source, tag) in self.entries.items():

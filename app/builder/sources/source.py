@@ -78,10 +78,10 @@ class Source:
         # A caller that is cancelled must not cancel the query of the others.
         return await asyncio.shield(task)
 
-    def known(self, tag: Tag) -> Revision | Failure | None:
+    def cached(self, tag: Tag) -> Revision | Failure | None:
         """Return the cached result of ``resolve``; None if it would query an upstream."""
         own = self.cached_files(tag)
-        return self.search_path.known(own) if isinstance(own, Revision) else own
+        return self.search_path.cached(own) if isinstance(own, Revision) else own
 
     def cached_files(self, tag: Tag) -> Revision | Failure | None:
         """Return the cached result of ``resolve_files``."""
@@ -92,7 +92,7 @@ class Source:
         if self.definition.kind == "path" and tag.text in self._known:
             with suppress(TagUnknown, SourceUnavailable):
                 return await self.resolve(tag)
-        known = self.known(tag)
+        known = self.cached(tag)
         return known if isinstance(known, Revision) else None
 
     def tags(self) -> frozenset[str]:

@@ -4,12 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.sanitize import LastLines, ends, line, sentence, visible
+from app.text.sanitize import (
+    LastLines,
+    excerpt_for_client,
+    one_line,
+    one_line_for_client,
+    printable,
+)
 
 
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_a_line_is_one_printable_line_within_its_limit(text: str, limit: int) -> None:
-    shown = line(text, limit)
+    shown = one_line(text, limit)
 
     assert len(shown) <= limit
     assert len(shown.splitlines()) <= 1
@@ -22,15 +28,15 @@ def test_a_line_is_one_printable_line_within_its_limit(text: str, limit: int) ->
 
 
 def test_terminal_colours_vanish() -> None:
-    assert line("\x1b[31;1merror:\x1b[0m gone\x1b]8;;http://x\x07!", 100) == "error: gone!"
+    assert one_line("\x1b[31;1merror:\x1b[0m gone\x1b]8;;http://x\x07!", 100) == "error: gone!"
 
 
 def test_a_cut_is_marked() -> None:
-    assert line("abcdef", 4) == "abc…"
+    assert one_line("abcdef", 4) == "abc…"
 
 
 def test_credentials_are_struck_out() -> None:
-    shown = line(
+    shown = one_line(
         "fetching https://joe:hunter2@git.example/x?private_token=abc&ref=main"
         " with Authorization: Bearer abcdefghijkl.mnop",
         300,
@@ -44,7 +50,7 @@ def test_credentials_are_struck_out() -> None:
 
 
 def test_a_sentence_keeps_store_paths_and_loses_directories_of_the_host() -> None:
-    shown = sentence(
+    shown = one_line_for_client(
         "at /home/joe/pkgs/default.nix:3: builder for '/nix/store/abc-x.drv' failed in /etc/nixos/",
         300,
     )
@@ -55,7 +61,7 @@ def test_a_sentence_keeps_store_paths_and_loses_directories_of_the_host() -> Non
 def test_names_of_images_and_addresses_are_no_paths() -> None:
     text = "shell/git/htop is at https://example.org/v2/shell/git/manifests/latest"
 
-    assert sentence(text, 300) == text
+    assert one_line_for_client(text, 300) == text
 
 
 @pytest.mark.parametrize(
@@ -88,7 +94,7 @@ def test_names_of_images_and_addresses_are_no_paths() -> None:
     ],
 )
 def test_a_path_of_the_host_is_found_wherever_it_stands(text: str, shown: str) -> None:
-    assert sentence(text, 300) == shown
+    assert one_line_for_client(text, 300) == shown
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,7 @@ def test_a_path_of_the_host_is_found_wherever_it_stands(text: str, shown: str) -
     ],
 )
 def test_text_that_is_not_a_path_of_the_host_stays_readable(text: str) -> None:
-    assert sentence(text, 300) == text
+    assert one_line_for_client(text, 300) == text
 
 
 COMPONENT = st.text(
@@ -117,7 +123,7 @@ COMPONENT = st.text(
     st.sampled_from(["", "at ", "'", "file://", "unix:", "-I", "x=", "(", "a:", "…", "\t", "<"]),
 )
 def test_no_directory_of_an_absolute_path_is_shown(directories: list[str], before: str) -> None:
-    assert "hidden" not in sentence(f"{before}/{'/'.join(directories)}/file", 300)
+    assert "hidden" not in one_line_for_client(f"{before}/{'/'.join(directories)}/file", 300)
 
 
 PIECES = (
@@ -135,13 +141,13 @@ def test_long_texts_are_read_once(piece: str) -> None:
     """A pattern that went back over what it had read would take minutes."""
     text = piece * (200_000 // len(piece))
 
-    assert len(line(text, 500)) <= 500
-    assert len(sentence(text, 25_000)) <= 25_000
+    assert len(one_line(text, 500)) <= 500
+    assert len(one_line_for_client(text, 25_000)) <= 25_000
 
 
 @given(st.text(st.characters(categories=["L", "N"]), max_size=400), st.integers(10, 300))
 def test_ends_keep_both_ends_within_the_limit(text: str, limit: int) -> None:
-    kept = ends(text, limit)
+    kept = excerpt_for_client(text, limit)
 
     assert len(kept) <= limit
     beginning, _, ending = kept.partition("…")
@@ -152,7 +158,7 @@ def test_ends_keep_both_ends_within_the_limit(text: str, limit: int) -> None:
 def test_an_error_keeps_the_end_of_a_long_log() -> None:
     text = "/nix/store/x-broken.drv failed: " + "line | " * 60 + "no such frobnicator"
 
-    kept = ends(text, 200)
+    kept = excerpt_for_client(text, 200)
 
     assert kept.startswith("/nix/store/x-broken.drv failed: ")
     assert kept.endswith("no such frobnicator")
@@ -171,17 +177,23 @@ def test_an_error_keeps_the_end_of_a_long_log() -> None:
     ],
 )
 def test_invisible_characters_and_direction_marks_are_removed(text: str) -> None:
-    assert line(text, 100) == sentence(text, 100) == ends(text, 100) == visible(text) == "ab"
+    assert (
+        one_line(text, 100)
+        == one_line_for_client(text, 100)
+        == excerpt_for_client(text, 100)
+        == printable(text)
+        == "ab"
+    )
 
 
 def test_invisible_characters_do_not_hide_a_credential() -> None:
-    assert "0123" not in line("ghp_\u200b0123456789", 100)
+    assert "0123" not in one_line("ghp_\u200b0123456789", 100)
 
 
 def test_visible_text_keeps_its_lines_and_indentation() -> None:
     text = "Traceback:\n  File x\n    \x1b[31mred\x1b[0m \u202e\r\n"
 
-    assert visible(text) == "Traceback:\n  File x\n    red  \n"
+    assert printable(text) == "Traceback:\n  File x\n    red  \n"
 
 
 def test_last_lines_are_the_same_whether_they_were_read_in_between_or_not() -> None:

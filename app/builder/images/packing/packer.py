@@ -66,7 +66,7 @@ class LayerPacker:
         self,
         *,
         storage: Storage,
-        presence: BlobExistenceCache,
+        existence: BlobExistenceCache,
         workers: Workers,
         codec: Codec,
         store: StoreReader,
@@ -84,7 +84,7 @@ class LayerPacker:
         )
         self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
         self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
-        self._presence = presence
+        self._existence = existence
         self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
         self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
         self._counters = PackingCounters()
@@ -128,14 +128,14 @@ class LayerPacker:
         known = await self._layers.read_each(
             [record.layer_key(self._codec, ordered) for ordered in several]
         )
-        await self._presence.holds_all(layer.descriptor for layer in known if layer is not None)
+        await self._existence.holds_all(layer.descriptor for layer in known if layer is not None)
         for ordered, layer in zip(several, known, strict=True):
-            if layer is None or not await self._presence.holds(layer.descriptor):
+            if layer is None or not await self._existence.holds(layer.descriptor):
                 single += ordered
         packed = await self._paths.read_each(
             [record.path_key(self._codec, path) for path in single]
         )
-        return None not in packed and await self._presence.holds_all(
+        return None not in packed and await self._existence.holds_all(
             path.layer.descriptor for path in packed if path is not None
         )
 
@@ -147,23 +147,23 @@ class LayerPacker:
 
     async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
         known = await self._layers.read(key)
-        if known is not None and await self._presence.holds(known.descriptor):
+        if known is not None and await self._existence.holds(known.descriptor):
             return known
         return await self._layer_flights.run(key, make)
 
     async def _path(self, path: StorePath) -> PackedPath:
         key = record.path_key(self._codec, path)
         known = await self._paths.read(key)
-        if known is not None and await self._presence.holds(known.layer.descriptor):
+        if known is not None and await self._existence.holds(known.layer.descriptor):
             return known
         return await self._path_flights.run(key, partial(self._pack_path, key, path))
 
     async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
         packed = await self._writer.pack_path(path)
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
-        self._presence.note(packed.layer.descriptor)
+        self._existence.note(packed.layer.descriptor)
         known = await self._paths.settle(key, packed)
-        if not await self._presence.holds(known.layer.descriptor):
+        if not await self._existence.holds(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
         return known
 
@@ -188,13 +188,13 @@ class LayerPacker:
 
     async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
         """Return ``known``, the recorded layer, if it is ``layer`` or stored as well."""
-        self._presence.note(layer.descriptor)
-        if not await self._presence.holds(known.descriptor):
+        self._existence.note(layer.descriptor)
+        if not await self._existence.holds(known.descriptor):
             raise BytesChanged(subject, keys.record("layers", key), known, layer)
         return known
 
     async def _check_again(self, blob: Descriptor) -> None:
-        self._presence.invalidate(blob.digest)
+        self._existence.invalidate(blob.digest)
         if not await self._writer.is_whole(blob):
             logger.warning(
                 "the stored blob {} is damaged or missing, and is made again", blob.digest

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.programs.fetches import Fetches
-from app.text.sanitize import LastLines, line
+from app.text.sanitize import LastLines, one_line
 
 _PREFIX = "@nix "
 _BUILD, _SUBSTITUTE = 105, 108
@@ -118,7 +118,7 @@ class BuildLog:
                 self._logs.pop(self._finished.popleft(), None)
 
     def _message(self, level: int, message: str) -> None:
-        cleaned = line(message, _MESSAGE_LIMIT)
+        cleaned = one_line(message, _MESSAGE_LIMIT)
         if level in (_ERROR, _WARNING):
             self.fetches.note(cleaned)
         if level == _WARNING:

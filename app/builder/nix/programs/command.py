@@ -15,7 +15,7 @@ from app.builder.nix.door import (
     DerivationsGone,
     Evaluation,
     Looked,
-    Realisation,
+    RealiseOptions,
 )
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.attributes import AttributeReader
@@ -128,30 +128,28 @@ class NixCommand:
     async def realise(
         self,
         packages: Sequence[Found],
-        realisation: Realisation,
+        options: RealiseOptions,
         *,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         wanted = sorted({Wanted(str(p.derivation), p.output, str(p.path)) for p in packages})
-        end = time.monotonic() + realisation.seconds
+        end = time.monotonic() + options.seconds
 
         async def attempt() -> None:
             await self._require(wanted)
-            if not realisation.build:
+            if not options.build:
                 await self._realiser.check_claims(wanted)
             try:
-                await self._realiser.attempt(
-                    wanted, realisation, end=end, hold=hold, on_line=on_line
-                )
+                await self._realiser.attempt(wanted, options, end=end, roots=roots, on_line=on_line)
             except RegistryError:
                 await self._require(wanted)
                 raise
-            await self._check(wanted, hold)
+            await self._check(wanted, roots)
 
         def on_retry(error: Exception, pause: float) -> None:
             on_line(f"{error}; another attempt follows in {pause:g} s")
-            logger.bind(source=realisation.source).warning("{}; trying again", error)
+            logger.bind(source=options.source).warning("{}; trying again", error)
 
         await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry)
 
@@ -178,7 +176,7 @@ class NixCommand:
             query, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry
         )
 
-    def hold(self) -> AbstractAsyncContextManager[TemporaryRoots]:
+    def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         return self._holds.open()
 
     async def close(self) -> None:
@@ -191,9 +189,9 @@ class NixCommand:
             await self.evaluators.invalidate()
             raise DerivationsGone(deleted[0])
 
-    async def _check(self, wanted: Sequence[Wanted], hold: TemporaryRoots) -> None:
+    async def _check(self, wanted: Sequence[Wanted], roots: TemporaryRoots) -> None:
         """Raise BuildFailed if the derivation did not make the path that its package claims."""
-        made = {str(path) for path in await self._workers.run(hold.held)}
+        made = {str(path) for path in await self._workers.run(roots.paths)}
         for one in wanted:
             if one.path not in made:
                 raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")

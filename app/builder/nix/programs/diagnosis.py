@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.door import Realisation
+from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.errors import failure_text, is_other_system, is_refused
 from app.builder.nix.programs.fetches import Fault
@@ -22,7 +22,7 @@ from app.errors import (
     StoreUnavailable,
 )
 from app.system.process import Finished
-from app.text.sanitize import ends, line
+from app.text.sanitize import excerpt_for_client, one_line
 
 _SHOWN = 5
 _REASON_LIMIT = 120
@@ -44,7 +44,7 @@ class Attempt:
     the keys that signed the ignored store paths.
     """
 
-    realisation: Realisation
+    options: RealiseOptions
     log: BuildLog
     wanted: Sequence[str]
     missing: Collection[str]
@@ -56,12 +56,14 @@ def failure(attempt: Attempt, finished: Finished) -> RegistryError:
     log, reason = attempt.log, attempt.log.reason
     ignored = ignored_signature(attempt)
     if _NO_SPACE.search(reason):
-        return StoreUnavailable(f"the disk of the Nix store is full: {line(reason, _REASON_LIMIT)}")
+        return StoreUnavailable(
+            f"the disk of the Nix store is full: {one_line(reason, _REASON_LIMIT)}"
+        )
     if log.failed and log.built(log.failed):
         return _builder_failure(log, finished, ignored)
     if faults := log.fetches.faults(attempt.missing):
         return _fault(attempt, faults, ignored)
-    if not attempt.realisation.build:
+    if not attempt.options.build:
         return _not_cached(attempt, finished, ignored)
     if is_other_system(reason) or is_refused(reason, finished):
         return BuildFailed(_with(failure_text(log, finished), ignored), derivation=log.failed)
@@ -70,8 +72,8 @@ def failure(attempt: Attempt, finished: Finished) -> RegistryError:
 
 def out_of_time(attempt: Attempt) -> RegistryError:
     """Diagnose an attempt that was stopped after its time."""
-    log, realisation = attempt.log, attempt.realisation
-    after = f"after {realisation.seconds:g} s (build_seconds of source {realisation.source})"
+    log, options = attempt.log, attempt.options
+    after = f"after {options.seconds:g} s (build_seconds of source {options.source})"
     ignored = ignored_signature(attempt)
     fetching = log.fetches.running
     if fetching and not log.building:
@@ -82,7 +84,7 @@ def out_of_time(attempt: Attempt) -> RegistryError:
     building = f" while building {log.building[0]}" if log.building else ""
     return BuildTimedOut(
         _with(f"build stopped {after}{building}", ignored),
-        {"derivations": list(log.building), "seconds": realisation.seconds},
+        {"derivations": list(log.building), "seconds": options.seconds},
     )
 
 
@@ -105,7 +107,8 @@ def _builder_failure(log: BuildLog, finished: Finished, ignored: str) -> Registr
     for url, why in log.fetches.other_failures:
         if url and _TRANSIENT_DOWNLOAD.search(why):
             return DownloadFailed(
-                f"{url} failed while {log.failed} was built: {line(why, _REASON_LIMIT)}", host=url
+                f"{url} failed while {log.failed} was built: {one_line(why, _REASON_LIMIT)}",
+                host=url,
             )
     return BuildFailed(
         _with(failure_text(log, finished), ignored),
@@ -118,7 +121,7 @@ def _fault(attempt: Attempt, faults: Sequence[Fault], ignored: str) -> DownloadF
     """Prefer the fault of a wanted path, and complete a path that Nix named by its hash."""
     named = [(fault, _path(attempt, fault)) for fault in faults]
     fault, path = next(((f, path) for f, path in named if path in attempt.wanted), named[0])
-    message = f"{fault.cache} failed to send {path}: {line(fault.reason, _REASON_LIMIT)}"
+    message = f"{fault.cache} failed to send {path}: {one_line(fault.reason, _REASON_LIMIT)}"
     if ignored:
         message = f"{message}; {ignored}"
     return DownloadFailed(message, host=fault.cache, path=path)
@@ -138,7 +141,7 @@ def _path(attempt: Attempt, fault: Fault) -> str:
 def _not_cached(attempt: Attempt, finished: Finished, ignored: str) -> RegistryError:
     """List the wanted outputs first, then what they refer to."""
     log, wanted, missing = attempt.log, attempt.wanted, attempt.missing
-    source = attempt.realisation.source
+    source = attempt.options.source
     absent = [path for path in wanted if path in missing and path not in log.fetches.unsigned]
     absent += [path for path in log.unknown if path not in wanted]
     only = f"source {source} only serves what a binary cache has (build = false)"
@@ -157,4 +160,4 @@ def _with(message: str, ignored: str) -> str:
     if not ignored:
         return message
     room = max(_MESSAGE_LIMIT - len(ignored), _LEAST)
-    return f"{ignored}; {ends(_HASH.sub('', message), room)}"
+    return f"{ignored}; {excerpt_for_client(_HASH.sub('', message), room)}"

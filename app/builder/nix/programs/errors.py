@@ -4,7 +4,7 @@ import re
 
 from app.builder.nix.programs.build_log import BuildLog
 from app.system.process import Finished
-from app.text.sanitize import line, sentence
+from app.text.sanitize import one_line, one_line_for_client
 
 _MESSAGE_LIMIT = 300
 _REASON_LIMIT = 260
@@ -43,7 +43,7 @@ def evaluation_error(stderr: bytes) -> str:
         if _END.match(more):
             break
         found.append(more)
-    return sentence(" ".join(found), _MESSAGE_LIMIT)
+    return one_line_for_client(" ".join(found), _MESSAGE_LIMIT)
 
 
 def line_breaks(stderr: bytes) -> list[str]:
@@ -63,7 +63,7 @@ def failure_text(log: BuildLog, finished: Finished) -> str:
     system = _OTHER_SYSTEM.search(log.reason)
     if system:
         return f"{log.failed} can only be built on {system[1] or system[2]}, and this is another"
-    reason = line(log.reason, _REASON_LIMIT) or exit_reason(finished)
+    reason = one_line(log.reason, _REASON_LIMIT) or exit_reason(finished)
     message = _BUILDER.sub(_derivation_first, reason).rstrip(".")
     lines = " | ".join(text for text in log.log(log.failed)[-10:] if text)
     room = _MESSAGE_LIMIT - len(message) - 2

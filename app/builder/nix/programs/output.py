@@ -10,7 +10,7 @@ from app.builder.nix.results import EvaluationResult, Failed, parse
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
 from app.system.process import Finished, LimitExceeded, OutOfSpace
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 _ADDRESS = 120
 # Nix adds advice that is useless to a client: it cannot change the search path.
@@ -65,7 +65,7 @@ def evaluation_failure(
     address = unreachable(message, text)
     if address is not None:
         name = input_at(text, evaluation.package_set.flake)
-        needed = f"its input {name}" if name else (line(address, _ADDRESS) or "what it fetches")
+        needed = f"its input {name}" if name else (one_line(address, _ADDRESS) or "what it fetches")
         return InputUnreachable(
             f"source {evaluation.source} needs {needed}, which cannot be reached: {message}"
         )

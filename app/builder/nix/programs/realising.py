@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from app.builder.nix.door import DerivationsGone, Realisation
+from app.builder.nix.door import DerivationsGone, RealiseOptions
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.derivation import read_outputs
@@ -64,10 +64,10 @@ class Realiser:
     async def attempt(
         self,
         wanted: Sequence[Wanted],
-        realisation: Realisation,
+        options: RealiseOptions,
         *,
         end: float,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """Make one attempt, until ``end`` of the monotonic clock.
@@ -78,39 +78,39 @@ class Realiser:
         paths = sorted({one.path for one in wanted})
         try:
             finished = await self._space.during(
-                self._run(wanted, realisation, log, end=end, hold=hold)
+                self._run(wanted, options, log, end=end, roots=roots)
             )
         except OutOfTime:
-            raise out_of_time(await self._inspect(log, paths, realisation, on_line)) from None
+            raise out_of_time(await self._inspect(log, paths, options, on_line)) from None
         except OutOfSpace as error:
             raise BuildFailed(f"the build log grew beyond {error.limit}") from None
         except DiskFull as error:
             building = f" while building {log.building[0]}" if log.building else ""
             raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
-        ended = await self._inspect(log, paths, realisation, on_line)
+        ended = await self._inspect(log, paths, options, on_line)
         if finished.code != 0:
             raise failure(ended, finished)
 
     async def _run(
         self,
         wanted: Sequence[Wanted],
-        realisation: Realisation,
+        options: RealiseOptions,
         log: BuildLog,
         *,
         end: float,
-        hold: TemporaryRoots,
+        roots: TemporaryRoots,
     ) -> Finished:
-        if realisation.build:
+        if options.build:
             targets = [f"{one.derivation}!{one.output}" for one in wanted]
         else:
             targets = sorted({one.path for one in wanted})
         return await self._programs.run(
             "realise",
             [
-                *("nix-store", "--realise", *targets, "--add-root", str(hold.next_root())),
+                *("nix-store", "--realise", *targets, "--add-root", str(roots.next_root())),
                 *("--log-format", "internal-json", *self._options),
-                *substituters(realisation.substituters),
-                *realising(realisation),
+                *substituters(options.substituters),
+                *realising(options),
             ],
             Limits(seconds=max(end - time.monotonic(), 1), grace_seconds=_GRACE_SECONDS),
             on_line=log.feed,
@@ -120,7 +120,7 @@ class Realiser:
         self,
         log: BuildLog,
         paths: Sequence[str],
-        realisation: Realisation,
+        options: RealiseOptions,
         on_line: Callable[[str], None],
     ) -> Attempt:
         """Find the paths that are still missing, and log which signatures were ignored."""
@@ -132,10 +132,10 @@ class Realiser:
             keys = await self._signers(path, unsigned[path])
             if keys is not None:
                 signers[path] = keys
-        ended = Attempt(realisation, log, paths, missing, signers)
+        ended = Attempt(options, log, paths, missing, signers)
         if ignored := ignored_signature(ended):
             on_line(f"warning: {ignored}")
-            logger.bind(source=realisation.source).warning("a binary cache is ignored: {}", ignored)
+            logger.bind(source=options.source).warning("a binary cache is ignored: {}", ignored)
         return ended
 
     async def _signers(self, path: str, cache: str) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.builder.nix.door import Evaluation, PackageSet, Realisation
+from app.builder.nix.door import Evaluation, PackageSet, RealiseOptions
 
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
@@ -116,11 +116,11 @@ def substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
     return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))
 
 
-def realising(realisation: Realisation) -> tuple[str, ...]:
+def realising(options: RealiseOptions) -> tuple[str, ...]:
     """Return options for builds; without ``build`` none may run, on any machine."""
-    if not realisation.build:
+    if not options.build:
         settings = {"max-jobs": "0", "builders": "", "fallback": "false"}
-    elif realisation.sandboxed:
+    elif options.sandboxed:
         settings = {"sandbox": "true", "sandbox-fallback": "false"}
     else:
         settings = {}

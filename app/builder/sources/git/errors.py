@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.unpacking import FULL, NO_NAME, TOO_LONG, TWICE
 from app.builder.sources.upstream import UNTRUSTED
-from app.text.sanitize import sentence
+from app.text.sanitize import one_line_for_client
 
 _LIMIT = 200
 # The first match counts: a cause is listed before its consequences.
@@ -73,7 +73,7 @@ def explain(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
     last = (lines or ["git failed"])[-1].removeprefix("fatal: ")
     last = re.sub(f"'?{re.escape(definition.location)}/*'?", "the repository", last)
     host = _host(definition.location)
-    return sentence(last.replace(host, "the host") if host else last, _LIMIT)
+    return one_line_for_client(last.replace(host, "the host") if host else last, _LIMIT)
 
 
 def explain_files(stderr: str) -> str | None:

@@ -18,7 +18,7 @@ def storage() -> MemoryStorage:
 
 
 def opened(storage: MemoryStorage) -> BuildRecords:
-    return BuildRecords(storage=storage, presence=BlobExistenceCache(storage))
+    return BuildRecords(storage=storage, existence=BlobExistenceCache(storage))
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ async def test_a_build_without_its_manifest_is_forgotten(
 async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
-    presence = BlobExistenceCache(storage)
-    builds = BuildRecords(storage=storage, presence=presence)
+    existence = BlobExistenceCache(storage)
+    builds = BuildRecords(storage=storage, existence=existence)
     await builds.write(KEY, image)
     assert await builds.read(KEY) == image
     (layer,) = image.blobs
     await storage.delete(keys.blob(layer.digest))
 
-    presence.invalidate(layer.digest)
+    existence.invalidate(layer.digest)
 
     assert await builds.read(KEY) is None
 

@@ -24,12 +24,12 @@ class Queued:
     stage: WorkQueue = field(
         default_factory=lambda: WorkQueue("evaluation", at_once=1, waiting=0, expected_seconds=1)
     )
-    memory: EvaluationResultCache = field(
+    cache: EvaluationResultCache = field(
         default_factory=lambda: EvaluationResultCache(storage=MemoryStorage())
     )
 
     async def answers(self, *names: str) -> tuple[EvaluationResult, ...]:
-        return await self.memory.answers(
+        return await self.cache.results(
             SUBJECT, names, self._ask, _check, is_listed=lambda _: False
         )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.builder.evaluation import result_cache as answermemory
+from app.builder.evaluation import result_cache
 from app.builder.evaluation.recent_failures import RecentFailures
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.nix.closure import StorePath
@@ -68,10 +68,10 @@ def asked() -> Asked:
 
 
 async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None:
-    memory = EvaluationResultCache(storage=MemoryStorage())
-    await memory.answers(SUBJECT, ["a", "none"], asked, is_listed=listed)
+    cache = EvaluationResultCache(storage=MemoryStorage())
+    await cache.results(SUBJECT, ["a", "none"], asked, is_listed=listed)
 
-    found = await memory.answers(SUBJECT, ["c", "none", "a", "b"], asked, is_listed=listed)
+    found = await cache.results(SUBJECT, ["c", "none", "a", "b"], asked, is_listed=listed)
 
     assert asked.names == [("a", "none"), ("c", "b")]
     assert found == (
@@ -84,21 +84,21 @@ async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None
 
 async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Asked) -> None:
     storage = MemoryStorage()
-    await EvaluationResultCache(storage=storage).answers(SUBJECT, ["a"], asked, is_listed=listed)
+    await EvaluationResultCache(storage=storage).results(SUBJECT, ["a"], asked, is_listed=listed)
 
     restarted = EvaluationResultCache(storage=storage)
-    await restarted.answers(SUBJECT, ["a"], asked, is_listed=listed)
-    await restarted.answers({"revision": "tree:2"}, ["a"], asked, is_listed=listed)
+    await restarted.results(SUBJECT, ["a"], asked, is_listed=listed)
+    await restarted.results({"revision": "tree:2"}, ["a"], asked, is_listed=listed)
 
     assert asked.names == [("a",), ("a",)]
 
 
 async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked) -> None:
-    memory = EvaluationResultCache(storage=MemoryStorage())
+    cache = EvaluationResultCache(storage=MemoryStorage())
     asked.gate.clear()
-    first = asyncio.create_task(memory.answers(SUBJECT, ["a", "b"], asked, is_listed=listed))
+    first = asyncio.create_task(cache.results(SUBJECT, ["a", "b"], asked, is_listed=listed))
     await asyncio.sleep(0)
-    second = asyncio.create_task(memory.answers(SUBJECT, ["b", "c"], asked, is_listed=listed))
+    second = asyncio.create_task(cache.results(SUBJECT, ["b", "c"], asked, is_listed=listed))
     await asyncio.sleep(0.01)
     asked.gate.set()
 
@@ -108,11 +108,11 @@ async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked
 
 
 async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) -> None:
-    memory = EvaluationResultCache(storage=MemoryStorage())
+    cache = EvaluationResultCache(storage=MemoryStorage())
     failing = Asked(error=ValueError("bad"))
-    first = asyncio.create_task(memory.answers(SUBJECT, ["bad", "a"], failing, is_listed=listed))
+    first = asyncio.create_task(cache.results(SUBJECT, ["bad", "a"], failing, is_listed=listed))
     await asyncio.sleep(0.01)
-    second = asyncio.create_task(memory.answers(SUBJECT, ["a"], asked, is_listed=listed))
+    second = asyncio.create_task(cache.results(SUBJECT, ["a"], asked, is_listed=listed))
     await asyncio.sleep(0.01)
     failing.gate.set()
 
@@ -130,7 +130,7 @@ class Clock:
         return self.seconds
 
 
-async def evaluations(memory: EvaluationResultCache, validity: Validity, *, revision: str) -> int:
+async def evaluations(cache: EvaluationResultCache, validity: Validity, *, revision: str) -> int:
     """How often a name that fails so is evaluated when it is asked for twice."""
     failure, times = Failed(message="fails", validity=validity), 0
 
@@ -140,7 +140,7 @@ async def evaluations(memory: EvaluationResultCache, validity: Validity, *, revi
         return tuple(failure for _ in names)
 
     for _ in range(2):
-        assert await memory.answers({"revision": revision}, ["bad"], ask, is_listed=listed) == (
+        assert await cache.results({"revision": revision}, ["bad"], ask, is_listed=listed) == (
             failure,
         )
     return times
@@ -159,12 +159,12 @@ async def test_a_failure_is_evaluated_again_when_its_validity_has_ended(
     validity: Validity, times: int, later: int, restarted: int
 ) -> None:
     storage, clock = MemoryStorage(), Clock()
-    memory = EvaluationResultCache(storage=storage, failures=RecentFailures(clock=clock))
+    cache = EvaluationResultCache(storage=storage, failures=RecentFailures(clock=clock))
 
-    assert await evaluations(memory, validity, revision="1") == times
-    assert await evaluations(memory, validity, revision="2") == times
+    assert await evaluations(cache, validity, revision="1") == times
+    assert await evaluations(cache, validity, revision="2") == times
     clock.seconds += 3600
-    assert await evaluations(memory, validity, revision="1") == later
+    assert await evaluations(cache, validity, revision="1") == later
     assert (
         await evaluations(EvaluationResultCache(storage=storage), validity, revision="1")
         == restarted
@@ -201,7 +201,7 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
     name: str, answer: EvaluationResult, is_listed: Callable[[str], bool], *, stored: bool
 ) -> None:
     storage = MemoryStorage()
-    memory = EvaluationResultCache(storage=storage)
+    cache = EvaluationResultCache(storage=storage)
     times = 0
 
     async def ask(names: Sequence[str]) -> tuple[EvaluationResult, ...]:
@@ -210,8 +210,8 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
         return (answer,)
 
     for _ in range(3):
-        assert await memory.answers(SUBJECT, [name], ask, is_listed=is_listed) == (answer,)
-    await EvaluationResultCache(storage=storage).answers(SUBJECT, [name], ask, is_listed=is_listed)
+        assert await cache.results(SUBJECT, [name], ask, is_listed=is_listed) == (answer,)
+    await EvaluationResultCache(storage=storage).results(SUBJECT, [name], ask, is_listed=is_listed)
 
     assert times == (1 if stored else 2)
     assert len(await storage.keys("")) == stored
@@ -220,16 +220,16 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
 async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answermemory, "_UNSTORED", 100)
+    monkeypatch.setattr(result_cache, "_UNSTORED", 100)
     storage = MemoryStorage()
-    memory = EvaluationResultCache(storage=storage)
+    cache = EvaluationResultCache(storage=storage)
 
     async def ask(names: Sequence[str]) -> tuple[EvaluationResult, ...]:
         return tuple(NotFound() for _ in names)
 
     for number in range(400):
         names = [f"unknown-{number}-{which}" for which in range(60)]
-        await memory.answers(SUBJECT, names, ask, is_listed=unlisted)
+        await cache.results(SUBJECT, names, ask, is_listed=unlisted)
 
     assert await storage.keys("") == []
-    assert len(memory._unstored) == 100
+    assert len(cache._unstored) == 100

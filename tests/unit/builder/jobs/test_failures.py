@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.errors import (
     BuildTimedOut,
     DownloadFailed,
@@ -21,7 +21,7 @@ from app.errors import (
     TagUnknown,
 )
 
-MEMORY = FailureMemory(passing=1, failed=2, unknown=3)
+MEMORY = FailureLifetimes(transient=1, failed=2, unknown=3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.job import Job, JobState
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
@@ -59,7 +59,7 @@ def jobs(clock: Clock) -> Jobs[str]:
 
 def new_jobs(clock: Callable[[], float], *, remember: int = 100, history: int = 10) -> Jobs[str]:
     return Jobs(
-        failures=FailureMemory(passing=5, failed=60, unknown=600),
+        failures=FailureLifetimes(transient=5, failed=60, unknown=600),
         result_seconds=600,
         remember=remember,
         history=history,

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
@@ -21,7 +21,7 @@ class Builds:
 
     def __init__(self) -> None:
         self.jobs: Jobs[str] = Jobs(
-            failures=FailureMemory(passing=5, failed=60, unknown=600),
+            failures=FailureLifetimes(transient=5, failed=60, unknown=600),
             result_seconds=0,
             remember=100,
             history=10,

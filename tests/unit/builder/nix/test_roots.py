@@ -26,8 +26,8 @@ from app.builder.nix.roots import TemporaryRootsDirectory
 from app.system.workers import Workers
 
 async def main():
-    async with TemporaryRootsDirectory(directory=Path(sys.argv[1]), workers=Workers(1)).open() as hold:
-        hold.next_root().symlink_to("/nix/store")
+    async with TemporaryRootsDirectory(directory=Path(sys.argv[1]), workers=Workers(1)).open() as roots:
+        roots.next_root().symlink_to("/nix/store")
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -46,11 +46,11 @@ def other_server(tmp_path: Path) -> TemporaryRootsDirectory:
 async def test_a_sweep_keeps_the_roots_of_a_running_process(
     tmp_path: Path, other_server: TemporaryRootsDirectory
 ) -> None:
-    async with roots_in(tmp_path).open() as hold:
-        hold.next_root().symlink_to(str(PATH))
+    async with roots_in(tmp_path).open() as roots:
+        roots.next_root().symlink_to(str(PATH))
         await asyncio.to_thread(other_server.sweep)
 
-        assert await asyncio.to_thread(hold.held) == {PATH}
+        assert await asyncio.to_thread(roots.paths) == {PATH}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,11 +100,11 @@ async def test_a_lock_that_a_sweep_removes_before_it_is_locked_is_replaced(
 
     monkeypatch.setattr(fcntl, "flock", overtaken)
 
-    async with roots_in(tmp_path).open() as hold:
+    async with roots_in(tmp_path).open() as roots:
         await asyncio.to_thread(other_server.sweep)
-        hold.next_root().symlink_to(str(PATH))
+        roots.next_root().symlink_to(str(PATH))
 
-        assert await asyncio.to_thread(hold.held) == {PATH}
+        assert await asyncio.to_thread(roots.paths) == {PATH}
     assert sweeps
     assert list(tmp_path.iterdir()) == []
 

@@ -81,7 +81,7 @@ def changed(pin: Pinned, **fields: object) -> Pinned:
 REQUEST = ImageRequest(
     None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
 )
-LAYERING = Layering(plan=None, budget=100, codec=codec.find("gzip"))
+LAYERING = Layering(profile=None, budget=100, codec=codec.find("gzip"))
 
 
 def build(pin: Pinned, request: ImageRequest = REQUEST, **layering: object) -> Digest:
@@ -163,25 +163,25 @@ def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> 
         build(changed(pinned(), name="another")),
         build(pinned(), replace(REQUEST, packages=("git",))),
         build(pinned(), replace(REQUEST, nonroot=True)),
-        build(pinned(), plan=LayerProfile(1, {})),
+        build(pinned(), profile=LayerProfile(1, {})),
         build(pinned(), budget=101),
         build(pinned(), codec=codec.find("zstd")),
     ],
-    ids=["source", "packages", "nonroot", "plan", "budget", "codec"],
+    ids=["source", "packages", "nonroot", "profile", "budget", "codec"],
 )
 def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest) -> None:
     assert key != build(pinned())
 
 
-def test_plans_that_say_something_else_are_others() -> None:
-    plans = [
+def test_other_profiles_give_other_keys() -> None:
+    profiles = [
         LayerProfile(1, {}),
         LayerProfile(2, {}),
         LayerProfile(1, {"a": ProfileEntry(1, 1)}),
         LayerProfile(1, {"a": ProfileEntry(None, 1)}),
     ]
 
-    assert len({build(pinned(), plan=plan) for plan in plans}) == len(plans)
+    assert len({build(pinned(), profile=profile) for profile in profiles}) == len(profiles)
 
 
 @pytest.mark.parametrize(

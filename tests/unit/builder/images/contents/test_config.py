@@ -162,7 +162,7 @@ async def test_an_image_is_valid_down_to_the_unpacked_layers(name: str, tmp_path
     plant_path(tmp_path / "store", PATH, ODDITIES)
     packer = LayerPacker(
         storage=storage,
-        presence=BlobExistenceCache(storage),
+        existence=BlobExistenceCache(storage),
         workers=Workers(2),
         codec=codec.find(name),
         store=local_store(tmp_path / "store"),

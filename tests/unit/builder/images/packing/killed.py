@@ -27,7 +27,7 @@ async def pack(storage: Path, store: Path) -> tuple[Layer, ...]:
     await files.start()
     packer = LayerPacker(
         storage=files,
-        presence=BlobExistenceCache(files),
+        existence=BlobExistenceCache(files),
         workers=Workers(2),
         codec=codec.find("gzip"),
         store=local_store(store),

@@ -68,11 +68,11 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
         workers: int = 2,
         with_codec: str = "gzip",
         directory: Path = store,
-        presence: BlobExistenceCache | None = None,
+        existence: BlobExistenceCache | None = None,
     ) -> LayerPacker:
         packer = LayerPacker(
             storage=storage,
-            presence=presence or BlobExistenceCache(storage),
+            existence=existence or BlobExistenceCache(storage),
             workers=Workers(workers),
             codec=codec.find(with_codec),
             store=local_store(directory),
@@ -273,13 +273,13 @@ async def test_a_cancelled_caller_does_not_affect_the_others(
 async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     packer_for: PackerFactory, storage: MemoryStorage, paths: tuple[StorePath, ...]
 ) -> None:
-    presence = BlobExistenceCache(storage)
-    packer = packer_for(storage, presence=presence)
+    existence = BlobExistenceCache(storage)
+    packer = packer_for(storage, existence=existence)
     layer = await packer.layer(paths)
     for key in await storage.keys("blobs/"):
         await storage.delete(key)
 
-    presence.invalidate(layer.descriptor.digest)
+    existence.invalidate(layer.descriptor.digest)
 
     assert await packer.layer(paths) == layer
     await unpacked(storage, layer)
@@ -316,12 +316,12 @@ async def test_content_that_changed_is_accepted_once_its_record_is_deleted(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
     plant_path(tmp_path, SMALL, {b"file": b"one"})
-    presence = BlobExistenceCache(storage)
-    packer = packer_for(storage, directory=tmp_path, presence=presence)
+    existence = BlobExistenceCache(storage)
+    packer = packer_for(storage, directory=tmp_path, existence=existence)
     layer = await packer.layer([SMALL])
     (tmp_path / SMALL.base / "file").write_bytes(b"two")
     await storage.delete(keys.blob(layer.descriptor.digest))
-    presence.invalidate(layer.descriptor.digest)
+    existence.invalidate(layer.descriptor.digest)
     with pytest.raises(BytesChanged) as failure:
         await packer.layer([SMALL])
 
@@ -525,7 +525,7 @@ async def test_tasks_that_compress_little_do_not_wait_for_large_paths(
     workers, done = Workers(1), threading.Event()
     packer = LayerPacker(
         storage=storage,
-        presence=BlobExistenceCache(storage),
+        existence=BlobExistenceCache(storage),
         workers=workers,
         codec=codec.find("gzip"),
         store=local_store(store),

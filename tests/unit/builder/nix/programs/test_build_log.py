@@ -4,7 +4,7 @@ import pytest
 
 from app.builder.nix.programs.build_log import BuildLog
 from app.text import sanitize
-from app.text.sanitize import line
+from app.text.sanitize import one_line
 
 LEAF = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0.drv"
 TREE = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-tree-1.0.drv"
@@ -37,7 +37,10 @@ def error(text: str) -> dict[str, object]:
 def test_lines_carry_the_name_of_what_is_built() -> None:
     _, lines = log_of(begin(1, LEAF), log_line(1, "\x1b[1mchecking\x1b[0m for cc"))
 
-    assert [line(text, 500) for text in lines] == [f"building {LEAF}", "leaf-1.0> checking for cc"]
+    assert [one_line(text, 500) for text in lines] == [
+        f"building {LEAF}",
+        "leaf-1.0> checking for cc",
+    ]
 
 
 def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() -> None:
@@ -118,9 +121,9 @@ def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch
 
     def watched(text: str, limit: int) -> str:
         cleaned.append(text)
-        return line(text, limit)
+        return one_line(text, limit)
 
-    monkeypatch.setattr(sanitize, "line", watched)
+    monkeypatch.setattr(sanitize, "one_line", watched)
     log, _ = log_of(begin(1, LEAF), *(log_line(1, "y") for _ in range(10_000)))
 
     assert cleaned == []

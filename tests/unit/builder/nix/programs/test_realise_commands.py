@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.builder.nix.door import Realisation
+from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.realising import Realiser, Wanted
 from app.builder.nix.roots import TemporaryRoots
@@ -22,7 +22,7 @@ A, B = "/nix/store/" + "a" * 32 + "-one", "/nix/store/" + "b" * 32 + "-two"
 WANTED = (Wanted(f"{A}.drv", "bin", A), Wanted(f"{B}.drv", "out", B))
 SETTINGS = ("--option", "cores", "3", "--option", "max-jobs", "5")
 LOG = ("--log-format", "internal-json")
-BUILDING = Realisation(source="team", seconds=100, build=True, substituters=None)
+BUILDING = RealiseOptions(source="team", seconds=100, build=True, substituters=None)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def environment_of(programs: RecordedPrograms, home: Path) -> Mapping[str, str]:
     return child_environment(surroundings, home=home)
 
 
-async def realise(programs: RecordedPrograms, home: Path, realisation: Realisation) -> Start:
+async def realise(programs: RecordedPrograms, home: Path, options: RealiseOptions) -> Start:
     """Return how Nix was started first."""
     workers = Workers(1)
     realiser = Realiser(
@@ -53,9 +53,9 @@ async def realise(programs: RecordedPrograms, home: Path, realisation: Realisati
     )
     await realiser.attempt(
         WANTED,
-        realisation,
+        options,
         end=time.monotonic() + 100,
-        hold=TemporaryRoots(home),
+        roots=TemporaryRoots(home),
         on_line=lambda _: None,
     )
     return programs.starts[0]

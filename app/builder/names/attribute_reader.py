@@ -4,11 +4,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from app.builder.evaluation.evaluator import Pinned, opened
-from app.builder.jobs.failures import FailureMemory
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
-from app.builder.names.listing import packages_among
+from app.builder.names.attribute_names import packages_among
 from app.builder.names.suggestions import NameIndex
 from app.builder.nix.door import Evaluation, Nix
 from app.errors import EvaluationFailed
@@ -22,7 +22,7 @@ _EXPECTED_SECONDS = 2
 _SETS = 16  # kept in memory; one of 10,000 names takes some 5 MB
 _CHECKS = 1000
 _FAILED_SECONDS = 600
-_PASSING_SECONDS = 10
+_TRANSIENT_SECONDS = 10
 
 
 class AttributeReader:
@@ -31,7 +31,7 @@ class AttributeReader:
     def __init__(self, *, nix: Nix, workers: Workers) -> None:
         self._nix = nix
         self._workers = workers
-        self._stage = WorkQueue(
+        self._queue = WorkQueue(
             "names", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
         )
         self._sets: Jobs[NameIndex] = _jobs(_SETS)
@@ -72,7 +72,7 @@ class AttributeReader:
         self, pinned: Pinned, read: Callable[[Evaluation], Coroutine[Any, Any, T]]
     ) -> Callable[[Progress], Coroutine[Any, Any, T]]:
         async def start(progress: Progress) -> T:
-            async with self._stage.slot(progress), opened(pinned) as evaluation:
+            async with self._queue.slot(progress), opened(pinned) as evaluation:
                 return await read(evaluation)
 
         return start
@@ -80,8 +80,8 @@ class AttributeReader:
 
 def _jobs(remember: int) -> Jobs[Any]:
     return Jobs(
-        failures=FailureMemory(
-            passing=_PASSING_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
+        failures=FailureLifetimes(
+            transient=_TRANSIENT_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
         ),
         result_seconds=float("inf"),
         remember=remember,

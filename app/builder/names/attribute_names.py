@@ -40,7 +40,7 @@ class AttributeNames:
 
 
 @dataclass
-class _Listing:
+class _Collected:
     """What has been found so far.
 
     ``at`` is the number of the attribute to look at next, ``room`` how many more names fit.
@@ -92,41 +92,41 @@ async def list_names(
     """
     end = clock() + _TIMES * evaluation.seconds
     seconds = max(_SHARE * evaluation.seconds, min(_LEAST_SECONDS, evaluation.seconds))
-    listing = _Listing(room=_NAMES)
+    collected = _Collected(room=_NAMES)
     for _ in range(_STARTS):
         share = min(seconds, end - clock())
-        if share <= 0 or listing.room == 0:
+        if share <= 0 or collected.room == 0:
             break
         try:
-            looked = await nix.look(replace(evaluation, seconds=share), start=listing.at)
+            looked = await nix.look(replace(evaluation, seconds=share), start=collected.at)
         except EvaluationStopped:
-            if seconds >= evaluation.seconds and not listing.names:
+            if seconds >= evaluation.seconds and not collected.names:
                 raise
             if seconds >= evaluation.seconds:
                 break
             seconds = evaluation.seconds  # importing the set takes longer than the share
             continue
-        listing.names = listing.names or looked.names
+        collected.names = collected.names or looked.names
         for attribute in looked.attributes:
-            listing.add(attribute)
+            collected.add(attribute)
         if looked.failure is None:
-            listing.at = len(listing.names)
+            collected.at = len(collected.names)
             break
-        _resume(listing, looked, evaluation.source)
-    return listing.end()
+        _resume(collected, looked, evaluation.source)
+    return collected.end()
 
 
-def _resume(listing: _Listing, looked: Looked, source: str) -> None:
+def _resume(collected: _Collected, looked: Looked, source: str) -> None:
     limited = isinstance(looked.failure, EvaluationStopped)
-    if limited and looked.failed_at > listing.at:
-        listing.at = looked.failed_at
+    if limited and looked.failed_at > collected.at:
+        collected.at = looked.failed_at
         return
-    listing.at = looked.failed_at + 1
-    if looked.failed_at >= len(listing.names):
+    collected.at = looked.failed_at + 1
+    if looked.failed_at >= len(collected.names):
         return
-    name = listing.names[looked.failed_at]
+    name = collected.names[looked.failed_at]
     if limited:
-        listing.unlooked.append(name)
+        collected.unlooked.append(name)
     logger.bind(source=source, attribute=name).info("left out of the names: {}", looked.failure)
 
 
