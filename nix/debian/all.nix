@@ -16,6 +16,8 @@ let
   };
 in
 {
-  units = listing "debian-units" (map (name: set.debianPackages.${name}) (lib.unique (lib.attrValues set.debian.data.attributes)));
+  units = listing "debian-units" (
+    map (name: set.debianPackages.${name}) (lib.unique (lib.attrValues set.debian.data.attributes))
+    ++ lib.optional (set ? glibcLocales) set.glibcLocales);
   sources = listing "debian-sources" (lib.attrValues set.debian.sources.packages);
 }

@@ -32,6 +32,9 @@ let
     debian = { inherit lock data sources; };
   }
   // import ./attributes.nix { inherit lib units; attributes = data.attributes; }
+  // lib.optionalAttrs (units ? locales) {
+    glibcLocales = import ./locales.nix { system = buildSystem; packages = native.debianPackages; };
+  }
   // import ./build-support.nix { inherit lib config system buildSystem; packages = native.debianPackages; };
 
   extend = self: previous: overlay: previous // overlay self previous;

@@ -6,11 +6,21 @@ from collections.abc import Mapping
 COMPANIONS = ("bash", "coreutils", "getent", "gnugrep")
 
 GIT = "git -c user.name=a -c user.email=a@b"
+# Modules by themselves are found by PYTHONPATH, as they are without withPackages in nixpkgs.
+PYTHON = (
+    "export PYTHONPATH=$(printf '%s:' /nix/store/*/lib/python3/dist-packages); "
+    "$(echo /nix/store/*-python3-3*/bin/python3) -c "
+)
+USER = "echo user:x:99:99::/tmp:/bin/sh > /etc/passwd; echo user:x:99: > /etc/group; "
 
 SMALL: Mapping[str, tuple[str, str]] = {
     "hello": ("hello", "Hello, world!"),
     "bashInteractive": ("bash --version", "GNU bash"),
     "busybox": ("busybox echo from busybox", "from busybox"),
+    "busybox-sandbox-shell": (
+        "/nix/store/*-busybox-1*/bin/sh -c 'echo from a static shell'",
+        "from a static shell",
+    ),
     "bzip2": ("echo packed | bzip2 | bunzip2", "packed"),
     "cacert": (
         "grep -c 'BEGIN CERTIFICATE' /etc/ssl/certs/ca-bundle.crt && test -s /etc/ssl/certs/ca-certificates.crt && echo both",
@@ -33,6 +43,10 @@ SMALL: Mapping[str, tuple[str, str]] = {
         ),
         "f:text",
     ),
+    "glibcLocales": (
+        "mkdir -p /usr/lib && ln -s /lib/locale /usr/lib/locale && LC_ALL=de_DE.UTF-8 printf '%.1f' 1,5",
+        "1,5",
+    ),
     "glibc": ("ls /lib/libc.so.6", "libc.so.6"),
     "gnugrep": ("echo abc | grep -oP 'b(?=c)'", "b"),
     "gnused": ("echo a | sed s/a/replaced/", "replaced"),
@@ -40,6 +54,8 @@ SMALL: Mapping[str, tuple[str, str]] = {
     "gzip": ("echo packed | gzip | gunzip && echo packed | gzip > x.gz && zcat x.gz", "packed"),
     "htop": ("htop --version", "htop 3"),
     "iana-etc": ("grep -w https /etc/services && test -s /etc/protocols", "443/tcp"),
+    "iproute2": ("ip -V && ip addr show lo", "loopback"),
+    "iputils": ("ping -V", "iputils"),
     "jq": ("echo '{\"a\": [1, 2]}' | jq -c .a", "[1,2]"),
     "less": ("less --version", "less"),
     "moreutils": (
@@ -48,12 +64,18 @@ SMALL: Mapping[str, tuple[str, str]] = {
     ),
     "nano": ("nano --version", "GNU nano"),
     "ncurses": ("tput -T xterm colors && infocmp linux | head -1", "linux"),
+    "netcat": ("nc -h 2>&1 || true", "OpenBSD netcat"),
     "nginx": (
         (
             "nginx -v && echo nobody:x:9:9::/: > /etc/passwd && echo nogroup:x:9: > /etc/group && printf 'pid /tmp/pid; error_log stderr; events {} http { access_log off; }' > c"
             " && nginx -e stderr -p /tmp -c c -t"
         ),
         "test is successful",
+    ),
+    "openssh": (
+        USER
+        + "echo root:x:0:0::/tmp:/bin/sh >> /etc/passwd; ssh -V && ssh-keygen -q -t ed25519 -N '' -f id && cat id.pub",
+        "ssh-ed25519",
     ),
     "openssl": (
         (
@@ -67,6 +89,7 @@ SMALL: Mapping[str, tuple[str, str]] = {
         "sum 3",
     ),
     "perlPackages.JSON": ("ls -L /share/perl5/JSON.pm", "JSON.pm"),
+    "procps": ("ps ax && free", "Mem:"),
     "python3": (
         (
             "python3 -c 'import ssl, json, sqlite3, ctypes, hashlib, lzma, bz2, curses, readline, zlib, decimal, asyncio,"
@@ -77,8 +100,18 @@ SMALL: Mapping[str, tuple[str, str]] = {
         "(42,)",
     ),
     "python3Packages.requests": ("ls -L /lib/python3/dist-packages/requests/api.py", "api.py"),
+    "python3Packages.pip": (PYTHON + "'import pip; print(pip.__name__)'", "pip"),
+    "redis": (
+        (
+            "redis-server --port 0 --unixsocket /tmp/r.sock --daemonize yes; until redis-cli -s /tmp/r.sock ping; do :; done;"
+            " redis-cli -s /tmp/r.sock set a b && redis-cli -s /tmp/r.sock get a"
+        ),
+        "OK\nb\n",
+    ),
     "sqlite": ("sqlite3 :memory: 'select 6 * 7'", "42"),
+    "strace": ("strace -V", "strace -- version"),
     "tree": ("mkdir -p a/b && tree a", "b"),
+    "tzdata": ("test -s /share/zoneinfo/Europe/Berlin && ls /share/zoneinfo/UTC", "UTC"),
     "which": ("which bash", "/bin/bash"),
     "xz": ("echo packed | xz | xzcat", "packed"),
     "_2ping": ("2ping --version", "4."),
