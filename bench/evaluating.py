@@ -50,7 +50,7 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
     nix = NixCommand(
         environment=child_environment(os.environ, home=home),
         expressions=ROOT / "nix",
-        holds=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
+        roots=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,
         options={"build-users-group": ""} if os.geteuid() == 0 else {},
     )

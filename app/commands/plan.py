@@ -39,6 +39,7 @@ from app.settings.expressions import EXPRESSIONS
 from app.system.blocking import blocking
 from app.system.process import child_environment
 from app.system.workers import Workers
+from app.wiring.nix import open_store
 
 # Limits for an evaluation of all of nixpkgs, which takes minutes and much of this memory.
 _SECONDS = 3600
@@ -151,7 +152,7 @@ def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
 
 async def _closure(paths: Sequence[StorePath]) -> Closure:
     with tempfile.TemporaryDirectory() as home:
-        return await _nix(Path(home)).closure(paths)
+        return await open_store(_nix(Path(home))).closure(paths)
 
 
 async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[StorePath]:
@@ -180,7 +181,7 @@ def _nix(home: Path) -> NixCommand:
     return NixCommand(
         environment=child_environment(process_environment(), home=home),
         expressions=EXPRESSIONS,
-        holds=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
+        roots=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,
         options={},
     )

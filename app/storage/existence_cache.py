@@ -42,11 +42,11 @@ class BlobExistenceCache:
         self._missing: Cache[Digest, None] = Cache(_LIMIT)
         self._epoch = 0
 
-    async def holds(self, blob: Descriptor) -> bool:
+    async def has(self, blob: Descriptor) -> bool:
         """Whether the blob is stored with its size."""
-        return await self.holds_all((blob,))
+        return await self.has_all((blob,))
 
-    async def holds_all(self, blobs: Iterable[Descriptor]) -> bool:
+    async def has_all(self, blobs: Iterable[Descriptor]) -> bool:
         """Whether all are stored, each with its size, as far as was seen within some minutes."""
         unseen = [blob for blob in blobs if not self._is_trusted(blob.digest)]
         if not unseen:

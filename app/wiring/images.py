@@ -71,7 +71,7 @@ def open_images(
             layering=_layering(settings, profile),
             workers=workers,
         ),
-        closures=Closures(storage=storage),
+        closures=Closures(storage=storage, store=store),
         records=records,
         blobs=stored.blobs,
         queues=queues,

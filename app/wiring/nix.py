@@ -32,12 +32,12 @@ async def open_nix(
     workers: Workers,
 ) -> NixCommand:
     """Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox."""
-    holds = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
-    await workers.run(holds.sweep)
+    roots = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
+    await workers.run(roots.sweep)
     nix = NixCommand(
         environment=environment,
         expressions=EXPRESSIONS,
-        holds=holds,
+        roots=roots,
         workers=workers,
         options=_options(settings),
         bounds=Bounds(

@@ -88,12 +88,12 @@ async def test_an_absent_blob_is_made_again_at_the_next_pull(
     size, digest = manifest["layers"][0]["size"], Digest.parse(manifest["layers"][0]["digest"])
     layer = Descriptor(MediaType.OCI_LAYER_GZIP, digest, size)
     await registry.storage.delete(keys.blob(digest))
-    assert await registry.existence.holds(layer)
+    assert await registry.existence.has(layer)
 
     response = await client.get(f"/v2/hello/blobs/{digest}")
 
     assert_error(response, 404, "BLOB_UNKNOWN")
-    assert not await registry.existence.holds(layer)
+    assert not await registry.existence.has(layer)
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}, {"if-none-match": "*"}])
@@ -113,6 +113,6 @@ async def test_a_blob_cut_short_is_missing_until_the_next_pull_by_tag(
     assert "pull by tag" in message
     assert (head.status_code, head.headers) == (404, get.headers)
     descriptor = Descriptor(MediaType.OCI_LAYER_GZIP, layer, size)
-    assert not await registry.existence.holds(descriptor)
+    assert not await registry.existence.has(descriptor)
     await registry.storage.write(keys.blob(layer), whole)
     assert (await client.get(f"/v2/hello/blobs/{layer}")).content == whole

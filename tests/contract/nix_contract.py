@@ -33,6 +33,7 @@ from app.builder.nix.results import (
     NotAPackage,
     NotFound,
 )
+from app.builder.nix.store import Store
 from app.errors import (
     BuildFailed,
     BuildTimedOut,
@@ -113,6 +114,9 @@ class NixUnderTest(Protocol):
 
     @property
     def nix(self) -> Nix: ...
+
+    @property
+    def store(self) -> Store: ...
 
     @property
     def cache(self) -> tuple[str, ...]: ...
@@ -347,14 +351,14 @@ class NixContract:
 
         assert {"bin", "man", "out", "drvPath", "name"} <= set(within)
 
-    # ---- realisation
+    # ---- builds and downloads
 
     async def test_a_package_is_built_with_what_it_refers_to(self, subject: NixUnderTest) -> None:
         tree, leaf = await found(subject, "tree"), await found(subject, "leaf")
 
         lines = await realise(subject, tree)
 
-        closure = await subject.nix.closure([tree.path])
+        closure = await subject.store.closure([tree.path])
         assert set(closure.paths) == {tree.path, leaf.path}
         assert closure[tree.path].references == (leaf.path,)
         assert (closure[leaf.path].nar_size, closure[tree.path].nar_size) == (120, 744)
@@ -380,7 +384,7 @@ class NixContract:
 
         await realise(subject, many)
 
-        assert (await subject.nix.closure([many.path])).paths == (many.path,)
+        assert (await subject.store.closure([many.path])).paths == (many.path,)
 
     async def test_a_valid_path_is_not_built_again(self, subject: NixUnderTest) -> None:
         leaf = await found(subject, "leaf")
@@ -472,15 +476,17 @@ class NixContract:
     # ---- closures and roots
 
     async def test_the_closure_of_no_paths_is_empty(self, subject: NixUnderTest) -> None:
-        assert len(await subject.nix.closure([])) == 0
+        assert len(await subject.store.closure([])) == 0
 
     async def test_a_path_that_is_not_valid_has_no_closure(self, subject: NixUnderTest) -> None:
         hello = await found(subject, "hello")
 
         with pytest.raises(StoreUnavailable, match=hello.path.base):
-            await subject.nix.closure([hello.path])
+            await subject.store.closure([hello.path])
 
-    async def test_paths_are_kept_until_the_hold_ends(self, subject: NixUnderTest) -> None:
+    async def test_paths_are_kept_until_their_roots_are_released(
+        self, subject: NixUnderTest
+    ) -> None:
         tree = await found(subject, "tree")
         async with subject.nix.temporary_roots() as roots:
             await subject.nix.realise([tree], REALISE_OPTIONS, roots=roots, on_line=_ignore)
@@ -490,7 +496,7 @@ class NixContract:
 
         assert await subject.delete(tree.path)
         with pytest.raises(StoreUnavailable):
-            await subject.nix.closure([tree.path])
+            await subject.store.closure([tree.path])
 
 
 def evaluation_of(subject: NixUnderTest, way: str) -> Evaluation:

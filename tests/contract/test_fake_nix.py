@@ -9,6 +9,7 @@ import pytest
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.door import PackageSet
+from app.builder.nix.programs.local_store import LocalStore
 from tests.contract.nix_contract import MakeNix, NixContract, NixUnderTest
 from tests.fakes.nix import FakeNix
 from tests.fakes.nix_store import CACHE
@@ -33,6 +34,10 @@ class _FakeSubject:
     @property
     def store_directory(self) -> Path:
         return self.nix.store_directory
+
+    @property
+    def store(self) -> LocalStore:
+        return LocalStore(self.store_directory, query=self.nix.closure)
 
     async def delete(self, path: StorePath) -> bool:
         return self.nix.store.delete(path)

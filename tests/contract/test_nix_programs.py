@@ -14,6 +14,7 @@ import pytest
 from app.builder.nix.closure import STORE, StorePath
 from app.builder.nix.door import PackageSet
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.errors import BuildFailed
@@ -46,6 +47,10 @@ class _Programs:
     cache_directory: Path
     system: str = SYSTEM
     store_directory: Path = Path(STORE)
+
+    @property
+    def store(self) -> LocalStore:
+        return LocalStore(self.store_directory, query=self.nix.closure)
 
     @property
     def cache(self) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ async def open_set(tmp_path: Path) -> AsyncIterator[Callable[..., _Programs]]:
             nix = NixCommand(
                 environment=environment,
                 expressions=ROOT / "nix",
-                holds=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
+                roots=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
                 workers=workers,
                 options={},
                 bounds=Bounds(retries=Retries(times=0, seconds=0)),

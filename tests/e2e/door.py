@@ -94,7 +94,7 @@ def _door(
     nix = AskedNix(
         environment=environment,
         expressions=PROJECT / "nix",
-        holds=TemporaryRootsDirectory(directory=state / "roots", workers=workers),
+        roots=TemporaryRootsDirectory(directory=state / "roots", workers=workers),
         workers=workers,
         options={"build-users-group": ""} if os.geteuid() == 0 else {},
     )

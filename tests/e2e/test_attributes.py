@@ -45,7 +45,7 @@ class Listing:
         self.nix = NixCommand(
             environment=child_environment(os.environ, home=self._directory / "home"),
             expressions=PROJECT / "nix",
-            holds=TemporaryRootsDirectory(
+            roots=TemporaryRootsDirectory(
                 directory=self._directory / "roots", workers=self.workers
             ),
             workers=self.workers,

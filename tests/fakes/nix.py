@@ -127,7 +127,7 @@ class FakeNix:
             roots.next_root().symlink_to(str(package.path))
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
-        """See ``Nix.closure``."""
+        """Return the closure of valid paths, for a store of this Nix.  Raises StoreUnavailable."""
         await self._begin("closure")
         try:
             return self.store.closure(paths)

@@ -87,7 +87,7 @@ class ImageBuilder:
             composition = await self._compose_realised(ingredients, progress)
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
             progress.write(f"collision: {collision}")
-        image = await self._store(composition)
+        image = await self._write(composition)
         return replace(image, warnings=(*ingredients.warnings, *image.warnings))
 
     async def _compose_packed(
@@ -117,8 +117,7 @@ class ImageBuilder:
                     await self._evaluator.realise(
                         pinned, packages, roots=roots, on_line=progress.write
                     )
-                closure = await self._nix.closure(paths)
-            await self._closures.write(paths, closure)
+                closure = await self._closures.query(paths)
             async with self._packing(progress):
                 plans = await self._composer.plan_layers(closure)
                 return await self._composer.compose(ingredients, plans, closure)
@@ -136,7 +135,7 @@ class ImageBuilder:
                     raise
                 raise PackingTimedOut(self._queues.packing_seconds) from None
 
-    async def _store(self, composition: Composition) -> BuiltImage:
+    async def _write(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)
         manifests = {MediaType.OCI_MANIFEST: documents.manifest}
         if documents.docker_manifest is not None:

@@ -1,24 +1,25 @@
-"""Closures remembered by the store path they belong to.
+"""Closures of store paths, each queried from the store once and recorded.
 
-A store path names its content and its references, so its closure is the same at any
-time and on every machine: an image made of known packages is laid out without asking Nix.
+A store path names its content and its references, so its closure is the same at any time and on
+every machine.  An image of recorded packages is planned without starting Nix.
 """
 
-import asyncio
 from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.builder.nix.store import Store
 from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.cache import Cache
+from app.system.concurrency import gather
 
-# Of packages that were asked for by name: some hundred store paths each.
-_KEPT = 256
+# Closures of packages that were requested by name: some hundred store paths each.
+_LIMIT = 256
 
 _Objects = tuple[StoreObject, ...]
 
@@ -35,14 +36,15 @@ CLOSURES = Kind(
 
 
 class Closures:
-    def __init__(self, *, storage: Storage) -> None:
+    def __init__(self, *, storage: Storage, store: Store) -> None:
+        self._store = store
         self._records = Records(storage=storage, kind=CLOSURES)
-        self._kept: Cache[StorePath, Closure] = Cache(_KEPT)
+        self._cache: Cache[StorePath, Closure] = Cache(_LIMIT)
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
-        """The union of the paths' closures, or None if one of them is not known."""
+        """Return the union of the recorded closures; None if one of them is not recorded."""
         wanted = sorted(set(paths))
-        known = await asyncio.gather(*map(self._known, wanted))
+        known = await gather(map(self._recorded, wanted))
         objects: dict[StorePath, StoreObject] = {}
         for path, closure in zip(wanted, known, strict=True):
             if closure is None or path not in closure:
@@ -50,19 +52,23 @@ class Closures:
             objects.update(closure.objects)
         return Closure(objects.values())
 
-    async def _known(self, path: StorePath) -> Closure | None:
-        closure = self._kept.get(path)
+    async def _recorded(self, path: StorePath) -> Closure | None:
+        closure = self._cache.get(path)
         if closure is None:
             objects = await self._records.read(_key(path))
             if objects is not None:
-                closure = self._kept[path] = Closure(objects)
+                closure = self._cache[path] = Closure(objects)
         return closure
 
-    async def write(self, paths: Iterable[StorePath], closure: Closure) -> None:
-        """Remember each path's own part of the closure."""
-        await asyncio.gather(
-            *(self._records.write(_key(path), closure.below(path)) for path in sorted(set(paths)))
-        )
+    async def query(self, paths: Iterable[StorePath]) -> Closure:
+        """Return the closure of valid paths, and record that of each.
+
+        Raises StoreUnavailable, StorageUnavailable.
+        """
+        wanted = sorted(set(paths))
+        closure = await self._store.closure(wanted)
+        await gather(self._records.write(_key(path), closure.below(path)) for path in wanted)
+        return closure
 
 
 def _key(path: StorePath) -> Digest:

@@ -37,7 +37,7 @@ class BuildRecords:
             image = await self._records.read(key)
             if image is None or not await self._has_manifests(image):
                 return None
-        if not await self._existence.holds_all((*_described(image), *image.blobs)):
+        if not await self._existence.has_all((*_described(image), *image.blobs)):
             self._kept.pop(key)
             return None
         self._kept[key] = image

@@ -34,7 +34,7 @@ class ListedNames:
             NameIndex.of([*names.sets, *nested]),
         )
 
-    def may_hold(self, place: str) -> bool:
+    def may_contain(self, place: str) -> bool:
         """Whether there is something at the top that ``place`` may be, or be in."""
         top = place.partition(".")[0]
         return not (self.index.lacks(top) and self.sets.lacks(top))
@@ -76,7 +76,7 @@ class Proposals:
 
     async def _for(self, unknown: str) -> tuple[str, ...]:
         place, _, leaf = unknown.lower().rpartition(".")
-        possible = self._known is None or self._known.may_hold(place)
+        possible = self._known is None or self._known.may_contain(place)
         if place and possible and (found := await self._within(place, leaf)):
             return found
         listed = await self._listed()

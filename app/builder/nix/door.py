@@ -1,4 +1,7 @@
-"""The door to Nix: evaluate, realise, closure."""
+"""The door to Nix: evaluate packages, and make their store paths valid.
+
+``app.builder.nix.store`` reads the store paths.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -6,7 +9,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import EvaluationFailed, SourceUnavailable
@@ -173,9 +175,6 @@ class Nix(Protocol):
         Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
         DerivationsGone, DownloadFailed, StoreUnavailable.
         """
-
-    async def closure(self, paths: Sequence[StorePath]) -> Closure:
-        """Return the closure of valid paths.  Raises StoreUnavailable."""
 
     def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         """Open a place for roots, which keep paths from the garbage collector."""

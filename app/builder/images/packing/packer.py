@@ -128,14 +128,14 @@ class LayerPacker:
         known = await self._layers.read_each(
             [record.layer_key(self._codec, ordered) for ordered in several]
         )
-        await self._existence.holds_all(layer.descriptor for layer in known if layer is not None)
+        await self._existence.has_all(layer.descriptor for layer in known if layer is not None)
         for ordered, layer in zip(several, known, strict=True):
-            if layer is None or not await self._existence.holds(layer.descriptor):
+            if layer is None or not await self._existence.has(layer.descriptor):
                 single += ordered
         packed = await self._paths.read_each(
             [record.path_key(self._codec, path) for path in single]
         )
-        return None not in packed and await self._existence.holds_all(
+        return None not in packed and await self._existence.has_all(
             path.layer.descriptor for path in packed if path is not None
         )
 
@@ -147,14 +147,14 @@ class LayerPacker:
 
     async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
         known = await self._layers.read(key)
-        if known is not None and await self._existence.holds(known.descriptor):
+        if known is not None and await self._existence.has(known.descriptor):
             return known
         return await self._layer_flights.run(key, make)
 
     async def _path(self, path: StorePath) -> PackedPath:
         key = record.path_key(self._codec, path)
         known = await self._paths.read(key)
-        if known is not None and await self._existence.holds(known.layer.descriptor):
+        if known is not None and await self._existence.has(known.layer.descriptor):
             return known
         return await self._path_flights.run(key, partial(self._pack_path, key, path))
 
@@ -163,7 +163,7 @@ class LayerPacker:
         self._count(paths_packed=1, compressed_bytes=packed.tar_size)
         self._existence.note(packed.layer.descriptor)
         known = await self._paths.settle(key, packed)
-        if not await self._existence.holds(known.layer.descriptor):
+        if not await self._existence.has(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
         return known
 
@@ -189,7 +189,7 @@ class LayerPacker:
     async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
         """Return ``known``, the recorded layer, if it is ``layer`` or stored as well."""
         self._existence.note(layer.descriptor)
-        if not await self._existence.holds(known.descriptor):
+        if not await self._existence.has(known.descriptor):
             raise BytesChanged(subject, keys.record("layers", key), known, layer)
         return known
 

@@ -56,7 +56,7 @@ class NixCommand:
         *,
         environment: Mapping[str, str],
         expressions: Path,
-        holds: TemporaryRootsDirectory,
+        roots: TemporaryRootsDirectory,
         workers: Workers,
         options: Mapping[str, str],
         bounds: Bounds = BOUNDS,
@@ -66,7 +66,7 @@ class NixCommand:
         )
         self.starts = self._programs.starts
         self._bounds = bounds
-        self._holds = holds
+        self._roots = roots
         self._workers = workers
         self._options = tuple(
             argument for name, value in options.items() for argument in ("--option", name, value)
@@ -154,6 +154,7 @@ class NixCommand:
         await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry)
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        """Return the closure of valid paths, for ``LocalStore``.  Raises StoreUnavailable."""
         if not paths:
             return Closure(())
         names = [str(path) for path in sorted(set(paths))]
@@ -177,7 +178,7 @@ class NixCommand:
         )
 
     def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
-        return self._holds.open()
+        return self._roots.open()
 
     async def close(self) -> None:
         await self.evaluators.close()

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from app.builder.builds.closures import CLOSURES, Closures
 from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.storage.base import Storage
 from app.storage.memory import MemoryStorage
 from app.storage.records.records import Records
+from tests.unit.builder.images.packing.trees import local_store
 
 
 def path(letter: str) -> StorePath:
@@ -22,9 +26,13 @@ CLOSURE = Closure(
 )
 
 
-async def test_what_nix_said_of_a_path_is_known_for_every_combination() -> None:
-    closures = Closures(storage=MemoryStorage())
-    await closures.write([A, D], CLOSURE)
+def closures_in(storage: Storage) -> Closures:
+    return Closures(storage=storage, store=local_store(Path("/nowhere"), *CLOSURE.objects.values()))
+
+
+async def test_a_queried_closure_is_recorded_for_every_combination_of_paths() -> None:
+    closures = closures_in(MemoryStorage())
+    assert dict((await closures.query([A, D])).objects) == dict(CLOSURE.objects)
 
     both = await closures.read([D, A])
     one = await closures.read([D])
@@ -35,9 +43,9 @@ async def test_what_nix_said_of_a_path_is_known_for_every_combination() -> None:
     assert one.paths == (C, D)
 
 
-async def test_one_unknown_path_makes_the_whole_unknown() -> None:
-    closures = Closures(storage=MemoryStorage())
-    await closures.write([A], CLOSURE)
+async def test_there_is_no_closure_if_that_of_one_path_is_not_recorded() -> None:
+    closures = closures_in(MemoryStorage())
+    await closures.query([A])
 
     assert await closures.read([A, D]) is None
 
@@ -60,9 +68,9 @@ def test_an_invalid_closure_is_refused(part: str, instead: str) -> None:
         CLOSURES.adapter.validate_json(stored.replace(part, instead), strict=True)
 
 
-async def test_the_closure_of_another_path_is_not_believed() -> None:
+async def test_a_record_with_the_closure_of_another_path_is_ignored() -> None:
     storage = MemoryStorage()
     key = CLOSURES.key(path=A.base)
     await Records(storage=storage, kind=CLOSURES).write(key, CLOSURE.below(D))
 
-    assert await Closures(storage=storage).read([A]) is None
+    assert await closures_in(storage).read([A]) is None

@@ -74,7 +74,7 @@ async def nix(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[NixC
     nix = NixCommand(
         environment=environment,
         expressions=EXPRESSIONS,
-        holds=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
+        roots=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
         workers=workers,
         options={"cores": "3", "max-jobs": "5"},
     )
