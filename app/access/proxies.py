@@ -1,9 +1,11 @@
 """Trusted proxies, and the addresses of clients behind them."""
 
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
+_REMEMBERED = 1024  # addresses; parsing one takes longer than finding an image in memory
 _SITE_BITS = 64  # one client may use all addresses of a /64
 
 
@@ -19,6 +21,7 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
 
+@lru_cache(_REMEMBERED)
 def is_trusted(text: str, trusted: tuple[Network, ...]) -> bool:
     address = _address(text)
     return address is not None and any(address in network for network in trusted)
@@ -37,6 +40,7 @@ def forwarded_client(peer: str, addresses: list[str], trusted: tuple[Network, ..
     return client
 
 
+@lru_cache(_REMEMBERED)
 def same_client(address: str) -> str:
     """Return one text for all addresses of a client: for IPv6 the /64 network."""
     parsed = _address(address)

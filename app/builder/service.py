@@ -5,6 +5,7 @@ from functools import partial
 
 from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.finished import FinishedImage, FinishedImages
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.images.image import BuiltImage
 from app.builder.jobs.job import Job
@@ -42,6 +43,7 @@ class ImageService:
         builder: ImageBuilder,
         attributes: AttributeIndex,
         catalogue: Catalogue,
+        finished: FinishedImages,
         sources: Mapping[str, Source],
         default: Source,
         system: str,
@@ -50,15 +52,21 @@ class ImageService:
         self._builder = builder
         self._attributes = attributes
         self._catalogue = catalogue
+        self._finished = finished
         self._sources = sources
         self._default = default
         self._system = system
 
-    def pull(self, reference: ImageReference, client: str) -> Job[BuiltImage] | Steps[BuiltImage]:
+    def pull(
+        self, reference: ImageReference, client: str
+    ) -> FinishedImage | Job[BuiltImage] | Steps[BuiltImage]:
         """Return the job that resolves the tag and the build that follows, or the build alone.
 
         Never waits.  Raises Draining and NameInvalid.
         """
+        if finished := self._finished.find(reference):
+            self._jobs.counts.remembered += 1
+            return finished
         request = self._request(reference.name)
         tag = reference.reference
         assert isinstance(tag, Tag)
@@ -73,7 +81,7 @@ class ImageService:
                 title=title,
                 client=client,
             )
-            return self._listed(job, reference)
+            return self._noted(job, reference, pinned)
         key = _tag_step(request, source, tag)
         if known is None and _is_tag_unknown(self._jobs.failure(key)):
             # The source has forgotten this, so the tag may exist now.
@@ -132,7 +140,7 @@ class ImageService:
         pinned = Pinned(source, await source.resolve(tag), request.system)
         key = _build_step(request, pinned)
         build = self._jobs.follow(key, partial(self._build, request, pinned), after=job)
-        return self._listed(build, reference)
+        return self._noted(build, reference, pinned)
 
     async def _build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
         try:
@@ -140,9 +148,18 @@ class ImageService:
         except PackagesUnknown as error:
             raise await self._attributes.explained(pinned, error) from None
 
-    def _listed(self, job: Job[BuiltImage], reference: ImageReference) -> Job[BuiltImage]:
-        """Add the name and the tag to the lists when the image is built."""
-        job.when_succeeded(reference, partial(self._catalogue.add, reference))
+    def _noted(
+        self, job: Job[BuiltImage], reference: ImageReference, pinned: Pinned
+    ) -> Job[BuiltImage]:
+        """When the image is built, add it to the lists and keep it for the next pull."""
+
+        def note() -> None:
+            self._catalogue.add(reference)
+            image = job.result()
+            if image is not None:
+                self._finished.keep(reference, pinned, image)
+
+        job.when_succeeded(reference, note)
         return job
 
 

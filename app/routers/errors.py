@@ -86,12 +86,13 @@ def error_response(
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(RegistryError, _registry_error)
+    app.add_exception_handler(RegistryError, registry_error)
     app.add_exception_handler(HTTPException, _framework_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
 
 
-async def _registry_error(request: Request, error: Exception) -> Response:
+async def registry_error(request: Request, error: Exception) -> Response:
+    """Return the response to a RegistryError."""
     assert isinstance(error, RegistryError)
     status = _status_for(request, error)
     _log(request, error, status)

@@ -15,6 +15,7 @@ from app.routers import (
     tags,
     version,
 )
+from app.routers.direct import Direct
 from app.routers.gate import Gate
 from app.routers.schemas import ERROR
 
@@ -24,7 +25,8 @@ def include_routers(app: FastAPI) -> None:
     # The framework's redirects to a path with or without slash are absolute, with the wrong
     # scheme behind a proxy.
     app.router.redirect_slashes = False
-    app.add_middleware(Gate)
+    app.add_middleware(Direct)
+    app.add_middleware(Gate)  # in front of Direct: what is added last runs first
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)

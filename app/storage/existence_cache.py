@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from loguru import logger
 
@@ -32,6 +33,13 @@ class _Seen:
     size: int
     at: float
     epoch: int
+
+
+class Trust(NamedTuple):
+    """The trust in several blobs, in one epoch, ``until`` a monotonic time."""
+
+    epoch: int
+    until: float
 
 
 class BlobExistenceCache:
@@ -60,6 +68,19 @@ class BlobExistenceCache:
             else:
                 self._note_missing(blob, size)
         return all(size == blob.size for blob, size in zip(unseen, sizes, strict=True))
+
+    def trust(self, blobs: Iterable[Descriptor]) -> Trust | None:
+        """Return for how long all these count as stored without another look; None if not now."""
+        seen = [self._seen.get(blob.digest) for blob in blobs]
+        times = [one.at for one in seen if one is not None and one.epoch == self._epoch]
+        if len(times) < len(seen) or not times:
+            return None
+        trust = Trust(self._epoch, min(times) + _TRUSTED_SECONDS)
+        return trust if self.is_current(trust) else None
+
+    def is_current(self, trust: Trust) -> bool:
+        """Whether the trust has neither expired nor ended by a blob found missing."""
+        return trust.epoch == self._epoch and self._clock() < trust.until
 
     def note(self, blob: Descriptor) -> None:
         """Note a blob that was stored just now."""

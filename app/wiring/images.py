@@ -7,6 +7,7 @@ from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
+from app.builder.builds.finished import FinishedImages
 from app.builder.builds.records import BuildRecords
 from app.builder.builds.supply import Supplier
 from app.builder.evaluation.evaluator import PackageEvaluator
@@ -61,10 +62,11 @@ def open_images(
     stack.push_async_callback(catalogue.close)
     records = BuildRecords(storage=storage, existence=stored.existence)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
+    supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
     builder = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
-        supplier=Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default),
+        supplier=supplier,
         composer=Composer(
             packer=packer,
             file_trees=FileTrees(storage=storage, workers=workers, store=store),
@@ -84,6 +86,7 @@ def open_images(
         builder=builder,
         attributes=attributes,
         catalogue=catalogue,
+        finished=FinishedImages(existence=stored.existence, base_of=supplier.base),
         sources=sources.by_component,
         default=sources.default,
         system=settings.system,

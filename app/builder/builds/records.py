@@ -3,7 +3,7 @@
 from pydantic import TypeAdapter
 
 from app.builder.images.image import BuiltImage
-from app.oci import Descriptor, Digest
+from app.oci import Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 from app.storage.existence_cache import BlobExistenceCache
@@ -37,7 +37,7 @@ class BuildRecords:
             image = await self._records.read(key)
             if image is None or not await self._has_manifests(image):
                 return None
-        if not await self._existence.has_all((*_described(image), *image.blobs)):
+        if not await self._existence.has_all((*image.manifests, *image.blobs)):
             self._kept.pop(key)
             return None
         self._kept[key] = image
@@ -66,9 +66,5 @@ class BuildRecords:
         return tuple(map(Digest.of, bodies)) == _manifests(image)
 
 
-def _described(image: BuiltImage) -> tuple[Descriptor, ...]:
-    return tuple(m for m in (image.manifest, image.docker_manifest) if m is not None)
-
-
 def _manifests(image: BuiltImage) -> tuple[Digest, ...]:
-    return tuple(described.digest for described in _described(image))
+    return tuple(described.digest for described in image.manifests)

@@ -107,7 +107,7 @@ class Supplier:
 
     async def supply(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> Supply:
         """Find out what the source lacks.  Raises what PackageEvaluator and Source.resolve raise."""
-        base = self._base(pinned.source)
+        base = self.base(pinned.source)
         chosen = pinned.source.definition.base is not None and base is not pinned.source
         from_base = [name for name in request.supplied if chosen and name in ALWAYS]
         optional = [name for name in request.supplied if name not in from_base]
@@ -152,7 +152,8 @@ class Supplier:
         except (EvaluationFailed, SourceUnavailable) as error:
             raise type(error)(_of_base(base.source, pinned, error.message)) from None
 
-    def _base(self, source: Source) -> Source | None:
+    def base(self, source: Source) -> Source | None:
+        """Return where the packages come from that the source lacks; None for nowhere."""
         name = source.definition.base
         if name is None:
             return self._default

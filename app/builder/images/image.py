@@ -45,3 +45,9 @@ class BuiltImage:
     docker_manifest: Descriptor | None
     blobs: _Blobs = frozenset()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def manifests(self) -> tuple[Descriptor, ...]:
+        """The manifests, that of schema 2 last."""
+        docker = self.docker_manifest
+        return (self.manifest,) if docker is None else (self.manifest, docker)
