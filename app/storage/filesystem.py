@@ -91,7 +91,8 @@ class FilesystemStorage:
         return await self._run_each(self._objects.read, keys)
 
     async def locate(self, key: str) -> Location:
-        return LocalFile(self._path(key), await self.size(key))
+        found = await self._run(self._content.locate, checked(key))
+        return found or LocalFile(self._path(key), await self.size(key))
 
     async def write(self, key: str, body: bytes) -> None:
         await self._run(self._write, checked(key), body)

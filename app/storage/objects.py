@@ -32,9 +32,12 @@ class Objects:
         self._root = root
         self._noted: Cache[str, None] = Cache(_NOTED)
 
+    def path(self, key: str) -> Path:
+        return self._root / key
+
     def status(self, key: str) -> os.stat_result:
         try:
-            status = (self._root / key).lstat()
+            status = self.path(key).lstat()
         except OSError as error:
             raise self.absent(key, error) from None
         self._check(key, status)

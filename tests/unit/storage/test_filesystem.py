@@ -1,5 +1,6 @@
 """What is special about files: where they lie, in which order they are synced, who may start."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -10,7 +11,7 @@ import pytest
 
 from app.errors import StorageUnavailable
 from app.storage import spool
-from app.storage.base import LocalFile
+from app.storage.base import Content, LocalFile
 from app.storage.filesystem import FilesystemStorage
 
 KEY = f"blobs/sha256/{'a' * 64}"
@@ -35,9 +36,21 @@ async def test_an_object_has_the_path_of_its_key_and_other_programs_may_read_it(
     await adopt(storage, KEY, b"layer")
 
     path = tmp_path / "store" / KEY
-    assert await storage.locate(KEY) == LocalFile(path, 5)
+    assert await storage.locate(KEY) == Content(b"layer")
     assert path.read_bytes() == b"layer"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+async def test_a_large_file_is_located_and_a_small_one_is_read(
+    storage: FilesystemStorage, tmp_path: Path
+) -> None:
+    for size in (64 << 10, (64 << 10) + 1):
+        body = b"x" * size
+        key = f"blobs/sha256/{hashlib.sha256(body).hexdigest()}"
+        await adopt(storage, key, body)
+        is_small = size <= 64 << 10
+        expected = Content(body) if is_small else LocalFile(tmp_path / "store" / key, size)
+        assert await storage.locate(key) == expected
 
 
 async def test_a_layer_is_adopted_without_being_copied(
