@@ -25,6 +25,7 @@ from loguru import logger
 from app.builder.names.attribute_names import list_names
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.system.process import child_environment
 from app.system.workers import Workers
@@ -48,7 +49,11 @@ def show(what: str, times: Sequence[float]) -> float:
 async def measure(packages: Path, rounds: int, home: Path) -> None:
     workers = Workers(1)
     nix = NixCommand(
-        environment=child_environment(os.environ, home=home),
+        configuration=NixConfiguration(
+            environment=child_environment(os.environ, home=home),
+            directory=home / "configuration",
+            workers=workers,
+        ),
         expressions=ROOT / "nix",
         roots=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,

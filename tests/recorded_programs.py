@@ -9,6 +9,7 @@ from pathlib import Path
 _SCRIPT = """#!/bin/sh
 start=$(/bin/mktemp -d {starts}/XXXXXXXX)
 /usr/bin/env -0 > $start/environment
+/bin/cat "$XDG_CONFIG_HOME/nix/nix.conf" > $start/configuration 2> /dev/null
 printf '%s\\0' {name} "$@" > $start/command
 printf %s {stdout}
 printf %s {stderr} >&2
@@ -18,10 +19,14 @@ exit {code}
 
 @dataclass(frozen=True)
 class Start:
-    """``environment`` is without the variables that a shell adds."""
+    """``environment`` is without the variables that a shell adds.
+
+    ``configuration`` are the lines of the nix.conf that the environment names.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    configuration: tuple[str, ...]
 
     @property
     def request(self) -> dict[str, object]:
@@ -77,4 +82,8 @@ def _start(directory: Path) -> Start:
     lines = (directory / "environment").read_text().split("\0")[:-1]
     environment = dict(line.split("=", 1) for line in lines)
     shells = {"PWD", "OLDPWD", "SHLVL", "_"}
-    return Start(tuple(command), {name: v for name, v in environment.items() if name not in shells})
+    return Start(
+        tuple(command),
+        {name: v for name, v in environment.items() if name not in shells},
+        tuple((directory / "configuration").read_text().splitlines()),
+    )

@@ -4,7 +4,8 @@ import asyncio
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from app.builder.nix.binary_cache.reading import Tally
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.commands.failures import exit_on_errors
@@ -152,7 +154,8 @@ def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
 
 async def _closure(paths: Sequence[StorePath]) -> Closure:
     with tempfile.TemporaryDirectory() as home:
-        return await open_store(_nix(Path(home))).closure(paths)
+        async with _nix(Path(home)) as nix:
+            return await open_store(nix).closure(paths)
 
 
 async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[StorePath]:
@@ -168,20 +171,29 @@ async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[
     )
     found: set[StorePath] = set()
     with tempfile.TemporaryDirectory() as home:
-        nix = _nix(Path(home))
-        names = (await list_names(nix, evaluation)).candidates
-        for start in range(0, len(names), _AT_ONCE):
-            answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
-            found.update(answer.path for answer in answers if isinstance(answer, Found))
+        async with _nix(Path(home)) as nix:
+            names = (await list_names(nix, evaluation)).candidates
+            for start in range(0, len(names), _AT_ONCE):
+                answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
+                found.update(answer.path for answer in answers if isinstance(answer, Found))
     return frozenset(found)
 
 
-def _nix(home: Path) -> NixCommand:
+@asynccontextmanager
+async def _nix(home: Path) -> AsyncIterator[NixCommand]:
     workers = Workers(1)
-    return NixCommand(
-        environment=child_environment(process_environment(), home=home),
+    nix = NixCommand(
+        configuration=NixConfiguration(
+            environment=child_environment(process_environment(), home=home),
+            directory=home / "configuration",
+            workers=workers,
+        ),
         expressions=EXPRESSIONS,
         roots=TemporaryRootsDirectory(directory=home / "roots", workers=workers),
         workers=workers,
         options={},
     )
+    try:
+        yield nix
+    finally:
+        await nix.close()

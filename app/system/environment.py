@@ -6,7 +6,10 @@ Each environment is ``child_environment`` without the variables that a program d
 * the evaluation of an untrusted source needs no network, so neither tokens nor proxies, whose
   addresses may contain passwords;
 * a build of an untrusted source may read variables of the process that builds it
-  (``impureEnvVars``), so that process has no access tokens; it keeps those for downloads.
+  (``impureEnvVars``), so that process has no proxies whose address contains a password;
+* downloads of Nix's own need no access tokens, which are for the sources of evaluations.
+
+``app.builder.nix.programs.configuration`` moves the rest of NIX_CONFIG to a file.
 """
 
 import re
@@ -34,14 +37,27 @@ def for_store(environment: Mapping[str, str]) -> dict[str, str]:
     return _with_config(environment, lambda line: not _TOKENS.match(line))
 
 
+def for_untrusted_build(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.lower() not in _PROXIES or not _is_secret(value)
+    }
+
+
+def without_config(environment: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return the environment without NIX_CONFIG, and its value."""
+    rest = dict(environment)
+    return rest, rest.pop(_CONFIG, "")
+
+
 def _with_config(environment: Mapping[str, str], is_kept: Callable[[str], bool]) -> dict[str, str]:
     """Return the environment with the kept lines of NIX_CONFIG, or without it if none are left."""
-    kept = dict(environment)
-    lines = kept.pop(_CONFIG, "").splitlines()
-    config = "\n".join(filter(is_kept, lines))
+    kept, config = without_config(environment)
+    config = "\n".join(filter(is_kept, config.splitlines()))
     return {**kept, _CONFIG: config} if config.strip() else kept
 
 
 def _is_secret(line: str) -> bool:
-    """Whether a setting has a credential, such as a cache's address with a password."""
+    """Return whether a value has a credential, such as an address with a password."""
     return without_credentials(line) != line

@@ -7,8 +7,8 @@ caller of ``run`` is cancelled by a time-out or a stop of the server.
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 from anyio import CancelScope, CapacityLimiter, to_thread
@@ -42,7 +42,7 @@ async def run(
     other files may get their descriptors.
 
     Cancellation reaches the work through ``check`` only.  ``discard`` receives the result of
-    work whose caller was cancelled, for example to close a file.
+    work whose caller was cancelled, in a thread as well, for example to close a file.
     """
     stop = threading.Event()
 
@@ -51,17 +51,42 @@ async def run(
         return work()
 
     async with limiter:  # a caller that is cancelled while it waits here has not started work
-        thread = asyncio.create_task(to_thread.run_sync(start, limiter=CapacityLimiter(1)))
-        with CancelScope(shield=True):
-            try:
-                await asyncio.shield(thread)
-            except asyncio.CancelledError:
-                stop.set()
-                while not thread.done():
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.wait({thread})
-                # Retrieve an exception; the cancellation is raised in its place.
-                if not thread.cancelled() and thread.exception() is None and discard:
-                    discard(thread.result())
-                raise
+        thread = _start(start)
+        try:
+            await _until_done(thread, on_cancel=stop.set)
+        except asyncio.CancelledError:
+            # Retrieve an exception; the cancellation is raised in its place.
+            if not thread.cancelled() and thread.exception() is None and discard:
+                await finish(partial(discard, thread.result()))
+            raise
         return thread.result()
+
+
+async def finish(work: Callable[[], T]) -> T:
+    """Run work that has to happen, such as a release; a cancellation is raised after it.
+
+    It waits for no other work, and ``check`` does not stop it.
+    """
+    thread = _start(work)
+    await _until_done(thread)
+    return thread.result()
+
+
+def _start(work: Callable[[], T]) -> asyncio.Task[T]:
+    return asyncio.create_task(to_thread.run_sync(work, limiter=CapacityLimiter(1)))
+
+
+async def _until_done(
+    thread: asyncio.Task[T], on_cancel: Callable[[], None] = lambda: None
+) -> None:
+    """Wait for the thread; a cancellation is raised once it is done."""
+    cancelled = None
+    with CancelScope(shield=True):
+        while not thread.done():
+            try:
+                await asyncio.wait({thread})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                on_cancel()
+    if cancelled is not None:
+        raise cancelled

@@ -10,6 +10,7 @@ from loguru import logger
 
 from app.builder.nix.closure import STORE
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
@@ -33,9 +34,13 @@ async def open_nix(
 ) -> NixCommand:
     """Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox."""
     roots = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
+    configuration = NixConfiguration(
+        environment=environment, directory=settings.state_path / "configuration", workers=workers
+    )
     await workers.run(roots.sweep)
+    await workers.run(configuration.sweep)
     nix = NixCommand(
-        environment=environment,
+        configuration=configuration,
         expressions=EXPRESSIONS,
         roots=roots,
         workers=workers,

@@ -14,6 +14,7 @@ import pytest
 from app.builder.nix.closure import STORE, StorePath
 from app.builder.nix.door import PackageSet
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
@@ -96,7 +97,9 @@ async def open_set(tmp_path: Path) -> AsyncIterator[Callable[..., _Programs]]:
             file = tmp_path / "set.nix"
             file.write_text(text)
             nix = NixCommand(
-                environment=environment,
+                configuration=NixConfiguration(
+                    environment=environment, directory=tmp_path / "conf", workers=workers
+                ),
                 expressions=ROOT / "nix",
                 roots=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
                 workers=workers,

@@ -15,6 +15,7 @@ from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.sources.definition import SourceDefinition
@@ -92,7 +93,9 @@ def _door(
     environment["PATH"] = path or environment["PATH"]
     workers = Workers(2)
     nix = AskedNix(
-        environment=environment,
+        configuration=NixConfiguration(
+            environment=environment, directory=state / "configuration", workers=workers
+        ),
         expressions=PROJECT / "nix",
         roots=TemporaryRootsDirectory(directory=state / "roots", workers=workers),
         workers=workers,

@@ -12,6 +12,7 @@ from app.builder.evaluation.evaluator import Pinned
 from app.builder.names import attribute_names, attributes
 from app.builder.names.attributes import AttributeIndex
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.path import PathUpstream
@@ -43,7 +44,11 @@ class Listing:
 
     def restart(self) -> None:
         self.nix = NixCommand(
-            environment=child_environment(os.environ, home=self._directory / "home"),
+            configuration=NixConfiguration(
+                environment=child_environment(os.environ, home=self._directory / "home"),
+                directory=self._directory / "configuration",
+                workers=self.workers,
+            ),
             expressions=PROJECT / "nix",
             roots=TemporaryRootsDirectory(
                 directory=self._directory / "roots", workers=self.workers

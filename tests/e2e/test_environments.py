@@ -1,22 +1,40 @@
 """What the programs of a real server find in their environment."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.process import SYSTEM_PATH, program
+from tests.e2e.process import SYSTEM_PATH, program, succeed
 from tests.e2e.server import ServerFactory
 from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
 
 TOKEN = "ghp_0123456789abcdefghij"
-CONFIG = f"access-tokens = github.com={TOKEN}\nwarn-dirty = false\n"
+CONFIG = (
+    f"access-tokens = github.com={TOKEN}\nwarn-dirty = false\n"
+    "extra-substituters = http://joe:hunter2@127.0.0.1:9\n"
+)
 STRANGE = """{ system, ... }: {
   fine = derivation {
     name = "strange"; inherit system; builder = "/bin/sh"; args = [ "-c" "echo > $out" ];
   };
 }
+"""
+# The hash is that of a directory with a file "clean", so one with "leaked" fails.
+LOOKING = """{{ system, ... }}: {{
+  looking = derivation {{
+    name = "{name}"; inherit system; builder = "/bin/sh";
+    args = [ "-c" ''
+      found=clean
+      case "$NIX_CONFIG $HTTPS_PROXY $http_proxy" in *hunter2*) found=leaked ;; esac
+      /bin/mkdir $out; echo > $out/$found
+    '' ];
+    outputHashMode = "recursive"; outputHash = "{hash}";
+    impureEnvVars = [ "NIX_CONFIG" {variables} ];
+  }};
+}}
 """
 
 
@@ -27,16 +45,20 @@ def writing_environments(directory: Path) -> Path:
         script = directory / name
         script.write_text(
             f'#!/bin/sh\nenv > {directory}/$$.{name}.env; echo "$*" > {directory}/$$.{name}.args\n'
+            f'cat "$XDG_CONFIG_HOME/nix/nix.conf" > {directory}/$$.{name}.conf 2>&-\n'
             f'exec {program(name)} "$@"\n'
         )
         script.chmod(0o755)
     return directory
 
 
-def seen(directory: Path, program: str, argument: str = "") -> list[str]:
-    """The environments of a program's starts whose arguments hold a text."""
+def seen(directory: Path, program: str, argument: str = "", *, kind: str = "env") -> list[str]:
+    """Return the environments of a program's starts whose arguments hold a text.
+
+    The kind "conf" returns the settings that each read from a file.
+    """
     return [
-        file.with_suffix(".env").read_text()
+        file.with_suffix(f".{kind}").read_text()
         for file in directory.glob(f"*.{program}.args")
         if argument in file.read_text()
     ]
@@ -73,20 +95,60 @@ def test_tokens_are_where_a_trusted_source_is_evaluated_and_nowhere_else(
     )
     store, git = seen(programs, "nix-store"), seen(programs, "git")
     assert all((trusted, untrusted, store, git))
-    for environment in trusted:
-        assert f"access-tokens = github.com={TOKEN}" in environment
-    for environment in (*untrusted, *store, *git, *seen(programs, "nix", "path-info")):
-        assert TOKEN not in environment
-    for environment in (*untrusted, *store):
-        assert "NIX_CONFIG=warn-dirty = false" in environment
+    for settings_of_trusted in seen(programs, "nix", "repl", kind="conf"):
+        assert settings_of_trusted.startswith(CONFIG)
+    for settings_of_store in seen(programs, "nix-store", kind="conf"):
+        assert TOKEN not in settings_of_store
+        assert settings_of_store.startswith("warn-dirty = false\nextra-substituters = http://joe")
+    for settings_of_untrusted in seen(programs, "nix-instantiate", "restrict", kind="conf"):
+        assert settings_of_untrusted == "warn-dirty = false\n"
     for environment in untrusted:
         assert "hunter2" not in environment
     for environment in git:
         assert "NIX_" not in environment
         assert "HTTPS_PROXY=http://joe:hunter2@localhost:9" in environment
     for environment in (file.read_text() for file in programs.glob("*.env")):
+        assert TOKEN not in environment
+        assert "NIX_CONFIG" not in environment
         assert "google.json" not in environment
         assert "GITHUB_TOKEN" not in environment
     for arguments in (file.read_text() for file in programs.glob("*.args")):
         assert TOKEN not in arguments
         assert "hunter2" not in arguments
+
+
+@pytest.mark.parametrize("trusted", ["true", "false"])
+def test_a_builder_cannot_read_passwords(
+    packages: Path, tmp_path: Path, new_server: ServerFactory, trusted: str
+) -> None:
+    """A trusted source may read the proxy, through which its builders download."""
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    (clean / "clean").write_text("\n")
+    expected = succeed(program("nix-hash"), "--type", "sha256", "--base32", str(clean)).strip()
+    package_set = tmp_path / "looking.nix"
+    package_set.write_text(
+        LOOKING.format(
+            name=f"looking-{uuid.uuid4().hex}",
+            hash=f"sha256:{expected}",
+            variables="" if trusted == "true" else '"HTTPS_PROXY" "http_proxy"',
+        )
+    )
+    settings = tmp_path / "nixery.toml"
+    settings.write_text(
+        f'[[sources]]\nname = "looking"\nkind = "path"\nlocation = "{package_set}"\n'
+        f"trusted = {trusted}\nbuild_unsandboxed = true\n"
+        'substituters = ["http://joe:hunter2@127.0.0.1:9"]\n'
+    )
+    server = new_server(
+        packages,
+        NIXERY_CONFIG=str(settings),
+        NIX_CONFIG=CONFIG,
+        HTTPS_PROXY="http://joe:hunter2@localhost:9",
+        http_proxy="",
+    )
+
+    response = server.get("/v2/looking/looking/manifests/latest")
+
+    assert response.status_code == 200, response.text
+    assert "hunter2" not in server.log

@@ -150,6 +150,7 @@ class PackageEvaluator:
             build=definition.build,
             substituters=definition.substituters,
             sandboxed=definition.needs_sandbox,
+            trusted=definition.trusted,
         )
         gone: DerivationsGone | None = None
         for _ in range(_EVALUATIONS):

@@ -96,6 +96,7 @@ class RealiseOptions:
     """How packages may be realised.  ``substituters`` None means those of nix.conf.
 
     ``sandboxed`` forbids Nix to build without its sandbox where the kernel does not offer one.
+    Builds of a source that is not ``trusted`` see no passwords.
     """
 
     source: str
@@ -103,6 +104,7 @@ class RealiseOptions:
     build: bool
     substituters: tuple[str, ...] | None
     sandboxed: bool = False
+    trusted: bool = True
 
 
 Kind = Literal["package", "packages", "set", "other"]

@@ -1,20 +1,15 @@
 """Temporary roots keep store paths from Nix's garbage collector while they are packed.
 
-They are links in a directory, which Nix registers as indirect roots.  A lock beside the directory
-is held by its process.  After a killed process the lock is free, and the next start removes both.
+They are links in a directory of this process, which Nix registers as indirect roots.
 """
 
-import os
-import shutil
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.builder.nix.closure import StorePath
 from app.system.blocking import blocking
-from app.system.locks import EXCLUSIVE, take, try_exclusive
-from app.system.state_directory import translate_state_errors
+from app.system.owned_directories import OwnedDirectories
 from app.system.workers import Workers
 
 
@@ -39,56 +34,18 @@ class TemporaryRoots:
 
 class TemporaryRootsDirectory:
     def __init__(self, *, directory: Path, workers: Workers) -> None:
-        self._directory = directory
-        self._workers = workers
+        self._directories = OwnedDirectories(parent=directory, workers=workers)
 
     @blocking
     def sweep(self) -> None:
         """Remove the roots of processes that have exited.  Raises StorageUnavailable."""
-        with translate_state_errors():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            for lock in self._directory.glob("*.lock"):
-                with try_exclusive(lock) as abandoned:
-                    if abandoned:
-                        _remove(lock)
+        self._directories.sweep()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[TemporaryRoots]:
         """Open a directory for roots.  Raises StorageUnavailable."""
-        with translate_state_errors():
-            lock, descriptor = await self._workers.obtain(self._create, discard=_release)
+        directory = await self._directories.create()
         try:
-            yield TemporaryRoots(lock.with_suffix(""))
+            yield TemporaryRoots(directory.path)
         finally:
-            # No await here: a cancelled task has to release the roots as well.
-            _release((lock, descriptor))
-
-    @blocking
-    def _create(self) -> tuple[Path, int]:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        while True:
-            lock = self._directory / f"{uuid.uuid4().hex}.lock"
-            descriptor = take(lock, EXCLUSIVE, os.O_CREAT | os.O_EXCL | os.O_RDWR)
-            if descriptor is not None:
-                break
-            # Another server's sweep removed the lock between opening and locking.
-        try:
-            lock.with_suffix("").mkdir()
-        except BaseException:
-            _release((lock, descriptor))
-            raise
-        return lock, descriptor
-
-
-def _release(created: tuple[Path, int]) -> None:
-    """Remove some links, which takes no time; a later start removes the rest."""
-    lock, descriptor = created
-    with suppress(OSError):
-        _remove(lock)
-    os.close(descriptor)
-
-
-def _remove(lock: Path) -> None:
-    """The caller must hold the lock."""
-    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    lock.unlink(missing_ok=True)
+            await directory.release()

@@ -25,6 +25,7 @@ from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
 from app.builder.sources.upstream import UNTRUSTED
 from app.errors import SourceUnavailable, TagUnknown
+from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.workers import Workers
@@ -157,7 +158,8 @@ class ChannelUpstream:
     @asynccontextmanager
     async def _downloaded(self, commit: str) -> AsyncIterator[IO[bytes]]:
         url = self._definition.archive.replace("{commit}", commit)
-        with await self._workers.obtain(self._spool, discard=IO.close) as file:
+        file = await self._workers.obtain(self._spool, discard=IO.close)
+        try:
             async with self._http.stream("GET", url) as response:
                 if response.status_code in _ABSENT:
                     raise self._unknown(commit)
@@ -167,6 +169,9 @@ class ChannelUpstream:
                     if file.tell() > _ARCHIVE_LIMIT:  # plain: ok
                         raise ArchiveInvalid("the archive is too large")
             yield file
+        finally:
+            # Closing frees the space of a large file, which takes time.
+            await threads.finish(file.close)
 
     @blocking
     def _spool(self) -> IO[bytes]:

@@ -58,6 +58,8 @@ def _inside(directory: str) -> str:
 
 SearchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$"), AfterValidator(_free)]
 SearchTarget = Annotated[str, Field(pattern=rf"^[a-z0-9._-]+(:{TAG_PATTERN})?$")]
+# As one word of nix.conf, where # begins a comment.
+StoreAddress = Annotated[str, Field(pattern=r"^[^\s#]+$")]
 # A flake reference cannot contain quotes or characters beyond ASCII.
 Directory = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]*$"), AfterValidator(_inside)]
 
@@ -104,7 +106,7 @@ class Definition(_Frozen):
     build: bool = Field(
         default=True, description="false: only packages of a binary cache; nothing is built."
     )
-    substituters: tuple[str, ...] | None = Field(
+    substituters: tuple[StoreAddress, ...] | None = Field(
         None, description="Binary caches; unset: Nix's own configuration, empty: none."
     )
     trusted: bool = Field(

@@ -20,7 +20,7 @@ def is_worker(called: ast.expr) -> bool:
     """Return whether ``called`` runs its first argument in a thread."""
     return (
         isinstance(called, ast.Attribute)
-        and called.attr in {"run", "obtain"}
+        and called.attr in {"run", "obtain", "finish"}
         and text(called.value).rpartition(".")[2].strip("_") in {"workers", "threads"}
     )
 

@@ -197,3 +197,66 @@ async def test_work_that_is_wanted_is_not_stopped_by_another_that_is_not() -> No
 
     assert await wanted == "done"
     await asyncio.wait({unwanted})
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_discarded_result_is_closed_in_a_thread(
+    limiter: CapacityLimiter, times: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    closed_by: list[int] = []
+
+    def work() -> str:
+        begun.set()
+        go_on.wait(10)
+        return "opened"
+
+    task = asyncio.create_task(
+        threads.run(
+            work, limiter=limiter, discard=lambda _: closed_by.append(threading.get_ident())
+        )
+    )
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert len(closed_by) == 1
+    assert closed_by[0] != threading.get_ident()
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+async def test_a_release_runs_in_a_thread_to_its_end_whatever_is_cancelled(times: int) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    ran_in: list[int] = []
+
+    def release() -> str:
+        begun.set()
+        go_on.wait(10)
+        ran_in.append(threading.get_ident())
+        threads.check()
+        return "released"
+
+    task = asyncio.create_task(threads.finish(release))
+    await anyio.to_thread.run_sync(begun.wait)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    if times:
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        assert await task == "released"
+
+    assert len(ran_in) == 1
+    assert ran_in[0] != threading.get_ident()
+
+
+async def test_a_release_that_fails_raises_its_error() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await threads.finish(lambda: 1 // 0)

@@ -19,6 +19,7 @@ from app.builder.nix.door import (
 )
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.attributes import AttributeReader
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
@@ -37,7 +38,6 @@ from app.errors import (
     StoreUnavailable,
 )
 from app.system.disk_space import DiskSpace
-from app.system.environment import for_store
 from app.system.retrying import retry
 from app.system.workers import Workers
 
@@ -54,17 +54,16 @@ class NixCommand:
     def __init__(
         self,
         *,
-        environment: Mapping[str, str],
+        configuration: NixConfiguration,
         expressions: Path,
         roots: TemporaryRootsDirectory,
         workers: Workers,
         options: Mapping[str, str],
         bounds: Bounds = BOUNDS,
     ) -> None:
-        self._programs = Programs(
-            environment=for_store(environment), store_seconds=bounds.store_seconds
-        )
+        self._programs = Programs(configuration=configuration, store_seconds=bounds.store_seconds)
         self.starts = self._programs.starts
+        self._configuration = configuration
         self._bounds = bounds
         self._roots = roots
         self._workers = workers
@@ -74,14 +73,14 @@ class NixCommand:
         self.evaluators = ReplPool(
             expressions=expressions,
             settings=self._options,
-            environment=environment,
+            configuration=configuration,
             starts=self.starts,
             workers=workers,
         )
         processes = ExpressionProcesses(
             programs=self._programs,
             directory=expressions,
-            environment=environment,
+            configuration=configuration,
             settings=self._options,
         )
         self._flakes = Flakes(processes=processes, workers=workers)
@@ -93,6 +92,7 @@ class NixCommand:
         )
         self._realiser = Realiser(
             programs=self._programs,
+            configuration=configuration,
             workers=workers,
             options=self._options,
             space=DiskSpace(directory=_STORE, least=bounds.store_free, workers=workers),
@@ -182,6 +182,7 @@ class NixCommand:
 
     async def close(self) -> None:
         await self.evaluators.close()
+        await self._configuration.close()
 
     async def _require(self, wanted: Sequence[Wanted]) -> None:
         deleted = await self._workers.run(absent, [one.derivation for one in wanted])

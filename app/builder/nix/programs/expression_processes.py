@@ -6,9 +6,9 @@ from pathlib import Path
 
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs import output
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import OUTPUT, options, subject, variables
-from app.system.environment import for_untrusted_evaluation
 from app.system.process import Finished, LimitExceeded, Limits
 
 _TAIL = 1024 * 1024  # an error may be long, and its start is what counts
@@ -22,14 +22,12 @@ class ExpressionProcesses:
         *,
         programs: Programs,
         directory: Path,
-        environment: Mapping[str, str],
+        configuration: NixConfiguration,
         settings: Sequence[str],
     ) -> None:
         self._programs = programs
         self._directory = directory
-        # Only evaluations of trusted sources need the operator's tokens, to fetch.
-        self._environment = environment
-        self._untrusted_environment = for_untrusted_evaluation(environment)
+        self._configuration = configuration
         self._settings = tuple(settings)
 
     async def evaluate(
@@ -94,7 +92,7 @@ class ExpressionProcesses:
     async def _run(
         self, kind: str, command: Sequence[str], evaluation: Evaluation, tail: int
     ) -> Finished:
-        environment = self._untrusted_environment if evaluation.restricted else self._environment
+        environment = await self._configuration.evaluation(restricted=evaluation.restricted)
         limits = Limits(
             seconds=evaluation.seconds, memory=evaluation.memory, output=OUTPUT, tail=tail
         )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.errors import StoreUnavailable, Unavailable
 from app.system.process import (
     Finished,
@@ -36,9 +37,9 @@ BOUNDS = Bounds()
 class Programs:
     """``starts`` counts the processes by purpose; ``store_seconds`` limits ``query``."""
 
-    def __init__(self, *, environment: Mapping[str, str], store_seconds: float) -> None:
+    def __init__(self, *, configuration: NixConfiguration, store_seconds: float) -> None:
         self.starts: Counter[str] = Counter()
-        self._environment = environment
+        self._configuration = configuration
         self._store_seconds = store_seconds
 
     async def run(
@@ -51,13 +52,15 @@ class Programs:
     ) -> Finished:
         """Run a program; ``environment`` replaces the one of store queries.
 
-        Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace.
+        Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace, StorageUnavailable.
         """
         self.starts[purpose] += 1
+        if environment is None:
+            environment = await self._configuration.store()
         try:
             return await run(
                 command,
-                environment=self._environment if environment is None else environment,
+                environment=environment,
                 limits=limits,
                 on_line=on_line,
             )

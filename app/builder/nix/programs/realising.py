@@ -14,10 +14,11 @@ from loguru import logger
 from app.builder.nix.door import DerivationsGone, RealiseOptions
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.derivation import read_outputs
 from app.builder.nix.programs.diagnosis import Attempt, failure, ignored_signature, out_of_time
 from app.builder.nix.programs.programs import Programs
-from app.builder.nix.programs.request import FEATURES, realising, substituters
+from app.builder.nix.programs.request import FEATURES, realising, substitution
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, Unavailable
 from app.system.blocking import blocking
@@ -46,11 +47,13 @@ class Realiser:
         self,
         *,
         programs: Programs,
+        configuration: NixConfiguration,
         workers: Workers,
         options: Sequence[str],
         space: DiskSpace,
     ) -> None:
         self._programs = programs
+        self._configuration = configuration
         self._workers = workers
         self._options = options
         self._space = space
@@ -109,11 +112,12 @@ class Realiser:
             [
                 *("nix-store", "--realise", *targets, "--add-root", str(roots.next_root())),
                 *("--log-format", "internal-json", *self._options),
-                *substituters(options.substituters),
+                *substitution(options.substituters),
                 *realising(options),
             ],
             Limits(seconds=max(end - time.monotonic(), 1), grace_seconds=_GRACE_SECONDS),
             on_line=log.feed,
+            environment=await self._configuration.realisation(options),
         )
 
     async def _inspect(

@@ -9,10 +9,11 @@ message, unless the time is used up.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.builder.nix.door import Evaluation
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.repl_protocol import request
 from app.builder.nix.programs.repl_session import ReplSession, RequestFailed
 from app.builder.nix.programs.request import options, variables
@@ -41,13 +42,13 @@ class ReplPool:
         *,
         expressions: Path,
         settings: Sequence[str],
-        environment: Mapping[str, str],
+        configuration: NixConfiguration,
         starts: Counter[str],
         workers: Workers,
     ) -> None:
         self._expressions = expressions
         self._command = ("nix", "repl", "-I", f"nixery={expressions}", *settings)
-        self._environment = environment
+        self._configuration = configuration
         self._starts = starts
         self._workers = workers
         self.answered = 0
@@ -107,6 +108,7 @@ class ReplPool:
 
     async def _session(self, evaluation: Evaluation) -> ReplSession:
         """Return the session of an evaluation, and stop the least recently used beyond the limit."""
+        environment = await self._configuration.evaluation(restricted=evaluation.restricted)
         session = self._kept.pop(evaluation, None)
         if session is not None and session.ended:
             self._dropped.append(session)
@@ -115,7 +117,7 @@ class ReplPool:
             session = ReplSession(
                 evaluation,
                 (*self._command, *options(evaluation, self._expressions)),
-                {**self._environment, **variables(evaluation, self._expressions)},
+                {**environment, **variables(evaluation, self._expressions)},
                 starts=self._starts,
                 # All kept processes together may use as much as one evaluation.
                 most_memory=evaluation.memory / _MOST,

@@ -107,13 +107,19 @@ def restriction(expressions: Path, package_set: PackageSet) -> tuple[str, ...]:
     )
 
 
-def substituters(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return options for binary caches; None keeps those of nix.conf."""
+def chosen_caches(chosen: tuple[str, ...] | None) -> str:
+    """Return a setting of nix.conf; "" keeps its own caches.
+
+    A cache's address may contain a password, which must not be in the arguments of a program.
+    """
+    return f"substituters = {' '.join(chosen)}" if chosen else ""
+
+
+def substitution(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return options that turn binary caches on or off; None keeps what nix.conf has."""
     if chosen is None:
         return ()
-    if not chosen:
-        return ("--option", "substitute", "false")
-    return ("--option", "substitute", "true", "--option", "substituters", " ".join(chosen))
+    return ("--option", "substitute", "true" if chosen else "false")
 
 
 def realising(options: RealiseOptions) -> tuple[str, ...]:

@@ -191,3 +191,33 @@ async def test_a_task_cancelled_while_it_opens_a_hold_leaves_nothing(
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_roots_are_removed_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cancelled: bool
+) -> None:
+    removed_by: list[int] = []
+    unlink = Path.unlink
+
+    def watched(path: Path, *, missing_ok: bool = False) -> None:
+        removed_by.append(threading.get_ident())
+        unlink(path, missing_ok=missing_ok)
+
+    async def take(opened: asyncio.Event) -> None:
+        async with roots_in(tmp_path).open():
+            opened.set()
+            if cancelled:
+                await asyncio.Event().wait()
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    opened = asyncio.Event()
+    task = asyncio.create_task(take(opened))
+    await opened.wait()
+    if cancelled:
+        task.cancel()
+    await asyncio.wait({task})
+
+    assert len(removed_by) == 1
+    assert removed_by[0] != threading.get_ident()
+    assert list(tmp_path.iterdir()) == []

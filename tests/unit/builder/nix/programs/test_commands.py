@@ -10,6 +10,7 @@ import pytest
 from app.builder.nix.closure import StorePath
 from app.builder.nix.door import Allowed, Evaluation, Flake, PackageSet
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.errors import EvaluationFailed
 from app.system.process import child_environment
@@ -72,7 +73,9 @@ def environment(programs: RecordedPrograms, tmp_path: Path) -> dict[str, str]:
 async def nix(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[NixCommand]:
     workers = Workers(2)
     nix = NixCommand(
-        environment=environment,
+        configuration=NixConfiguration(
+            environment=environment, directory=tmp_path / "configuration", workers=workers
+        ),
         expressions=EXPRESSIONS,
         roots=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
         workers=workers,
@@ -114,13 +117,14 @@ async def test_a_trusted_set_is_evaluated_without_builds_and_search_path(
         "names": [],
         "explain": True,
     }
-    # The tokens of the operator, since a trusted set may fetch.
     assert start.environment == {
-        **environment,
+        **{name: value for name, value in environment.items() if name != "NIX_CONFIG"},
+        "XDG_CONFIG_HOME": start.environment["XDG_CONFIG_HOME"],
         "NIXPKGS_CONFIG": "/srv/nix/nixpkgs-config.nix",
         "NIXERY_POLICY": POLICY,
     }
-    assert TOKENS in start.environment["NIX_CONFIG"]
+    # The tokens of the operator, since a trusted set may fetch.
+    assert start.configuration == ("cores = 1", TOKENS)
     assert "AWS_SECRET_ACCESS_KEY" not in start.environment
 
 
@@ -152,7 +156,7 @@ async def test_an_untrusted_set_has_no_credentials_and_no_proxy(
     for start in programs.starts:
         assert "hunter2" not in str(start.environment)
         assert "https_proxy" not in start.environment
-        assert start.environment["NIX_CONFIG"] == "cores = 1"
+        assert start.configuration == ("cores = 1",)
 
 
 async def test_a_search_path_is_given_by_name_and_readable_to_an_untrusted_set(
@@ -268,7 +272,7 @@ async def test_a_closure_is_queried_with_the_settings(
         *FEATURES,
         *SETTINGS,
     )
-    assert "access-tokens" not in str(programs.start.environment)
+    assert programs.start.configuration == ("cores = 1",)
 
 
 async def test_the_version_and_the_sandbox_are_queried(

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.builder.nix.door import RealiseOptions
+from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.realising import Realiser, Wanted
 from app.builder.nix.roots import TemporaryRoots
 from app.system.disk_space import DiskSpace
-from app.system.environment import for_store
 from app.system.process import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms, Start
@@ -32,21 +32,32 @@ def programs(tmp_path: Path) -> RecordedPrograms:
     return programs
 
 
-def environment_of(programs: RecordedPrograms, home: Path) -> Mapping[str, str]:
+def environment_of(
+    programs: RecordedPrograms, home: Path, variables: Mapping[str, str]
+) -> Mapping[str, str]:
     surroundings = {
         "PATH": str(programs.directory),
         "NIX_CONFIG": "access-tokens = github.com=hunter2",
         "https_proxy": "http://proxy",
         "AWS_SECRET_ACCESS_KEY": "hunter2",
+        **variables,
     }
     return child_environment(surroundings, home=home)
 
 
-async def realise(programs: RecordedPrograms, home: Path, options: RealiseOptions) -> Start:
+async def realise(
+    programs: RecordedPrograms, home: Path, options: RealiseOptions, **variables: str
+) -> Start:
     """Return how Nix was started first."""
     workers = Workers(1)
+    configuration = NixConfiguration(
+        environment=environment_of(programs, home, variables),
+        directory=home / "configuration",
+        workers=workers,
+    )
     realiser = Realiser(
-        programs=Programs(environment=for_store(environment_of(programs, home)), store_seconds=60),
+        programs=Programs(configuration=configuration, store_seconds=60),
+        configuration=configuration,
         workers=workers,
         options=SETTINGS,
         space=DiskSpace(directory=home, least=0, workers=workers),
@@ -58,6 +69,7 @@ async def realise(programs: RecordedPrograms, home: Path, options: RealiseOption
         roots=TemporaryRoots(home),
         on_line=lambda _: None,
     )
+    await configuration.close()
     return programs.starts[0]
 
 
@@ -98,16 +110,14 @@ async def test_the_builds_of_an_untrusted_source_require_the_sandbox(
 
 
 @pytest.mark.parametrize(
-    ("substituters", "options"),
+    ("substituters", "options", "configuration"),
     [
-        (None, ()),
-        ((), ("--option", "substitute", "false")),
+        (None, (), ()),
+        ((), ("--option", "substitute", "false"), ()),
         (
-            ("https://a", "https://b"),
-            (
-                *("--option", "substitute", "true"),
-                *("--option", "substituters", "https://a https://b"),
-            ),
+            ("https://a", "https://joe:hunter2@b"),
+            ("--option", "substitute", "true"),
+            ("substituters = https://a https://joe:hunter2@b",),
         ),
     ],
 )
@@ -116,11 +126,13 @@ async def test_a_source_may_have_its_own_binary_caches(
     tmp_path: Path,
     substituters: tuple[str, ...] | None,
     options: tuple[str, ...],
+    configuration: tuple[str, ...],
 ) -> None:
     start = await realise(programs, tmp_path, replace(BUILDING, substituters=substituters))
 
     after = start.command.index("max-jobs") + 2
     assert start.command[after:] == options
+    assert start.configuration == configuration
 
 
 async def test_builds_have_the_proxy_and_no_credentials_of_the_server(
@@ -136,6 +148,48 @@ async def test_builds_have_the_proxy_and_no_credentials_of_the_server(
         "XDG_CONFIG_HOME": str(tmp_path / ".config"),
         "https_proxy": "http://proxy",
     }
+    assert start.configuration == ()
+
+
+async def test_the_caches_of_a_source_replace_those_of_the_server(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    start = await realise(
+        programs,
+        tmp_path,
+        replace(BUILDING, substituters=("https://team",)),
+        NIX_CONFIG="substituters = https://joe:hunter2@cache\naccess-tokens = github.com=x",
+    )
+
+    assert start.configuration == (
+        "substituters = https://joe:hunter2@cache",
+        "substituters = https://team",
+    )
+    assert "hunter2" not in str(start.environment)
+
+
+@pytest.mark.parametrize(
+    ("realisation", "seen"),
+    [
+        (replace(BUILDING, trusted=False), False),
+        (replace(BUILDING, trusted=False, build=False), True),
+        (BUILDING, True),
+    ],
+    ids=["untrusted", "downloads", "trusted"],
+)
+async def test_builders_of_an_untrusted_source_see_no_password_of_a_proxy(
+    programs: RecordedPrograms, tmp_path: Path, realisation: RealiseOptions, *, seen: bool
+) -> None:
+    start = await realise(
+        programs,
+        tmp_path,
+        realisation,
+        https_proxy="http://joe:hunter2@proxy",
+        http_proxy="http://proxy",
+    )
+
+    assert ("https_proxy" in start.environment) is seen
+    assert start.environment["http_proxy"] == "http://proxy"
 
 
 async def test_the_keys_of_an_ignored_signature_are_queried_from_its_cache(

@@ -1,0 +1,147 @@
+"""The operator's settings of Nix are in files that only the server's user can read."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.builder.nix.door import RealiseOptions
+from app.builder.nix.programs.configuration import NixConfiguration
+from app.errors import StorageUnavailable
+from app.system.workers import Workers
+
+CONFIG = "access-tokens = github.com=hunter2\nsubstituters = https://joe:hunter2@cache\n"
+ENVIRONMENT = {"PATH": "/bin", "XDG_CONFIG_HOME": "/home/.config", "NIX_CONFIG": CONFIG}
+CACHES = RealiseOptions("team", 1, build=True, substituters=("https://team",))
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from app.builder.nix.programs.configuration import NixConfiguration
+from app.system.workers import Workers
+
+async def main():
+    configuration = NixConfiguration(
+        environment={"NIX_CONFIG": "cores = 1"}, directory=Path(sys.argv[1]), workers=Workers(1)
+    )
+    await configuration.store()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+def configuration_in(directory: Path, **variables: str) -> NixConfiguration:
+    return NixConfiguration(
+        environment={**ENVIRONMENT, **variables}, directory=directory, workers=Workers(2)
+    )
+
+
+def file_of(environment: dict[str, str]) -> Path:
+    return Path(environment["XDG_CONFIG_HOME"]) / "nix" / "nix.conf"
+
+
+async def test_only_the_user_of_the_server_can_read_the_file(tmp_path: Path) -> None:
+    configuration = configuration_in(tmp_path)
+
+    environment = await configuration.evaluation(restricted=False)
+
+    file = file_of(environment)
+    assert environment == {"PATH": "/bin", "XDG_CONFIG_HOME": str(file.parents[1])}
+    assert file.read_text() == f"{CONFIG}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for directory in file.parents[:3]:
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    await configuration.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_each_program_gets_the_lines_it_needs(tmp_path: Path) -> None:
+    configuration = configuration_in(tmp_path)
+
+    untrusted = await configuration.evaluation(restricted=True)
+    store = await configuration.store()
+    realisation = await configuration.realisation(CACHES)
+
+    assert untrusted == {"PATH": "/bin", "XDG_CONFIG_HOME": "/home/.config"}
+    assert file_of(store).read_text().splitlines() == ["substituters = https://joe:hunter2@cache"]
+    assert file_of(realisation).read_text().splitlines() == [
+        "substituters = https://joe:hunter2@cache",
+        "substituters = https://team",
+    ]
+    assert await configuration.store() == store
+    await configuration.close()
+
+
+async def test_without_settings_nothing_is_written(tmp_path: Path) -> None:
+    configuration = configuration_in(tmp_path, NIX_CONFIG=" \n")
+
+    assert await configuration.store() == {"PATH": "/bin", "XDG_CONFIG_HOME": "/home/.config"}
+    await configuration.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    configuration = configuration_in(tmp_path)
+    file = file_of(await configuration.store())
+    text = file.read_text()
+    file.unlink()
+
+    assert file_of(await configuration.store()).read_text() == text
+    await configuration.close()
+
+
+async def test_a_cancelled_owner_removes_the_files_all_the_same(tmp_path: Path) -> None:
+    opened: asyncio.Future[Path] = asyncio.get_running_loop().create_future()
+
+    async def own() -> None:
+        configuration = configuration_in(tmp_path)
+        try:
+            opened.set_result(file_of(await configuration.store()))
+            await asyncio.Event().wait()
+        except OSError as error:
+            opened.set_exception(error)
+        finally:
+            await configuration.close()
+
+    task = asyncio.create_task(own())
+    await opened
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert opened.result().name == "nix.conf"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_start_removes_the_files_of_a_killed_server(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+
+    configuration_in(tmp_path).sweep()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_state_directory_that_does_not_work_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageUnavailable, match="state directory"):
+        await configuration_in(tmp_path / "file").store()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+async def test_a_build_user_cannot_read_the_file(tmp_path: Path) -> None:
+    configuration = configuration_in(tmp_path)
+    file = file_of(await configuration.store())
+    read = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", str(file)]
+
+    done = await asyncio.to_thread(subprocess.run, read, capture_output=True, check=False)
+
+    assert done.returncode != 0
+    assert b"denied" in done.stderr
+    await configuration.close()
