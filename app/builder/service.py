@@ -1,9 +1,11 @@
 """Names into images: what the routes ask for."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
-from app.builder.builds.build import ImageBuilder
+from app.builder.builds.build import ImageBuilder, Recipe
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.finished import FinishedImage, FinishedImages
 from app.builder.evaluation.evaluator import Pinned, subject
@@ -57,12 +59,10 @@ class ImageService:
         self._default = default
         self._system = system
 
-    def pull(
-        self, reference: ImageReference, client: str
-    ) -> FinishedImage | Job[BuiltImage] | Steps[BuiltImage]:
-        """Return the job that resolves the tag and the build that follows, or the build alone.
+    def pull(self, reference: ImageReference, client: str) -> FinishedImage | Steps[BuiltImage]:
+        """Return the jobs that resolve the tag, find out what the source lacks, and build.
 
-        Never waits.  Raises Draining and NameInvalid.
+        Steps whose result is cached are left out.  Never waits.  Raises Draining and NameInvalid.
         """
         if finished := self._finished.find(reference):
             self._jobs.counts.remembered += 1
@@ -71,23 +71,23 @@ class ImageService:
         tag = reference.reference
         assert isinstance(tag, Tag)
         source = self._source(request)
-        title = f"{reference.name}:{tag}"
         known = source.cached(tag)
+        title = f"{reference.name}:{tag}"
         if isinstance(known, Revision):
             pinned = Pinned(source, known, request.system)
-            job = self._jobs.join(
-                _build_step(request, pinned),
-                partial(self._build, request, pinned),
-                title=title,
-                client=client,
-            )
-            return self._noted(job, reference, pinned)
-        key = _tag_step(request, source, tag)
+            started = self._start(request, pinned, title=title, client=client)
+            return self._noted(Steps(started), reference, pinned)
+        key = _tag_key(request, source, tag)
         if known is None and _is_tag_unknown(self._jobs.failure(key)):
-            # The source has forgotten this, so the tag may exist now.
+            # The cached failure of the source has expired, so the tag may exist now.
             self._jobs.invalidate(key)
         find = partial(self._resolve, reference, request, source)
-        return Steps(self._jobs.join_step(key, find, title=title, client=client))
+        steps: Steps[BuiltImage] = Steps(
+            self._jobs.join_step(key, find, title=title, client=client)
+        )
+        # The step may have been started for another name of the same image.
+        steps.when_succeeded(reference, partial(self._catalogue.add, reference))
+        return steps
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the cached tags of the source and the tags built under this name, sorted.
@@ -117,7 +117,7 @@ class ImageService:
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)
-        failure = self._jobs.failure(_build_step(request, pinned))
+        failure = self._failure(request, pinned)
         if failure is not None and issubclass(failure.kind, PackagesUnknown | NotADerivation):
             return failure.exception()
         lacking = self._attributes.lacking(pinned, sorted(request.asked))
@@ -125,55 +125,78 @@ class ImageService:
             return None
         return await self._attributes.explained(pinned, PackagesUnknown(lacking))
 
+    def _failure(self, request: ImageRequest, pinned: Pinned) -> Failure | None:
+        """Return the remembered failure of the step that failed."""
+        key = _supply_key(request, pinned)
+        recipe = self._builder.cached_recipe(key, request, pinned)
+        built = self._jobs.failure(str(recipe.key)) if recipe else None
+        return built or self._jobs.failure(key)
+
     def _source(self, request: ImageRequest) -> Source:
         return self._default if request.source is None else self._sources[request.source]
 
+    def _start(self, request: ImageRequest, pinned: Pinned, *, title: str, client: str) -> Job[Any]:
+        """Start at the build if what the source lacks is known, or find that out first."""
+        key = _supply_key(request, pinned)
+        recipe = self._builder.cached_recipe(key, request, pinned)
+        if recipe is None:
+            find = partial(self._supply, key, request, pinned)
+            return self._jobs.join_step(key, find, title=title, client=client)
+        build = partial(self._build, recipe)
+        return self._jobs.join(str(recipe.key), build, title=title, client=client)
+
     async def _resolve(
-        self,
-        reference: ImageReference,
-        request: ImageRequest,
-        source: Source,
-        job: Job[Job[BuiltImage]],
-    ) -> Job[BuiltImage]:
+        self, reference: ImageReference, request: ImageRequest, source: Source, job: Job[Any]
+    ) -> Job[Any]:
         tag = reference.reference
         assert isinstance(tag, Tag)
         pinned = Pinned(source, await source.resolve(tag), request.system)
-        key = _build_step(request, pinned)
-        build = self._jobs.follow(key, partial(self._build, request, pinned), after=job)
-        return self._noted(build, reference, pinned)
+        key = _supply_key(request, pinned)
+        find = partial(self._supply, key, request, pinned)
+        following = self._jobs.follow_step(key, find, after=job)
+        self._noted(Steps(following), reference, pinned)
+        return following
 
-    async def _build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
-        try:
-            return await self._builder.build(request, pinned, progress)
-        except PackagesUnknown as error:
-            raise await self._attributes.explained(pinned, error) from None
+    async def _supply(
+        self, key: str, request: ImageRequest, pinned: Pinned, job: Job[Any]
+    ) -> Job[Any]:
+        async with self._explaining(pinned):
+            recipe = await self._builder.recipe(key, request, pinned, job.progress)
+        return self._jobs.follow(str(recipe.key), partial(self._build, recipe), after=job)
 
     def _noted(
-        self, job: Job[BuiltImage], reference: ImageReference, pinned: Pinned
-    ) -> Job[BuiltImage]:
+        self, steps: Steps[BuiltImage], reference: ImageReference, pinned: Pinned
+    ) -> Steps[BuiltImage]:
         """When the image is built, add it to the lists and keep it for the next pull."""
 
         def note() -> None:
             self._catalogue.add(reference)
-            image = job.result()
+            image = steps.result()
             if image is not None:
                 self._finished.keep(reference, pinned, image)
 
-        job.when_succeeded(reference, note)
-        return job
+        steps.when_succeeded(reference, note)
+        return steps
+
+    async def _build(self, recipe: Recipe, progress: Progress) -> BuiltImage:
+        async with self._explaining(recipe.pinned):
+            return await self._builder.build(recipe, progress)
+
+    @asynccontextmanager
+    async def _explaining(self, pinned: Pinned) -> AsyncIterator[None]:
+        """Add the packages that may have been meant to the error for unknown ones."""
+        try:
+            yield
+        except PackagesUnknown as error:
+            raise await self._attributes.explained(pinned, error) from None
 
 
-def _tag_step(request: ImageRequest, source: Source, tag: Tag) -> str:
+def _tag_key(request: ImageRequest, source: Source, tag: Tag) -> str:
     return str(key_of(["tag", source.name, str(tag), *_wanted(request)]))
 
 
-def _build_step(request: ImageRequest, pinned: Pinned) -> str:
-    """Return the key of everything that decides the outcome of a build.
-
-    The build key has more parts: the names that the source lacks, which the build finds out, and
-    constants of the process.
-    """
-    return str(key_of(["build", pinned.source.name, subject(pinned), *_wanted(request)]))
+def _supply_key(request: ImageRequest, pinned: Pinned) -> str:
+    return str(key_of(["supply", pinned.source.name, subject(pinned), *_wanted(request)]))
 
 
 def _wanted(request: ImageRequest) -> tuple[object, ...]:

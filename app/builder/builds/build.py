@@ -42,6 +42,16 @@ class WorkQueues:
     packing_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to build; ``key`` is the build key, of everything that decides the image."""
+
+    key: Digest
+    request: ImageRequest
+    pinned: Pinned
+    supply: Supply
+
+
 class ImageBuilder:
     def __init__(
         self,
@@ -64,24 +74,42 @@ class ImageBuilder:
         self._blobs = blobs
         self._queues = queues
 
-    async def build(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> BuiltImage:
+    async def recipe(
+        self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
+    ) -> Recipe:
+        """Find out what the source lacks.
+
+        ``key`` is that of the request and the source's revision.  Raises what ``Supplier.supply``
+        raises.
+        """
+        supply = await self._supplier.supply(key, request, pinned, progress)
+        return self._recipe(request, pinned, supply)
+
+    def cached_recipe(self, key: str, request: ImageRequest, pinned: Pinned) -> Recipe | None:
+        """Return the result of ``recipe``; None if it would have to wait."""
+        supply = self._supplier.cached(key, pinned.source, pinned.system)
+        return self._recipe(request, pinned, supply) if supply else None
+
+    def _recipe(self, request: ImageRequest, pinned: Pinned, supply: Supply) -> Recipe:
+        key = build_key(request, pinned, self._composer.layering, supply)
+        return Recipe(key, request, pinned, supply)
+
+    async def build(self, recipe: Recipe, progress: Progress) -> BuiltImage:
         """Return an image whose blobs are all stored; make it if a record is missing.
 
         Raises what PackageEvaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
-        supply = await self._supplier.supply(request, pinned, progress)
-        key = build_key(request, pinned, self._composer.layering, supply)
-        image = await self._records.read(key)
+        image = await self._records.read(recipe.key)
         if image is None:
-            image = await self._make(request, pinned, supply, progress)
-            await self._records.write(key, image)
-        warnings = (*pinned.revision.warnings, *supply.warnings, *image.warnings)
-        return replace(image, warnings=warnings)
+            image = await self._make(recipe, progress)
+            await self._records.write(recipe.key, image)
+        revision, supply = recipe.pinned.revision, recipe.supply
+        return replace(image, warnings=(*revision.warnings, *supply.warnings, *image.warnings))
 
-    async def _make(
-        self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
-    ) -> BuiltImage:
-        ingredients = await self._supplier.ingredients(request, pinned, supply, progress)
+    async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:
+        ingredients = await self._supplier.ingredients(
+            recipe.request, recipe.pinned, recipe.supply, progress
+        )
         composition = await self._compose_packed(ingredients, progress)
         if composition is None:
             composition = await self._compose_realised(ingredients, progress)

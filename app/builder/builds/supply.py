@@ -1,21 +1,24 @@
-"""Which source each package of an image comes from.
+"""Find out which source each package of an image comes from.
 
-Certificates and service names are in every image, and most package sets of a company or a
-person have neither: these packages come from the source's base then.
+Certificates and service names are in every image, and most package sets of a company or a person
+have neither.  Such packages come from the source's base.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
 from app.builder.jobs.progress import Progress
 from app.builder.nix.results import Found
+from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
 from app.reference import Tag
 from app.request import ALWAYS, ImageRequest
+from app.system.cache import Cache
 
 _LATEST = Tag("latest")
+_LIMIT = 10_000  # requests whose supply is cached, of some 200 bytes each
 _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of services (iana-etc)"}
 
 
@@ -104,9 +107,32 @@ class Supplier:
         self._evaluator = evaluator
         self._sources = sources
         self._default = default
+        self._lacking: Cache[str, tuple[str, ...]] = Cache(_LIMIT)
 
-    async def supply(self, request: ImageRequest, pinned: Pinned, progress: Progress) -> Supply:
-        """Find out what the source lacks.  Raises what PackageEvaluator and Source.resolve raise."""
+    def cached(self, key: str, source: Source, system: str) -> Supply | None:
+        """Return the result of ``supply`` for this key; None if it would have to wait.
+
+        What a source lacks at a revision does not change, but its base may have moved.
+        """
+        lacking = self._lacking.get(key)
+        if lacking is None:
+            return None
+        base = self._base_of(source, lacking)
+        if base is None:
+            return Supply(lacking, None, None)
+        revision = base.cached(_LATEST)
+        if not isinstance(revision, Revision):
+            return None
+        return Supply(lacking, Pinned(base, revision, system), None)
+
+    async def supply(
+        self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
+    ) -> Supply:
+        """Find out what the source lacks.
+
+        ``key`` is that of the request and of everything that decides evaluations of the source.
+        Raises what PackageEvaluator and Source.resolve raise.
+        """
         base = self.base(pinned.source)
         chosen = pinned.source.definition.base is not None and base is not pinned.source
         from_base = [name for name in request.supplied if chosen and name in ALWAYS]
@@ -117,9 +143,9 @@ class Supplier:
             own = await self._evaluator.available(pinned, sorted(request.asked), optional, progress)
             present = frozenset(own)
         lacking = tuple(n for n in request.supplied if n in from_base or n not in present)
-        if not lacking or base is None or base is pinned.source:
-            return Supply(lacking, None, own)
-        return Supply(lacking, await _pin_base(base, pinned), own)
+        self._lacking[key] = lacking
+        base = self._base_of(pinned.source, lacking)
+        return Supply(lacking, await _pin_base(base, pinned) if base else None, own)
 
     async def ingredients(
         self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
@@ -151,6 +177,11 @@ class Supplier:
             return await self._evaluator.available(base, (), names, progress)
         except (EvaluationFailed, SourceUnavailable) as error:
             raise type(error)(_of_base(base.source, pinned, error.message)) from None
+
+    def _base_of(self, source: Source, lacking: Sequence[str]) -> Source | None:
+        """Return the source that the lacking names come from."""
+        base = self.base(source)
+        return base if lacking and base is not source else None
 
     def base(self, source: Source) -> Source | None:
         """Return where the packages come from that the source lacks; None for nowhere."""

@@ -21,6 +21,8 @@ from app.system.cache import Cache
 
 T = TypeVar("T")
 AnyJob = Job[Any]
+Work = Callable[[AnyJob], Coroutine[Any, Any, Any]]
+Find = Callable[[AnyJob], Coroutine[Any, Any, AnyJob]]
 
 _CANCEL_SECONDS = 10
 
@@ -87,12 +89,12 @@ class Jobs(Generic[T]):
     def join_step(
         self,
         key: str,
-        find: Callable[[Job[Job[T]]], Coroutine[Any, Any, Job[T]]],
+        find: Find,
         *,
         title: str,
         client: str = "",
-    ) -> Job[Job[T]]:
-        """Like ``join``, for a job that finds out what to do and ends with ``follow``."""
+    ) -> AnyJob:
+        """Like ``join``, for a job that finds out what to do and returns what follows it."""
         return self._join(key, find, title, client)
 
     def follow(
@@ -100,20 +102,18 @@ class Jobs(Generic[T]):
         key: str,
         start: Callable[[Progress], Coroutine[Any, Any, T]],
         *,
-        after: Job[Job[T]],
+        after: AnyJob,
     ) -> Job[T]:
         """Continue a job in that of another key.
 
         The key's job is started even after ``drain``, because the server accepted the request
         before.
         """
-        job: Job[T] | None = self._running.get(key) or self._outcomes.get(key)
-        if job is None:
-            job = Job(title=after.title, after=after)
-            self._start(key, job, start(job.progress))
-        for client in after.progress.clients:
-            job.progress.clients.add(client)
-        return job
+        return self._follow(key, lambda job: start(job.progress), after)
+
+    def follow_step(self, key: str, find: Find, *, after: AnyJob) -> AnyJob:
+        """Like ``follow``, for a job that returns what follows it."""
+        return self._follow(key, find, after)
 
     def failure(self, key: str) -> Failure | None:
         """Return the remembered failure of this key."""
@@ -173,9 +173,16 @@ class Jobs(Generic[T]):
         for task in self._tasks:
             task.cancel("the server is stopping")
 
-    def _join(
-        self, key: str, work: Callable[[AnyJob], Coroutine[Any, Any, Any]], title: str, client: str
-    ) -> AnyJob:
+    def _follow(self, key: str, work: Work, after: AnyJob) -> AnyJob:
+        job = self._running.get(key) or self._outcomes.get(key)
+        if job is None:
+            job = Job(title=after.title, after=after)
+            self._start(key, job, work(job))
+        for client in after.progress.clients:
+            job.progress.clients.add(client)
+        return job
+
+    def _join(self, key: str, work: Work, title: str, client: str) -> AnyJob:
         if job := self._running.get(key):
             self.counts.joined += 1
             job.progress.clients.add(client)

@@ -1,7 +1,8 @@
-"""A job that finds another one, and that other one, as one piece of work to wait for."""
+"""A chain of jobs as one piece of work to wait for: each finds the next one, which others share."""
 
 import asyncio
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar, cast
 
 from app.builder.jobs.job import Job
 
@@ -13,7 +14,7 @@ class Steps(Generic[T]):
 
     __slots__ = ("_first",)
 
-    def __init__(self, first: Job[Job[T]]) -> None:
+    def __init__(self, first: Job[Any]) -> None:
         self._first = first
 
     @property
@@ -30,21 +31,35 @@ class Steps(Generic[T]):
 
     def result(self) -> T | None:
         """Return None while a step runs; raise the RegistryError that ended one."""
-        second = self._first.result()
-        return None if second is None else second.result()
+        return cast("T | None", self._last.result())
 
     async def wait(self, seconds: float | None) -> T | None:
-        """Return the result, or None after ``seconds`` for both steps."""
+        """Return the result, or None after ``seconds`` for all steps."""
         clock = asyncio.get_running_loop().time
-        begin = clock()
-        second = await self._first.wait(seconds)
-        if second is None:
-            return None
-        left = None if seconds is None else max(seconds - (clock() - begin), 0)
-        return await second.wait(left)
+        end = None if seconds is None else clock() + seconds
+        job: Any = self._first
+        while isinstance(job, Job):
+            job = await job.wait(None if end is None else max(end - clock(), 0))
+        return cast("T | None", job)
+
+    def when_succeeded(self, key: Hashable, function: Callable[[], None]) -> None:
+        """Call a function, one for each key, when the last step succeeds."""
+        _when_succeeded(self._first, key, function)
 
     @property
     def _last(self) -> Job[Any]:
-        if self._first.failure is not None:
-            return self._first
-        return self._first.result() or self._first
+        job = self._first
+        while job.failure is None and isinstance(following := job.result(), Job):
+            job = following
+        return job
+
+
+def _when_succeeded(job: Job[Any], key: Hashable, function: Callable[[], None]) -> None:
+    def go_on() -> None:
+        following = job.result()
+        if isinstance(following, Job):
+            _when_succeeded(following, key, function)
+        else:
+            function()
+
+    job.when_succeeded(key, go_on)

@@ -14,7 +14,7 @@ from app.errors import (
     SourceUnavailable,
     TagUnknown,
 )
-from app.reference import RepositoryName
+from app.reference import RepositoryName, Tag
 from tests.fakes.package_set import Attribute, Throws, package
 from tests.unit.builder.assembled import Assembled
 from tests.unit.builder.conftest import Open
@@ -136,6 +136,19 @@ async def test_tags_are_those_of_the_source_and_those_that_were_built(opener: Op
     await server.build("hello", "v1")
 
     assert await server.images.service.tags(RepositoryName("hello")) == ("latest", "v1")
+
+
+async def test_tags_that_share_one_build_are_all_listed(opener: Open) -> None:
+    server = await opener({"hello": HELLO}).open()
+    tags = ("latest", "main", "v1")
+    server.tags["set"].revisions |= {"main": "1", "v1": "1"}
+    for tag in tags:
+        await server.images.service._default.resolve(Tag(tag))
+
+    await asyncio.gather(*(server.build("hello", tag) for tag in tags))
+
+    assert server.images.jobs.counts.started == 1
+    assert await server.images.service.tags(RepositoryName("hello")) == tags
 
 
 async def test_a_name_that_failed_as_unknown_has_no_tags(opener: Open) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.builder.nix.door import InputUnreachable
-from app.errors import EvaluationFailed, ImageUnknown, RegistryError, SourceUnavailable
+from app.errors import BuildFailed, EvaluationFailed, ImageUnknown, RegistryError, SourceUnavailable
 from app.request import SHELL
 from tests.fakes.package_set import Aborts, Attribute, Endless, package
 from tests.unit.builder.assembled import ALWAYS, Assembled
@@ -129,6 +129,39 @@ async def test_a_base_that_does_not_evaluate_is_named(opener: Open) -> None:
 
     assert isinstance(error, SourceUnavailable)
     assert error.message.endswith("(set is the base of source team)")
+
+
+async def test_a_base_that_moved_does_not_have_the_failure_of_its_old_revision(
+    opener: Open,
+) -> None:
+    server = await opened(opener, TOOL)
+    server.nix.packages = {**ALWAYS, "cacert": package("cacert-broken", fails=True)}
+    first = await failure(server, "team/tool")
+    assert isinstance(first, BuildFailed)
+    assert (await failure(server, "team/tool")).page == first.page
+
+    server.nix.packages = dict(ALWAYS)
+    server.tags["set"].revisions["latest"] = "2"
+    server.clock.now += 10_000
+
+    assert (await server.build("team/tool")).warnings == ()
+    assert server.nix.starts["realise"] == 3  # of both sources, after one that failed
+
+
+async def test_a_built_image_needs_its_base_again_only_when_the_base_may_have_moved(
+    opener: Open,
+) -> None:
+    server = await opened(opener, TOOL)
+    await server.build("team/tool")
+    started = server.images.jobs.counts.started
+
+    await server.build("team/tool")
+    server.clock.now += 10_000
+    server.tags["set"].revisions["latest"] = "2"
+    await server.build("team/tool")
+
+    assert server.tags["set"].requests == 2
+    assert server.images.jobs.counts.started == started + 2
 
 
 async def test_a_refused_package_of_every_image_counts_as_absent(opener: Open) -> None:

@@ -1,4 +1,4 @@
-"""Two steps: a job that finds out what to do, and the job of that, which others may share."""
+"""Steps: a job that finds out what to do, and the job of that, which others may share."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ import pytest
 
 from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.job import Job
-from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.jobs import AnyJob, Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.steps import Steps
 from app.errors import BuildFailed, Draining, SourceUnavailable
@@ -138,13 +138,44 @@ async def test_a_failure_to_resolve_belongs_to_the_tag(builds: Builds) -> None:
     async def fail(_: Job[Job[str]]) -> Job[str]:
         raise SourceUnavailable("the source cannot be reached")
 
-    pulls = [Steps(builds.jobs.join_step("latest", fail, title="latest")) for _ in range(2)]
+    pulls: list[Steps[str]] = [
+        Steps(builds.jobs.join_step("latest", fail, title="latest")) for _ in range(2)
+    ]
 
     for pull in pulls:
         with pytest.raises(SourceUnavailable) as raised:
             await pull.wait(5)
         assert raised.value.page == pull.identifier
     assert builds.jobs.counts.failed == 1
+
+
+async def test_a_step_may_lead_to_another_step_that_others_share(builds: Builds) -> None:
+    succeeded: list[str] = []
+
+    async def resolve(job: AnyJob) -> AnyJob:
+        await builds.resolved.wait()
+        return builds.jobs.follow_step("package set", find, after=job)
+
+    async def find(job: AnyJob) -> AnyJob:
+        return builds.jobs.follow("1", builds._build, after=job)
+
+    pulls: list[Steps[str]] = []
+    for tag in ("latest", "main"):
+        pull: Steps[str] = Steps(builds.jobs.join_step(tag, resolve, title=tag))
+        pull.when_succeeded(tag, partial(succeeded.append, tag))
+        pulls.append(pull)
+    pulls.append(Steps(builds.jobs.join_step("package set", find, title="again")))
+    pulls[-1].when_succeeded("again", partial(succeeded.append, "again"))
+    builds.resolved.set()
+    await settle()
+    assert len({pull.identifier for pull in pulls}) == 1
+    assert not succeeded
+    builds.built.set()
+
+    assert [await pull.wait(5) for pull in pulls] == ["image"] * 3
+
+    assert sorted(succeeded) == ["again", "latest", "main"]
+    assert builds.builds == builds.jobs.counts.succeeded == 1
 
 
 async def test_a_client_that_leaves_while_its_tag_is_resolved_ends_no_step(builds: Builds) -> None:
