@@ -1,7 +1,7 @@
 """Image names as requests: a source, a system, packages and a few properties."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import NameInvalid
 from app.reference import RepositoryName
@@ -10,6 +10,7 @@ from app.reference import RepositoryName
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
 SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
+ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
 META_PACKAGES = frozenset({"shell", "nonroot", *SYSTEMS})
 COMPONENT_LIMIT = 64
 
@@ -19,7 +20,8 @@ class ImageRequest:
     """``packages`` are sorted and unique; ``source`` is None for the default source.
 
     ``asked`` are the packages in the name itself; the others are part of every image or of
-    ``shell``.
+    ``shell``.  ``one_system`` if the name has an architecture: it is not that of an index.
+    ``first`` is the architecture that an index begins with, which decides nothing.
     """
 
     source: str | None
@@ -27,6 +29,8 @@ class ImageRequest:
     packages: tuple[str, ...]
     nonroot: bool
     asked: frozenset[str]
+    one_system: bool = False
+    first: str = field(default="", compare=False)
 
     @classmethod
     def parse(
@@ -54,6 +58,7 @@ class ImageRequest:
             packages=tuple(sorted(packages)),
             nonroot="nonroot" in asked,
             asked=frozenset(named),
+            one_system=bool(architectures),
         )
 
     @property

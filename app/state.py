@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.builder.builds.manifests import Manifest
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import JobCounts
 from app.builder.jobs.readiness import Finding
@@ -32,19 +32,19 @@ class Pull(Protocol):
     @property
     def stage(self) -> str: ...
 
-    def result(self) -> BuiltImage | None:
+    def result(self) -> Built | None:
         """Return None while the build runs.  Raises the error that ended it."""
 
-    async def wait(self, seconds: float | None) -> BuiltImage | None:
+    async def wait(self, seconds: float | None) -> Built | None:
         """Like ``result``, but wait for up to ``seconds``."""
 
 
 class Images(Protocol):
-    def pull(self, reference: ImageReference, client: str) -> Pull:
+    def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Pull:
         """Return at once; the tag is resolved by the server's own work.
 
-        ``client`` is the address whose share of the queues the build may use.  Raises Draining
-        and NameInvalid.
+        ``client`` is the address whose share of the queues the build may use.  An index begins
+        with ``architecture``, if that is one of its.  Raises Draining and NameInvalid.
         """
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
@@ -59,17 +59,17 @@ class Jobs(Protocol):
     def counts(self) -> JobCounts: ...
 
     @property
-    def running(self) -> Sequence[Job[BuiltImage]]:
+    def running(self) -> Sequence[Job[Built]]:
         """The oldest first."""
 
     @property
-    def finished(self) -> Sequence[Job[BuiltImage]]:
+    def finished(self) -> Sequence[Job[Built]]:
         """The latest first."""
 
     @property
     def draining(self) -> bool: ...
 
-    def find(self, identifier: str) -> Job[BuiltImage] | None: ...
+    def find(self, identifier: str) -> Job[Built] | None: ...
 
     async def drain(self, seconds: float) -> None:
         """Start no new jobs; cancel after ``seconds`` what still runs."""
@@ -151,6 +151,7 @@ class About:
 class AppState:
     """``external_url`` is the server's public address, "" if the settings have none.
 
+    ``architecture`` is what clients get that accept no index.
     ``explain_not_found`` selects 403 for mistyped images where the client hides the text of a 404.
     ``activity`` returns counters since the start, by names such as ``nix.evaluate``.
     """
@@ -166,6 +167,7 @@ class AppState:
     readiness: Readiness
     wait_policy: WaitPolicy
     about: About
+    architecture: str
     external_url: str
     catalog: bool
     explain_not_found: bool

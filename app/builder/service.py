@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from app.builder.builds.build import ImageBuilder, Recipe
+from app.builder.builds.build import Recipe
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.finished import FinishedImage, FinishedImages
+from app.builder.builds.index_recipe import IndexRecipe
+from app.builder.builds.indexes import IndexBuilder
 from app.builder.evaluation.evaluator import Pinned, subject
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
@@ -35,14 +38,15 @@ _LATEST = Tag("latest")
 class ImageService:
     """``sources`` by the path component that chooses them; ``default`` for all other names.
 
-    ``system`` is the Nix system of names without an architecture.
+    ``system`` is the server's own Nix system.  A name without an architecture has an index, if
+    ``builder`` has several systems; else its image is for ``system``.
     """
 
     def __init__(
         self,
         *,
-        jobs: Jobs[BuiltImage],
-        builder: ImageBuilder,
+        jobs: Jobs[Built],
+        builder: IndexBuilder,
         attributes: AttributeIndex,
         catalogue: Catalogue,
         finished: FinishedImages,
@@ -59,15 +63,18 @@ class ImageService:
         self._default = default
         self._system = system
 
-    def pull(self, reference: ImageReference, client: str) -> FinishedImage | Steps[BuiltImage]:
+    def pull(
+        self, reference: ImageReference, client: str, architecture: str = ""
+    ) -> FinishedImage | Steps[Built]:
         """Return the jobs that resolve the tag, find out what the source lacks, and build.
 
-        Steps whose result is cached are left out.  Never waits.  Raises Draining and NameInvalid.
+        Steps whose result is cached are left out.  ``architecture`` is that of the client, if it
+        is known: an index begins with it.  Never waits.  Raises Draining and NameInvalid.
         """
         if finished := self._finished.find(reference):
             self._jobs.counts.remembered += 1
             return finished
-        request = self._request(reference.name)
+        request = replace(self._request(reference.name), first=architecture)
         tag = reference.reference
         assert isinstance(tag, Tag)
         source = self._source(request)
@@ -82,9 +89,7 @@ class ImageService:
             # The cached failure of the source has expired, so the tag may exist now.
             self._jobs.invalidate(key)
         find = partial(self._resolve, reference, request, source)
-        steps: Steps[BuiltImage] = Steps(
-            self._jobs.join_step(key, find, title=title, client=client)
-        )
+        steps: Steps[Built] = Steps(self._jobs.join_step(key, find, title=title, client=client))
         # The step may have been started for another name of the same image.
         steps.when_succeeded(reference, partial(self._catalogue.add, reference))
         return steps
@@ -108,7 +113,8 @@ class ImageService:
         return await self._catalogue.names()
 
     def _request(self, name: RepositoryName) -> ImageRequest:
-        return ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
+        request = ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
+        return request if len(self._builder.systems) > 1 else replace(request, one_system=True)
 
     async def _unknown(self, request: ImageRequest) -> RegistryError | None:
         """Return why ``latest`` cannot have an image of this name, as far as that is known."""
@@ -120,7 +126,7 @@ class ImageService:
         failure = self._failure(request, pinned)
         if failure is not None and issubclass(failure.kind, PackagesUnknown | NotADerivation):
             return failure.exception()
-        lacking = self._attributes.lacking(pinned, sorted(request.asked))
+        lacking = self._lacking(request, pinned)
         if not lacking:
             return None
         return await self._attributes.explained(pinned, PackagesUnknown(lacking))
@@ -131,6 +137,15 @@ class ImageService:
         recipe = self._builder.cached_recipe(key, request, pinned)
         built = self._jobs.failure(str(recipe.key)) if recipe else None
         return built or self._jobs.failure(key)
+
+    def _lacking(self, request: ImageRequest, pinned: Pinned) -> tuple[str, ...]:
+        """Return the packages that every listing in memory excludes, for all architectures."""
+        systems = (pinned.system,) if request.one_system else self._builder.systems
+        lacking = [
+            self._attributes.lacking(replace(pinned, system=system), sorted(request.asked))
+            for system in systems
+        ]
+        return lacking[0] if all(lacking) else ()
 
     def _source(self, request: ImageRequest) -> Source:
         return self._default if request.source is None else self._sources[request.source]
@@ -165,8 +180,8 @@ class ImageService:
         return self._jobs.follow(str(recipe.key), partial(self._build, recipe), after=job)
 
     def _noted(
-        self, steps: Steps[BuiltImage], reference: ImageReference, pinned: Pinned
-    ) -> Steps[BuiltImage]:
+        self, steps: Steps[Built], reference: ImageReference, pinned: Pinned
+    ) -> Steps[Built]:
         """When the image is built, add it to the lists and keep it for the next pull."""
 
         def note() -> None:
@@ -178,7 +193,7 @@ class ImageService:
         steps.when_succeeded(reference, note)
         return steps
 
-    async def _build(self, recipe: Recipe, progress: Progress) -> BuiltImage:
+    async def _build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:
         async with self._explaining(recipe.pinned):
             return await self._builder.build(recipe, progress)
 
@@ -200,7 +215,8 @@ def _supply_key(request: ImageRequest, pinned: Pinned) -> str:
 
 
 def _wanted(request: ImageRequest) -> tuple[object, ...]:
-    return request.system, request.packages, sorted(request.asked), request.nonroot
+    system = request.system, request.one_system
+    return *system, request.packages, sorted(request.asked), request.nonroot
 
 
 def _is_tag_unknown(failure: Failure | None) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.builder.builds.catalogue import TAGS
 from app.builder.builds.closures import CLOSURES
-from app.builder.builds.records import BUILDS
+from app.builder.builds.records import BUILDS, INDEXES
 from app.builder.evaluation.result_cache import ATTRIBUTES
 from app.builder.images.contents.file_trees import FILE_TREES
 from app.builder.images.packing.record import LAYERS, PATHS
@@ -18,6 +18,7 @@ _KINDS: tuple[Kind[Any], ...] = (
     BUILDS,
     CLOSURES,
     FILE_TREES,
+    INDEXES,
     LAYERS,
     ATTRIBUTE_NAMES,
     TAGS,

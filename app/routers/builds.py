@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.errors import BuildFailed
 from app.routers.dependencies import Services
@@ -74,7 +74,7 @@ async def get_build(request: Request, identifier: str, services: Services) -> Re
     return _document(build)
 
 
-def summary_of(job: Job[BuiltImage]) -> BuildSummary:
+def summary_of(job: Job[Built]) -> BuildSummary:
     return BuildSummary(
         id=job.identifier,
         image=job.title,
@@ -88,7 +88,7 @@ def summary_of(job: Job[BuiltImage]) -> BuildSummary:
     )
 
 
-def _build_of(job: Job[BuiltImage]) -> Build:
+def _build_of(job: Job[Built]) -> Build:
     failure = job.failure.exception() if job.failure else None
     failed = failure if isinstance(failure, BuildFailed) else None
     return Build(

@@ -17,6 +17,18 @@ _MESSAGE_NEEDS_403 = re.compile(
     r"|^oras(?:-go)?(?:/|$)"
 )
 
+# Docker names the platform of its daemon; containerd and Podman do not.
+_PLATFORM = re.compile(r"\bos/linux arch/([a-z0-9]{1,20})\b")
+
+
+def architecture_of(user_agent: str) -> str:
+    """Return the client's architecture, "" if it is not known.
+
+    It may change the order of work, but no response: one tag has one digest for all clients.
+    """
+    found = _PLATFORM.search(user_agent)
+    return found[1] if found else ""
+
 
 def has_header_limit(user_agent: str) -> bool:
     """Return whether the client gives up if the response headers take more than 30 s."""

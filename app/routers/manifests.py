@@ -10,6 +10,7 @@ from app.errors import ManifestUnknown
 from app.oci import Digest, MediaType
 from app.reference import ImageReference, Tag
 from app.routers import openapi_headers as headers
+from app.routers.clients import architecture_of
 from app.routers.dependencies import IMAGE_REFERENCE, image_reference, services
 from app.routers.forwarded import client_of
 from app.routers.negotiation import choose
@@ -31,7 +32,12 @@ _PATH = "/v2/{name:path}/manifests/{reference}"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The manifest, byte for byte what Docker-Content-Digest covers",
-        "content": {MediaType.OCI_MANIFEST: {}, MediaType.DOCKER_MANIFEST: {}},
+        "content": {
+            MediaType.OCI_MANIFEST: {},
+            MediaType.OCI_INDEX: {},
+            MediaType.DOCKER_MANIFEST: {},
+            MediaType.DOCKER_LIST: {},
+        },
         "headers": headers.CONTENT | headers.VARY | headers.WARNING,
     },
     304: {
@@ -117,16 +123,17 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
 
 async def _made(request: Request, reference: ImageReference, state: AppState) -> Response:
     """Raises ManifestLost."""
-    image = await await_build(
-        request, state.images.pull(reference, client_of(request.scope)), state
-    )
-    if isinstance(image, Response):
-        return image
-    digest = choose(image, request.headers.getlist("accept")).digest
+    architecture = architecture_of(request.headers.get("user-agent", ""))
+    pull = state.images.pull(reference, client_of(request.scope), architecture)
+    built = await await_build(request, pull, state)
+    if isinstance(built, Response):
+        return built
+    choice = choose(built, request.headers.getlist("accept"), state.architecture)
+    digest = choice.document.digest
     manifest = await state.manifests.read(digest)
     fields = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
     response = _answer(request, manifest, fields)
-    add_warnings(response, image.warnings)
+    add_warnings(response, (choice.warning, *built.warnings) if choice.warning else built.warnings)
     return response
 
 

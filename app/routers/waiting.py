@@ -11,7 +11,7 @@ import re
 from fastapi import Request
 from fastapi.responses import Response
 
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.errors import StillBuilding, TooManyRequests
 from app.routers.clients import has_header_limit
 from app.state import AppState, Pull
@@ -24,7 +24,7 @@ _FIND_SECONDS = 0.05
 _REFUSED_SECONDS = (0.5, 1.5)
 
 
-async def await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
+async def await_build(request: Request, job: Pull, state: AppState) -> Built | Response:
     """Return the image, or a redirect after the time that one request waits.
 
     Raises the error that ended the build; StillBuilding after the last redirect.
@@ -40,7 +40,7 @@ async def await_build(request: Request, job: Pull, state: AppState) -> BuiltImag
         raise
 
 
-async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltImage | Response:
+async def _await_build(request: Request, job: Pull, state: AppState) -> Built | Response:
     if image := job.result():
         return image
     policy = state.wait_policy
@@ -62,7 +62,7 @@ async def _await_build(request: Request, job: Pull, state: AppState) -> BuiltIma
     )
 
 
-async def _wait(request: Request, job: Pull, seconds: float) -> BuiltImage | None:
+async def _wait(request: Request, job: Pull, seconds: float) -> Built | None:
     """Wait until the build ends or the client disconnects, which does not stop the build."""
     # Most images are found at once, so do not watch for a disconnect at first.
     soon = min(seconds, _FIND_SECONDS)

@@ -20,7 +20,12 @@ from app.system.cache import Cache
 
 _TRUSTED_SECONDS = 300.0
 _LIMIT = 100_000
-_MANIFESTS = {MediaType.OCI_MANIFEST, MediaType.DOCKER_MANIFEST}
+_MANIFESTS = {
+    MediaType.OCI_INDEX,
+    MediaType.OCI_MANIFEST,
+    MediaType.DOCKER_LIST,
+    MediaType.DOCKER_MANIFEST,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """The way from a request to a stored image."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
 from app.builder.builds.finished import FinishedImages
-from app.builder.builds.records import BuildRecords
+from app.builder.builds.indexes import IndexBuilder
+from app.builder.builds.records import BUILDS, INDEXES, BuildRecords
 from app.builder.builds.supply import Supplier
 from app.builder.evaluation.evaluator import PackageEvaluator
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.images.contents.file_trees import FileTrees
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built, BuiltImage, BuiltIndex
 from app.builder.images.layering.profile import LayerProfile
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
@@ -24,6 +27,7 @@ from app.builder.names.search import PackageSearch
 from app.builder.nix.door import Nix
 from app.builder.nix.store import Store
 from app.builder.service import ImageService
+from app.oci import Digest
 from app.settings.settings import Settings
 from app.system.workers import Workers
 from app.wiring.jobs import evaluation_queue, new_jobs, work_queues
@@ -34,11 +38,11 @@ from app.wiring.storage import OpenStorage
 @dataclass(frozen=True, slots=True)
 class OpenImages:
     service: ImageService
-    jobs: Jobs[BuiltImage]
+    jobs: Jobs[Built]
     queues: tuple[WorkQueue, ...]
     search: PackageSearch
     packer: LayerPacker
-    records: BuildRecords
+    lost: Callable[[Digest], None]
 
 
 def open_images(
@@ -60,10 +64,11 @@ def open_images(
     stack.push_async_callback(packer.close)
     catalogue = Catalogue(storage=storage, sources=sources.by_component.keys())
     stack.push_async_callback(catalogue.close)
-    records = BuildRecords(storage=storage, existence=stored.existence)
+    builds = BuildRecords(storage=storage, existence=stored.existence, kind=BUILDS)
+    indexes = BuildRecords(storage=storage, existence=stored.existence, kind=INDEXES)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
-    builder = ImageBuilder(
+    images = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
         supplier=supplier,
@@ -74,7 +79,7 @@ def open_images(
             workers=workers,
         ),
         closures=Closures(storage=storage, store=store),
-        records=records,
+        records=builds,
         blobs=stored.blobs,
         queues=queues,
     )
@@ -83,22 +88,35 @@ def open_images(
     stack.push_async_callback(jobs.drain, 0)
     service = ImageService(
         jobs=jobs,
-        builder=builder,
+        builder=IndexBuilder(
+            images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
+        ),
         attributes=attributes,
         catalogue=catalogue,
         finished=FinishedImages(existence=stored.existence, base_of=supplier.base),
         sources=sources.by_component,
         default=sources.default,
-        system=settings.system,
+        system=settings.own_system,
     )
     waiting = (evaluation, queues.building, queues.packing)
-    search = PackageSearch(
+    search = _search(settings, sources, attributes)
+    return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
+
+
+def _search(settings: Settings, sources: OpenSources, attributes: AttributeIndex) -> PackageSearch:
+    return PackageSearch(
         attributes=attributes,
         sources=sources.by_component,
         default=sources.default,
-        system=settings.system,
+        system=settings.own_system,
     )
-    return OpenImages(service, jobs, waiting, search, packer, records)
+
+
+def _lost(
+    builds: BuildRecords[BuiltImage], indexes: BuildRecords[BuiltIndex], digest: Digest
+) -> None:
+    builds.lost_document(digest)
+    indexes.lost_document(digest)
 
 
 def _evaluator(

@@ -1,7 +1,7 @@
 """Jobs, and the queues that they wait in."""
 
 from app.builder.builds.build import WorkQueues
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
@@ -12,7 +12,7 @@ _OUTCOMES = 10_000
 _TRANSIENT_SECONDS = 10
 
 
-def new_jobs(settings: Settings) -> Jobs[BuiltImage]:
+def new_jobs(settings: Settings) -> Jobs[Built]:
     return Jobs(
         failures=FailureLifetimes(
             transient=min(settings.failure_seconds, _TRANSIENT_SECONDS),

@@ -9,6 +9,7 @@ from app.builder.builds.manifests import Manifests
 from app.builder.images.profile_loading import load_profile
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.nix.programs.command import NixCommand
+from app.request import ARCHITECTURES
 from app.settings.environment import process_environment
 from app.settings.settings import Settings
 from app.state import About, AppState, WaitPolicy
@@ -63,9 +64,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             queues=images.queues,
             blobs=stored.blobs,
             existence=stored.existence,
-            manifests=Manifests(
-                blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.records.lost_manifest
-            ),
+            manifests=Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.lost),
             search=images.search,
             activity=partial(activity, nix, images.packer),
             readiness=_readiness(settings, stored, nix, sources, workers),
@@ -76,6 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
                 settings=shown_settings(settings),
                 popularity=None if profile is None else len(profile.entries),
             ),
+            architecture=ARCHITECTURES[settings.own_system],
             external_url=settings.external_url,
             catalog=settings.catalog,
             explain_not_found=settings.explain_not_found,

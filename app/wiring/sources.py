@@ -41,7 +41,7 @@ def open_sources(
     stack.push_async_callback(opener.close)
     sources = opener.open_all(settings.definitions)
     default = next(source for source in sources.values() if source.definition.default)
-    check = partial(check_opened, default, system=settings.system, workers=workers)
+    check = partial(check_opened, default, system=settings.own_system, workers=workers)
     return OpenSources(
         by_name=sources,
         # A single source needs no component, and its name may be that of a package.

@@ -5,7 +5,8 @@ import gzip
 import json
 from dataclasses import dataclass, field
 
-from app.builder.images.image import BuiltImage
+from app.builder.images.contents.index import index_documents
+from app.builder.images.image import Built, BuiltImage, BuiltIndex, Child
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
@@ -31,26 +32,30 @@ class TinyImages:
 
     Its source has TAGS, and the names of its packages are in memory.
     A package in ``slow`` is built once its event is set, one in ``seconds`` after so many;
-    one in ``broken`` raises its error.
+    one in ``broken`` raises its error.  With ``architectures`` a name without one has an index;
+    ``begun_with`` are the architectures that clients were known to have.
     """
 
     blobs: BlobStore
     existence: BlobExistenceCache
-    jobs: Jobs[BuiltImage]
+    jobs: Jobs[Built]
     evaluation: WorkQueue
     slow: dict[str, asyncio.Event] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, RegistryError | OSError] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     docker: bool = True
+    architectures: tuple[str, ...] = ()
+    begun_with: list[str] = field(default_factory=list)
     builds: list[str] = field(default_factory=list)
     built: list[ImageReference] = field(default_factory=list)
 
-    def pull(self, reference: ImageReference, client: str) -> Job[BuiltImage]:
+    def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Job[Built]:
         name, tag = reference.name, str(reference.reference)
         packages = tuple(sorted(set(name.components)))
+        self.begun_with.append(architecture)
 
-        async def start(progress: Progress) -> BuiltImage:
+        async def start(progress: Progress) -> Built:
             image = await self._build(packages, tag, progress)
             self.built.append(reference)
             return image
@@ -75,7 +80,7 @@ class TinyImages:
     def _known(self) -> frozenset[str]:
         return PACKAGES | self.slow.keys() | self.seconds.keys()
 
-    async def _build(self, packages: tuple[str, ...], tag: str, progress: Progress) -> BuiltImage:
+    async def _build(self, packages: tuple[str, ...], tag: str, progress: Progress) -> Built:
         async with self.evaluation.slot(progress):
             self.builds.append(f"{'/'.join(packages)}:{tag}")
             if tag not in TAGS:
@@ -87,17 +92,36 @@ class TinyImages:
                     progress.enter(f"realising {package}")
                     await self.slow[package].wait()
                 await asyncio.sleep(self.seconds.get(package, 0))
-            unknown = tuple(package for package in packages if package not in self._known)
+            named = {*packages} & {*self.architectures}
+            unknown = tuple(p for p in packages if p not in self._known | named)
             if unknown:
                 raise PackagesUnknown(unknown, ("hello",))
-            return await self._store(packages)
+            if not self.architectures or named:
+                return await self._store(packages, *named)
+            return await self._store_index(packages)
 
-    async def _store(self, packages: tuple[str, ...]) -> BuiltImage:
+    async def _store_index(self, packages: tuple[str, ...]) -> BuiltIndex:
+        children = [Child(name, await self._store(packages, name)) for name in self.architectures]
+        documents = index_documents(children)
+        index, docker_list = documents.index, documents.docker_list
+        return BuiltIndex(
+            index=await self._document(MediaType.OCI_INDEX, index),
+            docker_list=None
+            if docker_list is None
+            else await self._document(MediaType.DOCKER_LIST, docker_list),
+            children=tuple(children),
+            warnings=self.warnings,
+        )
+
+    async def _document(self, media_type: MediaType, body: bytes) -> Descriptor:
+        return Descriptor(media_type, await self.blobs.write_manifest(body), len(body))
+
+    async def _store(self, packages: tuple[str, ...], architecture: str = "amd64") -> BuiltImage:
         tar = "\n".join(packages).encode()
         layer = gzip.compress(tar, mtime=0)
         config = canonical_json(
             {
-                "architecture": "amd64",
+                "architecture": architecture,
                 "os": "linux",
                 "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar))]},
             }
@@ -107,12 +131,8 @@ class TinyImages:
         oci = _manifest(config, layer, docker=False)
         docker = _manifest(config, layer, docker=True)
         return BuiltImage(
-            manifest=Descriptor(
-                MediaType.OCI_MANIFEST, await self.blobs.write_manifest(oci), len(oci)
-            ),
-            docker_manifest=Descriptor(
-                MediaType.DOCKER_MANIFEST, await self.blobs.write_manifest(docker), len(docker)
-            )
+            manifest=await self._document(MediaType.OCI_MANIFEST, oci),
+            docker_manifest=await self._document(MediaType.DOCKER_MANIFEST, docker)
             if self.docker
             else None,
             warnings=self.warnings,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 
 from app.builder.builds.manifests import Manifests
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
@@ -31,7 +31,7 @@ class Registry:
     storage: MemoryStorage
     images: TinyImages
     problems: dict[str, str]
-    jobs: Jobs[BuiltImage]
+    jobs: Jobs[Built]
     blobs: BlobStore
     existence: BlobExistenceCache
 
@@ -51,7 +51,7 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
     queue = WorkQueue("evaluation", at_once=2, waiting=3, expected_seconds=7)
-    jobs = Jobs[BuiltImage](
+    jobs = Jobs[Built](
         failures=FailureLifetimes(transient=5, failed=60, unknown=600),
         result_seconds=600,
         remember=100,
@@ -81,6 +81,7 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
         ),
         wait_policy=wait_policy,
         about=About("1.2.3", datetime.now(UTC), {"NIXERY_CHANNEL": "nixos-25.05"}),
+        architecture="amd64",
         external_url="",
         catalog=False,
         explain_not_found=True,

@@ -51,6 +51,8 @@ from tests.fakes.package_set import (
     Throws,
     Unreachable,
     Value,
+    on_system,
+    only,
     package,
 )
 
@@ -89,6 +91,8 @@ PACKAGES: Mapping[str, Attribute] = {
     "dependent": package("dependent-1.0", "@failing@\n"),
     "slow": package("slow-1.0", build_seconds=300, log=("slow begins",)),
     "far": package("far-1.0", system="m68k-linux"),
+    "intel": only("x86_64-linux", package("intel-1.0")),
+    "arm": only("aarch64-linux", package("arm-1.0")),
     "cached": package("cached-1.0", is_cached=True),
 }
 ENDING = {
@@ -215,6 +219,23 @@ class NixContract:
             assert results[0] == result
             assert isinstance(results[1], Found)
 
+    async def test_a_set_may_have_other_packages_for_another_system(
+        self, subject: NixUnderTest, evaluation: Evaluation
+    ) -> None:
+        names = ["intel", "arm", "hello"]
+
+        results = {
+            system: await subject.nix.evaluate(replace(evaluation, system=system), names)
+            for system in ("x86_64-linux", "aarch64-linux")
+        }
+
+        assert [type(one) for one in results["x86_64-linux"]] == [Found, NotFound, Found]
+        assert [type(one) for one in results["aarch64-linux"]] == [NotFound, Found, Found]
+        one, other = (results[system][2] for system in results)
+        assert isinstance(one, Found)
+        assert isinstance(other, Found)
+        assert one.path != other.path
+
     async def test_a_package_that_refuses_keeps_its_metadata(
         self, subject: NixUnderTest, evaluation: Evaluation
     ) -> None:
@@ -299,7 +320,7 @@ class NixContract:
     ) -> None:
         looked = await subject.nix.look(evaluation)
 
-        assert looked.names == tuple(sorted(PACKAGES))
+        assert looked.names == tuple(sorted(on_system(PACKAGES, subject.system)))
         ended = looked.names[looked.failed_at]
         assert ended == "aborts"
         assert looked.failure is not None

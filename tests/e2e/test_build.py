@@ -76,7 +76,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def build(state: AppState, name: str, tag: str = "latest") -> BuiltImage:
     image = await state.images.pull(ImageReference.parse(name, tag), "").wait(None)
-    assert image is not None
+    assert isinstance(image, BuiltImage)
     return image
 
 

@@ -145,7 +145,8 @@ class FakeNix:
         if self.set_error:
             raise EvaluationFailed(self.set_error)
         attributes = self.sources.get(evaluation.source, self.packages)
-        return SetEvaluation(attributes, evaluation, self.store)
+        served = package_set.on_system(attributes, evaluation.system)
+        return SetEvaluation(served, evaluation, self.store)
 
     async def _begin(self, method: str) -> None:
         self.starts[method] += 1

@@ -143,6 +143,6 @@ class SetEvaluation:
         }
         if package.refusal:
             return Failed(**metadata)  # type: ignore[arg-type]
-        derivation = self.store.instantiate(package, self.attributes)
+        derivation = self.store.instantiate(package, self.attributes, self.limits.system)
         made = {"derivation": derivation.path, "output": output, "path": derivation.outputs[output]}
         return Found(**metadata, **made)  # type: ignore[arg-type]

@@ -49,14 +49,16 @@ class FakeStore:
         self._derivations: dict[StorePath, Derivation] = {}
         self._objects: dict[StorePath, StoreObject] = {}
 
-    def instantiate(self, package: Package, attributes: Mapping[str, Attribute]) -> Derivation:
+    def instantiate(
+        self, package: Package, attributes: Mapping[str, Attribute], system: str
+    ) -> Derivation:
         """Write the derivation of a package, and those of its dependencies."""
         inputs = {}
         for name in sorted(package.references):
             dependency = attributes[name]
             assert isinstance(dependency, Package), name
-            inputs[name] = self.instantiate(dependency, attributes)
-        identity = [repr(package), *(one.path.base for one in inputs.values())]
+            inputs[name] = self.instantiate(dependency, attributes, system)
+        identity = [system, repr(package), *(one.path.base for one in inputs.values())]
         derivation = Derivation(_path(identity, f"{package.name}.drv"), package, inputs)
         self._derivations[derivation.path] = derivation
         (self.directory / derivation.path.base).touch()

@@ -11,6 +11,7 @@ from tests.fakes.package_set import (
     Link,
     Package,
     Packages,
+    PerSystem,
     Throws,
     Unreachable,
     Value,
@@ -36,6 +37,8 @@ def _nix(attribute: Attribute, salt: str) -> str:
             return f"({_set(inner, salt)} // {{ recurseForDerivations = true; }})"
         case Mapping():
             return _set(attribute, salt)
+        case PerSystem():
+            raise AssertionError("only at the top of a set")
         case _:
             return _leaf(attribute)
 
@@ -56,8 +59,18 @@ def _leaf(attribute: Throws | Aborts | Endless | Unreachable | Value) -> str:
 
 
 def _set(attributes: Mapping[str, Attribute], salt: str) -> str:
-    rows = " ".join(f"{_string(name)} = {_nix(one, salt)};" for name, one in attributes.items())
-    return f"{{ {rows} }}"
+    rows = " ".join(
+        f"{_string(name)} = {_nix(one, salt)};"
+        for name, one in attributes.items()
+        if not isinstance(one, PerSystem)
+    )
+    parts = (
+        f"(if system == {_string(system)} then {_set({name: inner}, salt)} else {{ }})"
+        for name, one in attributes.items()
+        if isinstance(one, PerSystem)
+        for system, inner in one.attributes.items()
+    )
+    return " // ".join((f"{{ {rows} }}", *parts))
 
 
 def _derivation(package: Package, salt: str) -> str:

@@ -115,9 +115,38 @@ class Packages:
     attributes: Mapping[str, "Attribute"]
 
 
+@dataclass(frozen=True, slots=True)
+class PerSystem:
+    """An attribute at the top of a set, by the Nix systems on which the set has it."""
+
+    attributes: Mapping[str, "Attribute"]
+
+
 Attribute = (
-    Package | Throws | Aborts | Endless | Unreachable | Value | Packages | Mapping[str, "Attribute"]
+    Package
+    | Throws
+    | Aborts
+    | Endless
+    | Unreachable
+    | Value
+    | Packages
+    | Mapping[str, "Attribute"]
+    | PerSystem
 )
+
+
+def on_system(attributes: Mapping[str, Attribute], system: str) -> dict[str, Attribute]:
+    """Return the attributes that the set has on a system."""
+    return {
+        name: one.attributes[system] if isinstance(one, PerSystem) else one
+        for name, one in attributes.items()
+        if not isinstance(one, PerSystem) or system in one.attributes
+    }
+
+
+def only(system: str, attribute: Attribute) -> PerSystem:
+    """Return an attribute that the set has on one system."""
+    return PerSystem({system: attribute})
 
 
 def package(name: str, files: Files | str = "", **details: object) -> Package:

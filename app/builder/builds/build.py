@@ -29,7 +29,7 @@ from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 
 # Raise when an image of the same packages becomes another image.
-_FORMAT = 3
+FORMAT = 3
 _COLLISIONS_SHOWN = 20
 
 
@@ -61,7 +61,7 @@ class ImageBuilder:
         supplier: Supplier,
         composer: Composer,
         closures: Closures,
-        records: BuildRecords,
+        records: BuildRecords[BuiltImage],
         blobs: BlobStore,
         queues: WorkQueues,
     ) -> None:
@@ -83,28 +83,37 @@ class ImageBuilder:
         raises.
         """
         supply = await self._supplier.supply(key, request, pinned, progress)
-        return self._recipe(request, pinned, supply)
+        return self.recipe_of(request, pinned, supply)
 
     def cached_recipe(self, key: str, request: ImageRequest, pinned: Pinned) -> Recipe | None:
         """Return the result of ``recipe``; None if it would have to wait."""
         supply = self._supplier.cached(key, pinned.source, pinned.system)
-        return self._recipe(request, pinned, supply) if supply else None
+        return self.recipe_of(request, pinned, supply) if supply else None
 
-    def _recipe(self, request: ImageRequest, pinned: Pinned, supply: Supply) -> Recipe:
-        key = build_key(request, pinned, self._composer.layering, supply)
+    def recipe_of(self, request: ImageRequest, pinned: Pinned, supply: Supply) -> Recipe:
+        key = build_key(request, pinned, self.layering, supply)
         return Recipe(key, request, pinned, supply)
+
+    @property
+    def layering(self) -> Layering:
+        return self._composer.layering
 
     async def build(self, recipe: Recipe, progress: Progress) -> BuiltImage:
         """Return an image whose blobs are all stored; make it if a record is missing.
 
         Raises what PackageEvaluator and Composer raise, TooManyRequests, StorageUnavailable.
         """
+        image = await self.image(recipe, progress)
+        revision, supply = recipe.pinned.revision, recipe.supply
+        return replace(image, warnings=(*revision.warnings, *supply.warnings, *image.warnings))
+
+    async def image(self, recipe: Recipe, progress: Progress) -> BuiltImage:
+        """Do what ``build`` does, with the image's own warnings only."""
         image = await self._records.read(recipe.key)
         if image is None:
             image = await self._make(recipe, progress)
             await self._records.write(recipe.key, image)
-        revision, supply = recipe.pinned.revision, recipe.supply
-        return replace(image, warnings=(*revision.warnings, *supply.warnings, *image.warnings))
+        return image
 
     async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:
         ingredients = await self._supplier.ingredients(
@@ -196,7 +205,7 @@ def build_key(
     """Return the key of everything that decides an image."""
     profile = layering.profile
     return BUILDS.key(
-        image=_FORMAT,
+        image=FORMAT,
         source=pinned.source.name,
         subject=subject(pinned),
         base=supply.subject,

@@ -18,7 +18,7 @@ from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import Closure
 from app.builder.nix.results import Found
-from app.request import ALWAYS, SYSTEMS
+from app.request import ALWAYS, ARCHITECTURES
 from app.system.concurrency import gather
 from app.system.workers import Workers
 from app.text.sanitize import one_line
@@ -27,7 +27,6 @@ from app.text.sanitize import one_line
 _LABEL_LIMIT = 4000
 # The Unix epoch itself is taken for "no time" by some clients.
 _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
-_ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Composer:
             )
         )
         config = ImageConfig(
-            architecture=_ARCHITECTURES[request.system],
+            architecture=ARCHITECTURES[request.system],
             created=ingredients.pinned.revision.date or _NO_DATE,
             command=command(
                 has_shell=links.has_shell,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.builder.evaluation.evaluator import Pinned
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import Built
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import Failure
@@ -27,14 +27,14 @@ class FinishedImage:
     """The interface of a Job that has succeeded; it has no page."""
 
     title: str
-    image: BuiltImage
+    image: Built
     identifier: str = ""
     stage: str = ""
 
-    def result(self) -> BuiltImage:
+    def result(self) -> Built:
         return self.image
 
-    async def wait(self, seconds: float | None) -> BuiltImage:  # noqa: ARG002  # as Job.wait
+    async def wait(self, seconds: float | None) -> Built:  # noqa: ARG002  # as Job.wait
         return self.image
 
 
@@ -75,7 +75,7 @@ class FinishedImages:
         self._entries.pop(reference)
         return None
 
-    def keep(self, reference: ImageReference, pinned: Pinned, image: BuiltImage) -> None:
+    def keep(self, reference: ImageReference, pinned: Pinned, image: Built) -> None:
         """Keep an image of the tag's present revision, if its blobs were all seen in storage."""
         revisions = self._revisions(reference, pinned.source)
         trust = self._existence.trust((*image.manifests, *image.blobs))

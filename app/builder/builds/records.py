@@ -1,9 +1,12 @@
-"""Images built before, by what they were built from."""
+"""Images and indexes built before, by what they were built from."""
+
+from itertools import chain
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from app.builder.images.image import BuiltImage
-from app.oci import Digest
+from app.builder.images.image import BuiltImage, BuiltIndex
+from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import ObjectNotFound, Storage
 from app.storage.existence_cache import BlobExistenceCache
@@ -15,56 +18,78 @@ from app.system.concurrency import gather
 _KEPT = 2_000
 
 
-def _references(image: BuiltImage) -> tuple[Digest, ...]:
-    return (*_manifests(image), *(blob.digest for blob in image.blobs))
+class Stored(Protocol):
+    """What a build has stored: manifests or indexes, and blobs."""
+
+    @property
+    def manifests(self) -> tuple[Descriptor, ...]: ...
+
+    @property
+    def blobs(self) -> frozenset[Descriptor]: ...
+
+
+T = TypeVar("T", bound=Stored)
+
+
+def _references(stored: Stored) -> tuple[Digest, ...]:
+    return (*_digests(stored), *(blob.digest for blob in stored.blobs))
 
 
 BUILDS = Kind(name="builds", format=1, adapter=TypeAdapter(BuiltImage), references=_references)
+INDEXES = Kind(name="indexes", format=1, adapter=TypeAdapter(BuiltIndex), references=_references)
 
 
-class BuildRecords:
+class BuildRecords(Generic[T]):
     """A build is remembered only as long as everything it names is still in storage."""
 
-    def __init__(self, *, storage: Storage, existence: BlobExistenceCache) -> None:
+    def __init__(self, *, storage: Storage, existence: BlobExistenceCache, kind: Kind[T]) -> None:
         self._storage = storage
         self._existence = existence
-        self._records = Records(storage=storage, kind=BUILDS)
-        self._kept: Cache[Digest, BuiltImage] = Cache(_KEPT)
+        self._records = Records(storage=storage, kind=kind)
+        self._kept: Cache[Digest, T] = Cache(_KEPT)
 
-    async def read(self, key: Digest) -> BuiltImage | None:
-        image = self._kept.get(key)
-        if image is None:
-            image = await self._records.read(key)
-            if image is None or not await self._has_manifests(image):
+    async def read(self, key: Digest) -> T | None:
+        built = self._kept.get(key)
+        if built is None:
+            built = await self._records.read(key)
+            if built is None or not await self._has_manifests(built):
                 return None
-        if not await self._existence.has_all((*image.manifests, *image.blobs)):
+        if not await self._existence.has_all(chain(built.manifests, built.blobs)):
             self._kept.pop(key)
             return None
-        self._kept[key] = image
-        return image
+        self._kept[key] = built
+        return built
 
-    async def write(self, key: Digest, image: BuiltImage) -> None:
-        await self._records.write(key, image)
-        self._kept[key] = image
+    async def recorded(self, key: Digest) -> T | None:
+        """Return the stored record, although objects that it names may be missing."""
+        return await self._records.read(key)
 
-    def lost_manifest(self, digest: Digest) -> None:
-        """Make the images of a manifest again that is missing or damaged."""
+    async def write(self, key: Digest, built: T) -> None:
+        await self._records.write(key, built)
+        self._kept[key] = built
+
+    async def settle(self, key: Digest, built: T) -> T:
+        """Write the build unless another server has written one; return the stored build."""
+        settled = self._kept[key] = await self._records.create(key, built)
+        return settled
+
+    def lost_document(self, digest: Digest) -> None:
+        """Make builds again whose manifest or index is missing or damaged."""
         self._existence.invalidate(digest)
         for key in self._kept:
-            image = self._kept.get(key)
-            if image is not None and digest in _manifests(image):
+            built = self._kept.get(key)
+            if built is not None and digest in _digests(built):
                 self._kept.pop(key)
 
-    async def _has_manifests(self, image: BuiltImage) -> bool:
+    async def _has_manifests(self, built: T) -> bool:
         """Whole: a damaged one is made again as if it were not there."""
+        digests = _digests(built)
         try:
-            bodies = await gather(
-                self._storage.read(keys.manifest(digest)) for digest in _manifests(image)
-            )
+            bodies = await gather(self._storage.read(keys.manifest(digest)) for digest in digests)
         except ObjectNotFound:
             return False
-        return tuple(map(Digest.of, bodies)) == _manifests(image)
+        return tuple(map(Digest.of, bodies)) == digests
 
 
-def _manifests(image: BuiltImage) -> tuple[Digest, ...]:
-    return tuple(described.digest for described in image.manifests)
+def _digests(stored: Stored) -> tuple[Digest, ...]:
+    return tuple(document.digest for document in stored.manifests)

@@ -1,6 +1,7 @@
 """The values that a build produces, in the order in which it makes them."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated
 
 from pydantic import PlainSerializer
@@ -49,5 +50,53 @@ class BuiltImage:
     @property
     def manifests(self) -> tuple[Descriptor, ...]:
         """The manifests, that of schema 2 last."""
-        docker = self.docker_manifest
-        return (self.manifest,) if docker is None else (self.manifest, docker)
+        return _given(self.manifest, self.docker_manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The image of one architecture in an index."""
+
+    architecture: str
+    image: BuiltImage
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An architecture that the revision has no image for; ``reason`` is a line for the user."""
+
+    architecture: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIndex:
+    """A stored index and its images: everything named here is in storage.
+
+    ``docker_list`` describes the same images by Docker's manifest list, for clients that accept
+    nothing newer; None for zstd layers.  ``children`` are in the order of the index.
+    """
+
+    index: Descriptor
+    docker_list: Descriptor | None
+    children: tuple[Child, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def manifests(self) -> tuple[Descriptor, ...]:
+        """The stored indexes, and the manifests of all children."""
+        manifests = chain.from_iterable(child.image.manifests for child in self.children)
+        return (*_given(self.index, self.docker_list), *manifests)
+
+    @property
+    def blobs(self) -> frozenset[Descriptor]:
+        return frozenset(chain.from_iterable(child.image.blobs for child in self.children))
+
+
+Built = BuiltImage | BuiltIndex
+"""The result of a job."""
+
+
+def _given(*documents: Descriptor | None) -> tuple[Descriptor, ...]:
+    return tuple(document for document in documents if document is not None)

@@ -1,6 +1,7 @@
 """The stage and the last output lines of a job, bounded in size, for its page."""
 
 from app.builder.jobs.clients import Clients
+from app.system.concurrency import KeyedLock
 from app.text.sanitize import LastLines, one_line
 
 _LINES = 400
@@ -11,15 +12,18 @@ _STAGE_LIMIT = 200
 class Progress:
     """``stage`` describes the present work, "" before the first; ``log`` has the last lines.
 
-    ``clients`` are the clients that the job runs for.
+    ``clients`` are the clients that the job runs for.  Parts of a job use a queue in ``turns``, so
+    that a job takes one place of it at a time.
     """
 
-    __slots__ = ("_log", "clients", "stage")
+    __slots__ = ("_log", "_parts", "clients", "stage", "turns")
 
     def __init__(self) -> None:
         self.clients = Clients()
         self.stage = ""
         self._log = LastLines(_LINES, _LINE_LIMIT)
+        self.turns: KeyedLock[str] = KeyedLock()
+        self._parts: dict[str, _Part] = {}
 
     def enter(self, stage: str) -> None:
         self.stage = one_line(stage, _STAGE_LIMIT)
@@ -27,6 +31,15 @@ class Progress:
 
     def write(self, text: str) -> None:
         self._log.add(text)
+
+    def part(self, name: str) -> "Progress":
+        """Return the progress of a part of this job's work, which runs beside other parts.
+
+        Its lines are those of the job, after its name.
+        """
+        if name not in self._parts:
+            self._parts[name] = _Part(self, name)
+        return self._parts[name]
 
     def clean(self, most: int) -> bool:
         """Make so many lines fit to be shown; return whether all are, and ``log`` costs nothing."""
@@ -38,3 +51,26 @@ class Progress:
 
     def drop_log(self) -> None:
         self._log.clear()
+
+    def show_parts(self) -> None:
+        """Compose the stage from those of the parts."""
+        stages = (f"{part.name}: {part.stage}" for part in self._parts.values() if part.stage)
+        self.stage = one_line("; ".join(stages), _STAGE_LIMIT)
+
+
+class _Part(Progress):
+    __slots__ = ("_whole", "name")
+
+    def __init__(self, whole: Progress, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.clients = whole.clients
+        self._whole = whole
+        self.turns = whole.turns
+
+    def enter(self, stage: str) -> None:
+        super().enter(stage)
+        self._whole.show_parts()
+
+    def write(self, text: str) -> None:
+        self._whole.write(f"{self.name}: {text}")

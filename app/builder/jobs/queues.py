@@ -66,16 +66,17 @@ class WorkQueue:
     @asynccontextmanager
     async def slot(self, progress: Progress) -> AsyncIterator[None]:
         """Raises TooManyRequests if the queue, or the clients' share of it, is full."""
-        ticket = self._ticket(progress.clients)
-        if not self._try(ticket):
-            await self._wait(ticket, progress)
-        progress.enter(self.name)
-        try:
-            yield
-        finally:
-            took = self._clock() - self._admitted[ticket]
-            self._average += _WEIGHT * (took - self._average)
-            self._release(ticket)
+        async with progress.turns.holding(self.name):
+            ticket = self._ticket(progress.clients)
+            if not self._try(ticket):
+                await self._wait(ticket, progress)
+            progress.enter(self.name)
+            try:
+                yield
+            finally:
+                took = self._clock() - self._admitted[ticket]
+                self._average += _WEIGHT * (took - self._average)
+                self._release(ticket)
 
     def _ticket(self, clients: Clients) -> _Ticket:
         self._number += 1

@@ -1,9 +1,10 @@
 """Settings of package sources, and limits that a source may override."""
 
 import platform
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic_settings import NoDecode
 
 from app.builder.sources.definition import (
     BUILD_SECONDS,
@@ -16,11 +17,18 @@ from app.builder.sources.definition import (
     SourceDefinition,
 )
 from app.builder.sources.definitions import check_definitions
+from app.request import ARCHITECTURES, SYSTEMS
 from app.settings.expressions import EMBEDDED_PACKAGES
 from app.settings.names import variables
 from app.settings.sections.fields import Seconds
 
-_SYSTEMS = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}
+_MACHINES = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}
+
+
+def _separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
 
 
 class PackageSettings(BaseModel):
@@ -40,9 +48,16 @@ class PackageSettings(BaseModel):
         description="Further sources, each with its own name; only in the file, see docs/sources.md.",
     )
     system: str = Field(
-        default_factory=lambda: _SYSTEMS.get(platform.machine(), "x86_64-linux"),
+        default_factory=lambda: _MACHINES.get(platform.machine(), "x86_64-linux"),
         pattern=r"^(x86_64|aarch64)-linux$",
         description="The Nix system of images whose name has no architecture.",
+    )
+    architectures: Annotated[
+        tuple[Literal["amd64", "arm64"], ...], NoDecode, BeforeValidator(_separated)
+    ] = Field(
+        (),
+        description="Architectures of names that have none, such as amd64,arm64: with several, an"
+        " image index has an image for each. Without a value, the architecture of `NIXERY_SYSTEM`.",
     )
     revision_seconds: float = Field(
         REVISION_SECONDS,
@@ -71,6 +86,24 @@ class PackageSettings(BaseModel):
     def _consistent_sources(self) -> Self:
         check_definitions(self.definitions)
         return self
+
+    @model_validator(mode="after")
+    def _served_system(self) -> Self:
+        if "system" in self.model_fields_set and self.own_system != self.system:
+            own = ARCHITECTURES[self.system]
+            raise ValueError(f"NIXERY_ARCHITECTURES lacks {own}, the architecture of NIXERY_SYSTEM")
+        return self
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The Nix systems of names without an architecture, in the order of an index."""
+        systems = (system for name, system in SYSTEMS.items() if name in self.architectures)
+        return tuple(systems) or (self.system,)
+
+    @property
+    def own_system(self) -> str:
+        """The Nix system for clients that do not choose one: this machine's, if it is served."""
+        return self.system if self.system in self.systems else self.systems[0]
 
     @property
     def definitions(self) -> tuple[SourceDefinition, ...]:

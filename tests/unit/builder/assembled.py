@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.builder.images.image import BuiltImage
+from app.builder.images.image import BuiltImage, BuiltIndex
 from app.builder.nix.door import Flake, PackageSet
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.sources.definition import (
@@ -92,8 +92,13 @@ class Assembled:
 
     async def build(self, name: str, tag: str = "latest") -> BuiltImage:
         image = await self.pull(name, tag).wait(None)
-        assert image is not None
+        assert isinstance(image, BuiltImage)
         return image
+
+    async def build_index(self, name: str, tag: str = "latest") -> BuiltIndex:
+        index = await self.pull(name, tag).wait(None)
+        assert isinstance(index, BuiltIndex)
+        return index
 
 
 class Opener:
@@ -108,9 +113,13 @@ class Opener:
         self._stack = stack
 
     async def open(
-        self, *, team: Mapping[str, Any] | None = None, evaluation_seconds: float = 60
+        self,
+        *,
+        team: Mapping[str, Any] | None = None,
+        evaluation_seconds: float = 60,
+        **settings: object,
     ) -> Assembled:
-        """``team`` are further fields of the definition of that source."""
+        """``team`` are further fields of the definition of that source, ``settings`` the server's."""
         fields: dict[str, Any] = {"evaluation_seconds": evaluation_seconds}
         definitions: tuple[Definition, ...] = (
             GitDefinition(name="set", location="https://example.org/set", default=True, **fields),
@@ -129,7 +138,7 @@ class Opener:
         opened = OpenSources(sources, sources, sources["set"], ())
         workers = Workers(4)
         images = open_images(
-            Settings(system="x86_64-linux"),
+            Settings.model_validate({"system": "x86_64-linux", **settings}),
             self._stack,
             nix=self.nix,
             store=LocalStore(self.nix.store_directory, query=self.nix.closure),

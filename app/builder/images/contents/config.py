@@ -83,9 +83,8 @@ def describe_paths(paths: Sequence[StorePath]) -> str:
 
 def _config(image: ImageConfig) -> dict[str, object]:
     created = image.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    document: dict[str, object] = {
-        "architecture": image.architecture,
-        "os": "linux",
+    return {
+        **platform(image.architecture),
         "created": created,
         "config": _execution(image),
         "rootfs": {
@@ -94,8 +93,13 @@ def _config(image: ImageConfig) -> dict[str, object]:
         },
         "history": [{"created": created, "created_by": item.created_by} for item in image.layers],
     }
-    if image.architecture in _VARIANTS:
-        document["variant"] = _VARIANTS[image.architecture]
+
+
+def platform(architecture: str) -> dict[str, object]:
+    """Return the properties by which clients choose, the same in a config and in an index."""
+    document: dict[str, object] = {"architecture": architecture, "os": "linux"}
+    if architecture in _VARIANTS:
+        document["variant"] = _VARIANTS[architecture]
     return document
 
 
@@ -126,13 +130,13 @@ def _manifest(
         {
             "schemaVersion": 2,
             "mediaType": media_type.value,
-            "config": _descriptor(Descriptor(config_type, Digest.of(config), len(config))),
-            "layers": [_descriptor(layer) for layer in layers],
+            "config": descriptor_document(Descriptor(config_type, Digest.of(config), len(config))),
+            "layers": [descriptor_document(layer) for layer in layers],
         }
     )
 
 
-def _descriptor(descriptor: Descriptor) -> dict[str, object]:
+def descriptor_document(descriptor: Descriptor) -> dict[str, object]:
     return {
         "mediaType": descriptor.media_type.value,
         "digest": str(descriptor.digest),

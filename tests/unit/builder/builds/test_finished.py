@@ -65,7 +65,7 @@ async def test_a_lost_manifest_ends_the_memory_of_all_images(opener: Open) -> No
     await pulled_often(server, "hello")
     await pulled_often(server, "other")
 
-    server.images.records.lost_manifest(image.manifest.digest)
+    server.images.lost(image.manifest.digest)
 
     assert not remembers(server, "hello")
     assert not remembers(server, "other")

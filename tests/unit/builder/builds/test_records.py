@@ -1,6 +1,6 @@
 import pytest
 
-from app.builder.builds.records import BuildRecords
+from app.builder.builds.records import BUILDS, BuildRecords
 from app.builder.images.image import BuiltImage
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
@@ -17,8 +17,8 @@ def storage() -> MemoryStorage:
     return MemoryStorage()
 
 
-def opened(storage: MemoryStorage) -> BuildRecords:
-    return BuildRecords(storage=storage, existence=BlobExistenceCache(storage))
+def opened(storage: MemoryStorage) -> BuildRecords[BuiltImage]:
+    return BuildRecords(storage=storage, existence=BlobExistenceCache(storage), kind=BUILDS)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
     existence = BlobExistenceCache(storage)
-    builds = BuildRecords(storage=storage, existence=existence)
+    builds = BuildRecords(storage=storage, existence=existence, kind=BUILDS)
     await builds.write(KEY, image)
     assert await builds.read(KEY) == image
     (layer,) = image.blobs
@@ -94,9 +94,9 @@ async def test_a_build_is_looked_at_again_once_somebody_missed_its_manifest(
     assert await builds.read(KEY) == image
     await storage.delete(keys.manifest(image.manifest.digest))
 
-    builds.lost_manifest(Digest.of(b"of another image"))
+    builds.lost_document(Digest.of(b"of another image"))
     assert await builds.read(KEY) == image
-    builds.lost_manifest(image.manifest.digest)
+    builds.lost_document(image.manifest.digest)
 
     assert await builds.read(KEY) is None
 

@@ -13,6 +13,7 @@ from app.builder.builds.build import build_key
 from app.builder.builds.catalogue import TAGS
 from app.builder.builds.closures import CLOSURES
 from app.builder.builds.composer import Layering
+from app.builder.builds.index_recipe import index_key
 from app.builder.builds.supply import Supply
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.evaluation.result_cache import attribute_key
@@ -171,6 +172,42 @@ def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> 
 )
 def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest) -> None:
     assert key != build(pinned())
+
+
+BOTH = ("x86_64-linux", "aarch64-linux")
+
+
+def index(
+    pin: Pinned, request: ImageRequest = REQUEST, base: Pinned | None = None, **layering: object
+) -> Digest:
+    return index_key(request, pin, BOTH, replace(LAYERING, **layering), base)  # type: ignore[arg-type]  # its fields
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(index(PIN[part](pinned())) for part in PIN if part != "system"),
+        *(index(pinned(other)) for _, other in PLACES.values()),
+        index(changed(pinned(), name="another")),
+        index(changed(pinned(), base="another")),
+        index(pinned(), base=pinned(GIT)),
+        index(pinned(), base=replace(pinned(GIT), revision=replace(REVISION, identity="2"))),
+        index(pinned(), replace(REQUEST, packages=("git",))),
+        index(pinned(), replace(REQUEST, nonroot=True)),
+        index(pinned(), profile=LayerProfile(1, {})),
+        index(pinned(), budget=101),
+        index(pinned(), codec=codec.find("zstd")),
+        index_key(REQUEST, pinned(), BOTH[:1], LAYERING, None),
+    ],
+)
+def test_an_index_belongs_to_what_its_images_do_and_to_its_architectures(key: Digest) -> None:
+    assert key != index(pinned())
+
+
+def test_an_index_is_the_same_on_servers_of_all_architectures() -> None:
+    other = replace(pinned(), system="aarch64-linux")
+
+    assert index(other, replace(REQUEST, system="aarch64-linux")) == index(pinned())
 
 
 def test_other_profiles_give_other_keys() -> None:
