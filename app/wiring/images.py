@@ -127,6 +127,7 @@ def _evaluator(
         results=EvaluationResultCache(storage=stored.storage),
         queue=queue,
         is_listed=attributes.lists,
+        is_ruled_out=attributes.rules_out,
     )
 
 

@@ -113,6 +113,7 @@ def _door(
             results=EvaluationResultCache(storage=storage),
             queue=WorkQueue("evaluation", at_once=20, waiting=100, expected_seconds=1),
             is_listed=lambda _, __: False,
+            is_ruled_out=lambda _, __: False,
         ),
         source=sources.open(_DEFINITION.validate_python(settings)),
         heard=[],

@@ -28,6 +28,12 @@ def files(server: Server) -> set[str]:
     return {name for name in found if name.startswith(("storage/", "state/"))}
 
 
+def started(server: Server) -> dict[str, int]:
+    """Return what Nix did: processes by purpose, and responses of kept ones."""
+    counts = server.get("/debug").json()["activity"]
+    return {name: n for name, n in counts.items() if name.startswith(("nix.", "evaluators."))}
+
+
 def test_unknown_names_leave_no_file(server: Server) -> None:
     assert server.get("/v2/tool/manifests/latest").status_code == 200
     assert server.get("/v2/tool/nothing/manifests/latest").status_code == 404
@@ -49,6 +55,24 @@ def test_unknown_tags_leave_no_file(server: Server) -> None:
         assert answer.status_code in {403, 404}, answer.text
 
     assert files(server) == before
+
+
+def test_unknown_names_cost_no_nix_once_the_names_are_listed(server: Server) -> None:
+    assert server.get("/v2/tool/manifests/latest").status_code == 200
+    first = server.get("/v2/xylophone/manifests/latest")
+    while "being listed" in first.text:
+        first = server.get("/v2/xylophone/manifests/latest")
+    before = started(server)
+
+    for number in range(20):
+        for name in (f"xylophone{number}", f"tool/xylophone{number}", f"xylophone{number}.inner"):
+            answer = server.get(f"/v2/{name}/manifests/latest")
+            assert answer.status_code == 404, answer.text
+            assert f"no such package: xylophone{number}" in answer.text
+
+    assert started(server) == before
+    assert "did you mean other" in server.get("/v2/otther/manifests/latest").text
+    assert started(server) == before
 
 
 def test_one_package_under_many_names_is_noted_once(server: Server) -> None:

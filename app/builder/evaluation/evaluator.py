@@ -58,6 +58,7 @@ class PackageEvaluator:
     """Evaluations wait in ``queue``; results that are known do not.
 
     ``is_listed`` returns whether a name is among those of a revision; False if they are unknown.
+    ``is_ruled_out`` returns whether nothing has a name; False if that is unknown.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class PackageEvaluator:
         results: EvaluationResultCache,
         queue: WorkQueue,
         is_listed: Callable[[Pinned, str], bool],
+        is_ruled_out: Callable[[Pinned, str], bool],
     ) -> None:
         self._nix = nix
         self._queue = queue
         self._results = results
         self._is_listed = is_listed
+        self._is_ruled_out = is_ruled_out
 
     async def packages(
         self, pinned: Pinned, names: Sequence[str], progress: Progress
@@ -108,6 +111,7 @@ class PackageEvaluator:
             check,
             # Those that no client chose are few, and every image needs to know of them.
             is_listed=lambda name: name in supplied or self._is_listed(pinned, name),
+            is_ruled_out=lambda name: name in asked and self._is_ruled_out(pinned, name),
         )
         answers = dict(zip(names, found, strict=True))
         return {

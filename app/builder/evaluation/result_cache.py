@@ -52,6 +52,7 @@ class EvaluationResultCache:
         check: Check = lambda _: None,
         *,
         is_listed: Callable[[str], bool],
+        is_ruled_out: Callable[[str], bool] = lambda _: False,
     ) -> tuple[EvaluationResult, ...]:
         """Return the results in the order of the names.
 
@@ -60,8 +61,8 @@ class EvaluationResultCache:
         ``check`` gets the cached results before ``evaluate`` is called, and may raise.
 
         ``subject`` is everything that the results depend on, except the name.  ``is_listed`` returns
-        whether a name is among those of the revision, as far as they are in memory.  Raises what
-        ``evaluate`` raises; an error of another caller's question is not ours, so it is asked again.
+        whether a name is among those of the revision, as far as they are in memory; names that are
+        ``is_ruled_out`` are not evaluated.  Raises what ``evaluate`` raises; an error of another caller's question is not ours, so it is asked again.
         """
         keys = {name: attribute_key(subject, name) for name in names}
         recent = {
@@ -76,6 +77,8 @@ class EvaluationResultCache:
             known_results |= {
                 n: known for n, known in zip(missing, read, strict=True) if known is not None
             }
+            missing = [name for name in missing if name not in known_results]
+            known_results |= {name: NotFound() for name in missing if is_ruled_out(name)}
             missing = [name for name in missing if name not in known_results]
             if not missing:
                 return tuple(known_results[name] for name in names)

@@ -24,13 +24,15 @@ class AttributeNames:
 
     ``packages`` were looked at.  ``nested`` are in sets of packages and were not, as that would
     evaluate everything.  ``unlooked`` could not be looked at within the limits.  ``sets`` are
-    not marked as sets of packages.  ``complete`` is false if there were too many.
+    not marked as sets of packages, or are empty.  ``others`` are all other names at the top: of values, and of
+    attributes that end the evaluation.  ``complete`` is false if there were too many.
     """
 
     packages: tuple[str, ...]
     nested: tuple[str, ...]
     unlooked: tuple[str, ...]
     sets: tuple[str, ...]
+    others: tuple[str, ...]
     complete: bool
 
     @property
@@ -53,18 +55,19 @@ class _Collected:
     nested: list[str] = field(default_factory=list)
     unlooked: list[str] = field(default_factory=list)
     sets: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     def add(self, attribute: Attribute) -> None:
         name = self.names[attribute.number]
         match attribute.kind:
             case "package":
                 self._take(self.packages, (name,))
-            case "packages":
+            case "packages" if attribute.inner:
                 self._take(self.nested, [f"{name}.{inner}" for inner in attribute.inner])
-            case "set":
+            case "set" | "packages":
                 self._take(self.sets, (name,))
             case "other":
-                pass
+                self._take(self.others, (name,))
 
     def end(self) -> AttributeNames:
         self._take(self.unlooked, self.names[self.at :])
@@ -73,6 +76,7 @@ class _Collected:
             tuple(self.nested),
             tuple(self.unlooked),
             tuple(self.sets),
+            tuple(self.others),
             complete=self.room > 0,
         )
 
@@ -125,8 +129,7 @@ def _resume(collected: _Collected, looked: Looked, source: str) -> None:
     if looked.failed_at >= len(collected.names):
         return
     name = collected.names[looked.failed_at]
-    if limited:
-        collected.unlooked.append(name)
+    (collected.unlooked if limited else collected.others).append(name)
     logger.bind(source=source, attribute=name).info("left out of the names: {}", looked.failure)
 
 

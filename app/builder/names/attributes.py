@@ -31,7 +31,7 @@ from app.storage.records.records import Records
 from app.system.workers import Workers
 
 # Raise the format when the same revision gives other names.
-ATTRIBUTE_NAMES = Kind(name="attribute-names", format=1, adapter=TypeAdapter(AttributeNames))
+ATTRIBUTE_NAMES = Kind(name="attribute-names", format=2, adapter=TypeAdapter(AttributeNames))
 _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
@@ -111,6 +111,11 @@ class AttributeIndex:
         """Return the names that are not packages by a listing in memory; () without one."""
         listed = self._known(pinned)
         return tuple(name for name in names if listed.index.lacks(name)) if listed else ()
+
+    def rules_out(self, pinned: Pinned, name: str) -> bool:
+        """Return whether nothing has this name, by a listing in memory; False without one."""
+        listed = self._known(pinned)
+        return listed is not None and listed.rules_out(name)
 
     def _known(self, pinned: Pinned) -> ListedNames | None:
         return self._listings.remembered_result(str(names_key(pinned)))

@@ -18,11 +18,16 @@ _CHECKED = 8  # candidates for one name
 
 @dataclass(frozen=True, slots=True)
 class ListedNames:
-    """All names of a revision.  ``unlooked`` are those at the top that may not be packages."""
+    """All names of a revision.
+
+    ``unlooked`` are those at the top that may not be packages.  ``undecided`` are those at the top
+    that are not packages, or sets whose packages are listed.
+    """
 
     index: NameIndex
     unlooked: frozenset[str]
     sets: NameIndex
+    undecided: NameIndex
 
     @classmethod
     @blocking
@@ -32,7 +37,20 @@ class ListedNames:
             NameIndex.of(names.candidates, complete=names.complete),
             frozenset(name for name in map(typed, names.unlooked) if name is not None),
             NameIndex.of([*names.sets, *nested]),
+            NameIndex.of([*names.sets, *names.others]),
         )
+
+    def rules_out(self, name: str) -> bool:
+        """Return whether Nix would find nothing under this name.
+
+        A package, a value, and a set whose packages are not listed may have any attribute.
+        """
+        top, dot, _ = name.partition(".")
+        if not self.undecided.lacks(top):
+            return False
+        if self.index.lacks(top) and not self.index.has_set(top):
+            return True
+        return bool(dot) and not self.index.has(top) and self.index.lacks(name)
 
     def may_contain(self, place: str) -> bool:
         """Whether there is something at the top that ``place`` may be, or be in."""

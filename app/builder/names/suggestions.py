@@ -42,7 +42,8 @@ class NameIndex:
     """``names`` in order, each once; ``text`` is all of them, each between newlines.
 
     ``leaves`` are last components with the names that end so, best first; ``ordered`` are the
-    same components, and ``compared`` those without separators, in the same order.
+    same components, and ``compared`` those without separators, in the same order.  ``complete`` if
+    these are all names; ``longer`` if there are others that are too long for the index.
     """
 
     names: tuple[str, ...]
@@ -51,11 +52,13 @@ class NameIndex:
     ordered: tuple[str, ...]
     compared: tuple[str, ...]
     complete: bool = True
+    longer: bool = False
 
     @classmethod
     @blocking
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
         """``complete`` is whether these are all names of the set."""
+        attributes = tuple(attributes)
         names = sorted({name for name in map(typed, attributes) if name is not None})
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
@@ -67,6 +70,7 @@ class NameIndex:
             tuple(leaves),
             tuple(map(_compared, leaves)),
             complete,
+            longer=any(len(name) > _LONGEST for name in attributes),
         )
 
     def lacks(self, name: str) -> bool:
@@ -75,12 +79,12 @@ class NameIndex:
         A set whose packages are not listed may have any, and so may a package.  A listed set is
         listed with all of its packages.
         """
-        top, *inner = _folded(name).split(".")
-        if len(name) > _LONGEST or not self.complete:
+        if not self.complete or (self.longer and len(name) > _LONGEST):
             return False
+        top, *inner = _UNDERSCORE.sub("", name.lower()).split(".")
         if not inner:
             return not self.has(top)
-        return self._begins(f"{top}.") and not self.has(f"{top}.{inner[0]}")
+        return self.has_set(top) and not self.has(f"{top}.{inner[0]}")
 
     def has(self, name: str) -> bool:
         """Return whether the name is listed, as an image name has it."""
@@ -108,7 +112,9 @@ class NameIndex:
             ),
         )
 
-    def _begins(self, prefix: str) -> bool:
+    def has_set(self, name: str) -> bool:
+        """Return whether the packages of a set with this name are listed."""
+        prefix = f"{name}."
         at = bisect_left(self.names, prefix)
         return any(name.startswith(prefix) for name in self.names[at : at + 1])
 

@@ -233,3 +233,42 @@ async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
 
     assert await storage.keys("") == []
     assert len(cache._unstored) == 100
+
+
+async def test_names_that_are_ruled_out_are_not_evaluated() -> None:
+    storage = MemoryStorage()
+    cache = EvaluationResultCache(storage=storage)
+    asked: list[tuple[str, ...]] = []
+
+    async def evaluate(names: Sequence[str]) -> Sequence[EvaluationResult]:
+        asked.append(tuple(names))
+        return [package(name) for name in names]
+
+    def ruled_out(name: str) -> bool:
+        return name.startswith("x")
+
+    results = await cache.results(
+        SUBJECT, ["x1", "a", "x2"], evaluate, is_listed=lambda _: True, is_ruled_out=ruled_out
+    )
+
+    assert results == (NotFound(), package("a"), NotFound())
+    assert asked == [("a",)]
+
+
+async def test_a_name_that_is_ruled_out_decides_before_others_are_evaluated() -> None:
+    def check(known: dict[str, EvaluationResult]) -> None:
+        if NotFound() in known.values():
+            raise LookupError
+
+    async def evaluate(_: Sequence[str]) -> Sequence[EvaluationResult]:
+        raise AssertionError("nothing is to be evaluated")
+
+    with pytest.raises(LookupError):
+        await EvaluationResultCache(storage=MemoryStorage()).results(
+            SUBJECT,
+            ["a", "nope"],
+            evaluate,
+            check,
+            is_listed=lambda _: True,
+            is_ruled_out=lambda name: name == "nope",
+        )

@@ -152,8 +152,12 @@ def test_what_is_not_among_the_names_is_no_package(name: str) -> None:
         "git.doc",  # packages have outputs
         "python3packages.numpy.dev",
         "rubypackages.rails",  # a set that is not listed
-        "x" * 101,  # names as long are not listed
     ],
 )
 def test_what_the_names_do_not_rule_out_may_be_a_package(name: str) -> None:
     assert not INDEX.lacks(name)
+
+
+def test_a_name_that_is_too_long_for_the_index_is_lacking_if_no_attribute_is_so_long() -> None:
+    assert INDEX.lacks("x" * 101)
+    assert not NameIndex.of(["hello", "y" * 101]).lacks("x" * 101)
