@@ -3,6 +3,10 @@
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
+# Tests start Python hundreds of times: keep compiled modules, and keep them out of the tree.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.state/pycache
+
 # The checks of `make lint`; targets that use this install the requirements first.
 define check
 	.venv/bin/ruff check
@@ -12,7 +16,16 @@ define check
 	.venv/bin/codespell
 endef
 
-.PHONY: help demo demo-once test test-full unit lint drawing bench clean
+# Two workers (pytest-xdist) share the tests; all tests of a file run in the same one.
+PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The fast tests, and a comparison of how much of each file they run.
+define coverage
+	$(PYTEST) -q --cov --cov-report json:.state/coverage.json
+	.venv/bin/python -m scripts.file_coverage
+endef
+
+.PHONY: help demo demo-once test test-full unit coverage lint drawing bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -27,16 +40,22 @@ demo-once: ## the same, and stop after the run
 test: ## set up, lint, all tests with real clients; what .ci/run runs
 	@python3 scripts/setup.py test
 	$(check)
-	$(AS_ROOT) .venv/bin/python -m pytest -m "not full"
+	$(coverage)
+	$(AS_ROOT) $(PYTEST) -m "(slow or nix or e2e) and not full"
 
 test-full: ## the same, and packages outside the small set (minutes, a download of gigabytes)
 	@python3 scripts/setup.py test
 	$(check)
-	$(AS_ROOT) .venv/bin/python -m pytest -m ""
+	$(coverage)
+	$(AS_ROOT) $(PYTEST) -m "slow or nix or e2e or full"
 
 unit: ## set up, tests without Nix, network or clients
 	@python3 scripts/setup.py dev
-	.venv/bin/python -m pytest -q
+	$(PYTEST) -q
+
+coverage: ## the same, and compare how much of each file of app they run
+	@python3 scripts/setup.py dev
+	$(coverage)
 
 lint: ## set up, style, types, imports, spelling
 	@python3 scripts/setup.py dev

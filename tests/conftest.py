@@ -9,6 +9,9 @@ from loguru import logger
 
 from app.system.blocking import report_to
 from tests import blockedloop
+from tests.workers import pytest_collection_modifyitems, pytest_runtest_protocol
+
+__all__ = ["pytest_collection_modifyitems", "pytest_runtest_protocol"]
 
 # How long an example takes depends on what else the machine does.  New examples are
 # for developers, who can act on them; CI judges a commit by the same ones each time.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from app.system.blocking import blocking
+from app.system.blocking import blocking, blocking_class
 
 _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
@@ -27,8 +27,9 @@ def no_directory() -> Iterator[None]:
             raise
 
 
+@blocking_class
 class Directories:
-    """Blocking throughout; methods raise OSError."""
+    """Methods raise OSError."""
 
     def __init__(self, root: Path, staging: Path) -> None:
         self._root = root

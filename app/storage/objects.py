@@ -13,6 +13,7 @@ from pathlib import Path
 from loguru import logger
 
 from app.storage.base import READ_LIMIT, ObjectNotFound
+from app.system.blocking import blocking_class
 from app.system.cache import Cache
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
@@ -25,8 +26,9 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NOTED = 10_000
 
 
+@blocking_class
 class Objects:
-    """Blocking throughout; each method raises ObjectNotFound, and OSError for other failures."""
+    """Each method raises ObjectNotFound, and OSError for other failures."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -5,13 +5,16 @@ The event loop serves every client, so none of them may run on its thread: worke
 """
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from functools import wraps
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from loguru import logger
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C")
 
 _report: Callable[[str], None] = logger.warning
 
@@ -32,3 +35,15 @@ def blocking(function: F) -> F:
         return function(*args, **kwargs)
 
     return cast("F", checked)
+
+
+def blocking_class(marked: type[C]) -> type[C]:
+    """Mark the public methods of a class, other than coroutines."""
+    for name, method in list(vars(marked).items()):
+        if name.startswith("_") or inspect.iscoroutinefunction(method):
+            continue
+        if isinstance(method, classmethod | staticmethod):
+            setattr(marked, name, type(method)(blocking(method.__func__)))
+        elif isinstance(method, FunctionType):
+            setattr(marked, name, blocking(method))
+    return marked

@@ -25,6 +25,7 @@ def pinned(packages: Path) -> None:
         pytest.skip("UNTESTED, the archive no longer has what the committed lock names")
 
 
+@pytest.mark.alone
 def test_the_demo_pulls_and_runs_and_starts_again_in_ten_seconds() -> None:
     demo = ("make", "-C", str(ROOT), "demo-once")
     first = succeed(*demo, timeout=900)

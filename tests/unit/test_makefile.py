@@ -2,12 +2,20 @@
 
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-SETUP = {"unit": "dev", "lint": "dev", "test": "test", "test-full": "test", "demo": "demo"}
+SETUP = {
+    "unit": "dev",
+    "coverage": "dev",
+    "lint": "dev",
+    "test": "test",
+    "test-full": "test",
+    "demo": "demo",
+}
 
 
 def commands(target: str, directory: Path) -> list[str]:
@@ -40,4 +48,17 @@ def test_tests_are_preceded_by_all_checks() -> None:
 
     assert len(checks) == 5
     for target in ("test", "test-full"):
-        assert commands(target, PROJECT)[1:-1] == checks
+        lines = commands(target, PROJECT)[1:]
+        assert lines[: len(checks)] == checks
+        assert "pytest" in lines[-1]
+
+
+def test_every_test_is_run_by_one_of_two_commands() -> None:
+    """The fast tests run first, with coverage; the second command selects the others."""
+    options = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["pytest"]
+    fast, others = (line for line in commands("test-full", PROJECT) if " -m pytest " in line)
+
+    assert "--cov" in fast
+    assert " -m " not in fast.removeprefix(".venv/bin/python -m pytest")
+    assert options["ini_options"]["addopts"][-1] == "not slow and not nix and not e2e and not full"
+    assert others.endswith('-m "slow or nix or e2e or full"')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[3]
 MARK = "blocking"
+CLASS_MARK = "blocking_class"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -71,12 +72,30 @@ def read_program() -> Program:
                 }
             elif isinstance(node, ast.Import):
                 module.imports |= {one.asname or one.name: one.name for one in node.names}
+        marked = {
+            node.name
+            for node in module.tree.body
+            if isinstance(node, ast.ClassDef) and has_mark(node, CLASS_MARK)
+        }
         for owner, function in functions(module.tree):
             full = ".".join(filter(None, (name, owner, function.name)))
-            program.marks[full] = any(
-                isinstance(one, ast.Name) and one.id == MARK for one in function.decorator_list
+            program.marks[full] = has_mark(function, MARK) or (
+                owner in marked and is_method(function)
             )
     return program
+
+
+def has_mark(node: Function | ast.ClassDef, mark: str) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == mark for one in node.decorator_list)
+
+
+def is_method(function: Function) -> bool:
+    """Return whether the mark of a class covers the function."""
+    return not (
+        function.name.startswith("_")
+        or isinstance(function, ast.AsyncFunctionDef)
+        or has_mark(function, "property")
+    )
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:

@@ -4,7 +4,15 @@ import ast
 
 import pytest
 
-from tests.unit.house.functions import Module, calls, functions, read_program
+from tests.unit.house.functions import (
+    CLASS_MARK,
+    MARK,
+    Module,
+    calls,
+    functions,
+    has_mark,
+    read_program,
+)
 
 PROGRAM = read_program()
 # Small records are encoded and decoded on the loop, large ones by workers.  ``plan_layers`` is in
@@ -35,6 +43,17 @@ class TestModule:
             if is_worker(call.func)
             and PROGRAM.mark_of(call.args[0], module, owner) is False
             and text(call.args[0]).rpartition(".")[2] not in UNMARKED
+        ]
+
+        assert unmarked == []
+
+    def test_documented_as_blocking_means_marked(self, module: Module) -> None:
+        unmarked = [
+            f"line {node.lineno}: {node.name}"
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef)
+            and (ast.get_docstring(node) or "").startswith("Blocking")
+            and not (has_mark(node, MARK) or has_mark(node, CLASS_MARK))
         ]
 
         assert unmarked == []

@@ -14,7 +14,7 @@ from typing import Self
 from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
-from app.system.blocking import blocking
+from app.system.blocking import blocking_class
 
 _FORMAT = 2
 _OLD_FORMATS = {0, 1}  # 0 is a new file; rows of format 1 have no cache, and are not used
@@ -37,10 +37,11 @@ class KnownUnusable(OperatorError):
     """One line: which file, and what is wrong with it."""
 
 
+@blocking_class
 class KnownNarInfos:
     """The narinfos of one cache.
 
-    Blocking throughout; for one thread.  Several processes and caches may share a file.
+    For one thread.  Several processes and caches may share a file.
     """
 
     def __init__(self, connection: sqlite3.Connection, cache: str) -> None:
@@ -48,7 +49,6 @@ class KnownNarInfos:
         self._cache = cache
 
     @classmethod
-    @blocking
     def open(cls, path: Path, *, cache: str) -> Self:
         """``cache`` is the location of the binary cache.  Raises KnownUnusable."""
         with ExitStack() as opened:

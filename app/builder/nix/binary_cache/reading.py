@@ -10,6 +10,7 @@ from app.builder.nix.binary_cache.fetch import FetchFailed, FetchStopped
 from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.narinfo import NarInfo, NarInfoInvalid
 from app.builder.nix.closure import Closure, StoreObject
+from app.system.blocking import blocking_class
 
 # In flight at once: what hides the way there and back.  Nix itself opens 25 connections.
 CONNECTIONS = 64
@@ -34,8 +35,9 @@ class Tally:
         return self.known + self.read + self.missing + self.failed
 
 
+@blocking_class
 class NarInfoReader:
-    """Blocking throughout.  ``report`` is called after every path."""
+    """``report`` is called after every path."""
 
     def __init__(
         self,
