@@ -42,6 +42,7 @@ def test_every_attribute_has_a_program_that_is_run_or_is_a_library(lock: Lock) -
     assert set(lock.attributes.values()) - covered == {"zlib1g", "libx11-6"}
 
 
+@pytest.mark.alone
 def test_preparing_what_is_ready_takes_less_than_two_seconds(small: Path) -> None:
     begin = time.monotonic()
     assert prepare() == small
