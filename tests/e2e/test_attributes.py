@@ -23,6 +23,7 @@ from app.storage.memory import MemoryStorage
 from app.system.process import child_environment
 from app.system.workers import Workers
 from tests.e2e.door import Door
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -452,8 +453,7 @@ async def test_closing_ends_a_listing_that_runs(
         )
     )
     waiting = asyncio.create_task(listing.index.names(pinned))
-    await asyncio.sleep(0.2)
-    assert listing.nix.starts["list"] == 1
+    await until(lambda: listing.nix.starts["list"])
 
     async with asyncio.timeout(10):
         await listing.index.close()

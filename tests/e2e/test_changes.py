@@ -1,12 +1,13 @@
 """Images follow a source whose branches move and whose settings change."""
 
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import ServerFactory
+from tests.e2e.server import Server, ServerFactory
 from tests.unit.builder.sources.git.repository import Repository
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +33,7 @@ SETTINGS = """
 name = "set"
 kind = "git"
 location = "{location}"
-revision_seconds = 2
+revision_seconds = 1
 substituters = []
 """
 
@@ -62,11 +63,13 @@ def test_what_a_moved_branch_adds_is_there_after_the_time_to_live_and_failures_p
     text = text.replace("# more", 'newt = package "newt";').replace("free = false", "free = true")
     repository.commit(text)
     repository.git("tag", "soon")
-    time.sleep(2.5)
 
-    for name, tag in (("newt", "main"), ("licensed", "main"), ("tool", "soon")):
-        answer = server.get(f"/v2/set/{name}/manifests/{tag}")
-        assert answer.status_code == 200, answer.text
+    for image in ("newt/manifests/main", "licensed/manifests/main", "tool/manifests/soon"):
+        wait_until(partial(is_served, server, f"/v2/set/{image}"))
+
+
+def is_served(server: Server, path: str) -> bool:
+    return server.get(path).status_code == 200
 
 
 def test_a_source_no_longer_trusted_serves_nothing_that_took_trust(

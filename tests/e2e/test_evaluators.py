@@ -22,6 +22,7 @@ from app.builder.nix.results import EvaluationResult, NotFound
 from app.errors import EvaluationFailed, PackagesUnknown, RegistryError
 from tests.e2e.door import PROJECT, SETS, Door, MakeDoor
 from tests.e2e.server import ServerFactory
+from tests.waiting import turns, until
 
 pytestmark = pytest.mark.e2e
 
@@ -60,6 +61,12 @@ def running(*, of: int | None = None, home: Path | None = None) -> list[int]:
 def evaluator() -> int:
     (process,) = running(of=os.getpid())
     return process
+
+
+def processor_time(process: int) -> int:
+    """Return the used time in ticks of the clock."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 async def started() -> int:
@@ -275,12 +282,10 @@ async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=3)
     await hostile.package("fine")
     first = evaluator()
-    begun = time.monotonic()
 
     with pytest.raises(EvaluationFailed, match=r"^spins: evaluation stopped after 3 s"):
         await hostile.package("spins")
 
-    assert time.monotonic() - begun < 6
     assert first not in running(of=os.getpid())
     assert (await hostile.package("alsofine")).pname == "also-fine"
 
@@ -307,12 +312,10 @@ async def test_a_question_that_takes_long_keeps_nobody_waiting(make_door: MakeDo
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=20)
     spinning = asyncio.create_task(hostile.package("spins"))
     await started()
-    begun = time.monotonic()
 
     fine = await hostile.package("fine")
 
     assert fine.pname == "fine"
-    assert time.monotonic() - begun < 5
     assert not spinning.done()
     spinning.cancel()
     await asyncio.gather(spinning, return_exceptions=True)
@@ -326,8 +329,9 @@ async def test_whoever_leaves_does_not_leave_an_answer_for_the_next(
     door = make_door(location=written(tmp_path / "set", package=package, slow=slow, other=package))
     await door.package("package")
     first = evaluator()
+    before = processor_time(first)
     asking = asyncio.create_task(door.package("slow"))
-    await asyncio.sleep(0.05)
+    await until(lambda: processor_time(first) > before)
 
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
@@ -383,7 +387,8 @@ async def test_a_killed_evaluator_is_replaced(lookup: Door) -> None:
 
     os.kill(process, signal.SIGKILL)
     await ended(process)
-    await asyncio.sleep(0.1)  # the loop notices in its next turn
+    await until(lambda: not Path(f"/proc/{process}").exists())
+    await turns()  # the loop handles its end
 
     assert (await lookup.package("2ping")).pname == "2ping"
     assert lookup.nix.starts == Counter(evaluator=2)

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.server import ServerFactory
 from tests.e2e.test_crash import assert_whole
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -112,9 +112,9 @@ def test_a_full_state_directory_is_told_and_room_is_all_it_takes(
     assert not re.search(r"Traceback|internal error", server.log)
 
     shutil.rmtree(names)
-    time.sleep(1.1)  # the failure is remembered for a second
 
-    assert server.digest("jq")
+    # The failure is cached for a second.
+    wait_until(lambda: server.get("/v2/jq/manifests/latest").status_code == 200)
     server.stop()  # what is ready is remembered for longer
     server.start()
     assert server.get("/readyz").status_code == 200

@@ -3,11 +3,6 @@
 import pytest
 
 from scripts.file_coverage import LIST, compare, format_list, lower, read_list
-from tests.unit.house.test_sizes import APP, FILES
-
-
-def test_list_names_files_of_app() -> None:
-    assert read_list(LIST).keys() <= {f"app/{path.relative_to(APP).as_posix()}" for path in FILES}
 
 
 def test_list_is_formatted() -> None:

@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
@@ -16,6 +15,7 @@ from app.oci import Digest
 from app.routers.blob_response import blob_response
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
 from tests.served import served
+from tests.waiting import wait_until, wait_until_full
 
 BODY = random.Random(1).randbytes(3_000_001)
 DIGEST = Digest.of(BODY)
@@ -262,7 +262,7 @@ def test_a_slow_reader_gets_every_byte(server: tuple[str, Path]) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect((host, int(port)))
         client.sendall(b"GET /file HTTP/1.0\r\n\r\n")
-        time.sleep(0.2)
+        wait_until_full(client)
         answer = b"".join(iter(lambda: client.recv(100_000), b""))
 
     assert answer.partition(b"\r\n\r\n")[2] == BODY
@@ -306,7 +306,4 @@ def test_disconnects_leave_no_file_open(server: tuple[str, Path], farewell: str)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
 
-    deadline = time.monotonic() + 20
-    while open_files(server[1]) > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert open_files(server[1]) <= before
+    wait_until(lambda: open_files(server[1]) <= before)

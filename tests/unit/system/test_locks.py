@@ -10,8 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from app.system import locks
 from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.system.workers import Workers
+from tests.waiting import turns, until
 
 WORKERS = Workers(4)
 
@@ -26,6 +28,20 @@ def nothing_stays_open() -> Iterator[None]:
     before = _open_files()
     yield
     assert _open_files() <= before
+
+
+@pytest.fixture
+def attempts(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """What each attempt to take a lock returned; None where another one holds it."""
+    made: list[int | None] = []
+    real = locks.take
+
+    def take(path: Path, mode: int, flags: int) -> int | None:
+        made.append(descriptor := real(path, mode, flags))
+        return descriptor
+
+    monkeypatch.setattr(locks, "take", take)
+    return made
 
 
 async def test_an_exclusive_lock_waits_for_shared_ones(lock: Path) -> None:
@@ -44,11 +60,11 @@ async def test_an_exclusive_lock_waits_for_shared_ones(lock: Path) -> None:
 
 
 async def test_a_waiter_for_a_removed_file_locks_the_new_one(
-    lock: Path,
+    lock: Path, attempts: list[int | None]
 ) -> None:
     async with locked(lock, EXCLUSIVE, workers=WORKERS):
         waiting = asyncio.create_task(_inode(lock))
-        await asyncio.sleep(0.1)
+        await until(lambda: None in attempts)
         lock.unlink()
 
     assert await waiting == lock.stat().st_ino
@@ -129,14 +145,18 @@ async def test_a_task_cancelled_at_any_step_of_taking_it_lets_go(
         assert held
 
 
-async def test_a_task_cancelled_while_it_waits_or_holds_lets_go(lock: Path) -> None:
+async def test_a_task_cancelled_while_it_waits_or_holds_lets_go(
+    lock: Path, attempts: list[int | None]
+) -> None:
     async with locked(lock, EXCLUSIVE, workers=WORKERS):
         waiting = asyncio.create_task(_inode(lock))
-        await asyncio.sleep(0.1)
+        await until(lambda: None in attempts)
         waiting.cancel()
         await asyncio.wait({waiting})
-    holding = asyncio.create_task(_inode(lock, seconds=10))
-    await asyncio.sleep(0.1)
+    attempts.clear()
+    holding = asyncio.create_task(_inode(lock, seconds=60))
+    await until(lambda: attempts)
+    await turns()
     holding.cancel()
     await asyncio.wait({holding})
 

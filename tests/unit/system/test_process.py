@@ -15,6 +15,7 @@ from app.system.process import (
     child_environment,
     run,
 )
+from tests.waiting import turns, until
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
@@ -188,19 +189,20 @@ async def test_a_cancelled_task_leaves_no_process(tmp_path: Path) -> None:
 
 async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    script = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"
+    signalled = tmp_path / "signalled"
+    script = f"trap ': > {signalled}' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"
     limits = Limits(seconds=20, grace_seconds=60)
     task = asyncio.create_task(run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits))
     child = await number_in(pid)
 
     task.cancel()
-    await asyncio.sleep(0.05)
+    await until(signalled.exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert await gone(child)
-    await asyncio.sleep(0.5)  # the loop, which nobody waits for now, takes note of its end
+    await until(lambda: not Path(f"/proc/{child}").exists())
+    await turns()  # the loop handles the end of the process, which no task waits for
 
 
 @pytest.mark.parametrize("turns", range(8))

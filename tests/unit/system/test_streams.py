@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from app.system.streams import Reader, Writer
+from tests.waiting import turns
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
@@ -50,7 +51,7 @@ async def test_a_reader_closed_early_has_ended_and_passes_on_nothing() -> None:
     far.write(b"one")
 
     reader.close()
-    await asyncio.sleep(0.01)
+    await turns()
 
     assert reader.ended.done()
     assert near.closed
@@ -86,7 +87,7 @@ async def test_nothing_is_written_to_a_program_that_closed_its_input(size: int) 
     writer.write(b"x" * size)
 
     near.close()
-    await asyncio.sleep(0.01)
+    await turns()
     writer.write(b"y")
     writer.write(b"y")
 
@@ -128,7 +129,7 @@ async def test_lines_that_wait_are_dropped_when_the_reader_is_closed() -> None:
     reader = Reader(near, take, by_lines=True)
     far.write(b"y\n" * 5_000)
     await reader.ended
-    await asyncio.sleep(0.01)
+    await turns()
 
     assert len(pieces) == 1
     far.close()

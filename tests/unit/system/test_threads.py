@@ -8,6 +8,7 @@ import pytest
 from anyio import CapacityLimiter
 
 from app.system import threads
+from tests.waiting import turns, until
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def test_a_cancelled_caller_waits_for_its_thread(
     await anyio.to_thread.run_sync(begun.wait)
     for _ in range(times):
         task.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
     assert not task.done()
     assert limiter.available_tokens == 0
     go_on.set()
@@ -85,7 +86,7 @@ async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
     ran: list[bool] = []
     first = asyncio.create_task(threads.run(lambda: go_on.wait(10), limiter=limiter))
     second = asyncio.create_task(threads.run(lambda: ran.append(True), limiter=limiter))
-    await asyncio.sleep(0.05)
+    await until(lambda: limiter.statistics().tasks_waiting == 1)
 
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -112,7 +113,7 @@ async def test_a_file_opened_for_a_cancelled_caller_is_discarded(
     await anyio.to_thread.run_sync(begun.wait)
     for _ in range(times):
         task.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task

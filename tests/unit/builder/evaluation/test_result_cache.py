@@ -19,6 +19,7 @@ from app.builder.nix.results import (
 )
 from app.storage.memory import MemoryStorage
 from app.storage.records.kind import key_of
+from tests.waiting import turns, until
 
 SUBJECT: dict[str, object] = {"revision": "tree:1"}
 PATH = StorePath.parse("0" * 32 + "-x")
@@ -97,9 +98,9 @@ async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked
     cache = EvaluationResultCache(storage=MemoryStorage())
     asked.gate.clear()
     first = asyncio.create_task(cache.results(SUBJECT, ["a", "b"], asked, is_listed=listed))
-    await asyncio.sleep(0)
+    await until(lambda: asked.names == [("a", "b")])
     second = asyncio.create_task(cache.results(SUBJECT, ["b", "c"], asked, is_listed=listed))
-    await asyncio.sleep(0.01)
+    await until(lambda: asked.names == [("a", "b"), ("c",)])
     asked.gate.set()
 
     await asyncio.gather(first, second)
@@ -111,9 +112,9 @@ async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) ->
     cache = EvaluationResultCache(storage=MemoryStorage())
     failing = Asked(error=ValueError("bad"))
     first = asyncio.create_task(cache.results(SUBJECT, ["bad", "a"], failing, is_listed=listed))
-    await asyncio.sleep(0.01)
+    await until(lambda: failing.names)
     second = asyncio.create_task(cache.results(SUBJECT, ["a"], asked, is_listed=listed))
-    await asyncio.sleep(0.01)
+    await turns()
     failing.gate.set()
 
     with pytest.raises(ValueError, match="bad"):

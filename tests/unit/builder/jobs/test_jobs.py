@@ -13,6 +13,7 @@ from app.builder.jobs.job import Job, JobState
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.errors import BuildFailed, Draining, PackagesUnknown, RegistryError, TooManyRequests
+from tests.waiting import turns
 
 REQUEST: ContextVar[str] = ContextVar("REQUEST", default="no request")
 
@@ -265,7 +266,7 @@ async def test_a_second_drain_waits_for_the_first_and_cancels_no_build_again(
     await cancelled.wait()
 
     second = asyncio.ensure_future(jobs.drain(0))
-    await asyncio.sleep(0.01)
+    await turns()
     assert job.finished_at is None
     may_end.set()
     await asyncio.gather(first, second)

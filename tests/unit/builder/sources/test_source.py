@@ -21,6 +21,7 @@ from app.reference import Tag
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.sources.git.repository import Repository, upstream
+from tests.waiting import turns, until
 
 MAIN = Tag("main")
 
@@ -104,7 +105,8 @@ async def test_concurrent_callers_share_one_query() -> None:
     scripted.gate.clear()
     asked = source(scripted, Clock())
     waiting = [asyncio.create_task(asked.resolve(MAIN)) for _ in range(20)]
-    await asyncio.sleep(0.01)
+    await until(lambda: scripted.asked)
+    await turns()
 
     scripted.gate.set()
 
@@ -118,10 +120,11 @@ async def test_cancelled_caller_does_not_cancel_the_query_of_others() -> None:
     asked = source(scripted, Clock())
     impatient = asyncio.create_task(asked.resolve(MAIN))
     patient = asyncio.create_task(asked.resolve(MAIN))
-    await asyncio.sleep(0.01)
+    await until(lambda: scripted.asked)
+    await turns()
 
     impatient.cancel()
-    await asyncio.sleep(0)
+    await turns()
     scripted.gate.set()
 
     assert await patient == REVISION

@@ -9,6 +9,7 @@ import pytest
 from app.builder.sources import trees as module
 from app.builder.sources.trees import Trees
 from app.system.workers import Workers
+from tests.waiting import turns
 
 WORKERS = Workers(4)
 FILES = 3
@@ -45,7 +46,7 @@ class Made:
 
     async def __call__(self, path: Path) -> None:
         self.times += 1
-        await asyncio.sleep(0.01)
+        await turns()
         (path / "file").write_text("content")
 
 

@@ -7,6 +7,7 @@ import re
 import tarfile
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -29,6 +30,7 @@ from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from tests.unit.builder.images.packing.test_codec import unpack
 from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant_path, store_path
+from tests.waiting import until
 
 SMALL = store_path(1, "small-1.0")
 LARGE = store_path(2, "large-2.0")
@@ -451,6 +453,15 @@ def endless(tmp_path: Path) -> StorePath:
     return path
 
 
+def is_open(file: Path) -> bool:
+    """Return whether this process has the file open."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if descriptor.readlink() == file:
+                return True
+    return False
+
+
 async def test_packing_ends_with_the_last_caller_that_waits_for_it(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path, endless: StorePath
 ) -> None:
@@ -475,7 +486,7 @@ async def test_a_path_is_packed_again_for_a_caller_that_comes_while_it_is_cancel
 ) -> None:
     packer = packer_for(storage, directory=tmp_path / "store", workers=1)
     leaving = asyncio.create_task(packer.layer([endless]))
-    await asyncio.sleep(0.05)
+    await until(lambda: is_open(tmp_path / "store" / endless.base / "zeros"))
     leaving.cancel()
     await asyncio.sleep(0)
     os.truncate(tmp_path / "store" / endless.base / "zeros", 1)
