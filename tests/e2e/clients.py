@@ -149,7 +149,11 @@ class Docker:
         return run(*self._docker, "pull", *options, image, timeout=timeout)
 
     def run(self, image: str, *command: str) -> str:
-        return succeed(*self._docker, "run", "--rm", "--network=none", image, *command)
+        return self.call("run", "--rm", "--network=none", image, *command)
+
+    def call(self, *arguments: str) -> str:
+        """Run the command line with any arguments; returns its standard output."""
+        return succeed(*self._docker, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

@@ -8,9 +8,8 @@ from app.builder.builds.supply import Ingredients
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
 from app.builder.images.contents.config import ImageConfig, ImageLayer, command, describe_paths
-from app.builder.images.contents.file_trees import FileTrees
+from app.builder.images.contents.file_trees import FileTrees, ImageFiles
 from app.builder.images.contents.merging import Collision
-from app.builder.images.contents.symlink_tree import SymlinkTree
 from app.builder.images.image import LayerPlan
 from app.builder.images.layering.grouping import plan_layers
 from app.builder.images.layering.profile import LayerProfile
@@ -82,11 +81,11 @@ class Composer:
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         request, packages = ingredients.request, ingredients.packages
-        links = await self._links(tuple(packages.values()), closure)
+        files = await self._files(tuple(packages.values()), closure)
         base_layer, links_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
-                self._packer.contents_layer(links.entries),
+                self._packer.contents_layer(files.entries),
                 *(self._packer.layer(plan.paths) for plan in plans),
             )
         )
@@ -94,12 +93,13 @@ class Composer:
             architecture=ARCHITECTURES[request.system],
             created=ingredients.pinned.revision.date or _NO_DATE,
             command=command(
-                has_shell=links.has_shell,
+                has_shell=files.links.has_shell,
                 main_programs=[
                     package.main_program for name, package in packages.items() if name not in ALWAYS
                 ],
             ),
             nonroot=request.nonroot,
+            environment=files.additions.environment,
             labels=_labels(ingredients),
             layers=(
                 ImageLayer(base_layer, "nix: files of every image"),
@@ -110,9 +110,9 @@ class Composer:
                 ImageLayer(links_layer, "nix: links to the packages"),
             ),
         )
-        return Composition(config, links.collisions)
+        return Composition(config, files.links.collisions)
 
-    async def _links(self, packages: Sequence[Found], closure: Closure) -> SymlinkTree:
+    async def _files(self, packages: Sequence[Found], closure: Closure) -> ImageFiles:
         return await self._file_trees.merge(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)

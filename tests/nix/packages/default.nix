@@ -23,6 +23,7 @@ import debian (removeAttrs arguments [ "debian" "salt" ] // {
     (import ./trees.nix)
     (import ./bombs.nix)
     (import ./disguises.nix)
+    (import ./languages.nix)
     (import ./builds.nix { inherit salt; })
   ] ++ overlays;
 })

@@ -1,7 +1,7 @@
 """Image configuration and manifests, from values to the exact bytes that are hashed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.builder.images.contents.base import NONROOT_HOME, NONROOT_UID
@@ -27,7 +27,10 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom."""
+    """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
+
+    ``environment`` has variables beside those of every image.
+    """
 
     architecture: str
     created: datetime
@@ -35,6 +38,7 @@ class ImageConfig:
     nonroot: bool
     labels: Mapping[str, str]
     layers: tuple[ImageLayer, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +108,15 @@ def platform(architecture: str) -> dict[str, object]:
 
 
 def _execution(image: ImageConfig) -> dict[str, object]:
-    document: dict[str, object] = {
-        "Env": [f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"],
-        "WorkingDir": "/",
-    }
+    environment = [f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"]
+    environment += [f"{name}={value}" for name, value in image.environment.items()]
+    document: dict[str, object] = {"WorkingDir": "/"}
     if image.nonroot:
         document["User"] = str(NONROOT_UID)
         document["WorkingDir"] = NONROOT_HOME
         # Set here, since a user id that a platform chooses at random is not in /etc/passwd.
-        document["Env"] = [f"HOME={NONROOT_HOME}", f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"]
+        environment.append(f"HOME={NONROOT_HOME}")
+    document["Env"] = sorted(environment)
     if image.command:
         document["Cmd"] = list(image.command)
     if image.labels:

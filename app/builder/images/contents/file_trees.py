@@ -1,13 +1,16 @@
 """File trees, each read from the store once and recorded, and the merging of packages' trees."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
+from app.builder.images.contents.additions import Additions, join, over
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree
 from app.builder.images.contents.flat_file_tree import FlatFileTree, complete, flatten, unflatten
+from app.builder.images.contents.interpreters import compose_languages
 from app.builder.images.contents.reading import read_file_tree
 from app.builder.images.contents.subtree import SubtreeCache
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
@@ -34,6 +37,23 @@ FILE_TREES = Kind(
 _CACHED_NAMES = 1_000_000
 # Bytes; the links to the largest packages are two megabytes.
 _CACHED_SUBTREES = 64 << 20
+
+_NOTHING = Additions()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """The links to packages, and what the image has beside them."""
+
+    links: SymlinkTree
+    additions: Additions
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them; the merged packages have the directories of both."""
+        merged = {entry.name for entry in self.links.entries}
+        added = (entry for entry in self.additions.entries if entry.name not in merged)
+        return (*self.links.entries, *added)
 
 
 class FileTrees:
@@ -69,23 +89,39 @@ class FileTrees:
         return tree
 
     async def merge(
-        self, packages: Iterable[tuple[StorePath, int]], base: Sequence[Entry], closure: Closure
-    ) -> SymlinkTree:
-        """Merge the packages, given with their priorities, over ``base``.
+        self,
+        packages: Iterable[tuple[StorePath, int]],
+        base: Sequence[Entry],
+        closure: Closure,
+        additions: Additions = _NOTHING,
+    ) -> ImageFiles:
+        """Merge the packages, given with their priorities, over ``base``, and add ``additions``.
 
         ``closure`` is that of all packages.  Raises LinksTooMany, and as ``read`` does.
         """
         ordered = tuple(packages)
-        trees = await gather(self.read(path, closure) for path, _ in ordered)
+
+        async def read(paths: Sequence[StorePath]) -> Sequence[FileTree]:
+            return await gather(self.read(path, closure) for path in paths)
+
+        trees = await read([path for path, _ in ordered])
         prioritized = [
             Package(path, tree, priority)
             for (path, priority), tree in zip(ordered, trees, strict=True)
         ]
         try:
-            return await self._workers.run(merge, prioritized, base, self._subtrees.make)
+            composed = await compose_languages(prioritized, closure, read)
+            added = join((additions, composed.additions))
+            links = await self._workers.run(
+                merge,
+                (*prioritized, *composed.packages),
+                over(base, added.entries),
+                self._subtrees.make,
+            )
         except UnsupportedTree as error:
             names = tuple(path.name for path, _ in ordered)
             raise LinksTooMany(names, str(error)) from None
+        return ImageFiles(links, added)
 
     async def _known(self, paths: Sequence[StorePath]) -> list[FileTree | None]:
         known = {path: self._cache.get(path) for path in paths}

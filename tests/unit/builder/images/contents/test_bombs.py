@@ -140,7 +140,8 @@ async def listed(tmp_path: Path, *paths: StorePath) -> SymlinkTree:
         storage=MemoryStorage(), workers=Workers(1), store=local_store(tmp_path / "store")
     )
     closure = Closure((StoreObject(A, 0, ()), StoreObject(B, 0, (A,))))
-    return await file_trees.merge([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
+    files = await file_trees.merge([(path, DEFAULT_PRIORITY) for path in paths], (), closure)
+    return files.links
 
 
 async def test_the_refusal_names_the_packages(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Languages import the libraries that an image's name lists, and what these need."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Docker, Skopeo, pull
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+# One script for many assertions, since each start of a container costs a second.
+PYTHON = """
+set -e
+cd "$1"
+export HOME="$1"
+printf 'import requests\\nprint("a child by PATH", requests.__name__)' > child.py
+python3 - <<'END'
+import json, subprocess, sys
+import requests, urllib3, idna, pip
+
+run = lambda *command: subprocess.run(command, check=True, capture_output=True, text=True).stdout
+ask = ("-c", "import requests; print(requests.__name__)")
+print(json.dumps([sys.prefix, sys.base_prefix]))
+print(run("python3", "child.py"), end="")
+print(run(sys.executable, *ask), end="")
+print(run("/bin/python3", *ask), end="")
+print(run(sys.executable, "-I", *ask), end="")
+print(run("/usr/bin/env", "-i", sys.executable, *ask), end="")
+END
+python3 -m venv --system-site-packages --without-pip with
+with/bin/python -c 'import requests; print("in a venv that has the system:", requests.__name__)'
+python3 -m venv new
+new/bin/python -c 'import importlib.util as u; print("in a new venv:", u.find_spec("requests"))'
+mkdir project
+printf 'from setuptools import setup\\nsetup(name="mine", version="1", py_modules=["mine"])' > project/setup.py
+echo 'print("installed by pip")' > project/mine.py
+new/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation ./project
+new/bin/python -m mine
+python3 -m pip install -q --no-warn-script-location --disable-pip-version-check --user --break-system-packages --no-index --no-build-isolation ./project
+python3 -m mine
+"""
+PERL = """
+perl -MJSON -e 'print JSON->new->encode([1]), "\\n"; print qx(perl -MJSON -e "print JSON->VERSION");'
+"""
+NIXPKGS = """
+cd /tmp
+python3 -c 'import os, sys, alpha, gamma; print(sys.prefix, sys.base_prefix, os.path.realpath(gamma.__file__).startswith("/nix") and gamma.__file__.removeprefix("/usr"))'
+python3 -c 'import subprocess; print(subprocess.check_output(["python3", "-c", "import alpha; print(\\"in a child\\")"], text=True), end="")'
+python3 -m venv --system-site-packages --without-pip v && v/bin/python -c 'import alpha; print("in a venv")'
+perl -MAlpha -e 'print "perl ", exists $INC{"Gamma.pm"} ? 1 : 0, "\\n"'
+echo only libraries: $(ls /bin | grep -E '(alpha|beta|gamma)$')
+"""
+IMAGE = "bashinteractive/coreutils/python3/python3packages.requests/python3packages.pip/perl/perlpackages.json"
+
+
+def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
+    server: Server, docker: Docker
+) -> None:
+    image = f"{server.address}/{IMAGE}:latest"
+    pull(docker, image)
+
+    run = ("run", "--rm", "--network=none", "--user", "4321", image, "bash", "-c")
+    output = docker.call(*run, PYTHON + PERL, "bash", "/tmp")
+    assert output.splitlines() == [
+        '["/usr", "/usr"]',
+        *["a child by PATH requests", *["requests"] * 4],
+        "in a venv that has the system: requests",
+        "in a new venv: None",
+        "installed by pip",
+        "installed by pip",
+        "[1]",
+        "4.10",
+    ]
+
+
+def test_nixpkgs_layout_is_composed_with_what_libraries_propagate(
+    new_server: ServerFactory, salted_packages: Path, skopeo: Skopeo
+) -> None:
+    server = new_server(salted_packages)
+    like = "nixpkgslike."
+    image = f"{server.address}/shell/gnugrep/perl/{like}python/{like}alpha/{like}perlalpha:latest"
+    pull(skopeo, image)
+
+    output = skopeo.run(image, "bash", "-c", NIXPKGS).splitlines()
+
+    assert output == [
+        "/usr /usr /lib/python3.11/site-packages/gamma.py",
+        "in a child",
+        "in a venv",
+        "perl 1",
+        "only libraries: python3.11-alpha",
+    ]

@@ -1,0 +1,43 @@
+# Interpreters and libraries in nixpkgs' layout: libraries of a version in its own directory, and
+# the ones they need in nix-support/propagated-build-inputs.
+self: super:
+
+let
+  inherit (super) lib runCommand;
+
+  library = name: needed: commands: runCommand name { } ''
+    mkdir -p $out/nix-support $out/bin
+    echo ${toString needed} > $out/nix-support/propagated-build-inputs
+    echo program > $out/bin/${name}
+    ${commands}
+  '';
+  module = name: imports: library "python3.11-${name}" (imports ++ [ python ]) ''
+    mkdir -p $out/lib/python3.11/site-packages
+    echo '${lib.concatMapStringsSep "; " (other: "import ${lib.removePrefix "python3.11-" other.name}") imports}' \
+      > $out/lib/python3.11/site-packages/${name}.py
+  '';
+  perlModule = name: uses: library "perl5.36.0-${name}" uses ''
+    mkdir -p $out/lib/perl5/site_perl/5.36.0
+    echo 'package ${name}; ${lib.concatMapStringsSep " " (other: "use ${lib.removePrefix "perl5.36.0-" other.name};") uses} 1;' \
+      > $out/lib/perl5/site_perl/5.36.0/${name}.pm
+  '';
+
+  # Debian's name for the directory has as many letters, and is compiled in.
+  python = runCommand "python3-3.11.2" { } ''
+    cp -r ${super.python3} $out
+    chmod -R u+w $out
+    sed -i s/dist-packages/site-packages/g $out/bin/python3.11
+    mkdir $out/lib/python3.11/site-packages
+  '';
+  gamma = module "gamma" [ ];
+  beta = module "beta" [ gamma ];
+  Gamma = perlModule "Gamma" [ ];
+  Beta = perlModule "Beta" [ Gamma ];
+in
+{
+  nixpkgslike = lib.recurseIntoAttrs {
+    inherit python;
+    alpha = module "alpha" [ beta ];
+    perlalpha = perlModule "Alpha" [ Beta ];
+  };
+}
