@@ -84,7 +84,8 @@ class Server:
 
 
 @contextmanager
-def running(state: Path, packages: Path) -> Iterator[Server]:
+def running(state: Path, packages: Path, root: Path = ROOT) -> Iterator[Server]:
+    """Run the server of the source tree ``root``."""
     log = state / "server.log"
     environment = {
         "NIXERY_PORT": "0",
@@ -97,7 +98,7 @@ def running(state: Path, packages: Path) -> Iterator[Server]:
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "app"],
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, **environment},
             stdout=out,
             stderr=subprocess.STDOUT,

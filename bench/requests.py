@@ -1,13 +1,15 @@
-"""Requests per second for a manifest in memory.
+"""Requests per second, and the server's CPU time for a whole pull of a built image.
 
-usage: bench/requests.py [--seconds N] [--connections N]
+usage: bench/requests.py [--seconds N] [--connections N] [--against REVISION]
 
-The baseline is an empty route of FastAPI on the same server class, in the same run: the cost of the
-framework.  The client is another process that uses little CPU.  Rounds of all targets alternate and
-the median counts.
+The baseline of requests is an empty route of FastAPI on the same server class, in the same run: the
+cost of the framework.  That of pulls is the server of another revision of this repository.  The
+client is another process that uses little CPU.  Rounds of all targets alternate and the median
+counts.
 """
 
 import argparse
+import json
 import os
 import selectors
 import socket
@@ -16,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -29,12 +32,19 @@ from app.server.listening import listen, url_of
 from app.server.loop import run
 from app.server.server import Server
 from bench.again import ACCEPT, running
-from bench.common import small_set
+from bench.again import Server as RunningServer
+from bench.common import ROOT, small_set
 
 IMAGE = "shell/git"
 EMPTY = "an empty FastAPI route"
 ROUNDS = 5
+PULLS = 30
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,7 @@ class Target:
     request: bytes
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_seconds(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--against", metavar="REVISION", help="compare pulls with this revision")
     arguments = parser.parse_args()
+    packages = small_set()
     with (
         tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory,
-        running(Path(directory), small_set()) as server,
+        running(Path(directory), packages) as server,
         empty_application() as (port, pid),
     ):
         server.pull(IMAGE)
@@ -80,7 +91,60 @@ def main() -> None:
         for _ in range(ROUNDS):
             for target in targets:
                 samples[target.name].append(load(target, arguments.seconds, arguments.connections))
-    report(targets, samples)
+        report(targets, samples)
+        if arguments.against:
+            with (
+                source_tree(arguments.against) as root,
+                tempfile.TemporaryDirectory(prefix="nixery-bench-") as state,
+                running(Path(state), packages, root) as other,
+            ):
+                other.pull(IMAGE)
+                report_pulls({"this tree": server, arguments.against: other})
+
+
+@contextmanager
+def source_tree(revision: str) -> Iterator[Path]:
+    """Check a revision out; its packages must be those that are installed here."""
+    with tempfile.TemporaryDirectory(prefix="nixery-tree-") as directory:
+        archive = subprocess.run(
+            ["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", directory], input=archive.stdout, check=True)
+        yield Path(directory)
+
+
+def report_pulls(servers: Mapping[str, RunningServer]) -> None:
+    """Pull an image again and again, all blobs on one connection as a cold client does."""
+    cpu: dict[str, list[float]] = {name: [] for name in servers}
+    size = 0
+    for _ in range(PULLS):
+        for name, server in servers.items():
+            before = cpu_seconds(server.pid)
+            size = pull_everything(server.port)
+            cpu[name].append(cpu_seconds(server.pid) - before)
+    medians = {name: statistics.mean(times) * 1e3 for name, times in cpu.items()}
+    *_, baseline = medians.values()
+    print(f"a pull of {IMAGE}, {size / 1e6:.0f} MB: CPU of the server")
+    for name, milliseconds in medians.items():
+        print(f"{name:24}{milliseconds:8.1f} ms{milliseconds / baseline:8.2f}")
+
+
+def pull_everything(port: int) -> int:
+    """Return the number of bytes received."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def fetch(path: str) -> bytes:
+        connection.request("GET", path, headers={"Accept": ACCEPT})
+        return connection.getresponse().read()
+
+    fetch("/v2/")
+    body = fetch(f"/v2/{IMAGE}/manifests/latest")
+    manifest = json.loads(body)
+    size = len(body)
+    for blob in (manifest["config"], *manifest["layers"]):
+        size += len(fetch(f"/v2/{IMAGE}/blobs/{blob['digest']}"))
+    connection.close()
+    return size
 
 
 def message(method: str, path: str) -> bytes:
