@@ -14,6 +14,7 @@ from app.errors import BlobUnknown, RangeInvalid
 from app.oci import Digest
 from app.routers.responses import IMMUTABLE, content_headers, is_current
 from app.storage.base import Content, LocalFile, Location, RemoteUrl
+from app.system import threads
 from app.system.blocking import blocking
 from app.system.disk import translate_disk_errors
 
@@ -97,7 +98,8 @@ class _FileResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises BlobUnknown and StorageUnavailable before anything is sent."""
         with translate_disk_errors():
-            file = await to_thread.run_sync(self._open)
+            limiter = to_thread.current_default_thread_limiter()
+            file = await threads.run(self._open, limiter=limiter, discard=_close)
         with file:
             await send(
                 {
@@ -135,6 +137,11 @@ class _FileResponse(Response):
             left.cancel()
             with suppress(asyncio.CancelledError):
                 await left
+
+
+@blocking
+def _close(file: BinaryIO) -> None:
+    file.close()
 
 
 async def _disconnect(receive: Receive) -> None:
