@@ -13,6 +13,8 @@ from pydantic_core.core_schema import no_info_plain_validator_function, to_strin
 
 from app.errors import DigestInvalid
 
+# A file of this prefix deletes another one from the layers below (image-spec, layer.md).
+WHITEOUT_PREFIX = b".wh."
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX = re.compile(r"[a-f0-9]+")

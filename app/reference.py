@@ -11,6 +11,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 NAME_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 NAME_LIMIT = 255
+LATEST = "latest"  # the tag of a name without one
 _NAME = re.compile(NAME_PATTERN)
 _TAG = re.compile(TAG_PATTERN)
 # distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
@@ -60,6 +61,9 @@ class Tag:
 
     def __str__(self) -> str:
         return self.text
+
+
+LATEST_TAG = Tag(LATEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,9 @@ from app.errors import (
     RegistryError,
     TagUnknown,
 )
-from app.reference import ImageReference, RepositoryName, Tag
+from app.reference import LATEST_TAG, ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
 from app.storage.records.kind import key_of
-
-_LATEST = Tag("latest")
 
 
 class ImageService:
@@ -119,7 +117,7 @@ class ImageService:
     async def _unknown(self, request: ImageRequest) -> RegistryError | None:
         """Return why ``latest`` cannot have an image of this name, as far as that is known."""
         source = self._source(request)
-        revision = await source.cached_revision(_LATEST)
+        revision = await source.cached_revision(LATEST_TAG)
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)

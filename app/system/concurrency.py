@@ -21,7 +21,7 @@ async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
 
 
 class KeyedLock(Generic[K]):
-    """One holder for each key at a time."""
+    """One holder for each key at a time; where callers want one result, see ``SingleFlight``."""
 
     def __init__(self) -> None:
         # A lock exists as long as a task holds it or waits for it.

@@ -37,6 +37,12 @@ class SingleFlight(Generic[K, T]):
         while self._flights:
             await asyncio.wait([flight.task for flight in self._flights.values()])
 
+    async def cancel(self) -> None:
+        """End all work; its callers get a CancelledError."""
+        for flight in self._flights.values():
+            flight.task.cancel()
+        await self.wait()
+
     def _landed(self, key: K, task: asyncio.Task[T]) -> None:
         del self._flights[key]
         if not task.cancelled():

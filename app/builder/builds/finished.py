@@ -14,12 +14,11 @@ from app.builder.images.image import Built
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import Failure
-from app.reference import ImageReference, Tag
+from app.reference import LATEST_TAG, ImageReference, Tag
 from app.storage.existence_cache import BlobExistenceCache, Trust
 from app.system.cache import Cache
 
 _LIMIT = 2_000
-_LATEST = Tag("latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +88,5 @@ class FinishedImages:
         return _Revisions(
             generation=source.generation,
             own=source.cached(reference.reference),
-            base=None if base is None or base is source else base.cached(_LATEST),
+            base=None if base is None or base is source else base.cached(LATEST_TAG),
         )

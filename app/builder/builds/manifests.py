@@ -1,7 +1,6 @@
-"""Manifests as stored, the latest ones asked for kept in memory."""
+"""Manifests as stored, those requested last cached in memory."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from loguru import logger
 from app.errors import ManifestUnknown
 from app.oci import Digest
 from app.storage.blobs import BlobStore
+from app.system.cache import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +26,27 @@ class ManifestLost(ManifestUnknown):
 
 
 class Manifests:
-    """Content-addressed, so what is remembered is never stale; ``budget`` bounds it, in bytes.
+    """Manifests by digest; ``budget`` bounds the cached ones, in bytes.
 
     ``lost`` is called with the digest of a missing or damaged manifest; a pull by tag rebuilds it.
     """
 
     def __init__(self, *, blobs: BlobStore, budget: int, lost: Callable[[Digest], None]) -> None:
         self._blobs = blobs
-        self._budget = budget
         self._lost = lost
-        self._size = 0
-        self._kept: OrderedDict[Digest, Manifest] = OrderedDict()
+        self._cache: Cache[Digest, Manifest] = Cache(budget, size_of=lambda one: len(one.body))
 
     async def read(self, digest: Digest) -> Manifest:
         """Raises ManifestLost, also for stored bytes that do not have the digest."""
-        if manifest := self._kept.get(digest):
-            self._kept.move_to_end(digest)
+        if manifest := self._cache.get(digest):
             return manifest
         try:
             manifest = _parse(digest, await self._blobs.read_manifest(digest))
         except ManifestUnknown as error:
             self._lost(digest)
             raise ManifestLost(error.message) from None
-        self._keep(manifest)
+        self._cache[digest] = manifest
         return manifest
-
-    def _keep(self, manifest: Manifest) -> None:
-        if manifest.digest not in self._kept:
-            self._kept[manifest.digest] = manifest
-            self._size += len(manifest.body)
-        while self._size > self._budget:
-            _, dropped = self._kept.popitem(last=False)
-            self._size -= len(dropped.body)
 
 
 def _parse(digest: Digest, body: bytes) -> Manifest:

@@ -13,11 +13,10 @@ from app.builder.nix.results import Found
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
-from app.reference import Tag
+from app.reference import LATEST_TAG
 from app.request import ALWAYS, ImageRequest
 from app.system.cache import Cache
 
-_LATEST = Tag("latest")
 _LIMIT = 10_000  # requests whose supply is cached, of some 200 bytes each
 _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of services (iana-etc)"}
 
@@ -120,7 +119,7 @@ class Supplier:
         base = self._base_of(source, lacking)
         if base is None:
             return Supply(lacking, None, None)
-        revision = base.cached(_LATEST)
+        revision = base.cached(LATEST_TAG)
         if not isinstance(revision, Revision):
             return None
         return Supply(lacking, Pinned(base, revision, system), None)
@@ -193,7 +192,7 @@ class Supplier:
 
 async def _pin_base(base: Source, pinned: Pinned) -> Pinned:
     try:
-        return Pinned(base, await base.resolve(_LATEST), pinned.system)
+        return Pinned(base, await base.resolve(LATEST_TAG), pinned.system)
     except (SourceUnavailable, TagUnknown) as error:
         raise SourceUnavailable(_of_base(base, pinned, error.message)) from None
 

@@ -42,6 +42,7 @@ class EvaluationResultCache:
         self._stored = RememberedRecords(storage=storage, kind=ATTRIBUTES)
         self._unstored: Cache[Digest, EvaluationResult] = Cache(_UNSTORED)
         self._failures = failures or RecentFailures()
+        # Not a SingleFlight: one evaluation has several keys, and its error belongs to its caller.
         self._running: dict[Digest, asyncio.Event] = {}
 
     async def results(

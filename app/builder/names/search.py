@@ -7,10 +7,8 @@ from app.builder.evaluation.evaluator import Pinned
 from app.builder.names.attributes import AttributeIndex
 from app.builder.sources.source import Source
 from app.errors import NameUnknown
-from app.reference import Tag
+from app.reference import LATEST_TAG
 from app.request import UnfinishedName
-
-_LATEST = Tag("latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class PackageSearch:
         """
         name = UnfinishedName.parse(text, sources=self._sources.keys(), system=self._system)
         searched = self._source(source or name.source)
-        pinned = Pinned(searched, await searched.resolve(_LATEST), name.system)
+        pinned = Pinned(searched, await searched.resolve(LATEST_TAG), name.system)
         found = await self._attributes.search(pinned, name.last, limit)
         return FoundPackages(searched.name, found)
 

@@ -19,12 +19,13 @@ from app.builder.nix.door import PackageSet
 from app.builder.sources import archive
 from app.builder.sources.archive import ArchiveInvalid
 from app.builder.sources.commits import COMMIT, FULL_COMMIT
-from app.builder.sources.definition import LATEST, ChannelDefinition
+from app.builder.sources.definition import ChannelDefinition
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
 from app.builder.sources.upstream import UNTRUSTED
 from app.errors import SourceUnavailable, TagUnknown
+from app.reference import LATEST
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache

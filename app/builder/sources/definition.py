@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.reference import TAG_PATTERN, Tag
+from app.reference import LATEST, TAG_PATTERN, Tag
 from app.request import META_PACKAGES
 
-LATEST = "latest"
 REVISION_SECONDS = 600.0
 EVALUATION_SECONDS = 120.0
 BUILD_SECONDS = 3600.0

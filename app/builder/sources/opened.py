@@ -4,20 +4,20 @@ import hashlib
 import json
 from pathlib import Path
 
-from app.builder.sources.definition import LATEST, PathDefinition
+from app.builder.nix.closure import STORE
+from app.builder.sources.definition import PathDefinition
 from app.builder.sources.source import Source
 from app.errors import SourceUnavailable
-from app.reference import Tag
+from app.reference import LATEST_TAG
 from app.system.blocking import blocking
 from app.system.workers import Workers
 
-_STORE = "/nix/store"
 _BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
 async def check_opened(source: Source, *, system: str, workers: Workers) -> None:
     """Raise a RegistryError if the source cannot be used, with the reason."""
-    await source.resolve(Tag(LATEST))
+    await source.resolve(LATEST_TAG)
     definition = source.definition
     if isinstance(definition, PathDefinition):
         await workers.run(_check_files, definition, system)
@@ -43,10 +43,10 @@ def _runtime_path(lock: Path) -> str:
     The path contains a hash of the content: docs/package-set.md, "Seeding".
     """
     runtime = json.loads(lock.read_bytes())["build"]["runtime"]
-    text = f"source:sha256:{runtime['narHash']}:{_STORE}:{runtime['name']}"
+    text = f"source:sha256:{runtime['narHash']}:{STORE}:{runtime['name']}"
     folded = bytearray(20)
     for index, byte in enumerate(hashlib.sha256(text.encode()).digest()):
         folded[index % 20] ^= byte
     number = int.from_bytes(folded, "little")
     digest = "".join(_BASE32[number >> 5 * index & 31] for index in reversed(range(32)))
-    return f"{_STORE}/{digest}-{runtime['name']}"
+    return f"{STORE}/{digest}-{runtime['name']}"

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.builder.nix.door import PackageSet
-from app.builder.sources.definition import LATEST, PathDefinition
+from app.builder.sources.definition import PathDefinition
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.revision import Revision
 from app.builder.sources.upstream import SourceMoved
 from app.errors import SourceUnavailable, TagUnknown
+from app.reference import LATEST
 from app.system.blocking import blocking
 from app.system.workers import Workers
 

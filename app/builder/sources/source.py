@@ -1,6 +1,5 @@
 """A source of packages: resolves tags to revisions, and caches and records them."""
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,17 +12,18 @@ from pydantic import TypeAdapter
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import PackageSet
-from app.builder.sources.definition import LATEST, Definition
+from app.builder.sources.definition import Definition
 from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
 from app.builder.sources.tag_cache import TagCache
 from app.builder.sources.upstream import Upstream
 from app.errors import Failure, SourceUnavailable, TagUnknown
 from app.oci import Digest
-from app.reference import Tag
+from app.reference import LATEST, Tag
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.single_flight import SingleFlight
 
 REVISIONS = Kind(name="revisions", format=3, adapter=TypeAdapter(Revision))
 _AT_ONCE = 4
@@ -50,7 +50,7 @@ class Source:
         # Queries for any number of new tags must not delay queries for recorded ones.
         self._known_tags = _queue(definition.name)
         self._new_tags = _queue(definition.name)
-        self._asking: dict[str, asyncio.Task[Revision]] = {}
+        self._queries: SingleFlight[str, Revision] = SingleFlight()
         self.generation = 0
 
     @property
@@ -71,12 +71,7 @@ class Source:
         known = self._known.read(text)
         if known is not None:
             return _revision(known)
-        task = self._asking.get(text)
-        if task is None:
-            task = self._asking[text] = asyncio.create_task(self._ask(text))
-            task.add_done_callback(lambda done: self._answered(text, done))
-        # A caller that is cancelled must not cancel the query of the others.
-        return await asyncio.shield(task)
+        return await self._queries.run(text, lambda: self._query(text))
 
     def cached(self, tag: Tag) -> Revision | Failure | None:
         """Return the cached result of ``resolve``; None if it would query an upstream."""
@@ -124,17 +119,9 @@ class Source:
         self.generation += 1
 
     async def close(self) -> None:
-        for task in tuple(self._asking.values()):
-            task.cancel()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self._queries.cancel()
 
-    def _answered(self, text: str, done: asyncio.Task[Revision]) -> None:
-        del self._asking[text]
-        if not done.cancelled():
-            # Every caller may have been cancelled: then the exception is not retrieved otherwise.
-            done.exception()
-
-    async def _ask(self, text: str) -> Revision:
+    async def _query(self, text: str) -> Revision:
         key = revision_key(self.definition, text)
         recorded = await self._records.read(key)
         try:

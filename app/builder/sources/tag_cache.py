@@ -3,45 +3,45 @@
 Queries for any number of other tags do not evict tags that move.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from app.builder.sources.revision import Revision
 from app.errors import Failure
+from app.system.cache import Cache
 
 # For tags that move, and for all others: clients can query any number of commits and unknown tags.
 _LIMIT = 4096
 
 
+class _Entry(NamedTuple):
+    found: Revision | Failure
+    until: float
+
+
 class TagCache:
+    """Expired entries are kept: they show that the tag was resolved before."""
+
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._moving: OrderedDict[str, tuple[float, Revision]] = OrderedDict()
-        self._others: OrderedDict[str, tuple[float, Revision | Failure]] = OrderedDict()
+        self._moving: Cache[str, _Entry] = Cache(_LIMIT)
+        self._others: Cache[str, _Entry] = Cache(_LIMIT)
 
     def read(self, tag: str) -> Revision | Failure | None:
         """Return None for a tag that is not cached, or has expired."""
-        for known in (self._moving, self._others):
-            until, found = known.get(tag, (0.0, None))
-            if found is not None and self._clock() < until:
-                return found
-        return None
+        entry = self._moving.get(tag) or self._others.get(tag)
+        return entry.found if entry and self._clock() < entry.until else None
 
     def __contains__(self, tag: str) -> bool:
         """Whether the tag was resolved before, expired or not."""
         return tag in self._moving or tag in self._others
 
     def write(self, tag: str, found: Revision | Failure, seconds: float) -> None:
-        self._moving.pop(tag, None)
-        self._others.pop(tag, None)
-        until = self._clock() + seconds
-        if isinstance(found, Revision) and found.moves:
-            self._moving[tag] = (until, found)
-        else:
-            self._others[tag] = (until, found)
-        for known in (self._moving, self._others):
-            if len(known) > _LIMIT:
-                known.popitem(last=False)
+        self._moving.pop(tag)
+        self._others.pop(tag)
+        moves = isinstance(found, Revision) and found.moves
+        cache = self._moving if moves else self._others
+        cache[tag] = _Entry(found, self._clock() + seconds)
 
     def clear(self) -> None:
         self._moving.clear()

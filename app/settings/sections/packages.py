@@ -22,13 +22,17 @@ from app.settings.expressions import EMBEDDED_PACKAGES
 from app.settings.names import variables
 from app.settings.sections.fields import Seconds
 
-_MACHINES = {"x86_64": "x86_64-linux", "amd64": "x86_64-linux", "aarch64": "aarch64-linux"}
-
 
 def _separated(value: object) -> object:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
+
+
+def _machine_system() -> str:
+    """Return the Nix system of this machine."""
+    system = f"{platform.machine()}-linux"
+    return system if system in SYSTEMS.values() else SYSTEMS["amd64"]
 
 
 class PackageSettings(BaseModel):
@@ -48,7 +52,7 @@ class PackageSettings(BaseModel):
         description="Further sources, each with its own name; only in the file, see docs/sources.md.",
     )
     system: str = Field(
-        default_factory=lambda: _MACHINES.get(platform.machine(), "x86_64-linux"),
+        default_factory=_machine_system,
         pattern=r"^(x86_64|aarch64)-linux$",
         description="The Nix system of images whose name has no architecture.",
     )

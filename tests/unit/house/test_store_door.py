@@ -17,7 +17,11 @@ LOOKING = {
 # Each has it in a text, a pattern or a name in archives; ``command`` measures free space there.
 NAMING = {
     "builder/evaluation/isolation.py",
+    "builder/images/contents/claims.py",
+    "builder/images/contents/links.py",
     "builder/images/packing/codec.py",
+    "builder/images/packing/layer_writer.py",
+    "builder/nix/binary_cache/cache.py",
     "builder/nix/closure.py",
     "builder/nix/programs/build_log.py",
     "builder/nix/programs/command.py",
@@ -50,10 +54,13 @@ def looks(tree: ast.AST) -> bool:
 def names_store(tree: ast.AST) -> bool:
     texts = docstrings(tree)
     return any(
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str | bytes)
-        and "nix/store" in str(node.value)
-        and node not in texts
+        (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str | bytes)
+            and "nix/store" in str(node.value)
+            and node not in texts
+        )
+        or (isinstance(node, ast.ImportFrom) and any(alias.name == "STORE" for alias in node.names))
         for node in ast.walk(tree)
     )
 

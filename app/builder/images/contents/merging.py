@@ -18,10 +18,10 @@ from app.builder.images.contents.claims import (
     targets,
 )
 from app.builder.images.contents.file_tree import Tree
-from app.builder.images.contents.subtree import WHITEOUT
 from app.builder.images.packing.entry import Directory, Entry
 from app.builder.nix.closure import StorePath
 from app.builder.nix.store import UnsupportedTree
+from app.oci import WHITEOUT_PREFIX
 
 # Files for Nix's builders, not for users of the package.
 _SKIPPED = frozenset({b"nix-support"})
@@ -112,7 +112,7 @@ class Merger:
         merged = Merged(own)
         below = trail.union(tree.location for tree in trees)
         for base, claims in _claims(directory, trees):
-            if (not directory and base in _RESERVED) or base.startswith(WHITEOUT):
+            if (not directory and base in _RESERVED) or base.startswith(WHITEOUT_PREFIX):
                 self._drop(merged, directory, base, None, claims)
             else:
                 self._settle(merged, directory, base, claims, below)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.packing import tar_header as header
 from app.builder.images.packing.entry import Archived, archived
+from app.oci import WHITEOUT_PREFIX
 from app.system.cache import Cache
-
-# image-spec, layer.md "Whiteouts"
-WHITEOUT = b".wh."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def _walk(
     tar.append(header.directory(name, mode=0o755))
     for base in sorted(tree.children):
         child = tree.children[base]
-        if base.startswith(WHITEOUT):
+        if base.startswith(WHITEOUT_PREFIX):
             left_out.append(name + base)
         elif isinstance(child, Tree):
             _walk(name + base + b"/", child, location + base + b"/", tar, left_out)

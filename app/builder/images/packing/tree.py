@@ -8,10 +8,10 @@ executable bit is the only mode.  It has neither owners nor times nor hard links
 from app.builder.images.packing import tar_header as header
 from app.builder.images.packing.blocks import BlockStream
 from app.builder.nix.store import File, UnsupportedTree
+from app.oci import WHITEOUT_PREFIX
 
 _DIRECTORY_MODE = 0o555
 # image-spec, layer.md "Whiteouts": such a name removes another, and cannot itself be kept.
-_WHITEOUT = b".wh."
 
 
 class TreeWriter:
@@ -24,7 +24,7 @@ class TreeWriter:
         self._above: list[tuple[bytes, header.FileHeaders]] = []
 
     def enter(self, name: bytes) -> None:
-        if name.startswith(_WHITEOUT):
+        if name.startswith(WHITEOUT_PREFIX):
             raise _whiteout()
         self._above.append((self._prefix, self._headers))
         self._prefix += name + b"/"
@@ -35,12 +35,12 @@ class TreeWriter:
         self._prefix, self._headers = self._above.pop()
 
     def symlink(self, name: bytes, target: bytes) -> None:
-        if name.startswith(_WHITEOUT):
+        if name.startswith(WHITEOUT_PREFIX):
             raise _whiteout()
         self._stream.write(header.symlink(self._prefix + name, target))
 
     def file(self, name: bytes, file: File) -> None:
-        if name.startswith(_WHITEOUT):
+        if name.startswith(WHITEOUT_PREFIX):
             raise _whiteout()
         size, executable = file.open()
         made = self._headers.make(name, size, executable=executable)

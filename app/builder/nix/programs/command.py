@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.closure import STORE, Closure, StorePath
 from app.builder.nix.door import (
     DerivationsGone,
     Evaluation,
@@ -41,7 +41,6 @@ from app.system.disk_space import DiskSpace
 from app.system.retrying import retry
 from app.system.workers import Workers
 
-_STORE = Path("/nix/store")
 _TRANSIENT = (DownloadFailed, StoreUnavailable)
 
 
@@ -95,7 +94,7 @@ class NixCommand:
             configuration=configuration,
             workers=workers,
             options=self._options,
-            space=DiskSpace(directory=_STORE, least=bounds.store_free, workers=workers),
+            space=DiskSpace(directory=Path(STORE), least=bounds.store_free, workers=workers),
         )
 
     async def version(self) -> str:

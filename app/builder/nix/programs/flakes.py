@@ -11,7 +11,6 @@ file of its own.
 import asyncio
 import json
 import tempfile
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from app.builder.nix.door import Evaluation, PackageSet
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.request import FETCHING, OPTIONS
 from app.system.blocking import blocking
-from app.system.concurrency import KeyedLock
+from app.system.cache import Cache
+from app.system.single_flight import SingleFlight
 from app.system.workers import Workers
 
-_KEPT = 64
+_LIMIT = 64
 _OUTER = """{
   inputs.target = { %s };
   outputs = inputs: { };
@@ -47,8 +47,8 @@ class Flakes:
     def __init__(self, *, processes: ExpressionProcesses, workers: Workers) -> None:
         self._processes = processes
         self._workers = workers
-        self._ready: OrderedDict[PackageSet, _Ready] = OrderedDict()
-        self._making: KeyedLock[PackageSet] = KeyedLock()
+        self._ready: Cache[PackageSet, _Ready] = Cache(_LIMIT)
+        self._flights: SingleFlight[PackageSet, _Ready] = SingleFlight()
 
     async def prepared(self, evaluation: Evaluation) -> Evaluation:
         """Return the evaluation of the flake's copy in the store.
@@ -68,14 +68,11 @@ class Flakes:
 
     async def _make_ready(self, evaluation: Evaluation) -> _Ready:
         key = evaluation.package_set
-        async with self._making.holding(key):
-            ready = self._ready.pop(key, None)
-            if ready is None or not await self._workers.run(_exists, ready.package_set):
-                ready = await self._make(evaluation)
+        ready = self._ready.get(key)
+        if ready is None or not await self._workers.run(_exists, ready.package_set):
+            ready = await self._flights.run(key, lambda: self._make(evaluation))
             self._ready[key] = ready
-            if len(self._ready) > _KEPT:
-                self._ready.popitem(last=False)
-            return ready
+        return ready
 
     async def _make(self, evaluation: Evaluation) -> _Ready:
         package_set = evaluation.package_set

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.builder.nix.door import Flake, PackageSet
 from app.builder.sources.commits import ABBREVIATED_COMMIT, COMMIT, FULL_COMMIT
-from app.builder.sources.definition import LATEST, FlakeDefinition, GitDefinition
+from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.git.command import GitCommand, GitFailed
 from app.builder.sources.git.files import GitFiles
 from app.builder.sources.git.refs import RefCache
@@ -21,6 +21,7 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
 from app.errors import SourceUnavailable, TagUnknown
+from app.reference import LATEST
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
 _LISTED = 12

@@ -10,7 +10,11 @@ from app.builder.sources.git.command import GitFailed
 
 
 class RefCache:
-    """``query`` returns all refs; its result or failure is cached for ``seconds``."""
+    """``query`` returns all refs; its result or failure is cached for ``seconds``.
+
+    Not a SingleFlight: a caller does not join a query that started before, whose result may lack
+    a tag that was pushed since.
+    """
 
     def __init__(
         self,
