@@ -54,7 +54,7 @@ class Server:
         """Request a manifest, following redirects."""
         before = self._activity()
         begun = time.perf_counter()
-        self._get(f"/v2/{name}/manifests/latest")
+        self.get(f"/v2/{name}/manifests/latest")
         seconds = time.perf_counter() - begun
         after = self._activity()
         return Measured(
@@ -67,10 +67,10 @@ class Server:
         self._connection.close()
 
     def _activity(self) -> dict[str, int]:
-        activity: dict[str, int] = json.loads(self._get("/debug"))["activity"]
+        activity: dict[str, int] = json.loads(self.get("/debug"))["activity"]
         return activity
 
-    def _get(self, target: str) -> bytes:
+    def get(self, target: str) -> bytes:
         while True:
             self._connection.request("GET", target, headers={"Accept": f"{ACCEPT}, */*"})
             response = self._connection.getresponse()

@@ -39,6 +39,7 @@ TEST = DEMO | {
     "dockerd": "docker.io",
     "docker": "docker.io",
     "podman": "podman",
+    "buildah": "buildah",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "ssh-agent": "openssh-client",

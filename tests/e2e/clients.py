@@ -7,6 +7,7 @@ daemon of its own; what else the machine runs is not touched.
 import json
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -149,11 +150,24 @@ class Docker:
         return run(*self._docker, "pull", *options, image, timeout=timeout)
 
     def run(self, image: str, *command: str) -> str:
-        return self.call("run", "--rm", "--network=none", image, *command)
+        return self.run_as((), image, *command)
+
+    def run_as(self, options: Sequence[str], image: str, *command: str) -> str:
+        """The same with options of `docker run`."""
+        return self.call("run", "--rm", "--network=none", *options, image, *command)
 
     def call(self, *arguments: str) -> str:
         """Run the command line with any arguments; returns its standard output."""
         return succeed(*self._docker, *arguments)
+
+    def build(self, context: Path, tag: str, *, buildkit: bool) -> None:
+        """Build the context's Dockerfile with the classic builder or BuildKit."""
+        # Debian's own client has BuildKit's side in it; later ones want a plugin for it.
+        client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else self._docker[0]
+        succeed(
+            client, *self._docker[1:], "build", "--network=none", "--no-cache",
+            f"--tag={tag}", str(context), env={"DOCKER_BUILDKIT": str(int(buildkit))},
+        )  # fmt: skip
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

@@ -1,5 +1,7 @@
 """What docs/contents.md promises, read from images and seen from inside of containers."""
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,36 @@ FILES = """
 grep -c ^root: /etc/passwd /etc/group; grep ^hosts: /etc/nsswitch.conf; . /etc/os-release; echo $ID
 cat /etc/ssl/certs/ca-bundle.crt /etc/ssl/certs/ca-certificates.crt | grep -c BEGIN.CERTIFICATE
 grep -c BEGIN.CERTIFICATE $SSL_CERT_FILE; stat -c '%a %u' /root /home; type -p bash
+"""
+# What Pod Security's level "restricted" asks for, beyond a user id that is not 0.
+RESTRICTED = ("--cap-drop=ALL", "--security-opt=no-new-privileges")
+PLACES = {
+    "755": "/ /bin /etc /etc/profile.d /home /lib /media /mnt /opt /run /sbin /srv /usr /usr/bin"
+    " /usr/include /usr/lib /usr/libexec /usr/local /usr/local/bin /usr/local/lib /usr/local/sbin"
+    " /usr/local/share /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/run /var/spool",
+    "1777": "/run/lock /tmp /var/lock /var/tmp",
+    "700": "/root",
+}
+PROGRAMS = """
+for directory in ${PATH//:/ }; do test -d $directory || echo missing $directory; done
+names=$(ls -A /bin)
+for directory in /usr/bin /sbin /usr/sbin /nix/bin; do
+  test "$(ls -A $directory)" = "$names" || echo $directory differs
+done
+for file in /usr/bin/bash /usr/bin/mkfifo /sbin/ls /usr/sbin/sh /usr/bin/env /nix/bin/cat; do
+  test -x $file || echo missing $file
+done
+set -u; . /etc/os-release
+echo $NAME $VERSION_ID $VERSION $PRETTY_NAME $HOME_URL $ID | wc -w
+readlink /share; test -s /usr/share/nano/c.nanorc && echo data
+for link in $(find -L / -xdev -maxdepth 1 -lname '/*') /bin/* /etc/*; do
+  test -L $link || continue
+  case $(readlink $link) in /proc/*) ;; /*) echo $link is absolute ;; esac
+done
+"""
+USER = """
+id -u; test -w $HOME && cd && touch written && git config --global user.name me && echo $HOME
+whoami 2>/dev/null || echo nameless
 """
 
 
@@ -109,4 +141,61 @@ def test_a_file_of_two_packages_is_settled_the_same_way_and_reported(
     assert one.headers["Docker-Content-Digest"] == other.headers["Docker-Content-Digest"]
     assert "packages share 2 file names: /bin/conflict is" in one.headers["Warning"]
     assert "collision: /bin/conflict is conflict-one's, not conflict-two's" in log
-    assert "collision: /share/either is conflict-one's, not conflict-two's" in log
+    assert "collision: /usr/share/either is conflict-one's, not conflict-two's" in log
+
+
+def test_the_usual_places_and_programs_are_there(server: Server, docker: Docker) -> None:
+    image = f"{server.address}/shell/findutils:latest"
+    pull(docker, image)
+    places = " ".join(PLACES.values())
+
+    modes = docker.run(image, "bash", "-c", f"stat -c '%a' {places}").split()
+    output = docker.run(image, "bash", "-c", PROGRAMS).splitlines()
+
+    assert dict(zip(places.split(), modes, strict=True)) == {
+        place: mode for mode, listed in PLACES.items() for place in listed.split()
+    }
+    assert output == ["9", "usr/share", "data"]
+
+
+def test_python_accepts_every_layer_as_data(server: Server, tmp_path: Path) -> None:
+    for number, digest in enumerate(layers(server, "shell/git")):
+        blob = server.get(f"/v2/any/blobs/{digest}").content
+        with tarfile.open(fileobj=io.BytesIO(blob)) as layer:
+            layer.extractall(tmp_path / str(number), filter="data")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("shell/git", ["--user=0"], "0 /root root"),
+        ("shell/git", ["--user=1000"], "1000 /home/user user"),
+        (
+            "shell/git",
+            ["--user=1000:1000", "--read-only", "--tmpfs=/home/user"],
+            "1000 /home/user user",
+        ),
+        ("shell/git", ["--user=1001:121"], "1001 /home/user1001 user1001"),
+        (
+            "shell/git",
+            ["--user=65534", "--read-only", "--tmpfs=/tmp"],
+            "65534 /tmp nobody",  # plain: ok
+        ),
+        ("shell/git", ["--user=4711", "--env=HOME=/tmp"], "4711 /tmp nameless"),
+        ("nonroot/shell/git", [], "65532 /home/nonroot nonroot"),
+        ("nonroot/shell/git", ["--user=4711:4711"], "4711 /home/nonroot nameless"),
+        ("nonroot/shell/git", ["--user=1000680000:0"], "1000680000 /home/nonroot nameless"),
+        (
+            "nonroot/shell/git",
+            ["--user=1000680000:0", "--read-only", "--tmpfs=/home/nonroot", *RESTRICTED],
+            "1000680000 /home/nonroot nameless",
+        ),
+    ],
+)
+def test_users_have_a_home_that_they_can_write(
+    server: Server, docker: Docker, name: str, options: list[str], expected: str
+) -> None:
+    image = f"{server.address}/{name}:latest"
+    pull(docker, image)
+
+    assert docker.run_as(options, image, "sh", "-c", USER).split() == expected.split()

@@ -3,23 +3,9 @@
 docs/contents.md promises them to users.
 """
 
+from app.builder.images.contents.users import GROUPS, HOMES, USERS
 from app.builder.images.packing.entry import ROOT, Directory, Entry, File, Symlink
-
-NONROOT_UID = 65532
-NONROOT_HOME = "/home/nonroot"
-
-_USERS = """\
-root:x:0:0:root:/root:/bin/sh
-nonroot:x:65532:65532:nonroot:/home/nonroot:/bin/sh
-nobody:x:65534:65534:nobody:/:/bin/false
-"""
-
-_GROUPS = """\
-root:x:0:
-tty:x:5:
-nonroot:x:65532:
-nogroup:x:65534:
-"""
+from app.builder.nix.closure import STORE
 
 _NSSWITCH = """\
 passwd:    files
@@ -31,38 +17,65 @@ protocols: files
 services:  files
 """
 
+# The version is that of the image format, since the file is the same in all images.
 _OS_RELEASE = """\
 NAME="Nixery"
 ID=nixery
 ID_LIKE=nixos
-PRETTY_NAME="Nixery image"
+VERSION="3"
+VERSION_ID="3"
+PRETTY_NAME="Nixery image, format 3"
+HOME_URL="https://nixery.dev/"
+DOCUMENTATION_URL="https://nixery.dev/"
+SUPPORT_URL="https://nixery.dev/"
+BUG_REPORT_URL="https://nixery.dev/"
 """
+
+# For login shells, as other distributions have it.
+_PROFILE = """\
+for script in /etc/profile.d/*.sh; do
+  if [ -r "$script" ]; then . "$script"; fi
+done
+unset script
+"""
+
+# What installers and programs expect; 0755.
+_DIRECTORIES = """
+bin boot dev etc etc/default etc/opt etc/pki etc/pki/tls etc/pki/tls/certs etc/profile.d etc/skel
+etc/ssl etc/ssl/certs home lib media mnt opt proc run sbin srv sys usr usr/bin usr/include usr/lib
+usr/lib/ssl usr/libexec usr/local usr/local/bin usr/local/etc usr/local/include usr/local/lib
+usr/local/libexec usr/local/sbin usr/local/share usr/local/src usr/sbin usr/share usr/src
+var var/cache var/lib var/local var/log var/mail var/opt var/run var/spool
+"""
+_STICKY = ("run/lock", "tmp", "var/lock", "var/tmp")
+
+_CERTIFICATES = b"ssl/certs/ca-certificates.crt"
+_LINKS = (
+    # Programs look below /usr/share for what Nix packages have in /share.
+    Symlink(b"share", b"usr/share"),
+    # A client that mounts the root of an image at /nix finds the store paths.
+    Symlink(b"store", STORE.removeprefix("/").encode()),
+    # Names of the certificates in other distributions, and OpenSSL's own.
+    Symlink(b"etc/pki/tls/certs/ca-bundle.crt", b"../../../" + _CERTIFICATES),
+    Symlink(b"etc/ssl/cert.pem", b"certs/ca-certificates.crt"),
+    Symlink(b"usr/lib/ssl/cert.pem", b"../../../etc/" + _CERTIFICATES),
+    Symlink(b"usr/lib/ssl/certs", b"../../../etc/ssl/certs"),
+    Symlink(b"etc/os-release", b"../usr/lib/os-release"),
+)
 
 
 def base_entries() -> tuple[Entry, ...]:
-    return (
+    entries: list[Entry] = [
         Directory(ROOT),
-        Directory(b"etc"),
-        File(b"etc/group", _GROUPS.encode()),
-        File(b"etc/nsswitch.conf", _NSSWITCH.encode()),
-        File(b"etc/os-release", _OS_RELEASE.encode()),
-        File(b"etc/passwd", _USERS.encode()),
-        Directory(b"etc/ssl"),
-        Directory(b"etc/ssl/certs"),
-        # cacert, which every image has, uses one name for its bundle; this is Debian's name.
-        Symlink(b"etc/ssl/certs/ca-certificates.crt", b"ca-bundle.crt"),
-        Directory(b"home"),
-        # For its owner, and for any user of group 0: OpenShift chooses user ids at random.
-        Directory(b"home/nonroot", mode=0o775, uid=NONROOT_UID),
+        *(Directory(name.encode()) for name in _DIRECTORIES.split()),
+        *(Directory(name.encode(), mode=0o1777) for name in _STICKY),
         Directory(b"root", mode=0o700),
-        Directory(b"run"),
-        Directory(b"tmp", mode=0o1777),
-        Directory(b"usr"),
-        Directory(b"usr/bin"),
-        Directory(b"var"),
-        Directory(b"var/cache"),
-        Directory(b"var/lib"),
-        Directory(b"var/log"),
-        Symlink(b"var/run", b"../run"),
-        Directory(b"var/tmp", mode=0o1777),
-    )
+        *HOMES,
+        *_LINKS,
+        File(b"etc/group", GROUPS.encode()),
+        File(b"etc/nsswitch.conf", _NSSWITCH.encode()),
+        File(b"etc/passwd", USERS.encode()),
+        File(b"etc/profile", _PROFILE.encode()),
+        File(b"usr/lib/os-release", _OS_RELEASE.encode()),
+    ]
+    return tuple(sorted(entries, key=lambda entry: entry.name))

@@ -1,7 +1,7 @@
 """Claims of packages to one name, and the directories that their links lead to."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from app.builder.images.contents.file_tree import FileTree, Link, Node, Tree
 from app.builder.images.packing.entry import Entry, Symlink
@@ -20,11 +20,22 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A package's node, and its location relative to the store."""
+    """A package's node, and its location relative to the store.
+
+    ``moved`` are claims to names in the directory by nodes from elsewhere in the package.
+    """
 
     package: Package
     node: Node
     location: bytes
+    moved: Mapping[bytes, "Claim"] = field(default_factory=dict)
+
+    def children(self) -> Iterator[tuple[bytes, "Claim"]]:
+        """Yield what a directory has, by name."""
+        assert isinstance(self.node, Tree)
+        for base, node in self.node.children.items():
+            yield base, Claim(self.package, node, self.location + b"/" + base)
+        yield from self.moved.items()
 
 
 def targets(claims: Iterable[Claim]) -> Iterator[bytes]:

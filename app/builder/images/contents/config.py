@@ -4,14 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from app.builder.images.contents.base import NONROOT_HOME, NONROOT_UID
+from app.builder.images.contents.users import NONROOT_HOME, NONROOT_UID
 from app.builder.images.image import Layer
 from app.builder.nix.closure import StorePath
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 
-_CA_BUNDLE = "/etc/ssl/certs/ca-bundle.crt"
-# Packages are linked in /bin; the rest is Docker's default.
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The name that users mount, copy or rename other certificates to.
+_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+# What users add comes first.  All others have the same programs; in /usr/bin, Python finds the
+# image's libraries (languages.py).
+_PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
+# Nix's own programs, and libraries as Nix builds them, look for their own variable first.
+ENVIRONMENT = (
+    f"NIX_SSL_CERT_FILE={_CA_BUNDLE}",
+    f"PATH={_PATH}",
+    f"SSL_CERT_FILE={_CA_BUNDLE}",
+)
 # image-spec, config.md: variants, of architectures that have more than one.
 _VARIANTS = {"arm64": "v8"}
 _NAMED = 3
@@ -108,8 +116,7 @@ def platform(architecture: str) -> dict[str, object]:
 
 
 def _execution(image: ImageConfig) -> dict[str, object]:
-    environment = [f"PATH={_PATH}", f"SSL_CERT_FILE={_CA_BUNDLE}"]
-    environment += [f"{name}={value}" for name, value in image.environment.items()]
+    environment = [*ENVIRONMENT, *(f"{name}={value}" for name, value in image.environment.items())]
     document: dict[str, object] = {"WorkingDir": "/"}
     if image.nonroot:
         document["User"] = str(NONROOT_UID)

@@ -54,7 +54,8 @@ def _python(own: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
         files.append(File(b"pyvenv.cfg", _VENV))
     for version in versions:
         files += (File(b"%b/%b/_image.pth" % (version, site), _BASE) for site in _SITES)
-    places = sorted([*programs, *directories])
+    # The image's /share is a link to /usr/share.
+    places = sorted([*programs, *(name for name in directories if not name.startswith(b"share/"))])
     return Additions((*files, *(Symlink(b"usr/" + name, b"../../" + name) for name in places)))
 
 

@@ -18,6 +18,7 @@ from app.builder.images.contents.claims import (
     targets,
 )
 from app.builder.images.contents.file_tree import Tree
+from app.builder.images.contents.moving import directory_links, move
 from app.builder.images.packing.entry import Directory, Entry
 from app.builder.nix.closure import StorePath
 from app.builder.nix.store import UnsupportedTree
@@ -27,8 +28,6 @@ from app.oci import WHITEOUT_PREFIX
 _SKIPPED = frozenset({b"nix-support"})
 # The store, and the mounts of every container runtime.
 _RESERVED = frozenset({b"nix", b"dev", b"proc", b"sys"})
-# Directories that get names of the image itself, or are searched for them.
-_OPEN = frozenset({b"bin", b"usr", b"usr/bin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,10 @@ class Merger:
 
     def merge_roots(self, packages: Iterable[Package]) -> Merged:
         """Merge packages given in order of precedence.  Raises UnsupportedTree beyond the bound."""
-        roots = [root for package in packages for root in _root(package)]
+        moves = directory_links(self._base)
+        roots = [
+            claim for package in packages for root in _root(package) for claim in move(root, moves)
+        ]
         return self._merge(None, b"", roots, frozenset())
 
     def _merge(
@@ -103,7 +105,7 @@ class Merger:
         if directory.count(b"/") > DEEPEST:
             raise UnsupportedTree(f"they are more than {DEEPEST} directories deep")
         # Directories into which the image puts no name of its own are the same under every name.
-        alike = own is None and directory[:-1] not in _OPEN and bool(directory)
+        alike = own is None and bool(directory)
         key = tuple((tree.package.path, tree.location) for tree in trees)
         known = self._seen.get(key) if alike else None
         if known is not None and known.sought.isdisjoint(trail):
@@ -159,9 +161,6 @@ class Merger:
         """Settle a name that nothing else claims, as most of a large package."""
         if not isinstance(claim.node, Tree):
             self._add(merged, directory, base, STORE_PREFIX + claim.location)
-        elif directory + base in _OPEN:
-            below = self._merge(None, directory + base + b"/", [claim], frozenset())
-            self._add(merged, directory, base, below)
         else:
             sole = SoleDirectory(claim.package.path, claim.node, STORE_PREFIX + claim.location)
             self._add(merged, directory, base, sole)
@@ -210,11 +209,8 @@ def _claims(directory: bytes, trees: Iterable[Claim]) -> Iterator[tuple[bytes, l
     """Yield each name in the trees with the claims to it, in the names' order."""
     claims: dict[bytes, list[Claim]] = {}
     for tree in trees:
-        assert isinstance(tree.node, Tree)
-        for base, node in tree.node.children.items():
-            if not directory and base in _SKIPPED:
-                continue
-            claim = Claim(tree.package, node, tree.location + b"/" + base)
-            claims.setdefault(base, []).append(claim)
+        for base, claim in tree.children():
+            if directory or base not in _SKIPPED:
+                claims.setdefault(base, []).append(claim)
     for base in sorted(claims):
         yield base, claims[base]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.builder.images.contents.bound import LONGEST
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.packing import tar_header as header
 from app.builder.images.packing.entry import Archived, archived
@@ -18,7 +19,7 @@ class Subtree:
     left_out: tuple[bytes, ...]
 
 
-# Takes a directory's name in the image, what is in it, and its location as links name it.
+# Takes a directory's name in the image, what is in it, and its location as an absolute path.
 MakeSubtree = Callable[[bytes, Tree, bytes], Subtree]
 
 
@@ -42,7 +43,17 @@ def _walk(
         elif isinstance(child, Tree):
             _walk(name + base + b"/", child, location + base + b"/", tar, left_out)
         else:
-            tar.append(header.symlink(name + base, location + base))
+            tar.append(header.symlink(name + base, relative(name, location + base)))
+
+
+def relative(directory: bytes, target: bytes) -> bytes:
+    """Return the absolute path ``target`` as a link in ``directory`` has it.
+
+    Some programs that unpack layers refuse links to absolute paths; and a link that is relative
+    also works where the image's root is not the container's.  ``directory`` ends in a slash.
+    """
+    climbing = b"../" * directory.count(b"/") + target[1:]
+    return climbing if len(climbing) <= LONGEST else target
 
 
 class SubtreeCache:

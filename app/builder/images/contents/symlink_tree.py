@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from app.builder.images.contents.bound import Bound
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.merging import Collision, Merger
-from app.builder.images.contents.subtree import MakeSubtree, make_subtree
+from app.builder.images.contents.subtree import MakeSubtree, make_subtree, relative
+from app.builder.images.contents.well_known import add_well_known
 from app.builder.images.contents.writing import write_out
 from app.builder.images.packing.entry import Entry, Symlink
 from app.system.blocking import blocking
@@ -19,10 +20,6 @@ from app.system.blocking import blocking
 # Names and their bytes.  A link takes some 600 bytes of memory while its layer is made.
 _MOST_NAMES = 250_000
 _MOST_BYTES = 64 << 20
-_WELL_KNOWN = (
-    (b"bin/sh", (b"bin/bash", b"bin/dash")),
-    (b"usr/bin/env", (b"bin/env",)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +43,19 @@ def merge(
         packages, key=lambda package: (package.priority, package.path.name, package.path)
     )
     own = {entry.name: entry for entry in base}
-    merged = Merger(own, Bound(names=_MOST_NAMES, size=_MOST_BYTES)).merge_roots(ordered)
+    bound = Bound(names=_MOST_NAMES, size=_MOST_BYTES)
+    merged = Merger(own, bound).merge_roots(ordered)
     entries, collisions = write_out(merged, make)
-    _add_well_known(entries)
+    add_well_known(entries, own, bound)
     return SymlinkTree(
-        entries=tuple(entries.values()),
+        entries=tuple(map(_relative, entries.values())),
         collisions=tuple(collisions),
         has_shell=b"bin/bash" in entries,
     )
 
 
-def _add_well_known(entries: dict[bytes, Entry]) -> None:
-    """Add the names of ``env`` and ``sh`` that scripts rely on, if the image has the programs."""
-    for name, programs in _WELL_KNOWN:
-        found = next((entries[program] for program in programs if program in entries), None)
-        if name not in entries and isinstance(found, Symlink):
-            entries[name] = Symlink(name, found.target)
+def _relative(entry: Entry) -> Entry:
+    if isinstance(entry, Symlink) and entry.target.startswith(b"/"):
+        directory = entry.name[: entry.name.rfind(b"/") + 1]
+        return Symlink(entry.name, relative(directory, entry.target))
+    return entry

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from app.builder.images.packing import tar_header as header
 from app.builder.images.packing.blocks import BlockStream
+from app.builder.nix.closure import STORE
 from app.oci import Digest
 
 ROOT = b"."
+# Every layer begins with these (codec.py), so they are not entries.
+_STORE = STORE.removeprefix("/").encode()
+_ABOVE_PATHS = frozenset({_STORE, _STORE.rpartition(b"/")[0]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,10 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     for name in tuple(tree):
         below, parent = name, name.rpartition(b"/")[0]
         # An entry that is in the tree has parents, or will get them in this loop.
-        while parent and parent not in tree:
+        while parent and parent not in tree and parent not in _ABOVE_PATHS:
             tree[parent] = Directory(parent)
             below, parent = parent, parent.rpartition(b"/")[0]
-        if parent and not isinstance(tree[parent], Directory):
+        if parent in tree and not isinstance(tree[parent], Directory):
             raise ValueError(f"{below!r} lies below {parent!r}, which is not a directory")
     return tuple(sorted(tree.values(), key=_order))
 

@@ -2,7 +2,9 @@
 
 import hashlib
 
-from app.builder.images.contents.base import NONROOT_HOME, NONROOT_UID, base_entries
+from app.builder.images.contents.base import base_entries
+from app.builder.images.contents.config import ENVIRONMENT
+from app.builder.images.contents.users import NONROOT_HOME, NONROOT_UID
 from app.builder.images.packing.blocks import BlockStream
 from app.builder.images.packing.entry import Directory, File, Symlink, archive_order, write_entries
 
@@ -44,17 +46,28 @@ def test_names_are_looked_up_in_files_and_hosts_in_dns() -> None:
 
 
 def test_os_release_has_what_its_readers_need() -> None:
-    assert {line.split("=")[0] for line in text(b"etc/os-release").splitlines()} >= {"ID", "NAME"}
+    names = {line.split("=")[0] for line in text(b"usr/lib/os-release").splitlines()}
+
+    assert names >= {"ID", "NAME", "VERSION", "VERSION_ID", "PRETTY_NAME", "HOME_URL"}
 
 
-def test_nonroots_home_is_its_own_and_group_0_may_write() -> None:
-    assert ENTRIES[b"home/nonroot"] == Directory(b"home/nonroot", 0o775, NONROOT_UID, 0)
+def test_each_home_belongs_to_its_user_and_can_be_written_by_all() -> None:
+    assert ENTRIES[b"home/nonroot"] == Directory(b"home/nonroot", 0o1777, NONROOT_UID, 0)
+    assert ENTRIES[b"home/user"] == Directory(b"home/user", 0o1777, 1000, 0)
 
 
-def test_both_usual_names_of_the_certificates_are_one_file() -> None:
-    assert ENTRIES[b"etc/ssl/certs/ca-certificates.crt"] == Symlink(
-        b"etc/ssl/certs/ca-certificates.crt", b"ca-bundle.crt"
-    )
+def test_every_directory_of_path_exists() -> None:
+    paths = next(value for value in ENVIRONMENT if value.startswith("PATH=")).removeprefix("PATH=")
+
+    assert [mode(path[1:].encode()) for path in paths.split(":")] == [0o755] * 6
+    assert paths.startswith("/usr/local/bin:")
+
+
+def test_links_are_relative() -> None:
+    links = [entry for entry in ENTRIES.values() if isinstance(entry, Symlink)]
+
+    assert links
+    assert not any(link.target.startswith(b"/") for link in links)
 
 
 def test_the_layer_always_has_the_same_bytes() -> None:
@@ -71,4 +84,4 @@ def test_the_layer_always_has_the_same_bytes() -> None:
     stream = BlockStream(bytearray(1 << 16), deliver)
     write_entries(stream, complete)
     stream.flush()
-    assert digest.hexdigest().startswith("a9d88c18368117611148bfbd")
+    assert digest.hexdigest().startswith("eeda7844b702856bb948fdb7")

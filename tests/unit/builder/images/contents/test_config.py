@@ -79,8 +79,9 @@ def test_programs_and_certificates_are_found() -> None:
 
     assert execution == {
         "Env": [
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+            "NIX_SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+            "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
         ],
         "WorkingDir": "/",
     }

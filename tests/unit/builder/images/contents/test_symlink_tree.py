@@ -16,8 +16,10 @@ from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Archived, Directory, Entry, Symlink
 from app.builder.images.packing.tar_header import END_OF_ARCHIVE
 from app.builder.nix.closure import StorePath
+from app.builder.nix.store import UnsupportedTree
 from tests.unit.builder.images.packing.trees import Node, local_store, plant_path, store_path
 
+REPEATED = (b"usr/bin", b"sbin", b"usr/sbin", b"nix/bin")
 A, B, C = store_path(1, "a"), store_path(2, "b"), store_path(3, "c")
 
 
@@ -62,11 +64,19 @@ def entry_of(member: tarfile.TarInfo) -> Entry:
 
 
 def links(merged: SymlinkTree) -> dict[str, str]:
+    """Links, without the names that repeat a program's; those into the store as absolute paths."""
     return {
-        entry.name.decode(): entry.target.decode()
+        entry.name.decode(): target(entry)
         for entry in entries(merged)
-        if isinstance(entry, Symlink)
+        if isinstance(entry, Symlink) and entry.name.rpartition(b"/")[0] not in REPEATED
     }
+
+
+def target(link: Symlink) -> str:
+    assert not link.target.startswith(b"/")
+    directory = b"".join(link.name.rpartition(b"/")[:2])
+    path = os.path.normpath(b"/" + directory + link.target)
+    return path.decode() if path.startswith(b"/nix/") else link.target.decode()
 
 
 def directories(merged: SymlinkTree) -> set[str]:
@@ -78,7 +88,7 @@ def test_directories_are_real_and_files_are_links_into_the_store(store: Store) -
 
     merged = merge([package], ())
 
-    assert directories(merged) == {"bin", "share", "share/doc"}
+    assert directories(merged) >= {"bin", "share", "share/doc"}
     assert links(merged) == {"bin/x": f"{A}/bin/x", "top": f"{A}/top"}
     assert merged.collisions == ()
 
@@ -267,28 +277,100 @@ def test_base_files_stay_and_their_directories_keep_their_modes(store: Store) ->
     }
 
 
-def test_a_link_equal_to_a_base_file_does_not_collide(store: Store) -> None:
-    certs: Node = {b"ca-bundle.crt": b"", b"ca-certificates.crt": (b"ca-bundle.crt",)}
-    package = store.package(A, {b"etc": {b"ssl": {b"certs": certs}}})
+@pytest.mark.parametrize("names", [[b"ca-bundle.crt"], [b"ca-bundle.crt", b"ca-certificates.crt"]])
+def test_certificates_have_the_name_that_is_replaced_and_others_lead_to_it(
+    store: Store, names: list[bytes]
+) -> None:
+    package = store.package(A, {b"etc": {b"ssl": {b"certs": dict.fromkeys(names, b"")}}})
 
     merged = merge([package], base_entries())
 
-    assert links(merged) == {"etc/ssl/certs/ca-bundle.crt": f"{A}/etc/ssl/certs/ca-bundle.crt"}
+    assert links(merged) == {
+        "etc/ssl/certs/ca-certificates.crt": f"{A}/etc/ssl/certs/{names[-1].decode()}",
+        "etc/ssl/certs/ca-bundle.crt": "ca-certificates.crt",
+    }
     assert merged.collisions == ()
 
 
-def test_env_and_sh_have_the_names_that_scripts_use_if_the_image_has_them(store: Store) -> None:
+def test_sh_has_the_name_that_scripts_use_if_the_image_has_a_shell(store: Store) -> None:
     a = store.package(A, {b"bin": {b"env": b"", b"ls": b""}})
     b = store.package(B, {b"bin": {b"bash": b""}})
 
     both = merge([a, b], base_entries())
 
-    assert links(both)["usr/bin/env"] == f"{A}/bin/env"
     assert links(both)["bin/sh"] == f"{B}/bin/bash"
     assert both.has_shell
-    assert "usr/bin/env" not in links(merge([b], base_entries()))
     assert "bin/sh" not in links(merge([a], base_entries()))
     assert not merge([a], base_entries()).has_shell
+
+
+def test_every_directory_of_programs_has_every_program(store: Store) -> None:
+    a = store.package(A, {b"bin": {b"bash": b"", b"deep": {b"x": b""}}, b"sbin": (b"bin",)})
+    b = store.package(B, {b"sbin": {b"bash": b"", b"ip": b""}, b"usr": {b"bin": {b"own": b""}}})
+
+    merged = merge([a, b], base_entries())
+
+    expected = {
+        "bash": f"{A}/bin/bash", "sh": f"{A}/bin/bash",
+        "ip": f"{B}/sbin/ip", "own": f"{B}/usr/bin/own",
+    }  # fmt: skip
+    for directory in (b"bin", *REPEATED):
+        found = {
+            entry.name.rpartition(b"/")[2].decode(): target(entry)
+            for entry in merged.entries
+            if isinstance(entry, Symlink) and entry.name.rpartition(b"/")[0] == directory
+        }
+        assert found == expected
+    assert merged.collisions == (Collision(b"sbin/bash", A, B),)
+
+
+def test_repeated_programs_count_as_names(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.builder.images.contents.symlink_tree._MOST_NAMES", 30)
+    programs = {b"%d" % number: b"" for number in range(6)}
+
+    with pytest.raises(UnsupportedTree, match="more than 30 files"):
+        merge([store.package(A, {b"bin": programs})], base_entries())
+
+
+def test_a_directory_that_the_base_links_merges_where_the_link_leads(store: Store) -> None:
+    a = store.package(A, {b"share": {b"man": {b"a": b""}}, b"usr": {b"share": {b"doc": b""}}})
+    b = store.package(B, {b"share": store.link(A, "share")})
+    c = store.package(C, {b"share": b"a file"})
+
+    merged = merge([a, b, c], base_entries())
+
+    assert links(merged) == {
+        "usr/share/doc": f"{A}/usr/share/doc",
+        "usr/share/man/a": f"{A}/share/man/a",
+    }
+    assert merged.collisions == (
+        Collision(b"usr/share", None, C),
+        Collision(b"usr/share/man/a", A, B),
+    )
+
+
+def test_locales_are_below_usr_lib_too(store: Store) -> None:
+    package = store.package(A, {b"lib": {b"locale": {b"locale-archive": b""}, b"x": b""}})
+
+    assert links(merge([package], base_entries())) == {
+        "lib/locale/locale-archive": f"{A}/lib/locale/locale-archive",
+        "lib/x": f"{A}/lib/x",
+        "usr/lib/locale": "../../lib/locale",
+    }
+
+
+def test_a_link_too_long_to_be_relative_is_absolute(store: Store) -> None:
+    directory, tree = b"d" * 100, {b"x": b""}
+    for _ in range(38):
+        tree = {directory: tree}  # type: ignore[dict-item]  # a tree, as the one before
+
+    [link] = [
+        entry
+        for entry in entries(merge([store.package(A, tree)], ()))
+        if isinstance(entry, Symlink)
+    ]
+
+    assert len(link.target) <= 4095
 
 
 def test_a_package_that_has_a_sh_of_its_own_keeps_it(store: Store) -> None:
