@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.commands.store_path_list import channel_list
+from app.commands.survey import WantedPaths
 from app.settings.environment import process_environment
 
 DEFAULT_CACHE = "https://cache.nixos.org"
@@ -59,19 +60,20 @@ Output = Annotated[
 ]
 
 
-def known_file(given: Path | None) -> Path:
-    """Return the file for narinfos read over HTTP: the given one, or one in the user's cache."""
-    return given or _cache_directory() / "narinfos.sqlite"
-
-
-def list_location(channel: str | None, store_paths: str | None) -> str | None:
-    """Return the location of a list of store paths; None for all paths of the cache.
+def wanted_paths(
+    *, channel: str | None, store_paths: str | None, cache: str, known: Path | None
+) -> WantedPaths:
+    """Return what the options of a command select.
 
     Raises typer.BadParameter for two lists, StorePathListInvalid.
     """
     if channel is not None and store_paths is not None:
         raise typer.BadParameter("only one of --channel and --store-paths can be given")
-    return store_paths if channel is None else channel_list(channel)
+    return WantedPaths(
+        cache=cache,
+        listed_at=store_paths if channel is None else channel_list(channel),
+        known=known or _cache_directory() / "narinfos.sqlite",
+    )
 
 
 def _cache_directory() -> Path:

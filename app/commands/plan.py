@@ -30,11 +30,10 @@ from app.commands.options import (
     Known,
     Output,
     StorePaths,
-    known_file,
-    list_location,
+    wanted_paths,
 )
 from app.commands.store_path_list import StorePathListInvalid, nothing_found
-from app.commands.survey import hash_parts, open_survey
+from app.commands.survey import WantedPaths, open_survey
 from app.commands.terminal import Progress, write_document
 from app.settings.environment import process_environment
 from app.settings.expressions import EXPRESSIONS
@@ -96,12 +95,10 @@ def command(
                 sys.stderr.write(f"{missing} packages are not built, and are left out\n")
         else:
             progress = Progress(sys.stderr)
-            plan = plan_of_cache(
-                cache=cache,
-                store_paths=list_location(channel, store_paths),
-                known=known_file(known),
-                report=progress,
+            wanted = wanted_paths(
+                channel=channel, store_paths=store_paths, cache=cache, known=known
             )
+            plan = plan_of_cache(wanted, progress)
             progress.end()
         cohorts = {entry.cohort for entry in plan.entries.values()} - {None}
         sys.stderr.write(f"{len(plan.entries)} packages, {len(cohorts)} cohorts: {plan.identity}\n")
@@ -109,23 +106,20 @@ def command(
 
 
 @blocking
-def plan_of_cache(
-    *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
-) -> LayerProfile:
-    """Learn from the narinfos of a list of store paths, or of all paths in a binary cache.
+def plan_of_cache(paths: WantedPaths, report: Callable[[Tally], None]) -> LayerProfile:
+    """Learn from the narinfos of store paths.
 
     The paths that no other path refers to are taken for the packages of images.  Raises the
     errors of ``popcount``.
     """
-    with open_survey(cache, known, report) as survey:
-        wanted = hash_parts(survey, store_paths)
-        closure = survey.reader.read_closure(wanted)
+    with open_survey(paths, report) as survey:
+        closure = survey.reader.read_closure(survey.wanted)
     if not len(closure):
-        raise nothing_found(survey.cache.location, len(wanted))
+        raise nothing_found(survey.location, len(survey.wanted))
     try:
         return learn_profile(closure, unreferenced(closure))
     except ClosureCyclic as error:
-        raise StorePathListInvalid(f"{survey.cache.location} is damaged: {error}") from None
+        raise StorePathListInvalid(f"{survey.location} is damaged: {error}") from None
 
 
 @blocking

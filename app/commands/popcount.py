@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from app.builder.nix.binary_cache.popcount import count_references, popularity_json
 from app.builder.nix.binary_cache.reading import Tally
@@ -14,11 +13,10 @@ from app.commands.options import (
     Known,
     Output,
     StorePaths,
-    known_file,
-    list_location,
+    wanted_paths,
 )
 from app.commands.store_path_list import nothing_found
-from app.commands.survey import hash_parts, open_survey
+from app.commands.survey import WantedPaths, open_survey
 from app.commands.terminal import Progress, write_document
 from app.system.blocking import blocking
 
@@ -37,27 +35,20 @@ def command(
     """
     with exit_on_errors("popcount", interrupted="run the same command again to continue"):
         progress = Progress(sys.stderr)
-        document = popcount(
-            cache=cache,
-            store_paths=list_location(channel, store_paths),
-            known=known_file(known),
-            report=progress,
-        )
+        paths = wanted_paths(channel=channel, store_paths=store_paths, cache=cache, known=known)
+        document = popcount(paths, progress)
         progress.end()
         write_document(document, output)
 
 
 @blocking
-def popcount(
-    *, cache: str, store_paths: str | None, known: Path, report: Callable[[Tally], None]
-) -> bytes:
-    """Return the popularity data of a list of store paths, or of all paths in the cache.
+def popcount(paths: WantedPaths, report: Callable[[Tally], None]) -> bytes:
+    """Return the popularity data of store paths.
 
     Raises StorePathListInvalid, NotABinaryCache, KnownUnusable, FetchFailed, NarInfoInvalid.
     """
-    with open_survey(cache, known, report) as survey:
-        wanted = hash_parts(survey, store_paths)
-        found = survey.reader.read(wanted)
+    with open_survey(paths, report) as survey:
+        found = survey.reader.read(survey.wanted)
     if not found:
-        raise nothing_found(survey.cache.location, len(wanted))
-    return popularity_json(count_references(found[part] for part in wanted if part in found))
+        raise nothing_found(survey.location, len(survey.wanted))
+    return popularity_json(count_references(found[part] for part in survey.wanted if part in found))

@@ -14,36 +14,49 @@ from app.system.blocking import blocking
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    cache: HttpCache | DirectoryCache
-    reader: NarInfoReader
-    stop: threading.Event
+class WantedPaths:
+    """Store paths of a binary cache: those of the list ``listed_at``, or all.
 
-
-@blocking
-def hash_parts(survey: Survey, store_paths: str | None) -> tuple[str, ...]:
-    """Return the hash parts of a list of store paths; None stands for all paths of the cache.
-
-    Raises StorePathListInvalid, FetchFailed.
+    ``known`` is the file for narinfos read over HTTP.
     """
-    if store_paths is None:
-        return hash_parts_in(survey.cache)
-    return tuple(path.hash_part for path in load_store_paths(store_paths, survey.stop))
+
+    cache: str
+    listed_at: str | None
+    known: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """``wanted`` are the hash parts of the store paths."""
+
+    location: str
+    wanted: tuple[str, ...]
+    reader: NarInfoReader
 
 
 @blocking
 @contextmanager
-def open_survey(location: str, known: Path, report: Callable[[Tally], None]) -> Iterator[Survey]:
-    """Open a binary cache.  Narinfos read over HTTP are kept in ``known``, a directory's are not.
+def open_survey(paths: WantedPaths, report: Callable[[Tally], None]) -> Iterator[Survey]:
+    """Open a binary cache.  Narinfos read over HTTP are kept in a file, a directory's are not.
 
-    Raises NotABinaryCache, KnownUnusable, FetchFailed.
+    Raises NotABinaryCache, KnownUnusable, StorePathListInvalid, FetchFailed.
     """
     stop = threading.Event()
-    cache = open_cache(location, stop)
+    cache = open_cache(paths.cache, stop)
     local = isinstance(cache, DirectoryCache)
+    file = nullcontext() if local else KnownNarInfos.open(paths.known, cache=cache.location)
     try:
-        with nullcontext() if local else KnownNarInfos.open(known, cache=cache.location) as before:
+        with file as before:
             reader = NarInfoReader(cache=cache, known=before, stop=stop, report=report)
-            yield Survey(cache, reader, stop)
+            yield Survey(cache.location, _hash_parts(cache, paths.listed_at, stop), reader)
     finally:
         stop.set()
+
+
+@blocking
+def _hash_parts(
+    cache: HttpCache | DirectoryCache, listed_at: str | None, stop: threading.Event
+) -> tuple[str, ...]:
+    if listed_at is None:
+        return hash_parts_in(cache)
+    return tuple(path.hash_part for path in load_store_paths(listed_at, stop))
