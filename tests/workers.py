@@ -13,7 +13,20 @@ from pathlib import Path
 import pytest
 
 # Files of tests/e2e that take longest, longest first.
-LONG_FILES: tuple[str, ...] = ()
+LONG_FILES = (
+    "test_years.py",
+    "test_forging.py",
+    "test_newer_nix.py",
+    "test_evaluators.py",
+    "test_reaching.py",
+    "test_transient_faults.py",
+    "test_binary_caches.py",
+    "test_build.py",
+    "test_layers.py",
+    "test_pull.py",
+    "test_realisation.py",
+    "test_package_set_anew.py",
+)
 # Other files, by the slowest kind of test in them.
 KINDS = ("e2e", "nix", "slow")
 

@@ -5,14 +5,17 @@ import re
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.newer_nix import NewerNix
+from tests.e2e.server import ROOT
 
 _LATENCY_SECONDS = 0.02
+_PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
 
 
 @dataclass
@@ -111,6 +114,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
         self.close_connection = True
+
+
+def cached_set(directory: Path) -> Path:
+    """Write a package set whose store paths are new, and whose ``permit`` is a file beside it."""
+    file = directory / "default.nix"
+    text = _PACKAGES.read_text().replace('salt ? ""', f'salt ? "{uuid.uuid4()}"')
+    file.write_text(text.replace("/nonexistent", str(file.with_name("permit"))))
+    return file
+
+
+@contextmanager
+def filled_cache(nix: NewerNix, packages: Path, directory: Path) -> Iterator[BinaryCache]:
+    """Serve a cache that has most packages of ``cached_set``."""
+    cache = BinaryCache(directory)
+    cache.fill(nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
+    with serving(cache):
+        yield cache
 
 
 @contextmanager

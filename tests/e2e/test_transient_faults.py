@@ -3,7 +3,6 @@
 import re
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,14 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.binary_cache import BinaryCache, serving
+from tests.e2e.binary_cache import BinaryCache, cached_set, filled_cache, serving
 from tests.e2e.newer_nix import NewerNix
 from tests.e2e.process import run
-from tests.e2e.server import ROOT, Server
+from tests.e2e.server import Server
 
 pytestmark = pytest.mark.e2e
 
-PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
 # Faults of narinfos come first: Nix caches narinfos.
 FAULTS: dict[str, tuple[str, int | str]] = {
     "all-silent": (r"", "silence"),
@@ -33,18 +31,14 @@ MakeServer = Callable[..., Server]
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("set") / "default.nix"
-    file.write_text(PACKAGES.read_text().replace('salt ? ""', f'salt ? "{uuid.uuid4()}"'))
-    return file
+    return cached_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(scope="module")
 def cache(
     every_nix: NewerNix, packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BinaryCache]:
-    cache = BinaryCache(tmp_path_factory.mktemp("cache"))
-    cache.fill(every_nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
-    with serving(cache):
+    with filled_cache(every_nix, packages, tmp_path_factory.mktemp("cache")) as cache:
         yield cache
 
 
