@@ -24,6 +24,7 @@ NAMING = {
     "builder/images/packing/entry.py",
     "builder/images/packing/layer_writer.py",
     "builder/nix/binary_cache/cache.py",
+    "builder/nix/binary_cache/content_address.py",
     "builder/nix/closure.py",
     "builder/nix/programs/build_log.py",
     "builder/nix/programs/command.py",

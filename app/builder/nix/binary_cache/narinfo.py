@@ -1,7 +1,11 @@
 """The entry of one store path in a binary cache (Nix manual, "Binary cache", narinfo)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.builder.nix.binary_cache import nix32
+from app.builder.nix.binary_cache.content_address import ContentAddress
+from app.builder.nix.binary_cache.signatures import TrustedKeys, fingerprint
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
 
@@ -15,22 +19,111 @@ class NarInfoInvalid(OperatorError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NarInfo:
-    """``references`` are in the narinfo's order and may hold the path itself."""
+    """``references`` are in the narinfo's order and may include the path itself."""
 
     path: StorePath
     nar_size: int
     references: tuple[StorePath, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Substitute(NarInfo):
+    """A narinfo with all that is needed to download the path and to verify it.
+
+    ``url`` is relative to the cache, or absolute.  The signatures cover the path, ``nar_hash``, the
+    size and the references only.
+    """
+
+    url: str
+    compression: str
+    file_hash: bytes | None
+    file_size: int | None
+    nar_hash: bytes
+    signatures: tuple[str, ...]
+    content_address: ContentAddress | None
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """The names of the keys in the signatures."""
+        return tuple(dict.fromkeys(one.partition(":")[0] for one in self.signatures))
+
+    def is_trusted(self, keys: TrustedKeys) -> bool:
+        """Return whether a trusted key signed it, or the store path is that of its content."""
+        digest = f"sha256:{nix32.encode(self.nar_hash)}"
+        signed = fingerprint(self.path, digest, self.nar_size, set(self.references))
+        return self.is_content_addressed or keys.are_signed(signed, self.signatures)
+
+    @property
+    def is_content_addressed(self) -> bool:
+        """Whether the store path follows from the archive's hash, so that no trust is needed.
+
+        An address of a single file, or of a path that refers to itself, is not that of the archive.
+        """
+        address = self.content_address
+        if address is None or address.method != "recursive" or address.algorithm != "sha256":
+            return False
+        others = set(self.references) - {self.path}
+        if len(others) < len(set(self.references)) or address.digest != self.nar_hash:
+            return False
+        return address.path(self.path.name, others, to_itself=False) == self.path
+
+
 def parse_narinfo(document: bytes, hash_part: str) -> NarInfo:
-    """Of the path with this hash; a cache that answers for another path is wrong, as in Nix.
+    """Parse the narinfo of the path with this hash; that of another path is invalid.
 
     Raises NarInfoInvalid.
     """
+    return _parse(_fields(document), hash_part)
+
+
+def parse_substitute(document: bytes, path: StorePath) -> Substitute:
+    """Parse the narinfo of the path.  Raises NarInfoInvalid."""
+    fields = _fields(document)
+    info = _parse(fields, path.hash_part)
+    if info.path != path:
+        raise NarInfoInvalid(f"the narinfo of {path} is that of {info.path}")
+    try:
+        nar_hash = _sha256(fields["NarHash"])
+        file_hash = fields.get("FileHash", "")
+        return Substitute(
+            path=info.path,
+            nar_size=info.nar_size,
+            references=info.references,
+            url=fields["URL"],
+            # As in Nix.
+            compression=fields.get("Compression") or "bzip2",
+            file_hash=_sha256(file_hash) if file_hash.startswith("sha256") else None,
+            file_size=int(fields["FileSize"]) if fields.get("FileSize") else None,
+            nar_hash=nar_hash,
+            signatures=tuple(fields.get("Sig", "").splitlines()),
+            content_address=ContentAddress.parse(fields["CA"]) if fields.get("CA") else None,
+        )
+    except KeyError as error:
+        raise NarInfoInvalid(f"no narinfo: it has no {error.args[0]}") from None
+    except ValueError as error:
+        raise NarInfoInvalid(f"no narinfo: {error}") from None
+
+
+def _fields(document: bytes) -> Mapping[str, str]:
+    """Return the fields; one that repeats has a line for each value."""
+    fields: dict[str, str] = {}
     try:
         lines = document.decode().splitlines()
-        fields = dict(line.split(":", 1) for line in lines if line)
-        path = StorePath.parse(fields["StorePath"].strip())
+    except ValueError as error:
+        raise NarInfoInvalid(f"no narinfo: {error}") from None
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon and line:
+            raise NarInfoInvalid(f"no narinfo: a line without a colon: {line[:100]!r}")
+        if name in fields and name != "Sig":
+            raise NarInfoInvalid(f"no narinfo: two lines with {name[:100]!r}")
+        fields[name] = f"{fields[name]}\n{value.strip()}" if name in fields else value.strip()
+    return fields
+
+
+def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
+    try:
+        path = StorePath.parse(fields["StorePath"])
         nar_size = int(fields["NarSize"])
         references = tuple(StorePath.parse(base) for base in fields.get("References", "").split())
     except KeyError as error:
@@ -42,3 +135,11 @@ def parse_narinfo(document: bytes, hash_part: str) -> NarInfo:
     if path.hash_part != hash_part:
         raise NarInfoInvalid(f"the narinfo of {hash_part} is that of {path}")
     return NarInfo(path, nar_size, references)
+
+
+def _sha256(text: str) -> bytes:
+    """Raises ValueError for another algorithm."""
+    algorithm, digest = nix32.parse_hash(text)
+    if algorithm != "sha256":
+        raise ValueError(f"not a SHA-256 hash: {text[:100]!r}")
+    return digest

@@ -66,9 +66,9 @@ def test_a_server_that_stays_busy_is_given_up(server: CacheServer, fetcher: Fetc
 
 
 def test_a_refusal_is_not_tried_again(server: CacheServer, fetcher: Fetcher) -> None:
-    server.faults["file"] = [status(403)]
+    server.faults["file"] = [status(400)]
 
-    with pytest.raises(FetchFailed, match="the server answers 403"):
+    with pytest.raises(FetchFailed, match="the server answers 400"):
         fetcher.get(f"{server.url}/file", LIMIT)
 
     assert server.requests["file"] == 1
@@ -148,7 +148,7 @@ def test_more_than_the_limit_is_not_read(
 
 
 def test_a_failure_keeps_the_secrets_of_a_url(server: CacheServer, fetcher: Fetcher) -> None:
-    server.faults["file"] = [status(403)]
+    server.faults["file"] = [status(400)]
     url = server.url.replace("//", "//user:secret@")
 
     with pytest.raises(FetchFailed) as caught:
@@ -158,5 +158,5 @@ def test_a_failure_keeps_the_secrets_of_a_url(server: CacheServer, fetcher: Fetc
 
 
 def test_a_server_that_is_not_there_is_a_failure(fetcher: Fetcher) -> None:
-    with pytest.raises(FetchFailed, match=r"^http://127.0.0.1:1/file: .*refused"):
+    with pytest.raises(FetchFailed, match=r"^http://127.0.0.1:1/file: .*Could not connect"):
         fetcher.get("http://127.0.0.1:1/file", LIMIT)

@@ -110,7 +110,7 @@ def test_single_failures_are_counted_and_survived(
     server: CacheServer, known: KnownNarInfos
 ) -> None:
     server.faults[f"{PARTS[0]}.narinfo"] = [garbage]
-    server.faults[f"{PARTS[1]}.narinfo"] = [status(403)]
+    server.faults[f"{PARTS[1]}.narinfo"] = [status(400)]
     server.faults[f"{PARTS[2]}.narinfo"] = [status(503), drop]
     reader = reader_of(server.url, known)
 
@@ -132,9 +132,9 @@ def test_a_cache_that_stops_answering_ends_the_run_and_keeps_what_was_read(
     make_cache(server.directory, many)
     parts = sorted(store_path(name).hash_part for name in many)
     for part in parts[40:]:
-        server.faults[f"{part}.narinfo"] = [status(403)]
+        server.faults[f"{part}.narinfo"] = [status(400)]
 
-    with pytest.raises(FetchFailed, match="403"):
+    with pytest.raises(FetchFailed, match="400"):
         reader_of(server.url, known).read(parts)
 
     assert sorted(known.read(parts)) == parts[:40]

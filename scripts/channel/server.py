@@ -1,0 +1,199 @@
+"""A channel host and binary cache on the loopback, with latency, bandwidth and faults.
+
+Serves the files of a directory.  All connections share the bandwidth.  ``/CHANNEL/...`` redirects
+to ``/releases/CHANNEL/1/...``, as the host of nixpkgs' channels does.
+"""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PART = 64 * 1024
+_REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "No Range"}
+_CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
+
+
+@dataclass
+class Fault:
+    """What happens to the next ``times`` requests whose path matches ``pattern``.
+
+    ``kind`` is a status, "cut" (half of the file), "slow", "silence", "loop" (a redirect to
+    itself), or a function that changes the file.  ``headers`` go with a status.
+    """
+
+    pattern: str
+    kind: int | str | Callable[[bytes], bytes]
+    times: int = 1_000_000
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Channel:
+    """``latency`` in seconds for each request, ``bandwidth`` in bytes a second; 0: unlimited."""
+
+    directory: Path
+    latency: float = 0
+    bandwidth: float = 0
+    ranges: bool = True
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    port: int = 0
+    sent: int = 0
+    _free_at: float = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def fail(
+        self,
+        pattern: str,
+        kind: int | str | Callable[[bytes], bytes],
+        times: int = 1_000_000,
+        **headers: str,
+    ) -> None:
+        self.faults.append(Fault(pattern, kind, times, headers))
+
+    def heal(self) -> None:
+        self.faults.clear()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await self._answer(head, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, _Cut):
+            pass  # the client or the server closes the connection
+        finally:
+            writer.close()
+
+    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        path = head.split(b" ", 2)[1].decode()
+        self.requests.append(path)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        fault = self._fault(path)
+        kind = None if fault is None else fault.kind
+        if kind == "silence":
+            await asyncio.sleep(3600)
+        if kind == "loop":
+            return self._redirect(writer, path)
+        if channel := _CHANNEL.fullmatch(path):
+            return self._redirect(writer, f"/releases/{channel[1]}/1{channel[2] or ''}")
+        if isinstance(kind, int) and fault is not None:
+            _head(writer, kind, 0, fault.headers)
+            return None
+        file = self.directory / path.partition("?")[0].lstrip("/")
+        if not file.is_file():
+            _head(writer, 404, 0)
+            return None
+        body = file.read_bytes()
+        await self._send(writer, kind(body) if callable(kind) else body, head, kind)
+        return None
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, body: bytes, head: bytes, kind: object
+    ) -> None:
+        start = self._start(head)
+        if start > len(body):
+            return _head(writer, 416, 0)
+        whole = memoryview(body)[start:]
+        total = len(body)
+        headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if start else {}
+        _head(writer, 206 if start else 200, len(whole), headers)
+        if head.startswith(b"HEAD"):
+            return None
+        end = len(whole) // 2 if kind == "cut" else len(whole)
+        for position in range(0, end, _PART):
+            part = whole[position : min(position + _PART, end)]
+            await self._wait(len(part))
+            writer.write(part)
+            self.sent += len(part)
+            await writer.drain()
+            if kind == "slow":
+                await asyncio.sleep(1)
+        if kind == "cut":
+            await writer.drain()
+            raise _Cut
+        return None
+
+    async def _wait(self, size: int) -> None:
+        if not self.bandwidth:
+            return
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now) + size / self.bandwidth
+        # Timers have a resolution of a millisecond: what is sent early is paid for later.
+        if self._free_at - now > 0.002:
+            await asyncio.sleep(self._free_at - now)
+
+    def _start(self, head: bytes) -> int:
+        found = re.search(rb"\r\nRange: bytes=(\d+)-\r\n", head, re.IGNORECASE)
+        return int(found[1]) if found and self.ranges else 0
+
+    def _fault(self, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.pattern, path):
+                fault.times -= 1
+                return fault
+        return None
+
+    @staticmethod
+    def _redirect(writer: asyncio.StreamWriter, target: str) -> None:
+        _head(writer, 302, 0, {"Location": target})
+
+
+class _Cut(Exception):
+    pass
+
+
+def _head(
+    writer: asyncio.StreamWriter, status: int, size: int, headers: dict[str, str] | None = None
+) -> None:
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}", f"Content-Length: {size}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+
+
+async def serve(channel: Channel, started: Callable[[], None] = lambda: None) -> None:
+    server = await asyncio.start_server(channel.answer, "127.0.0.1", channel.port, backlog=512)
+    channel.port = server.sockets[0].getsockname()[1]
+    started()
+    await server.serve_forever()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextmanager
+def serving(channel: Channel) -> Iterator[Channel]:
+    """Serve in a thread; a second time at the same port."""
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+    task = loop.create_task(serve(channel, started.set))
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            loop.run_until_complete(_cancel_others())
+            loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait(60)
+    try:
+        yield channel
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
