@@ -15,7 +15,6 @@ from app.builder.names.search import FoundPackages
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Location
-from app.telemetry.measures import Measures
 
 
 class Pull(Protocol):
@@ -148,13 +147,6 @@ class About:
     popularity: int | None = None
 
 
-@dataclass(slots=True)
-class Sent:
-    """The number of bytes of response bodies since the start."""
-
-    bytes: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class AppState:
     """``external_url`` is the server's public address, "" if the settings have none.
@@ -179,6 +171,4 @@ class AppState:
     external_url: str
     catalog: bool
     explain_not_found: bool
-    measures: Measures = field(default_factory=Measures)
     responses: Counter[int] = field(default_factory=Counter)
-    sent: Sent = field(default_factory=Sent)

@@ -8,12 +8,21 @@ from pathlib import Path
 
 from loguru import logger
 
+from app.builder.nix.binary_cache.signatures import TrustedKeys
+from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import STORE
+from app.builder.nix.door import Nix
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
+from app.builder.nix.store import Store
+from app.builder.nix.substitution.caches import Trust
+from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.nix import SubstitutingNix
+from app.builder.nix.substitution.registry import RemotePaths
+from app.builder.nix.substitution.store import SubstitutedStore
 from app.errors import Unavailable
 from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import Settings
@@ -59,6 +68,49 @@ async def open_nix(
 
 def open_store(nix: NixCommand) -> LocalStore:
     return LocalStore(Path(STORE), query=nix.closure)
+
+
+async def open_substitution(
+    settings: Settings, stack: AsyncExitStack, *, nix: NixCommand, workers: Workers
+) -> tuple[Nix, Store]:
+    """Return Nix and the store, with binary caches in front of both if the settings ask for it.
+
+    Raises StoreUnavailable, Unavailable.
+    """
+    local = open_store(nix)
+    if not settings.cache_streaming:
+        return nix, local
+    configuration = await nix.cache_configuration()
+    client = CacheClient(
+        TransferOptions(
+            netrc=configuration.netrc_file,
+            certificates=configuration.certificates,
+            stall_seconds=settings.stall_seconds,
+        )
+    )
+    stack.callback(client.close)
+    keys = configuration.trusted_public_keys
+    remotes = RemotePaths()
+    substituting = SubstitutingNix(
+        nix=nix,
+        client=client,
+        trust=Trust(
+            TrustedKeys(keys),
+            frozenset(key.partition(":")[0] for key in keys),
+            required=configuration.require_signatures,
+        ),
+        substituters=configuration.substituters if configuration.substitute else (),
+        remotes=remotes,
+        retries=Retries(settings.retries, settings.retry_seconds),
+    )
+    store = SubstitutedStore(
+        local=local,
+        remotes=remotes,
+        client=client,
+        directory=settings.state_path / "downloads",
+        workers=workers,
+    )
+    return substituting, store
 
 
 async def check_nix(nix: NixCommand) -> None:

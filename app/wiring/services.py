@@ -18,8 +18,7 @@ from app.system.process import child_environment
 from app.system.workers import Workers
 from app.telemetry.log import VERSION
 from app.wiring.images import open_images
-from app.wiring.measures import open_measures
-from app.wiring.nix import check_nix, open_nix, open_store
+from app.wiring.nix import check_nix, open_nix, open_substitution
 from app.wiring.shown import activity, shown_settings
 from app.wiring.sources import OpenSources, open_sources
 from app.wiring.storage import OpenStorage, open_storage
@@ -46,21 +45,20 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         storage = stored.storage
         profile = await load_profile(settings.popularity, storage) if settings.popularity else None
         nix = await open_nix(settings, stack, environment=environment, workers=workers)
+        door, store = await open_substitution(settings, stack, nix=nix, workers=workers)
         sources = open_sources(
             settings, stack, environment=environment, storage=storage, workers=workers
         )
-        measures = open_measures(settings, stack, workers)
         images = open_images(
             settings,
             stack,
-            nix=nix,
-            store=open_store(nix),
+            nix=door,
+            store=store,
             stored=stored,
             sources=sources,
             workers=workers,
             profile=profile,
         )
-        images.jobs.observe(measures.build_ended)
         yield AppState(
             images=images.service,
             jobs=images.jobs,
@@ -82,7 +80,6 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             external_url=settings.external_url,
             catalog=settings.catalog,
             explain_not_found=settings.explain_not_found,
-            measures=measures,
         )
 
 

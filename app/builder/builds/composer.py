@@ -81,14 +81,15 @@ class Composer:
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         request, packages = ingredients.request, ingredients.packages
-        files = await self._files(tuple(packages.values()), closure)
-        base_layer, links_layer, *layers = await gather(
+        base_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
-                self._packer.contents_layer(files.entries),
                 *(self._packer.layer(plan.paths) for plan in plans),
             )
         )
+        # Packing a path from a binary cache also finds its names: read them afterwards.
+        files = await self._files(tuple(packages.values()), closure)
+        links_layer = await self._packer.contents_layer(files.entries)
         config = ImageConfig(
             architecture=ARCHITECTURES[request.system],
             created=ingredients.pinned.revision.date or _NO_DATE,

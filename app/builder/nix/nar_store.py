@@ -1,7 +1,7 @@
 """Store paths as Nix archives, whatever they come from."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from app.builder.nix.closure import Closure, StorePath
@@ -37,6 +37,9 @@ class NarStore:
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         return await self._query(paths)
 
+    def fetching(self, _: StorePath) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Raises UnreadablePath, UnsupportedTree, Stopped."""
@@ -45,3 +48,7 @@ class NarStore:
                 visit_archive(archive.source, path.base.encode(), visitor, limit=archive.size)
         except OSError as error:
             raise UnreadablePath(error.strerror or str(error)) from error
+
+    @blocking
+    def visit_names(self, path: StorePath, visitor: Visitor) -> None:
+        self.visit(path, visitor)

@@ -6,6 +6,7 @@ and a stream can both keep this order, so a visitor never knows which of them it
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from app.builder.nix.closure import Closure, StorePath
@@ -72,12 +73,24 @@ class Visitor(Protocol):
 class StoreReader(Protocol):
     """What packing and the merging of packages need of a store."""
 
+    def fetching(self, path: StorePath) -> AbstractAsyncContextManager[None]:
+        """Enter before a visit that waits for its turn, and leave after it.
+
+        A store behind a network begins to fetch the path, and enters when a visit would hardly
+        have to wait for it.
+        """
+
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Call the visitor for each entry of the path.
 
-        Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation.
+        Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation; DownloadFailed
+        for a path that a binary cache does not send, and StorageUnavailable without disk space.
         """
+
+    @blocking
+    def visit_names(self, path: StorePath, visitor: Visitor) -> None:
+        """Do the same with files that cannot be opened.  Cheap after a visit of the same path."""
 
 
 class Store(StoreReader, Protocol):

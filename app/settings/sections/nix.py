@@ -30,6 +30,11 @@ class NixSettings(BaseModel):
         description="How long a binary cache may take to connect, or send nothing, before Nix stops"
         " the download.",
     )
+    cache_streaming: bool = Field(
+        default=True,
+        description="Pack store paths while they are downloaded from http and https binary caches,"
+        " without the Nix store. Off: Nix downloads them first.",
+    )
     retries: int = Field(
         3,
         ge=0,

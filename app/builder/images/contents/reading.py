@@ -53,7 +53,7 @@ class _Reader:
     def _visit(self, path: StorePath) -> Node:
         if path not in self._visited:
             builder = TreeBuilder(self._visited_bound)
-            self._store.visit(path, builder)
+            self._store.visit_names(path, builder)
             self._visited[path] = builder.root
         return self._visited[path]
 

@@ -72,7 +72,7 @@ class LayerWriter:
     async def pack_path(self, path: StorePath) -> PackedPath:
         """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         read = partial(self._read_tree, path)
-        async with self._spools:
+        async with self._store.fetching(path), self._spools:
             with translate_disk_errors(), ExitStack() as spool:
                 async with self._packing:
                     file, packed = await self._workers.run(self._write, read, spool)

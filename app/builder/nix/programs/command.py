@@ -19,12 +19,14 @@ from app.builder.nix.door import (
 )
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.attributes import AttributeReader
+from app.builder.nix.programs.cache_configuration import CacheConfiguration, cache_configuration
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
 from app.builder.nix.programs.flakes import Flakes
 from app.builder.nix.programs.installation import sandboxed, version
+from app.builder.nix.programs.keeping import keep
 from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
 from app.builder.nix.programs.realising import Realiser, Wanted, absent
 from app.builder.nix.programs.repl_pool import ReplPool
@@ -132,7 +134,7 @@ class NixCommand:
         roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
-        wanted = sorted({Wanted(str(p.derivation), p.output, str(p.path)) for p in packages})
+        wanted = _wanted(packages)
         end = time.monotonic() + options.seconds
 
         async def attempt() -> None:
@@ -151,6 +153,20 @@ class NixCommand:
             logger.bind(source=options.source).warning("{}; trying again", error)
 
         await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry)
+
+    async def check_outputs(self, packages: Sequence[Found]) -> None:
+        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
+        wanted = _wanted(packages)
+        await self._require(wanted)
+        await self._realiser.check_claims(wanted)
+
+    async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
+        """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
+        return await keep(self._programs, self._options, paths, roots)
+
+    async def cache_configuration(self) -> CacheConfiguration:
+        """Raises StoreUnavailable, Unavailable."""
+        return await cache_configuration(self._programs, self._options)
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of valid paths, for ``LocalStore``.  Raises StoreUnavailable."""
@@ -196,3 +212,7 @@ class NixCommand:
         for one in wanted:
             if one.path not in made:
                 raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")
+
+
+def _wanted(packages: Sequence[Found]) -> list[Wanted]:
+    return sorted({Wanted(str(p.derivation), p.output, str(p.path)) for p in packages})

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -39,6 +40,9 @@ class LocalStore:
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         return await self._query(paths)
 
+    def fetching(self, _: StorePath) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Raises UnreadablePath, UnsupportedTree, Stopped."""
@@ -48,6 +52,10 @@ class LocalStore:
             if error.errno == errno.ENAMETOOLONG:
                 raise UnsupportedTree("a path in it is too long") from error
             raise UnreadablePath(error.strerror or str(error)) from error
+
+    @blocking
+    def visit_names(self, path: StorePath, visitor: Visitor) -> None:
+        self.visit(path, visitor)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,40 @@
+"""Valid paths of the store, kept from the garbage collector; nothing is built or downloaded."""
+
+from collections.abc import Sequence
+
+from app.builder.nix.closure import StorePath
+from app.builder.nix.programs.errors import evaluation_error, exit_reason
+from app.builder.nix.programs.programs import Programs
+from app.builder.nix.roots import TemporaryRoots
+from app.errors import StoreUnavailable
+
+_NOTHING = (
+    *("--option", "substitute", "false"),
+    *("--option", "max-jobs", "0"),
+    *("--option", "builders", ""),
+)
+
+
+async def keep(
+    programs: Programs, options: Sequence[str], paths: Sequence[StorePath], roots: TemporaryRoots
+) -> frozenset[StorePath]:
+    """Make roots for the paths that are valid, and return these.  Raises StoreUnavailable."""
+    names = sorted(map(str, paths))
+    if not names:
+        return frozenset()
+    query = ["nix-store", "--check-validity", "--print-invalid", *names, *options]
+    finished = await programs.query("validity", query)
+    if finished.code != 0:
+        why = evaluation_error(finished.stderr) or exit_reason(finished)
+        raise StoreUnavailable(f"Nix cannot query its store: {why}")
+    invalid = set(finished.stdout.decode(errors="replace").split())
+    valid = [name for name in names if name not in invalid]
+    if not valid:
+        return frozenset()
+    root = ("--add-root", str(roots.next_root()))
+    command = ["nix-store", "--realise", *valid, *root, *options, *_NOTHING]
+    finished = await programs.query("roots", command)
+    if finished.code != 0:
+        why = evaluation_error(finished.stderr) or exit_reason(finished)
+        raise StoreUnavailable(f"Nix cannot keep paths of its store: {why}")
+    return frozenset(map(StorePath.parse, valid))

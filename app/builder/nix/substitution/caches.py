@@ -1,0 +1,198 @@
+"""The binary caches of a source, in the order of their priorities."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+
+from app.builder.nix.binary_cache.narinfo import (
+    SIZE_LIMIT,
+    NarInfoInvalid,
+    Substitute,
+    parse_substitute,
+)
+from app.builder.nix.binary_cache.signatures import TrustedKeys
+from app.builder.nix.binary_cache.transfer import TransferFailed, shown
+from app.builder.nix.closure import StorePath
+from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.decoding import SUPPORTED
+from app.builder.nix.substitution.download import Cache, Offer
+from app.system.blocking import blocking
+from app.system.concurrency import gather
+
+# As in Nix, for a cache that does not declare one.
+_PRIORITY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The trusted keys; without ``required`` paths need no signature."""
+
+    keys: TrustedKeys
+    names: frozenset[str]
+    required: bool = True
+
+
+class CacheFault(Exception):
+    """A cache failed, and no other has the path.  ``retry_after`` is the pause it requested."""
+
+    def __init__(self, location: str, path: StorePath, error: Exception) -> None:
+        super().__init__(str(error))
+        self.location = location
+        self.path = path
+        # A narinfo that is not one comes from a proxy or a login page.
+        self.transient = error.transient if isinstance(error, TransferFailed) else True
+        self.retry_after = error.retry_after if isinstance(error, TransferFailed) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A path that a cache has without a trusted signature; ``keys`` are those that signed it."""
+
+    location: str
+    path: StorePath
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A path whose archive only Nix can decompress."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caches have of one path.  ``present`` are references that this machine has."""
+
+    offer: Offer | None = None
+    unsigned: Unsigned | None = None
+    unsupported: Unsupported | None = None
+    present: frozenset[StorePath] = frozenset()
+
+
+@dataclass(slots=True)
+class Caches:
+    """``known`` remembers the priorities of caches for all sources."""
+
+    urls: Sequence[str]
+    client: CacheClient
+    trust: Trust
+    known: dict[str, int] = field(default_factory=dict)
+
+    async def find(self, path: StorePath) -> Answer:
+        """Query the caches in their order.  Raises CacheFault."""
+        caches = await self._ordered()
+        return await self.client.query(partial(self._query, caches, path))
+
+    async def _ordered(self) -> list[Cache]:
+        caches = await gather(map(self._opened, self.urls))
+        return sorted(caches, key=lambda cache: cache.priority)
+
+    async def _opened(self, url: str) -> Cache:
+        cache = _parse(url)
+        priority = _stated_priority(url)
+        if priority is None:
+            if cache.url not in self.known:
+                found = await self.client.query(partial(self._read_priority, cache))
+                if found is None:  # it fails, which the query of a path will report
+                    return cache
+                self.known[cache.url] = found
+            priority = self.known[cache.url]
+        return replace(cache, priority=priority)
+
+    @blocking
+    def _read_priority(self, cache: Cache) -> int | None:
+        try:
+            document = self.client.get(f"{cache.url}/nix-cache-info", SIZE_LIMIT)
+        except TransferFailed:
+            return None
+        lines = (document or b"").decode(errors="replace").splitlines()
+        fields = {
+            name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)
+        }
+        priority = fields.get("Priority", "")
+        return int(priority) if priority.isdecimal() and len(priority) < 10 else _PRIORITY
+
+    @blocking
+    def _query(self, caches: Sequence[Cache], path: StorePath) -> Answer:
+        faults: list[CacheFault] = []
+        unsigned: Unsigned | None = None
+        unsupported: Unsupported | None = None
+        for position, cache in enumerate(caches):
+            try:
+                substitute = self._narinfo(cache, path)
+            except (TransferFailed, NarInfoInvalid) as error:
+                faults.append(CacheFault(cache.location, path, error))
+                continue
+            if substitute is None:
+                continue
+            if not self._is_trusted(cache, substitute):
+                unsigned = unsigned or Unsigned(cache.location, path, substitute.signers)
+            elif substitute.compression not in SUPPORTED:
+                unsupported = Unsupported(path)
+            else:
+                offer = _offer(cache, substitute, [*caches[position + 1 :]])
+                return Answer(offer=offer, present=present(substitute.references))
+        if faults:
+            raise faults[0]
+        return Answer(unsigned=unsigned, unsupported=unsupported)
+
+    def offers(self, first: Offer) -> Iterator[Offer]:
+        """Yield the offer, and then, from threads, those of later caches for the same archive."""
+        yield first
+        for cache in first.others:
+            try:
+                substitute = self._narinfo(cache, first.substitute.path)
+            except (TransferFailed, NarInfoInvalid):
+                continue
+            if substitute is not None and _is_same(substitute, first.substitute):
+                yield _offer(cache, substitute, [])
+
+    def _narinfo(self, cache: Cache, path: StorePath) -> Substitute | None:
+        document = self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)
+        return None if document is None else parse_substitute(document, path)
+
+    def _is_trusted(self, cache: Cache, substitute: Substitute) -> bool:
+        if cache.trusted or not self.trust.required:
+            return True
+        return substitute.is_trusted(self.trust.keys)
+
+
+def can_stream(urls: Sequence[str]) -> bool:
+    """Whether all caches are reached by HTTP; other stores are left to Nix."""
+    return all(urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc for url in urls)
+
+
+def _parse(url: str) -> Cache:
+    """Parse a URL of a store, whose query has settings of Nix."""
+    parts = urlsplit(url)
+    settings = parse_qs(parts.query)
+    plain = urlunsplit(parts._replace(query="", fragment="")).rstrip("/")
+    trusted = settings.get("trusted", ["false"])[-1] in {"1", "true"}
+    return Cache(plain, shown(plain), trusted, _PRIORITY)
+
+
+def _stated_priority(url: str) -> int | None:
+    stated = parse_qs(urlsplit(url).query).get("priority", [""])[-1]
+    return int(stated) if stated.isdecimal() and len(stated) < 10 else None
+
+
+def _offer(cache: Cache, substitute: Substitute, others: list[Cache]) -> Offer:
+    url = urljoin(f"{cache.url}/", substitute.url)
+    return Offer(cache.location, url, substitute, tuple(others))
+
+
+def _is_same(one: Substitute, other: Substitute) -> bool:
+    """Whether both describe the same archive, whatever its compression."""
+    return (
+        one.nar_hash == other.nar_hash
+        and one.nar_size == other.nar_size
+        and one.compression in SUPPORTED
+    )
+
+
+@blocking
+def present(paths: Collection[StorePath]) -> frozenset[StorePath]:
+    return frozenset(path for path in paths if os.path.lexists(str(path)))

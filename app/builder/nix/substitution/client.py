@@ -1,0 +1,48 @@
+"""Threads for requests to binary caches, each with a connection that is kept open."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from app.builder.nix.binary_cache.fetch import Fetcher
+from app.builder.nix.binary_cache.transfer import Transfer, TransferOptions
+from app.system.blocking import blocking
+
+T = TypeVar("T")
+
+# At 20 ms a request, 128 connections were hardly faster than 48.  Nix opens 25.
+_CONNECTIONS = 48
+
+
+class CacheClient:
+    """Narinfos and archives have threads of their own, so that neither waits for the other."""
+
+    def __init__(self, options: TransferOptions) -> None:
+        self._stop = threading.Event()
+        self._fetcher = Fetcher(self._stop, options)
+        self._queries = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="narinfo")
+        self._downloads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="download")
+
+    @blocking
+    def get(self, url: str, size_limit: int) -> bytes | None:
+        """Return the body, or None if the server does not have it.
+
+        Raises TransferFailed, TransferStopped.
+        """
+        return self._fetcher.get_once(url, size_limit)
+
+    async def query(self, work: Callable[[], T]) -> T:
+        """Run work that calls ``get`` in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._queries, work)
+
+    def start(self, download: Callable[[Transfer], None]) -> Future[None]:
+        """Run a download in a thread, in the order of the calls."""
+        return self._downloads.submit(lambda: download(self._fetcher.transfer()))
+
+    def close(self) -> None:
+        """Stop all transfers, which takes a second at most."""
+        self._stop.set()
+        self._queries.shutdown(wait=False, cancel_futures=True)
+        self._downloads.shutdown(wait=False, cancel_futures=True)

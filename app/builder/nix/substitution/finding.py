@@ -1,0 +1,151 @@
+"""The closure of paths that the local store lacks, from the narinfos of binary caches."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from app.builder.nix.closure import StorePath
+from app.builder.nix.substitution.caches import Answer, CacheFault, Unsigned
+from app.builder.nix.substitution.download import Offer
+from app.errors import DownloadFailed
+from app.system.retrying import Retries
+
+# Nixpkgs has closures of some thousand paths.
+_MOST_PATHS = 100_000
+_LONGEST_PAUSE = 60.0
+
+Find = Callable[[StorePath], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class Found:
+    """``offers`` are the paths to download, and ``local`` those that this machine has.
+
+    ``missing`` paths are in no cache, and ``unsupported`` ones only Nix can download.
+    """
+
+    offers: dict[StorePath, Offer] = field(default_factory=dict)
+    local: set[StorePath] = field(default_factory=set)
+    missing: set[StorePath] = field(default_factory=set)
+    unsigned: list[Unsigned] = field(default_factory=list)
+    unsupported: set[StorePath] = field(default_factory=set)
+
+    def references(self, path: StorePath) -> Iterable[StorePath]:
+        offer = self.offers.get(path)
+        return () if offer is None else offer.substitute.references
+
+    def reachable(self, path: StorePath) -> Iterator[StorePath]:
+        """Yield the path and all that it refers to, as far as it is known."""
+        seen, waiting = {path}, [path]
+        while waiting:
+            here = waiting.pop()
+            yield here
+            new = set(self.references(here)) - seen
+            seen |= new
+            waiting += new
+
+    def lacking(self, paths: Iterable[StorePath]) -> dict[StorePath, frozenset[StorePath]]:
+        """Return the paths that cannot be downloaded completely, each with what is missing."""
+        missing = self.missing | self.unsupported
+        found = {path: missing.intersection(self.reachable(path)) for path in paths}
+        return {path: frozenset(lacks) for path, lacks in found.items() if lacks}
+
+    def without(self, roots: Iterable[StorePath], lacking: Collection[StorePath]) -> "Found":
+        """Return what the other roots need."""
+        kept: set[StorePath] = set()
+        for root in roots:
+            if root not in lacking:
+                kept.update(self.reachable(root))
+        return Found(
+            offers={path: offer for path, offer in self.offers.items() if path in kept},
+            local=self.local & kept,
+        )
+
+
+class ClosureFinder:
+    """``on_line`` receives a line for each retry."""
+
+    def __init__(self, find: Find, *, retries: Retries, on_line: Callable[[str], None]) -> None:
+        self._find = find
+        self._retries = retries
+        self._on_line = on_line
+        self._reported: set[str] = set()
+
+    async def find(self, roots: Iterable[StorePath], *, absent: Collection[StorePath]) -> Found:
+        """Query the roots and all that they refer to, side by side.
+
+        ``absent`` are paths that this machine does not have, although a file is at their place.
+        Raises DownloadFailed.
+        """
+        found = Found()
+        seen = set(roots)
+        try:
+            async with asyncio.TaskGroup() as group:
+
+                async def visit(path: StorePath) -> None:
+                    answer = await self._query(path)
+                    _note(found, path, answer)
+                    if answer.offer is None:
+                        return
+                    found.local |= answer.present - set(absent)
+                    new = set(answer.offer.substitute.references) - seen - found.local
+                    seen.update(new)
+                    if len(seen) > _MOST_PATHS:
+                        raise DownloadFailed(
+                            f"{path} refers to more than {_MOST_PATHS:,} store paths",
+                            host=answer.offer.location,
+                            path=str(path),
+                        )
+                    for reference in new:
+                        group.create_task(visit(reference))
+
+                for root in tuple(seen):
+                    group.create_task(visit(root))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return found
+
+    async def _query(self, path: StorePath) -> Answer:
+        pause = self._retries.pause_seconds
+        left = self._retries.times
+        until = asyncio.get_running_loop().time() + self._retries.seconds
+        while True:
+            try:
+                return await self._find(path)
+            except CacheFault as error:
+                wait = min(error.retry_after or pause, _LONGEST_PAUSE)
+                message = f"{error.location} failed to send {path}: {error}"
+                is_last = not left or asyncio.get_running_loop().time() + wait > until
+                if not error.transient or is_last:
+                    raise DownloadFailed(message, host=error.location, path=str(path)) from None
+                self._report(message, wait)
+            await asyncio.sleep(wait)
+            left -= 1
+            pause *= 2
+
+    def _report(self, message: str, pause: float) -> None:
+        """One line for each pause: a cache that is down fails for many paths at once."""
+        line = f"another attempt follows in {pause:g} s"
+        if line not in self._reported:
+            self._reported.add(line)
+            self._on_line(f"{message}; {line}")
+
+
+def offered(found: Found) -> Mapping[str, tuple[int, int]]:
+    """Return how many paths and bytes come from each cache."""
+    totals: dict[str, tuple[int, int]] = {}
+    for offer in found.offers.values():
+        count, size = totals.get(offer.location, (0, 0))
+        totals[offer.location] = (count + 1, size + offer.size)
+    return totals
+
+
+def _note(found: Found, path: StorePath, answer: Answer) -> None:
+    if answer.offer is not None:
+        found.offers[path] = answer.offer
+    elif answer.unsupported is not None:
+        found.unsupported.add(path)
+    else:
+        found.missing.add(path)
+        if answer.unsigned is not None:
+            found.unsigned.append(answer.unsigned)

@@ -1,0 +1,157 @@
+"""A door to Nix that leaves out what binary caches have: it is packed without Nix's store.
+
+Nix evaluates, and builds what no cache has.  Paths that this machine has are read from its store.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol
+
+from loguru import logger
+
+from app.builder.nix.closure import StorePath
+from app.builder.nix.door import Evaluation, Looked, Nix, RealiseOptions
+from app.builder.nix.results import EvaluationResult, Found
+from app.builder.nix.roots import TemporaryRoots
+from app.builder.nix.substitution.caches import Caches, Trust, can_stream, present
+from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.download import Patience
+from app.builder.nix.substitution.finding import ClosureFinder, offered
+from app.builder.nix.substitution.finding import Found as FoundPaths
+from app.builder.nix.substitution.refusing import ignored_signature, not_cached
+from app.builder.nix.substitution.registry import Remote, RemotePaths
+from app.errors import StoreUnavailable
+from app.system.retrying import Retries
+
+_MIB = 1024 * 1024
+# A garbage collection may delete local paths between the walk and their roots.
+_WALKS = 4
+
+
+class NixWithStore(Nix, Protocol):
+    """Nix, and what is needed to use its store without realising anything."""
+
+    async def check_outputs(self, packages: Sequence[Found]) -> None:
+        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
+
+    async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
+        """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
+
+
+class SubstitutingNix:
+    """``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches."""
+
+    def __init__(
+        self,
+        *,
+        nix: NixWithStore,
+        client: CacheClient,
+        trust: Trust,
+        substituters: tuple[str, ...],
+        remotes: RemotePaths,
+        retries: Retries,
+    ) -> None:
+        self._nix = nix
+        self._client = client
+        self._trust = trust
+        self._substituters = substituters
+        self._remotes = remotes
+        self._retries = retries
+        self._priorities: dict[str, int] = {}
+        self.starts = nix.starts
+
+    async def evaluate(
+        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
+    ) -> tuple[EvaluationResult, ...]:
+        return await self._nix.evaluate(evaluation, names, explain=explain)
+
+    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
+        return await self._nix.unpinned(evaluation)
+
+    async def look(
+        self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
+    ) -> Looked:
+        return await self._nix.look(evaluation, start=start, only=only)
+
+    async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
+        return await self._nix.names_within(evaluation, name)
+
+    @asynccontextmanager
+    async def temporary_roots(self) -> AsyncIterator[TemporaryRoots]:
+        async with self._nix.temporary_roots() as roots:
+            with self._remotes.job():
+                yield roots
+
+    async def realise(
+        self,
+        packages: Sequence[Found],
+        options: RealiseOptions,
+        *,
+        roots: TemporaryRoots,
+        on_line: Callable[[str], None],
+    ) -> None:
+        caches, job = self._caches(options), self._remotes.current
+        if caches is None or job is None:
+            await self._nix.realise(packages, options, roots=roots, on_line=on_line)
+            return
+        await self._nix.check_outputs(packages)
+        wanted = frozenset(package.path for package in packages)
+        finder = ClosureFinder(caches.find, retries=self._retries, on_line=on_line)
+        found, lacking = await self._find(wanted, finder, roots)
+        if lacking and not options.build and not found.unsupported:
+            if ignored := ignored_signature(found, lacking, self._trust):
+                on_line(f"warning: {ignored}")
+                logger.bind(source=options.source).warning("a binary cache is ignored: {}", ignored)
+            raise not_cached(options.source, found, lacking, self._trust)
+        remotes = found.without(wanted, lacking)
+        for location, (count, size) in offered(remotes).items():
+            on_line(f"{count} store paths ({size // _MIB} MiB) come from {location}")
+        patience = Patience(
+            retries=self._retries,
+            end=time.monotonic() + options.seconds,
+            on_retry=partial(_from_any_thread, asyncio.get_running_loop(), on_line),
+        )
+        self._remotes.add(
+            job,
+            {path: Remote(offer, caches, patience) for path, offer in remotes.offers.items()},
+        )
+        to_realise = [package for package in packages if package.path in lacking]
+        if to_realise:
+            await self._nix.realise(to_realise, options, roots=roots, on_line=on_line)
+
+    def _caches(self, options: RealiseOptions) -> Caches | None:
+        """Return the caches; None if Nix has to query them, or if there are none."""
+        urls = options.substituters
+        urls = self._substituters if urls is None else urls
+        if not urls or not can_stream(urls):
+            return None
+        return Caches(urls, self._client, self._trust, self._priorities)
+
+    async def _find(
+        self, wanted: frozenset[StorePath], finder: ClosureFinder, roots: TemporaryRoots
+    ) -> tuple[FoundPaths, dict[StorePath, frozenset[StorePath]]]:
+        """Return the paths to download, and the wanted ones that Nix has to realise.
+
+        Local paths that are needed are kept.  Raises DownloadFailed, StoreUnavailable.
+        """
+        absent: set[StorePath] = set()
+        kept: set[StorePath] = set()
+        for _ in range(_WALKS):
+            here = await self._client.query(partial(present, wanted - absent))
+            found = await finder.find(wanted - here, absent=absent)
+            local = (found.local | here) - kept
+            valid = await self._nix.keep(sorted(local), roots)
+            kept |= valid
+            if valid == local:
+                return found, found.lacking(wanted - here)
+            absent |= local - valid
+        raise StoreUnavailable("the Nix store loses paths while they are looked up")
+
+
+def _from_any_thread(
+    loop: asyncio.AbstractEventLoop, on_line: Callable[[str], None], line: str
+) -> None:
+    loop.call_soon_threadsafe(on_line, line)

@@ -1,0 +1,82 @@
+"""The paths that jobs download, and for how long."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.builder.nix.substitution.caches import Caches
+from app.builder.nix.substitution.download import Offer, Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A path that is packed from a binary cache."""
+
+    offer: Offer
+    caches: Caches
+    patience: Patience
+
+
+@dataclass(slots=True)
+class Job:
+    """The remote paths of one image."""
+
+    remotes: dict[StorePath, Remote] = field(default_factory=dict)
+
+    def closure(self, paths: Iterable[StorePath]) -> tuple[list[StoreObject], set[StorePath]]:
+        """Return the remote part of a closure, and the local paths that it leads to."""
+        objects: dict[StorePath, StoreObject] = {}
+        local: set[StorePath] = set()
+        waiting = list(paths)
+        while waiting:
+            path = waiting.pop()
+            remote = self.remotes.get(path)
+            if remote is None:
+                local.add(path)
+            elif path not in objects:
+                narinfo = remote.offer.substitute
+                others = tuple(sorted(set(narinfo.references) - {path}))
+                objects[path] = StoreObject(path, narinfo.nar_size, others)
+                waiting += others
+        return list(objects.values()), local
+
+
+class RemotePaths:
+    """Those of all jobs together: a path that two jobs need is downloaded for both."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._current: ContextVar[Job | None] = ContextVar("job", default=None)
+
+    @contextmanager
+    def job(self) -> Iterator[Job]:
+        """Open a job for the calling task; its paths are remote until the context ends."""
+        job = Job()
+        self._jobs.append(job)
+        self._current.set(job)
+        try:
+            yield job
+        finally:
+            self._current.set(None)
+            self._jobs.remove(job)
+
+    @property
+    def current(self) -> Job | None:
+        return self._current.get()
+
+    def get(self, path: StorePath) -> Remote | None:
+        # Two jobs run at a time by default, so that a search costs little.
+        return next((job.remotes[path] for job in self._jobs if path in job.remotes), None)
+
+    def add(self, job: Job, remotes: Mapping[StorePath, Remote]) -> None:
+        job.remotes.update(remotes)
+
+
+def joined(remote: list[StoreObject], local: Closure | None) -> Closure:
+    """A path that this machine has is described as it is here."""
+    objects = {item.path: item for item in remote}
+    if local is not None:
+        objects.update(local.objects)
+    return Closure(objects.values())

@@ -1,0 +1,161 @@
+"""Store paths of this machine and of binary caches, read in one way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.nar import visit_archive
+from app.builder.nix.store import Store, UnreadablePath, UnsupportedTree, Visitor
+from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.decoding import decoder
+from app.builder.nix.substitution.download import Download, DownloadUnusable
+from app.builder.nix.substitution.names import RecordingVisitor, replay
+from app.builder.nix.substitution.registry import Job, Remote, RemotePaths, joined
+from app.builder.nix.substitution.verifying import VerifiedArchive
+from app.builder.nix.substitution.volume import Volume
+from app.errors import DownloadFailed
+from app.system.blocking import blocking
+from app.system.cache import Cache
+from app.system.workers import Workers
+
+# Packing begins when so much of an archive has arrived: a worker should not wait for the network.
+_AHEAD = 8 << 20
+# Bytes of all downloads that have not been packed.
+_VOLUME = 1 << 30
+# Names of packed paths, until their links are made.
+_NAMES = 32 << 20
+
+
+class SubstitutedStore:
+    """``local`` reads this machine's paths, ``remotes`` are those of binary caches.
+
+    ``directory`` is for downloads in progress, which have no names there.
+    """
+
+    def __init__(
+        self,
+        *,
+        local: Store,
+        remotes: RemotePaths,
+        client: CacheClient,
+        directory: Path,
+        workers: Workers,
+    ) -> None:
+        self._local = local
+        self._remotes = remotes
+        self._client = client
+        self._directory = directory
+        self._workers = workers
+        self._volume = Volume(_VOLUME)
+        self._downloads: dict[StorePath, Download] = {}
+        self._names: Cache[StorePath, bytes] = Cache(_NAMES, size_of=len)
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        """Return the closure of paths that this machine has, or that the job downloads."""
+        objects, local = (self._remotes.current or Job()).closure(paths)
+        return joined(objects, await self._local.closure(sorted(local)) if local else None)
+
+    @asynccontextmanager
+    async def fetching(self, path: StorePath) -> AsyncIterator[None]:
+        """Download the path if it is remote; begin when a visit would hardly have to wait."""
+        remote = self._remotes.get(path)
+        if remote is None or path in self._downloads:
+            yield
+            return
+        async with self._volume.reserve(remote.offer.size):
+            arrived = asyncio.Event()
+            download = self._start(remote, arrived, asyncio.get_running_loop())
+            self._downloads[path] = download
+            try:
+                await arrived.wait()
+                yield
+            finally:
+                del self._downloads[path]
+                await asyncio.shield(self._workers.run(download.close))
+
+    @blocking
+    def visit(self, path: StorePath, visitor: Visitor) -> None:
+        """Raises UnreadablePath, UnsupportedTree, DownloadFailed, StorageUnavailable, Stopped."""
+        remote = self._remotes.get(path)
+        if remote is None:
+            self._local.visit(path, visitor)
+            return
+        recording = RecordingVisitor(visitor)
+        download = self._downloads.get(path)
+        if download is not None and download.claim():
+            self._read(remote, download, recording)
+        else:
+            self._download(remote, recording)
+        if recording.recorded is not None:
+            self._names[path] = recording.recorded
+
+    @blocking
+    def visit_names(self, path: StorePath, visitor: Visitor) -> None:
+        """Do the same with files that cannot be opened, without downloading a packed path again."""
+        recorded = self._names.get(path)
+        if recorded is None:
+            self.visit(path, visitor)
+        else:
+            replay(recorded, visitor)
+
+    def _start(
+        self, remote: Remote, arrived: asyncio.Event, loop: asyncio.AbstractEventLoop
+    ) -> Download:
+        def on_progress(size: int | None) -> None:
+            if (size is None or size >= _AHEAD) and not arrived.is_set():
+                loop.call_soon_threadsafe(arrived.set)
+
+        download = Download(
+            remote.caches.offers(remote.offer),
+            directory=self._directory,
+            patience=remote.patience,
+            on_progress=on_progress,
+        )
+        download.start(self._client.start)
+        return download
+
+    @blocking
+    def _download(self, remote: Remote, visitor: Visitor) -> None:
+        """Read a path that was not announced, such as one whose files are read after packing."""
+        download = Download(
+            remote.caches.offers(remote.offer),
+            directory=self._directory,
+            patience=remote.patience,
+            on_progress=lambda *_: None,
+        )
+        download.start(self._client.start)
+        try:
+            download.claim()
+            self._read(remote, download, visitor)
+        finally:
+            download.close()
+
+    def _read(self, remote: Remote, download: Download, visitor: Visitor) -> None:
+        path = remote.offer.substitute.path
+        try:
+            self._visit(path, download, visitor)
+        except DownloadUnusable as error:
+            raise _failed(error.location, path, error) from None
+        except UnreadablePath as error:
+            raise _failed(download.current.location, path, error) from None
+
+    def _visit(self, path: StorePath, download: Download, visitor: Visitor) -> None:
+        download.wait()
+        substitute = download.current.substitute
+        source = decoder(substitute.compression, download.read)
+        archive = VerifiedArchive(source, size=substitute.nar_size, digest=substitute.nar_hash)
+        try:
+            visit_archive(archive, path.base.encode(), visitor, limit=substitute.nar_size + 1)
+        except UnsupportedTree:
+            # The package is at fault only if these are its bytes.
+            archive.finish()
+            raise
+        download.finish()
+
+
+def _failed(location: str, path: StorePath, error: Exception) -> DownloadFailed:
+    return DownloadFailed(
+        f"{location} failed to send {path}: {error}", host=location, path=str(path)
+    )

@@ -1,0 +1,105 @@
+"""A simulated binary cache, and a store that reads from it, for tests."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.builder.nix.binary_cache.signatures import TrustedKeys
+from app.builder.nix.binary_cache.transfer import TransferOptions
+from app.builder.nix.closure import StoreObject, StorePath
+from app.builder.nix.substitution.caches import Caches, Trust
+from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.download import Patience
+from app.builder.nix.substitution.finding import ClosureFinder, Found
+from app.builder.nix.substitution.registry import Job, Remote, RemotePaths
+from app.builder.nix.substitution.store import SubstitutedStore
+from app.system.retrying import Retries
+from app.system.workers import Workers
+from scripts.channel.cache import CacheWriter, SigningKey
+from scripts.channel.server import Channel, serving
+from tests.archives import archive_of
+from tests.unit.builder.images.packing.trees import Node, local_store
+
+KEY = SigningKey.new("team-1")
+RETRIES = Retries(times=2, seconds=60, pause_seconds=0.01)
+Contents = Mapping[StorePath, Node]
+
+
+def fill(
+    directory: Path,
+    contents: Contents,
+    references: Mapping[StorePath, Collection[StorePath]] | None = None,
+    *,
+    compression: str = "zstd",
+    key: SigningKey = KEY,
+    priority: int = 40,
+) -> Path:
+    writer = CacheWriter(directory, key, compression)
+    writer.begin(priority)
+    for path, node in contents.items():
+        writer.add(path, archive_of(node), (references or {}).get(path, ()))
+    return directory
+
+
+@dataclass
+class World:
+    """``channels`` are caches in the order of the setting."""
+
+    directory: Path
+    channels: Sequence[Channel]
+    keys: Sequence[str] = (KEY.public,)
+    retries: Retries = RETRIES
+    seconds: float = 60
+    stall_seconds: int = 5
+    required: bool = True
+    objects: Sequence[StoreObject] = ()
+    lines: list[str] = field(default_factory=list)
+
+    def open(self, stack: ExitStack) -> None:
+        for channel in self.channels:
+            stack.enter_context(serving(channel))
+        self.client = CacheClient(TransferOptions(stall_seconds=self.stall_seconds))
+        stack.callback(self.client.close)
+        trust = Trust(
+            TrustedKeys(self.keys),
+            frozenset(key.partition(":")[0] for key in self.keys),
+            required=self.required,
+        )
+        self.caches = Caches([channel.url for channel in self.channels], self.client, trust)
+        self.remotes = RemotePaths()
+        self.job: Job = stack.enter_context(self.remotes.job())
+        local = self.directory / "local"
+        local.mkdir(exist_ok=True)
+        self.store = SubstitutedStore(
+            local=local_store(local, *self.objects),
+            remotes=self.remotes,
+            client=self.client,
+            directory=self.directory / "downloads",
+            workers=Workers(2),
+        )
+
+    async def find(self, *roots: StorePath) -> Found:
+        finder = ClosureFinder(self.caches.find, retries=self.retries, on_line=self.lines.append)
+        found = await finder.find(roots, absent=())
+        self.add(found)
+        return found
+
+    def add(self, found: Found) -> None:
+        patience = Patience(self.retries, time.monotonic() + self.seconds, self.lines.append)
+        self.remotes.add(
+            self.job,
+            {path: Remote(offer, self.caches, patience) for path, offer in found.offers.items()},
+        )
+
+    @property
+    def left_over(self) -> list[Path]:
+        return list((self.directory / "downloads").glob("*"))
+
+
+@contextmanager
+def opened(world: World) -> Iterator[World]:
+    with ExitStack() as stack:
+        world.open(stack)
+        yield world
