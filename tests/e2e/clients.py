@@ -5,7 +5,9 @@ daemon of its own; what else the machine runs is not touched.
 """
 
 import json
+import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -191,7 +193,9 @@ class Podman:
 
     def __init__(self, home: Path) -> None:
         self._mount = home / "root" / "overlay"
-        self._podman = ("podman", "--root", str(home / "root"), "--runroot", str(home / "run"))
+        # Podman refuses paths of more than 50 characters.
+        self._run = Path(tempfile.mkdtemp(prefix="podman-"))
+        self._podman = ("podman", "--root", str(home / "root"), "--runroot", str(self._run))
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -217,6 +221,7 @@ class Podman:
         # Podman binds its overlay directory to itself and leaves it so, which looks like no
         # mount to Python; where the driver is another, there is nothing to unmount.
         run("umount", str(self._mount))
+        shutil.rmtree(self._run, ignore_errors=True)
 
 
 def _run_in(root: Path, variables: dict[str, str], *command: str) -> str:
