@@ -1,8 +1,8 @@
-"""One image, from packages to stored manifests.
+"""Build one image, from packages to stored manifests.
 
-The order of writing is a promise: layers, then config and manifests, and the build's record last.
-Whatever ends this in between leaves objects that the next build finds, never a build that
-lacks some.
+The order of writes is a promise: layers, then config and manifests, and the build's record last.
+An interrupted build leaves objects that the next one finds, never a record whose objects are
+missing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _COLLISIONS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class WorkQueues:
-    """What only so many images may do at one time; ``packing_seconds`` is how long one may pack."""
+    """Queues of images; ``packing_seconds`` is how long one image may be packed."""
 
     building: WorkQueue
     packing: WorkQueue
@@ -130,7 +130,7 @@ class ImageBuilder:
     async def _compose_packed(
         self, ingredients: Ingredients, progress: Progress
     ) -> Composition | None:
-        """Of what was packed before, if all of it was; the store is not looked at."""
+        """Compose from packed paths without the store; return None if one is not packed."""
         packages = tuple(ingredients.packages.values())
         closure = await self._closures.read(package.path for package in packages)
         if closure is None:
@@ -146,7 +146,7 @@ class ImageBuilder:
             return None
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
-        # Held until all is packed, so that no garbage collection takes it away half read.
+        # The roots keep the paths from the garbage collector until all of them are packed.
         async with self._nix.temporary_roots() as roots:
             paths = [package.path for package in ingredients.packages.values()]
             async with self._queues.building.slot(progress):
@@ -177,7 +177,7 @@ class ImageBuilder:
         manifests = {MediaType.OCI_MANIFEST: documents.manifest}
         if documents.docker_manifest is not None:
             manifests[MediaType.DOCKER_MANIFEST] = documents.docker_manifest
-        # Side by side, as most of a write is waiting for the disk.
+        # At the same time, since most of a write is waiting for the disk.
         config, *digests = await gather(
             (
                 self._blobs.write_blob(documents.config),

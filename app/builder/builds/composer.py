@@ -1,4 +1,4 @@
-"""From packages and their closure to an image's layers and configuration."""
+"""Compose an image's layers and configuration from packages and their closure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,16 +55,16 @@ class Composer:
         self.layering = layering
 
     async def plan_layers(self, closure: Closure) -> tuple[LayerPlan, ...]:
-        """The layers of store paths, the lowest first."""
-        # Tens of milliseconds for thousands of paths.
+        """Return the layers of store paths, the lowest first."""
+        # Planning thousands of paths takes tens of milliseconds.
         return await self._workers.run(
             plan_layers, closure, self.layering.profile, self.layering.budget
         )
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
-        """Whether ``compose`` would need nothing of the store."""
+        """Return whether ``compose`` would not read the store."""
         return all(
-            # Side by side: after a restart both wait for the disk.
+            # At the same time: after a restart both wait for the disk.
             await gather(
                 (
                     self._packer.has_all(plan.paths for plan in plans),
@@ -76,7 +76,7 @@ class Composer:
     async def compose(
         self, ingredients: Ingredients, plans: Sequence[LayerPlan], closure: Closure
     ) -> Composition:
-        """The caller keeps the paths alive.
+        """Pack what is not packed yet.  The caller holds roots for the paths.
 
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """

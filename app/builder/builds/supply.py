@@ -34,7 +34,7 @@ class Supply:
 
     @property
     def subject(self) -> dict[str, object] | None:
-        """The parts of an image's key that come from other sources."""
+        """The parts of the build key that come from other sources."""
         if not self.lacking:
             return None
         base = self.base and {"source": self.base.source.name, "subject": subject(self.base)}
@@ -64,7 +64,7 @@ class Ingredients:
     unpinned: tuple[str, ...]
 
     def by_source(self) -> Iterator[tuple[Pinned, tuple[Found, ...]]]:
-        """The packages of each source, the base's first."""
+        """Return the packages of each source, those of the base first."""
         of_base = tuple(p for name, p in self.packages.items() if name in self.borrowed)
         own = tuple(p for name, p in self.packages.items() if name not in self.borrowed)
         if self.base is not None and of_base:

@@ -1,4 +1,4 @@
-"""From names to packages: each evaluated once per revision, system and policy."""
+"""Evaluate names into packages, each once per revision, system and policy."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -79,9 +79,9 @@ class PackageEvaluator:
     async def packages(
         self, pinned: Pinned, names: Sequence[str], progress: Progress
     ) -> tuple[Found, ...]:
-        """The packages of the names, in their order.
+        """Return the packages of the names, in their order.
 
-        A name known to be no package decides at once, whatever the others are.
+        A name that is known not to be a package fails at once, without evaluating the others.
         Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
         EvaluationFailed, SourceUnavailable, TooManyRequests.
         """
@@ -95,7 +95,7 @@ class PackageEvaluator:
         supplied: Sequence[str],
         progress: Progress,
     ) -> dict[str, Found]:
-        """The packages of all names, in one evaluation; ``supplied`` ones may be absent.
+        """Return the packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
         Raises what ``packages`` does.
         """
@@ -109,7 +109,7 @@ class PackageEvaluator:
             names,
             partial(self._evaluate, pinned, progress),
             check,
-            # Those that no client chose are few, and every image needs to know of them.
+            # The supplied names are few, and every image needs their results.
             is_listed=lambda name: name in supplied or self._is_listed(pinned, name),
             is_ruled_out=lambda name: name in asked and self._is_ruled_out(pinned, name),
         )
@@ -120,7 +120,7 @@ class PackageEvaluator:
         }
 
     async def cached(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
-        """Return which of the names the source has; None if Nix would have to be asked."""
+        """Return which of the names the source has; None if Nix would have to evaluate them."""
         answers = await self._results.cached(subject(pinned), supplied)
         found = {n: answer for n, answer in zip(supplied, answers, strict=True) if answer}
         if len(found) < len(supplied):
@@ -128,7 +128,7 @@ class PackageEvaluator:
         return frozenset(_present(pinned.source, found))
 
     async def unpinned(self, pinned: Pinned, progress: Progress) -> tuple[str, ...]:
-        """The inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
+        """Return the inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
         if pinned.source.definition.kind != "flake":
             return ()
         async with self._queue.slot(progress), opened(pinned) as evaluation:
@@ -159,8 +159,8 @@ class PackageEvaluator:
         gone: DerivationsGone | None = None
         for _ in range(_EVALUATIONS):
             if gone is not None:
-                # Remembered from before a garbage collection: evaluating writes them again, in a
-                # process that has not written them before.
+                # The result was cached before a garbage collection.  A process that has not
+                # evaluated these names before writes the derivations again.
                 names = [package.attribute for package in packages]
                 async with opened(pinned) as evaluation:
                     await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
@@ -181,7 +181,7 @@ class PackageEvaluator:
 
 @asynccontextmanager
 async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
-    """What Nix may be asked about, as long as the context lasts.  Raises SourceUnavailable."""
+    """Provide the files of a source to Nix while the context lasts.  Raises SourceUnavailable."""
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:
@@ -223,9 +223,9 @@ def _allowed(source: Source) -> Allowed:
 
 
 def _present(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
-    """The packages that can be had of names that no client asked for.
+    """Return the packages among results of names that no client requested.
 
-    Raises EvaluationStopped if that is not certain: another image would be made every time.
+    Raises EvaluationStopped if that is uncertain: each build might make another image.
     """
     allowed = _allowed(source)
     passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}

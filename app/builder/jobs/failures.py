@@ -1,4 +1,4 @@
-"""For how long a failure is the answer, so that a client's blind repeats cost nothing."""
+"""How long failures are cached, so that repeated requests cost nothing."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What single names and sets of a revision are: looked at once, kept, and in a queue."""
+"""Evaluate single names and sets of a revision, each once, in a queue."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ _TRANSIENT_SECONDS = 10
 
 
 class AttributeReader:
-    """One look runs at a time; a caller that leaves does not end it."""
+    """One evaluation runs at a time; it continues when its callers leave."""
 
     def __init__(self, *, nix: Nix, workers: Workers) -> None:
         self._nix = nix
@@ -38,7 +38,7 @@ class AttributeReader:
         self._checks: Jobs[frozenset[str]] = _jobs(_CHECKS)
 
     async def within(self, key: Digest, pinned: Pinned, name: str) -> NameIndex:
-        """The names in one set, whether it is listed or not; none if the name is not a set's.
+        """Return the names in one set, listed or not; none if the name is not that of a set.
 
         ``key`` is the revision's.  Raises SourceUnavailable, TooManyRequests, Draining.
         """
@@ -54,7 +54,7 @@ class AttributeReader:
         return await _result(job.wait(None))
 
     async def packages(self, key: Digest, pinned: Pinned, names: Sequence[str]) -> frozenset[str]:
-        """Those of the names that are packages.  Raises what ``within`` does."""
+        """Return the names that are packages.  Raises what ``within`` does."""
 
         async def read(evaluation: Evaluation) -> frozenset[str]:
             return await packages_among(self._nix, evaluation, names)

@@ -1,4 +1,4 @@
-"""The attribute names of a revision: listed once, kept, and searched."""
+"""The attribute names of a revision: listed once, cached and searched."""
 
 import asyncio
 import time
@@ -42,10 +42,9 @@ _SEARCH_SECONDS = 25  # some clients leave after 30
 
 
 class AttributeIndex:
-    """A listing goes on without its waiters, until ``close``, for later requests.
+    """A listing continues when its callers leave, until ``close``, for later requests.
 
-    One listing runs at a time, so that names of many revisions asked for at once do not take
-    the machine.
+    One listing runs at a time, so that requests for many revisions do not take all processors.
     """
 
     def __init__(self, *, nix: Nix, storage: Storage, workers: Workers) -> None:
@@ -81,7 +80,7 @@ class AttributeIndex:
         return await self._workers.run(listed.index.search, text, limit)
 
     async def explained(self, pinned: Pinned, error: PackagesUnknown) -> PackagesUnknown:
-        """The error with packages that may have been meant; never another error."""
+        """Return the error with suggested packages; never another error."""
 
         async def listed() -> ListedNames:
             names = await self._listed(pinned, None)

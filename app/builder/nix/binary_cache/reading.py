@@ -1,4 +1,4 @@
-"""Reads the narinfos of many store paths at once, and goes on where it was stopped."""
+"""Read the narinfos of many store paths concurrently, and resume an interrupted reading."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ from app.builder.nix.binary_cache.narinfo import NarInfo, NarInfoInvalid
 from app.builder.nix.closure import Closure, StoreObject
 from app.system.blocking import blocking_class
 
-# In flight at once: what hides the way there and back.  Nix itself opens 25 connections.
+# Concurrent requests, enough to hide the latency.  Nix itself opens 25 connections.
 CONNECTIONS = 64
 BATCH = 2000
-# So many failures with no success between them mean that it is not about single paths.
+# After so many failures in a row the cache is taken to be down.
 FAILURES = 20
 
 
