@@ -91,6 +91,7 @@ def start_server(packages: str, log: Path) -> subprocess.Popen[bytes]:
         "NIXERY_STORAGE": "filesystem",
         "NIXERY_STORAGE_PATH": str(STATE / "storage"),
         "NIXERY_STATE_PATH": str(STATE),
+        "NIXERY_ARCHITECTURES": "amd64,arm64",
         # No binary cache has the set, and root builds without build users.
         "NIX_CONFIG": "substitute = false\nbuild-users-group =",
     }

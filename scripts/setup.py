@@ -46,6 +46,7 @@ TEST = DEMO | {
     "curl": "curl",
     "zstd": "zstd",
     "debootstrap": "debootstrap",
+    "qemu-aarch64-static": "qemu-user-static",
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 

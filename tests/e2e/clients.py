@@ -33,6 +33,10 @@ class Client(Protocol):
         """Start a pulled image's program by the image's own PATH; returns its standard output."""
         ...
 
+    def architecture(self, image: str) -> str:
+        """Return the architecture of a pulled image, by its config."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -64,6 +68,12 @@ class Skopeo:
     def run(self, image: str, *command: str) -> str:
         variables = rootfs.read(self._layout(image), "pulled").variables
         return _run_in(self.unpacked(image), variables, *command)
+
+    def architecture(self, image: str) -> str:
+        layout = self._layout(image)
+        return succeed(
+            "skopeo", "inspect", "--format={{.Architecture}}", f"oci:{layout}:pulled"
+        ).strip()
 
     def unpacked(self, image: str) -> Path:
         """The root file system of a pulled image."""
@@ -108,9 +118,16 @@ class Containerd:
 
     def architecture(self, image: str) -> str:
         listed = succeed(*self._ctr, "images", "list", f"name=={image}")
-        manifest = self._document(listed[listed.index("sha256:") :].split()[0])
-        config = self._document(manifest["config"]["digest"])
-        return str(config["architecture"])
+        target = self._document(listed[listed.index("sha256:") :].split()[0])
+        stored = succeed(*self._ctr, "content", "list", "--quiet").split()
+        manifests = [
+            self._document(one["digest"])
+            for one in target.get("manifests", ())
+            if one["digest"] in stored
+        ]
+        # Of an index, those of the platform that was pulled.
+        [manifest] = manifests or [target]
+        return str(self._document(manifest["config"]["digest"])["architecture"])
 
     def _document(self, digest: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(succeed(*self._ctr, "content", "get", digest))

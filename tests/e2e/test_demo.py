@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.process import succeed
-from tests.e2e.server import ROOT, Server
+from tests.e2e.server import ROOT, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -49,9 +49,11 @@ def test_the_demo_pulls_the_image_that_the_readme_shows() -> None:
 
 @pytest.mark.may_skip
 @pytest.mark.usefixtures("pinned")
-def test_another_server_has_the_digests_that_the_readme_shows(server: Server) -> None:
+def test_another_server_has_the_digests_that_the_readme_shows(new_server: ServerFactory) -> None:
+    server = new_server(NIXERY_ARCHITECTURES="amd64,arm64")
     [shown] = re.findall(r"^Digest: (sha256:[0-9a-f]{64})$", README, re.MULTILINE)
     [demo] = PULLED.findall(README)
 
     assert server.digest("python3/curl") == shown
-    assert server.digest("shell/git/htop").startswith(demo.partition(": ")[0])
+    # skopeo has the image of its machine, Docker shows the digest of the index.
+    assert server.digest("amd64/shell/git/htop").startswith(demo.partition(": ")[0])
