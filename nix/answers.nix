@@ -17,7 +17,7 @@ set: { names, explain, restricted, ... }:
 
 let
   inherit (builtins)
-    concatLists concatStringsSep deepSeq isAttrs isBool isInt isList isString map
+    concatLists concatStringsSep deepSeq head isAttrs isBool isInt isList isString map
     parseDrvName stringLength tryEval typeOf unsafeDiscardStringContext;
 
   find = import ./lookup.nix set;
@@ -33,12 +33,13 @@ let
     if isString value && stringLength value <= 1000 then unsafeDiscardStringContext value else null;
 
   license = value:
-    if isString value then { name = text value; free = true; }
+    if isString value then { name = text value; spdx = null; free = true; }
     else if isAttrs value then {
       name = text (value.spdxId or value.shortName or value.fullName or "unnamed");
+      spdx = text (value.spdxId or null);
       free = value.free or true == true;
     }
-    else { name = null; free = true; };
+    else { name = null; spdx = null; free = true; };
 
   licenses = value:
     if isList value then concatLists (map licenses value)
@@ -66,6 +67,8 @@ let
     let
       of = attribute: default: check:
         attempt default (let v = value.meta.${attribute} or null; in if check v then v else default);
+      identifiers = value.meta.identifiers or { };
+      first = list: if isList list && list != [ ] then head list else list;
     in
     {
       name = attempt null (text (value.name or null));
@@ -77,6 +80,11 @@ let
       insecure = of "insecure" false isBool;
       priority = of "priority" null isInt;
       main_program = attempt null (text (value.meta.mainProgram or null));
+      description = attempt null (text (value.meta.description or null));
+      homepage = attempt null (text (first (value.meta.homepage or null)));
+      position = attempt null (text (value.meta.position or null));
+      cpe = attempt null (text (identifiers.cpe or null));
+      purl = attempt null (text (identifiers.purl or null));
     };
 
   none = throw "it calls itself a derivation and has no drvPath or outPath";

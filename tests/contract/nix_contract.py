@@ -60,7 +60,12 @@ PACKAGES: Mapping[str, Attribute] = {
     "hello": package(
         "hello-2.12",
         {"bin/hello": "#!/bin/sh\necho hello\n", "share/doc/hello": "text"},
-        licenses=(License("GPL-3.0-or-later", free=True),),
+        licenses=(License("GPL-3.0-or-later", free=True, spdx="GPL-3.0-or-later"),),
+        description="A program that greets",
+        homepage="https://example.org/hello",
+        position="pkgs/hello/default.nix:30",
+        cpe="cpe:2.3:a:gnu:hello:2.12:*:*:*:*:*:*:*",
+        purl="pkg:generic/hello@2.12",
         priority=4,
         main_program="hello",
     ),
@@ -172,7 +177,12 @@ class NixContract:
 
         assert isinstance(hello, Found)
         assert (hello.name, hello.pname, hello.version) == ("hello-2.12", "hello", "2.12")
-        assert hello.licenses == (License("GPL-3.0-or-later", free=True),)
+        assert hello.licenses == (License("GPL-3.0-or-later", free=True, spdx="GPL-3.0-or-later"),)
+        assert hello.description == "A program that greets"
+        assert hello.homepage == "https://example.org/hello"
+        assert hello.position == "pkgs/hello/default.nix:30"
+        assert hello.cpe == "cpe:2.3:a:gnu:hello:2.12:*:*:*:*:*:*:*"
+        assert hello.purl == "pkg:generic/hello@2.12"
         assert (hello.main_program, hello.priority) == ("hello", 4)
         assert (hello.derivation.name, hello.path.name) == ("hello-2.12.drv", "hello-2.12")
         assert isinstance(unfree, Found)

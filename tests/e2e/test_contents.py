@@ -81,6 +81,7 @@ def test_an_image_says_where_it_comes_from_and_what_is_in_it(
     server = new_server(PACKAGES, NIXERY_CONFIG=str(settings))
 
     from_git = config(server, server.get("/v2/team/tool/other/manifests/main"))
+    alone = config(server, server.get("/v2/team/tool/manifests/main"))
     from_files = config(server, server.get("/v2/tool/manifests/latest"))
 
     assert from_git["created"] == "2024-05-01T01:00:00Z"
@@ -89,6 +90,16 @@ def test_an_image_says_where_it_comes_from_and_what_is_in_it(
         "nixery.source": "team",
         "org.opencontainers.image.created": "2024-05-01T01:00:00Z",
         "org.opencontainers.image.revision": commit,
+        "org.opencontainers.image.title": "other, tool",
+    }
+    described = alone["config"]["Labels"].items() - from_git["config"]["Labels"].items()
+    assert {name.removeprefix("org.opencontainers.image."): text for name, text in described} == {
+        "nixery.packages": "cacert iana-etc tool-1.2",
+        "title": "tool",
+        "version": "1.2",
+        "description": "A tool",
+        "url": "https://example.org/tool",
+        "licenses": "Apache-2.0 AND MIT",
     }
     assert from_files["created"] == "1970-01-01T00:00:01Z"
     assert from_files["config"]["Labels"]["nixery.source"] == "path"

@@ -140,6 +140,11 @@ class SetEvaluation:
             "broken": package.broken,
             "priority": package.priority,
             "main_program": package.main_program,
+            "description": package.description,
+            "homepage": package.homepage,
+            "position": package.position,
+            "cpe": package.cpe,
+            "purl": package.purl,
         }
         if package.refusal:
             return Failed(**metadata)  # type: ignore[arg-type]

@@ -82,12 +82,19 @@ def _derivation(package: Package, salt: str) -> str:
         f' args = [ "-c" {_string("; ".join(_script(package)))} ]; }}'
     )
     meta: dict[str, object] = {
-        "license": [{"spdxId": one.name, "free": one.free} for one in package.licenses],
+        "license": [
+            {"shortName": one.name, "free": one.free} | ({"spdxId": one.spdx} if one.spdx else {})
+            for one in package.licenses
+        ],
         "knownVulnerabilities": list(package.vulnerabilities),
         "insecure": package.insecure,
         "broken": package.broken,
         "priority": package.priority,
         "mainProgram": package.main_program,
+        "description": package.description,
+        "homepage": package.homepage,
+        "position": package.position,
+        "identifiers": {"cpe": package.cpe, "purl": package.purl},
     }
     text = f"({derivation} // {{ meta = builtins.fromJSON {_string(json.dumps(meta))}; }}"
     if package.refusal:

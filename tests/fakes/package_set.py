@@ -47,6 +47,11 @@ class Package:
     broken: bool = False
     priority: int | None = None
     main_program: str | None = None
+    description: str | None = None
+    homepage: str | None = None
+    position: str | None = None
+    cpe: str | None = None
+    purl: str | None = None
 
     @property
     def pname(self) -> str:

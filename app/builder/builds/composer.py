@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.builder.builds.labels import image_labels
 from app.builder.builds.supply import Ingredients
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
@@ -20,10 +21,7 @@ from app.builder.nix.results import Found
 from app.request import ALWAYS, ARCHITECTURES
 from app.system.concurrency import gather
 from app.system.workers import Workers
-from app.text.sanitize import one_line
 
-# An attribute and a version of 1,000 characters each are the longest that Nix is asked for.
-_LABEL_LIMIT = 4000
 # The Unix epoch itself is taken for "no time" by some clients.
 _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
@@ -101,7 +99,7 @@ class Composer:
             ),
             nonroot=request.nonroot,
             environment=files.additions.environment,
-            labels=_labels(ingredients),
+            labels=image_labels(ingredients),
             layers=(
                 ImageLayer(base_layer, "nix: files of every image"),
                 *(
@@ -122,23 +120,3 @@ class Composer:
             base_entries(),
             closure,
         )
-
-
-def _labels(ingredients: Ingredients) -> dict[str, str]:
-    """OCI's own names where there is one (image-spec, annotations.md)."""
-    pinned, base = ingredients.pinned, ingredients.base
-    named = {
-        one_line(f"{package.attribute}-{package.version or ''}".rstrip("-"), _LABEL_LIMIT)
-        for package in ingredients.packages.values()
-    }
-    labels = {
-        "org.opencontainers.image.revision": pinned.revision.label,
-        "nixery.source": pinned.source.name,
-        "nixery.packages": " ".join(sorted(named)),
-    }
-    if base is not None and ingredients.borrowed:
-        labels["nixery.base"] = f"{base.source.name} {base.revision.label}"
-    if pinned.revision.date is not None:
-        created = pinned.revision.date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        labels["org.opencontainers.image.created"] = created
-    return labels

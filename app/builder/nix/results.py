@@ -3,16 +3,21 @@
 Records have the same form, so that a stored result is validated like a new one.
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, TypeAdapter
 
-from app.builder.nix.closure import StorePath
+from app.builder.nix.closure import STORE, StorePath
 from app.text.sanitize import is_plain, one_line
 
 _SHOWN_LIMIT = 1000
+_WEB = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?#][!-~]{0,900})?")
+_IN_SOURCE = re.compile(rf"(?:{STORE}/[^/]+/|(?!/))((?!/)[!-~]{{1,900}}:[0-9]{{1,9}})")
+_SPDX = re.compile(r"[A-Za-z0-9.+-]{1,100}")
 
 
 def _store_path(value: object) -> StorePath:
@@ -35,26 +40,48 @@ def _shown(text: str) -> str:
     return one_line(text, _SHOWN_LIMIT)
 
 
+def _url(text: str) -> str | None:
+    """Return None unless it is a plain address of the web, without credentials."""
+    return text if is_plain(text) and _WEB.fullmatch(text) else None
+
+
+def _position(text: str) -> str | None:
+    """Return the file and line relative to the package set; None for a place on this machine."""
+    found = _IN_SOURCE.fullmatch(text)
+    return _plain(found[1]) if found else None
+
+
+def _identifier(scheme: str) -> Callable[[str], str | None]:
+    def check(text: str) -> str | None:
+        return text if text.startswith(scheme) and text.isascii() and is_plain(text) else None
+
+    return check
+
+
 _Plain = Annotated[str, AfterValidator(_plain)] | None
 _Shown = Annotated[str, AfterValidator(_shown)]
 _Path = Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str)]
 _Derivation = Annotated[StorePath, PlainValidator(_derivation), PlainSerializer(str)]
+_Spdx = Annotated[str, AfterValidator(lambda text: text if _SPDX.fullmatch(text) else None)] | None
 _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
 
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """``name`` is the SPDX identifier where the package set knows one."""
+    """``name`` is the SPDX identifier where the package set knows one, and so is ``spdx``."""
 
     name: _Shown | None
     free: bool
+    spdx: _Spdx = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """The metadata of a package; None and empty where it has none.
 
-    A text with control characters, direction marks or quotes is None.
+    A text with control characters, direction marks or quotes is None.  ``position`` is the file in
+    the package set, with a line; ``cpe`` and ``purl`` identify the package in lists of
+    vulnerabilities.
     """
 
     name: _Plain = None
@@ -66,6 +93,11 @@ class Metadata:
     broken: bool = False
     priority: int | None = None
     main_program: _Plain = None
+    description: _Shown | None = None
+    homepage: Annotated[str, AfterValidator(_url)] | None = None
+    position: Annotated[str, AfterValidator(_position)] | None = None
+    cpe: Annotated[str, AfterValidator(_identifier("cpe:"))] | None = None
+    purl: Annotated[str, AfterValidator(_identifier("pkg:"))] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

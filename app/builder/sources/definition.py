@@ -169,6 +169,11 @@ class Definition(_Frozen):
             mode="json", include={"kind", "location", "archive", "reads", "username", "directory"}
         )
 
+    def published_at(self, commit: str) -> str | None:
+        """Return the web address of the files, if there is one; it has no credentials."""
+        address = str(getattr(self, "archive", getattr(self, "location", "")))
+        return address.replace("{commit}", commit) if address.startswith("https://") else None
+
     @property
     def place(self) -> dict[str, object]:
         """Where the source's tags are resolved."""

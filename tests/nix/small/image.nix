@@ -11,6 +11,12 @@ in
 {
   cacert = package "cacert";
   iana-etc = package "iana-etc";
-  tool = package "tool-VERSION";
+  tool = package "tool-VERSION" // {
+    meta = {
+      description = "A tool";
+      homepage = [ "https://example.org/tool" ];
+      license = [ { spdxId = "MIT"; } { spdxId = "Apache-2.0"; } ];
+    };
+  };
   other = package "other-VERSION";
 }

@@ -67,6 +67,31 @@ def test_sentences_lose_what_is_not_seen_and_keep_quotes() -> None:
     assert found.licenses == (License("some body's", free=False),)
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("homepage", "https://example.org/x?y#z", "https://example.org/x?y#z"),
+        ("homepage", "http://example.org:8080", "http://example.org:8080"),
+        ("homepage", "https://user:secret@example.org/", None),
+        ("homepage", "javascript:alert(1)", None),
+        ("homepage", "https://example.org/\u202e", None),
+        ("position", "/nix/store/abc-source/pkgs/x.nix:3", "pkgs/x.nix:3"),
+        ("position", "pkgs/x.nix:3", "pkgs/x.nix:3"),
+        ("position", "/home/somebody/x.nix:3", None),  # plain: ok
+        ("position", "/nix/store/abc-source//home/x.nix:3", None),
+        ("cpe", "cpe:2.3:a:b:c", "cpe:2.3:a:b:c"),
+        ("cpe", "see http://x", None),
+        ("purl", "pkg:deb/x@1", "pkg:deb/x@1"),
+        ("purl", "pkg:deb/\u2066", None),
+        ("description", "it's \x1b[8mhidden", "it's hidden"),
+    ],
+)
+def test_further_texts_are_what_they_are_for_or_not_stated(
+    field: str, text: str, expected: str | None
+) -> None:
+    assert getattr(package(**{field: text}), field) == expected
+
+
 def test_what_was_remembered_is_looked_at_like_what_is_new() -> None:
     stored = answers.EVALUATION_RESULT.dump_json(package(version="1.0"))
 

@@ -30,6 +30,7 @@ NAMING = {
     "builder/nix/programs/command.py",
     "builder/nix/programs/diagnosis.py",
     "builder/nix/programs/fetches.py",
+    "builder/nix/results.py",
     "builder/sources/opened.py",
 }
 BUILDER = sorted((APP / "builder").rglob("*.py"))
