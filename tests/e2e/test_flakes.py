@@ -46,6 +46,13 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never responds."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
 def library(tmp_path: Path) -> Path:
     directory = tmp_path / "library"
     directory.mkdir()
@@ -141,6 +148,20 @@ def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
 
     assert response.status_code == 503, response.text
     assert "source company needs its input library, which cannot be reached" in message(response)
+    assert int(response.headers["Retry-After"]) <= 10
+
+
+def test_a_git_input_whose_host_never_responds_is_a_503_that_names_the_host(
+    start: StartFlake, company: Repository, silent_port: int
+) -> None:
+    address = f"http://127.0.0.1:{silent_port}/library"
+    commit(company, f"git+{address}")
+
+    response = manifest(start("evaluation_seconds = 30"), "company/tool")
+
+    assert response.status_code == 503, response.text
+    assert "source company needs its input library, which cannot be reached" in message(response)
+    assert address in message(response)
     assert int(response.headers["Retry-After"]) <= 10
 
 

@@ -65,7 +65,10 @@ def evaluation_failure(
     address = unreachable(message, text)
     if address is not None:
         name = input_at(text, evaluation.package_set.flake)
-        needed = f"its input {name}" if name else (one_line(address, _ADDRESS) or "what it fetches")
+        shown = one_line(address, _ADDRESS)
+        needed = f"its input {name}" if name else (shown or "what it fetches")
+        if address not in message:  # git prints it, and Nix does not
+            message = f"{message} ({shown})"
         return InputUnreachable(
             f"source {evaluation.source} needs {needed}, which cannot be reached: {message}"
         )

@@ -10,12 +10,9 @@ from app.builder.nix.door import Evaluation, PackageSet, RealiseOptions
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
 OPTIONS = (*FEATURES, *_BUILD_NOTHING)
-# Give up a silent host within the time of an evaluation.
-FETCHING = (
-    *("--option", "connect-timeout", "10"),
-    *("--option", "stalled-download-timeout", "20"),
-    *("--option", "download-attempts", "3"),
-)
+# The longest waits for a host, in seconds.
+_CONNECT_SECONDS = 10
+_SILENT_SECONDS = 20
 OUTPUT = 32 * 1024 * 1024
 
 
@@ -44,7 +41,7 @@ def options(evaluation: Evaluation, expressions: Path) -> tuple[str, ...]:
     machine = f"{platform.machine()}-linux"
     return (
         *(restriction(expressions, evaluation.package_set) if evaluation.restricted else OPTIONS),
-        *FETCHING,
+        *fetching(evaluation),
         *_settings({"nix-path": ""}),
         *(
             argument
@@ -56,9 +53,36 @@ def options(evaluation: Evaluation, expressions: Path) -> tuple[str, ...]:
     )
 
 
+def fetching(evaluation: Evaluation) -> tuple[str, ...]:
+    """Return options that give up a silent host within the time of the evaluation."""
+    return _settings(
+        {
+            "connect-timeout": str(_connect_seconds(evaluation)),
+            "stalled-download-timeout": str(_silent_seconds(evaluation)),
+            "download-attempts": "3",
+        }
+    )
+
+
+def _connect_seconds(evaluation: Evaluation) -> int:
+    return max(1, min(_CONNECT_SECONDS, int(evaluation.seconds / 12)))
+
+
+def _silent_seconds(evaluation: Evaluation) -> int:
+    return max(1, min(_SILENT_SECONDS, int(evaluation.seconds / 8)))
+
+
 def variables(evaluation: Evaluation, expressions: Path) -> dict[str, str]:
-    """Return variables for package sets that import nixpkgs; nix/confined.nix has the same."""
+    """Return variables for package sets that import nixpkgs, and for git.
+
+    nix/confined.nix has those of nixpkgs as well.  Git waits for a silent host without limit.
+    """
+    silent, connecting = _silent_seconds(evaluation), _connect_seconds(evaluation)
     return {
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+        "GIT_HTTP_LOW_SPEED_TIME": str(silent),
+        "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={connecting}"
+        f" -o ServerAliveInterval={silent} -o ServerAliveCountMax=1",
         "NIXPKGS_CONFIG": str(expressions / "nixpkgs-config.nix"),
         "NIXERY_POLICY": json.dumps(_policy(evaluation)),
     }

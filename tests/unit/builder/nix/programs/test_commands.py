@@ -24,8 +24,8 @@ POLICY = '{"unfree": true, "insecure": false, "broken": ["old"]}'
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 NO_BUILDS = ("--option", "allow-import-from-derivation", "false")
 FETCHING = (
-    *("--option", "connect-timeout", "10"),
-    *("--option", "stalled-download-timeout", "20"),
+    *("--option", "connect-timeout", "8"),
+    *("--option", "stalled-download-timeout", "12"),
     *("--option", "download-attempts", "3"),
 )
 SETTINGS = ("--option", "cores", "3", "--option", "max-jobs", "5")
@@ -120,6 +120,10 @@ async def test_a_trusted_set_is_evaluated_without_builds_and_search_path(
     assert start.environment == {
         **{name: value for name, value in environment.items() if name != "NIX_CONFIG"},
         "XDG_CONFIG_HOME": start.environment["XDG_CONFIG_HOME"],
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+        "GIT_HTTP_LOW_SPEED_TIME": "12",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=8"
+        " -o ServerAliveInterval=12 -o ServerAliveCountMax=1",
         "NIXPKGS_CONFIG": "/srv/nix/nixpkgs-config.nix",
         "NIXERY_POLICY": POLICY,
     }
@@ -201,6 +205,17 @@ async def test_a_process_that_stays_has_the_same_options(
         *("--option", "nix-path", ""),
     )
     assert repl.environment == alone.environment
+
+
+async def test_a_silent_host_is_given_up_within_a_short_evaluation(
+    nix: NixCommand, programs: RecordedPrograms
+) -> None:
+    await nix.evaluate(replace(EVALUATION, seconds=10), [])
+
+    start = programs.start
+    assert start.option("connect-timeout") == "1"
+    assert start.option("stalled-download-timeout") == "1"
+    assert start.environment["GIT_HTTP_LOW_SPEED_TIME"] == "1"
 
 
 async def test_an_untrusted_set_has_no_process_that_stays(
