@@ -11,7 +11,7 @@ ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
 SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
 ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
-META_PACKAGES = frozenset({"shell", "nonroot", *SYSTEMS})
+META_PACKAGES = frozenset({"shell", "nonroot", "few-layers", *SYSTEMS})
 COMPONENT_LIMIT = 64
 
 
@@ -22,6 +22,7 @@ class ImageRequest:
     ``asked`` are the packages in the name itself; the others are part of every image or of
     ``shell``.  ``one_system`` if the name has an architecture: it is not that of an index.
     ``first`` is the architecture that an index begins with, which decides nothing.
+    ``few_layers`` images are for clients and programs that handle many layers badly.
     """
 
     source: str | None
@@ -30,6 +31,7 @@ class ImageRequest:
     nonroot: bool
     asked: frozenset[str]
     one_system: bool = False
+    few_layers: bool = False
     first: str = field(default="", compare=False)
 
     @classmethod
@@ -59,6 +61,7 @@ class ImageRequest:
             nonroot="nonroot" in asked,
             asked=frozenset(named),
             one_system=bool(architectures),
+            few_layers="few-layers" in asked,
         )
 
     @property

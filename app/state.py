@@ -138,13 +138,13 @@ class WaitPolicy:
 class About:
     """``settings`` are public: they are without secrets.
 
-    ``popularity`` counts the packages in the popularity data, None without such data.
+    ``plan`` counts the packages in the layer plans.
     """
 
     version: str
     started_at: datetime
     settings: Mapping[str, str]
-    popularity: int | None = None
+    plan: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,45 @@
 """Sharing: what clients download and a server handles, relative to each store path once.
 
-usage: bench/sharing.py [--lock LOCK] [--seed SEED] [--images N]
+usage: bench/sharing.py [--lock LOCK] [--seed SEED] [--images N] [--plan FILE]
 
 Images are drawn from the embedded package set with a fixed seed and pulled twice: by an empty
-client, and after 5 % of the packages changed and their dependents were rebuilt.  All numbers are
-bytes of NAR.  The baselines group the same images in the same run.
+client, and after 5 % of the packages changed and their dependents were rebuilt.  The first table
+has bytes of NAR, the second one seconds: a price for each new layer and for each byte.  The
+baselines group the same images in the same run.
 """
 
 import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.builder.images.layering.cohorts import learn_profile
-from app.builder.images.layering.grouping import plan_layers
-from app.builder.images.layering.profile import LayerProfile, from_popularity
+from app.builder.images.layering.cohorts import learn_profile, sampled_images
+from app.builder.images.layering.grouping import FEW_LAYERS, plan_layers
+from app.builder.images.layering.profile import LayerProfile, from_popularity, parse_profile
 from app.builder.nix.closure import Closure, StorePath
+from app.settings.expressions import PLANS
+from app.settings.sections.layers import LAYERS
 from bench import common
 from bench.common import Missing
 from bench.grouping.baselines import by_dominance, by_popularity, one_layer
 from bench.grouping.clients import Client, Layers, Pulled
+from bench.grouping.format2 import by_size, similar
 from bench.grouping.images import draw_images
 from bench.grouping.packageset import PackageSet, built_packages
+from bench.grouping.times import Line, Pulls, count
 
-BUDGET = 94
+BUDGET = 94  # of the baselines
+# A layer costs docker 20.10 some 45 ms and containerd 10; the last one is a slow network.
+LINES = {
+    "45 ms, 100 MB/s": Line(0.045, 100e6),
+    "10 ms, 100 MB/s": Line(0.010, 100e6),
+    "45 ms, 10 MB/s": Line(0.045, 10e6),
+}
 CHANGED = 0.05
 FLEET = 50  # clients; the images are distributed among them
 ALWAYS = ("cacert", "iana-etc")
@@ -47,6 +58,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
+    times: Pulls
     first: Pulled
     fleet: Pulled
     after: Pulled
@@ -71,8 +83,18 @@ def measure(cut: Cut, images: Sequence[Image], upgraded: Sequence[Image]) -> Mea
 
     one, many = pull(images, first)
     after, many_after = pull(upgraded, second)
+    times = count(
+        [(image.closure, cut) for image, cut in zip(images, first, strict=True)],
+        [(image.closure, cut) for image, cut in zip(upgraded, second, strict=True)],
+    )
     return Measured(
-        one, many, after, many_after, sum(map(len, first)) / len(first), handled(images, first)
+        times,
+        one,
+        many,
+        after,
+        many_after,
+        sum(map(len, first)) / len(first),
+        handled(images, first),
     )
 
 
@@ -90,14 +112,16 @@ def references(everything: Closure) -> Counter[str]:
     )
 
 
-def strategies(packages: PackageSet) -> dict[str, Cut]:
+def strategies(packages: PackageSet, shipped: LayerProfile) -> dict[str, Cut]:
     everything = packages.closure(packages.objects)
     counts = references(everything)
-    cohorts = learn_profile(everything, packages.attributes.values())
+    learnt = learn_profile(everything, packages.attributes.values())
+    users = {name: entry.users for name, entry in learnt.entries.items()}
+    cohorts = similar(sampled_images(everything, packages.attributes.values()), everything)
     popularity = from_popularity(counts)
 
-    def ours(plan: LayerProfile | None) -> Cut:
-        return lambda closure, _: tuple(layer.paths for layer in plan_layers(closure, plan, BUDGET))
+    def ours(plan: LayerProfile | None, budget: int = LAYERS) -> Cut:
+        return lambda closure, _: tuple(layer.paths for layer in plan_layers(closure, plan, budget))
 
     def dominance(popular: int) -> Cut:
         return lambda closure, top: by_dominance(closure, top, counts, BUDGET, popular)
@@ -110,9 +134,13 @@ def strategies(packages: PackageSet) -> dict[str, Cut]:
         "dominator tree (Nixery)": dominance(100),
         "dominator tree, threshold 10": dominance(10),
         "dominator tree, threshold 2": dominance(2),
+        "format 2, no plan": lambda closure, _: by_size(closure, {}, {}),
+        "format 2, plan": lambda closure, _: by_size(closure, users, cohorts),
         "ours, no plan": ours(None),
         "ours, popularity data": ours(popularity),
-        "ours, plan": ours(cohorts),
+        "ours, plan of this set": ours(learnt),
+        "ours, shipped plan": ours(shipped),
+        "ours, shipped plan, few-layers": ours(shipped, FEW_LAYERS),
     }
 
 
@@ -133,7 +161,7 @@ def milliseconds(plan: LayerProfile | None, images: Sequence[Image]) -> float:
     for _ in range(5):
         begun = time.perf_counter()
         for each in images:
-            plan_layers(each.closure, plan, BUDGET)
+            plan_layers(each.closure, plan, LAYERS)
         rounds.append(time.perf_counter() - begun)
     return min(rounds) / len(images) * 1000
 
@@ -157,6 +185,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--plan", type=Path, default=PLANS / "debian.json")
     arguments = parser.parse_args()
     try:
         packages = find_packages(arguments.lock)
@@ -166,12 +195,19 @@ def main() -> None:
     tops = draw(packages, arguments.seed, arguments.images)
     images = [image(packages, top) for top in tops]
     later = [image(upgraded, top) for top in tops]
-    report(packages, upgraded, images, later)
+    plan = parse_profile(arguments.plan.read_bytes())
+    describe(packages, upgraded, images)
+    cuts = strategies(packages, plan)
+    measured = {name: measure(cut, images, later) for name, cut in cuts.items()}
+    report_bytes(measured)
+    report_times(measured)
+    print(
+        f"cutting an image takes {milliseconds(None, images):.2f} ms without a plan,"
+        f" {milliseconds(plan, images):.2f} ms with one"
+    )
 
 
-def report(
-    packages: PackageSet, upgraded: PackageSet, images: Sequence[Image], later: Sequence[Image]
-) -> None:
+def describe(packages: PackageSet, upgraded: PackageSet, images: Sequence[Image]) -> None:
     paths = sum(len(each.closure) for each in images) / len(images)
     rebuilt = sum(upgraded.releases.values())
     print(
@@ -180,22 +216,35 @@ def report(
         f" {sum(len(each.closure) > BUDGET for each in images)} of more than {BUDGET};"
         f" the upgrade rebuilds {rebuilt}"
     )
+
+
+def report_bytes(measured: Mapping[str, Measured]) -> None:
     print("bytes relative to each store path once; a fleet shares the images out among its clients")
     print(f"{'':36}first pull{'':25}after the upgrade")
     print(f"{'':36}client   fleet    chain  server  client   fleet    chain  layers")
-    for name, cut in strategies(packages).items():
-        m = measure(cut, images, later)
+    for name, m in measured.items():
         print(
             f"{name:36}{m.first.digest_ratio:6.3f}  {m.fleet.digest_ratio:6.3f}"
             f"  {m.first.chain_ratio:7.2f}  {m.handled:6.3f}"
             f"  {m.after.digest_ratio:6.3f}  {m.fleet_after.digest_ratio:6.3f}"
             f"  {m.after.chain_ratio:7.2f}  {m.layers:6.1f}"
         )
-    plan = learn_profile(packages.closure(packages.objects), packages.attributes.values())
+
+
+def report_times(measured: Mapping[str, Measured]) -> None:
     print(
-        f"cutting an image takes {milliseconds(None, images):.2f} ms without a plan,"
-        f" {milliseconds(plan, images):.2f} ms with one"
+        "seconds a pull, by the price of a layer and the speed of a client (compressed 2.5 times)"
     )
+    print(f"{'':36}median{''.join(f'{name:>23}' for name in LINES)}")
+    print(f"{'':36}layers{'   cold series update' * len(LINES)}".replace("   cold", "     cold"))
+    for name, m in measured.items():
+        pulls = (m.times.cold, m.times.series, m.times.update)
+        priced = [
+            f"  {line.seconds(pull):5.2f}" if pull is pulls[0] else f"{line.seconds(pull):7.3f}"
+            for line in LINES.values()
+            for pull in pulls
+        ]
+        print(f"{name:36}{m.times.median_layers:6.0f}{''.join(priced)}")
 
 
 if __name__ == "__main__":

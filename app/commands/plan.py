@@ -4,7 +4,7 @@ import asyncio
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
@@ -79,9 +79,9 @@ def command(
     known: Known = None,
     output: Output = None,
 ) -> None:
-    """Learn which small packages occur in the same images, and write a layer plan.
+    """Learn which packages should share a layer, and write a layer plan.
 
-    The plan is a file for NIXERY_POPULARITY. Give one input: store paths of this machine, a
+    The plan is a file for NIXERY_PLAN. Give one input: store paths of this machine, a
     package set (--packages), or paths of a binary cache (--channel, --store-paths or --cache).
     """
     if sum(bool(given) for given in (paths, packages, channel, store_paths)) > 1:
@@ -137,13 +137,25 @@ def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
     if not directory.exists():
         raise StorePathListInvalid(f"package set {directory} does not exist")
     outputs = asyncio.run(_outputs(directory.absolute(), system, is_file=directory.is_file()))
-    built = [path for path in sorted(outputs) if Path(str(path)).exists()]
+    built = [path for path in sorted({*outputs.values()}) if Path(str(path)).exists()]
     if not built:
         raise StorePathListInvalid(
             f"none of the {len(outputs)} packages of {directory} is built; build some first, or"
             " give --cache and a list"
         )
-    return plan_of_store(built), len(outputs) - len(built)
+    closure = asyncio.run(_closure(built))
+    requested = _requested(outputs, closure)
+    return learn_profile(closure, requested), len({*outputs.values()}) - len(built)
+
+
+def _requested(outputs: Mapping[str, StorePath], closure: Closure) -> Sequence[StorePath]:
+    """Return what images are probably made of.
+
+    Of the packages in nested sets, those are left out that other packages use: users seldom
+    request a library.
+    """
+    tops = {path for attribute, path in outputs.items() if "." not in attribute}
+    return sorted({*unreferenced(closure), *(tops & closure.objects.keys())})
 
 
 async def _closure(paths: Sequence[StorePath]) -> Closure:
@@ -152,8 +164,8 @@ async def _closure(paths: Sequence[StorePath]) -> Closure:
             return await open_store(nix).closure(paths)
 
 
-async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[StorePath]:
-    """Return the outputs that images would contain, of each package of the set."""
+async def _outputs(directory: Path, system: str, *, is_file: bool) -> Mapping[str, StorePath]:
+    """Return the output that images would contain, by attribute, of each package of the set."""
     evaluation = Evaluation(
         source=str(directory),
         package_set=PackageSet("path", str(directory), is_file=is_file),
@@ -163,14 +175,14 @@ async def _outputs(directory: Path, system: str, *, is_file: bool) -> frozenset[
         seconds=_SECONDS,
         memory=_MEMORY,
     )
-    found: set[StorePath] = set()
+    found: dict[str, StorePath] = {}
     with tempfile.TemporaryDirectory() as home:
         async with _nix(Path(home)) as nix:
             names = (await list_names(nix, evaluation)).candidates
             for start in range(0, len(names), _AT_ONCE):
                 answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
-                found.update(answer.path for answer in answers if isinstance(answer, Found))
-    return frozenset(found)
+                found.update((a.attribute, a.path) for a in answers if isinstance(a, Found))
+    return found
 
 
 @asynccontextmanager

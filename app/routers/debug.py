@@ -25,7 +25,7 @@ async def get_debug(services: Services) -> Debug:
         responses=dict(sorted(services.responses.items())),
         counts=BuildCounts(**asdict(jobs.counts)),
         activity=dict(services.activity()),
-        popularity=about.popularity,
+        plan=about.plan,
         queues=[
             QueueState(
                 name=queue.name,

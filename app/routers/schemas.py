@@ -100,7 +100,7 @@ class Debug(BaseModel):
     activity: dict[str, int] = Field(
         description="Nix processes started, store paths packed, bytes compressed, since the start"
     )
-    popularity: int | None = Field(description="Number of packages in the popularity data")
+    plan: int = Field(description="Number of packages in the layer plans")
     queues: list[QueueState]
     builds: BuildList
 

@@ -1,4 +1,4 @@
-"""The directory of Nix expressions that come with the server."""
+"""The directory of Nix expressions, and the layer plans, that come with the server."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -17,3 +17,5 @@ def expressions_directory() -> Path:
 
 EXPRESSIONS = expressions_directory()
 EMBEDDED_PACKAGES = EXPRESSIONS / "debian"
+# Outside the package sets: another plan does not make another revision of a set.
+PLANS = EXPRESSIONS / "plans"

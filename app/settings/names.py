@@ -12,7 +12,7 @@ _FORMER_VARIABLES = {
     "build_seconds": ("NIX_TIMEOUT",),
     "builds": ("NIXERY_REALISATIONS",),
     "gcs_bucket": ("GCS_BUCKET",),
-    "popularity": ("NIX_POPULARITY_URL",),
+    "plan": ("NIXERY_POPULARITY", "NIX_POPULARITY_URL"),
     "port": ("PORT",),
     "redirect_seconds": ("NIXERY_HOP_SECONDS",),
     "redirects": ("NIXERY_HOPS",),

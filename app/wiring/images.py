@@ -17,7 +17,7 @@ from app.builder.evaluation.evaluator import PackageEvaluator
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.images.contents.file_trees import FileTrees
 from app.builder.images.image import Built, BuiltImage, BuiltIndex
-from app.builder.images.layering.profile import LayerProfile
+from app.builder.images.layering.choice import LayerProfiles
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.jobs.jobs import Jobs
@@ -54,7 +54,7 @@ def open_images(
     stored: OpenStorage,
     sources: OpenSources,
     workers: Workers,
-    profile: LayerProfile | None,
+    profiles: LayerProfiles,
 ) -> OpenImages:
     storage = stored.storage
     evaluation, queues = evaluation_queue(settings), work_queues(settings)
@@ -75,7 +75,7 @@ def open_images(
         composer=Composer(
             packer=packer,
             file_trees=FileTrees(storage=storage, workers=workers, store=store),
-            layering=_layering(settings, profile),
+            layering=_layering(settings, profiles),
             workers=workers,
         ),
         closures=Closures(storage=storage, store=store),
@@ -142,7 +142,7 @@ def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacke
     )
 
 
-def _layering(settings: Settings, profile: LayerProfile | None) -> Layering:
+def _layering(settings: Settings, profiles: LayerProfiles) -> Layering:
     return Layering(
-        profile=profile, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
+        profiles=profiles, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
     )

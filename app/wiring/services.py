@@ -5,14 +5,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 
+from anyio import to_thread
+
 from app.builder.builds.manifests import Manifests
-from app.builder.images.profile_loading import load_profile
+from app.builder.images.layering.choice import NO_PROFILES, LayerProfiles
+from app.builder.images.profile_loading import load_profile, shipped_profiles
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.nix.programs.command import NixCommand
 from app.request import ARCHITECTURES
 from app.settings.environment import process_environment
+from app.settings.expressions import PLANS
+from app.settings.sections import layers
 from app.settings.settings import Settings
 from app.state import About, AppState, WaitPolicy
+from app.storage.base import Storage
 from app.system import state_directory
 from app.system.process import child_environment
 from app.system.workers import Workers
@@ -43,7 +49,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
     async with AsyncExitStack() as stack:
         stored = await open_storage(settings, stack)
         storage = stored.storage
-        profile = await load_profile(settings.popularity, storage) if settings.popularity else None
+        profiles = await _profiles(settings, storage)
         nix = await open_nix(settings, stack, environment=environment, workers=workers)
         door, store = await open_substitution(settings, stack, nix=nix, workers=workers)
         sources = open_sources(
@@ -57,7 +63,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             stored=stored,
             sources=sources,
             workers=workers,
-            profile=profile,
+            profiles=profiles,
         )
         yield AppState(
             images=images.service,
@@ -74,13 +80,23 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
                 version=VERSION,
                 started_at=started,
                 settings=shown_settings(settings),
-                popularity=None if profile is None else len(profile.entries),
+                plan=profiles.names,
             ),
             architecture=ARCHITECTURES[settings.own_system],
             external_url=settings.external_url,
             catalog=settings.catalog,
             explain_not_found=settings.explain_not_found,
         )
+
+
+async def _profiles(settings: Settings, storage: Storage) -> LayerProfiles:
+    match settings.plan:
+        case layers.SHIPPED:
+            return await to_thread.run_sync(shipped_profiles, PLANS)
+        case layers.NO_PLAN:
+            return NO_PROFILES
+        case source:
+            return LayerProfiles.only(await load_profile(source, storage))
 
 
 def _wait_policy(settings: Settings) -> WaitPolicy:

@@ -160,6 +160,21 @@ async def test_another_budget_compresses_nothing_again(start: Open) -> None:
     assert len(image.blobs) == 5 + 2 + 1
 
 
+async def test_an_image_leaves_room_for_layers_and_its_name_asks_for_fewer(start: Open) -> None:
+    state = await start("one")
+    name = "shell/git/htop/python3/nginx/curl/perl"
+    one = await start("two", plan="none")
+
+    image, few, planless = (
+        await build(state, name),
+        await build(state, f"few-layers/{name}"),
+        await build(one, name),
+    )
+
+    # With the image's own two layers, and its configuration.
+    assert len(few.blobs) <= 16 + 2 + 1 < len(image.blobs) < len(planless.blobs) <= 63 + 2 + 1
+
+
 async def test_an_image_cut_or_packed_in_another_way_is_another_image(
     start: Open, tmp_path: Path
 ) -> None:
@@ -173,7 +188,8 @@ async def test_an_image_cut_or_packed_in_another_way_is_another_image(
         {},
         {"codec": "zstd"},
         {"layer_budget": 5},
-        {"popularity": str(plan)},
+        {"plan": "none"},
+        {"plan": str(plan)},
     )
 
     images = [await build(await start("one", **some), "curl/jq") for some in settings]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from app.builder.images.layering.profile import ProfileEntry, parse_profile
-from app.builder.images.profile_loading import load_profile
+from app.builder.images.profile_loading import load_profile, shipped_profiles
 from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.narinfo import NarInfo
 from app.builder.nix.binary_cache.reading import BATCH, CONNECTIONS
-from app.builder.nix.closure import StorePath
-from app.commands import cli
+from app.builder.nix.closure import Closure, StoreObject, StorePath
+from app.commands import cli, store_path_list
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import (
@@ -191,6 +192,29 @@ def test_plans_of_the_store_and_of_a_cache_agree(
     entries = parse_profile(here.read_bytes()).entries
     assert entries["libc"].users == 5
     assert entries["git"] == ProfileEntry(entries["git-lfs"].cohort, 2)
+
+
+def test_a_release_ships_the_plan_of_a_channel(
+    built: list[str], cache: CacheServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The procedure of docs/releasing.md, with a channel on this machine."""
+    channel = cache.directory / "nixos-test"
+    channel.mkdir()
+    (channel / "store-paths.xz").write_bytes(
+        lzma.compress((cache.directory / "store-paths").read_bytes())
+    )
+    monkeypatch.setattr(store_path_list, "_CHANNELS", cache.url)
+    words = ["--cache", cache.url, "--known", str(tmp_path / "known")]
+    plans = tmp_path / "plans"
+    plans.mkdir()
+
+    assert run("plan", "--channel", "nixos-test", *words, "--output", str(plans / "n.json")) == 0
+
+    closure = Closure(
+        StoreObject(StorePath.parse(path), 1, ()) for path in nix("nix-store", "-qR", *built)
+    )
+    chosen = shipped_profiles(plans).choose(closure)
+    assert chosen == parse_profile((plans / "n.json").read_bytes())
 
 
 def test_plan_of_a_package_set_has_its_built_packages(

@@ -50,10 +50,11 @@ def test_packages_of_every_image_are_not_requested_by_the_name() -> None:
 
 
 def test_meta_packages_count_anywhere_and_are_not_packages() -> None:
-    request = parse("git/shell/nonroot/arm64")
+    request = parse("git/shell/nonroot/few-layers/arm64")
 
     assert request.packages == tuple(sorted({"git", *SHELL, *ALWAYS}))
     assert request.nonroot
+    assert request.few_layers
     assert request.system == "aarch64-linux"
 
 

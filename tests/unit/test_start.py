@@ -36,7 +36,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         (
             {"NIX_POPULARITY_URL": "http://localhost:1/popularity.json"},
             3,
-            "cannot use the popularity data at http://localhost:1/popularity.json",
+            "cannot use the layer plan at http://localhost:1/popularity.json",
         ),
         ({"NIXERY_STORAGE_PATH": "/proc/nowhere"}, 3, "/proc/nowhere"),
         ({"NIXERY_STORAGE": "gcs"}, 1, "NIXERY_STORAGE=gcs needs NIXERY_GCS_BUCKET"),

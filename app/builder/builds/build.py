@@ -135,7 +135,7 @@ class ImageBuilder:
         closure = await self._closures.read(package.path for package in packages)
         if closure is None:
             return None
-        plans = await self._composer.plan_layers(closure)
+        plans = await self._composer.plan_layers(closure, ingredients.request)
         if not await self._composer.is_packed(plans, packages):
             return None
         try:
@@ -156,7 +156,7 @@ class ImageBuilder:
                     )
                 closure = await self._closures.query(paths)
             async with self._packing(progress):
-                plans = await self._composer.plan_layers(closure)
+                plans = await self._composer.plan_layers(closure, ingredients.request)
                 return await self._composer.compose(ingredients, plans, closure)
 
     @asynccontextmanager
@@ -203,7 +203,6 @@ def build_key(
     request: ImageRequest, pinned: Pinned, layering: Layering, supply: Supply = NO_SUPPLY
 ) -> Digest:
     """Return the key of everything that decides an image."""
-    profile = layering.profile
     return BUILDS.key(
         image=FORMAT,
         source=pinned.source.name,
@@ -212,8 +211,8 @@ def build_key(
         packages=request.packages,
         nonroot=request.nonroot,
         grouping=GROUPING,
-        plan=str(profile.identity) if profile else None,
-        budget=layering.budget,
+        plans=layering.profiles.identities,
+        budget=layering.layers(request),
         codec=layering.codec.identity,
     )
 

@@ -12,13 +12,14 @@ from app.builder.images.contents.config import ImageConfig, ImageLayer, command,
 from app.builder.images.contents.file_trees import FileTrees, ImageFiles
 from app.builder.images.contents.merging import Collision
 from app.builder.images.image import LayerPlan
-from app.builder.images.layering.grouping import plan_layers
-from app.builder.images.layering.profile import LayerProfile
+from app.builder.images.layering.choice import LayerProfiles
+from app.builder.images.layering.grouping import FEW_LAYERS, plan_layers
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import Closure
 from app.builder.nix.results import Found
-from app.request import ALWAYS, ARCHITECTURES
+from app.request import ALWAYS, ARCHITECTURES, ImageRequest
+from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.workers import Workers
 
@@ -30,9 +31,17 @@ _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 class Layering:
     """How closures are cut and packed: part of what an image is."""
 
-    profile: LayerProfile | None
+    profiles: LayerProfiles
     budget: int
     codec: Codec
+
+    def layers(self, request: ImageRequest) -> int:
+        """Return the greatest number of layers of store paths."""
+        return min(self.budget, FEW_LAYERS) if request.few_layers else self.budget
+
+    @blocking
+    def cut(self, closure: Closure, request: ImageRequest) -> tuple[LayerPlan, ...]:
+        return plan_layers(closure, self.profiles.choose(closure), self.layers(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,10 @@ class Composer:
         self._file_trees = file_trees
         self.layering = layering
 
-    async def plan_layers(self, closure: Closure) -> tuple[LayerPlan, ...]:
+    async def plan_layers(self, closure: Closure, request: ImageRequest) -> tuple[LayerPlan, ...]:
         """Return the layers of store paths, the lowest first."""
         # Planning thousands of paths takes tens of milliseconds.
-        return await self._workers.run(
-            plan_layers, closure, self.layering.profile, self.layering.budget
-        )
+        return await self._workers.run(self.layering.cut, closure, request)
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
         """Return whether ``compose`` would not read the store."""

@@ -49,7 +49,6 @@ def index_key(
     It cannot have what evaluations find out: servers that disagree on that agree on the key, so
     that the first one decides.
     """
-    profile = layering.profile
     return INDEXES.key(
         image=FORMAT,
         systems=systems,
@@ -60,8 +59,8 @@ def index_key(
         packages=request.packages,
         nonroot=request.nonroot,
         grouping=GROUPING,
-        plan=str(profile.identity) if profile else None,
-        budget=layering.budget,
+        plans=layering.profiles.identities,
+        budget=layering.layers(request),
         codec=layering.codec.identity,
     )
 

@@ -1,4 +1,4 @@
-"""Load the layer profile, or Nixery's popularity data, once at start-up.
+"""Load layer profiles once at start-up: those that come with the server, or the operator's own.
 
 The response of a URL is kept in storage.  A server that starts while the URL does not respond
 cuts layers as the servers before it.
@@ -13,6 +13,7 @@ from anyio import fail_after, to_thread
 from loguru import logger
 from pydantic import TypeAdapter
 
+from app.builder.images.layering.choice import LayerProfiles
 from app.builder.images.layering.profile import LayerProfile, ProfileInvalid, parse_profile
 from app.errors import OperatorError, StorageUnavailable
 from app.storage.base import Storage
@@ -28,7 +29,7 @@ SECONDS = 60.0
 PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
 
 
-class PopularityUnavailable(OperatorError):
+class ProfileUnavailable(OperatorError):
     """The profile cannot be loaded; the message has the URL or file, the reason, and a remedy."""
 
 
@@ -36,8 +37,20 @@ class _TooLarge(Exception):
     """The response is larger than any popularity data."""
 
 
+@blocking
+def shipped_profiles(directory: Path) -> LayerProfiles:
+    """Load all plan files of a directory.  Raises ProfileUnavailable."""
+    profiles = []
+    for path in sorted(directory.glob("*.json")):
+        try:
+            profiles.append(parse_profile(path.read_bytes()))
+        except (OSError, ProfileInvalid) as error:
+            raise _unavailable(path.name, str(error)) from None
+    return LayerProfiles.shipped(profiles)
+
+
 async def load_profile(source: str, storage: Storage) -> LayerProfile:
-    """Load from an http or https URL, or a file.  Raises PopularityUnavailable."""
+    """Load from an http or https URL, or a file.  Raises ProfileUnavailable."""
     if not source.lower().startswith(("http://", "https://")):
         _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
         return plan
@@ -51,7 +64,7 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
     records, key = Records(storage=storage, kind=PLANS), PLANS.key(url=source)
     try:
         document, plan = await _load(partial(_download, url), shown)
-    except PopularityUnavailable as error:
+    except ProfileUnavailable as error:
         last = await records.read(key)
         if last is None:
             raise
@@ -64,12 +77,12 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
     try:
         await records.write(key, document.decode())
     except StorageUnavailable as error:
-        logger.warning("the popularity data cannot be kept for the next start: {}", error)
+        logger.warning("the layer plan cannot be kept for the next start: {}", error)
     return plan
 
 
 async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes, LayerProfile]:
-    """Return the document and the profile in it.  Raises PopularityUnavailable."""
+    """Return the document and the profile in it.  Raises ProfileUnavailable."""
     try:
         with fail_after(SECONDS):
             document = await read()
@@ -89,10 +102,10 @@ async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes
     raise _unavailable(shown, reason)
 
 
-def _unavailable(shown: str, reason: str) -> PopularityUnavailable:
-    return PopularityUnavailable(
-        f"cannot use the popularity data at {shown}: {reason}"
-        " (it is optional: name another URL or file in NIX_POPULARITY_URL, or unset it)"
+def _unavailable(shown: str, reason: str) -> ProfileUnavailable:
+    return ProfileUnavailable(
+        f"cannot use the layer plan at {shown}: {reason}"
+        " (it is optional: name another URL or file in NIXERY_PLAN, or unset it)"
     )
 
 

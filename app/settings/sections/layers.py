@@ -6,6 +6,12 @@ from pydantic import BaseModel, Field
 
 from app.system.cpus import usable_cpus
 
+# Docker accepts images of 125 layers: these, two of the image itself, and 60 of users.
+LAYERS = 63
+# Values of ``plan`` that are neither a URL nor a file.
+SHIPPED = "shipped"
+NO_PLAN = "none"
+
 
 class CodecName(StrEnum):
     GZIP = "gzip"
@@ -14,21 +20,21 @@ class CodecName(StrEnum):
 
 class LayerSettings(BaseModel):
     layer_budget: int = Field(
-        94,
+        LAYERS,
         ge=1,
-        le=120,
+        le=LAYERS,
         description="Maximum number of package layers in an image; two more layers are the image's"
-        " own.",
+        " own. Clients accept some 125 layers, and users need room for 60.",
     )
     codec: CodecName = Field(
         CodecName.GZIP,
         description="gzip, which every client reads, or zstd, for Docker from 23, containerd and"
         " Podman.",
     )
-    popularity: str | None = Field(
-        None,
+    plan: str = Field(
+        SHIPPED,
         description="URL or file with a layer plan (`nixery plan`) or with Nixery's popularity"
-        " data.",
+        " data, in place of the plans that come with the server; none: layers without a plan.",
     )
     workers: int = Field(
         default_factory=usable_cpus, ge=1, description="Threads that read, hash and compress."

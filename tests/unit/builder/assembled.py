@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.builder.images.image import BuiltImage, BuiltIndex
+from app.builder.images.layering.choice import NO_PROFILES
 from app.builder.nix.door import Flake, PackageSet
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.sources.definition import (
@@ -147,6 +148,6 @@ class Opener:
             ),
             sources=opened,
             workers=workers,
-            profile=None,
+            profiles=NO_PROFILES,
         )
         return Assembled(self.nix, images, self.storage, self.clock, tags, self)

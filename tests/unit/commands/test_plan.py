@@ -41,8 +41,8 @@ def test_plan_is_learned_from_a_directory(
     assert plan.entries == {
         "editor": ProfileEntry(0, 1),
         "libedit": ProfileEntry(0, 2),
-        "libc": ProfileEntry(None, 4),
-        "viewer": ProfileEntry(None, 1),
+        "libc": ProfileEntry(0, 4),
+        "viewer": ProfileEntry(0, 1),
     }
     assert str(plan.identity).encode() in err
 

@@ -19,7 +19,7 @@ def test_defaults_serve_the_embedded_packages_from_a_directory() -> None:
     settings = load_settings()
 
     assert isinstance(settings.backend, FilesystemBackend)
-    assert settings.layer_budget == 94
+    assert settings.layer_budget == 63
     assert (settings.pkgs_path, settings.pkgs_repo, settings.channel) == (None, None, None)
 
 
@@ -38,7 +38,7 @@ def test_variables_of_the_go_server_keep_working(
     assert (settings.port, settings.build_seconds) == (5000, 60)
     assert settings.pkgs_path == tmp_path
     assert settings.storage_path == tmp_path / "storage"
-    assert settings.popularity == "popularity.json"
+    assert settings.plan == "popularity.json"
 
 
 def test_misspelt_variable_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,7 @@
 """Learn a layer profile from a package set: how often each package is used, and with which others.
 
-Co-occurrence is measured on sampled images: two packages belong together if images with the one
-have the other, however they refer to each other.  One seed draws all samples, so that a package
-set has the same profile everywhere.
+The packages that occur in the same images are found by sampling images, however they refer to
+each other.  One seed draws all samples, so that a package set has the same profile everywhere.
 """
 
 import random
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from app.builder.images.layering.cooccurrence import cohorts_of
+from app.builder.images.layering.clustering import Usage, cohorts_of
 from app.builder.images.layering.grouping import FLOOR
 from app.builder.images.layering.names import unversioned
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
@@ -40,11 +39,17 @@ def learn_profile(closure: Closure, requested: Iterable[StorePath]) -> LayerProf
     """
     graph = _graph(closure)
     users = _users(graph)
-    cohorts = cohorts_of(_small(_images(graph, sorted(set(requested))), graph))
+    images = _images(graph, sorted(set(requested)))
+    cohorts = cohorts_of(_usage(graph, images, users), SAMPLES)
     return LayerProfile(
         len(closure),
         {name: ProfileEntry(cohorts.get(name), count) for name, count in users.items()},
     )
+
+
+def sampled_images(closure: Closure, requested: Iterable[StorePath]) -> Mapping[str, int]:
+    """Return for every name a bit for each sampled image that contains it."""
+    return _images(_graph(closure), sorted(set(requested)))
 
 
 def unreferenced(closure: Closure) -> tuple[StorePath, ...]:
@@ -127,6 +132,40 @@ def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
     return graph.flow(bits)
 
 
-def _small(images: Mapping[str, int], graph: _Graph) -> Mapping[str, int]:
-    large = {name for name, size in zip(graph.names, graph.sizes, strict=True) if size >= FLOOR}
-    return {name: held for name, held in images.items() if name not in large}
+def _usage(
+    graph: _Graph, images: Mapping[str, int], users: Mapping[str, int]
+) -> Mapping[str, Usage]:
+    """Describe the names that the samples have, but for large ones, which share no layer."""
+    sizes: defaultdict[str, int] = defaultdict(int)
+    for name, size in zip(graph.names, graph.sizes, strict=True):
+        sizes[name] = max(sizes[name], size)
+    causes = _causes(graph, images, users)
+    return {
+        name: Usage(held, sizes[name], causes[name])
+        for name, held in images.items()
+        if sizes[name] < FLOOR
+    }
+
+
+def _causes(
+    graph: _Graph, images: Mapping[str, int], users: Mapping[str, int]
+) -> Mapping[str, int]:
+    """Return for each sampled name the names, as bits, whose change rebuilds it.
+
+    A change of what a tenth of all packages use is left out: it rebuilds nearly everything.
+    """
+    bits = {
+        name: 1 << number
+        for number, name in enumerate(sorted(images))
+        if users[name] * 10 <= len(graph.names)
+    }
+    below = [0] * len(graph.names)
+    named: defaultdict[str, int] = defaultdict(int)
+    for place in reversed(range(len(graph.names))):
+        name = graph.names[place]
+        if name in images:
+            below[place] = bits.get(name, 0)
+            for reference in graph.references[place]:
+                below[place] |= below[reference]
+            named[name] |= below[place]
+    return named

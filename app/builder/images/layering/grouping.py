@@ -1,6 +1,7 @@
 """Cut a closure into layers; pure.  docs/layering.md has the reasons."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -10,15 +11,23 @@ from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
 # Part of the build key: another grouping makes another image.
-GROUPING = "size-and-cohorts-1"
+GROUPING = "time-1"
 
-# From this NAR size in bytes a path has a layer of its own whatever its cohort.  Values between 1
-# and 8 MB give the same result.
-FLOOR = 2_000_000
-# The most layers for the rest: with a profile by use, without one by name, so that an upgrade
-# does not renew all of them.
-BANDS = 4
-BUCKETS = 8
+# From this NAR size in bytes a path has a layer of its own, whatever its cohort.
+FLOOR = 8_000_000
+# Below this NAR size a path without a cohort shares a layer.
+SMALL = 200_000
+# Layers of small paths: by the magnitude of the number of paths that they need.
+_DEPTHS = 6
+# The most layers for the groups that exceed the budget: with a profile by use, without one by
+# name, so that an upgrade does not renew all of them.
+_BANDS = 4
+_BUCKETS = 16
+# Over budget, a group of several paths counts as if it were larger by this: it is the same in
+# many images.
+_SHARED = 8_000_000
+# The budget of images whose name asks for few layers.
+FEW_LAYERS = 16
 
 _UNKNOWN = ProfileEntry(None, 1)
 
@@ -31,6 +40,7 @@ class _Member(NamedTuple):
     size: int
     cohort: int | None
     users: int
+    needs: int
 
 
 class _Group(NamedTuple):
@@ -42,6 +52,10 @@ class _Group(NamedTuple):
     def order(self) -> _Member:
         return self.members[0]
 
+    @property
+    def rank(self) -> int:
+        return self.size if len(self.members) == 1 else self.size + _SHARED
+
 
 def plan_layers(closure: Closure, plan: LayerProfile | None, budget: int) -> tuple[LayerPlan, ...]:
     """Return at most ``budget`` layers, the bottom one first, with every path in exactly one.
@@ -50,17 +64,21 @@ def plan_layers(closure: Closure, plan: LayerProfile | None, budget: int) -> tup
     """
     if budget < 1:
         raise ValueError("an image needs a budget of at least one layer")
-    groups = _group(_members(closure, plan))
+    groups = _grouped((_share(member), member) for member in _members(closure, plan))
     tail: list[_Group] = []
     if len(groups) > budget:
-        layers = max(1, min(BANDS if plan else BUCKETS, budget // 4))
-        groups.sort(key=lambda group: (-group.size, group.order))
+        layers = max(1, min(_BANDS if plan else _BUCKETS, budget // 3))
+        groups.sort(key=lambda group: (-group.rank, group.order))
         rest = sorted(member for group in groups[budget - layers :] for member in group.members)
         del groups[budget - layers :]
-        tail = _bands(rest, plan.packages, layers) if plan else _buckets(rest, layers)
+        tail = _grouped(
+            (_band(member, plan.packages, layers) if plan else _bucket(member, layers), member)
+            for member in rest
+        )
     # Some clients reuse layers only as an unbroken chain from the bottom (moby#38446): large and
     # common layers lie lowest.
-    groups.sort(key=lambda group: (-group.weight, group.order))
+    for part in (groups, tail):
+        part.sort(key=lambda group: (-group.weight, group.order))
     return tuple(
         LayerPlan(tuple(member.path for member in group.members)) for group in (*groups, *tail)
     )
@@ -72,48 +90,92 @@ def _members(closure: Closure, plan: LayerProfile | None) -> list[_Member]:
         path.base: (plan.entries.get(unversioned(path.name)) if plan else None) or _UNKNOWN
         for path in closure.paths
     }
-    users = _users(closure, entries)
+    order = _referrers_first(closure)
+    users = _users(closure, entries, order)
+    needs = _needs(closure, order)
     return sorted(
-        _Member(path.name, path, item.nar_size, entries[path.base].cohort, users[path.base])
+        _Member(
+            path.name,
+            path,
+            item.nar_size,
+            entries[path.base].cohort,
+            users[path.base],
+            needs[path.base],
+        )
         for path, item in closure.objects.items()
     )
 
 
-def _users(closure: Closure, entries: Mapping[str, ProfileEntry]) -> Mapping[str, int]:
+def _referrers_first(closure: Closure) -> list[StorePath]:
+    """Return the paths in an order in which no path stands before a referrer."""
+    waiting = dict.fromkeys(closure.paths, 0)
+    for item in closure.objects.values():
+        for reference in item.references:
+            waiting[reference] += 1
+    order = [path for path, count in waiting.items() if count == 0]
+    for path in order:
+        for reference in closure[path].references:
+            waiting[reference] -= 1
+            if waiting[reference] == 0:
+                order.append(reference)
+    return order
+
+
+def _users(
+    closure: Closure, entries: Mapping[str, ProfileEntry], order: Iterable[StorePath]
+) -> Mapping[str, int]:
     """Return how many packages use each path, by base name.
 
     A path that the profile does not know has the users of its referrers, and itself.
     """
     users = {base: entry.users for base, entry in entries.items()}
-    references = {
-        path.base: tuple(reference.base for reference in item.references)
-        for path, item in closure.objects.items()
-    }
-    waiting = dict.fromkeys(references, 0)
-    for below in references.values():
-        for base in below:
-            waiting[base] += 1
-    ready = [base for base, count in waiting.items() if count == 0]
-    while ready:
-        top = ready.pop()
-        for base in references[top]:
-            if entries[base] is _UNKNOWN and users[base] <= users[top]:
-                users[base] = users[top] + 1
-            waiting[base] -= 1
-            if waiting[base] == 0:
-                ready.append(base)
+    for top in order:
+        for below in closure[top].references:
+            if entries[below.base] is _UNKNOWN and users[below.base] <= users[top.base]:
+                users[below.base] = users[top.base] + 1
     return users
 
 
-def _group(members: Iterable[_Member]) -> list[_Group]:
-    alone: list[_Group] = []
-    cohorts: dict[int, list[_Member]] = {}
-    for member in members:
-        if member.cohort is None or member.size >= FLOOR:
-            alone.append(_together((member,)))
-        else:
-            cohorts.setdefault(member.cohort, []).append(member)
-    return alone + [_together(cohort) for cohort in cohorts.values()]
+def _needs(closure: Closure, order: Sequence[StorePath]) -> Mapping[str, int]:
+    """Return how many paths are in the closure of each path, by base name."""
+    needs = dict.fromkeys((path.base for path in closure.paths), 1)
+    bits: dict[StorePath, int] = {}
+    for number, path in enumerate(reversed(order)):
+        bits[path] = 1 << number
+        for reference in closure[path].references:
+            bits[path] |= bits[reference]
+        needs[path.base] = bits[path].bit_count()
+    return needs
+
+
+def _share(member: _Member) -> Hashable:
+    """Return what the members of a group have in common."""
+    if member.size < FLOOR and member.cohort is not None:
+        return "cohort", member.cohort
+    if member.size < SMALL:
+        return "small", min(_DEPTHS, member.needs.bit_length())
+    return "alone", member.path
+
+
+def _band(member: _Member, packages: int, bands: int) -> int:
+    """Return the power of ten of a package's use, 0 for the most used."""
+    band = 0
+    while band < bands - 1 and member.users * 10 ** (band + 1) <= packages:
+        band += 1
+    return band
+
+
+def _bucket(member: _Member, buckets: int) -> int:
+    """Return a number that the versions of a package share."""
+    return crc32(unversioned(member.path.name).encode()) % buckets
+
+
+def _grouped(members: Iterable[tuple[Hashable, _Member]]) -> list[_Group]:
+    """Group by key; members keep their order, and no group is empty."""
+    groups: defaultdict[Hashable, list[_Member]] = defaultdict(list)
+    for key, member in members:
+        groups[key].append(member)
+    return [_together(group) for group in groups.values()]
 
 
 def _together(members: Sequence[_Member]) -> _Group:
@@ -123,22 +185,3 @@ def _together(members: Sequence[_Member]) -> _Group:
         sum(member.size for member in members),
         sum(member.size * member.users.bit_length() for member in members),
     )
-
-
-def _bands(rest: Iterable[_Member], packages: int, layers: int) -> list[_Group]:
-    """Group by the power of ten of a package's use, the most used first; none is empty."""
-    bands: list[list[_Member]] = [[] for _ in range(layers)]
-    for member in rest:
-        band = 0
-        while band < layers - 1 and member.users * 10 ** (band + 1) <= packages:
-            band += 1
-        bands[band].append(member)
-    return [_together(members) for members in bands if members]
-
-
-def _buckets(rest: Iterable[_Member], layers: int) -> list[_Group]:
-    """Group by name, so that versions of a package share a bucket; none is empty."""
-    buckets: list[list[_Member]] = [[] for _ in range(layers)]
-    for member in rest:
-        buckets[crc32(unversioned(member.path.name).encode()) % layers].append(member)
-    return [_together(members) for members in buckets if members]

@@ -10,7 +10,11 @@ import pytest
 
 from app.builder.images import profile_loading as popularity
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
-from app.builder.images.profile_loading import PopularityUnavailable, load_profile
+from app.builder.images.profile_loading import (
+    ProfileUnavailable,
+    load_profile,
+    shipped_profiles,
+)
 from app.errors import StorageUnavailable
 from app.storage.memory import MemoryStorage
 
@@ -91,8 +95,23 @@ async def test_popularity_and_plans_are_read_from_files(tmp_path: Path) -> None:
     assert await load_profile(str(tmp_path / "plan.json"), MemoryStorage()) == PLAN
 
 
+def test_all_plans_of_a_directory_are_shipped(tmp_path: Path) -> None:
+    other = LayerProfile(1, {"a": ProfileEntry(0, 1)})
+    (tmp_path / "b.json").write_bytes(PLAN.to_json())
+    (tmp_path / "a.json").write_bytes(other.to_json())
+
+    assert shipped_profiles(tmp_path).identities == [str(other.identity), str(PLAN.identity)]
+
+
+def test_a_damaged_plan_of_a_release_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nixpkgs.json").write_text("{")
+
+    with pytest.raises(ProfileUnavailable, match=r"nixpkgs\.json: not JSON"):
+        shipped_profiles(tmp_path)
+
+
 async def _failure(source: str) -> str:
-    with pytest.raises(PopularityUnavailable) as caught:
+    with pytest.raises(ProfileUnavailable) as caught:
         await load_profile(source, MemoryStorage())
     message = str(caught.value)
     assert "unset it" in message
@@ -133,7 +152,7 @@ async def test_the_last_response_of_a_url_is_used_when_it_does_not_respond(
         server.instead = broken
         assert await load_profile(server.url + path, storage) == PLAN
     server.instead = ""
-    with pytest.raises(PopularityUnavailable):
+    with pytest.raises(ProfileUnavailable):
         await load_profile(server.url + "/gone", storage)
 
     warnings = [line for line in log if "as the last time" in line]

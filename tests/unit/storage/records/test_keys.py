@@ -18,6 +18,7 @@ from app.builder.builds.supply import Supply
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.evaluation.result_cache import attribute_key
 from app.builder.images.contents.file_trees import FILE_TREES
+from app.builder.images.layering.choice import NO_PROFILES, LayerProfiles
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.images.packing import codec
 from app.builder.images.packing.record import contents_key, layer_key, path_key
@@ -82,7 +83,7 @@ def changed(pin: Pinned, **fields: object) -> Pinned:
 REQUEST = ImageRequest(
     None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
 )
-LAYERING = Layering(profile=None, budget=100, codec=codec.find("gzip"))
+LAYERING = Layering(profiles=NO_PROFILES, budget=100, codec=codec.find("gzip"))
 
 
 def build(pin: Pinned, request: ImageRequest = REQUEST, **layering: object) -> Digest:
@@ -164,11 +165,12 @@ def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> 
         build(changed(pinned(), name="another")),
         build(pinned(), replace(REQUEST, packages=("git",))),
         build(pinned(), replace(REQUEST, nonroot=True)),
-        build(pinned(), profile=LayerProfile(1, {})),
-        build(pinned(), budget=101),
+        build(pinned(), replace(REQUEST, few_layers=True)),
+        build(pinned(), profiles=LayerProfiles.only(LayerProfile(1, {}))),
+        build(pinned(), budget=61),
         build(pinned(), codec=codec.find("zstd")),
     ],
-    ids=["source", "packages", "nonroot", "profile", "budget", "codec"],
+    ids=["source", "packages", "nonroot", "few layers", "profile", "budget", "codec"],
 )
 def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest) -> None:
     assert key != build(pinned())
@@ -194,8 +196,8 @@ def index(
         index(pinned(), base=replace(pinned(GIT), revision=replace(REVISION, identity="2"))),
         index(pinned(), replace(REQUEST, packages=("git",))),
         index(pinned(), replace(REQUEST, nonroot=True)),
-        index(pinned(), profile=LayerProfile(1, {})),
-        index(pinned(), budget=101),
+        index(pinned(), profiles=LayerProfiles.only(LayerProfile(1, {}))),
+        index(pinned(), budget=61),
         index(pinned(), codec=codec.find("zstd")),
         index_key(REQUEST, pinned(), BOTH[:1], LAYERING, None),
     ],
@@ -218,7 +220,9 @@ def test_other_profiles_give_other_keys() -> None:
         LayerProfile(1, {"a": ProfileEntry(None, 1)}),
     ]
 
-    assert len({build(pinned(), profile=profile) for profile in profiles}) == len(profiles)
+    assert len(
+        {build(pinned(), profiles=LayerProfiles.only(profile)) for profile in profiles}
+    ) == len(profiles)
 
 
 @pytest.mark.parametrize(
