@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from app.builder.builds.manifests import Manifest
 from app.builder.images.image import Built
@@ -93,6 +93,9 @@ class Queue(Protocol):
 class Blobs(Protocol):
     async def locate(self, digest: Digest) -> Location:
         """Raises BlobUnknown."""
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Blocks.  Raises BlobUnknown."""
 
 
 class BlobExistence(Protocol):

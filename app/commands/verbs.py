@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from app.commands import plan, popcount, prepare, verify
+from app.commands import build, plan, popcount, prepare, verify
 from app.telemetry.log import VERSION
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ def _serve(context: typer.Context) -> None:
     cast("Callable[[], None]", context.obj)()
 
 
+app.command("build", short_help="Build an image without a registry.")(build.command)
 app.command("prepare", short_help="Download the embedded packages.")(prepare.command)
 app.command("popcount", short_help="Count references in a binary cache.")(popcount.command)
 app.command("plan", short_help="Write a layer plan for NIXERY_POPULARITY.")(plan.command)

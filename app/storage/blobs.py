@@ -1,9 +1,12 @@
 """Content-addressed objects: digests in place of keys, the specification's errors."""
 
+from typing import BinaryIO
+
 from app.errors import BlobUnknown, ManifestUnknown
 from app.oci import Digest
 from app.storage import keys
 from app.storage.base import Location, ObjectNotFound, Storage
+from app.system.blocking import blocking
 
 
 class BlobStore:
@@ -19,7 +22,15 @@ class BlobStore:
                 return await self._storage.locate(keys.blob(digest))
         except ObjectNotFound:
             pass
-        raise BlobUnknown(f"the blob {digest} is not stored here; pull by tag to have it made")
+        raise _unknown(digest)
+
+    @blocking
+    def open(self, digest: Digest) -> BinaryIO:
+        """Return a checked blob as a seekable stream.  Raise BlobUnknown."""
+        try:
+            return self._storage.open(keys.blob(digest))
+        except ObjectNotFound:
+            raise _unknown(digest) from None
 
     async def read_manifest(self, digest: Digest) -> bytes:
         """Raise ManifestUnknown if the manifest is not stored."""
@@ -44,3 +55,7 @@ class BlobStore:
         if await self._storage.create(key, body) != body:
             # The stored object is damaged: its key is the digest of other bytes.
             await self._storage.write(key, body)
+
+
+def _unknown(digest: Digest) -> BlobUnknown:
+    return BlobUnknown(f"the blob {digest} is not stored here; pull by tag to have it made")

@@ -116,6 +116,9 @@ class Containerd:
     def run(self, image: str, *command: str) -> str:
         return succeed(*self._ctr, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
 
+    def call(self, *arguments: str) -> str:
+        return succeed(*self._ctr, *arguments)
+
     def architecture(self, image: str) -> str:
         listed = succeed(*self._ctr, "images", "list", f"name=={image}")
         target = self._document(listed[listed.index("sha256:") :].split()[0])
@@ -229,6 +232,9 @@ class Podman:
             return _run_in(root, variables, *command)
         finally:
             succeed(*self._podman, "rm", "--force", container)
+
+    def call(self, *arguments: str) -> str:
+        return succeed(*self._podman, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

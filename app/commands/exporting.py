@@ -1,0 +1,123 @@
+"""Write an image to a file, a directory or a program; the bytes are those that are served."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from app.commands.layout import path_of
+from app.errors import OperatorError
+from app.oci import Descriptor, Digest
+from app.settings.environment import process_environment
+from app.system import process
+from app.system.blocking import blocking
+from app.text.sanitize import one_line
+
+_FILE_MODE = 0o644
+_COPY = 1 << 20
+_LOAD_SECONDS = 3600
+_REASON_LIMIT = 500
+
+OpenBlob = Callable[[Digest], BinaryIO]
+
+
+class CannotWrite(OperatorError):
+    """The destination cannot take the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """``documents`` are whole files by path; ``blobs`` are read from the storage."""
+
+    documents: dict[str, bytes]
+    blobs: tuple[Descriptor, ...]
+
+
+@blocking
+def write_tar(exported: Exported, open_blob: OpenBlob, file: BinaryIO) -> None:
+    """Write a tar archive, which is the same for every run."""
+    with tarfile.open(fileobj=file, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        for name, body in exported.documents.items():
+            archive.addfile(_member(name, len(body)), BytesIO(body))
+        for blob in exported.blobs:
+            with open_blob(blob.digest) as content:
+                archive.addfile(_member(path_of(blob), blob.size), content)
+
+
+@blocking
+def write_tar_file(exported: Exported, open_blob: OpenBlob, path: Path) -> None:
+    """Write a file whole or not at all; ``-`` is standard output.  Raises OSError."""
+    if str(path) == "-":
+        write_tar(exported, open_blob, sys.stdout.buffer)
+        return
+    with _replacing(path) as partial, partial.open("wb") as file:
+        write_tar(exported, open_blob, file)
+
+
+@blocking
+def write_directory(exported: Exported, open_blob: OpenBlob, directory: Path) -> None:
+    """Write an image layout; blobs that are there with their size are left.  Raises OSError.
+
+    The index is written last: until then the directory holds its former image, or none.
+    """
+    if directory.exists() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
+        raise CannotWrite(f"{directory} has other files; give a new directory or an image layout")
+    (directory / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    for blob in exported.blobs:
+        path = directory / path_of(blob)
+        if path.is_file() and path.stat().st_size == blob.size:
+            continue
+        with (
+            _replacing(path) as partial,
+            partial.open("wb") as file,
+            open_blob(blob.digest) as content,
+        ):
+            shutil.copyfileobj(content, file, _COPY)
+    for name, body in sorted(exported.documents.items(), key=_is_index):
+        with _replacing(directory / name) as partial:
+            partial.write_bytes(body)
+
+
+async def load_into_docker(exported: Exported, open_blob: OpenBlob) -> None:
+    """Have the program ``docker`` load the image.  Raises CannotWrite."""
+    with tempfile.TemporaryDirectory(prefix="nixery-") as directory:
+        path = Path(directory) / "image.tar"
+        await asyncio.to_thread(write_tar_file, exported, open_blob, path)
+        command = ["docker", "load", "--quiet", "--input", str(path)]
+        limits = process.Limits(seconds=_LOAD_SECONDS)
+        try:
+            ended = await process.run(command, environment=process_environment(), limits=limits)
+        except (process.ProgramMissing, process.LimitExceeded) as error:
+            raise CannotWrite(f"docker load: {error}") from None
+        if ended.code:
+            reason = one_line(ended.stderr.decode(errors="replace"), _REASON_LIMIT)
+            raise CannotWrite(f"docker load ended with status {ended.code}: {reason}")
+
+
+def _is_index(document: tuple[str, bytes]) -> bool:
+    return document[0] == "index.json"
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a name to write to, which becomes ``path`` at the end."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, _FILE_MODE, 0
+    return member

@@ -1,0 +1,70 @@
+"""``nixery build``: images without a registry, with the digests that the registry serves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Containerd, Docker, Podman
+from tests.e2e.process import succeed
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.e2e
+
+NAME = "shell/git"
+
+
+@pytest.fixture(scope="module")
+def archive(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("archive") / "image.tar"
+    built = server.command("build", NAME, "-o", str(path))
+    assert built.returncode == 0, built.stderr
+    assert server.digest(NAME) in built.stdout
+    return path
+
+
+def test_an_archive_loads_and_runs_in_docker(archive: Path, docker: Docker) -> None:
+    assert "shell/git:latest" in docker.call("load", "--input", str(archive))
+    assert docker.run("shell/git:latest", "git", "--version").startswith("git version")
+
+
+def test_an_archive_loads_and_runs_in_podman(archive: Path, podman: Podman) -> None:
+    assert "shell/git:latest" in podman.call("load", "--input", str(archive))
+    assert podman.run("localhost/shell/git:latest", "git", "--version").startswith("git version")
+
+
+def test_containerd_imports_the_digest_that_is_served(
+    archive: Path, containerd: Containerd, server: Server
+) -> None:
+    containerd.call("images", "import", str(archive))
+
+    assert server.digest(NAME) in containerd.call("images", "list")
+
+
+def test_a_layout_has_the_digest_that_is_served_and_is_updated_in_place(
+    server: Server, tmp_path: Path
+) -> None:
+    layout = tmp_path / "layout"
+    for name in (NAME, "jq"):
+        built = server.command("build", name, "-o", f"oci:{layout}", "--json")
+        assert built.returncode == 0, built.stderr
+        digest = json.loads(succeed("skopeo", "inspect", f"oci:{layout}:latest"))["Digest"]
+        assert json.loads(built.stdout)["digest"] == server.digest(name) == digest
+
+
+def test_two_archives_are_equal(archive: Path, server: Server, tmp_path: Path) -> None:
+    again = tmp_path / "again.tar"
+
+    assert server.command("build", NAME, "-o", str(again)).returncode == 0
+
+    assert again.read_bytes() == archive.read_bytes()
+
+
+def test_a_mistyped_name_is_one_line_and_leaves_no_file(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+
+    built = server.command("build", "gti", "-o", str(path))
+
+    assert built.returncode == 1
+    assert built.stderr.splitlines()[-1] == "nixery build: no such package: gti (did you mean git?)"
+    assert list(tmp_path.iterdir()) == []

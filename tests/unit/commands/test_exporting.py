@@ -1,0 +1,119 @@
+"""Images as files, and what stays when writing them fails."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from app.builder.images.image import BuiltImage, BuiltIndex, Child
+from app.commands import layout
+from app.commands.exporting import CannotWrite, Exported, write_directory, write_tar_file
+from app.errors import BlobUnknown
+from app.oci import Descriptor, Digest, MediaType
+from app.reference import ImageReference
+
+LAYER, CONFIG = b"layer", b"config"
+REFERENCE = ImageReference.parse("shell/git", "v1")
+
+
+def descriptor(kind: MediaType, body: bytes) -> Descriptor:
+    return Descriptor(kind, Digest.of(body), len(body))
+
+
+BLOBS = {Digest.of(body): body for body in (LAYER, CONFIG)}
+MANIFEST = {
+    "config": {"digest": str(Digest.of(CONFIG))},
+    "layers": [{"digest": str(Digest.of(LAYER))}],
+}
+IMAGE = BuiltImage(
+    manifest=descriptor(MediaType.OCI_MANIFEST, b"manifest"),
+    docker_manifest=None,
+    blobs=frozenset(
+        {
+            descriptor(MediaType.OCI_LAYER_GZIP, LAYER),
+            descriptor(MediaType.OCI_CONFIG, CONFIG),
+        }
+    ),
+)
+OTHER = BuiltImage(descriptor(MediaType.OCI_MANIFEST, b"other"), None, IMAGE.blobs)
+INDEX = BuiltIndex(
+    index=descriptor(MediaType.OCI_INDEX, b"index"),
+    docker_list=None,
+    children=(Child("amd64", IMAGE), Child("arm64", OTHER)),
+)
+
+
+def open_blob(digest: Digest) -> BinaryIO:
+    return io.BytesIO(BLOBS[digest])
+
+
+def exported() -> Exported:
+    documents = layout.documents_of(IMAGE, REFERENCE, MANIFEST)
+    documents[layout.path_of(IMAGE.manifest)] = b"manifest"
+    return Exported(documents, layout.blobs_of(IMAGE))
+
+
+def test_an_archive_has_the_layout_and_dockers_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+
+    write_tar_file(exported(), open_blob, path)
+
+    with tarfile.open(path) as archive:
+        files = {one.name: archive.extractfile(one).read() for one in archive}  # type: ignore[union-attr]
+    [entry] = json.loads(files["index.json"])["manifests"]
+    assert entry["digest"] == str(IMAGE.manifest.digest)
+    assert entry["annotations"]["org.opencontainers.image.ref.name"] == "v1"
+    [docker] = json.loads(files["manifest.json"])
+    assert files[docker["Config"]] == CONFIG
+    assert [files[name] for name in docker["Layers"]] == [LAYER]
+    assert docker["RepoTags"] == ["shell/git:v1"]
+    assert files[layout.path_of(IMAGE.manifest)] == b"manifest"
+    assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+
+
+def test_a_failed_archive_leaves_the_former_file(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.write_bytes(b"former")
+
+    def missing(digest: Digest) -> BinaryIO:
+        raise BlobUnknown(f"no {digest}")
+
+    with pytest.raises(BlobUnknown):
+        write_tar_file(exported(), missing, path)
+
+    assert path.read_bytes() == b"former"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("draft")
+
+    with pytest.raises(CannotWrite, match="has other files"):
+        write_directory(exported(), open_blob, tmp_path)
+
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_blobs_that_a_layout_has_are_not_read_again(tmp_path: Path) -> None:
+    write_directory(exported(), open_blob, tmp_path)
+    (tmp_path / layout.path_of(descriptor(MediaType.OCI_CONFIG, CONFIG))).write_bytes(b"cut")
+    read: list[Digest] = []
+
+    def noted(digest: Digest) -> BinaryIO:
+        read.append(digest)
+        return open_blob(digest)
+
+    write_directory(exported(), noted, tmp_path)
+
+    assert read == [Digest.of(CONFIG)]
+
+
+def test_an_index_is_exported_with_all_children(tmp_path: Path) -> None:
+    assert layout.top_of(INDEX) == INDEX.index
+    assert layout.manifests_of(INDEX) == (IMAGE.manifest, OTHER.manifest, INDEX.index)
+    assert len(layout.blobs_of(INDEX)) == 2
+    assert layout.image_for(INDEX, "arm64") is OTHER
+    assert layout.image_for(INDEX, "riscv64") is IMAGE
