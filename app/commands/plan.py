@@ -16,7 +16,7 @@ from app.builder.images.layering.cohorts import ClosureCyclic, learn_profile, un
 from app.builder.images.layering.profile import LayerProfile
 from app.builder.names.attribute_names import list_names
 from app.builder.nix.binary_cache.reading import Tally
-from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
@@ -71,8 +71,12 @@ def command(
         ),
     ] = None,
     system: Annotated[
-        str, typer.Option(metavar="SYSTEM", help="The Nix system of the package set.")
-    ] = f"{platform.machine()}-linux",
+        list[str] | None,
+        typer.Option(
+            metavar="SYSTEM",
+            help="The Nix system of the package set; may be repeated. [default: this machine's]",
+        ),
+    ] = None,
     channel: Channel = None,
     store_paths: StorePaths = None,
     cache: Cache = DEFAULT_CACHE,
@@ -90,7 +94,7 @@ def command(
         if paths:
             plan = plan_of_store(paths)
         elif packages:
-            plan, missing = plan_of_packages(packages, system)
+            plan, missing = plan_of_packages(packages, system or [f"{platform.machine()}-linux"])
             if missing:
                 sys.stderr.write(f"{missing} packages are not built, and are left out\n")
         else:
@@ -129,23 +133,32 @@ def plan_of_store(paths: Sequence[StorePath]) -> LayerProfile:
 
 
 @blocking
-def plan_of_packages(directory: Path, system: str) -> tuple[LayerProfile, int]:
-    """Learn from the built packages of a set; also return how many are not built.
+def plan_of_packages(directory: Path, systems: Sequence[str]) -> tuple[LayerProfile, int]:
+    """Learn from the built packages of a set, those of each system apart from the others.
+
+    Also return how many are not built.
 
     Raises RegistryError, StorePathListInvalid.
     """
     if not directory.exists():
         raise StorePathListInvalid(f"package set {directory} does not exist")
-    outputs = asyncio.run(_outputs(directory.absolute(), system, is_file=directory.is_file()))
-    built = [path for path in sorted({*outputs.values()}) if Path(str(path)).exists()]
-    if not built:
-        raise StorePathListInvalid(
-            f"none of the {len(outputs)} packages of {directory} is built; build some first, or"
-            " give --cache and a list"
-        )
-    closure = asyncio.run(_closure(built))
-    requested = _requested(outputs, closure)
-    return learn_profile(closure, requested), len({*outputs.values()}) - len(built)
+    requested: list[Sequence[StorePath]] = []
+    objects: dict[StorePath, StoreObject] = {}
+    missing = 0
+    for system in dict.fromkeys(systems):
+        outputs = asyncio.run(_outputs(directory.absolute(), system, is_file=directory.is_file()))
+        paths = sorted({*outputs.values()})
+        built = [path for path in paths if Path(str(path)).exists()]
+        if not built:
+            raise StorePathListInvalid(
+                f"none of the {len(outputs)} packages of {directory} for {system} is built; build"
+                " some first, or give --cache and a list"
+            )
+        missing += len(paths) - len(built)
+        closure = asyncio.run(_closure(built))
+        requested.append(_requested(outputs, closure))
+        objects.update(closure.objects)
+    return learn_profile(Closure(objects.values()), *requested), missing
 
 
 def _requested(outputs: Mapping[str, StorePath], closure: Closure) -> Sequence[StorePath]:

@@ -32,15 +32,18 @@ class ClosureCyclic(ValueError):
     """A store path refers to itself through others, which no valid store has."""
 
 
-def learn_profile(closure: Closure, requested: Iterable[StorePath]) -> LayerProfile:
+def learn_profile(closure: Closure, *requested: Iterable[StorePath]) -> LayerProfile:
     """Learn from images made of the ``requested`` paths, each equally likely.
 
-    Raises ClosureCyclic; ValueError if ``requested`` is empty.
+    Paths of several architectures are separate arguments, because no image has paths of two; the
+    profile holds for all of them, as it has names without hashes.
+
+    Raises ClosureCyclic; ValueError if one of ``requested`` is empty.
     """
     graph = _graph(closure)
     users = _users(graph)
-    images = _images(graph, sorted(set(requested)))
-    cohorts = cohorts_of(_usage(graph, images, users), SAMPLES)
+    usage = _usage(graph, _images(graph, requested), users)
+    cohorts = cohorts_of(usage, SAMPLES * len(requested))
     return LayerProfile(
         len(closure),
         {name: ProfileEntry(cohorts.get(name), count) for name, count in users.items()},
@@ -49,7 +52,7 @@ def learn_profile(closure: Closure, requested: Iterable[StorePath]) -> LayerProf
 
 def sampled_images(closure: Closure, requested: Iterable[StorePath]) -> Mapping[str, int]:
     """Return for every name a bit for each sampled image that contains it."""
-    return _images(_graph(closure), sorted(set(requested)))
+    return _images(_graph(closure), (requested,))
 
 
 def unreferenced(closure: Closure) -> tuple[StorePath, ...]:
@@ -114,22 +117,28 @@ def _users(graph: _Graph) -> Mapping[str, int]:
     return users
 
 
-def _images(graph: _Graph, requested: list[StorePath]) -> Mapping[str, int]:
+def _images(graph: _Graph, requested: Iterable[Iterable[StorePath]]) -> Mapping[str, int]:
     """Return for every name a bit for each sampled image that contains it."""
+    bits = [0] * len(graph.names)
+    for number, paths in enumerate(requested):
+        _draw_images(graph, sorted(set(paths)), bits, first=number * SAMPLES)
+    return graph.flow(bits)
+
+
+def _draw_images(graph: _Graph, requested: list[StorePath], bits: list[int], *, first: int) -> None:
+    """Set, in each path that a sampled image requests, the bit of that image, from ``first`` on."""
     if not requested:
         raise ValueError("no package is requested, so there is nothing to sample images from")
     # Of the random module, only random() has the same sequence in every version of Python.
     draw = random.Random(SEED).random  # noqa: S311  sampled, not secret
     always = [graph.places[path] for path in requested if unversioned(path.name) in _ALWAYS]
     shell = [graph.places[path] for path in requested if unversioned(path.name) in _SHELL]
-    bits = [0] * len(graph.names)
-    for sample in range(SAMPLES):
+    for sample in range(first, first + SAMPLES):
         chance = draw()
         wanted = 1 + sum(chance >= bound for bound in _REQUESTS[:-1])
         chosen = [graph.places[requested[int(draw() * len(requested))]] for _ in range(wanted)]
         for place in (*chosen, *always, *(shell if draw() < 0.5 else ())):
             bits[place] |= 1 << sample
-    return graph.flow(bits)
 
 
 def _usage(

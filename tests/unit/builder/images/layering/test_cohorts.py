@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from app.builder.images.layering.cohorts import learn_profile, unreferenced
 from app.builder.images.layering.grouping import FLOOR
 from app.builder.images.layering.names import unversioned
+from app.builder.images.layering.profile import LayerProfile
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from tests.unit.builder.images.layering.closures import closure, store_path
 
@@ -186,3 +187,33 @@ def _needs(packages: Closure, path: StorePath) -> set[StorePath]:
     for reference in packages[path].references:
         found |= _needs(packages, reference)
     return found
+
+
+def test_two_architectures_have_one_profile_with_the_cohorts_of_each() -> None:
+    """The second architecture is the same set with other store paths, here another version."""
+
+    names = {item.path.name: (item.nar_size, item.references) for item in SET.objects.values()}
+    both = closure(
+        {name: (size, [one.name for one in below]) for name, (size, below) in names.items()}
+        | {
+            f"{name}.9": (size, [f"{one.name}.9" for one in below])
+            for name, (size, below) in names.items()
+        }
+    )
+    first = [path for path in unreferenced(both) if not path.name.endswith(".9")]
+    second = [path for path in unreferenced(both) if path.name.endswith(".9")]
+
+    one, two = learn_profile(SET, unreferenced(SET)), learn_profile(both, first, second)
+
+    assert {name: entry.users for name, entry in two.entries.items()} == {
+        name: 2 * entry.users for name, entry in one.entries.items()
+    }
+    assert groups(two) == groups(one)
+
+
+def groups(profile: LayerProfile) -> set[frozenset[str]]:
+    found: dict[int, set[str]] = {}
+    for name, entry in profile.entries.items():
+        if entry.cohort is not None:
+            found.setdefault(entry.cohort, set()).add(name)
+    return {frozenset(names) for names in found.values()}
