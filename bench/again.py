@@ -84,8 +84,8 @@ class Server:
 
 
 @contextmanager
-def running(state: Path, packages: Path, root: Path = ROOT) -> Iterator[Server]:
-    """Run the server of the source tree ``root``."""
+def running(state: Path, packages: Path, root: Path = ROOT, **settings: str) -> Iterator[Server]:
+    """Run the server of the source tree ``root``; ``settings`` are environment variables."""
     log = state / "server.log"
     environment = {
         "NIXERY_PORT": "0",
@@ -94,6 +94,7 @@ def running(state: Path, packages: Path, root: Path = ROOT) -> Iterator[Server]:
         "NIXERY_STORAGE_PATH": str(state / "storage"),
         "NIXERY_STATE_PATH": str(state),
         "NIX_CONFIG": "substitute = false" + ("\nbuild-users-group =" * (os.geteuid() == 0)),
+        **settings,
     }
     with log.open("w") as out:
         process = subprocess.Popen(
