@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-import httpx
 from anyio import fail_after, to_thread
 from loguru import logger
 from pydantic import TypeAdapter
@@ -33,8 +32,8 @@ class ProfileUnavailable(OperatorError):
     """The profile cannot be loaded; the message has the URL or file, the reason, and a remedy."""
 
 
-class _TooLarge(Exception):
-    """The response is larger than any popularity data."""
+class ProfileUnreadable(Exception):
+    """The message is the reason."""
 
 
 @blocking
@@ -54,16 +53,17 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
     if not source.lower().startswith(("http://", "https://")):
         _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
         return plan
+    # Importing httpx takes 4 MB of memory, and most servers do not need it.
+    from app.builder.images.profile_download import download, shown_url  # noqa: PLC0415
+
     try:
-        url = httpx.URL(source)
-    except httpx.InvalidURL as error:
+        shown = shown_url(source)
+    except ValueError as error:
         bare = source.partition("?")[0].rpartition("@")[2]
         raise _unavailable(bare, str(error)) from None
-    # The user part and the query may be secrets.
-    shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
     records, key = Records(storage=storage, kind=PLANS), PLANS.key(url=source)
     try:
-        document, plan = await _load(partial(_download, url), shown)
+        document, plan = await _load(partial(download, source), shown)
     except ProfileUnavailable as error:
         last = await records.read(key)
         if last is None:
@@ -89,12 +89,8 @@ async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes
         return document, await to_thread.run_sync(parse_profile, document)
     except TimeoutError:
         reason = f"no whole answer within {SECONDS:g} s"
-    except _TooLarge:
-        reason = f"it has more than {SIZE_LIMIT // 1_000_000} MB"
-    except httpx.HTTPStatusError as error:
-        reason = f"the server answers {error.response.status_code}"
-    except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
+    except ProfileUnreadable as error:
+        reason = str(error)
     except OSError as error:
         reason = error.strerror or type(error).__name__
     except ProfileInvalid as error:
@@ -109,24 +105,15 @@ def _unavailable(shown: str, reason: str) -> ProfileUnavailable:
     )
 
 
-async def _download(url: httpx.URL) -> bytes:
-    body = bytearray()
-    async with (
-        httpx.AsyncClient(follow_redirects=True) as client,
-        client.stream("GET", url) as response,
-    ):
-        response.raise_for_status()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > SIZE_LIMIT:
-                raise _TooLarge
-    return bytes(body)
+def check_size(body: bytes | bytearray) -> None:
+    """Raise ProfileUnreadable for a body that is larger than any profile."""
+    if len(body) > SIZE_LIMIT:
+        raise ProfileUnreadable(f"it has more than {SIZE_LIMIT // 1_000_000} MB")
 
 
 @blocking
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         body = file.read(SIZE_LIMIT + 1)
-    if len(body) > SIZE_LIMIT:
-        raise _TooLarge
+    check_size(body)
     return body

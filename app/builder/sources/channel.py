@@ -39,8 +39,13 @@ _ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN, HTTPStatus.GONE}
 _CAUSE_LIMIT = 150
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name; httpx has no exception for it
 _FOUND = 4096  # cached channels; clients can query any number
+_HTTP_SECONDS = 30
 _PAGE_LIMIT = 1024  # bytes; a commit and the end of a line are 41
 _ARCHIVE_LIMIT = 2 * 1024**3
+
+
+def new_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(follow_redirects=True, timeout=_HTTP_SECONDS)
 
 
 class ChannelUpstream:

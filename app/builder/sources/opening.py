@@ -1,14 +1,12 @@
 """Open the sources of a configuration."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-import httpx
-
 from app.builder.jobs.readiness import Check
-from app.builder.sources.channel import ChannelUpstream
 from app.builder.sources.definition import (
     ChannelDefinition,
     FlakeDefinition,
@@ -31,7 +29,6 @@ from app.system.workers import Workers
 _TREES_KEPT = 6
 _ASK_SECONDS = 30
 _FETCH_SECONDS = 600
-_HTTP_SECONDS = 30
 
 
 class Sources:
@@ -53,7 +50,7 @@ class Sources:
         self._storage = storage
         self._workers = workers
         self._trees = Trees(directory=directory / "trees", workers=workers, keep=_TREES_KEPT)
-        self._http = httpx.AsyncClient(follow_redirects=True, timeout=_HTTP_SECONDS)
+        self._closing = AsyncExitStack()
         self._opened: list[Source] = []
 
     def open_all(self, definitions: Iterable[SourceDefinition]) -> dict[str, Source]:
@@ -83,7 +80,7 @@ class Sources:
     async def close(self) -> None:
         for source in self._opened:
             await source.close()
-        await self._http.aclose()
+        await self._closing.aclose()
 
     def _upstream(self, definition: SourceDefinition) -> Upstream:
         match definition:
@@ -107,13 +104,21 @@ class Sources:
                     trees=self._trees,
                 )
             case ChannelDefinition():
-                return ChannelUpstream(
-                    definition=definition,
-                    http=self._http,
-                    trees=self._trees,
-                    directory=self._directory,
-                    workers=self._workers,
-                    seconds=_FETCH_SECONDS,
-                )
+                return self._channel(definition)
             case _:
                 assert_never(definition)
+
+    def _channel(self, definition: ChannelDefinition) -> Upstream:
+        # Importing httpx takes 4 MB of memory, and most servers have no channel.
+        from app.builder.sources.channel import ChannelUpstream, new_client  # noqa: PLC0415
+
+        http = new_client()
+        self._closing.push_async_callback(http.aclose)
+        return ChannelUpstream(
+            definition=definition,
+            http=http,
+            trees=self._trees,
+            directory=self._directory,
+            workers=self._workers,
+            seconds=_FETCH_SECONDS,
+        )

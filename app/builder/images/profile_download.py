@@ -1,0 +1,33 @@
+"""Download a layer profile.  Imported where a URL is configured, since it imports httpx."""
+
+import httpx
+
+from app.builder.images.profile_loading import ProfileUnreadable, check_size
+
+
+def shown_url(source: str) -> str:
+    """Return the URL without user part and query, which may be secrets.  Raises ValueError."""
+    try:
+        url = httpx.URL(source)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+    return f"{url.scheme}://{url.netloc.decode()}{url.path}"
+
+
+async def download(source: str) -> bytes:
+    """Raises ProfileUnreadable, OSError."""
+    body = bytearray()
+    try:
+        async with (
+            httpx.AsyncClient(follow_redirects=True) as client,
+            client.stream("GET", source) as response,
+        ):
+            response.raise_for_status()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                check_size(body)
+    except httpx.HTTPStatusError as error:
+        raise ProfileUnreadable(f"the server answers {error.response.status_code}") from error
+    except httpx.HTTPError as error:
+        raise ProfileUnreadable(str(error) or type(error).__name__) from error
+    return bytes(body)
