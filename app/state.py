@@ -15,6 +15,7 @@ from app.builder.names.search import FoundPackages
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Location
+from app.telemetry.measures import Measures
 
 
 class Pull(Protocol):
@@ -150,6 +151,13 @@ class About:
     plan: int = 0
 
 
+@dataclass(slots=True)
+class Sent:
+    """The number of bytes of response bodies since the start."""
+
+    bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class AppState:
     """``external_url`` is the server's public address, "" if the settings have none.
@@ -174,4 +182,6 @@ class AppState:
     external_url: str
     catalog: bool
     explain_not_found: bool
+    measures: Measures = field(default_factory=Measures)
     responses: Counter[int] = field(default_factory=Counter)
+    sent: Sent = field(default_factory=Sent)

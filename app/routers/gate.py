@@ -40,7 +40,8 @@ class Gate:
             return
         path: str = scope["path"]
         registry = path.startswith("/v2/") or path == "/v2"
-        responses = services_of(scope["app"]).responses
+        services = services_of(scope["app"])
+        responses, sent = services.responses, services.sent
         started = False
         # The registry's routes handle HEAD themselves: a HEAD is never redirected to storage.
         headless = scope["method"] == "HEAD" and not registry
@@ -60,6 +61,9 @@ class Gate:
                 message["headers"] = headers
             elif headless:
                 message = {**message, "body": b""}
+            else:
+                # A file that the kernel sends has a count.
+                sent.bytes += message.get("count") or len(message.get("body", b""))
             await send(message)
 
         try:

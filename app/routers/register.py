@@ -10,6 +10,7 @@ from app.routers import (
     errors,
     health,
     manifests,
+    metrics,
     referrers,
     search,
     tags,
@@ -30,5 +31,5 @@ def include_routers(app: FastAPI) -> None:
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
-    for module in (*registry, health, builds, debug, search):
+    for module in (*registry, health, builds, debug, metrics, search):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})

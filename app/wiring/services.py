@@ -24,6 +24,7 @@ from app.system.process import child_environment
 from app.system.workers import Workers
 from app.telemetry.log import VERSION
 from app.wiring.images import open_images
+from app.wiring.measures import open_measures
 from app.wiring.nix import check_nix, open_nix, open_substitution
 from app.wiring.shown import activity, shown_settings
 from app.wiring.sources import OpenSources, open_sources
@@ -55,6 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         sources = open_sources(
             settings, stack, environment=environment, storage=storage, workers=workers
         )
+        measures = open_measures(settings, stack, workers)
         images = open_images(
             settings,
             stack,
@@ -65,6 +67,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             workers=workers,
             profiles=profiles,
         )
+        images.jobs.observe(measures.build_ended)
         yield AppState(
             images=images.service,
             jobs=images.jobs,
@@ -86,6 +89,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             external_url=settings.external_url,
             catalog=settings.catalog,
             explain_not_found=settings.explain_not_found,
+            measures=measures,
         )
 
 

@@ -31,7 +31,15 @@ def unescaped(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-ADDED = {"/healthz", "/readyz", "/debug", "/builds", "/builds/{identifier}", "/api/search"}
+ADDED = {
+    "/healthz",
+    "/readyz",
+    "/debug",
+    "/metrics",
+    "/builds",
+    "/builds/{identifier}",
+    "/api/search",
+}
 
 
 def test_head_requests_errors_and_headers_are_described_too() -> None:

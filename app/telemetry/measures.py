@@ -1,0 +1,67 @@
+"""What is measured while the server runs, beside the counters of its parts.
+
+Histograms have no registry of their own: ``app.routers.metrics`` shows them with the counters.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import Histogram
+
+_INTERVAL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """In bytes; ``free`` is what a process without privileges can still use."""
+
+    free: int
+    total: int
+
+
+def _build_seconds() -> Histogram:
+    return Histogram(
+        "nixery_build_seconds",
+        "Time from the start of a build to its end, of builds that had something to do",
+        labelnames=("outcome",),
+        buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600),
+        registry=None,
+    )
+
+
+def _loop_delay() -> Histogram:
+    return Histogram(
+        "nixery_event_loop_delay_seconds",
+        "How late a timer of the event loop runs, four times a second",
+        buckets=(0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3, 10),
+        registry=None,
+    )
+
+
+async def _no_disks() -> Mapping[str, DiskSpace]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """``disks`` returns the space of each directory that the server writes to, by its purpose."""
+
+    build_seconds: Histogram = field(default_factory=_build_seconds)
+    loop_delay: Histogram = field(default_factory=_loop_delay)
+    disks: Callable[[], Awaitable[Mapping[str, DiskSpace]]] = _no_disks
+
+    @property
+    def histograms(self) -> Sequence[Histogram]:
+        return self.build_seconds, self.loop_delay
+
+    def build_ended(self, outcome: str, seconds: float) -> None:
+        self.build_seconds.labels(outcome).observe(seconds)
+
+    async def watch_loop(self) -> None:
+        """Measure the event loop's delay until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            expected = loop.time() + _INTERVAL_SECONDS
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            self.loop_delay.observe(max(loop.time() - expected, 0))
