@@ -1,10 +1,12 @@
 """What the programs of a real server find in their environment."""
 
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.binary_cache import BinaryCache, serving
 from tests.e2e.process import SYSTEM_PATH, program, succeed
 from tests.e2e.server import ServerFactory
 from tests.unit.builder.sources.git.repository import Repository
@@ -117,9 +119,22 @@ def test_tokens_are_where_a_trusted_source_is_evaluated_and_nowhere_else(
         assert "hunter2" not in arguments
 
 
+@pytest.fixture
+def empty_cache(tmp_path: Path) -> Iterator[BinaryCache]:
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    (directory / "nix-cache-info").write_text("StoreDir: /nix/store\n")
+    with serving(BinaryCache(directory)) as cache:
+        yield cache
+
+
 @pytest.mark.parametrize("trusted", ["true", "false"])
 def test_a_builder_cannot_read_passwords(
-    packages: Path, tmp_path: Path, new_server: ServerFactory, trusted: str
+    packages: Path,
+    tmp_path: Path,
+    new_server: ServerFactory,
+    empty_cache: BinaryCache,
+    trusted: str,
 ) -> None:
     """A trusted source may read the proxy, through which its builders download."""
     clean = tmp_path / "clean"
@@ -138,7 +153,7 @@ def test_a_builder_cannot_read_passwords(
     settings.write_text(
         f'[[sources]]\nname = "looking"\nkind = "path"\nlocation = "{package_set}"\n'
         f"trusted = {trusted}\nbuild_unsandboxed = true\n"
-        'substituters = ["http://joe:hunter2@127.0.0.1:9"]\n'
+        f'substituters = ["http://joe:hunter2@127.0.0.1:{empty_cache.port}"]\n'
     )
     server = new_server(
         packages,
@@ -150,5 +165,6 @@ def test_a_builder_cannot_read_passwords(
 
     response = server.get("/v2/looking/looking/manifests/latest")
 
+    assert empty_cache.requests
     assert response.status_code == 200, response.text
     assert "hunter2" not in server.log

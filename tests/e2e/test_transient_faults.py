@@ -141,6 +141,22 @@ def test_a_source_that_may_build_is_not_refused_for_a_fault_of_its_cache(
     is_told_of(server, answer, cache, "nar-500")
 
 
+def test_a_cache_that_is_down_is_no_reason_to_build_from_source(
+    make_server: MakeServer, cache: BinaryCache
+) -> None:
+    with ExitStack() as stack:
+        gone = stack.enter_context(serving(BinaryCache(cache.directory, cache.key)))
+        server = make_server(build=True, cache=gone)
+        stack.close()
+
+        answer = server.get("/v2/team/tree/manifests/latest")
+
+        is_told_of(server, answer, gone, "down")
+        with serving(gone):
+            # What no cache has is built.
+            server.digest("team/tree/elsewhere")
+
+
 def test_a_path_that_a_cache_gets_later_is_served_as_soon_as_the_refusal_is_forgotten(
     make_server: MakeServer, cache: BinaryCache, every_nix: NewerNix, packages: Path
 ) -> None:

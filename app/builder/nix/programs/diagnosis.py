@@ -51,6 +51,11 @@ class Attempt:
     signers: Mapping[str, tuple[str, ...]]
 
 
+def has_fault(attempt: Attempt) -> bool:
+    """Return whether a binary cache failed, in place of lacking the path."""
+    return bool(attempt.log.fetches.faults(attempt.missing))
+
+
 def failure(attempt: Attempt, finished: Finished) -> RegistryError:
     """Diagnose an attempt that ended with an error."""
     log, reason = attempt.log, attempt.log.reason

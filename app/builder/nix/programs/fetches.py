@@ -11,6 +11,7 @@ _KEPT = 1000
 _UNABLE = re.compile(r"unable to download '([^']+)': (.*)")
 _RETRYING = re.compile(r"; retrying in .*$")
 _NO_FILE = re.compile(r"file '([^']+)' does not exist in binary cache '([^']+)'")
+_NO_CACHE = re.compile(r"'([^']+)' does not appear to be a binary cache")
 _UNSIGNED = re.compile(r"substitute for '(/nix/store/[^']+)' from '([^']+)',? .*signed by")
 _LACKS_SIGNATURE = re.compile(r"'(/nix/store/[^']+)'.* lacks a (?:valid )?signature")
 _OF_CACHE = re.compile(
@@ -50,6 +51,9 @@ class Fetches:
             _keep(self._retried if retrying else self._failed, found[1], reason)
         elif found := _NO_FILE.search(message):
             _keep(self._failed, f"{found[2]}/{found[1]}", "HTTP error 404")
+        elif found := _NO_CACHE.search(message):
+            reason = "it does not appear to be a binary cache"
+            _keep(self._failed, f"{found[1]}/nix-cache-info", reason)
         elif found := _UNSIGNED.search(message):
             _keep(self._unsigned, found[1], found[2])
         elif (found := _LACKS_SIGNATURE.search(message)) and found[1] in self._caches:

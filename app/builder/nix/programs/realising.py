@@ -2,12 +2,15 @@
 
 A source that may not build passes output paths, which Nix can only substitute.  Other sources
 pass derivations: Nix builds them if a substitute is missing or its signature is not trusted.
+
+Nix also builds if a binary cache is down, which may rebuild everything from source.  So downloads
+come first, without builders, and a cache that failed ends the attempt.
 """
 
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loguru import logger
 
@@ -16,7 +19,13 @@ from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.derivation import read_outputs
-from app.builder.nix.programs.diagnosis import Attempt, failure, ignored_signature, out_of_time
+from app.builder.nix.programs.diagnosis import (
+    Attempt,
+    failure,
+    has_fault,
+    ignored_signature,
+    out_of_time,
+)
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, realising, substitution
 from app.builder.nix.roots import TemporaryRoots
@@ -77,36 +86,41 @@ class Realiser:
 
         Raises BuildFailed, BuildTimedOut, PolicyRefused, DownloadFailed, StoreUnavailable.
         """
-        log = BuildLog(on_line)
         paths = sorted({one.path for one in wanted})
-        try:
-            finished = await self._space.during(
-                self._run(wanted, options, log, end=end, roots=roots)
-            )
-        except OutOfTime:
-            raise out_of_time(await self._inspect(log, paths, options, on_line)) from None
-        except OutOfSpace as error:
-            raise BuildFailed(f"the build log grew beyond {error.limit}") from None
-        except DiskFull as error:
-            building = f" while building {log.building[0]}" if log.building else ""
-            raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
-        ended = await self._inspect(log, paths, options, on_line)
-        if finished.code != 0:
-            raise failure(ended, finished)
+        targets = _derivations(wanted) if options.build else paths
+        for step in _steps(options):
+            log = BuildLog(on_line)
+            try:
+                finished = await self._space.during(
+                    self._run(targets, step, log, end=end, roots=roots)
+                )
+            except OutOfTime:
+                raise out_of_time(await self._inspect(log, paths, options, on_line)) from None
+            except OutOfSpace as error:
+                raise BuildFailed(f"the build log grew beyond {error.limit}") from None
+            except DiskFull as error:
+                building = f" while building {log.building[0]}" if log.building else ""
+                raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
+            if finished.code and step != options:
+                missing = await self._missing(log, paths)
+                ended = Attempt(options, log, paths, missing, signers={})
+                if not has_fault(ended):
+                    continue
+            else:
+                ended = await self._inspect(log, paths, options, on_line)
+            if finished.code:
+                raise failure(ended, finished)
+            return
 
     async def _run(
         self,
-        wanted: Sequence[Wanted],
+        targets: Sequence[str],
         options: RealiseOptions,
         log: BuildLog,
         *,
         end: float,
         roots: TemporaryRoots,
     ) -> Finished:
-        if options.build:
-            targets = [f"{one.derivation}!{one.output}" for one in wanted]
-        else:
-            targets = sorted({one.path for one in wanted})
         return await self._programs.run(
             "realise",
             [
@@ -128,8 +142,7 @@ class Realiser:
         on_line: Callable[[str], None],
     ) -> Attempt:
         """Find the paths that are still missing, and log which signatures were ignored."""
-        candidates = {*paths, *log.fetches.started, *log.unknown}
-        missing = frozenset(await self._workers.run(absent, sorted(candidates)))
+        missing = await self._missing(log, paths)
         unsigned = log.fetches.unsigned
         signers: dict[str, tuple[str, ...]] = {}
         for path in sorted(unsigned, key=lambda path: path not in paths)[:_SIGNERS_QUERIED]:
@@ -142,6 +155,10 @@ class Realiser:
             logger.bind(source=options.source).warning("a binary cache is ignored: {}", ignored)
         return ended
 
+    async def _missing(self, log: BuildLog, paths: Sequence[str]) -> frozenset[str]:
+        candidates = {*paths, *log.fetches.started, *log.unknown}
+        return frozenset(await self._workers.run(absent, sorted(candidates)))
+
     async def _signers(self, path: str, cache: str) -> tuple[str, ...] | None:
         """Return the names of the keys, or None if the cache does not respond."""
         command = ["nix", "path-info", "--json", "--store", cache, path, *FEATURES, *self._options]
@@ -150,6 +167,17 @@ class Realiser:
             return await self._workers.run(path_info.signers, finished.stdout, path)
         except (Unavailable, ValueError):
             return None
+
+
+def _derivations(wanted: Sequence[Wanted]) -> list[str]:
+    return [f"{one.derivation}!{one.output}" for one in wanted]
+
+
+def _steps(options: RealiseOptions) -> tuple[RealiseOptions, ...]:
+    """Return the options of each start of Nix, until one succeeds: downloads first, then builds."""
+    if not options.build or options.substituters == ():
+        return (options,)
+    return replace(options, build=False), options
 
 
 @blocking

@@ -13,6 +13,7 @@ from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.realising import Realiser, Wanted
 from app.builder.nix.roots import TemporaryRoots
+from app.errors import DownloadFailed, StoreUnavailable
 from app.system.disk_space import DiskSpace
 from app.system.process import child_environment
 from app.system.workers import Workers
@@ -22,7 +23,14 @@ A, B = "/nix/store/" + "a" * 32 + "-one", "/nix/store/" + "b" * 32 + "-two"
 WANTED = (Wanted(f"{A}.drv", "bin", A), Wanted(f"{B}.drv", "out", B))
 SETTINGS = ("--option", "cores", "3", "--option", "max-jobs", "5")
 LOG = ("--log-format", "internal-json")
-BUILDING = RealiseOptions(source="team", seconds=100, build=True, substituters=None)
+DOWNLOADING = RealiseOptions(source="team", seconds=100, build=True, substituters=None)
+BUILDING = replace(DOWNLOADING, substituters=())
+NO_CACHES = ("--option", "substitute", "false")
+NO_BUILDERS = (
+    *("--option", "max-jobs", "0"),
+    *("--option", "builders", ""),
+    *("--option", "fallback", "false"),
+)
 
 
 @pytest.fixture
@@ -80,20 +88,73 @@ async def test_derivations_are_built_with_a_root_and_the_settings(
 
     assert start.command == (
         *("nix-store", "--realise", f"{A}.drv!bin", f"{B}.drv!out"),
-        *("--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS),
+        *("--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS, *NO_CACHES),
     )
+
+
+async def test_binary_caches_come_before_builds(programs: RecordedPrograms, tmp_path: Path) -> None:
+    programs.add("nix-store", code=1)
+
+    with pytest.raises(StoreUnavailable):
+        await realise(programs, tmp_path, DOWNLOADING)
+
+    downloads, builds = programs.starts
+    targets = ("nix-store", "--realise", f"{A}.drv!bin", f"{B}.drv!out", "--add-root")
+    assert downloads.command == (*targets, f"{tmp_path}/root1", *LOG, *SETTINGS, *NO_BUILDERS)
+    assert builds.command == (*targets, f"{tmp_path}/root2", *LOG, *SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("warning", "reason"),
+    [
+        # As Nix 2.8, 2.26 and 2.34 print them.
+        (
+            "unable to download 'http://cache/nix-cache-info': Couldn't connect to server (7)",
+            "Couldn't connect to server (7)",
+        ),
+        (
+            "unable to \x1b[35;1mdownload\x1b[0m '\x1b[35;1mhttp://cache/nix-cache-info\x1b[0m': HTTP error 401",
+            "HTTP error 401",
+        ),
+        (
+            "'\x1b[35;1mhttp://cache\x1b[0m' does not appear to be a binary cache",
+            "it does not appear to be a binary cache",
+        ),
+    ],
+)
+async def test_a_cache_that_failed_is_not_replaced_by_builds(
+    programs: RecordedPrograms, tmp_path: Path, warning: str, reason: str
+) -> None:
+    event = json.dumps({"action": "msg", "level": 1, "msg": f"\x1b[35;1mwarning:\x1b[0m {warning}"})
+    programs.add("nix-store", stderr=f"@nix {event}\n", code=1)
+
+    with pytest.raises(DownloadFailed) as failure:
+        await realise(programs, tmp_path, DOWNLOADING)
+
+    assert failure.value.message == f"http://cache failed to send {A}: {reason}"
+    assert len(programs.starts) == 1
+
+
+async def test_a_cache_that_failed_does_no_harm_where_another_has_everything(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    message = "warning: unable to download 'http://cache/nix-cache-info': HTTP error 500"
+    event = json.dumps({"action": "msg", "level": 1, "msg": message})
+    programs.add("nix-store", stderr=f"@nix {event}\n")
+
+    await realise(programs, tmp_path, DOWNLOADING)
+
+    assert len(programs.starts) == 1
 
 
 async def test_a_source_that_may_not_build_gets_paths_and_no_builder_at_all(
     programs: RecordedPrograms, tmp_path: Path
 ) -> None:
-    start = await realise(programs, tmp_path, replace(BUILDING, build=False, sandboxed=True))
+    start = await realise(programs, tmp_path, replace(DOWNLOADING, build=False, sandboxed=True))
 
     assert start.command == (
         *("nix-store", "--realise", A, B, "--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS),
-        *("--option", "max-jobs", "0"),
-        *("--option", "builders", ""),
-        *("--option", "fallback", "false"),
+        *NO_BUILDERS,
     )
     assert start.option("max-jobs") == "0"
 
@@ -128,10 +189,11 @@ async def test_a_source_may_have_its_own_binary_caches(
     options: tuple[str, ...],
     configuration: tuple[str, ...],
 ) -> None:
-    start = await realise(programs, tmp_path, replace(BUILDING, substituters=substituters))
+    chosen = replace(BUILDING, build=False, substituters=substituters)
+    start = await realise(programs, tmp_path, chosen)
 
     after = start.command.index("max-jobs") + 2
-    assert start.command[after:] == options
+    assert start.command[after:] == (*options, *NO_BUILDERS)
     assert start.configuration == configuration
 
 
@@ -203,7 +265,7 @@ async def test_the_keys_of_an_ignored_signature_are_queried_from_its_cache(
     programs.add("nix-store", stderr=f"@nix {event}\n")
     programs.add("nix", stdout=json.dumps([{"path": A, "signatures": ["team-1:x"]}]))
 
-    await realise(programs, tmp_path, BUILDING)
+    await realise(programs, tmp_path, DOWNLOADING)
 
     _, queried = programs.starts
     assert queried.command == (
