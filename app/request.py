@@ -9,9 +9,25 @@ from app.reference import RepositoryName
 # Part of every image, for TLS and the names of services.
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
+# Names that stand for packages; the image starts a shell.
+META = {
+    "shell": SHELL,
+    # What GitLab, GitHub and Tekton need for the steps of a job.
+    "ci": (
+        *("bashInteractive", "coreutils", "curl", "findutils", "gawk", "git", "gnugrep", "gnused"),
+        *("gnutar", "gzip", "openssh"),
+    ),
+    # For `kubectl debug` and its like: processes, sockets, names, system calls.
+    "debug": (
+        *("bashInteractive", "coreutils", "curl", "findutils", "gawk", "getent", "gnugrep"),
+        *("gnused", "iproute2", "iputils", "less", "netcat", "procps", "strace"),
+    ),
+    # A static shell, which nixpkgs has for Nix's sandbox.
+    "minimal": ("busybox-sandbox-shell",),
+}
 SYSTEMS = {"amd64": "x86_64-linux", "arm64": "aarch64-linux"}
 ARCHITECTURES = {system: architecture for architecture, system in SYSTEMS.items()}
-META_PACKAGES = frozenset({"shell", "nonroot", "few-layers", *SYSTEMS})
+META_PACKAGES = frozenset({*META, "nonroot", "few-layers", *SYSTEMS})
 COMPONENT_LIMIT = 64
 
 
@@ -20,9 +36,10 @@ class ImageRequest:
     """``packages`` are sorted and unique; ``source`` is None for the default source.
 
     ``asked`` are the packages in the name itself; the others are part of every image or of
-    ``shell``.  ``one_system`` if the name has an architecture: it is not that of an index.
-    ``first`` is the architecture that an index begins with, which decides nothing.
-    ``few_layers`` images are for clients and programs that handle many layers badly.
+    ``meta``, the names that stand for packages.  ``one_system`` if the name has an architecture: it
+    is not that of an index.  ``first`` is the architecture that an index begins with, which
+    decides nothing.  ``few_layers`` images are for clients and programs that handle many layers
+    badly.
     """
 
     source: str | None
@@ -30,6 +47,7 @@ class ImageRequest:
     packages: tuple[str, ...]
     nonroot: bool
     asked: frozenset[str]
+    meta: frozenset[str] = frozenset()
     one_system: bool = False
     few_layers: bool = False
     first: str = field(default="", compare=False)
@@ -49,17 +67,18 @@ class ImageRequest:
         if len(architectures) > 1:
             raise NameInvalid(f"an image has one architecture, not {' and '.join(architectures)}")
         named = asked - META_PACKAGES
-        packages = {*named, *ALWAYS}
-        if "shell" in asked:
-            # Image names are in lower case: bashinteractive is the shell's bashInteractive.
-            named -= {name.lower() for name in SHELL}
-            packages = {*named, *ALWAYS, *SHELL}
+        meta = asked & META.keys()
+        meant = {package for name in meta for package in META[name]}
+        # Image names are in lower case: bashinteractive is the shell's bashInteractive.
+        named -= {package.lower() for package in meant}
+        packages = {*named, *ALWAYS, *meant}
         return cls(
             source=source,
             system=SYSTEMS[architectures[0]] if architectures else system,
             packages=tuple(sorted(packages)),
             nonroot="nonroot" in asked,
             asked=frozenset(named),
+            meta=frozenset(meta),
             one_system=bool(architectures),
             few_layers="few-layers" in asked,
         )

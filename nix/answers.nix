@@ -6,6 +6,7 @@
 #   { status = "raised"; ... }         what is known of a package that did not evaluate
 #   { status = "unknown"; }
 #   { status = "ambiguous"; candidates; }
+#   { status = "meta"; attribute; packages; }              a set whose nixery.packages stand for it
 #   { status = "other"; attribute; kind; }                 what it is instead of a package
 #
 # With explain an error of the set is let through, for its message to be read.
@@ -18,7 +19,7 @@ set: { names, explain, restricted, ... }:
 let
   inherit (builtins)
     concatLists concatStringsSep deepSeq head isAttrs isBool isInt isList isString map
-    parseDrvName stringLength tryEval typeOf unsafeDiscardStringContext;
+    parseDrvName stringLength toJSON tryEval typeOf unsafeDiscardStringContext;
 
   find = import ./lookup.nix set;
 
@@ -45,6 +46,19 @@ let
     if isList value then concatLists (map licenses value)
     else if value == null then [ ]
     else [ (license value) ];
+
+  services = import ./services.nix;
+
+  # JSON, "" where it is too long or raises an error: then it is not valid, and refused.
+  service = value:
+    let
+      of = value.nixery or (services.${value.pname or (parseDrvName value.name).name} or null);
+      json = attempt "" (unsafeDiscardStringContext (toJSON of));
+    in
+    if attempt false (of == null) then null
+    else if stringLength json > 16384 then "" else json;
+
+  isMeta = value: isAttrs value && value.type or null != "derivation" && isList (value.nixery.packages or null);
 
   kinds = {
     set = "a set";
@@ -85,6 +99,7 @@ let
       position = attempt null (text (value.meta.position or null));
       cpe = attempt null (text (identifiers.cpe or null));
       purl = attempt null (text (identifiers.purl or null));
+      service = attempt null (service value);
     };
 
   none = throw "it calls itself a derivation and has no drvPath or outPath";
@@ -116,6 +131,11 @@ let
       outcome = guard (built value);
     in
     if place ? status then place
+    else if isMeta value then {
+      status = "meta";
+      inherit attribute;
+      packages = map text value.nixery.packages;
+    }
     else if ! (isAttrs value && value.type or null == "derivation") then {
       status = "other";
       inherit attribute;

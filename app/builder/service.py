@@ -214,7 +214,8 @@ def _supply_key(request: ImageRequest, pinned: Pinned) -> str:
 
 def _wanted(request: ImageRequest) -> tuple[object, ...]:
     system = request.system, request.one_system
-    return *system, request.packages, sorted(request.asked), request.nonroot, request.few_layers
+    asked, meta = sorted(request.asked), sorted(request.meta)
+    return *system, request.packages, asked, meta, request.nonroot, request.few_layers
 
 
 def _is_tag_unknown(failure: Failure | None) -> bool:

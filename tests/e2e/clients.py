@@ -191,6 +191,12 @@ class Docker:
             f"--tag={tag}", str(context), env={"DOCKER_BUILDKIT": str(int(buildkit))},
         )  # fmt: skip
 
+    def both(self, *arguments: str) -> str:
+        """The same; returns what it writes to standard error as well."""
+        done = run(*self._docker, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"
         return succeed(*self._docker, "image", "inspect", form, image).strip()

@@ -210,6 +210,7 @@ def build_key(
         base=supply.subject,
         packages=request.packages,
         nonroot=request.nonroot,
+        meta=sorted(request.meta),
         grouping=GROUPING,
         plans=layering.profiles.identities,
         budget=layering.layers(request),

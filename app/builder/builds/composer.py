@@ -1,11 +1,12 @@
 """Compose an image's layers and configuration from packages and their closure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.builder.builds.labels import image_labels
 from app.builder.builds.supply import Ingredients
+from app.builder.evaluation.selection import service_of
 from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import DEFAULT_PRIORITY
 from app.builder.images.contents.config import ImageConfig, ImageLayer, command, describe_paths
@@ -18,6 +19,7 @@ from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.closure import Closure
 from app.builder.nix.results import Found
+from app.builder.nix.service import Service
 from app.request import ALWAYS, ARCHITECTURES, ImageRequest
 from app.system.blocking import blocking
 from app.system.concurrency import gather
@@ -86,6 +88,7 @@ class Composer:
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
         request, packages = ingredients.request, ingredients.packages
+        services = _services(ingredients)
         base_layer, *layers = await gather(
             (
                 self._packer.contents_layer(base_entries()),
@@ -93,13 +96,15 @@ class Composer:
             )
         )
         # Packing a path from a binary cache also finds its names: read them afterwards.
-        files = await self._files(tuple(packages.values()), closure)
+        files = await self._files(ingredients, services, closure)
         links_layer = await self._packer.contents_layer(files.entries)
         config = ImageConfig(
             architecture=ARCHITECTURES[request.system],
             created=ingredients.pinned.revision.date or _NO_DATE,
             command=command(
-                has_shell=files.links.has_shell,
+                shells=files.links.shells,
+                interactive=bool(request.meta),
+                services=[service.command for service in services.values()],
                 main_programs=[
                     package.main_program for name, package in packages.items() if name not in ALWAYS
                 ],
@@ -107,6 +112,7 @@ class Composer:
             nonroot=request.nonroot,
             environment=files.additions.environment,
             labels=image_labels(ingredients),
+            user=_user(services, interactive=bool(request.meta)),
             layers=(
                 ImageLayer(base_layer, "nix: files of every image"),
                 *(
@@ -118,12 +124,34 @@ class Composer:
         )
         return Composition(config, files.links.collisions)
 
-    async def _files(self, packages: Sequence[Found], closure: Closure) -> ImageFiles:
+    async def _files(
+        self, ingredients: Ingredients, services: Mapping[str, Service], closure: Closure
+    ) -> ImageFiles:
         return await self._file_trees.merge(
             (
                 (package.path, DEFAULT_PRIORITY if package.priority is None else package.priority)
-                for package in packages
+                for package in ingredients.packages.values()
             ),
             base_entries(),
             closure,
+            services,
+            nonroot=ingredients.request.nonroot,
         )
+
+
+def _services(ingredients: Ingredients) -> dict[str, Service]:
+    """Return the services of the packages that the name lists.  Raises EvaluationFailed."""
+    found = {
+        package.attribute: service_of(package)
+        for name, package in ingredients.packages.items()
+        if name in ingredients.request.asked
+    }
+    return {name: service for name, service in found.items() if service}
+
+
+def _user(services: Mapping[str, Service], *, interactive: bool) -> str:
+    """Return the user of the only service; "" for root."""
+    if interactive or len(services) != 1:
+        return ""
+    [service] = services.values()
+    return "" if service.user == "root" else service.user

@@ -14,7 +14,7 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, ImageUnknown, SourceUnavailable, TagUnknown
 from app.reference import LATEST_TAG
-from app.request import ALWAYS, ImageRequest
+from app.request import ALWAYS, META, ImageRequest
 from app.system.cache import Cache
 
 _LIMIT = 10_000  # requests whose supply is cached, of some 200 bytes each
@@ -158,12 +158,12 @@ class Supplier:
         if supply.base is not None:
             borrowed = await self._borrow(supply.base, pinned, supply.lacking, progress)
         packages = {**found, **borrowed}
-        _check_shell(request, pinned, supply, packages)
+        _check_meta(request, pinned, supply, packages)
         unpinned = await self._evaluator.unpinned(pinned, progress)
         return Ingredients(
             request=request,
             pinned=pinned,
-            packages={name: packages[name] for name in request.packages if name in packages},
+            packages={name: packages[name] for name in _ordered(request, packages)},
             base=supply.base,
             borrowed=frozenset(borrowed),
             unpinned=unpinned,
@@ -201,13 +201,21 @@ def _of_base(base: Source, pinned: Pinned, message: str) -> str:
     return f"{message} ({base.name} is the base of source {pinned.source.name})"
 
 
-def _check_shell(
+def _check_meta(
     request: ImageRequest, pinned: Pinned, supply: Supply, packages: Mapping[str, Found]
 ) -> None:
     missing = [n for n in request.supplied if n not in packages and n not in ALWAYS]
     if missing:
         base = f", nor has its base {supply.base.source.name}" if supply.base else ""
+        meta = sorted(name for name in request.meta if not set(missing).isdisjoint(META[name]))
         raise ImageUnknown(
-            f"source {pinned.source.name} has no shell{base}: {', '.join(missing)}",
-            {"package": "shell", "missing": missing},
+            f"source {pinned.source.name} has no {' and no '.join(meta)}{base}:"
+            f" {', '.join(missing)}",
+            {"package": meta[0], "missing": missing},
         )
+
+
+def _ordered(request: ImageRequest, packages: Mapping[str, Found]) -> tuple[str, ...]:
+    """Return the names of the packages: those of the request, then those that they stand for."""
+    first = tuple(name for name in request.packages if name in packages)
+    return (*first, *sorted(packages.keys() - set(first)))

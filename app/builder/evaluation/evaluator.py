@@ -6,26 +6,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from app.builder.evaluation.isolation import evaluate_apart
-from app.builder.evaluation.policy import refusal
 from app.builder.evaluation.result_cache import EvaluationResultCache
+from app.builder.evaluation.selection import (
+    allowed_by,
+    found_packages,
+    needed_by,
+    present_packages,
+)
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import (
-    Allowed,
     DerivationsGone,
     Evaluation,
-    EvaluationStopped,
     Nix,
     RealiseOptions,
 )
 from app.builder.nix.results import (
-    Ambiguous,
     EvaluationResult,
-    Failed,
     Found,
-    NotAPackage,
-    NotFound,
-    Validity,
+    MetaPackage,
 )
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.sources.revision import Revision
@@ -33,16 +32,10 @@ from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved
 from app.errors import (
     BuildFailed,
-    EvaluationFailed,
-    ImageUnknown,
-    NotADerivation,
-    PackagesUnknown,
-    PolicyRefused,
 )
 
 # A garbage collector that runs may take derivations between evaluation and realisation again.
 _EVALUATIONS = 4
-_UNCERTAIN = frozenset({Validity.MINUTES, Validity.NEVER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +90,38 @@ class PackageEvaluator:
     ) -> dict[str, Found]:
         """Return the packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
-        Raises what ``packages`` does.
+        Meta packages of the set are replaced by their packages, and services bring those that they
+        need: these are evaluated then.  Raises what ``packages`` does.
         """
+        results = await self._results_of(pinned, asked, supplied, progress)
+        meta = {name: r for name, r in results.items() if isinstance(r, MetaPackage)}
+        found = {
+            **found_packages(pinned.source, {n: results[n] for n in asked if n not in meta}),
+            **present_packages(pinned.source, {name: results[name] for name in supplied}),
+        }
+        meant = {package for result in meta.values() for package in result.packages}
+        meant |= {needed for name in asked if name in found for needed in needed_by(found[name])}
+        more = sorted(meant - found.keys())
+        if not more:
+            return found
+        results = await self._results_of(pinned, (), more, progress)
+        return {**found, **found_packages(pinned.source, {name: results[name] for name in more})}
+
+    async def _results_of(
+        self,
+        pinned: Pinned,
+        asked: Sequence[str],
+        supplied: Sequence[str],
+        progress: Progress,
+    ) -> dict[str, EvaluationResult]:
         names = (*asked, *supplied)
 
         def check(known: dict[str, EvaluationResult]) -> None:
-            _packages(pinned.source, {name: known[name] for name in asked if name in known})
+            checked = {name: known[name] for name in asked if name in known}
+            found_packages(
+                pinned.source,
+                {n: r for n, r in checked.items() if not isinstance(r, MetaPackage)},
+            )
 
         found = await self._results.results(
             subject(pinned),
@@ -113,11 +132,7 @@ class PackageEvaluator:
             is_listed=lambda name: name in supplied or self._is_listed(pinned, name),
             is_ruled_out=lambda name: name in asked and self._is_ruled_out(pinned, name),
         )
-        answers = dict(zip(names, found, strict=True))
-        return {
-            **_packages(pinned.source, {name: answers[name] for name in asked}),
-            **_present(pinned.source, {name: answers[name] for name in supplied}),
-        }
+        return dict(zip(names, found, strict=True))
 
     async def cached(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
         """Return which of the names the source has; None if Nix would have to evaluate them."""
@@ -125,7 +140,7 @@ class PackageEvaluator:
         found = {n: answer for n, answer in zip(supplied, answers, strict=True) if answer}
         if len(found) < len(supplied):
             return None
-        return frozenset(_present(pinned.source, found))
+        return frozenset(present_packages(pinned.source, found))
 
     async def unpinned(self, pinned: Pinned, progress: Progress) -> tuple[str, ...]:
         """Return the inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
@@ -190,7 +205,7 @@ async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
                 source=source.name,
                 package_set=package_set,
                 system=pinned.system,
-                allowed=_allowed(source),
+                allowed=allowed_by(source),
                 restricted=not definition.trusted,
                 seconds=definition.evaluation_seconds,
                 memory=definition.evaluation_bytes,
@@ -215,57 +230,3 @@ def subject(pinned: Pinned) -> dict[str, object]:
         "policy": definition.policy.model_dump(mode="json"),
         "trusted": definition.trusted,
     }
-
-
-def _allowed(source: Source) -> Allowed:
-    policy = source.definition.policy
-    return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
-
-
-def _present(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
-    """Return the packages among results of names that no client requested.
-
-    Raises EvaluationStopped if that is uncertain: each build might make another image.
-    """
-    allowed = _allowed(source)
-    passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}
-    for name, answer in passed.items():
-        if isinstance(answer, Failed) and answer.validity in _UNCERTAIN:
-            raise EvaluationStopped(
-                f"source {source.name} does not evaluate {name}, which the server adds to the"
-                f" image: {answer.message}"
-            )
-    return {name: answer for name, answer in passed.items() if isinstance(answer, Found)}
-
-
-def _refused(allowed: Allowed, answer: EvaluationResult) -> bool:
-    return isinstance(answer, Found | Failed) and bool(refusal(allowed, answer))
-
-
-def _packages(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
-    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, NotFound))
-    if unknown:
-        raise PackagesUnknown(unknown)
-    return {name: _package(source, name, answer) for name, answer in answers.items()}
-
-
-def _package(source: Source, name: str, answer: EvaluationResult) -> Found:
-    match answer:
-        case Ambiguous(candidates=candidates):
-            raise ImageUnknown(
-                f"{name} may be {' or '.join(candidates[:8])}; image names have no capitals",
-                {"package": name, "candidates": list(candidates)},
-            )
-        case NotAPackage(attribute=attribute, kind=kind):
-            raise NotADerivation(attribute, kind)
-        case Found() | Failed():
-            reason = refusal(_allowed(source), answer)
-            if reason:
-                raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
-            if isinstance(answer, Failed):
-                lasts = answer.validity in {Validity.ALWAYS, Validity.PROCESS}
-                failure = EvaluationFailed if lasts else EvaluationStopped
-                raise failure(f"{name}: {answer.message}", {"package": name})
-            return answer
-        case NotFound():
-            raise PackagesUnknown((name,))

@@ -63,6 +63,7 @@ _Shown = Annotated[str, AfterValidator(_shown)]
 _Path = Annotated[StorePath, PlainValidator(_store_path), PlainSerializer(str)]
 _Derivation = Annotated[StorePath, PlainValidator(_derivation), PlainSerializer(str)]
 _Spdx = Annotated[str, AfterValidator(lambda text: text if _SPDX.fullmatch(text) else None)] | None
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$")]
 _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
 
 
@@ -81,7 +82,8 @@ class Metadata:
 
     A text with control characters, direction marks or quotes is None.  ``position`` is the file in
     the package set, with a line; ``cpe`` and ``purl`` identify the package in lists of
-    vulnerabilities.
+    vulnerabilities.  ``service``
+    is JSON that the package set wrote, for ``parse_service``.
     """
 
     name: _Plain = None
@@ -98,6 +100,7 @@ class Metadata:
     position: Annotated[str, AfterValidator(_position)] | None = None
     cpe: Annotated[str, AfterValidator(_identifier("cpe:"))] | None = None
     purl: Annotated[str, AfterValidator(_identifier("pkg:"))] | None = None
+    service: Annotated[str, Field(max_length=1 << 16)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,15 @@ class Ambiguous:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetaPackage:
+    """A set that stands for the packages with these names."""
+
+    attribute: str
+    packages: Annotated[tuple[_Name, ...], Field(max_length=64)]
+    status: Literal["meta"] = "meta"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotAPackage:
     """``kind`` with its article: "a function"."""
 
@@ -159,7 +171,7 @@ class NotAPackage:
     status: Literal["other"] = "other"
 
 
-EvaluationResult = Found | Failed | NotFound | Ambiguous | NotAPackage
+EvaluationResult = Found | Failed | NotFound | Ambiguous | MetaPackage | NotAPackage
 EVALUATION_RESULT: TypeAdapter[EvaluationResult] = TypeAdapter(
     Annotated[EvaluationResult, Field(discriminator="status")]
 )

@@ -24,6 +24,7 @@ import debian (removeAttrs arguments [ "debian" "salt" ] // {
     (import ./bombs.nix)
     (import ./disguises.nix)
     (import ./languages.nix)
+    (import ./meta.nix)
     (import ./builds.nix { inherit salt; })
   ] ++ overlays;
 })

@@ -37,7 +37,7 @@ class ImageLayer:
 class ImageConfig:
     """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
 
-    ``environment`` has variables beside those of every image.
+    ``environment`` has variables beside those of every image; ``user`` is that of a service.
     """
 
     architecture: str
@@ -47,6 +47,7 @@ class ImageConfig:
     labels: Mapping[str, str]
     layers: tuple[ImageLayer, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,23 @@ def image_documents(image: ImageConfig) -> ImageDocuments:
     )
 
 
-def command(*, has_shell: bool, main_programs: Sequence[str | None]) -> tuple[str, ...]:
-    """Return a container's default command; ``main_programs`` has one item for each package."""
-    if has_shell:
+def command(
+    *,
+    shells: Sequence[str],
+    interactive: bool,
+    services: Sequence[Sequence[str]],
+    main_programs: Sequence[str | None],
+) -> tuple[str, ...]:
+    """Return a container's default command, by the rules of docs/contents.md.
+
+    ``shells`` are those of the image, the preferred one first; ``interactive`` if the name asks for
+    one.  ``services`` and ``main_programs`` are those of the packages in the name.
+    """
+    if interactive and shells:
+        return (shells[0],)
+    if len(services) == 1 and services[0]:
+        return tuple(services[0])
+    if "bash" in shells:
         return ("bash",)
     match main_programs:
         case [str(program)]:
@@ -123,6 +138,8 @@ def _execution(image: ImageConfig) -> dict[str, object]:
         document["WorkingDir"] = NONROOT_HOME
         # Set here, since a user id that a platform chooses at random is not in /etc/passwd.
         environment.append(f"HOME={NONROOT_HOME}")
+    elif image.user:
+        document["User"] = image.user
     document["Env"] = sorted(environment)
     if image.command:
         document["Cmd"] = list(image.command)

@@ -1,11 +1,13 @@
 """File trees, each read from the store once and recorded, and the merging of packages' trees."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, TypeAdapter
 
+from app.builder.images.contents.accounts import service_additions
 from app.builder.images.contents.additions import Additions, join, over
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree
@@ -16,6 +18,7 @@ from app.builder.images.contents.subtree import SubtreeCache
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Entry
 from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.service import Service
 from app.builder.nix.store import StoreReader, UnreadablePath, UnsupportedTree
 from app.errors import LinksTooMany, StoreUnreadable, Unpackable
 from app.oci import Digest
@@ -37,8 +40,6 @@ FILE_TREES = Kind(
 _CACHED_NAMES = 1_000_000
 # Bytes; the links to the largest packages are two megabytes.
 _CACHED_SUBTREES = 64 << 20
-
-_NOTHING = Additions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,14 @@ class FileTrees:
         packages: Iterable[tuple[StorePath, int]],
         base: Sequence[Entry],
         closure: Closure,
-        additions: Additions = _NOTHING,
+        services: Mapping[str, Service] = MappingProxyType({}),
+        *,
+        nonroot: bool = False,
     ) -> ImageFiles:
-        """Merge the packages, given with their priorities, over ``base``, and add ``additions``.
+        """Merge the packages, given with their priorities, over ``base``.
 
-        ``closure`` is that of all packages.  Raises LinksTooMany, and as ``read`` does.
+        ``closure`` is that of all packages; ``services`` are some of them, by name.  Raises
+        LinksTooMany, and as ``read`` does.
         """
         ordered = tuple(packages)
 
@@ -110,8 +114,9 @@ class FileTrees:
             for (path, priority), tree in zip(ordered, trees, strict=True)
         ]
         try:
+            added = service_additions(services, base, nonroot=nonroot)
             composed = await compose_languages(prioritized, closure, read)
-            added = join((additions, composed.additions))
+            added = join((added, composed.additions))
             links = await self._workers.run(
                 merge,
                 (*prioritized, *composed.packages),

@@ -20,15 +20,16 @@ from app.system.blocking import blocking
 # Names and their bytes.  A link takes some 600 bytes of memory while its layer is made.
 _MOST_NAMES = 250_000
 _MOST_BYTES = 64 << 20
+_SHELLS = ("bash", "sh")
 
 
 @dataclass(frozen=True, slots=True)
 class SymlinkTree:
-    """``has_shell``: whether there is a bin/bash."""
+    """``shells``: the shells in bin, the preferred one first."""
 
     entries: tuple[Entry, ...]
     collisions: tuple[Collision, ...]
-    has_shell: bool
+    shells: tuple[str, ...]
 
 
 @blocking
@@ -50,7 +51,7 @@ def merge(
     return SymlinkTree(
         entries=tuple(map(_relative, entries.values())),
         collisions=tuple(collisions),
-        has_shell=b"bin/bash" in entries,
+        shells=tuple(name for name in _SHELLS if b"bin/" + name.encode() in entries),
     )
 
 

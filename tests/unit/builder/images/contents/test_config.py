@@ -100,23 +100,36 @@ def test_command_and_labels_are_set_if_there_are_any() -> None:
     assert (execution["Cmd"], execution["Labels"]) == (["bash"], {"a": "b"})
 
 
+SERVE = [("serve", "-f")]
+
+
 @pytest.mark.parametrize(
-    ("has_shell", "main_programs", "expected"),
+    ("shells", "interactive", "services", "main_programs", "expected"),
     [
-        (True, ["git"], ("bash",)),
-        (True, [], ("bash",)),
-        (False, ["git"], ("git",)),
-        (False, [None], ()),
-        (False, ["git", "htop"], ()),
-        (False, [], ()),
+        (["bash", "sh"], True, SERVE, ["git"], ("bash",)),
+        (["sh"], True, [], ["busybox"], ("sh",)),
+        (["bash"], False, SERVE, [None], ("serve", "-f")),
+        (["bash"], False, [*SERVE, *SERVE], ["git"], ("bash",)),
+        ([], False, [()], ["serve"], ("serve",)),
+        (["bash"], False, [], ["git"], ("bash",)),
+        (["sh"], False, [], ["git"], ("git",)),
+        ([], True, [], [None], ()),
+        ([], False, [], ["git", "htop"], ()),
+        ([], False, [], [], ()),
     ],
 )
-def test_a_shell_is_the_command_else_the_only_packages_main_program(
-    has_shell: bool,  # noqa: FBT001  # a parameter of the test
+def test_the_command_is_a_requested_shell_or_a_service_or_the_main_program(
+    shells: list[str],
+    interactive: bool,  # noqa: FBT001  # a parameter of the test
+    services: list[tuple[str, ...]],
     main_programs: list[str | None],
     expected: tuple[str, ...],
 ) -> None:
-    assert command(has_shell=has_shell, main_programs=main_programs) == expected
+    found = command(
+        shells=shells, interactive=interactive, services=services, main_programs=main_programs
+    )
+
+    assert found == expected
 
 
 def test_a_layer_of_many_paths_is_described_in_a_line() -> None:

@@ -299,9 +299,9 @@ def test_sh_has_the_name_that_scripts_use_if_the_image_has_a_shell(store: Store)
     both = merge([a, b], base_entries())
 
     assert links(both)["bin/sh"] == f"{B}/bin/bash"
-    assert both.has_shell
+    assert both.shells == ("bash", "sh")
     assert "bin/sh" not in links(merge([a], base_entries()))
-    assert not merge([a], base_entries()).has_shell
+    assert merge([a], base_entries()).shells == ()
 
 
 def test_every_directory_of_programs_has_every_program(store: Store) -> None:

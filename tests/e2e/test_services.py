@@ -1,0 +1,71 @@
+"""Services start by their images' own command, serve, log to standard output, and stop."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.clients import Docker, pull
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+# Packages to look into a container with; none of them has a service.
+TOOLS = "bashinteractive/coreutils"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    answer: str
+    user: str
+    status: str
+    log: str
+
+
+def serve(docker: Docker, image: str, request: str) -> Outcome:
+    """Start the image, repeat a request inside of it until there is an answer, and stop it."""
+    pull(docker, image)
+    container = docker.call("run", "--detach", "--network=none", image).strip()
+    try:
+        inside = ("exec", container, "bash", "-c")
+        answer = docker.call(*inside, f"until {request}; do :; done")
+        user = docker.call(*inside, "stat -c %U /proc/1")
+        docker.call("stop", "--time=60", container)
+        status = docker.call("inspect", "--format={{.State.ExitCode}}", container)
+        return Outcome(answer, user.strip(), status.strip(), docker.both("logs", container))
+    finally:
+        docker.call("rm", "--force", container)
+
+
+def test_services_of_the_small_set_serve_log_and_stop(server: Server, docker: Docker) -> None:
+    nginx = serve(
+        docker, f"{server.address}/nginx/curl/{TOOLS}:latest", "curl -sS http://localhost/here"
+    )
+    redis = serve(
+        docker, f"{server.address}/redis/{TOOLS}:latest", "redis-cli set key value 2>/dev/null"
+    )
+
+    assert "404 Not Found" in nginx.answer
+    assert "GET /here HTTP" in nginx.log
+    assert (nginx.user, nginx.status) == ("root", "0")
+    assert redis.answer.endswith("OK\n")
+    assert "Ready to accept connections" in redis.log
+    assert "User requested shutdown" in redis.log
+    assert (redis.user, redis.status) == ("redis", "0")
+
+
+@pytest.mark.full
+def test_postgresql_makes_its_database_serves_and_stops(
+    new_server: ServerFactory, full_packages: Path, docker: Docker
+) -> None:
+    server = new_server(full_packages)
+
+    found = serve(
+        docker,
+        f"{server.address}/postgresql/{TOOLS}:latest",
+        "psql -h /run/postgresql -U postgres -Atc 'select 6 * 7' 2>/dev/null",
+    )
+
+    assert found.answer.endswith("42\n")
+    assert "database system is ready to accept connections" in found.log
+    assert (found.user, found.status) == ("postgres", "0")
