@@ -83,6 +83,7 @@ def open_images(
         blobs=stored.blobs,
         queues=queues,
     )
+    stack.push_async_callback(images.close)
     jobs = new_jobs(settings)
     # Jobs that still run are cancelled before anything that they use is closed.
     stack.push_async_callback(jobs.drain, 0)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
@@ -27,6 +28,7 @@ from app.oci import Descriptor, Digest, MediaType
 from app.request import ImageRequest
 from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
+from app.system.single_flight import SingleFlight
 
 # Raise when an image of the same packages becomes another image.
 FORMAT = 3
@@ -73,6 +75,12 @@ class ImageBuilder:
         self._records = records
         self._blobs = blobs
         self._queues = queues
+        # An image may be wanted by a job of its own and by that of an index.
+        self._flights: SingleFlight[Digest, BuiltImage] = SingleFlight()
+
+    async def close(self) -> None:
+        """Wait for work that was cancelled."""
+        await self._flights.wait()
 
     async def recipe(
         self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
@@ -111,8 +119,8 @@ class ImageBuilder:
         """Do what ``build`` does, with the image's own warnings only."""
         image = await self._records.read(recipe.key)
         if image is None:
-            image = await self._make(recipe, progress)
-            await self._records.write(recipe.key, image)
+            make = partial(self._make, recipe, progress)
+            image = await self._flights.run(recipe.key, make)
         return image
 
     async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:
@@ -125,7 +133,9 @@ class ImageBuilder:
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
             progress.write(f"collision: {collision}")
         image = await self._write(composition)
-        return replace(image, warnings=(*ingredients.warnings, *image.warnings))
+        image = replace(image, warnings=(*ingredients.warnings, *image.warnings))
+        await self._records.write(recipe.key, image)
+        return image
 
     async def _compose_packed(
         self, ingredients: Ingredients, progress: Progress

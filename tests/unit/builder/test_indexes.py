@@ -149,6 +149,20 @@ async def test_the_architecture_of_the_client_is_begun_with(
     assert architectures(index) == ["amd64", "arm64"]
 
 
+async def test_an_index_and_its_images_are_built_once_when_pulled_together(
+    opener: Open,
+) -> None:
+    server = await opener(ATTRIBUTES).open(architectures=BOTH)
+    pulls = [server.pull(name) for name in ("arm64/hello", "hello", "hello", "amd64/hello")]
+
+    arm, index, same, intel = [await pull.wait(None) for pull in pulls]
+
+    assert isinstance(index, BuiltIndex)
+    assert same == index
+    assert [child.image for child in index.children] == [intel, arm]
+    assert server.nix.starts["realise"] == 2
+
+
 async def test_one_index_takes_one_place_of_each_queue(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(
         architectures=BOTH, queue=0, evaluations=1, builds=1, packings=1
