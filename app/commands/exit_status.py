@@ -1,6 +1,6 @@
-"""The exit statuses of ``nixery`` (docs/operator-guide.md)."""
+"""The exit statuses of ``nixery`` (docs/commands.md)."""
 
-ERROR = 1  # also: verify found damage
+ERROR = 1  # also: verify found damage, or doctor a problem
 USAGE = 2
 CANNOT_START = 3
 INTERRUPTED = 130  # as shells report a program that SIGINT ended

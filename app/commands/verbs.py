@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
-from app.commands import build, plan, popcount, prepare, verify
+from app.commands import build, doctor, plan, popcount, prepare, verify
 from app.telemetry.log import VERSION
 
 app = typer.Typer(
@@ -58,3 +58,4 @@ app.command("prepare", short_help="Download the embedded packages.")(prepare.com
 app.command("popcount", short_help="Count references in a binary cache.")(popcount.command)
 app.command("plan", short_help="Write a layer plan for NIXERY_POPULARITY.")(plan.command)
 app.command("verify", short_help="Check the stored images for damage.")(verify.command)
+app.command("doctor", short_help="Check what the server needs.")(doctor.command)

@@ -12,6 +12,7 @@ from app.builder.nix.binary_cache.signatures import TrustedKeys
 from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import STORE
 from app.builder.nix.door import Nix
+from app.builder.nix.programs.cache_configuration import CacheConfiguration
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.local_store import LocalStore
@@ -42,6 +43,20 @@ async def open_nix(
     workers: Workers,
 ) -> NixCommand:
     """Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox."""
+    nix = await start_nix(settings, stack, environment=environment, workers=workers)
+    logger.info("using {}", await nix.version())
+    await _require_sandbox(nix, settings)
+    return nix
+
+
+async def start_nix(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    environment: Mapping[str, str],
+    workers: Workers,
+) -> NixCommand:
+    """Return Nix without a check whether it is installed and fits the settings."""
     roots = TemporaryRootsDirectory(directory=settings.state_path / "roots", workers=workers)
     configuration = NixConfiguration(
         environment=environment, directory=settings.state_path / "configuration", workers=workers
@@ -61,8 +76,6 @@ async def open_nix(
         ),
     )
     stack.push_async_callback(nix.close)
-    logger.info("using {}", await nix.version())
-    await _require_sandbox(nix, settings)
     return nix
 
 
@@ -81,24 +94,12 @@ async def open_substitution(
     if not settings.cache_streaming:
         return nix, local
     configuration = await nix.cache_configuration()
-    client = CacheClient(
-        TransferOptions(
-            netrc=configuration.netrc_file,
-            certificates=configuration.certificates,
-            stall_seconds=settings.stall_seconds,
-        )
-    )
-    stack.callback(client.close)
-    keys = configuration.trusted_public_keys
+    client = open_client(settings, stack, configuration)
     remotes = RemotePaths()
     substituting = SubstitutingNix(
         nix=nix,
         client=client,
-        trust=Trust(
-            TrustedKeys(keys),
-            frozenset(key.partition(":")[0] for key in keys),
-            required=configuration.require_signatures,
-        ),
+        trust=trust_of(configuration),
         substituters=configuration.substituters if configuration.substitute else (),
         remotes=remotes,
         retries=Retries(settings.retries, settings.retry_seconds),
@@ -111,6 +112,26 @@ async def open_substitution(
         workers=workers,
     )
     return substituting, store
+
+
+def open_client(
+    settings: Settings, stack: AsyncExitStack, configuration: CacheConfiguration
+) -> CacheClient:
+    client = CacheClient(
+        TransferOptions(
+            netrc=configuration.netrc_file,
+            certificates=configuration.certificates,
+            stall_seconds=settings.stall_seconds,
+        )
+    )
+    stack.callback(client.close)
+    return client
+
+
+def trust_of(configuration: CacheConfiguration) -> Trust:
+    keys = configuration.trusted_public_keys
+    names = frozenset(key.partition(":")[0] for key in keys)
+    return Trust(TrustedKeys(keys), names, required=configuration.require_signatures)
 
 
 async def check_nix(nix: NixCommand) -> None:

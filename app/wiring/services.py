@@ -50,7 +50,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
     async with AsyncExitStack() as stack:
         stored = await open_storage(settings, stack)
         storage = stored.storage
-        profiles = await _profiles(settings, storage)
+        profiles = await load_profiles(settings, storage)
         nix = await open_nix(settings, stack, environment=environment, workers=workers)
         door, store = await open_substitution(settings, stack, nix=nix, workers=workers)
         sources = open_sources(
@@ -93,7 +93,8 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         )
 
 
-async def _profiles(settings: Settings, storage: Storage) -> LayerProfiles:
+async def load_profiles(settings: Settings, storage: Storage) -> LayerProfiles:
+    """Return the layer plans of the settings.  Raises PopularityUnavailable."""
     match settings.plan:
         case layers.SHIPPED:
             return await to_thread.run_sync(shipped_profiles, PLANS)

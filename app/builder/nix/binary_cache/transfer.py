@@ -143,6 +143,11 @@ class Transfer:
             raise failure
         self._judge()
 
+    @property
+    def date(self) -> str:
+        """The Date header of the last response, "" without one."""
+        return self._head.date
+
     def close(self) -> None:
         self._curl.close()
 
@@ -175,6 +180,7 @@ class _Head:
     def reset(self) -> None:
         self.status = 0
         self.start = 0
+        self.date = ""
         self.retry_after: float | None = None
 
     def line(self, line: bytes) -> None:
@@ -189,6 +195,8 @@ class _Head:
                 # The form with a date would need a trusted clock.
                 seconds = value.strip()
                 self.retry_after = float(seconds) if seconds.isdigit() else None
+            case b"date":
+                self.date = value.strip().decode(errors="replace")
             case b"content-range":
                 first = value.strip().removeprefix(b"bytes ").partition(b"-")[0]
                 if self.status == HTTPStatus.PARTIAL_CONTENT and first.isdigit():

@@ -33,6 +33,12 @@ class CacheClient:
         """
         return self._fetcher.get_once(url, size_limit)
 
+    @blocking
+    def get_dated(self, url: str, size_limit: int) -> tuple[bytes | None, str]:
+        """Do the same, and return the time by the server's clock, "" if it sends none."""
+        body = self._fetcher.get_once(url, size_limit)
+        return body, self._fetcher.transfer().date
+
     async def query(self, work: Callable[[], T]) -> T:
         """Run work that calls ``get`` in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, work)
