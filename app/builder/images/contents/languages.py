@@ -31,6 +31,8 @@ class Language:
 # a program in /usr/bin the prefix is /usr, and a version's own directory is below /usr/lib.
 # Until 3.13, site.py also finds the file in the root, for a program in /bin.
 _VENV = b"home = /usr/bin\ninclude-system-site-packages = true\n"
+# /nix is the same place where the root is mounted at /nix of another container.
+_VENV_IN_ROOT = b"home = /nix/bin\ninclude-system-site-packages = true\n"
 _LAST_IN_ROOT = 13
 # Environments that are made with this interpreter refer to it by the place that venv takes from
 # here; the program's own place in the store would not find the image's libraries.
@@ -51,12 +53,16 @@ def _python(own: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
     versions = sorted(place for place in directories if place not in _SHARED)
     files = [File(b"usr/pyvenv.cfg", _VENV)]
     if all(int(version.split(b".")[1]) <= _LAST_IN_ROOT for version in versions):
-        files.append(File(b"pyvenv.cfg", _VENV))
+        files.append(File(b"pyvenv.cfg", _VENV_IN_ROOT))
     for version in versions:
         files += (File(b"%b/%b/_image.pth" % (version, site), _BASE) for site in _SITES)
     # The image's /share is a link to /usr/share.
     places = sorted([*programs, *(name for name in directories if not name.startswith(b"share/"))])
-    return Additions((*files, *(Symlink(b"usr/" + name, b"../../" + name) for name in places)))
+    links = [Symlink(b"usr/" + name, b"../../" + name) for name in places]
+    links += [
+        Symlink(b"nix/" + name, b"../../" + name) for name in places if name.startswith(b"lib/")
+    ]
+    return Additions((*files, *links))
 
 
 def _search_path(variable: str) -> Callable[[Sequence[bytes], Sequence[bytes]], Additions]:

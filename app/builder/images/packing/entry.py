@@ -10,7 +10,7 @@ from app.builder.nix.closure import STORE
 from app.oci import Digest
 
 ROOT = b"."
-# Every layer begins with these (codec.py), so they are not entries.
+# Every layer begins with these directories (codec.py), so they are left out.
 _STORE = STORE.removeprefix("/").encode()
 _ABOVE_PATHS = frozenset({_STORE, _STORE.rpartition(b"/")[0]})
 
@@ -66,7 +66,8 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     for entry in entries:
         if entry.name in tree:
             raise ValueError(f"twice in one layer: {entry.name!r}")
-        tree[entry.name] = entry
+        if entry.name not in _ABOVE_PATHS:
+            tree[entry.name] = entry
     for name in tuple(tree):
         below, parent = name, name.rpartition(b"/")[0]
         # An entry that is in the tree has parents, or will get them in this loop.

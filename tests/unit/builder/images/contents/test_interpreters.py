@@ -91,7 +91,10 @@ async def test_pythons_prefix_is_the_images_own(tmp_path: Path) -> None:
     added = {entry.name: entry for entry in files.entries}
     venv = b"home = /usr/bin\ninclude-system-site-packages = true\n"
     assert added[b"usr/pyvenv.cfg"] == File(b"usr/pyvenv.cfg", venv)
-    assert added[b"pyvenv.cfg"] == File(b"pyvenv.cfg", venv)
+    in_root = venv.replace(b"/usr/bin", b"/nix/bin")
+    assert added[b"pyvenv.cfg"] == File(b"pyvenv.cfg", in_root)
+    link = Symlink(b"nix/lib/python3.11", b"../../lib/python3.11")
+    assert added[b"nix/lib/python3.11"] == link
     link = Symlink(b"usr/lib/python3.11", b"../../lib/python3.11")
     assert added[b"usr/lib/python3.11"] == link
 

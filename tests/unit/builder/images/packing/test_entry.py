@@ -3,7 +3,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.images.packing.entry import Directory, Entry, File, Symlink, entries_digest
+from app.builder.images.packing.entry import (
+    Directory,
+    Entry,
+    File,
+    Symlink,
+    archive_order,
+    entries_digest,
+)
 
 texts = st.binary(max_size=4)
 numbers = st.integers(0, 3)
@@ -30,3 +37,9 @@ def test_the_end_of_a_name_is_part_of_the_digest() -> None:
     moved = replace(file, name=b"a", content=b"bc")
 
     assert entries_digest([file]) != entries_digest([moved])
+
+
+def test_directories_above_store_paths_are_left_out_since_every_layer_has_them() -> None:
+    ordered = archive_order([Directory(b"nix"), Symlink(b"nix/bin/x", b"../store/x")])
+
+    assert [entry.name for entry in ordered] == [b"nix/bin", b"nix/bin/x"]
