@@ -21,10 +21,10 @@ from app.reference import ImageReference
 from app.settings.settings import Settings
 from app.state import AppState
 from app.storage import keys
-from app.storage.base import LocalFile
 from app.storage.blobs import BlobStore
 from app.storage.filesystem import FilesystemStorage
 from app.wiring.services import open_services
+from tests.contract.storage_contract import fetch
 
 pytestmark = pytest.mark.e2e
 
@@ -85,8 +85,7 @@ async def described(state: AppState, name: str) -> tuple[object, object]:
     manifest = (await build(state, name)).manifest
     document = json.loads(await blobs_of(state).read_manifest(manifest.digest))
     location = await state.blobs.locate(Digest.parse(document["config"]["digest"]))
-    assert isinstance(location, LocalFile)
-    return document, json.loads(location.path.read_bytes())
+    return document, json.loads(fetch(location))
 
 
 def blobs_of(state: AppState) -> BlobStore:
@@ -335,5 +334,5 @@ async def command(state: AppState, name: str) -> object:
     image = await build(state, name)
     manifest = json.loads(await blobs_of(state).read_manifest(image.manifest.digest))
     location = await blobs_of(state).locate(Digest.parse(manifest["config"]["digest"]))
-    assert isinstance(location, LocalFile)
-    return json.loads(location.path.read_bytes())["config"].get("Cmd")
+    command: object = json.loads(fetch(location))["config"].get("Cmd")
+    return command
