@@ -44,6 +44,7 @@ class Channel:
     requests: list[str] = field(default_factory=list)
     port: int = 0
     sent: int = 0
+    on_request: Callable[[str], None] = lambda _: None
     _free_at: float = 0
 
     @property
@@ -74,6 +75,7 @@ class Channel:
 
     async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         path = head.split(b" ", 2)[1].decode()
+        self.on_request(path)
         self.requests.append(path)
         if self.latency:
             await asyncio.sleep(self.latency)

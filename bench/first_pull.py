@@ -1,0 +1,298 @@
+"""A first pull from a binary cache: packed while it is downloaded, and by way of Nix's store.
+
+usage: bench/first_pull.py [--size MIB] [--paths N] [--compression zstd|xz] [--latency MS]
+                           [--bandwidth MBIT] [--rounds N] [--channel DIRECTORY]
+
+Each round starts servers with an empty Nix store, one for each way, and requests one manifest.
+The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
+decompressing, hashing and packing over the cores.  On a busy machine compare with the time of that
+packing in the same round.  Evaluation ends with the first request for a narinfo.
+"""
+
+import argparse
+import asyncio
+import os
+import queue
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pycurl
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from app.builder.images.packing import codec
+from app.builder.images.packing.packer import LayerPacker
+from app.builder.nix.binary_cache.narinfo import Substitute, parse_substitute
+from app.builder.nix.closure import Closure, StorePath
+from app.builder.nix.nar_store import Archive, NarStore
+from app.builder.nix.substitution.decoding import decoder
+from app.builder.nix.substitution.verifying import VerifiedArchive
+from app.storage.existence_cache import BlobExistenceCache
+from app.storage.filesystem import FilesystemStorage
+from app.system.workers import Workers
+from scripts.channel.contents import make
+from tests.e2e.newer_nix import own_nix
+from tests.e2e.server import Server
+
+_MIB = 1 << 20
+_CONNECTIONS = 48
+_IMAGE = "/v2/sim/everything/manifests/latest"
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Times in seconds; ``memory`` is the peak of the server in bytes."""
+
+    evaluation: float
+    rest: float
+    memory: int
+    lateness: float
+
+
+class Cache:
+    """The channel in a process of its own."""
+
+    def __init__(self, directory: Path, latency: float, bandwidth: float) -> None:
+        command = [sys.executable, "-m", "scripts.channel", "serve", str(directory)]
+        command += ["--latency", str(latency), "--bandwidth", str(bandwidth)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self._line()
+        self.first: list[float] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def _listen(self) -> None:
+        while line := self._line():
+            self.first.append(float(line.split()[-1]))
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+@contextmanager
+def served(options: argparse.Namespace) -> Iterator[Cache]:
+    cache = Cache(options.channel, options.latency, options.bandwidth)
+    try:
+        yield cache
+    finally:
+        cache.stop()
+
+
+def ideal(cache: Cache, root: StorePath) -> float:
+    """Return how long a client takes that requests everything as soon as it is known."""
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    seen, left, lock = {root}, [1], threading.Lock()
+    waiting.put(f"{root.hash_part}.narinfo")
+
+    def found(document: bytes) -> None:
+        fields = dict(line.split(": ", 1) for line in document.decode().splitlines())
+        wanted = {StorePath.parse(base) for base in fields["References"].split()}
+        with lock:
+            new = wanted - seen
+            seen.update(new)
+            left[0] += len(new) + 1
+        for path in new:
+            waiting.put(f"{path.hash_part}.narinfo")
+        waiting.put(fields["URL"])
+
+    def work() -> None:
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.BUFFERSIZE, 256 * 1024)
+        while (name := waiting.get()) is not None:
+            body: list[bytes] = []
+            is_narinfo = name.endswith(".narinfo")
+            curl.setopt(pycurl.URL, f"{cache.url}/{name}")
+            curl.setopt(pycurl.WRITEFUNCTION, body.append if is_narinfo else len)
+            curl.perform()
+            if is_narinfo:
+                found(b"".join(body))
+            with lock:
+                left[0] -= 1
+                if not left[0]:
+                    for _ in range(_CONNECTIONS):
+                        waiting.put(None)
+
+    begun = time.perf_counter()
+    threads = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begun
+
+
+def packing(directory: Path, scratch: Path) -> tuple[float, float]:
+    """Return how long packing the archives from the disk takes, and its CPU time."""
+    narinfos: dict[StorePath, Substitute] = {}
+    for file in directory.glob("*.narinfo"):
+        text = file.read_bytes()
+        path = StorePath.parse(text.split(b"\n", 1)[0].removeprefix(b"StorePath: ").decode())
+        narinfos[path] = parse_substitute(text, path)
+
+    @contextmanager
+    def opened(path: StorePath) -> Iterator[Archive]:
+        narinfo = narinfos[path]
+        with (directory / narinfo.url).open("rb") as file:
+            source = decoder(narinfo.compression, file.read)
+            verified = VerifiedArchive(source, size=narinfo.nar_size, digest=narinfo.nar_hash)
+            yield Archive(verified, narinfo.nar_size + 1)
+
+    async def query(_: object) -> Closure:
+        return Closure(())
+
+    async def pack() -> None:
+        storage = FilesystemStorage(scratch)
+        await storage.start()
+        packer = LayerPacker(
+            storage=storage,
+            existence=BlobExistenceCache(storage),
+            workers=Workers(os.cpu_count() or 1),
+            codec=codec.find("gzip"),
+            store=NarStore(opened, query=query),
+        )
+        await asyncio.gather(*(packer.layer([path]) for path in narinfos))
+        await packer.close()
+
+    before, begun = _cpu(), time.perf_counter()
+    asyncio.run(pack())
+    return time.perf_counter() - begun, _cpu() - before
+
+
+def pull(options: argparse.Namespace, cache: Cache, *, streaming: bool) -> Pull:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        settings = Path(home, "nixery.toml")
+        settings.write_text(
+            f'[[sources]]\nname = "sim"\nkind = "path"\nlocation = "{options.channel}/set"\n'
+            f'base = ""\nsubstituters = ["{cache.url}"]\n'
+        )
+        key = (options.channel / "public").read_text()
+        server = Server(
+            Path(home),
+            options.channel / "set",
+            within=own_nix(Path(home)).within,
+            NIXERY_CONFIG=str(settings),
+            NIXERY_CACHE_STREAMING=str(streaming).lower(),
+            NIX_CONFIG=f"trusted-public-keys = {key}\nbuild-users-group =",
+        ).start()
+        try:
+            cache.first.clear()
+            late = Lateness(server)
+            begun = time.time()
+            response = server.get(_IMAGE, timeout=1200)
+            ended = time.time()
+            assert response.status_code == 200, response.text
+            first = min((moment for moment in cache.first if moment > begun), default=begun)
+            return Pull(first - begun, ended - first, _peak(server), late.stop())
+        finally:
+            server.stop()
+
+
+class Lateness:
+    """The longest that a liveness request took while the image was made."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stop = threading.Event()
+        self._longest = 0.0
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.URL, f"{self._server.url}/healthz")
+        curl.setopt(pycurl.WRITEFUNCTION, len)
+        while not self._stop.wait(0.01):
+            begun = time.perf_counter()
+            curl.perform()
+            self._longest = max(self._longest, time.perf_counter() - begun)
+
+    def stop(self) -> float:
+        self._stop.set()
+        self._thread.join()
+        return self._longest
+
+
+def _peak(server: Server) -> int:
+    """The largest resident set of the server's process."""
+    found = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            environment = (status.parent / "environ").read_bytes()
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        except OSError:
+            continue
+        state = server.environment["NIXERY_STATE_PATH"].encode()
+        if state in environment and b"NIXERY_PKGS_PATH" in environment and "VmHWM" in fields:
+            found = max(found, int(fields["VmHWM"].split()[0]) * 1024)
+    return found
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--size", type=int, default=100)
+    parser.add_argument("--paths", type=int, default=60)
+    parser.add_argument("--compression", choices=["zstd", "xz"], default="zstd")
+    parser.add_argument("--latency", type=float, default=20)
+    parser.add_argument("--bandwidth", type=float, default=1000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--channel", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        if options.channel is None:
+            options.channel = Path(scratch, "channel")
+            size = options.size * _MIB
+            compression = options.compression
+            make(options.channel, compression=compression, size=size, paths=options.paths)
+        root = _root(options.channel)
+        with served(options) as cache:
+            _report(options, cache, root, Path(scratch))
+
+
+def _root(channel: Path) -> StorePath:
+    texts = [file.read_text() for file in channel.glob("*.narinfo")]
+    [found] = [text for text in texts if "-everything\n" in text.split("URL", 1)[0]]
+    return StorePath.parse(found.split("\n", 1)[0].removeprefix("StorePath: "))
+
+
+def _report(options: argparse.Namespace, cache: Cache, root: StorePath, scratch: Path) -> None:
+    cores = os.cpu_count() or 1
+    ratios = []
+    for number in range(options.rounds):
+        download = ideal(cache, root)
+        packed, cpu = packing(options.channel, scratch / f"packed-{number}")
+        streamed, stored = (pull(options, cache, streaming=way) for way in (True, False))
+        baseline, busy = max(download, cpu / cores), max(download, packed)
+        ratios.append(streamed.rest / baseline)
+        print(
+            f"ideal download {download:.2f} s, packing {packed:.2f} s, its CPU {cpu:.2f} s;"
+            f" streamed {streamed.rest:.2f} s ({streamed.rest / baseline:.2f} of the baseline,"
+            f" {streamed.rest / busy:.2f} of a busy one, evaluation {streamed.evaluation:.2f} s, {streamed.memory // _MIB} MiB,"
+            f" liveness {streamed.lateness * 1000:.0f} ms at most);"
+            f" by way of Nix {stored.rest:.2f} s ({stored.rest / streamed.rest:.1f} times as long,"
+            f" {stored.memory // _MIB} MiB, liveness {stored.lateness * 1000:.0f} ms)",
+            flush=True,
+        )
+    print(f"median {statistics.median(ratios):.2f} of the baseline")
+
+
+if __name__ == "__main__":
+    main()
