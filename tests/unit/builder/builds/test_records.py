@@ -1,7 +1,7 @@
 import pytest
 
-from app.builder.builds.records import BUILDS, BuildRecords
-from app.builder.images.image import BuiltImage
+from app.builder.builds.records import BUILDS, INDEXES, BuildRecords
+from app.builder.images.image import BuiltImage, BuiltIndex, Child, LeftOut
 from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.blobs import BlobStore
@@ -111,3 +111,37 @@ async def test_a_record_with_what_is_no_digest_is_a_miss(
     await storage.write(key, body.replace(str(image.manifest.digest).encode(), digest.encode()))
 
     assert await opened(storage).read(KEY) is None
+
+
+async def test_the_first_of_two_servers_that_make_an_index_decides(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    def records() -> BuildRecords[BuiltIndex]:
+        existence = BlobExistenceCache(storage)
+        return BuildRecords(storage=storage, existence=existence, kind=INDEXES)
+
+    document = Descriptor(MediaType.OCI_INDEX, await BlobStore(storage).write_manifest(b"index"), 5)
+    children = (Child("amd64", image),)
+    whole = BuiltIndex(document, None, children)
+    partial = BuiltIndex(document, None, children, (LeftOut("arm64", "no such package: a"),))
+    first, second = records(), records()
+
+    assert await first.settle(KEY, partial) == partial
+    assert await second.settle(KEY, whole) == partial
+    assert await second.read(KEY) == partial
+    assert await records().read(KEY) == partial
+
+
+async def test_a_decision_is_known_although_the_index_is_incomplete(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    existence = BlobExistenceCache(storage)
+    records = BuildRecords(storage=storage, existence=existence, kind=INDEXES)
+    lost = Descriptor(MediaType.OCI_INDEX, Digest.of(b"lost"), 4)
+    index = BuiltIndex(lost, None, (Child("amd64", image),))
+    await BuildRecords(storage=storage, existence=BlobExistenceCache(storage), kind=INDEXES).settle(
+        KEY, index
+    )
+
+    assert await records.read(KEY) is None
+    assert await records.recorded(KEY) == index
