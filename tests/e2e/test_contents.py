@@ -136,7 +136,7 @@ def test_the_files_of_every_image_are_there_and_say_so(server: Server, docker: D
     both, one = int(output[4]), int(output[5])
     assert output[:4] == ["/etc/passwd:1", "/etc/group:1", "hosts:     files dns", "nixery"]
     assert both == 2 * one > 0
-    assert output[6:] == ["700 0", "755 0", "/bin/bash"]
+    assert output[6:] == ["700 0", "755 0", "/usr/bin/bash"]
 
 
 def test_a_file_of_two_packages_is_settled_the_same_way_and_reported(
