@@ -33,6 +33,8 @@ from app.system.workers import Workers
 _MIB = 1024 * 1024
 # Attempts of Nix itself to download one file; the whole build is retried as well.
 _DOWNLOAD_ATTEMPTS = 2
+# Of the time that packing may take, for paths that are packed while they are downloaded.
+_DOWNLOAD_SHARE = 0.9
 
 
 async def open_nix(
@@ -103,6 +105,8 @@ async def open_substitution(
         substituters=configuration.substituters if configuration.substitute else (),
         remotes=remotes,
         retries=Retries(settings.retries, settings.retry_seconds),
+        # Before packing is stopped: a slow cache is a transient failure, and packing's is not.
+        seconds=settings.packing_seconds * _DOWNLOAD_SHARE,
     )
     store = SubstitutedStore(
         local=local,

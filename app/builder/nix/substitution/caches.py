@@ -17,7 +17,7 @@ from app.builder.nix.binary_cache.transfer import TransferFailed, shown
 from app.builder.nix.closure import StorePath
 from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.decoding import SUPPORTED
-from app.builder.nix.substitution.download import Cache, Offer
+from app.builder.nix.substitution.offer import Cache, Offer
 from app.system.blocking import blocking
 from app.system.concurrency import gather
 

@@ -10,22 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from app.builder.nix.binary_cache.narinfo import Substitute
 from app.builder.nix.binary_cache.transfer import Transfer, TransferFailed, TransferStopped
+from app.builder.nix.substitution.offer import Offer
+from app.builder.nix.substitution.patience import Patience
 from app.system import threads
 from app.system.blocking import blocking
-from app.system.retrying import Retries
 from app.system.state_directory import translate_state_errors
 
 # A reader checks in this interval whether its work was cancelled.
 _CHECK_SECONDS = 0.2
 _LONGEST_PAUSE = 60.0
-# Compressed data may be larger than the archive, but not by much.
-_EXCESS = 1 << 20
 
 
 class DownloadUnusable(Exception):
@@ -34,47 +31,6 @@ class DownloadUnusable(Exception):
     def __init__(self, location: str, reason: str) -> None:
         super().__init__(reason)
         self.location = location
-
-
-@dataclass(frozen=True, slots=True)
-class Cache:
-    """``location`` is the URL without secrets.  A ``trusted`` cache needs no signatures."""
-
-    url: str
-    location: str
-    trusted: bool
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A path that a cache has.  ``url`` is that of the archive, ``location`` names the cache.
-
-    ``others`` are caches that were not queried.
-    """
-
-    location: str
-    url: str
-    substitute: Substitute
-    others: tuple[Cache, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """How many bytes to expect."""
-        return self.substitute.file_size or self.substitute.nar_size
-
-    @property
-    def most(self) -> int:
-        return self.substitute.nar_size + self.substitute.nar_size // 16 + _EXCESS
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """``end`` is a time of the monotonic clock.  ``on_retry`` is called in any thread."""
-
-    retries: Retries
-    end: float
-    on_retry: Callable[[str], None]
 
 
 class Download:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.substitution.caches import Answer, CacheFault, Unsigned
-from app.builder.nix.substitution.download import Offer
+from app.builder.nix.substitution.offer import Offer
 from app.errors import DownloadFailed
 from app.system.retrying import Retries
 

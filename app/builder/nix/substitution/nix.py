@@ -4,7 +4,6 @@ Nix evaluates, and builds what no cache has.  Paths that this machine has are re
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,9 +17,9 @@ from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.nix.substitution.caches import Caches, Trust, can_stream, present
 from app.builder.nix.substitution.client import CacheClient
-from app.builder.nix.substitution.download import Patience
 from app.builder.nix.substitution.finding import ClosureFinder, offered
 from app.builder.nix.substitution.finding import Found as FoundPaths
+from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.refusing import ignored_signature, not_cached
 from app.builder.nix.substitution.registry import Remote, RemotePaths
 from app.errors import StoreUnavailable
@@ -42,7 +41,10 @@ class NixWithStore(Nix, Protocol):
 
 
 class SubstitutingNix:
-    """``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches."""
+    """``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches.
+
+    ``seconds`` is how long the downloads of one image may take, if its source allows more.
+    """
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class SubstitutingNix:
         substituters: tuple[str, ...],
         remotes: RemotePaths,
         retries: Retries,
+        seconds: float,
     ) -> None:
         self._nix = nix
         self._client = client
@@ -60,6 +63,7 @@ class SubstitutingNix:
         self._substituters = substituters
         self._remotes = remotes
         self._retries = retries
+        self._seconds = seconds
         self._priorities: dict[str, int] = {}
         self.starts = nix.starts
 
@@ -111,7 +115,7 @@ class SubstitutingNix:
             on_line(f"{count} store paths ({size // _MIB} MiB) come from {location}")
         patience = Patience(
             retries=self._retries,
-            end=time.monotonic() + options.seconds,
+            seconds=min(options.seconds, self._seconds),
             on_retry=partial(_from_any_thread, asyncio.get_running_loop(), on_line),
         )
         self._remotes.add(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches
-from app.builder.nix.substitution.download import Offer, Patience
+from app.builder.nix.substitution.offer import Offer
+from app.builder.nix.substitution.patience import Patience
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """A simulated binary cache, and a store that reads from it, for tests."""
 
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches, Trust
 from app.builder.nix.substitution.client import CacheClient
-from app.builder.nix.substitution.download import Patience
 from app.builder.nix.substitution.finding import ClosureFinder, Found
+from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths
 from app.builder.nix.substitution.store import SubstitutedStore
 from app.system.retrying import Retries
@@ -87,7 +86,7 @@ class World:
         return found
 
     def add(self, found: Found) -> None:
-        patience = Patience(self.retries, time.monotonic() + self.seconds, self.lines.append)
+        patience = Patience(retries=self.retries, seconds=self.seconds, on_retry=self.lines.append)
         self.remotes.add(
             self.job,
             {path: Remote(offer, self.caches, patience) for path, offer in found.offers.items()},
