@@ -36,7 +36,7 @@ set -eu
 export PATH
 for file in $TREE; do test -e /$file || echo missing $file; done
 echo tool $(tool) copied $(copied) of-local $(of-local) nano $(nano)
-echo tac $(tac) $(/usr/bin/tac /etc/nsswitch.conf | tail -n 1)
+echo tac $(/bin/tac) $(/usr/bin/tac /etc/nsswitch.conf | tail -n 1)
 bash -l -c 'echo login $OF_TREE'
 (set -u; . /etc/os-release; echo release $VERSION_ID $VERSION $HOME_URL) | wc -w
 for file in certs/ca-certificates.crt certs/ca-bundle.crt cert.pem; do cat /etc/ssl/$file; done
