@@ -1,7 +1,8 @@
 """The services that routes use, as protocols and small values."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
@@ -138,6 +139,28 @@ class WaitPolicy:
     hold_seconds: float
 
 
+@dataclass(slots=True)
+class LiveStreams:
+    """The clients that follow builds: at most ``limit``, of one address ``share``."""
+
+    limit: int = 200
+    share: int = 20
+    _clients: Counter[str] = field(default_factory=Counter)
+
+    def admits(self, client: str) -> bool:
+        return self._clients.total() < self.limit and self._clients[client] < self.share
+
+    @contextmanager
+    def counted(self, client: str) -> Iterator[None]:
+        self._clients[client] += 1
+        try:
+            yield
+        finally:
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """``settings`` are public: they are without secrets.
@@ -185,3 +208,4 @@ class AppState:
     measures: Measures = field(default_factory=Measures)
     responses: Counter[int] = field(default_factory=Counter)
     sent: Sent = field(default_factory=Sent)
+    streams: LiveStreams = field(default_factory=LiveStreams)

@@ -6,7 +6,7 @@ image.
 
 import asyncio
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
@@ -16,7 +16,8 @@ from app.builder.jobs.job import Job
 from app.errors import BuildFailed
 from app.routers.dependencies import Services
 from app.routers.schemas import ERROR, Build, BuildList, BuildSummary
-from app.routers.web import build_pages
+from app.routers.web.rendering import document, is_browser, page
+from app.state import AppState
 from app.text.sanitize import one_line, one_line_for_client
 
 router = APIRouter(tags=["operations"])
@@ -24,12 +25,6 @@ router = APIRouter(tags=["operations"])
 _LINE_LIMIT = 500
 _SHOWN = 100
 _CLEANED_AT_ONCE = 50  # lines of a log, between two turns of the event loop
-_HEADERS = {
-    "cache-control": "no-store",
-    "vary": "Accept",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-}
 
 
 @router.get(
@@ -38,6 +33,7 @@ _HEADERS = {
     response_model=BuildList,
     responses={200: {"content": {"text/html": {}}}},
 )
+@router.get("/api/builds", summary="Running and recent builds, as JSON", response_model=BuildList)
 async def get_builds(
     request: Request,
     services: Services,
@@ -48,9 +44,9 @@ async def get_builds(
         for jobs in (services.jobs.running, services.jobs.finished)
     )
     builds = BuildList(running=running, finished=finished)
-    if _is_browser(request):
-        return _page(build_pages.overview(builds))
-    return _document(builds)
+    if is_browser(request):
+        return page("builds.html", builds=builds, image=image)
+    return document(builds.model_dump_json())
 
 
 @router.get(
@@ -60,18 +56,29 @@ async def get_builds(
     responses={200: {"content": {"text/html": {}}}, 404: ERROR},
 )
 async def get_build(request: Request, identifier: str, services: Services) -> Response:
+    job = find_job(services, identifier)
+    await clean_log(job)
+    build = _build_of(job)
+    if is_browser(request):
+        return page("build.html", build=build, position=job.progress.position)
+    return document(build.model_dump_json())
+
+
+def find_job(services: AppState, identifier: str) -> Job[Any]:
+    """Raises HTTPException."""
     job = services.jobs.find(identifier)
     if job is None:
         raise HTTPException(
             404,
             "no such build; pages are kept for the latest builds and for failures that are still cached",
         )
+    return job
+
+
+async def clean_log(job: Job[Any]) -> None:
+    """Make the log fit to be shown, a part in each turn of the event loop."""
     while not job.progress.clean(_CLEANED_AT_ONCE):  # noqa: ASYNC110  # work, not waiting
         await asyncio.sleep(0)
-    build = _build_of(job)
-    if _is_browser(request):
-        return _page(build_pages.single(build))
-    return _document(build)
 
 
 def summary_of(job: Job[Built]) -> BuildSummary:
@@ -97,15 +104,3 @@ def _build_of(job: Job[Built]) -> Build:
         failure_log=[one_line(text, _LINE_LIMIT) for text in failed.log] if failed else [],
         log=list(job.progress.log),
     )
-
-
-def _is_browser(request: Request) -> bool:
-    return any("text/html" in accept for accept in request.headers.getlist("accept"))
-
-
-def _page(text: str) -> Response:
-    return Response(text, media_type="text/html", headers=_HEADERS)
-
-
-def _document(model: BuildList | Build) -> Response:
-    return Response(model.model_dump_json(), media_type="application/json", headers=_HEADERS)

@@ -1,7 +1,6 @@
 """Errors as registry JSON; the only place that maps errors to HTTP statuses."""
 
 import json
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -29,9 +28,11 @@ from app.errors import (
     TooManyRequests,
     Unavailable,
 )
+from app.routers.address import address
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
 from app.routers.responses import add_warnings, answer
+from app.routers.web.rendering import error_page, is_browser
 from app.text.sanitize import excerpt_for_client, one_line, one_line_for_client
 
 STATUS: Mapping[type[RegistryError], HTTPStatus] = {
@@ -52,8 +53,6 @@ STATUS: Mapping[type[RegistryError], HTTPStatus] = {
 
 _MESSAGE_LIMIT = 300
 _DETAIL_ITEMS = 20
-# Longer ones would leave no room for the message.
-_HOST = re.compile(r"[a-zA-Z0-9.:\[\]_-]{1,100}")
 _UNAVAILABLE_SECONDS = 10
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -97,6 +96,8 @@ async def registry_error(request: Request, error: Exception) -> Response:
     status = _status_for(request, error)
     _log(request, error, status)
     message = _with_page(request, error, status)
+    if is_browser(request):
+        return error_page(status, message, _headers(error))
     body = error_body(error.code, message, error.detail)
     response = error_response(request, status, body, _headers(error))
     if isinstance(error, ImageUnknown):
@@ -118,8 +119,7 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
         message = "nothing answers at this address"
-    body = error_body(ErrorCode.UNSUPPORTED, one_line_for_client(message, _MESSAGE_LIMIT))
-    return error_response(request, error.status_code, body, error.headers or _NONE)
+    return _unsupported(request, error.status_code, message, error.headers or _NONE)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -127,8 +127,16 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
-    body = error_body(ErrorCode.UNSUPPORTED, one_line_for_client(message, _MESSAGE_LIMIT))
-    return error_response(request, HTTPStatus.BAD_REQUEST, body)
+    return _unsupported(request, HTTPStatus.BAD_REQUEST, message)
+
+
+def _unsupported(
+    request: Request, status: int, message: str, headers: Mapping[str, str] = _NONE
+) -> Response:
+    message = one_line_for_client(message, _MESSAGE_LIMIT)
+    if is_browser(request):
+        return error_page(status, message, headers)
+    return error_response(request, status, error_body(ErrorCode.UNSUPPORTED, message), headers)
 
 
 def _log(request: Request, error: RegistryError, status: HTTPStatus) -> None:
@@ -170,15 +178,8 @@ def _with_page(request: Request, error: RegistryError, status: HTTPStatus) -> st
     page = ""
     is_linked = isinstance(error, Refused | StillBuilding)
     if error.page and (is_linked or status == HTTPStatus.INTERNAL_SERVER_ERROR):
-        page = f" (see {_address(request)}/builds/{error.page})"
+        page = f" (see {address(request)}/builds/{error.page})"
     return excerpt_for_client(error.message, _MESSAGE_LIMIT - len(page)) + page
-
-
-def _address(request: Request) -> str:
-    """Return the public address of the settings, else the one that this client used."""
-    host = request.headers.get("host", "")
-    named = f"{request.scope['scheme']}://{host}" if _HOST.fullmatch(host) else ""
-    return services_of(request.app).external_url or named
 
 
 def _presentable(value: object) -> object:

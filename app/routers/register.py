@@ -1,13 +1,19 @@
 """Register all routes on an application, for the server and for tests."""
 
+from importlib.resources import files
+from pathlib import Path
+
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
 from app.routers import (
     blobs,
+    build_events,
     builds,
     catalog,
     debug,
     errors,
+    front,
     health,
     manifests,
     metrics,
@@ -19,10 +25,19 @@ from app.routers import (
 from app.routers.direct import Direct
 from app.routers.gate import Gate
 from app.routers.schemas import ERROR
+from app.routers.web import rendering
+from app.routers.web.static_pages import Pages
+
+# The interface of this package is a wrapper around FastAPI; its files are Swagger UI's own.
+_SWAGGER = Path(str(files("fastapi_offline"))) / "static"
+_STATIC = Path(__file__).parent / "web" / "static"
 
 
-def include_routers(app: FastAPI) -> None:
-    """Services are provided separately (app.routers.dependencies.provide), before any request."""
+def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
+    """Register routes and pages; those in ``web_dir`` replace the front page.
+
+    Services are provided separately (app.routers.dependencies.provide), before any request.
+    """
     # The framework's redirects to a path with or without slash are absolute, with the wrong
     # scheme behind a proxy.
     app.router.redirect_slashes = False
@@ -31,5 +46,13 @@ def include_routers(app: FastAPI) -> None:
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
-    for module in (*registry, health, builds, debug, metrics, search):
+    for module in (*registry, health, builds, build_events, debug, metrics, search):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})
+    rendering.load()
+    app.include_router(front.router)
+    app.mount("/static/swagger", StaticFiles(directory=_SWAGGER))
+    app.mount("/static", StaticFiles(directory=_STATIC))
+    if web_dir is None:
+        app.include_router(front.front)
+    else:
+        app.mount("/", Pages(directory=web_dir, html=True))

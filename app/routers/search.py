@@ -11,21 +11,23 @@ from app.routers.schemas import ERROR, SearchResult
 # package sets are being listed.
 _ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 404, 429, 503), ERROR)
 
+SearchText = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=100,
+        description="Part of a name, or an image name whose last component is not finished:"
+        " `shell/ht`; its first may name a source",
+    ),
+]
+
 router = APIRouter(prefix="/api", tags=["packages"])
 
 
 @router.get("/search", summary="Find packages by name", responses=_ERRORS)
 async def get_search(
     services: Services,
-    q: Annotated[
-        str,
-        Query(
-            min_length=1,
-            max_length=100,
-            description="Part of a name, or an image name whose last component is not finished:"
-            " `shell/ht`; its first may name a source",
-        ),
-    ],
+    q: SearchText,
     source: Annotated[
         str | None,
         Query(min_length=1, max_length=64, description="Name of a source, as in the settings"),

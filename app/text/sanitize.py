@@ -80,10 +80,11 @@ class LastLines:
     dropped, and sanitizing them would block the event loop.
     """
 
-    __slots__ = ("_cleaned", "_limit", "_raw")
+    __slots__ = ("_cleaned", "_limit", "_raw", "count")
 
     def __init__(self, count: int, limit: int) -> None:
         self._limit = limit
+        self.count = 0  # of all lines sanitized so far
         self._raw: deque[str] = deque(maxlen=count)
         self._cleaned: deque[str] = deque(maxlen=count)
 
@@ -94,12 +95,18 @@ class LastLines:
         """Sanitize at most ``most`` lines; return whether none are left."""
         for _ in range(min(most, len(self._raw))):
             self._cleaned.append(one_line(self._raw.popleft(), self._limit))
+            self.count += 1
         return not self._raw
 
     def read(self) -> tuple[str, ...]:
         """Return the lines that are not empty, oldest first."""
         self.clean(len(self._raw))
         return tuple(text for text in self._cleaned if text)
+
+    def after(self, position: int) -> tuple[str, ...]:
+        """Return the sanitized lines that followed when ``count`` was ``position``."""
+        new = min(max(self.count - position, 0), len(self._cleaned))
+        return tuple(text for text in list(self._cleaned)[len(self._cleaned) - new :] if text)
 
     def clear(self) -> None:
         self._raw.clear()

@@ -10,7 +10,6 @@ from loguru import logger
 from app.routers.dependencies import provide
 from app.routers.forwarded import Forwarded
 from app.routers.register import include_routers
-from app.routers.web.static_pages import Pages
 from app.settings.settings import Settings
 from app.state import AppState
 from app.telemetry.log import VERSION
@@ -23,15 +22,13 @@ def create_app(settings: Settings, services: AppState | None = None) -> FastAPI:
         title="Nixery",
         summary="A container registry in which the image name is the recipe",
         version=VERSION,
-        # /docs suffices; both pages load scripts from other hosts.
+        # The framework's pages load scripts from other hosts; app.routers.front has /docs.
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         lifespan=partial(_lifespan, settings) if services is None else None,
     )
-    include_routers(app)
+    include_routers(app, web_dir=settings.web_dir)
     app.add_middleware(Forwarded, trusted=settings.trusted_proxies, header=settings.proxy_header)
-    if settings.web_dir is not None:
-        app.mount("/", Pages(directory=settings.web_dir, html=True))
     if services is not None:
         provide(app, services)
     return app

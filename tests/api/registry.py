@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from app.builder.builds.manifests import Manifests
 from app.builder.images.image import Built
 from app.builder.jobs.failures import FailureLifetimes
+from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.builder.jobs.readiness import Check, Readiness
 from app.builder.names.search import FoundPackages
 from app.errors import NameUnknown, StorageUnavailable
+from app.reference import ImageReference
 from app.routers.dependencies import provide
 from app.routers.register import include_routers
 from app.state import About, AppState, WaitPolicy
@@ -40,11 +43,21 @@ class Registry:
         self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # any field
         provide(self.app, self.state)
 
+    def pull(self, name: str, tag: str = "latest") -> Job[Built]:
+        return self.images.pull(ImageReference.parse(name, tag), "127.0.0.1")
+
+    def show(self, web_dir: Path) -> None:
+        """Let the operator's own pages replace the front page."""
+        self.app.router.routes.clear()
+        self.app.user_middleware.clear()
+        include_routers(self.app, web_dir=web_dir)
+
 
 async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
     if source not in (None, "tiny"):
         raise NameUnknown(f"no source is called {source}; there is tiny", {"sources": ["tiny"]})
-    return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if text in name))[:limit])
+    last = text.rpartition("/")[2]
+    return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if last in name))[:limit])
 
 
 def new_registry(wait_policy: WaitPolicy) -> Registry:
@@ -65,7 +78,7 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
         if problem := problems.get("storage"):
             raise StorageUnavailable(problem)
 
-    app = FastAPI(title="Nixery", version="1.2.3")
+    app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
     include_routers(app)
     state = AppState(
         images=images,

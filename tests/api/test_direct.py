@@ -24,7 +24,7 @@ DOCKER_29 = {"user-agent": "docker/29.7.0 go/go1.25 (linux) containerd/2.3.4"}
 @pytest.fixture
 async def routed(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
     """The same services, with the router alone."""
-    app = FastAPI(title="Nixery", version="1.2.3")
+    app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
     include_routers(app)
     app.user_middleware = [one for one in app.user_middleware if not _is_direct(one)]
     provide(app, registry.state)

@@ -38,6 +38,8 @@ ADDED = {
     "/metrics",
     "/builds",
     "/builds/{identifier}",
+    "/builds/{identifier}/events",
+    "/api/builds",
     "/api/search",
 }
 

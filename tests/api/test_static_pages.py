@@ -5,7 +5,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.routers.web.static_pages import Pages
 from tests.api.registry import Registry
 from tests.api.shape import assert_error, assert_of_a_registry
 
@@ -16,7 +15,7 @@ def pages(registry: Registry, tmp_path: Path) -> None:
         page = tmp_path / name
         page.parent.mkdir(exist_ok=True)
         page.write_text(name)
-    registry.app.mount("/", Pages(directory=tmp_path, html=True))
+    registry.show(tmp_path)
 
 
 async def test_pages_are_served_with_get_and_head(client: httpx.AsyncClient) -> None:
@@ -52,3 +51,8 @@ async def test_pages_do_not_hide_paths_of_the_registry(
 
 async def test_pages_are_read_only(client: httpx.AsyncClient) -> None:
     assert_error(await client.post("/"), 405, "UNSUPPORTED")
+
+
+async def test_the_other_pages_stay(client: httpx.AsyncClient) -> None:
+    for path in ("/builds", "/docs", "/static/style.css", "/search?q=h"):
+        assert (await client.get(path)).status_code == 200, path

@@ -66,6 +66,9 @@ class Jobs(Generic[T]):
         self._running: dict[str, AnyJob] = {}
         self._outcomes: Cache[str, AnyJob] = Cache(remember, clock=clock)
         self._pages = JobHistory(history)
+        # Jobs without a page, or that were followed by one of another client: a client that was
+        # given the page of such a job finds its outcome.
+        self._settled: Cache[str, AnyJob] = Cache(max(history, 1), clock=clock)
         # The event loop holds tasks by weak references.
         self._tasks: set[asyncio.Task[Any]] = set()
         # The loop's time at which running jobs are cancelled.
@@ -134,11 +137,12 @@ class Jobs(Generic[T]):
         self._outcomes.pop(key)
 
     def find(self, identifier: str) -> AnyJob | None:
-        """Return the job with this page."""
+        """Return the job with this page, or the job in which it continued."""
         if job := self._pages.find(identifier):
             return job
         others = chain(self._running.values(), self._remembered_failures())
-        return next((job for job in others if job.identifier == identifier), None)
+        job = next((job for job in others if job.identifier == identifier), None)
+        return job or self._settled.get(identifier)
 
     @property
     def running(self) -> tuple[AnyJob, ...]:
@@ -224,7 +228,10 @@ class Jobs(Generic[T]):
         else:
             result = task.result()
             job.succeed(result)
-            if not isinstance(result, Job):  # which counts and has the page
+            if isinstance(result, Job):  # which counts and has the page
+                self._settled[job.identifier] = result
+            else:
+                self._settled[job.identifier] = job
                 self._count(job)
                 self._keep(key, job, self._result_seconds)
 

@@ -49,6 +49,15 @@ class Progress:
     def log(self) -> tuple[str, ...]:
         return self._log.read()
 
+    @property
+    def position(self) -> int:
+        """The number of lines that were made fit to be shown, dropped ones included."""
+        return self._log.count
+
+    def log_after(self, position: int) -> tuple[str, ...]:
+        """Return the lines made fit since this position."""
+        return self._log.after(position)
+
     def drop_log(self) -> None:
         self._log.clear()
 

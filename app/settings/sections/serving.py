@@ -46,7 +46,7 @@ class ServingSettings(BaseModel):
         " x-forwarded-for or forwarded.",
     )
     web_dir: Annotated[AbsolutePath, AfterValidator(_existing)] | None = Field(
-        None, description="A directory of static pages to serve at /."
+        None, description="A directory of static pages to serve at /, in place of the front page."
     )
     catalog: bool = Field(
         default=False,

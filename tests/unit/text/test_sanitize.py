@@ -213,3 +213,20 @@ def test_last_lines_hold_no_long_text_and_no_half_a_secret() -> None:
 
     assert sum(map(len, lines._raw)) <= 41
     assert lines.read() == ("…",)
+
+
+def test_lines_after_a_position_are_read_once() -> None:
+    lines = LastLines(3, 100)
+    for text in ("a", "b"):
+        lines.add(text)
+    lines.clean(9)
+    position = lines.count
+    assert (position, lines.after(0), lines.after(position)) == (2, ("a", "b"), ())
+
+    for text in ("c", "", "d", "e"):
+        lines.add(text)
+    lines.clean(9)
+
+    assert lines.after(position) == ("d", "e")
+    assert lines.after(0) == ("d", "e")
+    assert lines.after(99) == ()

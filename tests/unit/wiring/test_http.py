@@ -13,4 +13,4 @@ def test_the_framework_adds_no_pages_but_those_documented(tmp_path: Path) -> Non
 
     own = {route.path for route in app.routes if type(route) is Route}
 
-    assert own == {"/docs", "/openapi.json"}
+    assert own == {"/openapi.json"}

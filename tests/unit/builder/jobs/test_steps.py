@@ -238,3 +238,34 @@ async def test_functions_for_success_are_called_once_for_each_key(builds: Builds
     job.when_succeeded("c", partial(called.append, "c"))
 
     assert called == ["a", "b", "c"]
+
+
+async def test_the_page_of_a_step_leads_to_the_build_that_another_client_started(
+    builds: Builds,
+) -> None:
+    first = builds.pull("latest", client="a")
+    second = builds.pull("stable", client="b")
+    pages = (first.identifier, second.identifier)
+    builds.resolved.set()
+    await settle()
+
+    running = {page: builds.jobs.find(page) for page in pages}
+    assert builds.builds == 1
+    assert running[pages[0]] is running[pages[1]] is not None
+
+    builds.built.set()
+    assert await second.wait(None) == "image"
+    assert builds.jobs.find(pages[0]) is builds.jobs.find(pages[1]) is not None
+
+
+async def test_a_build_without_work_has_a_page_for_a_client_that_was_sent_to_it() -> None:
+    builds = Builds()
+
+    async def nothing(_: Progress) -> str:
+        return "image"
+
+    job = builds.jobs.join("key", nothing, title="image")
+    await job.wait(None)
+
+    assert builds.jobs.find(job.identifier) is job
+    assert builds.jobs.finished == ()

@@ -1,0 +1,56 @@
+"""Pages for people: the front page, the search, and the description of the API.
+
+They work without scripts, except for the description of the API.
+"""
+
+import re
+from itertools import islice
+
+from fastapi import APIRouter, Request, Response
+
+from app.builder.jobs.job import JobState
+from app.reference import NAME_PATTERN
+from app.routers.address import needs_insecure, registry_host
+from app.routers.builds import summary_of
+from app.routers.dependencies import Services
+from app.routers.search import SearchText
+from app.routers.web.rendering import STYLED, page
+
+router = APIRouter(include_in_schema=False)
+front = APIRouter(include_in_schema=False)
+
+_SHOWN = 12
+_FOUND = 50
+_NAME = re.compile(NAME_PATTERN)
+
+
+@front.get("/")
+async def get_front(request: Request, services: Services) -> Response:
+    jobs = services.jobs
+    recent = dict.fromkeys(job.title for job in jobs.finished if job.state is JobState.SUCCEEDED)
+    return page(
+        "front.html",
+        host=registry_host(request),
+        insecure=needs_insecure(request),
+        running=[summary_of(job) for job in jobs.running[:_SHOWN]],
+        recent=list(islice(recent, _SHOWN)),
+    )
+
+
+@router.get("/search")
+async def get_search_page(request: Request, services: Services, q: SearchText) -> Response:
+    found = await services.search(q, _FOUND, None)
+    before = q.rpartition("/")[0]
+    prefix = f"{before}/" if _NAME.fullmatch(before) else ""
+    return page(
+        "search.html",
+        host=registry_host(request),
+        query=q,
+        source=found.source,
+        packages=[(name, (prefix + name).lower()) for name in found.names],
+    )
+
+
+@router.get("/docs")
+async def get_docs() -> Response:
+    return page("docs.html", headers=STYLED)
