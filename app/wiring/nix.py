@@ -74,6 +74,7 @@ async def start_nix(
         bounds=Bounds(
             store_seconds=settings.store_seconds,
             store_free=settings.store_free * _MIB,
+            store_size=settings.store_size * _MIB,
             retries=Retries(settings.retries, settings.retry_seconds),
         ),
     )

@@ -23,6 +23,12 @@ class NixSettings(BaseModel):
         description="MiB that must stay free on the disk of the Nix store. Builds and downloads are"
         " stopped when less is free; 0: no limit.",
     )
+    store_size: int = Field(
+        0,
+        ge=0,
+        description="MiB that all paths of the Nix store may have together. Builds and downloads"
+        " into a larger store get 503 until its garbage is collected; 0: no limit.",
+    )
     store_seconds: Seconds = Field(60, description="Time limit of one query to the Nix store.")
     stall_seconds: int = Field(
         15,

@@ -31,6 +31,7 @@ from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
 from app.builder.nix.programs.realising import Realiser, Wanted, absent
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.request import FEATURES
+from app.builder.nix.programs.store_size import StoreSize
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots, TemporaryRootsDirectory
 from app.errors import (
@@ -97,6 +98,12 @@ class NixCommand:
             workers=workers,
             options=self._options,
             space=DiskSpace(directory=Path(STORE), least=bounds.store_free, workers=workers),
+            size=StoreSize(
+                programs=self._programs,
+                workers=workers,
+                options=self._options,
+                most=bounds.store_size,
+            ),
         )
 
     async def version(self) -> str:

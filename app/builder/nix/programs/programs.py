@@ -23,11 +23,13 @@ _RETRIES = Retries(times=3, seconds=60)
 class Bounds:
     """``store_seconds`` limits a query to the store.
 
-    ``store_free`` is how many bytes realisations leave free on the disk of the store.
+    ``store_free`` is how many bytes realisations leave free on the disk of the store, and
+    ``store_size`` how many the store may have, without limit if it is 0.
     """
 
     store_seconds: float = 60
     store_free: int = 0
+    store_size: int = 0
     retries: Retries = _RETRIES
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from loguru import logger
 
@@ -28,9 +29,11 @@ from app.builder.nix.programs.diagnosis import (
 )
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, realising, substitution
+from app.builder.nix.programs.store_size import StoreSize, StoreTooLarge
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, Unavailable
 from app.system.blocking import blocking
+from app.system.checks import run_checked
 from app.system.disk_space import DiskFull, DiskSpace
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
 from app.system.workers import Workers
@@ -60,12 +63,14 @@ class Realiser:
         workers: Workers,
         options: Sequence[str],
         space: DiskSpace,
+        size: StoreSize,
     ) -> None:
         self._programs = programs
         self._configuration = configuration
         self._workers = workers
         self._options = options
         self._space = space
+        self._size = size
 
     async def check_claims(self, wanted: Sequence[Wanted]) -> None:
         """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
@@ -84,23 +89,28 @@ class Realiser:
     ) -> None:
         """Make one attempt, until ``end`` of the monotonic clock.
 
-        Raises BuildFailed, BuildTimedOut, PolicyRefused, DownloadFailed, StoreUnavailable.
+        Outputs that are in the store already are realised however full it is.
+        Raises BuildFailed, BuildTimedOut, PolicyRefused, DownloadFailed, StoreUnavailable,
+        Unavailable.
         """
         paths = sorted({one.path for one in wanted})
         targets = _derivations(wanted) if options.build else paths
+        growing = bool(await self._workers.run(absent, paths))
         for step in _steps(options):
             log = BuildLog(on_line)
             try:
-                finished = await self._space.during(
-                    self._run(targets, step, log, end=end, roots=roots)
+                finished = await run_checked(
+                    partial(self._run, targets, step, log, end=end, roots=roots),
+                    (self._space.check, self._size.check) if growing else (),
                 )
             except OutOfTime:
                 raise out_of_time(await self._inspect(log, paths, options, on_line)) from None
             except OutOfSpace as error:
                 raise BuildFailed(f"the build log grew beyond {error.limit}") from None
             except DiskFull as error:
-                building = f" while building {log.building[0]}" if log.building else ""
-                raise Unavailable(f"stopped{building}: {error} (NIXERY_STORE_FREE)") from None
+                raise _stopped(log, f"{error} (NIXERY_STORE_FREE)") from None
+            except StoreTooLarge as error:
+                raise _stopped(log, str(error)) from None
             if finished.code and step != options:
                 missing = await self._missing(log, paths)
                 ended = Attempt(options, log, paths, missing, signers={})
@@ -178,6 +188,11 @@ def _steps(options: RealiseOptions) -> tuple[RealiseOptions, ...]:
     if not options.build or options.substituters == ():
         return (options,)
     return replace(options, build=False), options
+
+
+def _stopped(log: BuildLog, reason: str) -> Unavailable:
+    building = f"stopped while building {log.building[0]}: " if log.building else ""
+    return Unavailable(f"{building}{reason}")
 
 
 @blocking

@@ -12,8 +12,9 @@ from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.realising import Realiser, Wanted
+from app.builder.nix.programs.store_size import StoreSize
 from app.builder.nix.roots import TemporaryRoots
-from app.errors import DownloadFailed, StoreUnavailable
+from app.errors import DownloadFailed, StoreUnavailable, Unavailable
 from app.system.disk_space import DiskSpace
 from app.system.process import child_environment
 from app.system.workers import Workers
@@ -54,7 +55,12 @@ def environment_of(
 
 
 async def realise(
-    programs: RecordedPrograms, home: Path, options: RealiseOptions, **variables: str
+    programs: RecordedPrograms,
+    home: Path,
+    options: RealiseOptions,
+    *,
+    most: int = 0,
+    **variables: str,
 ) -> Start:
     """Return how Nix was started first."""
     workers = Workers(1)
@@ -63,12 +69,14 @@ async def realise(
         directory=home / "configuration",
         workers=workers,
     )
+    running = Programs(configuration=configuration, store_seconds=60)
     realiser = Realiser(
-        programs=Programs(configuration=configuration, store_seconds=60),
+        programs=running,
         configuration=configuration,
         workers=workers,
         options=SETTINGS,
         space=DiskSpace(directory=home, least=0, workers=workers),
+        size=StoreSize(programs=running, workers=workers, options=SETTINGS, most=most),
     )
     await realiser.attempt(
         WANTED,
@@ -270,5 +278,19 @@ async def test_the_keys_of_an_ignored_signature_are_queried_from_its_cache(
     _, queried = programs.starts
     assert queried.command == (
         *("nix", "path-info", "--json", "--store", "https://cache", A),
+        *("--extra-experimental-features", "nix-command flakes", *SETTINGS),
+    )
+
+
+async def test_nothing_is_realised_into_a_store_above_its_size(
+    programs: RecordedPrograms, tmp_path: Path
+) -> None:
+    programs.add("nix", stdout=f"{A}.drv  \t 5242880\n")
+
+    with pytest.raises(Unavailable, match=r"5 MiB, and may have 4 \(NIXERY_STORE_SIZE\).*garbage"):
+        await realise(programs, tmp_path, BUILDING, most=4 * 1024 * 1024)
+
+    assert programs.start.command == (
+        *("nix", "path-info", "--all", "--size"),
         *("--extra-experimental-features", "nix-command flakes", *SETTINGS),
     )
