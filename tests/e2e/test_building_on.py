@@ -41,7 +41,7 @@ bash -l -c 'echo login $OF_TREE'
 (set -u; . /etc/os-release; echo release $VERSION_ID $VERSION $HOME_URL) | wc -w
 for file in certs/ca-certificates.crt certs/ca-bundle.crt cert.pem; do cat /etc/ssl/$file; done
 cat $SSL_CERT_FILE /usr/lib/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt
-sort </dev/null
+/bin/sort </dev/null
 """
 
 
