@@ -24,7 +24,7 @@ from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.nix import SubstitutingNix
 from app.builder.nix.substitution.registry import RemotePaths
 from app.builder.nix.substitution.store import SubstitutedStore
-from app.errors import Unavailable
+from app.errors import StoreUnavailable, Unavailable
 from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import Settings
 from app.system.retrying import Retries
@@ -91,12 +91,16 @@ async def open_substitution(
 ) -> tuple[Nix, Store]:
     """Return Nix and the store, with binary caches in front of both if the settings ask for it.
 
-    Raises StoreUnavailable, Unavailable.
+    Raises Unavailable if Nix is not installed.
     """
     local = open_store(nix)
     if not settings.cache_streaming:
         return nix, local
-    configuration = await nix.cache_configuration()
+    try:
+        configuration = await nix.cache_configuration()
+    except StoreUnavailable as error:
+        logger.warning("{}: Nix downloads packages into its store first", error)
+        return nix, local
     client = open_client(settings, stack, configuration)
     remotes = RemotePaths()
     substituting = SubstitutingNix(
