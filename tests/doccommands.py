@@ -5,9 +5,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import typer
+from typer.core import TyperGroup
 
 from app.commands.verbs import app
 from app.settings.names import CONFIG_VARIABLE, variables
@@ -18,7 +19,7 @@ _SEPARATORS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=")
 _TARGETS = frozenset(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 _VARIABLES = {CONFIG_VARIABLE, *(name for f in Settings.model_fields for name in variables(f))}
-_CLI = typer.main.get_group(app)
+_CLI = cast("TyperGroup", typer.main.get_command(app))  # with the options of completion
 _GENERATOR = "nix/debian/generate.py"
 
 

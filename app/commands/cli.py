@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.commands.exit_status import ERROR, INTERRUPTED
+from app.settings.environment import process_environment
+
+_COMPLETION = "_NIXERY_COMPLETE"  # a shell asks for completions, without arguments
 
 
 def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:
     """Return the exit status.  ``serve`` runs the server."""
-    if list(arguments) in ([], ["serve"]):
+    if list(arguments) in ([], ["serve"]) and _COMPLETION not in process_environment():
         # Typer and the other verbs would cost a server 3 MB and 0.3 s.
         return _status_of(serve)
     from app.commands.verbs import app  # noqa: PLC0415  # see above

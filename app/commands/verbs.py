@@ -6,7 +6,17 @@ from typing import Annotated, cast
 
 import typer
 
-from app.commands import build, doctor, plan, popcount, prepare, verify
+from app.commands import (
+    build,
+    config,
+    doctor,
+    plan,
+    popcount,
+    prepare,
+    verify,
+    warm,
+    watch,
+)
 from app.telemetry.log import VERSION
 
 app = typer.Typer(
@@ -19,7 +29,6 @@ docs/configuration.md.
 Exit status: 0 success, 1 an error or damage, 2 wrong usage, 3 the server cannot start,
 130 stopped by Ctrl-C.""",
     invoke_without_command=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,3 +68,6 @@ app.command("popcount", short_help="Count references in a binary cache.")(popcou
 app.command("plan", short_help="Write a layer plan for NIXERY_POPULARITY.")(plan.command)
 app.command("verify", short_help="Check the stored images for damage.")(verify.command)
 app.command("doctor", short_help="Check what the server needs.")(doctor.command)
+app.command("config", short_help="Print the settings and their origins.")(config.command)
+app.command("warm", short_help="Build many images, for later pulls.")(warm.command)
+app.command("watch", short_help="Follow a build of a running server.")(watch.command)
