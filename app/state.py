@@ -49,6 +49,12 @@ class Images(Protocol):
         with ``architecture``, if that is one of its.  Raises Draining and NameInvalid.
         """
 
+    async def built(self, reference: ImageReference) -> Built | None:
+        """Return the image if it is built, as far as that is known without Nix and network.
+
+        Raises NameInvalid.
+        """
+
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the tags that a client may pull.  Raises NameUnknown."""
 
@@ -95,6 +101,9 @@ class Queue(Protocol):
 class Blobs(Protocol):
     async def locate(self, digest: Digest) -> Location:
         """Raises BlobUnknown."""
+
+    async def read(self, digest: Digest) -> bytes:
+        """Return a small blob.  Raises BlobUnknown."""
 
     def open(self, digest: Digest) -> BinaryIO:
         """Blocks.  Raises BlobUnknown."""

@@ -92,6 +92,23 @@ class ImageService:
         steps.when_succeeded(reference, partial(self._catalogue.add, reference))
         return steps
 
+    async def built(self, reference: ImageReference) -> Built | None:
+        """Return the image if it is stored, as far as caches lead to its record.
+
+        Nothing is evaluated, built or requested.  Raises NameInvalid, StorageUnavailable.
+        """
+        if finished := self._finished.find(reference):
+            return finished.image
+        request = self._request(reference.name)
+        source, tag = self._source(request), reference.reference
+        assert isinstance(tag, Tag)
+        revision = await source.cached_revision(tag)
+        if revision is None:
+            return None
+        pinned = Pinned(source, revision, request.system)
+        recipe = self._builder.cached_recipe(_supply_key(request, pinned), request, pinned)
+        return None if recipe is None else await self._builder.stored(recipe)
+
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the cached tags of the source and the tags built under this name, sorted.
 

@@ -15,12 +15,14 @@ from app.routers import (
     errors,
     front,
     health,
+    images,
     manifests,
     metrics,
     referrers,
     search,
     tags,
     version,
+    warming,
 )
 from app.routers.direct import Direct
 from app.routers.gate import Gate
@@ -46,10 +48,12 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
-    for module in (*registry, health, builds, build_events, debug, metrics, search):
+    services = (health, builds, build_events, debug, metrics, search, images, warming)
+    for module in (*registry, *services):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})
     rendering.load()
     app.include_router(front.router)
+    app.include_router(images.pages)
     app.mount("/static/swagger", StaticFiles(directory=_SWAGGER))
     app.mount("/static", StaticFiles(directory=_STATIC))
     if web_dir is None:

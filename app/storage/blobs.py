@@ -32,6 +32,15 @@ class BlobStore:
         except ObjectNotFound:
             raise _unknown(digest) from None
 
+    async def read(self, digest: Digest) -> bytes:
+        """Return a small blob, such as a config.  Raise BlobUnknown if it is not stored."""
+        try:
+            if digest.algorithm == "sha256":
+                return await self._storage.read(keys.blob(digest))
+        except ObjectNotFound:
+            pass
+        raise _unknown(digest)
+
     async def read_manifest(self, digest: Digest) -> bytes:
         """Raise ManifestUnknown if the manifest is not stored."""
         try:

@@ -33,6 +33,7 @@ class TinyImages:
     Its source has TAGS, and the names of its packages are in memory.
     A package in ``slow`` is built once its event is set, one in ``seconds`` after so many;
     one in ``broken`` raises its error.  With ``architectures`` a name without one has an index;
+    ``versions`` are those of the packages, by tag; without one, an image has no labels.
     ``begun_with`` are the architectures that clients were known to have.
     """
 
@@ -46,9 +47,10 @@ class TinyImages:
     warnings: tuple[str, ...] = ()
     docker: bool = True
     architectures: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
     begun_with: list[str] = field(default_factory=list)
     builds: list[str] = field(default_factory=list)
-    built: list[ImageReference] = field(default_factory=list)
+    pulled: list[ImageReference] = field(default_factory=list)
 
     def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Job[Built]:
         name, tag = reference.name, str(reference.reference)
@@ -57,15 +59,19 @@ class TinyImages:
 
         async def start(progress: Progress) -> Built:
             image = await self._build(packages, tag, progress)
-            self.built.append(reference)
+            self.pulled.append(reference)
             return image
 
         return self.jobs.join(
             f"{'/'.join(packages)}:{tag}", start, title=f"{name}:{tag}", client=client
         )
 
+    async def built(self, reference: ImageReference) -> Built | None:
+        packages = tuple(sorted(set(reference.name.components)))
+        return self.jobs.remembered_result(f"{'/'.join(packages)}:{reference.reference}")
+
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        built = {str(image.reference) for image in self.built if image.name == name}
+        built = {str(image.reference) for image in self.pulled if image.name == name}
         unknown = tuple(sorted(set(name.components) - self._known))
         if not unknown:
             return tuple(sorted({*TAGS, *built}))
@@ -74,7 +80,7 @@ class TinyImages:
         return tuple(sorted(built))
 
     async def repositories(self) -> tuple[str, ...]:
-        return tuple(sorted({str(image.name) for image in self.built}))
+        return tuple(sorted({str(image.name) for image in self.pulled}))
 
     @property
     def _known(self) -> frozenset[str]:
@@ -97,7 +103,9 @@ class TinyImages:
             if unknown:
                 raise PackagesUnknown(unknown, ("hello",))
             if not self.architectures or named:
-                return await self._store(packages, *named)
+                return await self._store(
+                    packages, next(iter(named), "amd64"), self.versions.get(tag, "")
+                )
             return await self._store_index(packages)
 
     async def _store_index(self, packages: tuple[str, ...]) -> BuiltIndex:
@@ -116,14 +124,21 @@ class TinyImages:
     async def _document(self, media_type: MediaType, body: bytes) -> Descriptor:
         return Descriptor(media_type, await self.blobs.write_manifest(body), len(body))
 
-    async def _store(self, packages: tuple[str, ...], architecture: str = "amd64") -> BuiltImage:
-        tar = "\n".join(packages).encode()
+    async def _store(
+        self, packages: tuple[str, ...], architecture: str = "amd64", version: str = ""
+    ) -> BuiltImage:
+        tar = "\n".join((*packages, version) if version else packages).encode()
+        described = {
+            "config": {"Labels": {"nixery.packages": " ".join(f"{p}-{version}" for p in packages)}},
+            "history": [{"created_by": f"nix: {', '.join(packages)}"}],
+        }
         layer = gzip.compress(tar, mtime=0)
         config = canonical_json(
             {
                 "architecture": architecture,
                 "os": "linux",
                 "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar))]},
+                **(described if version else {}),
             }
         )
         for kind, body in ((MediaType.OCI_LAYER_GZIP, layer), (MediaType.OCI_CONFIG, config)):

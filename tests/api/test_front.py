@@ -66,7 +66,7 @@ async def test_the_front_page_shows_running_builds_and_recent_images(
 
     page = (await client.get("/")).text
 
-    assert "<li>hello:latest</li>" in page
+    assert '<a href="/images/hello:latest">hello:latest</a>' in page
     assert "shell/sleepy:latest" in page
     assert "realising sleepy" in page
     assert "nonesuch" not in page

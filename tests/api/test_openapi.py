@@ -40,6 +40,8 @@ ADDED = {
     "/builds/{identifier}",
     "/builds/{identifier}/events",
     "/api/builds",
+    "/api/images/{name}",
+    "/api/diff/{name}",
     "/api/search",
 }
 

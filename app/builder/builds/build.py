@@ -115,6 +115,10 @@ class ImageBuilder:
         revision, supply = recipe.pinned.revision, recipe.supply
         return replace(image, warnings=(*revision.warnings, *supply.warnings, *image.warnings))
 
+    async def stored(self, recipe: Recipe) -> BuiltImage | None:
+        """Return what ``image`` made before, if all of it is still stored."""
+        return await self._records.read(recipe.key)
+
     async def image(self, recipe: Recipe, progress: Progress) -> BuiltImage:
         """Do what ``build`` does, with the image's own warnings only."""
         image = await self._records.read(recipe.key)

@@ -88,6 +88,12 @@ class IndexBuilder:
             found.append(recipe)
         return self._recipe(request, pinned, found)
 
+    async def stored(self, recipe: Recipe | IndexRecipe) -> Built | None:
+        """Return what ``build`` made before, if all of it is still stored."""
+        if isinstance(recipe, Recipe):
+            return await self._images.stored(recipe)
+        return await self._records.read(recipe.key)
+
     async def build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:
         """Return an index whose images are all stored, or one image; make what is missing.
 

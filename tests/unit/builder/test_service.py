@@ -14,7 +14,7 @@ from app.errors import (
     SourceUnavailable,
     TagUnknown,
 )
-from app.reference import RepositoryName, Tag
+from app.reference import ImageReference, RepositoryName, Tag
 from tests.fakes.package_set import Attribute, Throws, package
 from tests.unit.builder.assembled import Assembled
 from tests.unit.builder.conftest import Open
@@ -49,6 +49,33 @@ async def test_a_restarted_server_finds_the_image_without_nix(opener: Open) -> N
 
     assert await (await servers.open()).build("hello") == first
     assert servers.nix.starts == starts
+
+
+async def test_a_built_image_is_found_without_a_job(opener: Open) -> None:
+    servers = opener({"hello": HELLO})
+    server = await servers.open()
+    reference = ImageReference.parse("hello", "latest")
+    find = server.images.service.built
+
+    assert await find(reference) is None
+    image = await server.build("hello")
+    starts = server.nix.starts.copy()
+    assert await find(reference) == image
+    assert await find(ImageReference.parse("set/hello", "latest")) == image
+    assert await find(ImageReference.parse("hello", "other")) is None
+    assert await find(ImageReference.parse("nonesuch", "latest")) is None
+
+    restarted = await servers.open()
+    assert await restarted.images.service.built(reference) is None
+    assert restarted.images.jobs.counts.started == 0
+    assert server.nix.starts == starts
+
+
+async def test_a_built_index_is_found_without_a_job(opener: Open) -> None:
+    server = await opener({"hello": HELLO}).open(architectures=("amd64", "arm64"))
+    index = await server.build_index("hello")
+
+    assert await server.images.service.built(ImageReference.parse("hello", "latest")) == index
 
 
 async def test_tags_of_one_revision_share_the_failure_and_its_page(opener: Open) -> None:

@@ -1,0 +1,120 @@
+"""Details of built images, from their stored manifests and configs; nothing is built."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from app.builder.images.image import Built, BuiltImage
+from app.oci import Digest
+from app.reference import ImageReference, RepositoryName, Tag
+from app.routers.image_schemas import (
+    ArchitectureDetails,
+    ImageDetails,
+    ImageDifference,
+    LayerDetails,
+    PackageChange,
+    PackageVersion,
+)
+from app.state import AppState
+from app.text.sanitize import one_line
+
+_LIMIT = 500
+_SHOWN = 2_000
+# As Nix splits names: a version starts with a digit.
+_VERSIONED = re.compile(r"(.+?)-(\d.*)")
+
+
+async def details_of(services: AppState, name: RepositoryName, tag: Tag) -> ImageDetails:
+    """Raises HTTPException if the image is not built, NameInvalid, StorageUnavailable."""
+    built = await services.images.built(ImageReference(name, tag))
+    if built is None:
+        raise HTTPException(
+            404, f"{name}:{tag} is not built here yet, or not since the server started: pull it"
+        )
+    document = built.manifest if isinstance(built, BuiltImage) else built.index
+    return ImageDetails(
+        name=str(name),
+        tag=str(tag),
+        digest=str(document.digest),
+        media_type=document.media_type,
+        architectures=[await _architecture(services, image) for image in _images(built)],
+    )
+
+
+def difference(before: ImageDetails, after: ImageDetails, architecture: str) -> ImageDifference:
+    """Compare the images of one architecture.  Raises HTTPException if one lacks it."""
+    old, new = (_of(image, architecture) for image in (before, after))
+    stored = {layer.digest for layer in old.layers}
+    lacking = {layer.digest: layer.size for layer in new.layers if layer.digest not in stored}
+    return ImageDifference(
+        name=after.name,
+        before=before.tag,
+        after=after.tag,
+        architecture=new.architecture,
+        packages=_changes(old.packages, new.packages),
+        layers_shared=len(new.layers) - len(lacking),
+        layers_new=len(lacking),
+        size=new.size,
+        download_size=sum(lacking.values()),
+    )
+
+
+def _images(built: Built) -> tuple[BuiltImage, ...]:
+    if isinstance(built, BuiltImage):
+        return (built,)
+    return tuple(child.image for child in built.children)
+
+
+async def _architecture(services: AppState, image: BuiltImage) -> ArchitectureDetails:
+    manifest = json.loads((await services.manifests.read(image.manifest.digest)).body)
+    config_digest = Digest.parse(manifest["config"]["digest"])
+    document = json.loads(await services.blobs.read(config_digest))
+    execution: Mapping[str, Any] = document.get("config", {})
+    history = [one_line(item.get("created_by", ""), _LIMIT) for item in document.get("history", ())]
+    layers = manifest["layers"]
+    history += [""] * (len(layers) - len(history))
+    labels = execution.get("Labels", {})
+    return ArchitectureDetails(
+        architecture=document["architecture"],
+        digest=str(image.manifest.digest),
+        config_digest=str(config_digest),
+        created=document.get("created", ""),
+        size=sum(layer["size"] for layer in layers),
+        command=[one_line(word, _LIMIT) for word in execution.get("Cmd", ())],
+        user=execution.get("User", ""),
+        environment=[one_line(item, _LIMIT) for item in execution.get("Env", ())],
+        labels={one_line(key, _LIMIT): one_line(text, _LIMIT) for key, text in labels.items()},
+        packages=_packages(labels.get("nixery.packages", "")),
+        layers=[
+            LayerDetails(digest=layer["digest"], size=layer["size"], contents=contents)
+            for layer, contents in zip(layers, history, strict=False)
+        ],
+    )
+
+
+def _packages(label: str) -> list[PackageVersion]:
+    items = [one_line(item, _LIMIT) for item in label.split()[:_SHOWN]]
+    found = [(item, _VERSIONED.fullmatch(item)) for item in items]
+    return [
+        PackageVersion(name=match[1] if match else item, version=match[2] if match else "")
+        for item, match in found
+    ]
+
+
+def _changes(old: list[PackageVersion], new: list[PackageVersion]) -> list[PackageChange]:
+    before, after = ({one.name: one.version for one in packages} for packages in (old, new))
+    return [
+        PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _of(image: ImageDetails, architecture: str) -> ArchitectureDetails:
+    for one in image.architectures:
+        if one.architecture == architecture:
+            return one
+    raise HTTPException(404, f"{image.name}:{image.tag} has no image for {architecture}")

@@ -1,0 +1,126 @@
+"""Built images: their page, their description, what two tags differ in."""
+
+import httpx
+import pytest
+
+from tests.api.registry import Registry
+from tests.api.shape import assert_error
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+async def versions(client: httpx.AsyncClient, registry: Registry) -> None:
+    registry.images.versions.update({"latest": "2.0", "v1.0": "1.0"})
+    for tag in ("latest", "v1.0"):
+        await client.get(f"/v2/hello/manifests/{tag}")
+
+
+@pytest.mark.usefixtures("versions")
+async def test_a_built_image_is_described(client: httpx.AsyncClient) -> None:
+    manifest = await client.get("/v2/hello/manifests/latest")
+
+    image = (await client.get("/api/images/hello")).json()
+
+    (one,) = image["architectures"]
+    (layer,) = manifest.json()["layers"]
+    assert (image["name"], image["tag"]) == ("hello", "latest")
+    assert image["digest"] == one["digest"] == manifest.headers["docker-content-digest"]
+    assert one["packages"] == [{"name": "hello", "version": "2.0"}]
+    assert one["layers"] == [
+        {"digest": layer["digest"], "size": layer["size"], "contents": "nix: hello"}
+    ]
+    assert one["size"] == layer["size"]
+    assert one["config_digest"] == manifest.json()["config"]["digest"]
+
+
+async def test_an_index_is_described_by_architecture(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.architectures = ("amd64", "arm64")
+    index = {"accept": "application/vnd.oci.image.index.v1+json"}
+    digest = (await client.get("/v2/git/manifests/latest", headers=index)).headers
+
+    image = (await client.get("/api/images/git")).json()
+
+    assert image["digest"] == digest["docker-content-digest"]
+    assert [one["architecture"] for one in image["architectures"]] == ["amd64", "arm64"]
+    page = await client.get("/images/git:latest", headers=BROWSER)
+    assert "arm64" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/images/htop", 404, "UNSUPPORTED"),
+        ("/api/images/hello?tag=v9", 404, "UNSUPPORTED"),
+        ("/api/images/hello?tag=-", 404, "MANIFEST_UNKNOWN"),
+        ("/api/images/UPPER", 400, "NAME_INVALID"),
+        ("/api/diff/hello?before=v9", 404, "UNSUPPORTED"),
+        ("/api/diff/hello", 400, "UNSUPPORTED"),
+        ("/images/htop:latest", 404, "UNSUPPORTED"),
+        ("/images/htop", 404, "UNSUPPORTED"),
+        ("/images/:", 400, "NAME_INVALID"),
+    ],
+)
+@pytest.mark.usefixtures("versions")
+async def test_what_is_not_built_is_not_found_and_not_built(
+    client: httpx.AsyncClient, registry: Registry, path: str, status: int, code: str
+) -> None:
+    before = registry.jobs.counts.started
+
+    assert_error(await client.get(path), status, code)
+
+    assert registry.jobs.counts.started == before
+
+
+@pytest.mark.usefixtures("versions")
+async def test_the_page_has_packages_layers_digest_and_each_clients_command(
+    client: httpx.AsyncClient,
+) -> None:
+    page = await client.get("/images/hello:latest", headers=BROWSER)
+
+    digest = (await client.get("/v2/hello/manifests/latest")).headers["docker-content-digest"]
+    for text in (
+        digest,
+        "<td>hello</td><td>2.0</td>",
+        "<svg",
+        "docker pull registry/hello:latest",
+        "podman pull --tls-verify=false registry/hello:latest",
+        "ctr images pull --plain-http registry/hello:latest",
+        "docker://registry/hello:latest oci-archive:hello-latest.tar",
+    ):
+        assert text in page.text
+    assert (await client.get("/images/hello")).text == page.text
+    assert "style=" not in page.text
+
+
+@pytest.mark.usefixtures("versions")
+async def test_two_tags_are_compared_by_package_and_by_bytes(client: httpx.AsyncClient) -> None:
+    found = (await client.get("/api/diff/hello?before=v1.0")).json()
+    same = (await client.get("/api/diff/hello?before=latest&after=latest")).json()
+
+    assert found["packages"] == [{"name": "hello", "before": "1.0", "after": "2.0"}]
+    assert (found["layers_shared"], found["layers_new"]) == (0, 1)
+    assert found["download_size"] == found["size"] > 0
+    assert (same["packages"], same["download_size"], same["layers_shared"]) == ([], 0, 1)
+    page = (await client.get("/images/hello:latest?before=v1.0", headers=BROWSER)).text
+    assert "<td>hello</td><td>1.0</td><td>2.0</td>" in page
+
+
+async def test_hostile_texts_of_an_image_are_escaped(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.versions["latest"] = EVIL
+    await client.get("/v2/hello/manifests/latest")
+
+    page = await client.get("/images/hello:latest", headers=BROWSER)
+
+    assert page.status_code == 200
+    assert "<script" not in page.text
+    assert "&lt;script&gt;" in page.text
+    for hostile in (f"/images/{EVIL}:latest", f"/images/hello:{EVIL}", "/images/a/../../b"):
+        refused = await client.get(hostile, headers=BROWSER)
+        assert refused.status_code in (400, 404)
+        assert "<script" not in refused.text
