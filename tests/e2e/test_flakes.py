@@ -151,17 +151,36 @@ def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
     assert int(response.headers["Retry-After"]) <= 10
 
 
-def test_a_git_input_whose_host_never_responds_is_a_503_that_names_the_host(
-    start: StartFlake, company: Repository, silent_port: int
+@pytest.mark.parametrize(
+    ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False)]
+)
+def test_an_input_whose_host_never_responds_is_a_503_that_names_the_host(
+    start: StartFlake, company: Repository, silent_port: int, kind: str, *, locked: bool
 ) -> None:
-    address = f"http://127.0.0.1:{silent_port}/library"
-    commit(company, f"git+{address}")
+    scheme = "git+http" if kind == "git" else "http"
+    address = f"127.0.0.1:{silent_port}/library{'' if kind == 'git' else '.tar.gz'}"
+    commit(company, f"{scheme}://{address}")
+    if locked:
+        lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
 
     response = manifest(start("evaluation_seconds = 30"), "company/tool")
 
     assert response.status_code == 503, response.text
     assert "source company needs its input library, which cannot be reached" in message(response)
     assert address in message(response)
+    assert int(response.headers["Retry-After"]) <= 10
+
+
+@pytest.mark.full
+def test_a_source_whose_host_never_responds_is_a_503_that_names_the_host(
+    tmp_path: Path, silent_port: int
+) -> None:
+    location = f"http://127.0.0.1:{silent_port}/set.git"
+    with source_servers(tmp_path) as start:
+        response = manifest(start(set=f'kind = "git"\nlocation = "{location}"'), "set/tool")
+
+    assert response.status_code == 503, response.text
+    assert f"no response from 127.0.0.1:{silent_port} within 30 s" in message(response)
     assert int(response.headers["Retry-After"]) <= 10
 
 

@@ -8,7 +8,7 @@ from app.builder.nix.door import Evaluation
 from app.builder.nix.programs import output
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
-from app.builder.nix.programs.request import OUTPUT, options, subject, variables
+from app.builder.nix.programs.request import OUTPUT, fetching, options, subject, variables
 from app.system.process import Finished, LimitExceeded, Limits
 
 _TAIL = 1024 * 1024  # an error may be long, and its start is what counts
@@ -72,6 +72,7 @@ class ExpressionProcesses:
             "--argstr",
             "request",
             body,
+            *self._settings,
             *options(evaluation, self._directory),
         ]
         return await self._run(kind, command, evaluation, tail)
@@ -81,8 +82,10 @@ class ExpressionProcesses:
 
         Raises EvaluationFailed, SourceUnavailable, Unavailable.
         """
+        # The last value of an option counts: a silent host is given up before the time is over.
+        limited = [*command, *self._settings, *fetching(evaluation)]
         try:
-            finished = await self._run(kind, command, evaluation, _TAIL)
+            finished = await self._run(kind, limited, evaluation, _TAIL)
         except LimitExceeded as error:
             raise output.limit_exceeded(error, evaluation) from None
         if finished.code == 0:
@@ -98,7 +101,7 @@ class ExpressionProcesses:
         )
         return await self._programs.run(
             kind,
-            [*command, *self._settings],
+            command,
             limits,
             environment={**environment, **variables(evaluation, self._directory)},
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.builder.nix.door import Evaluation, PackageSet
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
-from app.builder.nix.programs.request import OPTIONS, fetching
+from app.builder.nix.programs.request import OPTIONS
 from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.single_flight import SingleFlight
@@ -124,7 +124,7 @@ class Flakes:
         try:
             outer = Path(scratch.name) / "source"
             await self._workers.run(_write, outer, _OUTER % _attributes(target))
-            command = ["nix", "flake", "lock", f"path:{outer}", *OPTIONS, *fetching(evaluation)]
+            command = ["nix", "flake", "lock", f"path:{outer}", *OPTIONS]
             await self._processes.run("lock", command, evaluation)
             return await self._add(evaluation, outer)
         finally:

@@ -10,7 +10,7 @@ import anyio
 from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.git import kept
 from app.builder.sources.git.access import GitAccess
-from app.builder.sources.git.errors import explain
+from app.builder.sources.git.errors import explain, host_of
 from app.errors import Unavailable
 from app.system.blocking import blocking
 from app.system.environment import for_git
@@ -180,7 +180,9 @@ class GitCommand:
         except ProgramMissing:
             raise GitFailed(_MISSING) from None
         except OutOfTime as error:
-            raise GitFailed(f"no response within {error.limit}") from None
+            raise GitFailed(
+                f"no response from {host_of(self._definition)} within {error.limit}"
+            ) from None
         except OutOfSpace as error:
             raise GitOutputTooLarge(f"its response has more than {error.limit}") from None
 

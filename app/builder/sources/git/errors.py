@@ -52,6 +52,7 @@ _FAULTS = tuple(
     )
 )
 _REFUSED = re.compile(r"invalid path '(.{1,60}?)(?:'|$)", re.MULTILINE)
+_SILENT = re.compile(r"Operation too slow|[Tt]imed out|Timeout, server|Timeout was reached")
 _UNAUTHORISED = re.compile(r"Authentication failed|could not read (?:Username|Password)")
 _IDLE = re.compile(
     r"^(fatal: Could not read from remote repository\.|and the repository exists\.|"
@@ -65,6 +66,8 @@ def explain(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
     for pattern, message in _CAUSES:
         if pattern.search(stderr):
             return message
+    if _SILENT.search(stderr):
+        return f"no response from {host_of(definition)}"
     if _UNAUTHORISED.search(stderr):
         if definition.token_file is None:
             return "the host wants a user name and a token (see token_file)"
@@ -74,6 +77,13 @@ def explain(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
     last = re.sub(f"'?{re.escape(definition.location)}/*'?", "the repository", last)
     host = _host(definition.location)
     return one_line_for_client(last.replace(host, "the host") if host else last, _LIMIT)
+
+
+def host_of(definition: GitDefinition | FlakeDefinition) -> str:
+    """Return the host of the repository, with a port if its address has one."""
+    if "://" in definition.location:
+        return urlsplit(definition.location).netloc.rpartition("@")[2] or "the repository"
+    return _host(definition.location) or "the repository"
 
 
 def explain_files(stderr: str) -> str | None:

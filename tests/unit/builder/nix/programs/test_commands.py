@@ -28,7 +28,9 @@ FETCHING = (
     *("--option", "stalled-download-timeout", "12"),
     *("--option", "download-attempts", "3"),
 )
-SETTINGS = ("--option", "cores", "3", "--option", "max-jobs", "5")
+# Limits of builds, which those of an evaluation must replace.
+OPTIONS = {"cores": "3", "connect-timeout": "15", "stalled-download-timeout": "15"}
+SETTINGS = tuple(word for pair in OPTIONS.items() for word in ("--option", *pair))
 INSTANTIATE = ("nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode")
 RESTRICTION = (
     *NO_BUILDS,
@@ -79,7 +81,7 @@ async def nix(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[NixC
         expressions=EXPRESSIONS,
         roots=TemporaryRootsDirectory(directory=tmp_path / "roots", workers=workers),
         workers=workers,
-        options={"cores": "3", "max-jobs": "5"},
+        options=OPTIONS,
     )
     yield nix
     await nix.close()
@@ -96,11 +98,11 @@ async def test_a_trusted_set_is_evaluated_without_builds_and_search_path(
         *INSTANTIATE,
         "/srv/nix/evaluate.nix",
         *("--argstr", "request", request),
+        *SETTINGS,
         *FEATURES,
         *NO_BUILDS,
         *FETCHING,
         *("--option", "nix-path", ""),
-        *SETTINGS,
     )
     assert start.request == {
         "set": {
@@ -142,11 +144,11 @@ async def test_an_untrusted_set_is_evaluated_in_restricted_mode(
         *INSTANTIATE,
         "/srv/nix/evaluate.nix",
         *("--argstr", "request", start.command[8]),
+        *SETTINGS,
         *RESTRICTION,
         *("-I", "r0=/srv/nix", "-I", f"r1={SET}"),
         *FETCHING,
         *("--option", "nix-path", ""),
-        *SETTINGS,
     )
     assert start.request["restricted"] is True
 
@@ -173,11 +175,11 @@ async def test_a_search_path_is_given_by_name_and_readable_to_an_untrusted_set(
         await nix.evaluate(replace(evaluation, package_set=package_set), [])
 
     trusted, untrusted = programs.starts
-    names = ("--option", "nix-path", "", "-I", "nixpkgs=/srv/nixpkgs", *SETTINGS)
-    assert trusted.command[9:] == (*FEATURES, *NO_BUILDS, *FETCHING, *names)
+    names = ("--option", "nix-path", "", "-I", "nixpkgs=/srv/nixpkgs")
+    assert trusted.command[9:] == (*SETTINGS, *FEATURES, *NO_BUILDS, *FETCHING, *names)
     readable = ("/srv/nix", "/srv", SET, "/srv/nixpkgs")
     allowed = tuple(word for n, path in enumerate(readable) for word in ("-I", f"r{n}={path}"))
-    assert untrusted.command[9:] == (*RESTRICTION, *allowed, *FETCHING, *names)
+    assert untrusted.command[9:] == (*SETTINGS, *RESTRICTION, *allowed, *FETCHING, *names)
 
 
 async def test_the_system_is_given_where_it_is_not_that_of_the_machine(
@@ -262,12 +264,13 @@ async def test_a_flake_is_added_read_and_locked(
         await nix.evaluate(evaluation, [])
 
     added, inputs, locked, outer, evaluated = programs.starts
-    assert added.command == ("nix-store", "--add", SET, *SETTINGS)
+    assert added.command == ("nix-store", "--add", SET, *SETTINGS, *FETCHING)
     assert inputs.command[5] == "/srv/nix/flake-inputs.nix"
     assert inputs.request["flake"] == str(stored)
     assert locked.command == (
-        *("nix", "flake", "lock", locked.command[3], *FEATURES, *NO_BUILDS, *FETCHING),
+        *("nix", "flake", "lock", locked.command[3], *FEATURES, *NO_BUILDS),
         *SETTINGS,
+        *FETCHING,
     )
     assert outer.command[:2] == ("nix-store", "--add")
     assert evaluated.request["set"]["reference"] == f"path:{stored}"  # type: ignore[index]

@@ -51,6 +51,24 @@ and the repository exists.
         (
             HTTPS,
             (
+                "fatal: unable to access 'https://git.example.org/team/set.git/': Operation too"
+                " slow. Less than 1 bytes/sec transferred the last 60 seconds"
+            ),
+            "no response from git.example.org",
+        ),
+        (
+            SSH,
+            f"Timeout, server git.example.org not responding.\n{UNREAD}",
+            "no response from git.example.org:2222",
+        ),
+        (
+            SCP,
+            f"ssh: connect to host git.example.org port 22: Connection timed out\n{UNREAD}",
+            "no response from git.example.org",
+        ),
+        (
+            HTTPS,
+            (
                 "fatal: unable to access 'https://git.example.org/team/set.git/': Problem with the"
                 " SSL CA cert (path? access rights?)"
             ),

@@ -354,8 +354,9 @@ async def test_silent_host_is_a_time_out(tmp_path: Path) -> None:
         definition = GitDefinition(name="set", location=location)
         waiting = upstream(definition, tmp_path / "state", asking_seconds=0.5)
 
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(
-            SourceUnavailable, match=r"cannot be reached: no response within 0\.5 s"
+            SourceUnavailable, match=rf"cannot be reached: no response from {host} within 0\.5 s"
         ):
             await waiting.find("latest")
 
