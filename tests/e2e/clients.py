@@ -22,11 +22,14 @@ class Client(Protocol):
 
     name: str
 
+    def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
+        """Return the command that pulls; over plain HTTP unless there are options."""
+        ...
+
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Pull, whatever comes of it; over plain HTTP unless options in the client's words
-        say otherwise."""
+        """Run the command of `pull_command`, and return also if it fails."""
         ...
 
     def run(self, image: str, *command: str) -> str:
@@ -35,6 +38,10 @@ class Client(Protocol):
 
     def architecture(self, image: str) -> str:
         """Return the architecture of a pulled image, by its config."""
+        ...
+
+    def remove(self, image: str) -> None:
+        """Remove a pulled image and all content that no other image has."""
         ...
 
     def close(self) -> None: ...
@@ -56,14 +63,18 @@ class Skopeo:
     def _layout(self, image: str) -> Path:
         return self._home / "".join(c if c.isalnum() else "-" for c in image)
 
+    def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
+        options = options or ("--src-tls-verify=false",)
+        layout = f"oci:{self._layout(image)}:pulled"
+        return ("skopeo", "--insecure-policy", "copy", *options, f"docker://{image}", layout)
+
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        options = options or ("--src-tls-verify=false",)
-        return run(
-            "skopeo", "--insecure-policy", "copy", *options,
-            f"docker://{image}", f"oci:{self._layout(image)}:pulled", timeout=timeout,
-        )  # fmt: skip
+        return run(*self.pull_command(image, *options), timeout=timeout)
+
+    def remove(self, image: str) -> None:
+        shutil.rmtree(self._layout(image))
 
     def run(self, image: str, *command: str) -> str:
         variables = rootfs.read(self._layout(image), "pulled").variables
@@ -107,11 +118,17 @@ class Containerd:
     def _ctr(self) -> tuple[str, ...]:
         return ("ctr", "--address", str(self.socket))
 
+    def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
+        options = options or ("--plain-http",)
+        return (*self._ctr, "images", "pull", *options, image)
+
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        options = options or ("--plain-http",)
-        return run(*self._ctr, "images", "pull", *options, image, timeout=timeout)
+        return run(*self.pull_command(image, *options), timeout=timeout)
+
+    def remove(self, image: str) -> None:
+        succeed(*self._ctr, "images", "rm", "--sync", image)
 
     def run(self, image: str, *command: str) -> str:
         return succeed(*self._ctr, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
@@ -166,10 +183,16 @@ class Docker:
         )  # fmt: skip
         self._daemon.wait_until(lambda: run(*self._docker, "version").returncode == 0)
 
+    def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
+        return (*self._docker, "pull", *options, image)
+
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        return run(*self._docker, "pull", *options, image, timeout=timeout)
+        return run(*self.pull_command(image, *options), timeout=timeout)
+
+    def remove(self, image: str) -> None:
+        succeed(*self._docker, "image", "rm", image)
 
     def run(self, image: str, *command: str) -> str:
         return self.run_as((), image, *command)
@@ -223,11 +246,17 @@ class Podman:
         self._run = Path(tempfile.mkdtemp(prefix="podman-"))
         self._podman = ("podman", "--root", str(home / "root"), "--runroot", str(self._run))
 
+    def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
+        options = options or ("--tls-verify=false",)
+        return (*self._podman, "pull", *options, image)
+
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        options = options or ("--tls-verify=false",)
-        return run(*self._podman, "pull", *options, image, timeout=timeout)
+        return run(*self.pull_command(image, *options), timeout=timeout)
+
+    def remove(self, image: str) -> None:
+        succeed(*self._podman, "rmi", image)
 
     def run(self, image: str, *command: str) -> str:
         container = succeed(*self._podman, "create", "--network=none", image, *command).strip()
