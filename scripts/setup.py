@@ -41,6 +41,9 @@ TEST = DEMO | {
     "podman": "podman",
     "buildah": "buildah",
     "nginx": "nginx-light",
+    "caddy": "caddy",
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
     "openssl": "openssl",
     "ssh-agent": "openssh-client",
     "curl": "curl",
@@ -61,6 +64,8 @@ UNITS = {
         "podman-restart.service",
     ),
     "nginx-light": ("nginx.service",),
+    "caddy": ("caddy.service",),
+    "prometheus": ("prometheus.service",),
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 

@@ -1,6 +1,5 @@
 """A real nginx in front, which ends TLS with a certificate that no authority signed."""
 
-import re
 import socket
 import ssl
 import textwrap
@@ -47,8 +46,8 @@ def proxy(
     home = tmp_path_factory.mktemp("nginx")
     make_certificate(home)
     port = free_port()
-    (home / "nginx.conf").write_text(configuration(home, port))
-    (home / "location").write_text(recommended(server.address))
+    (home / "nginx.conf").write_text(configuration(home))
+    (home / "nixery.conf").write_text(recommended(home, port, server.address))
     nginx = Process(
         ["nginx", "-e", "stderr", "-c", str(home / "nginx.conf"), "-g", "daemon off;"],
         log=home / "log",
@@ -59,15 +58,22 @@ def proxy(
     nginx.stop()
 
 
-def recommended(upstream: str) -> str:
-    """The block that docs/wire.md has for operators."""
-    block = re.search(r"```nginx\n(.*?)```", (ROOT / "docs/wire.md").read_text(), re.DOTALL)
-    assert block
-    assert "http://127.0.0.1:8080;" in block[1]
-    return block[1].replace("127.0.0.1:8080", upstream.replace("localhost", "127.0.0.1"))
+def recommended(home: Path, port: int, upstream: str) -> str:
+    """Return the configuration for operators, with the addresses and files of this test."""
+    text = (ROOT / "deploy" / "nginx" / "nixery.conf").read_text()
+    changes = {
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "/etc/ssl/registry.example.org/fullchain.pem": f"{home}/certificates/ca.crt",
+        "/etc/ssl/registry.example.org/key.pem": f"{home}/key.pem",
+        "http://127.0.0.1:8080;": f"http://{upstream.replace('localhost', '127.0.0.1')};",
+    }
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
+    return text
 
 
-def configuration(home: Path, port: int) -> str:
+def configuration(home: Path) -> str:
     return textwrap.dedent(f"""\
         pid {home}/pid;
         events {{}}
@@ -78,12 +84,7 @@ def configuration(home: Path, port: int) -> str:
           proxy_temp_path {home}/proxy;
           scgi_temp_path {home}/scgi;
           uwsgi_temp_path {home}/uwsgi;
-          server {{
-            listen 127.0.0.1:{port} ssl;
-            ssl_certificate {home}/certificates/ca.crt;
-            ssl_certificate_key {home}/key.pem;
-            include {home}/location;
-          }}
+          include {home}/nixery.conf;
         }}
     """)
 

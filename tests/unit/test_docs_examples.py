@@ -3,7 +3,6 @@
 Marks that exempt a block from a check are listed in docs/development.md.
 """
 
-import configparser
 import json
 import re
 import subprocess
@@ -19,8 +18,8 @@ from tests import docpages
 from tests.doccommands import commands, faults, scripts
 from tests.docpages import PAGES, ROOT, Block
 
-PARSED = frozenset({"console", "ini", "json", "mermaid", "nix", "sh", "toml", "yaml"})
-TREES = ("app", "bench", "docs", "nix", "scripts", "tests")
+PARSED = frozenset({"console", "json", "mermaid", "nix", "sh", "toml", "yaml"})
+TREES = ("app", "bench", "deploy", "docs", "nix", "scripts", "tests")
 PATH = re.compile(rf"(?:{'|'.join(TREES)})/[\w./-]+")
 SHELL = ("sh", "console")
 READERS = re.compile(r"\b[Ff]or [\w ,]*(developer|operator|user|reader|people|everyone|person)")
@@ -43,14 +42,6 @@ def test_json_parses(block: Block) -> None:
 @pytest.mark.parametrize("block", docpages.blocks("yaml"), ids=str)
 def test_yaml_parses(block: Block) -> None:
     assert isinstance(yaml.safe_load(block.text), dict)
-
-
-@pytest.mark.parametrize("block", docpages.blocks("ini"), ids=str)
-def test_ini_parses(block: Block) -> None:
-    parser = configparser.ConfigParser(strict=False)
-    parser.read_string(block.text)
-
-    assert parser.sections()
 
 
 @pytest.mark.parametrize("block", docpages.blocks("toml"), ids=str)

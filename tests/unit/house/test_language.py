@@ -14,7 +14,9 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 COUNTS = tomllib.loads((HERE / "counts.toml").read_text())
-SUFFIXES = frozenset({".c", ".md", ".nix", ".py", ".sh", ".toml"})
+SUFFIXES = frozenset(
+    {".c", ".conf", ".md", ".nix", ".py", ".service", ".sh", ".toml", ".yaml", ".yml"}
+)
 MARK = "plain: ok"
 
 
