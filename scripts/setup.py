@@ -50,6 +50,7 @@ TEST = DEMO | {
     "zstd": "zstd",
     "debootstrap": "debootstrap",
     "qemu-aarch64-static": "qemu-user-static",
+    "chromium": "chromium",
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 

@@ -1,0 +1,143 @@
+"""Pages in a real browser: what people see, on a screen and on a phone, live and hostile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.e2e.browser import Browser
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+EVIL = "<script>window.stolen=1</script><img src=x onerror=window.stolen=1>"
+# Resolves when the log of the page has a text.
+_LOGGED = """new Promise((resolve) => {
+  const log = document.getElementById("log");
+  const look = () => log.textContent.includes(%r) && resolve(log.textContent);
+  new MutationObserver(look).observe(log, { childList: true });
+  look();
+})"""
+_NARROWEST = """[...document.querySelectorAll("dd, pre")]
+  .map((one) => one.getBoundingClientRect().width)
+  .reduce((least, width) => least === null ? width : Math.min(least, width), null)"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def shown(module_server: ServerFactory, salted_packages: Path) -> Server:
+    return module_server(salted_packages)
+
+
+@pytest.fixture(autouse=True)
+def quiet(browser: Browser, shown: Server) -> Iterator[None]:
+    """No page loads anything from elsewhere, or breaks its own policy."""
+    browser.requests.clear()
+    browser.complaints.clear()
+    yield
+    foreign = [url for url in browser.requests if not url.startswith((shown.url, "data:"))]
+    assert foreign == []
+    assert browser.complaints == []
+
+
+def text(browser: Browser) -> str:
+    return str(browser.evaluate("document.body.innerText"))
+
+
+def test_a_person_finds_a_package_from_the_front_page(
+    browser: Browser, shown: Server, tmp_path: Path
+) -> None:
+    browser.open(f"{shown.url}/")
+    assert f"docker pull {shown.address}/shell/git" in text(browser)
+    browser.screenshot(tmp_path / "front.png")
+
+    browser.submit("document.getElementById('q').value = 'shell/jq'; document.forms[0].submit()")
+
+    assert f"docker pull {shown.address}/shell/jq" in text(browser)
+    browser.screenshot(tmp_path / "search.png")
+
+
+def test_a_build_is_shown_live_and_ends_with_its_image(
+    browser: Browser, shown: Server, tmp_path: Path
+) -> None:
+    started = httpx.post(f"{shown.url}/api/builds", json={"image": "coreutils/slow-5"}, timeout=60)
+    assert started.status_code == 202
+
+    browser.open(shown.url + started.headers["location"])
+    loads = browser.loads
+    assert "running" in text(browser)
+    browser.evaluate(_LOGGED % "slow")
+    browser.screenshot(tmp_path / "build.png")
+    browser.wait_for_load(loads)  # at its end the page loads itself again
+    assert "succeeded" in text(browser)
+
+    browser.submit("document.querySelector('main a[href^=\"/images/\"]').click()")
+    assert shown.digest("coreutils/slow-5") in text(browser)
+    bars = browser.evaluate(
+        "[...document.querySelectorAll('.bar rect')].map((bar) => bar.getBoundingClientRect().width)"
+    )
+    assert len(bars) > 3
+    assert min(bars) > 0
+    browser.screenshot(tmp_path / "image.png")
+
+
+def test_pages_fit_a_phone_and_a_dark_screen(
+    browser: Browser, shown: Server, tmp_path: Path
+) -> None:
+    shown.digest("jq")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.command("Emulation.setEmulatedMedia", features=dark)
+    browser.command(
+        "Emulation.setDeviceMetricsOverride",
+        width=360,
+        height=740,
+        deviceScaleFactor=1,
+        mobile=True,
+    )
+    try:
+        for number, path in enumerate(("/", "/builds", "/search?q=j", "/images/jq:latest")):
+            browser.open(shown.url + path)
+            assert browser.evaluate("document.scrollingElement.scrollWidth") <= 360, path
+            narrow = browser.evaluate(_NARROWEST)
+            assert narrow is None or narrow > 200, path
+            back = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert back == "rgb(20, 23, 29)"
+            browser.screenshot(tmp_path / f"phone-{number}.png")
+    finally:
+        browser.command("Emulation.clearDeviceMetricsOverride")
+        browser.command("Emulation.setEmulatedMedia", features=[])
+
+
+def test_hostile_names_are_text(browser: Browser, shown: Server, tmp_path: Path) -> None:
+    for path in ("/search?q=", "/builds?image=", "/images/", "/"):
+        browser.open(shown.url + path + quote(EVIL, safe="")[:100])
+        assert browser.evaluate("window.stolen") is None
+        assert browser.evaluate("document.querySelectorAll('main script, main img').length") == 0
+    assert "Page not found" in text(browser)
+    browser.screenshot(tmp_path / "unknown.png")
+    # The browser reports the status of a page that it shows.
+    browser.complaints[:] = [one for one in browser.complaints if "status of 40" not in one]
+
+
+def test_the_description_of_the_api_is_shown(
+    browser: Browser, shown: Server, tmp_path: Path
+) -> None:
+    browser.open(f"{shown.url}/docs")
+    browser.evaluate(
+        """new Promise((resolve) => {
+          const look = () => document.querySelector(".opblock") && resolve(true);
+          new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+          look();
+        })"""
+    )
+
+    assert "/api/builds" in text(browser)
+    browser.screenshot(tmp_path / "docs.png")
