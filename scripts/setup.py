@@ -38,6 +38,7 @@ TEST = DEMO | {
     "runc": "runc",
     "dockerd": "docker.io",
     "docker": "docker.io",
+    "docker-registry": "docker-registry",
     "podman": "podman",
     "buildah": "buildah",
     "nginx": "nginx-light",
@@ -58,6 +59,7 @@ NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
 UNITS = {
     "containerd": ("containerd.service",),
     "docker.io": ("docker.service", "docker.socket"),
+    "docker-registry": ("docker-registry.service",),
     "podman": (
         "podman.service",
         "podman.socket",

@@ -13,6 +13,7 @@ from app.commands import (
     plan,
     popcount,
     prepare,
+    push,
     verify,
     warm,
     watch,
@@ -71,3 +72,4 @@ app.command("doctor", short_help="Check what the server needs.")(doctor.command)
 app.command("config", short_help="Print the settings and their origins.")(config.command)
 app.command("warm", short_help="Build many images, for later pulls.")(warm.command)
 app.command("watch", short_help="Follow a build of a running server.")(watch.command)
+app.command("push", short_help="Push an image into another registry.")(push.command)

@@ -141,8 +141,12 @@ class TinyImages:
                 **(described if version else {}),
             }
         )
-        for kind, body in ((MediaType.OCI_LAYER_GZIP, layer), (MediaType.OCI_CONFIG, config)):
-            self.existence.note(Descriptor(kind, await self.blobs.write_blob(body), len(body)))
+        blobs = [
+            Descriptor(kind, await self.blobs.write_blob(body), len(body))
+            for kind, body in ((MediaType.OCI_LAYER_GZIP, layer), (MediaType.OCI_CONFIG, config))
+        ]
+        for blob in blobs:
+            self.existence.note(blob)
         oci = _manifest(config, layer, docker=False)
         docker = _manifest(config, layer, docker=True)
         return BuiltImage(
@@ -150,6 +154,7 @@ class TinyImages:
             docker_manifest=await self._document(MediaType.DOCKER_MANIFEST, docker)
             if self.docker
             else None,
+            blobs=frozenset(blobs),
             warnings=self.warnings,
         )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.clients import Containerd, Docker, Podman
+from tests.e2e.docker_registry import serving_docker_registry
 from tests.e2e.process import succeed
 from tests.e2e.server import Server
 
@@ -68,3 +69,30 @@ def test_a_mistyped_name_is_one_line_and_leaves_no_file(server: Server, tmp_path
     assert built.returncode == 1
     assert built.stderr.splitlines()[-1] == "nixery build: no such package: gti (did you mean git?)"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_registry_gets_the_digest_that_is_served(server: Server, tmp_path: Path) -> None:
+    with serving_docker_registry(tmp_path / "registry") as host:
+        pushed = server.command("push", NAME, f"{host}/tools/git:2", "--json")
+
+        assert pushed.returncode == 0, pushed.stderr
+        insecure = ("skopeo", "inspect", "--tls-verify=false")
+        digest = json.loads(succeed(*insecure, f"docker://{host}/tools/git:2"))["Digest"]
+    assert json.loads(pushed.stdout)["digest"] == server.digest(NAME) == digest
+
+
+def test_doctor_finds_only_caches_that_a_machine_without_network_lacks(server: Server) -> None:
+    examined = server.command("doctor", "--json")
+
+    checks = json.loads(examined.stdout)["checks"]
+    problems = [check["check"] for check in checks if check["outcome"] == "problem"]
+    assert set(problems) <= {"cache"}, checks
+    assert examined.returncode == bool(problems)
+
+
+def test_names_are_warmed_for_the_server(server: Server) -> None:
+    warmed = server.command("warm", NAME, "gti", "--json")
+
+    assert warmed.returncode == 1
+    digests = {one["image"]: one["digest"] for one in map(json.loads, warmed.stdout.splitlines())}
+    assert digests == {NAME: server.digest(NAME), "gti": ""}
