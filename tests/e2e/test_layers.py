@@ -122,7 +122,7 @@ async def test_what_was_packed_is_what_clients_have(client: Client, image: str) 
     root = "555 0 0" if client.name == "podman" else "755 0 0"
     modes = sh("stat -c '%a %u %g' / /nix /nix/store /etc /tmp /var/tmp /root /home/nonroot")
     assert modes.split("\n") == [
-        root, "755 0 0", "755 0 0", "755 0 0", "1777 0 0", "1777 0 0", "700 0 0", "775 65532 0",
+        root, "755 0 0", "755 0 0", "755 0 0", "1777 0 0", "1777 0 0", "700 0 0", "1777 65532 0",
     ]  # fmt: skip
     assert sh("ls -l /usr/bin/env | wc -l; cat /etc/os-release").startswith("1\nNAME=")
     assert sh(f"cat {LARGE}/after; wc -c < {LARGE}/noise") == "after5000000"

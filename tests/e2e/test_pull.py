@@ -18,7 +18,7 @@ PROGRAMS = {
     ("jq", "--version"): "jq-",
     ("python3", "-c", "import ssl, json, sqlite3; print('modules found')"): "modules found",
     ("bash", "-c", "nginx -v 2>&1"): "nginx version",
-    ("bash", "-c", "ls -ld /tmp | cut -c-10; command -v nano"): "drwxrwxrwt\n/bin/nano",
+    ("bash", "-c", "ls -ld /tmp | cut -c-10; command -v nano"): "drwxrwxrwt\n/usr/bin/nano",
     ("/usr/bin/env", "bash", "-c", "[ -s $SSL_CERT_FILE ] && echo trusting"): "trusting",
 }
 
