@@ -9,7 +9,8 @@ from app.reference import RepositoryName
 # Part of every image, for TLS and the names of services.
 ALWAYS = ("cacert", "iana-etc")
 SHELL = ("bashInteractive", "coreutils", "moreutils", "nano")
-# Names that stand for packages; the image starts a shell.
+# Names that stand for packages; the image starts a shell, except for FOREIGN.
+FOREIGN = "foreign"
 META = {
     "shell": SHELL,
     # What GitLab, GitHub and Tekton need for the steps of a job.
@@ -22,6 +23,8 @@ META = {
         *("bashInteractive", "coreutils", "curl", "findutils", "gawk", "getent", "gnugrep"),
         *("gnused", "iproute2", "iputils", "less", "netcat", "procps", "strace"),
     ),
+    # For programs of other distributions: the loader, and libraries that most of them need.
+    FOREIGN: ("glibc", "stdenv.cc.cc.lib", "zlib"),
     # A static shell, which nixpkgs has for Nix's sandbox.
     "minimal": ("busybox-sandbox-shell",),
 }
@@ -82,6 +85,11 @@ class ImageRequest:
             one_system=bool(architectures),
             few_layers="few-layers" in asked,
         )
+
+    @property
+    def interactive(self) -> bool:
+        """Return whether the name asks for a shell."""
+        return not self.meta <= {FOREIGN}
 
     @property
     def supplied(self) -> tuple[str, ...]:

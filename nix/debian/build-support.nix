@@ -1,5 +1,6 @@
 # stdenv.mkDerivation, runCommand, symlinkJoin and the like, with nixpkgs' calling conventions.
-{ lib, config, system, buildSystem, packages }:
+# libstdcxx is that of the set's own system.
+{ lib, config, system, buildSystem, packages, libstdcxx }:
 
 let
   inherit (packages) bash;
@@ -84,6 +85,7 @@ rec {
     hostPlatform = { system = buildSystem; isLinux = true; isDarwin = false; };
     buildPlatform = stdenv.hostPlatform;
     isLinux = true;
+    cc.cc.lib = libstdcxx;
   };
   inherit runCommand symlinkJoin writeTextFile;
   runtimeShell = stdenv.shell;

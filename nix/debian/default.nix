@@ -35,7 +35,11 @@ let
   // lib.optionalAttrs (units ? locales) {
     glibcLocales = import ./locales.nix { system = buildSystem; packages = native.debianPackages; };
   }
-  // import ./build-support.nix { inherit lib config system buildSystem; packages = native.debianPackages; };
+  // import ./build-support.nix {
+    inherit lib config system buildSystem;
+    packages = native.debianPackages;
+    libstdcxx = units."libstdc++6";
+  };
 
   extend = self: previous: overlay: previous // overlay self previous;
   set = lib.foldl' (extend set) (base // { pkgs = set; inherit callPackage; }) overlays;

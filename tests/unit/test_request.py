@@ -58,6 +58,12 @@ def test_meta_packages_count_anywhere_and_are_not_packages() -> None:
     assert request.system == "aarch64-linux"
 
 
+def test_a_meta_package_of_libraries_does_not_ask_for_a_shell() -> None:
+    assert parse("shell/foreign").interactive
+    assert not parse("foreign/git").interactive
+    assert "glibc" in parse("foreign/glibc").packages
+
+
 def test_the_shell_named_twice_in_two_spellings_is_one_shell() -> None:
     assert parse("shell/bashinteractive") == parse("shell")
 

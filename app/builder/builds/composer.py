@@ -103,7 +103,7 @@ class Composer:
             created=ingredients.pinned.revision.date or _NO_DATE,
             command=command(
                 shells=files.links.shells,
-                interactive=bool(request.meta),
+                interactive=request.interactive,
                 services=[service.command for service in services.values()],
                 main_programs=[
                     package.main_program for name, package in packages.items() if name not in ALWAYS
@@ -112,7 +112,7 @@ class Composer:
             nonroot=request.nonroot,
             environment=files.additions.environment,
             labels=image_labels(ingredients),
-            user=_user(services, interactive=bool(request.meta)),
+            user=_user(services, interactive=request.interactive),
             layers=(
                 ImageLayer(base_layer, "nix: files of every image"),
                 *(

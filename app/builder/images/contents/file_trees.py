@@ -12,8 +12,9 @@ from app.builder.images.contents.additions import Additions, join, over
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree
 from app.builder.images.contents.flat_file_tree import FlatFileTree, complete, flatten, unflatten
+from app.builder.images.contents.foreign import MOST_BYTES, compose_loader
 from app.builder.images.contents.interpreters import compose_languages
-from app.builder.images.contents.reading import read_file_tree
+from app.builder.images.contents.reading import read_file, read_file_tree
 from app.builder.images.contents.subtree import SubtreeCache
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
 from app.builder.images.packing.entry import Entry
@@ -116,10 +117,11 @@ class FileTrees:
         try:
             added = service_additions(services, base, nonroot=nonroot)
             composed = await compose_languages(prioritized, closure, read)
-            added = join((added, composed.additions))
+            adopted = await compose_loader(prioritized, self._read_file)
+            added = join((added, composed.additions, adopted.additions))
             links = await self._workers.run(
                 merge,
-                (*prioritized, *composed.packages),
+                (*adopted.packages, *composed.packages),
                 over(base, added.entries),
                 self._subtrees.make,
             )
@@ -127,6 +129,14 @@ class FileTrees:
             names = tuple(path.name for path, _ in ordered)
             raise LinksTooMany(names, str(error)) from None
         return ImageFiles(links, added)
+
+    async def _read_file(self, path: StorePath, place: bytes) -> bytes:
+        """Raises UnsupportedTree, StoreUnreadable."""
+        try:
+            async with self._store.fetching(path):
+                return await self._workers.run(read_file, path, place, self._store, most=MOST_BYTES)
+        except UnreadablePath as error:
+            raise StoreUnreadable(str(path), str(error)) from error
 
     async def _known(self, paths: Sequence[StorePath]) -> list[FileTree | None]:
         known = {path: self._cache.get(path) for path in paths}

@@ -7,7 +7,7 @@ from app.builder.images.contents.file_tree import FILE, FileTree, Link, Node, Tr
 from app.builder.images.contents.links import Links
 from app.builder.images.contents.tree_builder import TreeBuilder
 from app.builder.nix.closure import StorePath
-from app.builder.nix.store import StoreReader, UnsupportedTree
+from app.builder.nix.store import File, StoreReader, UnreadablePath, UnsupportedTree
 from app.system.blocking import blocking
 
 # Names of one package and of what its links lead to, and their bytes: the record of a file tree
@@ -26,6 +26,49 @@ def read_file_tree(path: StorePath, store: StoreReader, closure: Iterable[StoreP
     belongs to other packages.  Raises UnreadablePath, UnsupportedTree, Stopped.
     """
     return _Reader(store, closure).read(path)
+
+
+@blocking
+def read_file(path: StorePath, place: bytes, store: StoreReader, *, most: int) -> bytes:
+    """Return the content of the regular file at ``place`` in the path.
+
+    Raises UnreadablePath if there is none, UnsupportedTree for more than ``most`` bytes, Stopped.
+    """
+    picker = _FilePicker(path.base.encode() + b"/" + place, most)
+    store.visit(path, picker)
+    if picker.content is None:
+        raise UnreadablePath(f"{place.decode()} is missing")
+    return picker.content
+
+
+class _FilePicker:
+    """A visitor that reads one file."""
+
+    def __init__(self, location: bytes, most: int) -> None:
+        self._location = location
+        self._most = most
+        self._above: list[bytes] = []
+        self.content: bytes | None = None
+
+    def enter(self, name: bytes) -> None:
+        self._above.append(name)
+
+    def leave(self) -> None:
+        self._above.pop()
+
+    def symlink(self, name: bytes, target: bytes) -> None:
+        pass
+
+    def file(self, name: bytes, file: File) -> None:
+        if b"/".join((*self._above, name)) != self._location:
+            return
+        size, _ = file.open()
+        if size > self._most:
+            raise UnsupportedTree(f"{name.decode()} has more than {self._most >> 20} MiB")
+        content = bytearray(size)
+        if size and file.readv([content]) != size:
+            raise UnreadablePath(f"{name.decode()} changed while it was read")
+        self.content = bytes(content)
 
 
 class _Reader:
