@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.types import Message
 
+from app.builder.images.image import Built
+from app.builder.jobs.job import Job
+from app.builder.jobs.progress import Progress
 from app.errors import BuildFailed
 from app.state import LiveStreams
 from tests.api.registry import Registry
@@ -188,3 +191,29 @@ async def test_there_are_no_events_of_an_unknown_build(registry: Registry) -> No
     await follower.task
 
     assert follower.status == 404
+
+
+async def test_a_stream_goes_on_in_the_build_that_another_client_started(
+    registry: Registry,
+) -> None:
+    ready = asyncio.Event()
+
+    async def build(progress: Progress) -> Built:
+        progress.enter("packing")
+        await ready.wait()
+        raise BuildFailed("it failed", derivation="x.drv", log=())
+
+    other = registry.jobs.join("build", build, title="other")
+
+    async def find(job: Job[Built]) -> Job[Built]:
+        await asyncio.sleep(5)
+        return registry.jobs.follow("build", build, after=job)
+
+    step = registry.jobs.join_step("step", find, title="mine")
+    follower = Follower(registry, f"/builds/{step.identifier}/events")
+    events = await follower.until("restart")
+    ready.set()
+    events = await follower.until("end")
+
+    assert other.identifier in str(events[-1][1])
+    assert dict(events)["log"] == ["packing"]
