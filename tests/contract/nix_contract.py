@@ -393,6 +393,8 @@ class NixContract:
         assert set(closure.paths) == {tree.path, leaf.path}
         assert closure[tree.path].references == (leaf.path,)
         assert (closure[leaf.path].nar_size, closure[tree.path].nar_size) == (120, 744)
+        archive = "ea5ae6fe88ada6676107527b2680dc20437ee0ff5a7c276db270c7e465153b50"
+        assert closure[leaf.path].nar_hash == archive
         assert f"building {leaf.derivation}" in lines
         assert "leaf-1.0> building the leaf" in lines
 

@@ -79,7 +79,9 @@ class FakeStore:
             needed = {
                 derivation.inputs[name].default for name in derivation.package.references_of(output)
             }
-            self._objects[path] = StoreObject(path, _nar_size(place), tuple(sorted(needed)))
+            archive = _archive(place)
+            digest = hashlib.sha256(archive).hexdigest()
+            self._objects[path] = StoreObject(path, len(archive), tuple(sorted(needed)), digest)
 
     def substitute(self, derivation: Derivation, on_line: Callable[[str], None]) -> None:
         """Make the outputs and their dependencies valid, as from a binary cache."""
@@ -147,29 +149,28 @@ def _plant(place: Path, derivation: Derivation) -> None:
             file.chmod(0o555 if path.startswith("bin/") else 0o444)
 
 
-def _nar_size(place: Path) -> int:
-    """Return the size of a tree as a NAR (Nix: src/libutil/archive.cc)."""
+def _archive(place: Path) -> bytes:
+    """Return a tree as a NAR (Nix: src/libutil/archive.cc)."""
     return _texts("nix-archive-1") + _node(place)
 
 
-def _node(place: Path) -> int:
+def _node(place: Path) -> bytes:
     if place.is_symlink():
         return _texts("(", "type", "symlink", "target", str(place.readlink()), ")")
     if place.is_dir():
         entries = (
-            _texts("entry", "(", "name", entry.name, "node", ")") + _node(entry)
-            for entry in place.iterdir()
+            _texts("entry", "(", "name", entry.name, "node") + _node(entry) + _texts(")")
+            for entry in sorted(place.iterdir())
         )
-        return _texts("(", "type", "directory", ")") + sum(entries)
+        return _texts("(", "type", "directory") + b"".join(entries) + _texts(")")
     executable = ("executable", "") if place.stat().st_mode & 0o100 else ()
-    contents = place.read_bytes()
-    head = _texts("(", "type", "regular", *executable, "contents", ")")
-    return head + 8 + _padded(len(contents))
+    head = _texts("(", "type", "regular", *executable, "contents")
+    return head + _padded(place.read_bytes()) + _texts(")")
 
 
-def _texts(*texts: str) -> int:
-    return sum(8 + _padded(len(text.encode())) for text in texts)
+def _texts(*texts: str) -> bytes:
+    return b"".join(_padded(text.encode()) for text in texts)
 
 
-def _padded(size: int) -> int:
-    return (size + 7) // 8 * 8
+def _padded(content: bytes) -> bytes:
+    return len(content).to_bytes(8, "little") + content + bytes(-len(content) % 8)

@@ -31,7 +31,7 @@ def _complete(objects: _Objects) -> _Objects:
 
 
 CLOSURES = Kind(
-    name="closures", format=1, adapter=TypeAdapter(Annotated[_Objects, AfterValidator(_complete)])
+    name="closures", format=2, adapter=TypeAdapter(Annotated[_Objects, AfterValidator(_complete)])
 )
 
 

@@ -56,11 +56,16 @@ class StorePath:
 
 @dataclass(frozen=True, slots=True)
 class StoreObject:
-    """A valid store path; ``nar_size`` in bytes, ``references`` sorted, self reference dropped."""
+    """A valid store path; ``nar_size`` in bytes, ``references`` sorted, self reference dropped.
+
+    ``nar_hash`` is the SHA-256 of the Nix archive in base 16; "" only where layers are planned
+    for packages that are not in the store.
+    """
 
     path: StorePath
     nar_size: Annotated[int, Field(ge=0)]
     references: tuple[StorePath, ...]
+    nar_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = ""
 
 
 class Closure:

@@ -20,6 +20,7 @@ NAMING = {
     "builder/images/contents/claims.py",
     "builder/images/contents/links.py",
     "builder/images/contents/base.py",
+    "builder/images/contents/nix_inside.py",
     "builder/images/packing/codec.py",
     "builder/images/packing/entry.py",
     "builder/images/packing/layer_writer.py",

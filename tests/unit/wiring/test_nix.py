@@ -13,9 +13,12 @@ from tests.recorded_programs import RecordedPrograms
 
 async def test_the_settings_of_builds_are_options_of_nix(tmp_path: Path) -> None:
     path = StorePath.parse(f"/nix/store/{'a' * 32}-package")
+    digits = "A" * 43
     programs = RecordedPrograms(tmp_path)
     programs.add(
-        "nix", stdout=f'{{"{path}": {{"narSize": 1, "references": [], "x": "nix (Nix) 2.34.1"}}}}'
+        "nix",
+        stdout=f'{{"{path}": {{"narSize": 1, "references": [], "narHash": "sha256-{digits}=",'
+        ' "x": "nix (Nix) 2.34.1"}}',
     )
     settings = Settings(
         state_path=tmp_path / "state",

@@ -4,11 +4,14 @@ Nix 2.8 prints a list, and 2.19 an object by path.  Nix 2.33 with ``--json-forma
 object below ``info``, with base names for paths.
 """
 
+import base64
 import json
 from collections.abc import Iterator
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.system.blocking import blocking
+
+_SHA256 = 32
 
 
 @blocking
@@ -33,12 +36,20 @@ def _rows(document: object) -> Iterator[tuple[str, object]]:
 def _object(path: str, info: object) -> StoreObject:
     own = StorePath.parse(path)
     match info:
-        case {"narSize": int(size), "references": list(references)}:
+        case {"narSize": int(size), "references": list(references), "narHash": str(text)}:
             pass
         case _:
             raise ValueError(f"{path} is not in the store")
     others = {StorePath.parse(str(reference)) for reference in references} - {own}
-    return StoreObject(own, size, tuple(sorted(others)))
+    return StoreObject(own, size, tuple(sorted(others)), _sha256(text).hex())
+
+
+def _sha256(text: str) -> bytes:
+    algorithm, _, encoded = text.partition("-")
+    digest = base64.b64decode(encoded, validate=True)
+    if algorithm != "sha256" or len(digest) != _SHA256:
+        raise ValueError(f"not a SHA-256: {text[:100]!r}")
+    return digest
 
 
 @blocking

@@ -39,7 +39,7 @@ class Job:
             elif path not in objects:
                 narinfo = remote.offer.substitute
                 others = tuple(sorted(set(narinfo.references) - {path}))
-                objects[path] = StoreObject(path, narinfo.nar_size, others)
+                objects[path] = StoreObject(path, narinfo.nar_size, others, narinfo.nar_hash.hex())
                 waiting += others
         return list(objects.values()), local
 

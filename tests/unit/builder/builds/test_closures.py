@@ -18,10 +18,10 @@ def path(letter: str) -> StorePath:
 A, B, C, D = path("a"), path("b"), path("c"), path("d")
 CLOSURE = Closure(
     [
-        StoreObject(A, 10, (B, C)),
-        StoreObject(B, 20, (C,)),
-        StoreObject(C, 30, ()),
-        StoreObject(D, 40, (C,)),
+        StoreObject(A, 10, (B, C), "0" * 64),
+        StoreObject(B, 20, (C,), "0" * 64),
+        StoreObject(C, 30, (), "0" * 64),
+        StoreObject(D, 40, (C,), "0" * 64),
     ]
 )
 

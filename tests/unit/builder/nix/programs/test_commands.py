@@ -280,7 +280,9 @@ async def test_a_closure_is_queried_with_the_settings(
     nix: NixCommand, programs: RecordedPrograms
 ) -> None:
     paths = [StorePath.parse(f"{letter * 32}-package") for letter in "ba"]
-    sizes = ", ".join(f'{{"path": "{path}", "narSize": 1, "references": []}}' for path in paths)
+    digits = "A" * 43
+    rest = f'"narSize": 1, "references": [], "narHash": "sha256-{digits}="'
+    sizes = ", ".join(f'{{"path": "{path}", {rest}}}' for path in paths)
     programs.add("nix", stdout=f"[{sizes}]")
 
     await nix.closure(paths)
