@@ -49,10 +49,17 @@ let
 
   services = import ./services.nix;
 
+  # tryEval does not catch a name that is no text.
+  pnameOf = value:
+    if value ? pname then value.pname
+    else if isString (value.name or null) then (parseDrvName value.name).name
+    else null;
+
   # JSON, "" where it is too long or raises an error: then it is not valid, and refused.
   service = value:
     let
-      of = value.nixery or (services.${value.pname or (parseDrvName value.name).name} or null);
+      pname = pnameOf value;
+      of = value.nixery or (if isString pname then services.${pname} or null else null);
       json = attempt "" (unsafeDiscardStringContext (toJSON of));
     in
     if attempt false (of == null) then null
@@ -86,8 +93,9 @@ let
     in
     {
       name = attempt null (text (value.name or null));
-      pname = attempt null (text (value.pname or (parseDrvName value.name).name));
-      version = attempt null (text (value.version or (parseDrvName value.name).version));
+      pname = attempt null (text (pnameOf value));
+      version = attempt null (text (value.version or (
+        if isString (value.name or null) then (parseDrvName value.name).version else null)));
       licenses = attempt [ ] (licenses (value.meta.license or null));
       vulnerabilities = map text (of "knownVulnerabilities" [ ] isList);
       broken = of "broken" false isBool;

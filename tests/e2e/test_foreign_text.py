@@ -64,7 +64,7 @@ def test_a_collision_of_disguised_names_is_one_plain_header(server: Server) -> N
 
     [warning] = answer.headers.get_list("warning")
     assert answer.status_code == 200
-    assert warning.startswith('299 - "two packages have the same file: /share/file')
+    assert warning.startswith('299 - "two packages have the same file: /usr/share/file')
     assert warning.count('"') == 2
     assert warning.isascii()
     assert warning.isprintable()

@@ -148,6 +148,8 @@ def test_it_serves_everything_it_served_before(
     assert pinned.content == latest.content
     assert unseen.status_code == 200  # of parts that were seen
     assert (never.status_code, never.json()["errors"][0]["code"]) == (503, "UNAVAILABLE")
-    assert [line for line in server.nix_starts[started:] if "--version" not in line] == []
+    # A starting server queries Nix's version and configuration.
+    queries = {line.split()[1] for line in server.nix_starts[started:]}
+    assert queries <= {"--version", "config", "show-config"}, queries
     absent = server.get("/v2/team/absent/manifests/latest")  # the files to look into are here
     assert (absent.status_code, "no such package: absent" in absent.text) == (404, True)
