@@ -1,9 +1,9 @@
-# What a package set says of each name.  Nothing is asked of it but the attributes named, and of
-# those no more than is printed here; nothing is built.
+# Describe the packages of a set by name.  Only the named attributes are evaluated, and of those
+# only what is printed here; nothing is built.
 #
 # answer    a list in the order of names, of
 #   { status = "package"; attribute; derivation; output; path; name; ... }
-#   { status = "raised"; ... }         what is known of a package that did not evaluate
+#   { status = "raised"; ... }         metadata of a package that does not evaluate
 #   { status = "unknown"; }
 #   { status = "ambiguous"; candidates; }
 #   { status = "meta"; attribute; packages; }              a set whose nixery.packages stand for it
@@ -11,7 +11,7 @@
 #
 # With explain an error of the set is let through, for its message to be read.
 #
-# What a restricted set says of a derivation is not believed: the store has those of other sources,
+# The derivation that a restricted set names is not used: the store has those of other sources,
 # and files that only look like one.  The derivation is made again from the package's drvAttrs.
 # Whether path is the output's is for the caller to look up, in the derivation itself.
 set: { names, explain, restricted, ... }:
@@ -25,7 +25,7 @@ let
 
   # ---- describing
 
-  # Null where a package says nothing, something else, or raises an error.
+  # Null where a value is absent, of another kind, or raises an error.
   attempt = default: value:
     let result = tryEval (deepSeq value value); in
     if result.success then result.value else default;
@@ -49,7 +49,7 @@ let
 
   services = import ./services.nix;
 
-  # tryEval does not catch a name that is no text.
+  # tryEval does not catch the error of a name of another type.
   pnameOf = value:
     if value ? pname then value.pname
     else if isString (value.name or null) then (parseDrvName value.name).name
