@@ -68,7 +68,7 @@ def test_a_person_finds_a_package_from_the_front_page(
 def test_a_build_is_shown_live_and_ends_with_its_image(
     browser: Browser, shown: Server, tmp_path: Path
 ) -> None:
-    started = httpx.post(f"{shown.url}/api/builds", json={"image": "coreutils/slow-5"}, timeout=60)
+    started = httpx.post(f"{shown.url}/api/builds", json={"image": "coreutils/slow-7"}, timeout=60)
     assert started.status_code == 202
 
     browser.open(shown.url + started.headers["location"])
@@ -80,7 +80,7 @@ def test_a_build_is_shown_live_and_ends_with_its_image(
     assert "succeeded" in text(browser)
 
     browser.submit("document.querySelector('main a[href^=\"/images/\"]').click()")
-    assert shown.digest("coreutils/slow-5") in text(browser)
+    assert shown.digest("coreutils/slow-7") in text(browser)
     bars = browser.evaluate(
         "[...document.querySelectorAll('.bar rect')].map((bar) => bar.getBoundingClientRect().width)"
     )

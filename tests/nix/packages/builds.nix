@@ -35,4 +35,4 @@ in
   # Starts a process that holds the log open after the build has failed.
   lingering-build = salted "lingering-build" "sleep 30 & echo 'left one behind' >&2; exit 1";
 }
-// lib.listToAttrs (map (seconds: lib.nameValuePair "slow-${seconds}" (slow seconds)) [ "1" "2" "3" "5" "10" "30" "60" "180" ])
+// lib.listToAttrs (map (seconds: lib.nameValuePair "slow-${seconds}" (slow seconds)) [ "1" "2" "3" "5" "7" "10" "30" "60" "180" ])

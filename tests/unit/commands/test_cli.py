@@ -46,10 +46,7 @@ def test_exit_status_of_a_server(
 def test_server_without_channels_does_not_import_libraries_that_it_does_not_use() -> None:
     program = """
 import sys
-from typer.main import get_group
-
 from app.commands import cli
-from app.commands.verbs import app
 import app.commands.serve
 cli.run([], serve=lambda: None)
 assert not {"typer", "rich", "httpx", "google"} & sys.modules.keys()
