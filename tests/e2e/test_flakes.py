@@ -132,17 +132,23 @@ def test_a_flake_without_inputs_needs_no_lock_file(start: StartFlake, company: R
     assert "Warning" not in response.headers
 
 
+def commit_input_at(port: int, company: Repository, kind: str, *, locked: bool) -> str:
+    """Give the flake an input on this port of the machine; return its address."""
+    scheme = "git+http" if kind == "git" else "http"
+    address = f"127.0.0.1:{port}/library{'' if kind == 'git' else '.tar.gz'}"
+    commit(company, f"{scheme}://{address}")
+    if locked:
+        lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
+    return address
+
+
 @pytest.mark.parametrize(
     ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False)]
 )
 def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
     start: StartFlake, company: Repository, closed_port: int, kind: str, *, locked: bool
 ) -> None:
-    scheme = "git+http" if kind == "git" else "http"
-    address = f"127.0.0.1:{closed_port}/library{'' if kind == 'git' else '.tar.gz'}"
-    commit(company, f"{scheme}://{address}")
-    if locked:
-        lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
+    commit_input_at(closed_port, company, kind, locked=locked)
 
     response = manifest(start(), "company/tool")
 
@@ -157,11 +163,7 @@ def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
 def test_an_input_whose_host_never_responds_is_a_503_that_names_the_host(
     start: StartFlake, company: Repository, silent_port: int, kind: str, *, locked: bool
 ) -> None:
-    scheme = "git+http" if kind == "git" else "http"
-    address = f"127.0.0.1:{silent_port}/library{'' if kind == 'git' else '.tar.gz'}"
-    commit(company, f"{scheme}://{address}")
-    if locked:
-        lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
+    address = commit_input_at(silent_port, company, kind, locked=locked)
 
     response = manifest(start("evaluation_seconds = 30"), "company/tool")
 

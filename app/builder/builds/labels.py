@@ -7,7 +7,7 @@ from app.builder.builds.supply import Ingredients
 from app.builder.nix.results import Found
 from app.text.sanitize import one_line
 
-# An attribute and a version of 1,000 characters each are the longest that Nix is asked for.
+# An attribute and a version of 1,000 characters each are the longest that Nix evaluates.
 _LIMIT = 4000
 _OCI = "org.opencontainers.image"
 

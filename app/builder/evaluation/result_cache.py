@@ -63,7 +63,7 @@ class EvaluationResultCache:
 
         ``subject`` is everything that the results depend on, except the name.  ``is_listed`` returns
         whether a name is among those of the revision, as far as they are in memory; names that are
-        ``is_ruled_out`` are not evaluated.  Raises what ``evaluate`` raises; an error of another caller's question is not ours, so it is asked again.
+        ``is_ruled_out`` are not evaluated.  Raises what ``evaluate`` raises; an error of another caller's question is not ours, so the name is evaluated again.
         """
         keys = {name: attribute_key(subject, name) for name in names}
         recent = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from app.builder.images.layering.clustering import Usage, cohorts_of
-from app.builder.images.layering.grouping import FLOOR
+from app.builder.images.layering.grouping import FLOOR, referrers_first
 from app.builder.images.layering.names import unversioned
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
@@ -19,7 +19,7 @@ from app.builder.nix.closure import Closure, StorePath
 SEED = 1
 SAMPLES = 2000
 
-# How many images ask for one package, for two, and so on.
+# How many images have one package in their name, for two, and so on.
 _REQUESTS = tuple(accumulate((0.32, 0.26, 0.18, 0.12, 0.07, 0.05)))
 # Packages of every image, and of the half of the images that has a shell.
 _ALWAYS = frozenset({"nss-cacert", "ca-certificates", "iana-etc", "netbase"})
@@ -82,16 +82,7 @@ class _Graph:
 
 
 def _graph(closure: Closure) -> _Graph:
-    waiting = dict.fromkeys(closure.paths, 0)
-    for item in closure.objects.values():
-        for reference in item.references:
-            waiting[reference] += 1
-    order = [path for path, count in waiting.items() if count == 0]
-    for path in order:
-        for reference in closure[path].references:
-            waiting[reference] -= 1
-            if waiting[reference] == 0:
-                order.append(reference)
+    order = referrers_first(closure)
     if len(order) < len(closure):
         raise ClosureCyclic(
             f"{min(set(closure.paths) - set(order))} is part of a cycle of references"

@@ -90,7 +90,7 @@ def _members(closure: Closure, plan: LayerProfile | None) -> list[_Member]:
         path.base: (plan.entries.get(unversioned(path.name)) if plan else None) or _UNKNOWN
         for path in closure.paths
     }
-    order = _referrers_first(closure)
+    order = referrers_first(closure)
     users = _users(closure, entries, order)
     needs = _needs(closure, order)
     return sorted(
@@ -106,8 +106,11 @@ def _members(closure: Closure, plan: LayerProfile | None) -> list[_Member]:
     )
 
 
-def _referrers_first(closure: Closure) -> list[StorePath]:
-    """Return the paths in an order in which no path stands before a referrer."""
+def referrers_first(closure: Closure) -> list[StorePath]:
+    """Return the paths in an order in which no path stands before a referrer.
+
+    Paths that are part of a cycle of references, or below one, are left out.
+    """
     waiting = dict.fromkeys(closure.paths, 0)
     for item in closure.objects.values():
         for reference in item.references:
