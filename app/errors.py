@@ -33,14 +33,12 @@
         SourceUnavailable      the source cannot be reached and no revision is known
         Draining               the server is stopping
 
-app.routers.errors maps the classes to statuses.  Codes: distribution-spec, "Error Codes";
+``app.routers.errors`` maps the classes to statuses, ``app.failure`` keeps errors as values.  Codes: distribution-spec, "Error Codes";
 UNKNOWN and UNAVAILABLE are extensions that all registries use.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar
 
 
 class ErrorCode(StrEnum):
@@ -72,36 +70,6 @@ class RegistryError(Exception):
         self.message = message
         self.detail = detail or {}
         self.page = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A RegistryError as a value: the form in which errors are kept, without traceback or cause.
-
-    Made by ``of``.  ``attributes`` are those of the error's class.
-    """
-
-    kind: type[RegistryError]
-    message: str
-    detail: Mapping[str, object]
-    page: str
-    attributes: Mapping[str, object]
-
-    @classmethod
-    def of(cls, error: RegistryError, *, page: str = "") -> Self:
-        """``page`` is used if the error does not carry a page yet."""
-        page = error.page or page
-        return cls(type(error), error.message, error.detail, page, {**vars(error), "page": page})
-
-    @property
-    def code(self) -> ErrorCode:
-        return self.kind.code
-
-    def exception(self) -> RegistryError:
-        """Return a new exception, equal to the original one; each raise needs its own."""
-        error = self.kind.__new__(self.kind, self.message)
-        vars(error).update(self.attributes)
-        return error
 
 
 class NameInvalid(RegistryError):

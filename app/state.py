@@ -11,7 +11,7 @@ from app.builder.builds.manifests import Manifest
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import JobCounts
-from app.builder.jobs.readiness import Finding
+from app.builder.jobs.readiness import CheckResult
 from app.builder.names.search import FoundPackages
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
@@ -123,7 +123,7 @@ class Manifests(Protocol):
 
 
 class Readiness(Protocol):
-    async def findings(self) -> Sequence[Finding]: ...
+    async def results(self) -> Sequence[CheckResult]: ...
 
 
 class Search(Protocol):

@@ -27,7 +27,7 @@ from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from bench.common import ROOT, small_set
 

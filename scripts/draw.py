@@ -3,7 +3,7 @@
 usage: python -m scripts.draw [--write]
 
 Prints two Mermaid flowcharts: the packages of ``app``, and those of ``app.builder``. An arrow is
-an import. Vocabulary (errors, oci, reference, request) and telemetry are left out: every package
+an import. Vocabulary (errors, failure, oci, reference, request) and telemetry are left out: every package
 may import them. With --write the drawing in docs/architecture.md is replaced.
 """
 
@@ -15,7 +15,7 @@ import grimp
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 BEGIN = "<!-- drawing: begin (make drawing) -->\n"
 END = "<!-- drawing: end -->\n"
-_LEFT_OUT = frozenset({"__main__", "errors", "oci", "reference", "request", "telemetry"})
+_LEFT_OUT = frozenset({"__main__", "errors", "failure", "oci", "reference", "request", "telemetry"})
 
 
 def arrows(graph: grimp.ImportGraph, parent: str) -> set[tuple[str, str]]:

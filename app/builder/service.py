@@ -21,13 +21,13 @@ from app.builder.names.attributes import AttributeIndex
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import (
-    Failure,
     NameUnknown,
     NotADerivation,
     PackagesUnknown,
     RegistryError,
     TagUnknown,
 )
+from app.failure import Failure
 from app.reference import LATEST_TAG, ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
 from app.storage.records.kind import key_of

@@ -22,7 +22,7 @@ from app.settings.settings import Settings
 from app.storage.memory import MemoryStorage
 from app.system import state_directory
 from app.system.blocking import blocking
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.wiring.nix import open_client, start_nix, trust_of
 from app.wiring.services import load_profiles

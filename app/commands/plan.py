@@ -38,7 +38,7 @@ from app.commands.terminal import Progress, write_document
 from app.settings.environment import process_environment
 from app.settings.expressions import EXPRESSIONS
 from app.system.blocking import blocking
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.wiring.nix import open_store
 

@@ -26,11 +26,11 @@ async def get_health() -> Health:
 async def get_readiness(services: Services, response: Response) -> Readiness:
     checks = [
         CheckResult(
-            name=finding.name,
-            ok=not finding.problem,
-            problem=one_line_for_client(finding.problem, _PROBLEM_LIMIT),
+            name=result.name,
+            ok=not result.problem,
+            problem=one_line_for_client(result.problem, _PROBLEM_LIMIT),
         )
-        for finding in await services.readiness.findings()
+        for result in await services.readiness.results()
     ]
     ready = all(check.ok for check in checks) and not services.jobs.draining
     if not ready:

@@ -1,4 +1,4 @@
-"""Which programs see which variables: credentials only where they are needed.
+"""The variables that each program sees: credentials only where they are needed.
 
 Each environment is ``child_environment`` without the variables that a program does not need:
 
@@ -12,15 +12,51 @@ Each environment is ``child_environment`` without the variables that a program d
 ``app.builder.nix.programs.configuration`` moves the rest of NIX_CONFIG to a file.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from app.text.redact import without_credentials
+
+# Variables of the server's environment that programs see: where programs and certificates are, and
+# which store to use.  All others, such as secrets of other programs, are left out.
+_ALLOWED = (
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NIX_CONF_DIR",
+    "NIX_CONFIG",
+    "NIX_DAEMON_SOCKET_PATH",
+    "NIX_REMOTE",
+    "NIX_SSL_CERT_FILE",
+    "NO_PROXY",
+    "PATH",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
 
 _PROXIES = frozenset({"all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"})
 _CONFIG = "NIX_CONFIG"
 # Nix: src/libstore/globals.hh and src/libfetchers/fetch-settings.hh.
 _TOKENS = re.compile(r"\s*(?:extra-)?access-tokens\s*=", re.IGNORECASE)
+
+
+def child_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
+    """Return a child's environment; ``home`` keeps it from reading files of a user."""
+    chosen = {name: surroundings[name] for name in _ALLOWED if name in surroundings}
+    return {
+        "PATH": os.defpath,
+        **chosen,
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+    }
 
 
 def for_git(environment: Mapping[str, str]) -> dict[str, str]:

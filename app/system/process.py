@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.system.streams import Reader, Tail, Writer
 
@@ -27,27 +26,6 @@ _MIB = 1024 * 1024
 # The server gets processor time while programs use all processors.
 _NICENESS = 10
 _NICEST = 19
-
-# Variables of the server's environment that programs see: where programs and certificates are, and
-# which store to use.  All others, such as secrets of other programs, are left out.
-_ALLOWED = (
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NIX_CONF_DIR",
-    "NIX_CONFIG",
-    "NIX_DAEMON_SOCKET_PATH",
-    "NIX_REMOTE",
-    "NIX_SSL_CERT_FILE",
-    "NO_PROXY",
-    "PATH",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
 
 
 class ProgramMissing(Exception):
@@ -98,19 +76,6 @@ class Finished:
     stdout: bytes
     stderr: bytes
     seconds: float
-
-
-def child_environment(surroundings: Mapping[str, str], *, home: Path) -> dict[str, str]:
-    """Return a child's environment; ``home`` keeps it from reading files of a user."""
-    chosen = {name: surroundings[name] for name in _ALLOWED if name in surroundings}
-    return {
-        "PATH": os.defpath,
-        **chosen,
-        "HOME": str(home),
-        "LC_ALL": "C.UTF-8",
-        "XDG_CACHE_HOME": str(home / ".cache"),
-        "XDG_CONFIG_HOME": str(home / ".config"),
-    }
 
 
 async def run(

@@ -20,7 +20,7 @@ from app.settings.settings import Settings
 from app.state import About, AppState, WaitPolicy
 from app.storage.base import Storage
 from app.system import state_directory
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.telemetry.log import VERSION
 from app.wiring.images import open_images

@@ -19,7 +19,7 @@ from app.builder.nix.programs.local_store import LocalStore
 from app.builder.nix.programs.programs import Bounds
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.errors import BuildFailed
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.retrying import Retries
 from app.system.workers import Workers
 from tests.contract.nix_contract import (

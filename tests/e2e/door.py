@@ -24,7 +24,7 @@ from app.builder.sources.source import Source
 from app.reference import Tag
 from app.storage.base import Storage
 from app.storage.memory import MemoryStorage
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ from app.builder.sources.source import Source
 from app.errors import EvaluationFailed, NamesPending, PackagesUnknown
 from app.reference import Tag
 from app.storage.memory import MemoryStorage
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.e2e.door import Door
 from tests.waiting import until

@@ -13,7 +13,7 @@ from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.image import Built
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
-from app.errors import Failure
+from app.failure import Failure
 from app.reference import LATEST_TAG, ImageReference, Tag
 from app.storage.existence_cache import BlobExistenceCache, Trust
 from app.system.cache import Cache

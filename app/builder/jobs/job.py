@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from app.builder.jobs.progress import Progress
-from app.errors import Failure
+from app.failure import Failure
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.history import JobHistory, log_failure
 from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
-from app.errors import Draining, Failure
+from app.errors import Draining
+from app.failure import Failure
 from app.system.cache import Cache
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of a check; ``problem`` is "" if it succeeded."""
 
     name: str
@@ -49,26 +49,26 @@ class Readiness:
         self._lock = asyncio.Lock()
         # A thread that hangs cannot be cancelled: its check is not started again before it ends.
         self._flights: SingleFlight[str, None] = SingleFlight()
-        self._findings: tuple[Finding, ...] = ()
+        self._results: tuple[CheckResult, ...] = ()
         self._until = float("-inf")
 
-    async def findings(self) -> tuple[Finding, ...]:
+    async def results(self) -> tuple[CheckResult, ...]:
         async with self._lock:
             if self._clock() >= self._until:
-                self._findings = tuple(await asyncio.gather(*map(self._find, self._checks)))
+                self._results = tuple(await asyncio.gather(*map(self._find, self._checks)))
                 self._until = self._clock() + self._remember_seconds
-            return self._findings
+            return self._results
 
-    async def _find(self, check: Check) -> Finding:
+    async def _find(self, check: Check) -> CheckResult:
         limit = asyncio.timeout(self._limit_seconds)
         try:
             async with limit:
                 await self._flights.run(check.name, check.run)
         except RegistryError as error:
-            return Finding(check.name, error.message)
+            return CheckResult(check.name, error.message)
         except Exception as error:  # noqa: BLE001 - a probe must respond whatever is broken
             if limit.expired():
-                return Finding(check.name, f"no answer within {self._limit_seconds:g} s")
+                return CheckResult(check.name, f"no answer within {self._limit_seconds:g} s")
             logger.opt(exception=error).error("the check of {} broke", check.name)
-            return Finding(check.name, "the check itself broke; the log has more")
-        return Finding(check.name, "")
+            return CheckResult(check.name, "the check itself broke; the log has more")
+        return CheckResult(check.name, "")

@@ -34,7 +34,7 @@ _FETCH_SECONDS = 600
 class Sources:
     """Opens sources, which share a directory for downloads.
 
-    ``environment`` is the environment of git (app.system.process.child_environment).
+    ``environment`` is the environment of git (app.system.environment.child_environment).
     """
 
     def __init__(

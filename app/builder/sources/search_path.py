@@ -7,7 +7,8 @@ from typing import Protocol
 
 from app.builder.nix.door import PackageSet
 from app.builder.sources.revision import Revision
-from app.errors import Failure, SourceUnavailable, TagUnknown
+from app.errors import SourceUnavailable, TagUnknown
+from app.failure import Failure
 from app.reference import Tag
 
 

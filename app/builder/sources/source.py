@@ -17,7 +17,8 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
 from app.builder.sources.tag_cache import TagCache
 from app.builder.sources.upstream import Upstream
-from app.errors import Failure, SourceUnavailable, TagUnknown
+from app.errors import SourceUnavailable, TagUnknown
+from app.failure import Failure
 from app.oci import Digest
 from app.reference import LATEST, Tag
 from app.storage.base import Storage

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from app.builder.sources.revision import Revision
-from app.errors import Failure
+from app.failure import Failure
 from app.system.cache import Cache
 
 # For tags that move, and for all others: clients can query any number of commits and unknown tags.

@@ -14,7 +14,7 @@ import pytest
 from app.builder.builds.catalogue import TAGS
 from app.commands import cli
 from app.commands.record_kinds import RECORD_KINDS
-from app.commands.verify import Reading, Verifier
+from app.commands.verifying import Reading, Verifier
 from app.oci import Digest
 from app.storage import keys
 from app.storage.base import Storage

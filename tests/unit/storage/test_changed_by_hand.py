@@ -27,7 +27,7 @@ async def storage(request: pytest.FixtureRequest, root: Path) -> FilesystemStora
     storage = FilesystemStorage(root)
     await storage.start()
     if request.param == "named":
-        storage._new_spool = spool.named
+        storage._publisher._new_spool = spool.named
     await storage.write(RECORD, b"before")
     await adopt(storage, KEY, b"before")
     return storage

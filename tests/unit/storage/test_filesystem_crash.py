@@ -103,7 +103,7 @@ async def test_a_full_disk_is_reported_and_leaves_no_partial_object(
     disk = mount("-t", "tmpfs", "-o", "size=4m", "tmpfs")
     storage = FilesystemStorage(disk / "store")
     await storage.start()
-    storage._new_spool = new_spool
+    storage._publisher._new_spool = new_spool
     blobs = BlobStore(storage)
     free = shutil.disk_usage(disk).free
     kept = await blobs.write_blob(random.randbytes(free - (128 << 10)))

@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 async def storage(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[FilesystemStorage]:
     storage = await started(root)
     if request.param == "named":
-        storage._new_spool = spool.named
+        storage._publisher._new_spool = spool.named
     await adopt(storage)
     yield storage
     await storage.close()

@@ -47,7 +47,7 @@ async def race(storage: FilesystemStorage, name: str) -> None:
 async def main(root: str, task: str, spool_name: str) -> None:
     storage = FilesystemStorage(Path(root))
     await storage.start()
-    storage._new_spool = {"unnamed": spool.unnamed, "named": spool.named}[spool_name]
+    storage._publisher._new_spool = {"unnamed": spool.unnamed, "named": spool.named}[spool_name]
     await {"until killed": until_killed, "race": race}[task](storage, str(os.getpid()))
 
 

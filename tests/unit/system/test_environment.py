@@ -1,6 +1,13 @@
 """Credentials are in the environment of what needs them, and nowhere else."""
 
-from app.system.environment import for_git, for_store, for_untrusted_evaluation
+from pathlib import Path
+
+from app.system.environment import (
+    child_environment,
+    for_git,
+    for_store,
+    for_untrusted_evaluation,
+)
 
 COMMON = {"PATH": "/bin", "HOME": "/home", "SSL_CERT_FILE": "/certificates", "TMPDIR": "/tmp"}
 NIX = {"NIX_REMOTE": "daemon", "NIX_CONF_DIR": "/etc/nix"}
@@ -13,6 +20,16 @@ CONFIG = (
     "netrc-file = /run/secrets/netrc\n"
 )
 FULL = {**COMMON, **NIX, **PROXIES, "NIX_CONFIG": CONFIG}
+
+
+def test_a_child_sees_no_secret_of_the_server() -> None:
+    surroundings = {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "x", "NIX_REMOTE": "daemon"}
+
+    environment = child_environment(surroundings, home=Path("/state/home"))
+
+    assert "AWS_SECRET_ACCESS_KEY" not in environment
+    assert environment["NIX_REMOTE"] == "daemon"
+    assert environment["HOME"] == "/state/home"
 
 
 def test_git_has_its_proxies_and_nothing_of_nixs() -> None:

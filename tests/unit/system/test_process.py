@@ -12,7 +12,6 @@ from app.system.process import (
     OutOfSpace,
     OutOfTime,
     ProgramMissing,
-    child_environment,
     run,
 )
 from tests.waiting import turns, until
@@ -113,16 +112,6 @@ async def test_the_environment_is_made_from_nothing() -> None:
     finished = await run(["env"], environment={"PATH": os.defpath, "A": "b"}, limits=LIMITS)
 
     assert set(finished.stdout.split()) == {f"PATH={os.defpath}".encode(), b"A=b"}
-
-
-def test_a_child_sees_no_secret_of_the_server() -> None:
-    surroundings = {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "x", "NIX_REMOTE": "daemon"}
-
-    environment = child_environment(surroundings, home=Path("/state/home"))
-
-    assert "AWS_SECRET_ACCESS_KEY" not in environment
-    assert environment["NIX_REMOTE"] == "daemon"
-    assert environment["HOME"] == "/state/home"
 
 
 async def test_a_missing_program_is_named() -> None:

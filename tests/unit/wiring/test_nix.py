@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.builder.nix.closure import StorePath
 from app.settings.settings import Settings
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.wiring.nix import open_nix
 from tests.recorded_programs import RecordedPrograms

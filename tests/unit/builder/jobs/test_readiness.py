@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from app.builder.jobs.readiness import Check, Finding, Readiness
+from app.builder.jobs.readiness import Check, CheckResult, Readiness
 from app.errors import StorageUnavailable
 
 
@@ -31,27 +31,27 @@ async def test_many_probes_run_a_check_once() -> None:
     disk, now = Disk(), [0.0]
     ready = readiness(disk, now)
 
-    answers = await asyncio.gather(*(ready.findings() for _ in range(10)))
-    assert answers == [(Finding("storage", ""),)] * 10
+    answers = await asyncio.gather(*(ready.results() for _ in range(10)))
+    assert answers == [(CheckResult("storage", ""),)] * 10
     assert disk.asked == 1
     now[0] = 2.5
-    await ready.findings()
+    await ready.results()
     assert disk.asked == 2
 
 
 async def test_the_message_of_a_failed_check_is_the_problem() -> None:
     ready = readiness(Disk(StorageUnavailable("the disk is full")), [0.0])
 
-    assert await ready.findings() == (Finding("storage", "the disk is full"),)
+    assert await ready.results() == (CheckResult("storage", "the disk is full"),)
 
 
 async def test_a_broken_check_is_a_problem_without_its_message() -> None:
     ready = readiness(Disk(ValueError("secret")), [0.0])
 
-    (finding,) = await ready.findings()
+    (result,) = await ready.results()
 
-    assert finding.problem
-    assert "secret" not in finding.problem
+    assert result.problem
+    assert "secret" not in result.problem
 
 
 async def test_a_check_that_hangs_is_a_problem_and_is_not_started_twice_at_once() -> None:
@@ -69,8 +69,8 @@ async def test_a_check_that_hangs_is_a_problem_and_is_not_started_twice_at_once(
     ready = Readiness(checks=(Check("storage", hang),), limit_seconds=0.05, remember_seconds=0)
 
     for _ in range(3):
-        assert await ready.findings() == (Finding("storage", "no answer within 0.05 s"),)
+        assert await ready.results() == (CheckResult("storage", "no answer within 0.05 s"),)
     assert starts == 1
     released.set()
 
-    assert await ready.findings() == (Finding("storage", ""),)
+    assert await ready.results() == (CheckResult("storage", ""),)

@@ -33,8 +33,8 @@ async def problem(tmp_path: Path, definition: SourceDefinition) -> str:
 
     try:
         readiness = Readiness(checks=(Check("source", run),), limit_seconds=60, remember_seconds=0)
-        [finding] = await readiness.findings()
-        return finding.problem
+        [result] = await readiness.results()
+        return result.problem
     finally:
         await sources.close()
 

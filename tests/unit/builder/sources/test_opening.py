@@ -31,7 +31,7 @@ async def problems(tmp_path: Path, definition: SourceDefinition, path: str) -> l
         sources.open(FILES)
         sources.open(definition)
         readiness = Readiness(checks=sources.checks(), limit_seconds=10, remember_seconds=0)
-        return [finding.problem for finding in await readiness.findings()]
+        return [result.problem for result in await readiness.results()]
     finally:
         await sources.close()
 

@@ -13,7 +13,7 @@ from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
 from app.errors import EvaluationFailed
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms
 

@@ -16,7 +16,7 @@ from app.builder.nix.programs.store_size import StoreSize
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import DownloadFailed, StoreUnavailable, Unavailable
 from app.system.disk_space import DiskSpace
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms, Start
 

@@ -8,7 +8,7 @@ from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.store_size import StoreSize, StoreTooLarge
 from app.errors import StoreUnavailable
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms
 

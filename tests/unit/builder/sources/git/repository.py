@@ -13,7 +13,7 @@ from app.builder.sources.git.command import GitCommand
 from app.builder.sources.git.files import GitFiles
 from app.builder.sources.git.git import GitUpstream
 from app.builder.sources.trees import Trees
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 
 WORKERS = Workers(4)

@@ -6,7 +6,7 @@ import pytest
 
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git.command import GitCommand, check_git
-from app.system.process import child_environment
+from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms, Start
 

@@ -1,4 +1,4 @@
-"""Errors, and failures as their values."""
+"""Failures as values."""
 
 import gc
 import weakref
@@ -6,7 +6,8 @@ import weakref
 import pytest
 
 from app import errors
-from app.errors import BuildFailed, ErrorCode, Failure, RegistryError, TooManyRequests
+from app.errors import BuildFailed, ErrorCode, RegistryError, TooManyRequests
+from app.failure import Failure
 
 ERRORS = [
     RegistryError("internal error"),
