@@ -12,8 +12,8 @@ NAME_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 NAME_LIMIT = 255
 LATEST = "latest"  # the tag of a name without one
-_NAME = re.compile(NAME_PATTERN)
-_TAG = re.compile(TAG_PATTERN)
+NAME = re.compile(NAME_PATTERN)
+TAG = re.compile(TAG_PATTERN)
 # distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
 # request these without being asked, so they must cost nothing.
 _RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:sig|att|sbom)")
@@ -28,7 +28,7 @@ class RepositoryName:
         """Raises NameInvalid."""
         if len(text) > NAME_LIMIT:
             raise NameInvalid(f"a repository name has at most {NAME_LIMIT} characters")
-        if not _NAME.fullmatch(text):
+        if not NAME.fullmatch(text):
             raise NameInvalid(
                 "a repository name is made of lower-case letters and digits,"
                 " separated by one of . _ __ - or /"
@@ -50,7 +50,7 @@ class Tag:
     @classmethod
     def parse(cls, text: str) -> "Tag":
         """Raises ImageUnknown: no source has a revision with an invalid tag."""
-        if not _TAG.fullmatch(text):
+        if not TAG.fullmatch(text):
             raise ImageUnknown("a tag is made of letters, digits, . _ and -, at most 128")
         return cls(text)
 

@@ -1,4 +1,7 @@
-"""Trusted proxies, and the addresses of clients behind them."""
+"""Trusted proxies, and the addresses of clients behind them.
+
+uvicorn's middleware for this does not read the header of RFC 7239, ``Forwarded``.
+"""
 
 from enum import StrEnum
 from functools import lru_cache

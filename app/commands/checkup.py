@@ -1,7 +1,6 @@
 """The checks of ``nixery doctor``, each of one thing that the server needs."""
 
 import os
-import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from app.builder.nix.closure import STORE
 from app.builder.nix.programs.command import NixCommand
+from app.builder.nix.programs.installation import number_of
 from app.builder.sources.definition import ChannelDefinition
 from app.builder.sources.opened import check_opened
 from app.commands.cache_health import CacheHealth, caches_of, sample_paths
@@ -24,17 +24,16 @@ from app.system import state_directory
 from app.system.blocking import blocking
 from app.system.environment import child_environment
 from app.system.workers import Workers
+from app.text.size import MIB
 from app.wiring.nix import open_client, start_nix, trust_of
 from app.wiring.services import load_profiles
 from app.wiring.sources import open_sources
 from app.wiring.storage import storage_of
 
-_MIB = 1 << 20
 _WORKERS = 4
 _NIXPKGS_NIX = (2, 18)
 _LOW_SHARE = 20  # a disk with less than this part free ...
 _LOW_BYTES = 10 << 30  # ... and less than this is low
-_NUMBER = re.compile(r"(\d+)\.(\d+)")
 _SPACE_ADVICE = "free space, or use a larger disk"
 
 
@@ -69,8 +68,8 @@ class Checkup:
             version = await self.nix.version()
         except RegistryError as error:
             return problem("nix", error.message, "install Nix 2.8 or later, and put it on PATH")
-        number = _NUMBER.search(version)
-        is_old = number is not None and (int(number[1]), int(number[2])) < _NIXPKGS_NIX
+        found = number_of(version)
+        is_old = found is not None and found < _NIXPKGS_NIX
         channels = [d.name for d in self.settings.definitions if isinstance(d, ChannelDefinition)]
         if is_old and channels:
             wanted = ".".join(map(str, _NIXPKGS_NIX))
@@ -162,7 +161,7 @@ async def open_checkup(settings: Settings) -> AsyncIterator[Checkup]:
 @blocking
 def disks(settings: Settings) -> list[Finding]:
     """Return a finding for each disk that fills."""
-    found = [_space("Nix store", Path(STORE), settings.store_free * _MIB)]
+    found = [_space("Nix store", Path(STORE), settings.store_free * MIB)]
     found.append(_space("state", settings.state_path, 0))
     if isinstance(settings.backend, FilesystemBackend):
         found.append(_space("storage", settings.backend.path, 0))

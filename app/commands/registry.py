@@ -11,13 +11,13 @@ from anyio import to_thread
 from app.commands.credentials import Credentials
 from app.errors import OperatorError
 from app.oci import Descriptor
+from app.system.retrying import TRANSIENT_STATUSES
 from app.text.sanitize import one_line
 
 _BODY_LIMIT = 1 << 20
 _CHUNK = 1 << 20
 _REASON_LIMIT = 300
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class CannotPush(OperatorError):
@@ -91,7 +91,7 @@ class RegistryClient:
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._is_own(url):
             self._authorization = await self._authorize(response)
             response = await self._send_once(method, url, headers or {}, body())
-        if response.status_code in _TRANSIENT:
+        if response.status_code in TRANSIENT_STATUSES:
             raise PushInterrupted(str(self._refused(response)))
         return response
 

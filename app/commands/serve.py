@@ -10,6 +10,7 @@ from functools import partial
 
 from loguru import logger
 
+from app.commands.exit_status import CANNOT_START
 from app.errors import OperatorError, RegistryError
 from app.server.listening import listen, url_of
 from app.server.loop import run
@@ -25,7 +26,6 @@ from app.wiring.services import open_services
 # Enough for twenty thousand downloads.  Programs in builds that close every descriptor one by
 # one are slow with a higher limit.
 _FILES = 1 << 16
-_CANNOT_START = 3
 
 
 def serve() -> None:
@@ -40,14 +40,14 @@ def serve() -> None:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         logger.error("cannot listen on {}:{}: {}", settings.host, settings.port, error.strerror)
-        sys.exit(_CANNOT_START)
+        sys.exit(CANNOT_START)
     logger.info("listening on {}", url_of(listener))
     try:
         with listener:
             received = run(_serve(settings, listener))
     except (OperatorError, RegistryError) as error:
         logger.error("{}", error)
-        sys.exit(_CANNOT_START)
+        sys.exit(CANNOT_START)
     if received is not None:
         signal.raise_signal(received)
 

@@ -18,6 +18,7 @@ from app.system import threads
 from app.system.blocking import blocking
 from app.system.disk import translate_disk_errors
 
+# ASGI's name of the extension, which ``app.server.sendfile`` offers.
 _ZERO_COPY = "http.response.zerocopysend"
 _CHUNK = 256 << 10
 # A header with more digits than any size is ignored, as RFC 9110 allows.

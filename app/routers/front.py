@@ -3,13 +3,12 @@
 They work without scripts, except for the description of the API.
 """
 
-import re
 from itertools import islice
 
 from fastapi import APIRouter, Request, Response
 
 from app.builder.jobs.job import JobState
-from app.reference import NAME_PATTERN
+from app.reference import NAME
 from app.routers.address import needs_insecure, registry_host
 from app.routers.builds import summary_of
 from app.routers.dependencies import Services
@@ -21,7 +20,6 @@ front = APIRouter(include_in_schema=False)
 
 _SHOWN = 12
 _FOUND = 50
-_NAME = re.compile(NAME_PATTERN)
 
 
 @front.get("/")
@@ -41,7 +39,7 @@ async def get_front(request: Request, services: Services) -> Response:
 async def get_search_page(request: Request, services: Services, q: SearchText) -> Response:
     found = await services.search(q, _FOUND, None)
     before = q.rpartition("/")[0]
-    prefix = f"{before}/" if _NAME.fullmatch(before) else ""
+    prefix = f"{before}/" if NAME.fullmatch(before) else ""
     return page(
         "search.html",
         host=registry_host(request),

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.system.process import Limits, OutOfSpace, OutOfTime, Program
+from app.text.size import MIB
 
-_MIB = 1024 * 1024
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -60,7 +60,7 @@ class Conversation:
         if self._responded.done():
             return bytes(self._received)
         if self._program.overflow.done():
-            raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", b"")
+            raise OutOfSpace(f"{self._limits.output // MIB} MiB of output", b"")
         if self.ended:
             raise ProgramEnded
         raise OutOfTime(f"{self._limits.seconds:g} s", b"")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from app.system.blocking import blocking
 from app.system.workers import Workers
-
-_MIB = 1024 * 1024
+from app.text.size import MIB
 
 
 class DiskFull(Exception):
@@ -30,8 +29,8 @@ class DiskSpace:
             free = await self._workers.run(self._free)
             if free < self._least:
                 raise DiskFull(
-                    f"{free // _MIB} MiB are free on the file system of {self._directory}, and"
-                    f" {self._least // _MIB} MiB have to stay free"
+                    f"{free // MIB} MiB are free on the file system of {self._directory}, and"
+                    f" {self._least // MIB} MiB have to stay free"
                 )
         return self._interval_seconds
 

@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.system.streams import Reader, Tail, Writer
+from app.text.size import MIB
 
-_MIB = 1024 * 1024
 # The server gets processor time while programs use all processors.
 _NICENESS = 10
 _NICEST = 19
@@ -63,7 +63,7 @@ class Limits:
 
     seconds: float
     memory: int | None = None
-    output: int = 64 * _MIB
+    output: int = 64 * MIB
     tail: int = 64 * 1024
     grace_seconds: float = 1
 
@@ -170,7 +170,7 @@ class Program:
             ended = [reader.ended for reader in self._readers]
             await asyncio.wait(ended, timeout=self._limits.grace_seconds)
         if self.overflow.done():
-            raise OutOfSpace(f"{self._limits.output // _MIB} MiB of output", self.tail)
+            raise OutOfSpace(f"{self._limits.output // MIB} MiB of output", self.tail)
         self._stderr.finish()
 
     async def stop(self) -> None:

@@ -1,4 +1,7 @@
-"""Retry after transient faults, within a number of attempts and a time."""
+"""Retry after transient faults, within a number of attempts and a time.
+
+Configuring a library for these rules takes as many lines as the loop below.
+"""
 
 import asyncio
 import time
@@ -7,6 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# HTTP statuses after which a server may have another response to the same request.
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Numbers of bytes for people."""
 
+MIB = 1 << 20  # the unit of limits in settings and messages
+
 _STEP = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

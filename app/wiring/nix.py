@@ -29,8 +29,8 @@ from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import Settings
 from app.system.retrying import Retries
 from app.system.workers import Workers
+from app.text.size import MIB
 
-_MIB = 1024 * 1024
 # Attempts of Nix itself to download one file; the whole build is retried as well.
 _DOWNLOAD_ATTEMPTS = 2
 # Of the time that packing may take, for paths that are packed while they are downloaded.
@@ -73,8 +73,8 @@ async def start_nix(
         options=_options(settings),
         bounds=Bounds(
             store_seconds=settings.store_seconds,
-            store_free=settings.store_free * _MIB,
-            store_size=settings.store_size * _MIB,
+            store_free=settings.store_free * MIB,
+            store_size=settings.store_size * MIB,
             retries=Retries(settings.retries, settings.retry_seconds),
         ),
     )

@@ -19,20 +19,19 @@ from itertools import chain
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, Prefix
 
-from app.reference import NAME_PATTERN
+from app.reference import NAME
 from app.system.blocking import blocking
 
 _LONGEST = 100
 _SHORTEST = 3  # shorter texts are part of too many names
 _UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
-_NAME = re.compile(NAME_PATTERN)
 _SEPARATORS = str.maketrans("", "", "-_")
 
 
 def typed(attribute: str) -> str | None:
     """Return the attribute as in an image name; None if that cannot hold it."""
     text = _UNDERSCORE.sub("", attribute.lower())
-    if len(text) > _LONGEST or "/" in text or not _NAME.fullmatch(text):
+    if len(text) > _LONGEST or "/" in text or not NAME.fullmatch(text):
         return None
     return text
 

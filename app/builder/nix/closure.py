@@ -14,6 +14,7 @@ from pydantic_core.core_schema import (
 )
 
 STORE = "/nix/store"
+STORE_PREFIX = f"{STORE}/".encode()  # of a path in an image
 # Nix: src/libstore/path.cc; nix-base32 has no e, o, t, u.
 _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
 

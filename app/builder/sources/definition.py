@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.reference import LATEST, TAG_PATTERN, Tag
+from app.reference import LATEST, TAG, TAG_PATTERN, Tag
 from app.request import META_PACKAGES
+from app.text.size import MIB
 
 REVISION_SECONDS = 600.0
 EVALUATION_SECONDS = 120.0
 BUILD_SECONDS = 3600.0
-_MIB = 1024 * 1024
-_TAG = re.compile(TAG_PATTERN)
 _WILD = re.compile(r"[*?[]")  # what fnmatch interprets
 _USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
 
@@ -140,7 +139,7 @@ class Definition(_Frozen):
 
     @property
     def evaluation_bytes(self) -> int:
-        return self.evaluation_memory * _MIB
+        return self.evaluation_memory * MIB
 
     def allows(self, tag: str) -> bool:
         return tag == LATEST or any(fnmatchcase(tag, pattern) for pattern in self.refs)
@@ -150,7 +149,7 @@ class Definition(_Frozen):
         return tuple(
             name
             for name in dict.fromkeys(names)
-            if _TAG.fullmatch(name) and not Tag(name).reserved and self.allows(name)
+            if TAG.fullmatch(name) and not Tag(name).reserved and self.allows(name)
         )
 
     @property

@@ -1,18 +1,16 @@
 """Check that the default source can be used, without evaluating it."""
 
-import hashlib
 import json
 from pathlib import Path
 
-from app.builder.nix.closure import STORE
+from app.builder.nix.binary_cache.content_address import ContentAddress
+from app.builder.nix.closure import StorePath
 from app.builder.sources.definition import PathDefinition
 from app.builder.sources.source import Source
 from app.errors import SourceUnavailable
 from app.reference import LATEST_TAG
 from app.system.blocking import blocking
 from app.system.workers import Workers
-
-_BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
 async def check_opened(source: Source, *, system: str, workers: Workers) -> None:
@@ -31,22 +29,17 @@ def _check_files(definition: PathDefinition, system: str) -> None:
             f"source {definition.name} cannot be opened: {location.name} has no default.nix"
         )
     lock = location / "locks" / f"{system}.json"
-    if lock.is_file() and not Path(_runtime_path(lock)).exists():
+    if lock.is_file() and not Path(str(_runtime_path(lock))).exists():
         raise SourceUnavailable(
             f"the packages of source {definition.name} are not prepared: run `nixery prepare`"
         )
 
 
-def _runtime_path(lock: Path) -> str:
+def _runtime_path(lock: Path) -> StorePath:
     """Return the store path of the build environment that ``nixery prepare`` adds.
 
     The path contains a hash of the content: docs/package-set.md, "Seeding".
     """
     runtime = json.loads(lock.read_bytes())["build"]["runtime"]
-    text = f"source:sha256:{runtime['narHash']}:{STORE}:{runtime['name']}"
-    folded = bytearray(20)
-    for index, byte in enumerate(hashlib.sha256(text.encode()).digest()):
-        folded[index % 20] ^= byte
-    number = int.from_bytes(folded, "little")
-    digest = "".join(_BASE32[number >> 5 * index & 31] for index in reversed(range(32)))
-    return f"{STORE}/{digest}-{runtime['name']}"
+    address = ContentAddress("recursive", "sha256", bytes.fromhex(runtime["narHash"]))
+    return address.path(runtime["name"], (), to_itself=False)

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from app.builder.images.contents.file_tree import FileTree, Link, Node, Tree
 from app.builder.images.packing.entry import Entry, Symlink
-from app.builder.nix.closure import STORE, StorePath
+from app.builder.nix.closure import STORE_PREFIX, StorePath
 
 DEFAULT_PRIORITY = 5
-STORE_PREFIX = STORE.encode() + b"/"
 
 
 @dataclass(frozen=True, slots=True)

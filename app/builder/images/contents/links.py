@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable
 
 from app.builder.images.contents.file_tree import Link, Node, Tree
-from app.builder.nix.closure import STORE, StorePath
+from app.builder.nix.closure import STORE_PREFIX, StorePath
 
 _MOST_STEPS = 40  # as many links as Linux follows
-_STORE = STORE.encode() + b"/"
 
 
 class _NoDirectory(Exception):
@@ -76,6 +75,6 @@ class Links:
 
 
 def _relative(target: bytes) -> bytes:
-    if not target.startswith(_STORE):
+    if not target.startswith(STORE_PREFIX):
         raise _NoDirectory
-    return target.removeprefix(_STORE)
+    return target.removeprefix(STORE_PREFIX)

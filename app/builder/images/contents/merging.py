@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from app.builder.images.contents.bound import DEEPEST, Bound
 from app.builder.images.contents.claims import (
-    STORE_PREFIX,
     Claim,
     Package,
     as_tree,
@@ -20,7 +19,7 @@ from app.builder.images.contents.claims import (
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.contents.moving import directory_links, move
 from app.builder.images.packing.entry import Directory, Entry
-from app.builder.nix.closure import StorePath
+from app.builder.nix.closure import STORE_PREFIX, StorePath
 from app.builder.nix.store import UnsupportedTree
 from app.oci import WHITEOUT_PREFIX
 

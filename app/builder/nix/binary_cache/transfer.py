@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pycurl
 
 from app.system.blocking import blocking
+from app.system.retrying import TRANSIENT_STATUSES
 
 _REDIRECTS = 5
 _BUFFER = 256 * 1024
 _PROTOCOLS = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Errors that a second attempt does not change.
 _LASTING = frozenset(
     {
@@ -162,7 +162,7 @@ class Transfer:
             why = f"{why}, no netrc file has its password or it is wrong"
         raise TransferFailed(
             why,
-            transient=head.status in _AGAIN,
+            transient=head.status in TRANSIENT_STATUSES,
             status=head.status,
             retry_after=head.retry_after,
         )

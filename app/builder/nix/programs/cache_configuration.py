@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.builder.nix.programs.programs import Programs
-from app.builder.nix.programs.request import FEATURES
+from app.builder.nix.programs.request import FEATURES, SHOW_CONFIGURATION
 from app.errors import StoreUnavailable
 
 
@@ -23,7 +23,7 @@ class CacheConfiguration:
 
 async def cache_configuration(programs: Programs, options: Sequence[str]) -> CacheConfiguration:
     """Raises StoreUnavailable, Unavailable."""
-    for command in (["config", "show"], ["show-config"]):  # the new name and the old
+    for command in SHOW_CONFIGURATION:
         finished = await programs.query(
             "configuration", ["nix", *command, "--json", *FEATURES, *options]
         )

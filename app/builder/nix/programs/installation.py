@@ -3,7 +3,7 @@
 import re
 
 from app.builder.nix.programs.programs import Programs
-from app.builder.nix.programs.request import FEATURES
+from app.builder.nix.programs.request import FEATURES, SHOW_CONFIGURATION
 from app.errors import Unavailable
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -15,11 +15,17 @@ async def version(programs: Programs) -> str:
     """Return what Nix prints; raises Unavailable without Nix, or if it is too old."""
     finished = await programs.query("version", ["nix", "--version"])
     printed = finished.stdout.decode(errors="replace").strip()
-    number = _VERSION.search(printed)
-    if number is None or (int(number[1]), int(number[2])) < _OLDEST:
+    found = number_of(printed)
+    if found is None or found < _OLDEST:
         wanted = ".".join(map(str, _OLDEST))
         raise Unavailable(f"Nix {wanted} or later is needed, and this is {printed or 'none'}")
     return printed
+
+
+def number_of(version: str) -> tuple[int, int] | None:
+    """Return the first two numbers of what ``nix --version`` prints; None without any."""
+    found = _VERSION.search(version)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 async def sandboxed(programs: Programs) -> bool:
@@ -27,7 +33,7 @@ async def sandboxed(programs: Programs) -> bool:
 
     The value ``relaxed`` does not: a derivation may opt out.
     """
-    for command in (["config", "show"], ["show-config"]):  # the new name and the old
+    for command in SHOW_CONFIGURATION:
         finished = await programs.query("version", ["nix", *command, *FEATURES])
         found = _SANDBOX.search(finished.stdout)
         if found:

@@ -11,6 +11,7 @@ from app.errors import EvaluationFailed
 from app.system.blocking import blocking
 from app.system.process import Finished, LimitExceeded, OutOfSpace
 from app.text.sanitize import one_line
+from app.text.size import MIB
 
 _ADDRESS = 120
 # Nix adds advice that is useless to a client: it cannot change the search path.
@@ -73,7 +74,7 @@ def evaluation_failure(
             f"source {evaluation.source} needs {needed}, which cannot be reached: {message}"
         )
     if finished.code < 0 or _MEMORY.search(message):
-        memory = evaluation.memory // (1024 * 1024)
+        memory = evaluation.memory // MIB
         return EvaluationStopped(
             f"{message}; evaluations of source {evaluation.source} may use"
             f" {memory} MiB (evaluation_memory)"

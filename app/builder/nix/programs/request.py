@@ -9,6 +9,8 @@ from app.builder.nix.door import Evaluation, PackageSet, RealiseOptions
 
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
+# The new name and the old.
+SHOW_CONFIGURATION = (("config", "show"), ("show-config",))
 OPTIONS = (*FEATURES, *_BUILD_NOTHING)
 # The longest waits for a host, in seconds.
 _CONNECT_SECONDS = 10

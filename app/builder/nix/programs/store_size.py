@@ -16,8 +16,8 @@ from app.errors import StoreUnavailable
 from app.system.blocking import blocking
 from app.system.single_flight import SingleFlight
 from app.system.workers import Workers
+from app.text.size import MIB
 
-_MIB = 1024 * 1024
 _LEAST_SECONDS = 10.0
 _COST_FACTOR = 10
 
@@ -57,7 +57,7 @@ class StoreSize:
         size = await self._measured()
         if size > self._most:
             raise StoreTooLarge(
-                f"the Nix store has {size // _MIB} MiB, and may have {self._most // _MIB}"
+                f"the Nix store has {size // MIB} MiB, and may have {self._most // MIB}"
                 " (NIXERY_STORE_SIZE): the server's operator has to collect its garbage with"
                 " nix-collect-garbage"
             )

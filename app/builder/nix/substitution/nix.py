@@ -24,8 +24,8 @@ from app.builder.nix.substitution.refusing import ignored_signature, not_cached
 from app.builder.nix.substitution.registry import Remote, RemotePaths
 from app.errors import StoreUnavailable
 from app.system.retrying import Retries
+from app.text.size import MIB
 
-_MIB = 1024 * 1024
 # A garbage collection may delete local paths between the walk and their roots.
 _WALKS = 4
 
@@ -112,7 +112,7 @@ class SubstitutingNix:
             raise not_cached(options.source, found, lacking, self._trust)
         remotes = found.without(wanted, lacking)
         for location, (count, size) in offered(remotes).items():
-            on_line(f"{count} store paths ({size // _MIB} MiB) come from {location}")
+            on_line(f"{count} store paths ({size // MIB} MiB) come from {location}")
         patience = Patience(
             retries=self._retries,
             seconds=min(options.seconds, self._seconds),

@@ -1,4 +1,7 @@
-"""A bound on bytes that are in use together."""
+"""A bound on bytes that are in use together.
+
+The semaphores of asyncio and anyio count by one; reserving a gigabyte takes one step here.
+"""
 
 import asyncio
 from collections import deque

@@ -92,4 +92,4 @@ async def test_unprepared_packages_are_not_ready(
 def test_checked_path_is_that_of_the_runtime_in_the_store(system: str) -> None:
     lock = EMBEDDED_PACKAGES / "locks" / f"{system}.json"
 
-    assert opened._runtime_path(lock) == read_lock(lock).build.runtime.store_path
+    assert str(opened._runtime_path(lock)) == read_lock(lock).build.runtime.store_path
