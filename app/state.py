@@ -131,7 +131,7 @@ class Search(Protocol):
         """Find names that match the text or, in an image name, its last component.
 
         Without ``source`` the text may name one; otherwise the default source is searched.
-        Raises NameUnknown if there is no such source.
+        Raises NameUnknown if the source does not exist.
         """
 
 

@@ -120,7 +120,7 @@ class _FileResponse(Response):
         try:
             return self._location.path.open("rb", buffering=0)
         except FileNotFoundError:
-            raise BlobUnknown(f"the blob {self._digest} is no longer stored") from None
+            raise BlobUnknown(f"blob {self._digest} is not stored any longer") from None
 
     async def _stream(self, file: BinaryIO, receive: Receive, send: Send) -> None:
         left = asyncio.create_task(_disconnect(receive))

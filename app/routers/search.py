@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from app.routers.dependencies import Services
 from app.routers.schemas import ERROR, SearchResult
 
-# 403 if the package set cannot be evaluated, 404 if there is no such source, 429 if too many
+# 403 if the package set cannot be evaluated, 404 if the source does not exist, 429 if too many
 # package sets are being listed.
 _ERRORS: dict[int | str, dict[str, object]] = dict.fromkeys((400, 403, 404, 429, 503), ERROR)
 

@@ -44,7 +44,7 @@ class Conversation:
     def ended(self) -> bool:
         return self._program.exited.done()
 
-    async def ask(self, request: bytes, *, until: bytes) -> bytes:
+    async def request(self, request: bytes, *, until: bytes) -> bytes:
         """Return standard output up to ``until``, which each response ends with.
 
         Send one request at a time.  Raise OutOfTime, OutOfSpace, ProgramEnded.

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# More than these get in nowhere faster.
+# Further clients do not bring a job forward.
 _MOST = 1000
 
 
 class Clients:
-    """Grows while clients join; empty for work that no client asked for, which has no share."""
+    """Grows while clients join; empty for work without a client, which has no share."""
 
     __slots__ = ("_addresses", "_listeners")
 

@@ -21,9 +21,9 @@ class FailureLifetimes:
     """Seconds, by what has to happen before the same request can succeed."""
 
     transient: float
-    """An upstream comes back, a fault of ours is mended."""
+    """An upstream recovers, or this server is repaired."""
     failed: float
-    """The package is changed, or a binary cache gets it."""
+    """The package changes, or a binary cache gets it."""
     unknown: float
     """The tag moves to another revision, or a setting changes."""
 

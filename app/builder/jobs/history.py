@@ -35,7 +35,7 @@ class JobHistory:
         return self._jobs.get(identifier)
 
     def add(self, job: Job[Any]) -> None:
-        """Keep the job's page, or drop the log of a job that does not need one."""
+        """Keep the job's page; drop the log of a job without one."""
         if _has_page(job):
             self._jobs[job.identifier] = job
             self._clean(job)
@@ -52,7 +52,7 @@ class JobHistory:
 
 
 def _has_page(job: Job[Any]) -> bool:
-    """Return whether the job's page is worth a place in the history.
+    """Return whether the job gets a page.
 
     Messages of unknown names and of full queues do not link to a page, and clients may cause any
     number of them: they would evict the pages that other clients were sent to.

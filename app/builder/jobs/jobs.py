@@ -46,7 +46,9 @@ class JobCounts:
 
 
 class Jobs(Generic[T]):
-    """``remember`` bounds the outcomes that are kept, ``history`` the pages with their logs.
+    """Starts at most one job for each key, and remembers how it ended.
+
+    ``remember`` bounds the outcomes that are kept, ``history`` the pages with their logs.
 
     A failure has a page, perhaps without its log, for as long as it is remembered.
     """
@@ -103,7 +105,7 @@ class Jobs(Generic[T]):
         title: str,
         client: str = "",
     ) -> AnyJob:
-        """Like ``join``, for a job that finds out what to do and returns what follows it."""
+        """Like ``join``, for a job whose result is the job that continues it."""
         return self._join(key, find, title, client)
 
     def follow(
@@ -121,7 +123,7 @@ class Jobs(Generic[T]):
         return self._follow(key, lambda job: start(job.progress), after)
 
     def follow_step(self, key: str, find: Find, *, after: AnyJob) -> AnyJob:
-        """Like ``follow``, for a job that returns what follows it."""
+        """Like ``follow``, for a job whose result is the job that continues it."""
         return self._follow(key, find, after)
 
     def failure(self, key: str) -> Failure | None:
@@ -253,7 +255,7 @@ class Jobs(Generic[T]):
         self._keep(key, job, self._failures.seconds(known))
 
     def _keep(self, key: str, job: AnyJob, seconds: float) -> None:
-        """Remember the outcome, and keep the page."""
+        """Cache the outcome for ``seconds``, and keep the page."""
         if seconds > 0:
             self._outcomes.put(key, job, seconds=seconds)
         self._pages.add(job)

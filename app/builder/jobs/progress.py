@@ -42,7 +42,7 @@ class Progress:
         return self._parts[name]
 
     def clean(self, most: int) -> bool:
-        """Make so many lines fit to be shown; return whether all are, and ``log`` costs nothing."""
+        """Sanitize up to ``most`` lines; return whether all are, so that ``log`` costs nothing."""
         return self._log.clean(most)
 
     @property
@@ -51,11 +51,11 @@ class Progress:
 
     @property
     def position(self) -> int:
-        """The number of lines that were made fit to be shown, dropped ones included."""
+        """The number of lines sanitized so far, dropped ones included."""
         return self._log.count
 
     def log_after(self, position: int) -> tuple[str, ...]:
-        """Return the lines made fit since this position."""
+        """Return the lines sanitized since this position."""
         return self._log.after(position)
 
     def drop_log(self) -> None:

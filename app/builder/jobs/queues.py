@@ -57,10 +57,10 @@ class WorkQueue:
         self._clock = clock
         self._number = 0
         self._queue: dict[_Ticket, None] = {}
-        # By ticket, when it was admitted.
+        # The time of admission, by ticket.
         self._admitted: dict[_Ticket, float] = {}
         self._running: Counter[str] = Counter()
-        # By client that waits or runs, the number of the admission that was its last.
+        # The number of the last admission, by client that waits or runs.
         self._served: dict[str, int] = {}
 
     @asynccontextmanager

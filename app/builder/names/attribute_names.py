@@ -1,4 +1,4 @@
-"""List the attributes of a package set, whatever some of them do to the evaluation."""
+"""List the attributes of a package set, also if some end the evaluation."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,10 +9,11 @@ from loguru import logger
 from app.builder.nix.door import Attribute, Evaluation, EvaluationStopped, Looked, Nix
 from app.errors import EvaluationFailed
 
-# Of the time of one evaluation: what one process has, so that an attribute without end costs
-# less than all of it, and what all have together.
+# One process has this share of an evaluation's time, so that an attribute that never ends does not
+# use all of it ...
 _SHARE = 0.25
 _LEAST_SECONDS = 10
+# ... and all processes together have this multiple.
 _TIMES = 5
 _STARTS = 200
 _NAMES = 200_000  # each takes some 500 bytes of memory
@@ -22,10 +23,12 @@ _NAMES = 200_000  # each takes some 500 bytes of memory
 class AttributeNames:
     """The attribute names of a package set.
 
-    ``packages`` were looked at.  ``nested`` are in sets of packages and were not, as that would
-    evaluate everything.  ``unlooked`` could not be looked at within the limits.  ``sets`` are
-    not marked as sets of packages, or are empty.  ``others`` are all other names at the top: of values, and of
-    attributes that end the evaluation.  ``complete`` is false if there were too many.
+    packages: known to be packages.
+    nested: in sets of packages; not evaluated, because that would evaluate everything.
+    unlooked: could not be evaluated within the limits.
+    sets: sets that are empty, or not marked as sets of packages.
+    others: all other names at the top: values, and attributes that end the evaluation.
+    complete: false if there were too many names.
     """
 
     packages: tuple[str, ...]
@@ -37,15 +40,15 @@ class AttributeNames:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """All names that may be those of packages."""
+        """All names that may be packages."""
         return (*self.packages, *self.nested, *self.unlooked)
 
 
 @dataclass
 class _Collected:
-    """What has been found so far.
+    """The names found so far.
 
-    ``at`` is the number of the attribute to look at next, ``room`` how many more names fit.
+    ``at`` is the number of the next attribute, ``room`` the number of names that still fit.
     """
 
     room: int
@@ -88,11 +91,11 @@ class _Collected:
 async def list_names(
     nix: Nix, evaluation: Evaluation, *, clock: Callable[[], float] = time.monotonic
 ) -> AttributeNames:
-    """List all attributes, those that end the evaluation left out.
+    """List all attributes except those that end the evaluation.
 
-    The evaluation is resumed behind an attribute that ended it, and keeps what was listed.  When
-    a limit ended it, a fresh process tries that attribute once more, since those before it may
-    have used up what there was.  Raises EvaluationFailed if the package set does not evaluate.
+    After an attribute that ended the evaluation, a new process continues with the next one.  If a
+    limit ended it, the new process starts with that attribute, because the ones before it may have
+    used up the limit.  Raises EvaluationFailed if the package set does not evaluate.
     """
     end = clock() + _TIMES * evaluation.seconds
     seconds = max(_SHARE * evaluation.seconds, min(_LEAST_SECONDS, evaluation.seconds))
@@ -130,11 +133,13 @@ def _resume(collected: _Collected, looked: Looked, source: str) -> None:
         return
     name = collected.names[looked.failed_at]
     (collected.unlooked if limited else collected.others).append(name)
-    logger.bind(source=source, attribute=name).info("left out of the names: {}", looked.failure)
+    logger.bind(source=source, attribute=name).info(
+        "an attribute is not listed: {}", looked.failure
+    )
 
 
 async def packages_among(nix: Nix, evaluation: Evaluation, names: Sequence[str]) -> frozenset[str]:
-    """Return those that are packages; a name that ends the evaluation is not one."""
+    """Return the names of packages; a name that ends the evaluation is not one."""
     found: set[str] = set()
     start = 0
     while start < len(names):

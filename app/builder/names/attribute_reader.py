@@ -38,9 +38,9 @@ class AttributeReader:
         self._checks: Jobs[frozenset[str]] = _jobs(_CHECKS)
 
     async def within(self, key: Digest, pinned: Pinned, name: str) -> NameIndex:
-        """Return the names in one set, listed or not; none if the name is not that of a set.
+        """Return the names in one set, listed or not; an empty index without a set of this name.
 
-        ``key`` is the revision's.  Raises SourceUnavailable, TooManyRequests, Draining.
+        ``key`` is that of the revision's names.  Raises SourceUnavailable, TooManyRequests, Draining.
         """
 
         async def read(evaluation: Evaluation) -> NameIndex:
@@ -54,7 +54,7 @@ class AttributeReader:
         return await _result(job.wait(None))
 
     async def packages(self, key: Digest, pinned: Pinned, names: Sequence[str]) -> frozenset[str]:
-        """Return the names that are packages.  Raises what ``within`` does."""
+        """Return the names that are packages.  Raises the errors of ``within``."""
 
         async def read(evaluation: Evaluation) -> frozenset[str]:
             return await packages_among(self._nix, evaluation, names)

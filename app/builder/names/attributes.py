@@ -73,7 +73,10 @@ class AttributeIndex:
         return listed.index.names if listed else ()
 
     async def search(self, pinned: Pinned, text: str, limit: int) -> tuple[str, ...]:
-        """Best first.  Raises what ``names`` does, and Unavailable while a listing takes long."""
+        """Return the best matches, the best first.
+
+        Raises the errors of ``names``, and Unavailable if the listing takes too long.
+        """
         listed = await self._listed(pinned, _SEARCH_SECONDS)
         if listed is None:
             raise Unavailable(f"the names of {pinned.source.name} are being listed; ask again")
@@ -101,9 +104,9 @@ class AttributeIndex:
         except TimeoutError:
             return NamesPending(error.packages)
         except RegistryError as failure:
-            logger.bind(source=pinned.source.name).warning("no names to propose: {}", failure)
-            passing = isinstance(failure, TooManyRequests | Unavailable)
-            return NamesPending(error.packages) if passing else error
+            logger.bind(source=pinned.source.name).warning("no suggestions: {}", failure)
+            is_transient = isinstance(failure, TooManyRequests | Unavailable)
+            return NamesPending(error.packages) if is_transient else error
         return PackagesUnknown(error.packages, names)
 
     def lacking(self, pinned: Pinned, names: Sequence[str]) -> tuple[str, ...]:
@@ -167,7 +170,7 @@ class AttributeIndex:
         try:
             await self._records.write_body(key, body)
         except StorageUnavailable as error:
-            logger.warning("the names of a package set cannot be kept: {}", error)
+            logger.warning("the names of a package set cannot be stored: {}", error)
 
 
 def names_key(pinned: Pinned) -> Digest:

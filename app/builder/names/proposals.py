@@ -1,4 +1,4 @@
-"""Packages that may have been meant by names that are not in a package set."""
+"""Suggestions for names that are not in a package set."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ _CHECKED = 8  # candidates for one name
 class ListedNames:
     """All names of a revision.
 
-    ``unlooked`` are those at the top that may not be packages.  ``undecided`` are those at the top
-    that are not packages, or sets whose packages are listed.
+    index: names of packages, and names that may be packages.
+    unlooked: names at the top that may not be packages.
+    sets: sets at the top, with and without listed packages.
+    undecided: names at the top that are neither packages nor sets with listed packages.
     """
 
     index: NameIndex
@@ -53,15 +55,16 @@ class ListedNames:
         return bool(dot) and not self.index.has(top) and self.index.lacks(name)
 
     def may_contain(self, place: str) -> bool:
-        """Whether there is something at the top that ``place`` may be, or be in."""
+        """Return whether the top has a name that may be ``place``, or contain it."""
         top = place.partition(".")[0]
         return not (self.index.lacks(top) and self.sets.lacks(top))
 
 
 class Proposals:
-    """For one revision, whose ``key`` is given; ``listed`` waits for the list of its names.
+    """Finds suggestions in one revision.
 
-    ``known`` is that list if it is in memory.
+    ``key`` is that of its names.  ``listed`` waits for their list; ``known`` is the list if it is
+    in memory.
     """
 
     def __init__(
@@ -82,9 +85,9 @@ class Proposals:
         self._known = known
 
     async def find(self, unknown: Sequence[str]) -> tuple[str, ...]:
-        """The best for each name, then the second best for each, and so on.
+        """Return the best package for each name, then the second best for each, and so on.
 
-        Raises what AttributeReader raises, and what ``listed`` does.
+        Raises the errors of AttributeReader and of ``listed``.
         """
         found = [await self._for(name) for name in unknown[:_SUGGESTIONS]]
         ranked = [
@@ -99,7 +102,7 @@ class Proposals:
             return found
         listed = await self._listed()
         if place:
-            # The set's own name may be mistyped; it need not be one whose packages are listed.
+            # The name of the set may be mistyped too, also that of a set without listed packages.
             for other in await self._workers.run(listed.sets.suggest, place, 1):
                 if found := await self._within(other, leaf):
                     return found
@@ -107,7 +110,7 @@ class Proposals:
         return await self._packages(candidates, lambda name: "." in name or name in listed.unlooked)
 
     async def _within(self, place: str, leaf: str) -> tuple[str, ...]:
-        """Packages of one set that are like ``leaf``, or are called so."""
+        """Return packages of one set whose names equal ``leaf`` or resemble it."""
         names = await self._reader.within(self._key, self._pinned, place)
         candidates = await self._workers.run(names.search, f"{place}.{leaf}", 1)
         like = await self._workers.run(names.suggest, f"{place}.{leaf}", _CHECKED)
@@ -117,7 +120,7 @@ class Proposals:
     async def _packages(
         self, candidates: Sequence[str], doubtful: Callable[[str], bool]
     ) -> tuple[str, ...]:
-        """The first of the candidates that are packages; the doubtful ones are looked at."""
+        """Return the first candidates that are packages; only doubtful ones are evaluated."""
         doubted = [name for name in candidates if doubtful(name)]
         packages: frozenset[str] = frozenset()
         if doubted:

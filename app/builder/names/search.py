@@ -1,4 +1,4 @@
-"""Packages of a source by part of their name, for people who write an image name."""
+"""Search the packages of a source by part of their name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class FoundPackages:
 
 
 class PackageSearch:
-    """``sources`` by the path component that chooses them; ``default`` for all other names.
+    """``sources`` are by the path component that selects them; ``default`` serves all other names.
 
     ``system`` is the Nix system of names without an architecture.
     """
@@ -39,10 +39,10 @@ class PackageSearch:
         self._system = system
 
     async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
-        """``text`` may be an image name as far as it is written: its last component is searched
-        for, in the source that its first one names unless ``source`` does.
+        """Search for the last component of ``text``, the start of an image name.
 
-        Raises NameUnknown, and what AttributeIndex.search does.
+        ``source`` is the name of a source; without it the first component of ``text`` selects one.
+        Raises NameUnknown, and the errors of AttributeIndex.search.
         """
         name = UnfinishedName.parse(text, sources=self._sources.keys(), system=self._system)
         searched = self._source(source or name.source)
@@ -53,7 +53,7 @@ class PackageSearch:
     def _source(self, name: str | None) -> Source:
         if name is None:
             return self._default
-        # The default one has a name as well, though image names may omit it.
+        # The default source has a name too, which image names may omit.
         named = {self._default.name: self._default, **self._sources}
         if name not in named:
             raise NameUnknown(

@@ -1,8 +1,8 @@
 """Suggestions and search among all names of a package set.
 
-Names are given as they are written in an image name: in small letters, without the underscore
-that Nix needs before a digit (evaluate.nix finds the attribute by that).  Names that no image
-name can hold, such as ``plus++``, are not given.
+Names have the form of image names: lower case, without the underscore that Nix needs before a
+digit (nix/lookup.nix finds the attribute).  Names that an image name cannot contain, such as
+``plus++``, are left out.
 
 A text is compared with the last component of each name as well, so that ``numpy`` finds
 ``python3packages.numpy``.  Dashes and underscores are not compared: ``7-zip`` finds ``p7zip``.
@@ -38,11 +38,15 @@ def typed(attribute: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class NameIndex:
-    """``names`` in order, each once; ``text`` is all of them, each between newlines.
+    """An index of names.
 
-    ``leaves`` are last components with the names that end so, best first; ``ordered`` are the
-    same components, and ``compared`` those without separators, in the same order.  ``complete`` if
-    these are all names; ``longer`` if there are others that are too long for the index.
+    names: sorted, each once.
+    text: all names, each between newlines.
+    leaves: last components, each with the names that end in it, the best first.
+    ordered: the same components, in one order.
+    compared: the same without separators, in that order.
+    complete: whether these are all names of the set.
+    longer: whether the set has names that are too long for the index.
     """
 
     names: tuple[str, ...]
@@ -56,7 +60,7 @@ class NameIndex:
     @classmethod
     @blocking
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
-        """``complete`` is whether these are all names of the set."""
+        """``complete`` states whether these are all names of the set."""
         attributes = tuple(attributes)
         names = sorted({name for name in map(typed, attributes) if name is not None})
         leaves: defaultdict[str, list[str]] = defaultdict(list)
@@ -75,8 +79,8 @@ class NameIndex:
     def lacks(self, name: str) -> bool:
         """Return whether no package has this name; False if the names do not decide it.
 
-        A set whose packages are not listed may have any, and so may a package.  A listed set is
-        listed with all of its packages.
+        A package, or a set whose packages are not listed, may have any attribute.  A set with
+        listed packages has no others.
         """
         if not self.complete or (self.longer and len(name) > _LONGEST):
             return False
@@ -92,14 +96,14 @@ class NameIndex:
 
     @blocking
     def suggest(self, unknown: str, limit: int) -> tuple[str, ...]:
-        """What is like it, then what it begins with, then what holds it."""
+        """Return similar names, then names that it starts with, then names that contain it."""
         text = _folded(unknown)
         found = chain(self._like(text), self._inside(text), self._holding(text, limit))
         return _first(limit, (name for name in found if name != text))
 
     @blocking
     def search(self, query: str, limit: int) -> tuple[str, ...]:
-        """The name itself, then what begins with it, holds it, is like it."""
+        """Return the name itself, names that start with it, that contain it, and similar ones."""
         text = _folded(query)
         return _first(
             limit,
@@ -118,10 +122,10 @@ class NameIndex:
         return any(name.startswith(prefix) for name in self.names[at : at + 1])
 
     def _like(self, text: str) -> Iterator[str]:
-        """Those with few mistypings between them and the text, fewest first.
+        """Yield names within a few typing errors of the text, the fewest first.
 
-        A letter missing, added, replaced, or changed places with its neighbour counts one.  Of
-        names with as many, those that have the whole text in them are before others.
+        A letter that is missing, added, replaced or transposed is one error.  With equal errors,
+        names that contain the whole text come first.
         """
         place, leaf = _split(text)
         wanted = _compared(leaf)
@@ -143,7 +147,7 @@ class NameIndex:
         return wanted if wanted in names else names[0]
 
     def _inside(self, text: str) -> Iterator[str]:
-        """Those the text begins with, longest first."""
+        """Yield names that the text starts with, the longest first."""
         for end in range(len(text) - 1, _SHORTEST - 1, -1):
             yield from self.leaves.get(text[:end], ())[:1]
 
@@ -160,9 +164,9 @@ class NameIndex:
             yield from nsmallest(limit + 1, found, key=_rank)
 
     def _where(self, part: str) -> Iterator[str]:
-        """The names with this part; a newline stands for where they begin.
+        """Yield the names that contain this part; a newline matches the start of a name.
 
-        One search of one text: going through the names takes ten times as long.
+        Searching one text takes a tenth of the time of searching each name.
         """
         found = self.text.find(part)
         while found >= 0 and (end := self.text.find("\n", found + len(part))) >= 0:
@@ -176,18 +180,18 @@ def _folded(text: str) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """The set, "" at the top, and the last component."""
+    """Return the set, "" at the top, and the last component."""
     place, _, leaf = name.rpartition(".")
     return place, leaf
 
 
 def _rank(name: str) -> tuple[bool, int, str]:
-    """At the top before in a set, short before long."""
+    """Sort names at the top before names in sets, and short before long."""
     return "." in name, len(name), name
 
 
 def _ranked(names: list[str]) -> tuple[str, ...]:
-    """As _rank does, but of two that differ in a version the later first."""
+    """Sort by ``_rank``, and later versions before earlier ones."""
     if len(names) == 1:
         return (names[0],)
     later_first = sorted(names, reverse=True)

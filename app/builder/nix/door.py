@@ -34,8 +34,8 @@ class DerivationsGone(Exception):
 class Flake:
     """``directory`` contains its flake.nix; ``date`` is the commit's, in seconds since 1970.
 
-    ``wrapped`` if the reference leads to another flake whose only input it is.
-    ``places`` are the names of its inputs, and how messages of Nix refer to each.
+    ``wrapped``: the reference is another flake, whose only input is this one.
+    ``places``: the names of its inputs, and how messages of Nix refer to each.
     """
 
     directory: str
@@ -50,7 +50,7 @@ class PackageSet:
     """A package set that is imported from a path, or the ``flake`` at the path.
 
     ``readable`` are other paths that it reads.  ``submodules`` are its directories whose files
-    were not fetched.  ``search_path`` is what ``<name>`` stands for.  ``is_file`` if the path is
+    were not fetched.  ``search_path`` has the path of each ``<name>``.  ``is_file``: the path is
     not a directory.
     """
 
@@ -65,7 +65,7 @@ class PackageSet:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Each is all, none, or the allowed pnames.  Results depend on it."""
+    """Each rule is true (all), false (none), or the allowed pnames.  Results depend on them."""
 
     unfree: bool | tuple[str, ...]
     insecure: bool | tuple[str, ...]
@@ -121,7 +121,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """``names`` are all at the top, if the list starts with the first one.
+    """``names`` are all names at the top; () unless the list starts with the first attribute.
 
     ``failure`` ended the evaluation at the attribute ``failed_at``.
     """
@@ -147,21 +147,21 @@ class Nix(Protocol):
         """
 
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        """Return the inputs that a flake does not pin.  Raises what ``evaluate`` does."""
+        """Return the inputs that a flake does not pin.  Raises the errors of ``evaluate``."""
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> Looked:
         """Return what attributes are, from the ``start``-th on, without making derivations.
 
-        The attributes are those at the top, or ``only`` these names.  Raises what ``evaluate``
-        does if the evaluation ended before it reached an attribute.
+        The attributes are those at the top, or ``only`` these names.  Raises the errors of
+        ``evaluate`` if the evaluation ended before it reached an attribute.
         """
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
-        """Return the attribute names of one set; none if the name is not that of a set.
+        """Return the attribute names of one set; () without a set of this name.
 
-        Raises what ``evaluate`` does.
+        Raises the errors of ``evaluate``.
         """
 
     async def realise(

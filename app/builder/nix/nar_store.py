@@ -1,4 +1,4 @@
-"""Store paths as Nix archives, whatever they come from."""
+"""Store paths that are read as Nix archives, from any place."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext

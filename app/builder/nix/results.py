@@ -32,7 +32,7 @@ def _derivation(value: object) -> StorePath:
 
 
 def _plain(text: str) -> str | None:
-    """Return None for a text that is not plain: a repair could make it equal to an allowed name."""
+    """Return None for a text that is not plain: a sanitized one could equal an allowed name."""
     return text if is_plain(text) else None
 
 
@@ -82,8 +82,7 @@ class Metadata:
 
     A text with control characters, direction marks or quotes is None.  ``position`` is the file in
     the package set, with a line; ``cpe`` and ``purl`` identify the package in lists of
-    vulnerabilities.  ``service``
-    is JSON that the package set wrote, for ``parse_service``.
+    vulnerabilities.  ``service`` is JSON that the package set wrote, for ``parse_service``.
     """
 
     name: _Plain = None
@@ -118,7 +117,7 @@ class Found(Metadata):
 
 
 class Validity(StrEnum):
-    """How long a failed evaluation stays the right response for its revision."""
+    """How long a failed evaluation is valid for its revision."""
 
     ALWAYS = "always"
     """The package set raises this error on every machine."""

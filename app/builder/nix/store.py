@@ -2,7 +2,7 @@
 
 A pass calls a visitor for every entry in the order of a Nix archive: names sorted by their bytes,
 a directory before its content.  A file's content is readable while its entry is visited.  A disk
-and a stream can both keep this order, so a visitor never knows which of them it reads.
+and a stream can both keep this order, so a visitor works with either.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Visitor(Protocol):
     """
 
     def enter(self, name: bytes) -> None:
-        """Begin a directory: entries until its ``leave`` are in it."""
+        """Start a directory: the entries until its ``leave`` are in it."""
 
     def leave(self) -> None:
         """End the directory entered last."""
@@ -90,7 +90,7 @@ class StoreReader(Protocol):
 
     @blocking
     def visit_names(self, path: StorePath, visitor: Visitor) -> None:
-        """Do the same with files that cannot be opened.  Cheap after a visit of the same path."""
+        """Do the same with files that cannot be opened; it is cheap after a visit of the path."""
 
 
 class Store(StoreReader, Protocol):

@@ -46,7 +46,7 @@ class ArchiveHead:
 
 @blocking
 def read_head(file: IO[bytes]) -> ArchiveHead:
-    """Raises ArchiveInvalid, FilesInvalid."""
+    """Return what an archive states of its commit.  Raises ArchiveInvalid, FilesInvalid."""
     with _translate_archive_errors(), _open_archive(file) as archive:
         first = archive.next()
         if first is None:
@@ -68,7 +68,7 @@ def unpack(file: IO[bytes], root: Path) -> None:
         links: set[PurePosixPath] = set()
         number = size = 0
         while (member := archive.next()) is not None:
-            # By default tarfile keeps all of them.
+            # tarfile keeps all members by default.
             archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
             threads.check()
             number += 1
@@ -146,6 +146,7 @@ def _translate_archive_errors() -> Iterator[None]:
 
 
 def _inside(name: str) -> PurePosixPath:
+    """Return the path below the archive's directory.  Raises FilesInvalid."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise FilesInvalid("a file is outside of the archive's directory")

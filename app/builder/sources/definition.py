@@ -15,7 +15,8 @@ from app.text.size import MIB
 REVISION_SECONDS = 600.0
 EVALUATION_SECONDS = 120.0
 BUILD_SECONDS = 3600.0
-_WILD = re.compile(r"[*?[]")  # what fnmatch interprets
+_WILD = re.compile(r"[*?[]")  # the special characters of fnmatch
+_OURS = frozenset({"nix", "nixery"})  # names that Nix or this server defines
 _USERINFO = re.compile(r"://[^/@]*:[^/@]*@|^https?://[^/@]*@")
 
 
@@ -33,14 +34,6 @@ def _not_meta(name: str) -> str:
     return name
 
 
-Names = bool | tuple[str, ...]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
-
-
-_OURS = frozenset({"nix", "nixery"})  # names that Nix or this server defines
-
-
 def _free(name: str) -> str:
     if name in _OURS:
         raise ValueError(f"<{name}> is reserved; choose another name")
@@ -54,9 +47,12 @@ def _inside(directory: str) -> str:
     return directory
 
 
+Names = bool | tuple[str, ...]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 SearchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$"), AfterValidator(_free)]
 SearchTarget = Annotated[str, Field(pattern=rf"^[a-z0-9._-]+(:{TAG_PATTERN})?$")]
-# As one word of nix.conf, where # begins a comment.
+# One word of nix.conf, where # starts a comment.
 StoreAddress = Annotated[str, Field(pattern=r"^[^\s#]+$")]
 # A flake reference cannot contain quotes or characters beyond ASCII.
 Directory = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+/-]*$"), AfterValidator(_inside)]
@@ -67,7 +63,7 @@ class _Frozen(BaseModel):
 
 
 class Policy(_Frozen):
-    """Each is false, true, or the ``pname`` of each allowed package."""
+    """Each rule is false (none), true (all), or the ``pname`` of each allowed package."""
 
     allow_unfree: Names = False
     allow_insecure: Names = False

@@ -22,7 +22,7 @@ _LEFT_OUT = frozenset({".git", "__pycache__"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _HashedFile:
     """The hash of a file, and its inode, size and times at that moment."""
 
     signature: tuple[int, ...]
@@ -34,18 +34,18 @@ class Fingerprint:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._seen: dict[str, _Seen] = {}
+        self._hashed: dict[str, _HashedFile] = {}
 
     @blocking
     def take(self) -> str:
         """Return hexadecimal digits.  Raises OSError."""
-        before, self._seen, now = self._seen, {}, time.time_ns()
+        before, self._hashed, now = self._hashed, {}, time.time_ns()
         status = Path(self._path).stat()
         if stat.S_ISDIR(status.st_mode):
             return self._tree(self._path, before, now).hex()
         return self._file(self._path, status, before, now).hex()
 
-    def _tree(self, directory: str, before: dict[str, _Seen], now: int) -> bytes:
+    def _tree(self, directory: str, before: dict[str, _HashedFile], now: int) -> bytes:
         threads.check()
         rows: list[tuple[bytes, bytes]] = []
         with os.scandir(directory) as entries:
@@ -62,33 +62,35 @@ class Fingerprint:
         return _hash(b"tree", b"".join(row for _, row in sorted(rows)))
 
     def _row(
-        self, entry: os.DirEntry[str], before: dict[str, _Seen], now: int
+        self, entry: os.DirEntry[str], before: dict[str, _HashedFile], now: int
     ) -> tuple[bytes, bytes] | None:
         if entry.is_symlink():
             return b"120000", _hash(b"blob", os.fsencode(Path(entry.path).readlink()))
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
             digest = self._tree(entry.path, before, now)
-            # git knows no empty directories.
+            # git does not record empty directories.
             return None if digest == _EMPTY_TREE else (b"40000", digest)
         if not stat.S_ISREG(status.st_mode):
             return None
         mode = b"100755" if status.st_mode & stat.S_IXUSR else b"100644"
         return mode, self._file(entry.path, status, before, now)
 
-    def _file(self, path: str, status: os.stat_result, before: dict[str, _Seen], now: int) -> bytes:
+    def _file(
+        self, path: str, status: os.stat_result, before: dict[str, _HashedFile], now: int
+    ) -> bytes:
         signature = (
             status.st_ino,
             status.st_size,
             status.st_mtime_ns,
             status.st_ctime_ns,
         )
-        seen = before.get(path)
-        if seen is None or seen.signature != signature:
-            seen = _Seen(signature, _hash_file(path))
+        hashed = before.get(path)
+        if hashed is None or hashed.signature != signature:
+            hashed = _HashedFile(signature, _hash_file(path))
         if now - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY_NANOSECONDS:
-            self._seen[path] = seen
-        return seen.digest
+            self._hashed[path] = hashed
+        return hashed.digest
 
 
 def _hash(kind: bytes, body: bytes) -> bytes:

@@ -27,7 +27,7 @@ from app.storage.base import Storage
 from app.system.workers import Workers
 
 _TREES_KEPT = 6
-_ASK_SECONDS = 30
+_LISTING_SECONDS = 30
 _FETCH_SECONDS = 600
 
 
@@ -93,7 +93,7 @@ class Sources:
                     environment=self._environment,
                     directory=directory,
                     workers=self._workers,
-                    asking_seconds=_ASK_SECONDS,
+                    listing_seconds=_LISTING_SECONDS,
                     seconds=_FETCH_SECONDS,
                 )
                 return GitUpstream(

@@ -58,7 +58,7 @@ class SearchPath:
 
     @asynccontextmanager
     async def checkout(self, own: PackageSet, revision: Revision) -> AsyncIterator[PackageSet]:
-        """Raises SourceUnavailable, SourceMoved."""
+        """Provide the own files with those of all entries.  Raises SourceUnavailable, SourceMoved."""
         async with AsyncExitStack() as held:
             readable, entries = [*own.readable], []
             for name, entry in revision.search_path:

@@ -30,7 +30,7 @@ REVISIONS = Kind(name="revisions", format=3, adapter=TypeAdapter(Revision))
 _AT_ONCE = 4
 _WAITING = 32
 _LONGEST_RETRY = 120
-_LISTED = 12
+_LISTED = 12  # tags in a message
 _RETRY_SECONDS = 30  # until the next query after an error, or for an unknown tag
 
 
@@ -63,7 +63,10 @@ class Source:
         return self.definition.contents
 
     async def resolve(self, tag: Tag) -> Revision:
-        """Raises TagUnknown, SourceUnavailable, TooManyRequests."""
+        """Return the revision of a tag, with those of the search path.
+
+        Raises TagUnknown, SourceUnavailable, TooManyRequests.
+        """
         return await self.search_path.resolve(await self.resolve_files(tag))
 
     async def resolve_files(self, tag: Tag) -> Revision:
@@ -98,7 +101,7 @@ class Source:
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
-        """Raises SourceUnavailable, SourceMoved."""
+        """Provide the files, and those of the search path.  Raises SourceUnavailable, SourceMoved."""
         async with (
             self.checkout_files(revision) as own,
             self.search_path.checkout(own, revision) as package_set,

@@ -135,7 +135,7 @@ class GcsStorage:
         try:
             missing = self._objects.missing_permissions()
         except NotFound as error:
-            raise StorageUnavailable(f"there is no bucket {self._objects.bucket}") from error
+            raise StorageUnavailable(f"bucket {self._objects.bucket} does not exist") from error
         if missing:
             raise StorageUnavailable(
                 f"the credentials lack {', '.join(missing)} on the bucket {self._objects.bucket}:"

@@ -44,7 +44,7 @@ class BucketObjects:
 
     @blocking
     def connect(self) -> None:
-        """Raise StorageUnavailable if there are no credentials."""
+        """Raise StorageUnavailable without credentials."""
         if self._connected is not None:
             return
         credentials = find_credentials()
@@ -183,6 +183,6 @@ class _Bounded(BytesIO):
         self._error = error
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # typeshed: Buffer is 3.12
-        if self.tell() + len(data) > self._limit:
+        if self.tell() + len(data) > self._limit:  # plain: ok
             raise self._error()
         return super().write(data)

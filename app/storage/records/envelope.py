@@ -14,7 +14,7 @@ from app.oci import Digest, canonical_json
 
 
 class Damaged(ValueError):
-    """The bytes are not a whole record of this kind, format and key; the message says why."""
+    """The bytes are not a whole record of this kind, format and key; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Records(Generic[T]):
         self._noted: Cache[Digest, None] = Cache(_NOTED)
 
     async def read(self, key: Digest) -> T | None:
-        """Return the value, or None if there is no valid record.  Raise StorageUnavailable."""
+        """Return the value, or None without a valid record.  Raise StorageUnavailable."""
         try:
             body = await self._storage.read(record_key(self._kind.name, key))
         except ObjectNotFound:

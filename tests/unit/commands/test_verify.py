@@ -379,7 +379,7 @@ def test_records_of_earlier_versions_are_not_a_failure(
             "storage /nowhere/storage does not exist (see NIXERY_STORAGE_PATH)",
         ),
         ({"NIXERY_PROT": "1"}, "unknown setting: NIXERY_PROT; see docs/configuration.md"),
-        ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "there is no bucket other"),
+        ({"NIXERY_STORAGE": "gcs", "GCS_BUCKET": "other"}, "bucket other does not exist"),
     ],
 )
 def test_missing_storage_is_an_error(

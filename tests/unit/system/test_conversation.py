@@ -40,8 +40,8 @@ async def start() -> AsyncIterator[Start]:
 async def test_each_question_has_its_own_answer(start: Start) -> None:
     conversation = start(ECHO)
 
-    first = await conversation.ask(b"one\n", until=b"done")
-    second = await conversation.ask(b"two\n", until=b"done")
+    first = await conversation.request(b"one\n", until=b"done")
+    second = await conversation.request(b"two\n", until=b"done")
 
     assert first.split() == [b"prompt>", b"one", b"done"]
     assert second.split() == [b"prompt>", b"two", b"done"]
@@ -55,21 +55,21 @@ async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
         "        sys.stdout.buffer.write(piece); sys.stdout.flush()\n"
     )
 
-    assert len(await conversation.ask(b"?\n", until=b"done")) == 3_000_004
-    assert len(await conversation.ask(b"?\n", until=b"done")) == 3_000_004
+    assert len(await conversation.request(b"?\n", until=b"done")) == 3_000_004
+    assert len(await conversation.request(b"?\n", until=b"done")) == 3_000_004
 
 
 async def test_a_question_longer_than_a_pipe_arrives(start: Start) -> None:
     conversation = start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
 
-    assert b"1000001" in await conversation.ask(b"x" * 1_000_000 + b"\n", until=b"1000001")
+    assert b"1000001" in await conversation.request(b"x" * 1_000_000 + b"\n", until=b"1000001")
 
 
 async def test_no_answer_in_time_is_an_error(start: Start) -> None:
     conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
 
     with pytest.raises(OutOfTime, match=r"0\.3 s"):
-        await conversation.ask(b"one\n", until=b"never said")
+        await conversation.request(b"one\n", until=b"never said")
 
 
 async def test_the_output_limit_starts_again_with_each_response(start: Start) -> None:
@@ -79,9 +79,9 @@ async def test_the_output_limit_starts_again_with_each_response(start: Start) ->
     )
 
     for _ in range(4):
-        await conversation.ask(b"900000\n", until=b"done")
+        await conversation.request(b"900000\n", until=b"done")
     with pytest.raises(OutOfSpace, match="1 MiB of output"):
-        await conversation.ask(b"1200000\n", until=b"done")
+        await conversation.request(b"1200000\n", until=b"done")
 
 
 async def test_standard_error_counts_too(start: Start) -> None:
@@ -91,14 +91,14 @@ async def test_standard_error_counts_too(start: Start) -> None:
     )
 
     with pytest.raises(OutOfSpace):
-        await conversation.ask(b"one\n", until=b"done")
+        await conversation.request(b"one\n", until=b"done")
 
 
 async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start) -> None:
     conversation = start("input()")
 
     with pytest.raises(ProgramEnded):
-        await conversation.ask(b"one\n", until=b"done")
+        await conversation.request(b"one\n", until=b"done")
 
     assert conversation.ended
     assert conversation.resident() == 0
@@ -111,7 +111,7 @@ async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
             await asyncio.sleep(0.01)
 
     with pytest.raises(ProgramEnded):
-        await conversation.ask(b"one\n", until=b"done")
+        await conversation.request(b"one\n", until=b"done")
 
 
 async def test_its_memory_can_be_seen(start: Start) -> None:
@@ -120,9 +120,9 @@ async def test_its_memory_can_be_seen(start: Start) -> None:
         "    kept.append(b'x' * int(line)); print('done', flush=True)"
     )
 
-    await conversation.ask(b"1\n", until=b"done")
+    await conversation.request(b"1\n", until=b"done")
     before = conversation.resident()
-    await conversation.ask(b"50000000\n", until=b"done")
+    await conversation.request(b"50000000\n", until=b"done")
 
     assert 49_000_000 < conversation.resident() - before < 60_000_000
 
@@ -132,7 +132,7 @@ async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> Non
         "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "for line in sys.stdin: print('done', flush=True)\ntime.sleep(600)"
     )
-    await conversation.ask(b"one\n", until=b"done")
+    await conversation.request(b"one\n", until=b"done")
 
     await conversation.end()
 
@@ -150,6 +150,6 @@ async def test_one_that_listens_no_longer_is_out_of_time(start: Start) -> None:
 
     # The pipe takes what it holds; the rest is written when nobody reads.
     with pytest.raises(OutOfTime):
-        await conversation.ask(b"x" * 1_000_000, until=b"done")
+        await conversation.request(b"x" * 1_000_000, until=b"done")
     with pytest.raises(OutOfTime):
-        await conversation.ask(b"x", until=b"done")
+        await conversation.request(b"x", until=b"done")

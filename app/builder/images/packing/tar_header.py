@@ -153,7 +153,7 @@ def _split(name: bytes) -> tuple[bytes, bytes] | None:
         return None
     if len(name) <= _NAME:
         return b"", name
-    # The slash between them is omitted.  A directory's last slash cannot be it.
+    # The slash between them is omitted.  A directory's last slash cannot be that one.
     slash = name.rfind(b"/", 0, min(_PREFIX + 1, len(name) - 1))
     if slash <= 0 or len(name) - slash - 1 > _NAME:
         return None

@@ -14,17 +14,17 @@ from app.system.blocking import blocking
 
 
 class NotABinaryCache(OperatorError):
-    """One line: which location, and what is missing there."""
+    """The message is one line with the location and the reason."""
 
 
 class BinaryCache(Protocol):
-    """Shared by threads."""
+    """A source of narinfos, which threads share."""
 
     location: str
 
     @blocking
     def narinfo(self, hash_part: str) -> NarInfo | None:
-        """None if the cache has no such path.
+        """Return None if the cache does not have the path.
 
         Raises NarInfoInvalid, FetchFailed, FetchStopped.
         """
@@ -36,7 +36,7 @@ class BinaryCache(Protocol):
 
 @blocking
 def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCache":
-    """From an http, https or file URL, or a directory.
+    """Open the cache at an http, https or file URL, or in a directory.
 
     Raises NotABinaryCache, FetchFailed, FetchStopped.
     """
@@ -96,11 +96,11 @@ class DirectoryCache:
 
     @blocking
     def hash_parts(self) -> tuple[str, ...]:
-        """Of all paths in the cache, sorted."""
+        """Return the hash parts of all paths in the cache, sorted."""
         return tuple(sorted(path.stem for path in self._directory.glob("*.narinfo")))
 
     def close(self) -> None:
-        """Files are closed as they are read."""
+        """Do nothing: each read closes its file."""
 
 
 def _store_directory(information: bytes) -> str:

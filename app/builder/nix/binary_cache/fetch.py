@@ -1,4 +1,4 @@
-"""Many small downloads: a connection kept open for each thread, and retries."""
+"""Many small downloads, with retries, and one open connection for each thread."""
 
 import random
 import threading
@@ -18,16 +18,16 @@ _SPREAD = random.Random()  # noqa: S311  spread, not secret
 ATTEMPTS = 6
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
-# What caches send for a path that they do not have: as with Nix, also buckets that list nothing.
+# Statuses of a missing path.  As in Nix also 403, which a bucket without permission to list sends.
 NOT_THERE = frozenset({403, 404, 410})
 
 
 class FetchFailed(OperatorError):
-    """One line: which URL, and what is wrong."""
+    """The message is one line with the URL and the reason."""
 
 
 class FetchStopped(Exception):
-    """The event that ends all waiting was set."""
+    """The event that ends all downloads was set."""
 
 
 class Fetcher:

@@ -1,4 +1,4 @@
-"""Narinfos read before, in one SQLite file.
+"""A cache of narinfos in one SQLite file.
 
 A binary cache does not change the references of a store path.  Two caches may have different
 contents under one path, so each row belongs to a cache.
@@ -34,14 +34,14 @@ _BUSY_SECONDS = 60
 
 
 class KnownUnusable(OperatorError):
-    """One line: which file, and what is wrong with it."""
+    """The message is one line with the file and the reason."""
 
 
 @blocking_class
 class KnownNarInfos:
     """The narinfos of one cache.
 
-    For one thread.  Several processes and caches may share a file.
+    One thread uses it.  Several processes and caches may share a file.
     """
 
     def __init__(self, connection: sqlite3.Connection, cache: str) -> None:

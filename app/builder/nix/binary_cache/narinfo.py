@@ -9,7 +9,7 @@ from app.builder.nix.binary_cache.signatures import TrustedKeys, fingerprint
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
 
-# Real ones have some hundred bytes; the longest have thousands of references.
+# Most narinfos have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
 
 
@@ -69,7 +69,7 @@ class Substitute(NarInfo):
 
 
 def parse_narinfo(document: bytes, hash_part: str) -> NarInfo:
-    """Parse the narinfo of the path with this hash; that of another path is invalid.
+    """Parse the narinfo of the path with this hash; the narinfo of another path is invalid.
 
     Raises NarInfoInvalid.
     """
@@ -90,7 +90,7 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
             nar_size=info.nar_size,
             references=info.references,
             url=fields["URL"],
-            # As in Nix.
+            # Nix does the same.
             compression=fields.get("Compression") or "bzip2",
             file_hash=_sha256(file_hash) if file_hash.startswith("sha256") else None,
             file_size=int(fields["FileSize"]) if fields.get("FileSize") else None,

@@ -8,10 +8,10 @@ from app.oci import canonical_json
 
 
 def count_references(narinfos: Iterable[NarInfo]) -> Mapping[str, int]:
-    """By name with version.  A path's reference to itself counts, as does every repetition."""
+    """Count references by name with version; a self reference counts, as does each repetition."""
     return Counter(reference.name for narinfo in narinfos for reference in narinfo.references)
 
 
 def popularity_json(counts: Mapping[str, int]) -> bytes:
-    """Byte for byte what Nixery's popcount writes: what is referred to once is not popular."""
+    """Return the bytes that Nixery's popcount writes, without names that have one reference."""
     return canonical_json({name: count for name, count in counts.items() if count > 1})

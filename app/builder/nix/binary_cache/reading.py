@@ -15,7 +15,7 @@ from app.system.blocking import blocking_class
 # Concurrent requests, enough to hide the latency.  Nix itself opens 25 connections.
 CONNECTIONS = 64
 BATCH = 2000
-# After so many failures in a row the cache is taken to be down.
+# After this many failures in a row the cache is considered down.
 FAILURES = 20
 
 
@@ -80,15 +80,15 @@ class NarInfoReader:
         return found
 
     def read_closure(self, hash_parts: Iterable[str]) -> Closure:
-        """With all they refer to; references to what the cache does not have are left out."""
+        """Return the closure of the paths, without references that the cache does not have."""
         found: dict[str, NarInfo] = {}
-        asked: set[str] = set()
+        queried: set[str] = set()
         wanted = set(hash_parts)
         while wanted:
-            asked |= wanted
+            queried |= wanted
             new = self.read(wanted)
             found.update(new)
-            wanted = {r.hash_part for n in new.values() for r in n.references} - asked
+            wanted = {r.hash_part for n in new.values() for r in n.references} - queried
         there = {narinfo.path for narinfo in found.values()}
         return Closure(
             StoreObject(n.path, n.nar_size, tuple(sorted((there & set(n.references)) - {n.path})))
@@ -120,7 +120,7 @@ class NarInfoReader:
         fresh.clear()
 
     def _fetch(self, hash_parts: Sequence[str]) -> Iterator[NarInfo | Exception | None]:
-        """In the order in which answers come."""
+        """Yield the results in the order of the responses."""
         todo = iter(hash_parts)
         taking = threading.Lock()
         outcomes: SimpleQueue[NarInfo | Exception | _Gone | None] = SimpleQueue()
@@ -161,4 +161,4 @@ class NarInfoReader:
 
 
 class _Gone:
-    """A worker has nothing left to do."""
+    """A thread has ended."""

@@ -18,7 +18,7 @@ _MOST_SIGNATURES = 100
 def fingerprint(
     path: StorePath, nar_hash: str, nar_size: int, references: Iterable[StorePath]
 ) -> bytes:
-    """Return what is signed; ``nar_hash`` is in base 32 with its algorithm."""
+    """Return the signed bytes; ``nar_hash`` is in base 32 with its algorithm."""
     sorted_references = ",".join(sorted(map(str, references)))
     return f"1;{path};{nar_hash};{nar_size};{sorted_references}".encode()
 

@@ -14,11 +14,11 @@ _LONGEST = 300
 
 
 class StorePathsInvalid(ValueError):
-    """One line: which line of the list is wrong, and why."""
+    """The message is one line with the invalid line of the list and the reason."""
 
 
 def read_store_paths(document: bytes) -> tuple[StorePath, ...]:
-    """In the list's order, repetitions included.  Raises StorePathsInvalid."""
+    """Return the paths in the order of the list, with repetitions.  Raises StorePathsInvalid."""
     try:
         return tuple(_parse(document))
     except (lzma.LZMAError, EOFError) as error:

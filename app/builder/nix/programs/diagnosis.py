@@ -1,7 +1,7 @@
 """Find out why a realisation failed: the package, a refusal, or a transient fault.
 
 An error is lasting only where it is known to be: a builder that ran and failed, a derivation
-that Nix refuses, another system, a path that no cache has.  Everything else is tried again.
+that Nix refuses, another system, a path that no cache has.  Everything else is retried.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Messages for users, from what Nix prints."""
+"""Messages for users, from the output of Nix."""
 
 import re
 
@@ -14,7 +14,7 @@ _LAST_ERROR = re.compile(
     rb"(?s:(?P<before>.*^))(?:[ \t]|\x1b\[[0-9;]*m)*error:(?:[ \t]|\x1b\[[0-9;]*m)*[^\s\x1b]",
     re.MULTILINE,
 )
-_ERROR_SIZE = 16 * 1024  # a message has the start of it
+_ERROR_SIZE = 16 * 1024  # the start of an error, which is enough for a message
 _ERROR_LINES = 200
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")

@@ -82,7 +82,7 @@ class ExpressionProcesses:
 
         Raises EvaluationFailed, SourceUnavailable, Unavailable.
         """
-        # The last value of an option counts: a silent host is given up before the time is over.
+        # The last value of an option counts: the wait for a silent host ends before the time limit.
         limited = [*command, *self._settings, *fetching(evaluation)]
         try:
             finished = await self._run(kind, limited, evaluation, _TAIL)

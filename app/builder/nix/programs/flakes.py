@@ -61,7 +61,7 @@ class Flakes:
         return replace(evaluation, package_set=ready.package_set)
 
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        """Return the inputs that the lock file does not pin.  Raises what ``prepared`` does."""
+        """Return the inputs that the lock file does not pin.  Raises the errors of ``prepared``."""
         if evaluation.package_set.flake is None:
             return ()
         return (await self._make_ready(evaluation)).unpinned
@@ -93,7 +93,7 @@ class Flakes:
         return _Ready(made, unpinned)
 
     async def _add(self, evaluation: Evaluation, directory: Path) -> Path:
-        """Return its store path, which is the one that Nix itself would copy it to."""
+        """Add the directory to the store; return the path that Nix itself would copy it to."""
         command = ["nix-store", "--add", str(directory)]
         printed = await self._processes.run("add", command, evaluation)
         return Path(printed.decode().strip())

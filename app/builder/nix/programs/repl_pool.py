@@ -1,6 +1,6 @@
 """Keep processes of ``nix repl``, each with one revision of a package set in memory.
 
-A kept process answers in milliseconds where a new one takes seconds.  It handles one request at
+A kept process responds in milliseconds, a new one in seconds.  It handles one request at
 a time.  After an error that Nix reports at the prompt (abort, missing attribute, infinite
 recursion) the process is as it was before: Nix restores the state of the evaluation.  After any
 other incomplete response the process is stopped.  In both cases a new process is started for the
@@ -93,7 +93,7 @@ class ReplPool:
         return rows
 
     async def invalidate(self) -> None:
-        """Stop all processes: what they remember of the store is not true any more."""
+        """Stop all processes: their knowledge of the store is out of date."""
         for evaluation, session in tuple(self._kept.items()):
             self._drop(evaluation, session)
         await self._end_dropped()

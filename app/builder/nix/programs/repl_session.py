@@ -70,7 +70,7 @@ class ReplSession:
         if self._conversation is None:
             self._conversation = self._start()
             text = self._protocol.start(subject(self._evaluation)) + text
-        printed = await self._conversation.ask(text, until=self._protocol.end)
+        printed = await self._conversation.request(text, until=self._protocol.end)
         self._used = time.monotonic()
         return await self._workers.run(_rows, self._protocol, printed, count)
 

@@ -1,6 +1,7 @@
-"""The environment of git: credentials of the source, and nothing of the user or machine.
+"""The environment of git: the credentials of the source, and no others.
 
-Git reads no configuration of theirs and never prompts.  Credentials stay in their files.
+Git reads neither the user's nor the machine's configuration, and never prompts.  Credentials stay
+in their files.
 """
 
 import os
@@ -50,7 +51,7 @@ _SSH = (
 
 
 class GitAccess:
-    """``directory`` is for the program that gives git the credentials."""
+    """``directory`` is for the program that prints the credentials for git."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class GitAccess:
 
     @blocking
     def prepare(self) -> None:
-        """Must be called before git is started."""
+        """Write the program that prints the token; call this before git is started."""
         if self._definition.token_file is None or self._askpass.exists():
             return
         self._askpass.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from app.system.workers import Workers
 
 _LISTING = 128 * 1024 * 1024
 _VERSION_SECONDS = 30
-_COMMITS = 24  # kept without their history
+_COMMITS = 24  # that are kept, without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
 _PACKS = 50
 _MISSING = "git is not installed (apt-get install git)"
@@ -46,7 +46,7 @@ async def check_git(environment: Mapping[str, str]) -> None:
 class GitCommand:
     """Git for one source.
 
-    ``asking_seconds`` is the time limit for listing refs, ``seconds`` for all other commands.
+    ``listing_seconds`` is the time limit for listing refs, ``seconds`` for all other commands.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GitCommand:
         environment: Mapping[str, str],
         directory: Path,
         workers: Workers,
-        asking_seconds: float,
+        listing_seconds: float,
         seconds: float,
     ) -> None:
         self._definition = definition
@@ -64,7 +64,7 @@ class GitCommand:
             definition=definition, environment=environment, directory=directory
         )
         self._workers = workers
-        self._asking_seconds = asking_seconds
+        self._listing_seconds = listing_seconds
         self._seconds = seconds
 
     async def refs(self, location: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ class GitCommand:
         short, because clients can be served from the last result if the host does not respond.
         """
         command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
-        return _refs(self._output(await self.run(command, seconds=self._asking_seconds)))
+        return _refs(self._output(await self.run(command, seconds=self._listing_seconds)))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
         """Return seconds since 1970; None if the repository does not have the commit."""
@@ -139,9 +139,9 @@ class GitCommand:
                 raise
 
     async def _join_packs(self, repository: Path) -> None:
-        """Join many packs into one, without the commits that were not used lately.
+        """Join many packs into one, without the least recently used commits.
 
-        Of a set like nixpkgs this takes some 10 seconds and 100 MB of memory.
+        For a set like nixpkgs this takes some 10 seconds and 100 MB of memory.
         """
         if await self._workers.run(kept.pack_count, repository) <= _PACKS:
             return

@@ -25,7 +25,7 @@ _SIZE = re.compile(rb"^\d+ blob [0-9a-f]+ +(\d+)\t", re.MULTILINE)
 
 
 class GitFiles:
-    """Raises FilesInvalid, UnpackingFailed, OSError."""
+    """Writes commits to directories.  Methods raise FilesInvalid, UnpackingFailed, OSError."""
 
     def __init__(self, *, git: GitCommand, workers: Workers) -> None:
         self._git = git
@@ -61,7 +61,7 @@ class GitFiles:
         return await self._workers.run(path.is_file)
 
     async def _measure(self, repository: Path, commit: str) -> None:
-        """Check the size first: a few kilobytes can expand to any number of files."""
+        """Check the size first: a commit of a few kilobytes can have any number of files."""
         arguments = ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit]
         with _translate_git_errors():
             try:

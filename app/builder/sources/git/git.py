@@ -24,7 +24,7 @@ from app.errors import SourceUnavailable, TagUnknown
 from app.reference import LATEST
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
-_LISTED = 12
+_LISTED = 12  # names in a message
 _LISTING_SECONDS = 2
 _HISTORY_SECONDS = 30  # clients can query any number of abbreviations
 
@@ -55,9 +55,8 @@ class GitUpstream:
             clock=clock,
         )
         self._history_until = float("-inf")
-        self._names: tuple[str, ...] | None = (
-            None  # of branches, then of tags; None before the first query
-        )
+        # The names of branches, then of tags; None before the first query.
+        self._names: tuple[str, ...] | None = None
 
     async def find(self, tag: str) -> Revision:
         with translate_unpacking_errors(self._definition.name), translate_disk_errors():
@@ -78,7 +77,7 @@ class GitUpstream:
         return (LATEST, *(self._names or ()))
 
     def cached_tags(self) -> tuple[str, ...]:
-        """Before the first query, return the tags of the definition."""
+        """Return the tags of the last query; before the first, those of the definition."""
         named = self._definition.taggable((self._definition.default_ref, *self._definition.pins))
         if self._names is None:
             return tuple(name for name in named if name != "HEAD")

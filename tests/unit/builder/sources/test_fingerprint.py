@@ -94,8 +94,8 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
     fingerprint = Fingerprint(str(tmp_path))
     before = fingerprint.take()
 
-    seen = dict(fingerprint._seen)
+    seen = dict(fingerprint._hashed)
     assert fingerprint.take() == before
 
     assert seen
-    assert all(fingerprint._seen[path] is kept for path, kept in seen.items())
+    assert all(fingerprint._hashed[path] is kept for path, kept in seen.items())

@@ -266,7 +266,7 @@ async def test_missing_permissions_stop_the_start_and_are_named(
 async def test_a_bucket_that_is_not_there_stops_the_start(fake: FakeGcs, tmp_path: Path) -> None:
     storage = GcsStorage(bucket="imagse", spool_directory=tmp_path / "spool")
 
-    with pytest.raises(StorageUnavailable, match="there is no bucket imagse"):
+    with pytest.raises(StorageUnavailable, match="bucket imagse does not exist"):
         await storage.start()
 
 

@@ -84,7 +84,7 @@ def upstream(
     definition: GitDefinition,
     state: Path,
     *,
-    asking_seconds: float = 30,
+    listing_seconds: float = 30,
     clock: Callable[[], float] = time.monotonic,
 ) -> GitUpstream:
     git = GitCommand(
@@ -92,7 +92,7 @@ def upstream(
         environment=child_environment(os.environ, home=state / "home"),
         directory=state / "git",
         workers=WORKERS,
-        asking_seconds=asking_seconds,
+        listing_seconds=listing_seconds,
         seconds=30,
     )
     trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)

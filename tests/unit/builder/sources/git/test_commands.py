@@ -47,7 +47,7 @@ def command_of(
         environment=environment,
         directory=directory / "git",
         workers=Workers(1),
-        asking_seconds=30,
+        listing_seconds=30,
         seconds=30,
     )
 

@@ -352,7 +352,7 @@ async def test_silent_host_is_a_time_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         location = f"http://127.0.0.1:{silent.getsockname()[1]}/r.git"
         definition = GitDefinition(name="set", location=location)
-        waiting = upstream(definition, tmp_path / "state", asking_seconds=0.5)
+        waiting = upstream(definition, tmp_path / "state", listing_seconds=0.5)
 
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(
