@@ -1,19 +1,19 @@
-# Describe the packages of a set by name.  Only the named attributes are evaluated, and of those
-# only what is printed here; nothing is built.
+# Describe the packages of a set by name.  This evaluates the named attributes only, and of those
+# only the values below; it builds nothing.
 #
-# answer    a list in the order of names, of
+# result    a list in the order of names, of
 #   { status = "package"; attribute; derivation; output; path; name; ... }
-#   { status = "raised"; ... }         metadata of a package that does not evaluate
+#   { status = "raised"; ... }                  a package that does not evaluate, with its metadata
 #   { status = "unknown"; }
 #   { status = "ambiguous"; candidates; }
-#   { status = "meta"; attribute; packages; }              a set whose nixery.packages stand for it
-#   { status = "other"; attribute; kind; }                 what it is instead of a package
+#   { status = "meta"; attribute; packages; }   a set that stands for its nixery.packages
+#   { status = "other"; attribute; kind; }      another value, such as "a function"
 #
-# With explain an error of the set is let through, for its message to be read.
+# With explain an error of the set is not caught, so that Nix prints its message.
 #
-# The derivation that a restricted set names is not used: the store has those of other sources,
-# and files that only look like one.  The derivation is made again from the package's drvAttrs.
-# Whether path is the output's is for the caller to look up, in the derivation itself.
+# The derivation that a restricted set claims is not used: the store has derivations of other
+# sources, and files that look like derivations.  It is derived again from the package's drvAttrs.
+# The caller compares path with the outputs in the derivation file.
 set: { names, explain, restricted, ... }:
 
 let
@@ -23,9 +23,8 @@ let
 
   find = import ./lookup.nix set;
 
-  # ---- describing
+  # ---- metadata; null where a value is absent, of another type, or raises an error
 
-  # Null where a value is absent, of another kind, or raises an error.
   attempt = default: value:
     let result = tryEval (deepSeq value value); in
     if result.success then result.value else default;
@@ -55,7 +54,7 @@ let
     else if isString (value.name or null) then (parseDrvName value.name).name
     else null;
 
-  # JSON, "" where it is too long or raises an error: then it is not valid, and refused.
+  # JSON; "" if it is too long or raises an error, which the server refuses as invalid.
   service = value:
     let
       pname = pnameOf value;
@@ -114,7 +113,7 @@ let
 
   guarded = import ./guarded.nix;
 
-  # The package's own drvPath is asked for too: nixpkgs refuses there what its config does not allow.
+  # The package's own drvPath is evaluated too: nixpkgs raises the errors of its policy there.
   remade = value:
     let
       attributes = value.drvAttrs or (throw "a package without drvAttrs is ${guarded.untrusted}");

@@ -1,24 +1,24 @@
-# A file of a package set that is not trusted, and all that it imports, without the builtins that
-# reach beyond the set.
+# Import a file of an untrusted package set, and all files that it imports, without the builtins
+# that reach beyond the set.
 #
-# Nix's own restriction (restrict-eval) lets a set fetch from what it may read: file:// addresses
-# whose links or %2e%2e lead elsewhere, repositories whose objects are another's or whose
-# configuration runs programs.  A search path may be written down with addresses in it, and is
-# fetched.  To name a store path is to ask binary caches for it.
+# Nix's own restriction (restrict-eval) is not enough.  It lets a set fetch whatever it may read:
+# file:// URLs with links or %2e%2e in them, and repositories with alternate object directories or
+# with a configuration that runs programs.  It fetches URLs in a search path that an expression
+# contains.  A store path in an expression makes Nix query binary caches.
 #
-# So of the builtins only those are there that are known to compute, or to be restricted; what a
-# later Nix adds is refused.  The names are shadowed by scopedImport, in every form they have, and
-# `import` is among them: what a file imports finds no more than the file did.
+# Therefore only builtins that compute, or that are restricted, are available; builtins that a later
+# Nix adds are refused.  scopedImport shadows the names, in all of their forms.  `import` is one of
+# them, so imported files get no other builtins.
 #
-# What a derivation may read is what the contexts of its strings name.  No builtin is there that
-# adds to a context what the evaluation did not make, or makes a derivation of a file; those that
-# make store paths are guarded.nix's.
+# A derivation can read the paths in the contexts of its strings.  No available builtin adds a path
+# to a context that the evaluation did not make, or makes a derivation from a file.  guarded.nix has
+# the builtins that make store paths.
 #
-#   roots         directories (or one file) whose files are imported
+#   roots         the directories, or the file, whose files are imported
 #   search_path   a list of { prefix; path; }, the only one that is searched
-#   policy        what the server's own files find in NIXERY_POLICY (nix/nixpkgs-config.nix)
+#   policy        the value of NIXERY_POLICY for the server's own files (nix/nixpkgs-config.nix)
 #
-# The result imports a path.
+# The result is a function that imports a path.
 { roots, search_path, policy }:
 
 let
@@ -40,7 +40,7 @@ let
       sort split splitVersion storeDir stringLength sub substring tail throw toJSON toPath toString
       toXML trace true tryEval typeOf unsafeDiscardStringContext unsafeGetAttrPos zipAttrsWith;
   };
-  # Nix 2.8 does not have them.
+  # Builtins that Nix 2.8 does not have.
   later = builtins.intersectAttrs
     {
       break = null;
@@ -54,7 +54,7 @@ let
   own = guarded.builtins // {
     builtins = given;
     nixPath = search_path;
-    # Nix's own files, such as <nix/fetchurl.nix>, which every restriction lets through.
+    # Nix's own files, such as <nix/fetchurl.nix>, are always allowed.
     findFile = _: name:
       let named = entry: substring 0 (stringLength entry.prefix + 1) "${name}/" == "${entry.prefix}/"; in
       if substring 0 4 name == "nix/" then builtins.findFile [ ] name
@@ -75,7 +75,7 @@ let
   shadowed = refused // own;
   underscored = listToAttrs
     (map (name: { name = "__${name}"; value = given.${name}; }) (attrNames shadowed));
-  # These have not: where a set has one of its own (`with pkgs; fetchurl`), that is meant.
+  # Names without such a form; a set may have its own of that name (`with pkgs; fetchurl`).
   plain = removeAttrs shadowed [
     "addDrvOutputDependencies" "appendContext" "exec" "fetchClosure" "fetchurl" "filterSource"
     "findFile" "flakeRefToString" "getEnv" "getFlake" "importNative" "nixPath" "outputOf" "parseFlakeRef"
@@ -88,14 +88,14 @@ let
     NIXERY_POLICY = policy;
   };
 
-  # ---- importing each file once, as `import` does and scopedImport does not
+  # ---- import each file once, as `import` does and scopedImport does not
 
-  # Nix makes a package of a derivation that is imported, with contexts that name it.
+  # Importing a derivation file gives a package, whose strings have the derivation as context.
   importable = path:
     if guarded.isDerivation (guarded.canonical path) then throw "to import a derivation is ${guarded.untrusted}"
     else path;
 
-  # The files of the set, looked at as far as they are imported; links are not followed here.
+  # The files of the set, lazily; links are not followed here.
   node = type: path:
     if type == "directory" then { entries = mapAttrs (name: type: node type "${path}/${name}") (readDir path); }
     else if type == "regular" then { value = scopedImport scope path; }

@@ -1,20 +1,20 @@
-# The same as evaluate.nix, for a process that is asked again and again: the package set is imported
-# once, and each question evaluates what it names.
+# Like evaluate.nix, for a process that handles many requests: the package set is imported once, and
+# each request evaluates the attributes that it names.
 #
 #   nix repl -I nixery=DIRECTORY-OF-THIS-FILE
 #   nix-repl> nixery = import <nixery/conversation.nix> "SUBJECT"
-#   nix-repl> nixery.answer "QUESTION"
-#   nix-repl> nixery.kinds "QUESTION"
-#   nix-repl> nixery.inner "QUESTION"
+#   nix-repl> nixery.answer "REQUEST"
+#   nix-repl> nixery.kinds "REQUEST"
+#   nix-repl> nixery.inner "REQUEST"
 #   nix-repl> nixery.end
 #
-# Subject and question are JSON of printable ASCII, each character written as two hexadecimal
-# digits: whatever is in them, what is typed holds neither quotes nor antiquotations.
+# Subject and request are JSON of printable ASCII, each character as two hexadecimal digits.  So the
+# input never contains quotes or antiquotations.
 #
-# subject   { marker, set, system, config, restricted }   (as package-set.nix has them)
-# question  a list of names
-# answer    "MARKER JSON MARKER", and what JSON is see answers.nix, for kinds and inner names.nix;
-#           after the end "MARKER"
+# subject   { marker, set, system, config, restricted }   (see package-set.nix)
+# request   a list of names
+# response  "MARKER JSON MARKER", for answer with the JSON of answers.nix, else of names.nix;
+#           for end "MARKER"
 subject:
 
 let
@@ -25,22 +25,22 @@ let
   digit = n: substring n 1 "0123456789abcdef";
   code = n: digit ((n + 32) / 16) + digit (n + 32 - (n + 32) / 16 * 16);
   size = stringLength printable;
-  # Every two digits are one of the codes, so that none is found between two others.
+  # Every pair of digits is one of the codes, so no code is found across two pairs.
   decode = replaceStrings (genList code size) (genList (n: substring n 1 printable) size);
 
-  ask = fromJSON (decode subject);
-  set = import ./package-set.nix ask;
+  input = fromJSON (decode subject);
+  set = import ./package-set.nix input;
   answers = import ./answers.nix set;
   names = import ./names.nix set;
-  reply = rows: "${ask.marker} ${toJSON rows} ${ask.marker}";
+  response = rows: "${input.marker} ${toJSON rows} ${input.marker}";
 in
 {
-  answer = question: reply (answers {
-    names = fromJSON (decode question);
-    inherit (ask) restricted;
+  answer = request: response (answers {
+    names = fromJSON (decode request);
+    inherit (input) restricted;
     explain = false;
   });
-  kinds = question: reply (map names.kindOf (fromJSON (decode question)));
-  inner = question: reply (map names.innerOf (fromJSON (decode question)));
-  end = ask.marker;
+  kinds = request: response (map names.kindOf (fromJSON (decode request)));
+  inner = request: response (map names.innerOf (fromJSON (decode request)));
+  end = input.marker;
 }

@@ -1,8 +1,9 @@
-# A value, if the file that Nix begins with is there; else an error with the setting to look at.
+# Return a value if a directory has the file that Nix starts with; else raise an error with the
+# setting to change.
 #
-#   reference     a directory
-#   file          the file that has to be in a directory
-#   other, kind   the file of the other kind of source
+#   reference     the directory
+#   file          the file that it must have
+#   other, kind   the file that another kind of source has
 { reference, file, other, kind }: value:
 
 let

@@ -1,14 +1,14 @@
-# What a flake takes from elsewhere.
+# List the inputs of a flake.
 #
 #   nix-instantiate --eval --strict --json flake-inputs.nix --argstr request JSON
 #
 # request   { flake, ... }: the directory of its flake.nix
-# answer    { unpinned; places; dated; }
-#   unpinned   the names of inputs that the lock file does not pin: they change at any time
-#   places     a list of { name; place; }: a part of what Nix calls an input in its messages
-#   dated      whether a reference may say when the flake was made; older versions of Nix refuse it
+# result    { unpinned; places; dated; }
+#   unpinned   the names of inputs that the lock file does not pin: they can change at any time
+#   places     a list of { name; place; }: place is part of the input's reference in messages of Nix
+#   dated      whether a reference may have the flake's date, which older versions of Nix refuse
 #
-# Nothing is fetched: flake.nix is read as the plain expression that it is.
+# This fetches nothing: flake.nix is imported as a plain expression.
 { request }:
 
 let
@@ -24,10 +24,10 @@ let
   named = functionArgs flake.outputs // flake.inputs or { };
   unpinned = attrNames (removeAttrs named ([ "self" ] ++ attrNames locked));
 
-  # Of a reference as a set, as lock files have it.
+  # The place in a reference that is a set, as in lock files.
   fromSet = set:
     set.url or set.path or (if set ? repo then "${set.owner}/${set.repo}" else set.id or "");
-  # Of a reference as text: without what Nix leaves out of its messages.
+  # The place in a reference that is text, without the parts that messages of Nix omit.
   fromText = url:
     let
       plain = match "(git\\+|tarball\\+|file\\+)?(https?://[^?#]*|file://[^?#]*|ssh://[^?#]*).*" url;

@@ -1,7 +1,7 @@
-# The builtins that make store paths, for a package set that is not trusted.
+# The builtins that make store paths, for an untrusted package set.
 #
-# A file whose name ends in .drv is a derivation to Nix, whatever made it, and its text may name
-# any store path as an input.  So only `derivation` makes files of such names.
+# For Nix any file whose name ends in .drv is a derivation, and its text may name any store path as
+# an input.  So only `derivation` may make files with such names.
 let
   inherit (builtins)
     baseNameOf concatStringsSep elem filter length removeAttrs split stringLength substring toString
@@ -12,21 +12,21 @@ let
   isDerivation = name:
     stringLength name >= 4 && substring (stringLength name - 4) 4 name == ".drv";
 
-  # What the path is without ".." and trailing slashes, as text.
+  # The path as text, without ".." and trailing slashes.
   canonical = path: toString (/. + unsafeDiscardStringContext (toString path));
 
   # ---- derivations
 
-  # Attributes by which a build sees more than its inputs, where Nix's configuration allows it.
-  # `__json` would hide the others from us.
+  # Attributes that let a build read more than its inputs, if Nix's configuration allows it.
+  # `__json` could contain the others.
   reaching = [ "__impure" "__json" "__noChroot" ];
   refused = attributes:
     filter (name: attributes ? ${name} && ! elem attributes.${name} [ false null "" ]) reaching
-    # Such a build gives Nix derivations of its own.
+    # Such a build passes derivations of its own to Nix.
     ++ (if length (split "recursive-nix" (toString (attributes.requiredSystemFeatures or ""))) > 1
     then [ "recursive-nix" ] else [ ]);
 
-  # Checked when the derivation is made, not when it is described.
+  # Checked when the derivation is made, not when its attributes are read.
   checked = attributes:
     if ! attributes ? name then attributes
     else attributes // {
@@ -37,8 +37,8 @@ let
 
   # ---- files
 
-  # With a hash, Nix takes any path of the store that has it, whatever is to be copied.  The store
-  # path that a hash means is computed, and compared with that of what was copied.
+  # With a hash, Nix returns any store path that has it, without copying the given files.  So this
+  # copies the files, and compares their store path with the one that follows from the hash.
   path = arguments:
     let
       name = arguments.name or (baseNameOf (canonical arguments.path));

@@ -1,8 +1,8 @@
-# Find what a name means in a package set.
+# Find the attribute that a name means in a package set.
 #
 #   set -> name -> { value; path; } or { status = "unknown"; } or { status = "ambiguous"; candidates; }
 #
-# Nothing is evaluated but the sets on the way; the value itself stays lazy.
+# This evaluates only the sets on the path; the value itself stays lazy.
 set:
 
 let

@@ -1,9 +1,9 @@
-# What a package set has under a name, without making a derivation.
+# The kinds of attributes, and the names in sets; no derivation is made.
 #
-# kind      of a value: "package", "packages" (a set that says that packages are in it), "set", "other"
-# kindOf    the same by name; what raises an error is "other"
+# kind      a value's kind: "package", "packages" (a set marked as containing them), "set", "other"
+# kindOf    the kind of the value with a name; "other" if it raises an error
 # inner     the names in a value
-# innerOf   the same by name; null where there is no set
+# innerOf   the names in the set with a name; null for other values
 set:
 
 let
@@ -24,7 +24,7 @@ rec {
   );
   kindOf = name: kind (valueOf name);
 
-  # A dot in a nested name would be taken for another level.
+  # A nested name with a dot would be read as two levels.
   inner = value:
     filter (name: name != "recurseForDerivations" && match "[^.]+" name != null) (attrNames value);
   innerOf = name:

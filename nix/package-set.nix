@@ -2,7 +2,7 @@
 #
 #   set          { kind = "path" or "flake"; reference; is_file; roots; search_path; wrapped; }
 #                is_file       whether the reference is a file rather than a directory
-#                search_path   a list of { prefix; path; }: what <prefix> stands for
+#                search_path   a list of { prefix; path; }: the path of each <prefix>
 #                roots         the directories whose files are imported, reference among them
 #                wrapped       whether the flake of the source is the input `target` of this one
 #   config       { unfree, insecure, broken }: each true, false, or the list of the names allowed
@@ -19,14 +19,14 @@ let
     then import ./confined.nix { inherit (set) roots search_path; policy = toJSON config; }
     else import;
 
-  # What a set's function is called with, as far as it takes it.
+  # Arguments that a set's function gets if it has them.
   optional = {
     inherit system;
     config = import ./policy.nix config;
     overlays = [ ];
   };
 
-  # What is only there for a function that cannot do without.
+  # Arguments that a function gets only if it requires them.
   nixpkgs = filter (entry: entry.prefix == "nixpkgs") set.search_path;
   required = {
     pkgs =
@@ -43,7 +43,7 @@ let
     else value (intersectAttrs takes optional // intersectAttrs (without takes) required);
   without = takes: removeAttrs takes (filter (name: takes.${name}) (attrNames takes));
 
-  # A file that is one package is a set of it, by its own name and as flakes call it.
+  # A file that is one package becomes a set with it, under its own name and that of flakes.
   several = value:
     let pname = tryEval (value.pname or (parseDrvName value.name).name); in
     if ! (isAttrs value && value.type or null == "derivation") then value

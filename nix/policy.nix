@@ -1,4 +1,4 @@
-# A policy in nixpkgs' own terms; it holds for dependencies too, which the server does not look at.
+# A policy as nixpkgs' config.  It applies to dependencies too, which the server does not check.
 #
 #   config   { unfree, insecure, broken }: each true, false, or the list of the names allowed
 config:

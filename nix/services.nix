@@ -1,8 +1,8 @@
-# Services of nixpkgs' packages, by pname: the attribute `nixery` of packages that have none.
+# Services of nixpkgs' packages, by pname: for packages without an attribute `nixery`.
 # docs/contents.md describes the fields.
 {
   nginx = {
-    # www-data is Debian's user, nginx nixpkgs'.
+    # www-data is Debian's user, and nginx that of nixpkgs.
     users = [ { name = "www-data"; uid = 33; home = "/var/www"; } { name = "nginx"; uid = 101; home = "/var/cache/nginx"; } ];
     directories =
       map (path: { inherit path; user = "www-data"; }) [ "/var/cache/nginx" "/var/lib/nginx" "/var/log/nginx" ]
@@ -33,7 +33,7 @@
       { path = "/run/postgresql"; user = "postgres"; }
     ];
     environment.PGDATA = "/var/lib/postgresql/data";
-    # Over the network a password is asked for: POSTGRES_PASSWORD, when the database is made.
+    # Connections by network need a password, POSTGRES_PASSWORD when the database is created.
     command = [
       "sh"
       "-euc"

@@ -1,14 +1,15 @@
 """Evaluate each name once per revision, system and policy.
 
-A revision never changes, so neither does the result for a name, a package or an error.  An image of names seen before is put together without starting Nix.
+A revision never changes, and neither do the results for its names.  An image of known names is made
+without starting Nix.
 
-Clients may request any name, so the package set bounds what is stored: the results of the names
-that it lists, and the packages at most one set below its top.  Everything else is kept in
-memory, within a bound; errors also only while they are valid.
+Clients may request any name, so storage gets a bounded number of results: those of names that the
+package set lists, and packages at most one set below its top.  Other results are cached in memory;
+errors only while they are valid.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from app.builder.evaluation.recent_failures import RecentFailures
 from app.builder.nix.results import (
@@ -57,57 +58,53 @@ class EvaluationResultCache:
     ) -> tuple[EvaluationResult, ...]:
         """Return the results in the order of the names.
 
-        ``evaluate`` is called once, for all names without a cached result.
+        subject: everything that the results depend on, except the name.
+        evaluate: called for all names without a cached result.  If it fails in another caller, the
+            name is evaluated again.
+        check: gets the cached results before ``evaluate`` is called, and may raise.
+        is_listed: whether the revision is known to list the name.
+        is_ruled_out: whether the revision is known to lack the name, which is then not evaluated.
 
-        ``check`` gets the cached results before ``evaluate`` is called, and may raise.
-
-        ``subject`` is everything that the results depend on, except the name.  ``is_listed`` returns
-        whether a name is among those of the revision, as far as they are in memory; names that are
-        ``is_ruled_out`` are not evaluated.  Raises what ``evaluate`` raises; an error of another caller's question is not ours, so the name is evaluated again.
+        Raises the errors of ``evaluate`` and ``check``.
         """
         keys = {name: attribute_key(subject, name) for name in names}
-        recent = {
-            name: self._failures.get(key) or self._unstored.get(key) for name, key in keys.items()
-        }
-        known_results: dict[str, EvaluationResult] = {
-            n: result for n, result in recent.items() if result
-        }
+        known = self._remembered(keys)
         while True:
-            missing = [name for name in keys if name not in known_results]
-            read = await self._stored.read_each([keys[name] for name in missing])
-            known_results |= {
-                n: known for n, known in zip(missing, read, strict=True) if known is not None
-            }
-            missing = [name for name in missing if name not in known_results]
-            known_results |= {name: NotFound() for name in missing if is_ruled_out(name)}
-            missing = [name for name in missing if name not in known_results]
+            known |= await self._read({n: key for n, key in keys.items() if n not in known})
+            known |= {n: NotFound() for n in keys if n not in known and is_ruled_out(n)}
+            missing = {name: key for name, key in keys.items() if name not in known}
             if not missing:
-                return tuple(known_results[name] for name in names)
-            check(known_results)
-            ours = [name for name in missing if keys[name] not in self._running]
+                return tuple(known[name] for name in names)
+            check(known)
+            ours = {name: key for name, key in missing.items() if key not in self._running}
             if ours:
-                known_results |= await self._evaluate(
-                    {name: keys[name] for name in ours}, evaluate, is_listed
-                )
-            for name in missing:
-                if asked := self._running.get(keys[name]):
-                    await asked.wait()
+                known |= await self._evaluate(ours, evaluate, is_listed)
+            for key in missing.values():
+                if evaluated := self._running.get(key):
+                    await evaluated.wait()
 
     async def cached(
         self, subject: dict[str, object], names: Sequence[str]
     ) -> tuple[EvaluationResult | None, ...]:
-        """Return what is remembered of each name, in their order; None if it is not known."""
-        keys = [attribute_key(subject, name) for name in names]
-        read = await self._stored.read_each(keys)
-        return tuple(
-            self._failures.get(key) or self._unstored.get(key) or known
-            for key, known in zip(keys, read, strict=True)
-        )
+        """Return the cached result of each name, in their order; None without one."""
+        keys = {name: attribute_key(subject, name) for name in names}
+        found = await self._read(keys) | self._remembered(keys)
+        return tuple(found.get(name) for name in names)
+
+    def _remembered(self, keys: Mapping[str, Digest]) -> dict[str, EvaluationResult]:
+        """Return the results in memory, by name."""
+        found = {n: self._failures.get(key) or self._unstored.get(key) for n, key in keys.items()}
+        return {name: result for name, result in found.items() if result is not None}
+
+    async def _read(self, keys: Mapping[str, Digest]) -> dict[str, EvaluationResult]:
+        """Return the stored results, by name."""
+        read = await self._stored.read_each(tuple(keys.values()))
+        return {name: one for name, one in zip(keys, read, strict=True) if one is not None}
 
     async def _evaluate(
         self, keys: dict[str, Digest], evaluate: Evaluate, is_listed: Callable[[str], bool]
     ) -> dict[str, EvaluationResult]:
-        """Evaluate, then store or remember what the results allow."""
+        """Evaluate, and store or cache each result."""
         done = asyncio.Event()
         self._running.update(dict.fromkeys(keys.values(), done))
         try:
@@ -135,7 +132,7 @@ def attribute_key(subject: dict[str, object], name: str) -> Digest:
 def _is_storable(name: str, result: EvaluationResult, is_listed: Callable[[str], bool]) -> bool:
     """Return whether the package set bounds the number of such names.
 
-    A set may hold itself, so any number of names may lead to one package.
+    A set may contain itself, so any number of names may lead to one package.
     """
     match result:
         case NotFound():
