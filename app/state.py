@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from app.builder.builds.manifests import Manifest
+from app.builder.builds.preview import ImagePreview
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import JobCounts
@@ -53,6 +54,12 @@ class Images(Protocol):
         """Return the image if it is built, as far as that is known without Nix and network.
 
         Raises NameInvalid.
+        """
+
+    def preview(self, reference: ImageReference, client: str) -> Job[ImagePreview]:
+        """Return at once the job that finds out what a pull would take; nothing is built.
+
+        Raises Draining and NameInvalid.
         """
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Names into images: what the routes ask for."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,7 @@ from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.finished import FinishedImage, FinishedImages
 from app.builder.builds.index_recipe import IndexRecipe
 from app.builder.builds.indexes import IndexBuilder
+from app.builder.builds.preview import ImagePreview, ImagePreviewer
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
@@ -18,6 +19,7 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.steps import Steps
 from app.builder.names.attributes import AttributeIndex
+from app.builder.sources.choice import SourceChoice
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.errors import (
@@ -34,9 +36,7 @@ from app.storage.records.kind import key_of
 
 
 class ImageService:
-    """``sources`` by the path component that chooses them; ``default`` for all other names.
-
-    ``system`` is the server's own Nix system.  A name without an architecture has an index, if
+    """``system`` is the server's own Nix system.  A name without an architecture has an index, if
     ``builder`` has several systems; else its image is for ``system``.
     """
 
@@ -44,21 +44,21 @@ class ImageService:
         self,
         *,
         jobs: Jobs[Built],
+        previewer: ImagePreviewer,
         builder: IndexBuilder,
         attributes: AttributeIndex,
         catalogue: Catalogue,
         finished: FinishedImages,
-        sources: Mapping[str, Source],
-        default: Source,
+        sources: SourceChoice,
         system: str,
     ) -> None:
         self._jobs = jobs
+        self._previewer = previewer
         self._builder = builder
         self._attributes = attributes
         self._catalogue = catalogue
         self._finished = finished
         self._sources = sources
-        self._default = default
         self._system = system
 
     def pull(
@@ -109,6 +109,25 @@ class ImageService:
         recipe = self._builder.cached_recipe(_supply_key(request, pinned), request, pinned)
         return None if recipe is None else await self._builder.stored(recipe)
 
+    def preview(self, reference: ImageReference, client: str) -> Job[ImagePreview]:
+        """Return the job that finds out what a pull would take; nothing is built.
+
+        Raises Draining and NameInvalid.
+        """
+        request = self._request(reference.name)
+        source, tag = self._source(request), reference.reference
+        assert isinstance(tag, Tag)
+
+        async def find(progress: Progress) -> ImagePreview:
+            pinned = Pinned(source, await source.resolve(tag), request.system)
+            key = _supply_key(request, pinned)
+            async with self._explaining(pinned):
+                return await self._previewer.preview(key, request, pinned, progress)
+
+        key = _tag_key(request, source, tag)
+        title = f"the plan of {reference.name}:{tag}"
+        return self._previewer.jobs.join(key, find, title=title, client=client)
+
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the cached tags of the source and the tags built under this name, sorted.
 
@@ -128,7 +147,9 @@ class ImageService:
         return await self._catalogue.names()
 
     def _request(self, name: RepositoryName) -> ImageRequest:
-        request = ImageRequest.parse(name, sources=self._sources.keys(), system=self._system)
+        request = ImageRequest.parse(
+            name, sources=self._sources.by_component.keys(), system=self._system
+        )
         return request if len(self._builder.systems) > 1 else replace(request, one_system=True)
 
     async def _unknown(self, request: ImageRequest) -> RegistryError | None:
@@ -163,7 +184,7 @@ class ImageService:
         return lacking[0] if all(lacking) else ()
 
     def _source(self, request: ImageRequest) -> Source:
-        return self._default if request.source is None else self._sources[request.source]
+        return self._sources.choose(request.source)
 
     def _start(self, request: ImageRequest, pinned: Pinned, *, title: str, client: str) -> Job[Any]:
         """Start at the build if what the source lacks is known, or find that out first."""

@@ -13,6 +13,7 @@ from app.commands import (
     plan,
     popcount,
     prepare,
+    preview,
     push,
     verify,
     warm,
@@ -67,6 +68,7 @@ app.command("build", short_help="Build an image without a registry.")(build.comm
 app.command("prepare", short_help="Download the embedded packages.")(prepare.command)
 app.command("popcount", short_help="Count references in a binary cache.")(popcount.command)
 app.command("plan", short_help="Write a layer plan for NIXERY_POPULARITY.")(plan.command)
+app.command("preview", short_help="Print what a pull would take.")(preview.command)
 app.command("verify", short_help="Check the stored images for damage.")(verify.command)
 app.command("doctor", short_help="Check what the server needs.")(doctor.command)
 app.command("config", short_help="Print the settings and their origins.")(config.command)

@@ -18,6 +18,7 @@ from app.routers import (
     images,
     manifests,
     metrics,
+    plans,
     referrers,
     search,
     tags,
@@ -48,12 +49,13 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
-    services = (health, builds, build_events, debug, metrics, search, images, warming)
+    services = (health, builds, build_events, debug, metrics, search, images, plans, warming)
     for module in (*registry, *services):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})
     rendering.load()
     app.include_router(front.router)
     app.include_router(images.pages)
+    app.include_router(plans.pages)
     app.mount("/static/swagger", StaticFiles(directory=_SWAGGER))
     app.mount("/static", StaticFiles(directory=_STATIC))
     if web_dir is None:

@@ -11,6 +11,7 @@ from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
 from app.builder.builds.finished import FinishedImages
 from app.builder.builds.indexes import IndexBuilder
+from app.builder.builds.preview import ImagePreviewer
 from app.builder.builds.records import BUILDS, INDEXES, BuildRecords
 from app.builder.builds.supply import Supplier
 from app.builder.evaluation.evaluator import PackageEvaluator
@@ -27,10 +28,17 @@ from app.builder.names.search import PackageSearch
 from app.builder.nix.door import Nix
 from app.builder.nix.store import Store
 from app.builder.service import ImageService
+from app.builder.sources.choice import SourceChoice
 from app.oci import Digest
 from app.settings.settings import Settings
 from app.system.workers import Workers
-from app.wiring.jobs import evaluation_queue, new_jobs, work_queues
+from app.wiring.jobs import (
+    evaluation_queue,
+    new_jobs,
+    preview_jobs,
+    preview_queue,
+    work_queues,
+)
 from app.wiring.sources import OpenSources
 from app.wiring.storage import OpenStorage
 
@@ -68,17 +76,19 @@ def open_images(
     indexes = BuildRecords(storage=storage, existence=stored.existence, kind=INDEXES)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
+    composer = Composer(
+        packer=packer,
+        file_trees=FileTrees(storage=storage, workers=workers, store=store),
+        layering=_layering(settings, profiles),
+        workers=workers,
+    )
+    closures = Closures(storage=storage, store=store)
     images = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
         supplier=supplier,
-        composer=Composer(
-            packer=packer,
-            file_trees=FileTrees(storage=storage, workers=workers, store=store),
-            layering=_layering(settings, profiles),
-            workers=workers,
-        ),
-        closures=Closures(storage=storage, store=store),
+        composer=composer,
+        closures=closures,
         records=builds,
         blobs=stored.blobs,
         queues=queues,
@@ -87,19 +97,31 @@ def open_images(
     jobs = new_jobs(settings)
     # Jobs that still run are cancelled before anything that they use is closed.
     stack.push_async_callback(jobs.drain, 0)
+    builder = IndexBuilder(
+        images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
+    )
+    previews, previewing = preview_jobs(settings), preview_queue(settings)
+    stack.push_async_callback(previews.drain, 0)
     service = ImageService(
         jobs=jobs,
-        builder=IndexBuilder(
-            images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
+        previewer=ImagePreviewer(
+            jobs=previews,
+            images=images,
+            indexes=builder,
+            evaluator=evaluator,
+            composer=composer,
+            closures=closures,
+            packer=packer,
+            queue=previewing,
         ),
+        builder=builder,
         attributes=attributes,
         catalogue=catalogue,
         finished=FinishedImages(existence=stored.existence, base_of=supplier.base),
-        sources=sources.by_component,
-        default=sources.default,
+        sources=SourceChoice(sources.by_component, sources.default),
         system=settings.own_system,
     )
-    waiting = (evaluation, queues.building, queues.packing)
+    waiting = (evaluation, queues.building, queues.packing, previewing)
     search = _search(settings, sources, attributes)
     return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
 

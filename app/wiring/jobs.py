@@ -1,6 +1,7 @@
 """Jobs, and the queues that they wait in."""
 
 from app.builder.builds.build import WorkQueues
+from app.builder.builds.preview import ImagePreview
 from app.builder.images.image import Built
 from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
@@ -10,19 +11,34 @@ from app.settings.settings import Settings
 _HISTORY = 200
 _OUTCOMES = 10_000
 _TRANSIENT_SECONDS = 10
+_PREVIEW_FAILURES = 1_000
 
 
 def new_jobs(settings: Settings) -> Jobs[Built]:
     return Jobs(
-        failures=FailureLifetimes(
-            transient=min(settings.failure_seconds, _TRANSIENT_SECONDS),
-            failed=settings.failure_seconds,
-            unknown=max(settings.failure_seconds, settings.revision_seconds),
-        ),
+        failures=_failures(settings),
         result_seconds=0,
         remember=_OUTCOMES,
         history=_HISTORY,
     )
+
+
+def _failures(settings: Settings) -> FailureLifetimes:
+    return FailureLifetimes(
+        transient=min(settings.failure_seconds, _TRANSIENT_SECONDS),
+        failed=settings.failure_seconds,
+        unknown=max(settings.failure_seconds, settings.revision_seconds),
+    )
+
+
+def preview_jobs(settings: Settings) -> Jobs[ImagePreview]:
+    """Return jobs without pages; what they found may change at once, so it is not remembered."""
+    failures = _failures(settings)
+    return Jobs(failures=failures, result_seconds=0, remember=_PREVIEW_FAILURES, history=0)
+
+
+def preview_queue(settings: Settings) -> WorkQueue:
+    return _queue(settings, "previews", at_once=2, expected_seconds=2)
 
 
 def evaluation_queue(settings: Settings) -> WorkQueue:

@@ -5,12 +5,22 @@ import gzip
 import json
 from dataclasses import dataclass, field
 
+from app.builder.builds.preview import (
+    ImagePreview,
+    Place,
+    PreviewedImage,
+    PreviewedLayer,
+    PreviewedPackage,
+    PreviewedPath,
+)
 from app.builder.images.contents.index import index_documents
 from app.builder.images.image import Built, BuiltImage, BuiltIndex, Child
+from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
+from app.builder.nix.closure import StorePath
 from app.errors import NameUnknown, PackagesUnknown, RegistryError, TagUnknown
 from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName
@@ -24,6 +34,11 @@ _DOCKER = {
 }
 PACKAGES = frozenset({"shell", "git", "htop", "hello", "manifests", "blobs", "tags", "a"})
 TAGS = ("latest", "nixos-25.05", "v1.0")
+
+
+def _preview_jobs() -> Jobs[ImagePreview]:
+    failures = FailureLifetimes(transient=5, failed=60, unknown=600)
+    return Jobs(failures=failures, result_seconds=0, remember=10, history=0)
 
 
 @dataclass
@@ -51,6 +66,8 @@ class TinyImages:
     begun_with: list[str] = field(default_factory=list)
     builds: list[str] = field(default_factory=list)
     pulled: list[ImageReference] = field(default_factory=list)
+    previewed: list[ImageReference] = field(default_factory=list)
+    previews: Jobs[ImagePreview] = field(default_factory=_preview_jobs)
 
     def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Job[Built]:
         name, tag = reference.name, str(reference.reference)
@@ -69,6 +86,21 @@ class TinyImages:
     async def built(self, reference: ImageReference) -> Built | None:
         packages = tuple(sorted(set(reference.name.components)))
         return self.jobs.remembered_result(f"{'/'.join(packages)}:{reference.reference}")
+
+    def preview(self, reference: ImageReference, client: str) -> Job[ImagePreview]:
+        name, tag = reference.name, str(reference.reference)
+
+        async def find(progress: Progress) -> ImagePreview:
+            async with self.evaluation.slot(progress):
+                self.previewed.append(reference)
+                for package in name.components:
+                    await asyncio.sleep(self.seconds.get(package, 0))
+                unknown = tuple(p for p in name.components if p not in self._known)
+                if unknown:
+                    raise PackagesUnknown(unknown, ("hello",))
+                return _preview(name.components, self.versions.get(tag, "1"))
+
+        return self.previews.join(f"{name}:{tag}", find, title=f"{name}:{tag}", client=client)
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         built = {str(image.reference) for image in self.pulled if image.name == name}
@@ -157,6 +189,38 @@ class TinyImages:
             blobs=frozenset(blobs),
             warnings=self.warnings,
         )
+
+
+def _preview(packages: tuple[str, ...], version: str) -> ImagePreview:
+    """The last package has to be built, and the others come from a cache and the Nix store."""
+    places = (Place.STORE, Place.CACHE, Place.PACKED)
+    paths = tuple(
+        PreviewedPath(
+            path=StorePath(f"{number:032d}-{name}"),
+            place=Place.BUILD if name == "htop" else places[number % 3],
+            nar_size=None if name == "htop" else 1000 + number,
+            size=500 if number % 3 == 2 else None,
+            cache="https://cache.example" if number % 3 == 1 else "",
+            download_size=300 if number % 3 == 1 else None,
+        )
+        for number, name in enumerate(packages)
+    )
+    builds = tuple(
+        StorePath(f"{path.path.base}.drv") for path in paths if path.place is Place.BUILD
+    )
+    layer = PreviewedLayer(tuple(path.path for path in paths), 1000, None, is_stored=False)
+    image = PreviewedImage(
+        architecture="amd64",
+        digest=None,
+        is_complete=not builds,
+        packages=tuple(
+            PreviewedPackage(path.path.name, version, path.path, path.place) for path in paths
+        ),
+        paths=paths,
+        builds=builds,
+        layers=() if builds else (layer,),
+    )
+    return ImagePreview("tiny", "1" * 40, None, (image,))
 
 
 def _manifest(config: bytes, layer: bytes, *, docker: bool) -> bytes:

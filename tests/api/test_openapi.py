@@ -42,6 +42,7 @@ ADDED = {
     "/api/builds",
     "/api/images/{name}",
     "/api/diff/{name}",
+    "/api/plan/{name}",
     "/api/search",
 }
 

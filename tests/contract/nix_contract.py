@@ -506,6 +506,67 @@ class NixContract:
         assert await found(subject, "leaf", way="own process") == leaf
         await realise(subject, leaf)
 
+    # ---- previews
+
+    async def test_a_preview_has_what_would_be_built_and_builds_nothing(
+        self, subject: NixUnderTest
+    ) -> None:
+        tree, leaf = await found(subject, "tree"), await found(subject, "leaf")
+
+        preview = await subject.nix.preview([tree, leaf], REALISE_OPTIONS)
+
+        assert preview.builds == {tree.derivation, leaf.derivation}
+        assert (preview.objects, preview.local, preview.cached) == ({}, frozenset(), {})
+        assert preview.unknown == {tree.path, leaf.path}
+        with pytest.raises(StoreUnavailable):
+            await subject.store.closure([leaf.path])
+
+    async def test_a_preview_has_the_closure_of_what_is_valid(self, subject: NixUnderTest) -> None:
+        tree, leaf = await found(subject, "tree"), await found(subject, "leaf")
+        await realise(subject, tree)
+
+        for build in (True, False):
+            preview = await subject.nix.preview([tree], replace(REALISE_OPTIONS, build=build))
+
+            assert preview.local == preview.objects.keys() == {tree.path, leaf.path}
+            assert preview.objects[tree.path].references == (leaf.path,)
+            assert not preview.builds | preview.unavailable | preview.unknown
+
+    async def test_a_preview_has_what_a_binary_cache_has(self, subject: NixUnderTest) -> None:
+        cached = await found(subject, "cached")
+        for build in (True, False):
+            options = replace(REALISE_OPTIONS, build=build, substituters=subject.cache)
+
+            preview = await subject.nix.preview([cached], options)
+
+            assert preview.cached.keys() == {cached.path}
+            assert not preview.builds | preview.unavailable | preview.local
+
+    async def test_a_preview_of_a_source_that_may_not_build_has_what_is_unavailable(
+        self, subject: NixUnderTest
+    ) -> None:
+        leaf = await found(subject, "leaf")
+
+        preview = await subject.nix.preview([leaf], replace(REALISE_OPTIONS, build=False))
+
+        assert preview.unavailable == {leaf.path}
+        assert not preview.builds
+
+    async def test_a_preview_of_a_deleted_derivation_is_refused(
+        self, subject: NixUnderTest
+    ) -> None:
+        leaf = await found(subject, "leaf", way="own process")
+        assert await subject.delete(leaf.derivation)
+
+        with pytest.raises(DerivationsGone):
+            await subject.nix.preview([leaf], REALISE_OPTIONS)
+
+    async def test_a_preview_of_a_claimed_path_is_refused(self, subject: NixUnderTest) -> None:
+        leaf, tree = await found(subject, "leaf"), await found(subject, "tree")
+
+        with pytest.raises(BuildFailed, match=f"has no output out at {tree.path}"):
+            await subject.nix.preview([replace(leaf, path=tree.path)], REALISE_OPTIONS)
+
     # ---- closures and roots
 
     async def test_the_closure_of_no_paths_is_empty(self, subject: NixUnderTest) -> None:

@@ -20,12 +20,13 @@ from app.builder.nix.door import (
     OneOfManyFailed,
     RealiseOptions,
 )
+from app.builder.nix.preview import CachedPath, StorePreview
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, BuildTimedOut, EvaluationFailed, NotCached, StoreUnavailable
 from tests.fakes import package_set
 from tests.fakes.nix_evaluation import SetEvaluation
-from tests.fakes.nix_store import Derivation, FakeStore
+from tests.fakes.nix_store import CACHE, Derivation, FakeStore
 
 
 class FakeNix:
@@ -125,6 +126,34 @@ class FakeNix:
             self._substitute_all(packages, derivations, options, on_line)
         for package in packages:
             roots.next_root().symlink_to(str(package.path))
+
+    async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
+        """See ``Nix.preview``."""
+        await self._begin("preview")
+        local, cached, builds, unavailable = set(), {}, set(), set()
+        for package in packages:
+            derivation = self._derivation(package)
+            if derivation.outputs.get(package.output) != package.path:
+                raise BuildFailed(
+                    f"{package.derivation} has no output {package.output} at {package.path}"
+                )
+            if self.store.is_valid(package.path):
+                local.add(package.path)
+            elif derivation.package.is_cached and options.substituters != ():
+                cached[package.path] = CachedPath(CACHE)
+            elif options.build:
+                builds |= self.store.to_build(derivation)
+            else:
+                unavailable.add(package.path)
+        closure = self.store.closure(local)
+        return StorePreview(
+            objects=dict(closure.objects),
+            local=frozenset(closure.paths),
+            cached=cached,
+            builds=frozenset(builds),
+            unavailable=frozenset(unavailable),
+            unknown=frozenset({package.path for package in packages} - local),
+        )
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of valid paths, for a store of this Nix.  Raises StoreUnavailable."""

@@ -92,6 +92,13 @@ class FakeStore:
                 on_line(f"fetching {path} from {CACHE}")
         self.write(derivation)
 
+    def to_build(self, derivation: Derivation) -> set[StorePath]:
+        """Return the derivations to build before the outputs of this one are valid."""
+        if all(map(self.is_valid, derivation.outputs.values())):
+            return set()
+        inputs = map(self.to_build, derivation.inputs.values())
+        return {derivation.path}.union(*inputs)
+
     def closure(self, paths: Iterable[StorePath]) -> Closure:
         """Raise KeyError for a path that is not valid."""
         found: dict[StorePath, StoreObject] = {}

@@ -115,6 +115,12 @@ class ImageBuilder:
         revision, supply = recipe.pinned.revision, recipe.supply
         return replace(image, warnings=(*revision.warnings, *supply.warnings, *image.warnings))
 
+    async def ingredients(self, recipe: Recipe, progress: Progress) -> Ingredients:
+        """Return the packages of a recipe.  Raises what PackageEvaluator raises, ImageUnknown."""
+        return await self._supplier.ingredients(
+            recipe.request, recipe.pinned, recipe.supply, progress
+        )
+
     async def stored(self, recipe: Recipe) -> BuiltImage | None:
         """Return what ``image`` made before, if all of it is still stored."""
         return await self._records.read(recipe.key)
@@ -128,9 +134,7 @@ class ImageBuilder:
         return image
 
     async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:
-        ingredients = await self._supplier.ingredients(
-            recipe.request, recipe.pinned, recipe.supply, progress
-        )
+        ingredients = await self.ingredients(recipe, progress)
         composition = await self._compose_packed(ingredients, progress)
         if composition is None:
             composition = await self._compose_realised(ingredients, progress)

@@ -1,9 +1,10 @@
 """Evaluate names into packages, each once per revision, system and policy."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.result_cache import EvaluationResultCache
@@ -21,6 +22,7 @@ from app.builder.nix.door import (
     Nix,
     RealiseOptions,
 )
+from app.builder.nix.preview import StorePreview
 from app.builder.nix.results import (
     EvaluationResult,
     Found,
@@ -33,6 +35,8 @@ from app.builder.sources.upstream import SourceMoved
 from app.errors import (
     BuildFailed,
 )
+
+T = TypeVar("T")
 
 # A garbage collector that runs may take derivations between evaluation and realisation again.
 _EVALUATIONS = 4
@@ -162,15 +166,20 @@ class PackageEvaluator:
         Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
         StoreUnavailable.
         """
-        definition = pinned.source.definition
-        options = RealiseOptions(
-            source=definition.name,
-            seconds=definition.build_seconds,
-            build=definition.build,
-            substituters=definition.substituters,
-            sandboxed=definition.needs_sandbox,
-            trusted=definition.trusted,
-        )
+        realise = partial(self._nix.realise, roots=roots, on_line=on_line)
+        await self._with_derivations(pinned, packages, realise)
+
+    async def preview(self, pinned: Pinned, packages: Sequence[Found]) -> StorePreview:
+        """Return what ``realise`` would do.  Raises BuildFailed, DownloadFailed, StoreUnavailable."""
+        return await self._with_derivations(pinned, packages, self._nix.preview)
+
+    async def _with_derivations(
+        self,
+        pinned: Pinned,
+        packages: Sequence[Found],
+        work: Callable[[Sequence[Found], RealiseOptions], Awaitable[T]],
+    ) -> T:
+        options = _options(pinned)
         gone: DerivationsGone | None = None
         for _ in range(_EVALUATIONS):
             if gone is not None:
@@ -180,11 +189,9 @@ class PackageEvaluator:
                 async with opened(pinned) as evaluation:
                     await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
             try:
-                await self._nix.realise(packages, options, roots=roots, on_line=on_line)
+                return await work(packages, options)
             except DerivationsGone as error:
                 gone = error
-            else:
-                return
         raise BuildFailed(f"{gone} does not exist, although its package refers to it")
 
     async def _evaluate(
@@ -192,6 +199,18 @@ class PackageEvaluator:
     ) -> tuple[EvaluationResult, ...]:
         async with self._queue.slot(progress), opened(pinned) as evaluation:
             return await evaluate_apart(self._nix, evaluation, names)
+
+
+def _options(pinned: Pinned) -> RealiseOptions:
+    definition = pinned.source.definition
+    return RealiseOptions(
+        source=definition.name,
+        seconds=definition.build_seconds,
+        build=definition.build,
+        substituters=definition.substituters,
+        sandboxed=definition.needs_sandbox,
+        trusted=definition.trusted,
+    )
 
 
 @asynccontextmanager

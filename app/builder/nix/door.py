@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from app.builder.nix.preview import StorePreview
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import EvaluationFailed, SourceUnavailable
@@ -176,6 +177,13 @@ class Nix(Protocol):
 
         Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
         DerivationsGone, DownloadFailed, StoreUnavailable.
+        """
+
+    async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
+        """Return what ``realise`` would do, without doing it.
+
+        Raises BuildFailed for a path that its derivation does not have, DerivationsGone,
+        DownloadFailed, StoreUnavailable.
         """
 
     def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:

@@ -170,7 +170,7 @@ async def test_tags_that_share_one_build_are_all_listed(opener: Open) -> None:
     tags = ("latest", "main", "v1")
     server.tags["set"].revisions |= {"main": "1", "v1": "1"}
     for tag in tags:
-        await server.images.service._default.resolve(Tag(tag))
+        await server.images.service._sources.default.resolve(Tag(tag))
 
     await asyncio.gather(*(server.build("hello", tag) for tag in tags))
 

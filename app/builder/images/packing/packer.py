@@ -139,6 +139,27 @@ class LayerPacker:
             path.layer.descriptor for path in packed if path is not None
         )
 
+    async def stored(self, layers: Iterable[Iterable[StorePath]]) -> list[Layer | None]:
+        """Return what ``layer`` would for each, None where it is not stored.  Nothing is packed."""
+        wanted = [_ordered(paths) for paths in layers]
+        single = [record.path_key(self._codec, one[0]) for one in wanted if len(one) == 1]
+        several = [record.layer_key(self._codec, one) for one in wanted if len(one) > 1]
+        packed, merged = await gather(
+            (_layers_of(self._paths.read_each(single)), self._layers.read_each(several))
+        )
+        found = dict(zip((*single, *several), (*packed, *merged), strict=True))
+        await self._existence.has_all(layer.descriptor for layer in found.values() if layer)
+        keys = [
+            record.path_key(self._codec, one[0])
+            if len(one) == 1
+            else record.layer_key(self._codec, one)
+            for one in wanted
+        ]
+        return [await self._if_stored(found[key]) for key in keys]
+
+    async def _if_stored(self, layer: Layer | None) -> Layer | None:
+        return layer if layer and await self._existence.has(layer.descriptor) else None
+
     async def close(self) -> None:
         """Wait for running tasks."""
         await self._layer_flights.wait()
@@ -210,6 +231,12 @@ class LayerPacker:
             now.layers_assembled + layers_assembled,
             now.compressed_bytes + compressed_bytes,
         )
+
+
+async def _layers_of(
+    packed: Coroutine[None, None, list[PackedPath | None]],
+) -> list[Layer | None]:
+    return [None if one is None else one.layer for one in await packed]
 
 
 def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:

@@ -4,7 +4,7 @@ Nix 2.8 or later is needed: as root without a daemon, or as any user with one.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -17,18 +17,20 @@ from app.builder.nix.door import (
     Looked,
     RealiseOptions,
 )
+from app.builder.nix.preview import CachedPath, StorePreview
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.attributes import AttributeReader
 from app.builder.nix.programs.cache_configuration import CacheConfiguration, cache_configuration
 from app.builder.nix.programs.configuration import NixConfiguration
+from app.builder.nix.programs.dry_run import DryRun, dry_run
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
 from app.builder.nix.programs.flakes import Flakes
 from app.builder.nix.programs.installation import sandboxed, version
-from app.builder.nix.programs.keeping import keep
+from app.builder.nix.programs.keeping import keep, valid_paths
 from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
-from app.builder.nix.programs.realising import Realiser, Wanted, absent
+from app.builder.nix.programs.realising import Realiser, Wanted, absent, targets
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.request import FEATURES
 from app.builder.nix.programs.store_size import StoreSize
@@ -160,6 +162,34 @@ class NixCommand:
             logger.bind(source=options.source).warning("{}; trying again", error)
 
         await retry(attempt, retries=self._bounds.retries, transient=_TRANSIENT, on_retry=on_retry)
+
+    async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
+        wanted = _wanted(packages)
+        await self.check_outputs(packages)
+        local = await self.valid_paths({package.path for package in packages})
+        lacking = [one for one in wanted if StorePath.parse(one.path) not in local]
+        planned = DryRun()
+        if lacking:
+            planned = await dry_run(
+                self._programs,
+                self._configuration,
+                [*targets(lacking, options), *self._options],
+                options,
+                seconds=self._bounds.store_seconds,
+            )
+        closure = await self.closure(sorted(local))
+        return StorePreview(
+            objects=dict(closure.objects),
+            local=frozenset(closure.paths),
+            cached={path: CachedPath("a binary cache") for path in planned.downloads},
+            builds=planned.builds,
+            unavailable=planned.unknown,
+            unknown=frozenset(StorePath.parse(one.path) for one in lacking),
+        )
+
+    async def valid_paths(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
+        """Raises StoreUnavailable."""
+        return await valid_paths(self._programs, self._options, paths)
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
         """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""

@@ -1,6 +1,6 @@
-"""Valid paths of the store, kept from the garbage collector; nothing is built or downloaded."""
+"""Valid paths of the store, and their roots; nothing is built or downloaded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
@@ -19,22 +19,29 @@ async def keep(
     programs: Programs, options: Sequence[str], paths: Sequence[StorePath], roots: TemporaryRoots
 ) -> frozenset[StorePath]:
     """Make roots for the paths that are valid, and return these.  Raises StoreUnavailable."""
-    names = sorted(map(str, paths))
-    if not names:
+    valid = await valid_paths(programs, options, paths)
+    if not valid:
         return frozenset()
-    query = ["nix-store", "--check-validity", "--print-invalid", *names, *options]
+    root = ("--add-root", str(roots.next_root()))
+    command = ["nix-store", "--realise", *map(str, sorted(valid)), *root, *options, *_NOTHING]
+    finished = await programs.query("roots", command)
+    if finished.code != 0:
+        why = evaluation_error(finished.stderr) or exit_reason(finished)
+        raise StoreUnavailable(f"Nix cannot keep paths of its store: {why}")
+    return valid
+
+
+async def valid_paths(
+    programs: Programs, options: Sequence[str], paths: Iterable[StorePath]
+) -> frozenset[StorePath]:
+    """Return the paths that are valid now.  Raises StoreUnavailable."""
+    wanted = sorted(paths)
+    if not wanted:
+        return frozenset()
+    query = ["nix-store", "--check-validity", "--print-invalid", *map(str, wanted), *options]
     finished = await programs.query("validity", query)
     if finished.code != 0:
         why = evaluation_error(finished.stderr) or exit_reason(finished)
         raise StoreUnavailable(f"Nix cannot query its store: {why}")
     invalid = set(finished.stdout.decode(errors="replace").split())
-    valid = [name for name in names if name not in invalid]
-    if not valid:
-        return frozenset()
-    root = ("--add-root", str(roots.next_root()))
-    command = ["nix-store", "--realise", *valid, *root, *options, *_NOTHING]
-    finished = await programs.query("roots", command)
-    if finished.code != 0:
-        why = evaluation_error(finished.stderr) or exit_reason(finished)
-        raise StoreUnavailable(f"Nix cannot keep paths of its store: {why}")
-    return frozenset(map(StorePath.parse, valid))
+    return frozenset(path for path in wanted if str(path) not in invalid)

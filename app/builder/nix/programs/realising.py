@@ -94,13 +94,12 @@ class Realiser:
         Unavailable.
         """
         paths = sorted({one.path for one in wanted})
-        targets = _derivations(wanted) if options.build else paths
         growing = bool(await self._workers.run(absent, paths))
         for step in _steps(options):
             log = BuildLog(on_line)
             try:
                 finished = await run_checked(
-                    partial(self._run, targets, step, log, end=end, roots=roots),
+                    partial(self._run, targets(wanted, options), step, log, end=end, roots=roots),
                     (self._space.check, self._size.check) if growing else (),
                 )
             except OutOfTime:
@@ -124,7 +123,7 @@ class Realiser:
 
     async def _run(
         self,
-        targets: Sequence[str],
+        arguments: Sequence[str],
         options: RealiseOptions,
         log: BuildLog,
         *,
@@ -134,7 +133,7 @@ class Realiser:
         return await self._programs.run(
             "realise",
             [
-                *("nix-store", "--realise", *targets, "--add-root", str(roots.next_root())),
+                *("nix-store", "--realise", *arguments, "--add-root", str(roots.next_root())),
                 *("--log-format", "internal-json", *self._options),
                 *substitution(options.substituters),
                 *realising(options),
@@ -179,8 +178,11 @@ class Realiser:
             return None
 
 
-def _derivations(wanted: Sequence[Wanted]) -> list[str]:
-    return [f"{one.derivation}!{one.output}" for one in wanted]
+def targets(wanted: Sequence[Wanted], options: RealiseOptions) -> list[str]:
+    """Return output paths, which can only be substituted, for a source that may not build."""
+    if options.build:
+        return [f"{one.derivation}!{one.output}" for one in wanted]
+    return sorted({one.path for one in wanted})
 
 
 def _steps(options: RealiseOptions) -> tuple[RealiseOptions, ...]:

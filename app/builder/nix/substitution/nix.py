@@ -4,15 +4,16 @@ Nix evaluates, and builds what no cache has.  Paths that this machine has are re
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
 from loguru import logger
 
-from app.builder.nix.closure import StorePath
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.door import Evaluation, Looked, Nix, RealiseOptions
+from app.builder.nix.preview import CachedPath, StorePreview
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.nix.substitution.caches import Caches, Trust, can_stream, present
@@ -29,6 +30,8 @@ from app.text.size import MIB
 # A garbage collection may delete local paths between the walk and their roots.
 _WALKS = 4
 
+_Keep = Callable[[Sequence[StorePath]], Awaitable[frozenset[StorePath]]]
+
 
 class NixWithStore(Nix, Protocol):
     """Nix, and what is needed to use its store without realising anything."""
@@ -38,6 +41,12 @@ class NixWithStore(Nix, Protocol):
 
     async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
         """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
+
+    async def valid_paths(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
+        """Return the paths that are valid now.  Raises StoreUnavailable."""
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        """Return the closure of valid paths.  Raises StoreUnavailable."""
 
 
 class SubstitutingNix:
@@ -104,7 +113,9 @@ class SubstitutingNix:
         await self._nix.check_outputs(packages)
         wanted = frozenset(package.path for package in packages)
         finder = ClosureFinder(caches.find, retries=self._retries, on_line=on_line)
-        found, lacking = await self._find(wanted, finder, roots)
+        found, lacking = await self._find(
+            wanted, finder, lambda paths: self._nix.keep(paths, roots)
+        )
         if lacking and not options.build and not found.unsupported:
             if ignored := ignored_signature(found, lacking, self._trust):
                 on_line(f"warning: {ignored}")
@@ -126,6 +137,31 @@ class SubstitutingNix:
         if to_realise:
             await self._nix.realise(to_realise, options, roots=roots, on_line=on_line)
 
+    async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
+        caches = self._caches(options)
+        if caches is None:
+            return await self._nix.preview(packages, options)
+        await self._nix.check_outputs(packages)
+        wanted = frozenset(package.path for package in packages)
+        finder = ClosureFinder(caches.find, retries=self._retries, on_line=lambda _: None)
+        found, lacking = await self._find(wanted, finder, self._nix.valid_paths)
+        remotes = found.without(wanted, lacking)
+        others = [one for one in packages if one.path not in remotes.offers]
+        here = await self._nix.preview(others, options) if others else StorePreview()
+        objects, local = _described(remotes), await self._nix.closure(sorted(remotes.local))
+        return StorePreview(
+            objects={**here.objects, **objects, **local.objects},
+            local=here.local.union(local.paths),
+            cached=here.cached
+            | {
+                path: CachedPath(offer.location, offer.size)
+                for path, offer in remotes.offers.items()
+            },
+            builds=here.builds,
+            unavailable=here.unavailable,
+            unknown=here.unknown,
+        )
+
     def _caches(self, options: RealiseOptions) -> Caches | None:
         """Return the caches; None if Nix has to query them, or if there are none."""
         urls = options.substituters
@@ -135,11 +171,11 @@ class SubstitutingNix:
         return Caches(urls, self._client, self._trust, self._priorities)
 
     async def _find(
-        self, wanted: frozenset[StorePath], finder: ClosureFinder, roots: TemporaryRoots
+        self, wanted: frozenset[StorePath], finder: ClosureFinder, keep: _Keep
     ) -> tuple[FoundPaths, dict[StorePath, frozenset[StorePath]]]:
         """Return the paths to download, and the wanted ones that Nix has to realise.
 
-        Local paths that are needed are kept.  Raises DownloadFailed, StoreUnavailable.
+        ``keep`` returns which local paths are valid.  Raises DownloadFailed, StoreUnavailable.
         """
         absent: set[StorePath] = set()
         kept: set[StorePath] = set()
@@ -147,12 +183,21 @@ class SubstitutingNix:
             here = await self._client.query(partial(present, wanted - absent))
             found = await finder.find(wanted - here, absent=absent)
             local = (found.local | here) - kept
-            valid = await self._nix.keep(sorted(local), roots)
+            valid = await keep(sorted(local))
             kept |= valid
             if valid == local:
                 return found, found.lacking(wanted - here)
             absent |= local - valid
         raise StoreUnavailable("the Nix store loses paths while they are looked up")
+
+
+def _described(found: FoundPaths) -> dict[StorePath, StoreObject]:
+    objects = {}
+    for path, offer in found.offers.items():
+        narinfo = offer.substitute
+        others = tuple(sorted(set(narinfo.references) - {path}))
+        objects[path] = StoreObject(path, narinfo.nar_size, others, narinfo.nar_hash.hex())
+    return objects
 
 
 def _from_any_thread(

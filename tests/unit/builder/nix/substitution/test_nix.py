@@ -1,7 +1,7 @@
 """What Nix is asked to do, and what comes from binary caches."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from app.builder.nix.binary_cache.signatures import TrustedKeys
-from app.builder.nix.closure import StoreObject, StorePath
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.door import RealiseOptions
+from app.builder.nix.preview import StorePreview
 from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.nix.substitution.caches import Trust
@@ -44,6 +45,19 @@ class RecordingNix:
 
     async def keep(self, paths: Sequence[StorePath], _: TemporaryRoots) -> frozenset[StorePath]:
         return frozenset(self.valid.intersection(paths))
+
+    async def valid_paths(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
+        return frozenset(self.valid.intersection(paths))
+
+    async def closure(self, paths: Sequence[StorePath]) -> Closure:
+        return Closure(StoreObject(path, 1, ()) for path in paths)
+
+    async def preview(self, packages: Sequence[Found], _: RealiseOptions) -> StorePreview:
+        lacking = {one for one in packages if one.path not in self.valid}
+        return StorePreview(
+            builds=frozenset(one.derivation for one in lacking),
+            unknown=frozenset(one.path for one in lacking),
+        )
 
     async def realise(self, packages: Sequence[Found], *_: object, **__: object) -> None:
         self.realised += [package.path for package in packages]
@@ -170,3 +184,32 @@ async def test_a_path_that_only_nix_can_decompress_is_left_to_nix(tmp_path: Path
         nix = RecordingNix(tmp_path)
         await realise(substituting(world, nix), A, build=False)
         assert nix.realised == [A]
+
+
+async def test_a_preview_has_the_closure_and_sizes_of_a_cache_and_downloads_nothing(
+    tmp_path: Path, cache: Channel
+) -> None:
+    world = World(tmp_path, [cache], objects=[StoreObject(C, 1, ())])
+    with opened(world):
+        nix = RecordingNix(tmp_path)
+
+        preview = await substituting(world, nix).preview([found(A), found(C)], options(build=True))
+
+        assert preview.objects[A].references == (B,)
+        assert preview.cached.keys() == {A, B}
+        assert {one.cache for one in preview.cached.values()} == {cache.url}
+        assert all(one.size for one in preview.cached.values())
+        assert preview.builds == {StorePath.parse(f"{C}.drv")}
+        assert preview.unknown == {C}
+        assert nix.realised == []
+        assert not any("/nar/" in request for request in cache.requests)
+
+
+async def test_a_preview_without_caches_over_http_is_that_of_nix(
+    tmp_path: Path, cache: Channel
+) -> None:
+    with opened(World(tmp_path, [cache])) as world:
+        door = substituting(world, RecordingNix(tmp_path), "file:///cache")
+
+        assert (await door.preview([found(A)], options(build=True))).unknown == {A}
+        assert cache.requests == []
