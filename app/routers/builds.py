@@ -92,6 +92,7 @@ def summary_of(job: Job[Built]) -> BuildSummary:
         finished_at=job.finished_at,
         seconds=round(job.seconds, 3),
         page=f"/builds/{job.identifier}",
+        request=job.request,
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests as trusted proxies received them: the client's address and the scheme."""
+"""Requests as trusted proxies received them: the client's address, the scheme, the identifier."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,7 +11,10 @@ from app.access.proxies import (
     is_trusted,
     same_client,
 )
+from app.telemetry.request_id import is_request_id
 
+FORWARDED_ID = "nixery.request_id"
+"""The key in the scope of the identifier that a trusted proxy gave to the request."""
 _SCHEMES = frozenset({"http", "https"})
 
 
@@ -32,6 +35,9 @@ class Forwarded:
                 "client": (forwarded_client(client[0], addresses, self._trusted), 0),
                 "scheme": scheme if scheme in _SCHEMES else scope["scheme"],
             }
+            identifiers = headers.getlist("x-request-id")
+            if len(identifiers) == 1 and is_request_id(identifiers[0]):
+                scope[FORWARDED_ID] = identifiers[0]
         await self._app(scope, receive, send)
 
 

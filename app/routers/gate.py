@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import ErrorCode
 from app.routers.dependencies import services_of
 from app.routers.errors import error_body, error_response
+from app.routers.forwarded import FORWARDED_ID
+from app.telemetry.request_id import REQUEST_ID, new_request_id
 
 _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 # A cached probe or list would be out of date.
@@ -43,6 +45,8 @@ class Gate:
         services = services_of(scope["app"])
         responses, sent = services.responses, services.sent
         started = False
+        request_id: str = scope.get(FORWARDED_ID) or new_request_id()
+        token = REQUEST_ID.set(request_id)
         # The registry's routes handle HEAD themselves: a HEAD is never redirected to storage.
         headless = scope["method"] == "HEAD" and not registry
         if headless:
@@ -58,6 +62,7 @@ class Gate:
                     headers.append(_REVALIDATED)
                 if registry:
                     headers.append(_API_VERSION)
+                headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
             elif headless:
                 message = {**message, "body": b""}
@@ -76,6 +81,8 @@ class Gate:
             body = error_body(ErrorCode.UNKNOWN, "internal error")
             response = error_response(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, body)
             await response(scope, receive, respond)
+        finally:
+            REQUEST_ID.reset(token)
 
 
 def _refusal(scope: Scope) -> Response | None:

@@ -59,6 +59,9 @@ class BuildSummary(BaseModel):
     finished_at: datetime | None
     seconds: float
     page: str = Field(description="Path of its page")
+    request: str = Field(
+        description="X-Request-Id of the request that started it; empty without one"
+    )
 
 
 class Build(BuildSummary):

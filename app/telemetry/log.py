@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
+from app.telemetry.request_id import REQUEST_ID
 from app.text.sanitize import one_line, printable
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _clean(record: "Record") -> None:
     """Remove control sequences of clients, packages and programs, for the sake of terminals."""
     record["message"] = printable(record["message"].replace("\n", " "))
     extra = record["extra"]
+    if request := REQUEST_ID.get():
+        extra["request"] = request
     for key, value in extra.items():
         if not isinstance(value, int | float | None):
             extra[key] = one_line(str(value), _VALUE_LIMIT)
@@ -99,7 +102,7 @@ def _line(message: "Message") -> str:
 
 
 def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
-    """Log to a stream; each line has the version of the server."""
+    """Log to a stream; each line has the version of the server, and its request if there is one."""
     human = form is LogFormat.HUMAN or (form is LogFormat.AUTO and stream.isatty())
     logger.remove()
     logger.configure(

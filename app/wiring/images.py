@@ -76,19 +76,17 @@ def open_images(
     indexes = BuildRecords(storage=storage, existence=stored.existence, kind=INDEXES)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
-    composer = Composer(
-        packer=packer,
-        file_trees=FileTrees(storage=storage, workers=workers, store=store),
-        layering=_layering(settings, profiles),
-        workers=workers,
-    )
-    closures = Closures(storage=storage, store=store)
     images = ImageBuilder(
         nix=nix,
         evaluator=evaluator,
         supplier=supplier,
-        composer=composer,
-        closures=closures,
+        composer=Composer(
+            packer=packer,
+            file_trees=FileTrees(storage=storage, workers=workers, store=store),
+            layering=_layering(settings, profiles),
+            workers=workers,
+        ),
+        closures=Closures(storage=storage, store=store),
         records=builds,
         blobs=stored.blobs,
         queues=queues,
@@ -100,20 +98,17 @@ def open_images(
     builder = IndexBuilder(
         images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
     )
-    previews, previewing = preview_jobs(settings), preview_queue(settings)
-    stack.push_async_callback(previews.drain, 0)
+    previewer = ImagePreviewer(
+        jobs=preview_jobs(settings),
+        images=images,
+        indexes=builder,
+        packer=packer,
+        queue=preview_queue(settings),
+    )
+    stack.push_async_callback(previewer.jobs.drain, 0)
     service = ImageService(
         jobs=jobs,
-        previewer=ImagePreviewer(
-            jobs=previews,
-            images=images,
-            indexes=builder,
-            evaluator=evaluator,
-            composer=composer,
-            closures=closures,
-            packer=packer,
-            queue=previewing,
-        ),
+        previewer=previewer,
         builder=builder,
         attributes=attributes,
         catalogue=catalogue,
@@ -121,7 +116,7 @@ def open_images(
         sources=SourceChoice(sources.by_component, sources.default),
         system=settings.own_system,
     )
-    waiting = (evaluation, queues.building, queues.packing, previewing)
+    waiting = (evaluation, queues.building, queues.packing, previewer.queue)
     search = _search(settings, sources, attributes)
     return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
 

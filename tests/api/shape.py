@@ -25,3 +25,8 @@ def assert_error(response: httpx.Response, status: int, code: str) -> str:
 
 def assert_of_a_registry(response: httpx.Response) -> None:
     assert response.headers.get_list("docker-distribution-api-version") == ["registry/2.0"]
+
+
+def headers_of(response: httpx.Response) -> list[tuple[str, str]]:
+    """Return the headers that do not depend on the request's number, sorted."""
+    return sorted(item for item in response.headers.multi_items() if item[0] != "x-request-id")

@@ -14,6 +14,7 @@ from app.routers.dependencies import provide
 from app.routers.direct import Direct
 from app.routers.register import include_routers
 from tests.api.registry import Registry
+from tests.api.shape import headers_of
 
 MANIFEST = "/v2/shell/git/manifests/latest"
 BLOB = "/v2/shell/git/blobs/"
@@ -76,7 +77,7 @@ async def test_each_response_is_that_of_the_router(
         assert _shown(direct) == _shown(expected), case
         assert direct.content == expected.content, case
         assert counted == registry.state.responses - before, case
-        assert logged == log, case
+        assert _without(logged, direct) == _without(log, expected), case
 
 
 def _requests(digest: str, layer: str) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
@@ -150,8 +151,12 @@ def _requests(digest: str, layer: str) -> Iterator[tuple[str, str, list[tuple[st
         yield method, "/v2/a%2fb/manifests/latest", []
 
 
+def _without(lines: list[str], response: httpx.Response) -> list[str]:
+    return [line.replace(response.headers["x-request-id"], "") for line in lines]
+
+
 def _shown(response: httpx.Response) -> list[tuple[str, str]]:
-    return sorted(response.headers.multi_items())
+    return headers_of(response)
 
 
 async def test_an_image_that_is_being_built_is_redirected(
@@ -163,7 +168,7 @@ async def test_an_image_that_is_being_built_is_redirected(
     expected = await routed.get("/v2/a/manifests/latest?x=1")
 
     assert direct.status_code == expected.status_code == 307
-    assert direct.headers == expected.headers
+    assert headers_of(direct) == headers_of(expected)
 
 
 async def test_a_damaged_blob_gets_the_error_of_the_route(

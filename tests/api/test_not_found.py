@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import ImageUnknown, NotADerivation
 from tests.api.registry import Registry
-from tests.api.shape import assert_error, assert_of_a_registry
+from tests.api.shape import assert_error, assert_of_a_registry, headers_of
 
 TYPO = "/v2/shell/helo/manifests/latest"
 MESSAGE = "no such package: helo (did you mean hello?)"
@@ -75,7 +75,7 @@ class Session:
             return "not found"
         assert head.status_code == 403
         get = await self._send("GET", path)
-        assert get.headers == head.headers
+        assert headers_of(get) == headers_of(head)
         return assert_error(get, 403, "MANIFEST_UNKNOWN")
 
     async def _send(self, method: str, path: str) -> httpx.Response:

@@ -68,10 +68,10 @@ class ImageBuilder:
         queues: WorkQueues,
     ) -> None:
         self._nix = nix
-        self._evaluator = evaluator
+        self.evaluator = evaluator
         self._supplier = supplier
-        self._composer = composer
-        self._closures = closures
+        self.composer = composer
+        self.closures = closures
         self._records = records
         self._blobs = blobs
         self._queues = queues
@@ -104,7 +104,7 @@ class ImageBuilder:
 
     @property
     def layering(self) -> Layering:
-        return self._composer.layering
+        return self.composer.layering
 
     async def build(self, recipe: Recipe, progress: Progress) -> BuiltImage:
         """Return an image whose blobs are all stored; make it if a record is missing.
@@ -150,15 +150,15 @@ class ImageBuilder:
     ) -> Composition | None:
         """Compose from packed paths without the store; return None if one is not packed."""
         packages = tuple(ingredients.packages.values())
-        closure = await self._closures.read(package.path for package in packages)
+        closure = await self.closures.read(package.path for package in packages)
         if closure is None:
             return None
-        plans = await self._composer.plan_layers(closure, ingredients.request)
-        if not await self._composer.is_packed(plans, packages):
+        plans = await self.composer.plan_layers(closure, ingredients.request)
+        if not await self.composer.is_packed(plans, packages):
             return None
         try:
             async with self._packing(progress):
-                return await self._composer.compose(ingredients, plans, closure)
+                return await self.composer.compose(ingredients, plans, closure)
         except StoreUnreadable:
             progress.write("a packed layer has disappeared; it is packed again")
             return None
@@ -169,13 +169,13 @@ class ImageBuilder:
             paths = [package.path for package in ingredients.packages.values()]
             async with self._queues.building.slot(progress):
                 for pinned, packages in ingredients.by_source():
-                    await self._evaluator.realise(
+                    await self.evaluator.realise(
                         pinned, packages, roots=roots, on_line=progress.write
                     )
-                closure = await self._closures.query(paths)
+                closure = await self.closures.query(paths)
             async with self._packing(progress):
-                plans = await self._composer.plan_layers(closure, ingredients.request)
-                return await self._composer.compose(ingredients, plans, closure)
+                plans = await self.composer.plan_layers(closure, ingredients.request)
+                return await self.composer.compose(ingredients, plans, closure)
 
     @asynccontextmanager
     async def _packing(self, progress: Progress) -> AsyncIterator[None]:

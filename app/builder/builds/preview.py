@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.builder.builds.build import ImageBuilder, Recipe
-from app.builder.builds.closures import Closures
-from app.builder.builds.composer import Composer
 from app.builder.builds.index_recipe import IndexRecipe
 from app.builder.builds.indexes import IndexBuilder
 from app.builder.builds.supply import Ingredients
-from app.builder.evaluation.evaluator import PackageEvaluator, Pinned
+from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.image import Built, BuiltImage
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.jobs.jobs import Jobs
@@ -119,20 +117,14 @@ class ImagePreviewer:
         jobs: Jobs[ImagePreview],
         images: ImageBuilder,
         indexes: IndexBuilder,
-        evaluator: PackageEvaluator,
-        composer: Composer,
-        closures: Closures,
         packer: LayerPacker,
         queue: WorkQueue,
     ) -> None:
         self.jobs = jobs
         self._images = images
         self._indexes = indexes
-        self._evaluator = evaluator
-        self._composer = composer
-        self._closures = closures
         self._packer = packer
-        self._queue = queue
+        self.queue = queue
 
     async def preview(
         self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
@@ -163,7 +155,7 @@ class ImagePreviewer:
         ingredients = await self._images.ingredients(recipe, progress)
         packages = tuple(ingredients.packages.values())
         wanted = [package.path for package in packages]
-        closure = await self._closures.read(wanted)
+        closure = await self._images.closures.read(wanted)
         sizes = await self._packed(closure.paths if closure else wanted)
         store = StorePreview()
         if closure is None or len(sizes) < len(closure):
@@ -201,10 +193,10 @@ class ImagePreviewer:
         )
 
     async def _store(self, ingredients: Ingredients, progress: Progress) -> StorePreview:
-        async with self._queue.slot(progress):
+        async with self.queue.slot(progress):
             return merged(
                 [
-                    await self._evaluator.preview(pinned, packages)
+                    await self._images.evaluator.preview(pinned, packages)
                     for pinned, packages in ingredients.by_source()
                 ]
             )
@@ -218,7 +210,7 @@ class ImagePreviewer:
     async def _layers(
         self, closure: Closure, request: ImageRequest, sizes: dict[StorePath, int]
     ) -> tuple[PreviewedLayer, ...]:
-        plans = await self._composer.plan_layers(closure, request)
+        plans = await self._images.composer.plan_layers(closure, request)
         stored = await self._packer.stored(plan.paths for plan in plans)
         return tuple(
             PreviewedLayer(

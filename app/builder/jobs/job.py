@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from app.builder.jobs.progress import Progress
 from app.failure import Failure
+from app.telemetry.request_id import REQUEST_ID
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class JobState(StrEnum):
 class Job(Generic[T]):
     """``identifier`` names the job's page; ``title`` is the requested image, for people.
 
+    ``request`` is the identifier of the HTTP request that started it, "" without one.
     A job that continues ``after`` another has the page, the progress and the start of that one.
     """
 
@@ -34,6 +36,7 @@ class Job(Generic[T]):
         "finished_at",
         "identifier",
         "progress",
+        "request",
         "started_at",
         "title",
     )
@@ -43,6 +46,7 @@ class Job(Generic[T]):
         self.progress: Progress = after.progress if after else Progress()
         self.started_at: datetime = after.started_at if after else datetime.now(UTC)
         self.title = title
+        self.request: str = after.request if after else REQUEST_ID.get()
         self.finished_at: datetime | None = None
         self._finished = asyncio.Event()
         self._result: T | None = None

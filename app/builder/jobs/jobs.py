@@ -19,6 +19,7 @@ from app.builder.jobs.progress import Progress
 from app.errors import Draining
 from app.failure import Failure
 from app.system.cache import Cache
+from app.telemetry.request_id import REQUEST_ID
 
 T = TypeVar("T")
 AnyJob = Job[Any]
@@ -211,8 +212,9 @@ class Jobs(Generic[T]):
         return job
 
     def _start(self, key: str, job: AnyJob, work: Coroutine[Any, Any, Any]) -> None:
-        # An empty context: a job for many clients must not log in the context of the first.
+        # A context of its own: of the request that started it, the job has only the identifier.
         context = Context()
+        context.run(REQUEST_ID.set, job.request)
         task = asyncio.get_running_loop().create_task(
             work, context=context, name=f"job {job.identifier}"
         )
