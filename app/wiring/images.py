@@ -98,13 +98,7 @@ def open_images(
     builder = IndexBuilder(
         images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
     )
-    previewer = ImagePreviewer(
-        jobs=preview_jobs(settings),
-        images=images,
-        indexes=builder,
-        packer=packer,
-        queue=preview_queue(settings),
-    )
+    previewer = _previewer(settings, images, builder, packer)
     stack.push_async_callback(previewer.jobs.drain, 0)
     service = ImageService(
         jobs=jobs,
@@ -119,6 +113,18 @@ def open_images(
     waiting = (evaluation, queues.building, queues.packing, previewer.queue)
     search = _search(settings, sources, attributes)
     return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
+
+
+def _previewer(
+    settings: Settings, images: ImageBuilder, builder: IndexBuilder, packer: LayerPacker
+) -> ImagePreviewer:
+    return ImagePreviewer(
+        jobs=preview_jobs(settings),
+        images=images,
+        indexes=builder,
+        packer=packer,
+        queue=preview_queue(settings),
+    )
 
 
 def _search(settings: Settings, sources: OpenSources, attributes: AttributeIndex) -> PackageSearch:
