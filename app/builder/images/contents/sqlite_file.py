@@ -1,7 +1,8 @@
 """Write a SQLite database file: the same bytes whatever SQLite is installed.
 
-SQLite's own files depend on its version.  This writes tables and indexes once, in their final
-order (sqlite.org, "Database File Format"); SQLite reads and changes the file like its own.
+SQLite's own files depend on its version, in some bytes of each page
+(docs/decisions/sqlite-file.md).  This writes tables and indexes once, in their final order
+(sqlite.org, "Database File Format"); SQLite reads and changes the file like its own.
 """
 
 import struct
