@@ -21,7 +21,7 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
 class CannotPush(OperatorError):
-    """One line: which registry, and its reason."""
+    """The message is one line with the registry and its reason."""
 
 
 class PushInterrupted(CannotPush):

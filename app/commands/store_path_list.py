@@ -17,7 +17,7 @@ _CHANNEL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
 class StorePathListInvalid(OperatorError):
-    """One line: the list, what is wrong with it, and what to do where that is known."""
+    """The message is one line with the list, what is wrong with it, and what to do if known."""
 
 
 def nothing_found(location: str, wanted: int) -> StorePathListInvalid:

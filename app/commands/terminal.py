@@ -32,7 +32,7 @@ class ProgressLine:
 
     @property
     def elapsed(self) -> float:
-        """In seconds."""
+        """The seconds since the start."""
         return time.monotonic() - self._started
 
     def is_due(self) -> bool:

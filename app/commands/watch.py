@@ -28,7 +28,7 @@ _FAILED = "failed"
 
 
 class Page(BaseModel):
-    """What a server sends of a build, as far as it is shown."""
+    """The fields of a build's page that are shown."""
 
     id: str
     image: str

@@ -81,7 +81,7 @@ class _Accepted:
     refused: frozenset[str]
 
     def takes(self, media_type: MediaType) -> bool:
-        """Whether the client accepts a type, also by a wildcard; without a header it accepts all."""
+        """Return whether the client accepts a type, also by a wildcard; without a header, all."""
         if media_type in self.types:
             return True
         anything = not self.types or not self.types.isdisjoint(_WILDCARDS)

@@ -42,7 +42,7 @@ def content_headers(digest: Digest, cache_control: str) -> dict[str, str]:
 
 
 def is_current(request: Request, digest: Digest) -> bool:
-    """Whether If-None-Match names this content (RFC 9110, 13.1.2)."""
+    """Return whether If-None-Match names this content (RFC 9110, 13.1.2)."""
     conditions = request.headers.getlist("if-none-match")
     if not conditions:
         return False

@@ -37,7 +37,7 @@ _limiter: RunVar[CapacityLimiter] = RunVar("sendfile threads")
 
 
 def is_supported() -> bool:
-    """Whether this uvicorn has the inner names that SendfileProtocol uses."""
+    """Return whether this uvicorn has the inner names that SendfileProtocol uses."""
     start = getattr(HttpToolsProtocol, "_start_asgi_task", None)
     if start is None or list(inspect.signature(start).parameters) != ["self", "cycle", "app"]:
         return False

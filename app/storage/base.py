@@ -108,7 +108,7 @@ class Storage(Protocol):
 
     @blocking
     def open_raw(self, key: str) -> BinaryIO:
-        """As ``open``, also for a blob whose bytes do not match its digest."""
+        """Do the same as ``open``, also for a blob whose bytes do not match its digest."""
 
     async def close(self) -> None:
         """Release connections; the storage is not used afterwards."""

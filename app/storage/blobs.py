@@ -10,7 +10,10 @@ from app.system.blocking import blocking
 
 
 class BlobStore:
-    """Only sha256 is stored: a digest of another algorithm is valid and unknown."""
+    """Blobs and manifests by digest.
+
+    Only sha256 is stored: a digest of another algorithm is valid and unknown.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

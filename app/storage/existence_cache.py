@@ -56,11 +56,11 @@ class BlobExistenceCache:
         self._epoch = 0
 
     async def has(self, blob: Descriptor) -> bool:
-        """Whether the blob is stored with its size."""
+        """Return whether the blob is stored with its size."""
         return await self.has_all((blob,))
 
     async def has_all(self, blobs: Iterable[Descriptor]) -> bool:
-        """Whether all are stored, each with its size, as far as was seen within some minutes."""
+        """Return whether all blobs are stored, each with its size; cached for some minutes."""
         unseen = [blob for blob in blobs if not self._is_trusted(blob.digest)]
         if not unseen:
             return True
@@ -75,7 +75,7 @@ class BlobExistenceCache:
         return all(size == blob.size for blob, size in zip(unseen, sizes, strict=True))
 
     def trust(self, blobs: Iterable[Descriptor]) -> Trust | None:
-        """Return for how long all these count as stored without another look; None if not now."""
+        """Return how long all these count as stored without a check; None if one needs it now."""
         seen = [self._seen.get(blob.digest) for blob in blobs]
         times = [one.at for one in seen if one is not None and one.epoch == self._epoch]
         if len(times) < len(seen) or not times:
@@ -84,7 +84,7 @@ class BlobExistenceCache:
         return trust if self.is_current(trust) else None
 
     def is_current(self, trust: Trust) -> bool:
-        """Whether the trust has neither expired nor ended by a blob found missing."""
+        """Return whether the trust is valid: not expired, and no blob was found missing since."""
         return trust.epoch == self._epoch and self._clock() < trust.until
 
     def note(self, blob: Descriptor) -> None:
@@ -92,7 +92,7 @@ class BlobExistenceCache:
         self._note(blob, self._epoch)
 
     def invalidate(self, digest: Digest) -> None:
-        """Look at a blob that was missing or damaged, and at all others, before they count again."""
+        """Check a blob that was missing or damaged, and all others, before they count again."""
         seen = self._seen.get(digest)
         if seen is not None:
             if self._is_trusted(digest):

@@ -119,7 +119,7 @@ def prepare(staging: Path) -> NewSpool:
 
 @blocking
 def _find(staging: Path) -> NewSpool:
-    """Only an attempt shows what a disk can do."""
+    """Return the better kind of spool file that works here; only an attempt shows which."""
     try:
         attempt(unnamed, staging, size=0)
     except OSError as error:

@@ -22,7 +22,7 @@ class Manifest:
 
 
 class ManifestLost(ManifestUnknown):
-    """It is not stored, or damaged."""
+    """The manifest is not stored, or is damaged."""
 
 
 class Manifests:
@@ -37,7 +37,7 @@ class Manifests:
         self._cache: Cache[Digest, Manifest] = Cache(budget, size_of=lambda one: len(one.body))
 
     async def read(self, digest: Digest) -> Manifest:
-        """Raises ManifestLost, also for stored bytes that do not have the digest."""
+        """Return a manifest.  Raises ManifestLost, also for stored bytes with another digest."""
         if manifest := self._cache.get(digest):
             return manifest
         try:

@@ -85,7 +85,7 @@ async def _answers(
 
 
 async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
-    """Raises EvaluationFailed if it is not the names that are to blame."""
+    """Evaluate no name.  Raises EvaluationFailed if the package set itself fails."""
     try:
         await nix.evaluate(evaluation, ())
     except EvaluationFailed as error:

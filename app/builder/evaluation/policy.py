@@ -22,7 +22,7 @@ def remedy(message: str) -> str:
 
 
 def refusal(allowed: Allowed, package: Metadata) -> str:
-    """Why the package is refused, with the setting that would allow it; "" if it is not."""
+    """Return why the package is refused, and the setting that allows it; "" if it is allowed."""
     unfree = [lic.name or "unnamed" for lic in package.licenses if not lic.free]
     if unfree and not _passes(allowed.unfree, package):
         return f"has the unfree licence {', '.join(unfree)}; allow_unfree may allow it"

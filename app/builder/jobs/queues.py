@@ -65,7 +65,10 @@ class WorkQueue:
 
     @asynccontextmanager
     async def slot(self, progress: Progress) -> AsyncIterator[None]:
-        """Raises TooManyRequests if the queue, or the clients' share of it, is full."""
+        """Wait for a slot, and hold it until the context ends.
+
+        Raises TooManyRequests if the queue, or the clients' share of it, is full.
+        """
         async with progress.turns.holding(self.name):
             ticket = self._ticket(progress.clients)
             if not self._try(ticket):

@@ -170,7 +170,7 @@ class _Stream:
 
     @property
     def most_left(self) -> int:
-        """How many bytes may follow."""
+        """The number of bytes that may follow."""
         return self._limit + self._end - self._start
 
     def accept(self, expected: bytes) -> bool:
@@ -227,7 +227,7 @@ class _Stream:
         return taken
 
     def _has(self, size: int) -> bool:
-        """Whether so many bytes are in the look ahead, or can be read into it."""
+        """Return whether this many bytes are in the look ahead, or can be read into it."""
         while self._end - self._start < size:
             if self._start:
                 rest = self._buffer[self._start : self._end]

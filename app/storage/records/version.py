@@ -33,7 +33,7 @@ def record_version(kind: Kind[Any], key: Digest, body: bytes) -> RecordVersion:
 
 
 def _is_unsealed(body: bytes) -> bool:
-    """Whether it is a whole record of the first versions: one canonical JSON object, unsealed."""
+    """Return whether this is a record of the first versions: a canonical JSON object, unsealed."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

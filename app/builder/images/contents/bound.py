@@ -19,7 +19,7 @@ class Bound:
         self._size_left = size
 
     def add(self, names: int, size: int) -> None:
-        """Raises UnsupportedTree above either bound; Stopped if the work is not wanted any more."""
+        """Count names and bytes.  Raises UnsupportedTree, and Stopped if cancelled."""
         threads.check()
         self._names_left -= names
         self._size_left -= size

@@ -53,14 +53,17 @@ class ImageFiles:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All of them; the merged packages have the directories of both."""
+        """All entries; directories of both parts are those of the merged packages."""
         merged = {entry.name for entry in self.links.entries}
         added = (entry for entry in self.additions.entries if entry.name not in merged)
         return (*self.links.entries, *added)
 
 
 class FileTrees:
-    """A large package has tens of thousands of names, so workers process them."""
+    """Reads and caches file trees.
+
+    A large package has tens of thousands of names, so workers process them.
+    """
 
     def __init__(self, *, storage: Storage, workers: Workers, store: StoreReader) -> None:
         self._records = Records(storage=storage, kind=FILE_TREES)
@@ -70,7 +73,7 @@ class FileTrees:
         self._subtrees = SubtreeCache(budget=_CACHED_SUBTREES)
 
     async def has_all(self, paths: Sequence[StorePath]) -> bool:
-        """Whether ``read`` would need nothing of the store, for each path."""
+        """Return whether ``read`` would not need the store for any of the paths."""
         return None not in await self._known(paths)
 
     async def read(self, path: StorePath, closure: Closure) -> FileTree:
@@ -166,7 +169,7 @@ class FileTrees:
 
 @blocking
 def _read(path: StorePath, store: StoreReader, closure: Closure) -> FileTree:
-    """What the other packages of an image refer to is not part of a file tree."""
+    """Read a file tree, which does not depend on the other packages of an image."""
     return read_file_tree(path, store, [item.path for item in closure.below(path)])
 
 

@@ -21,7 +21,7 @@ class LayerProfiles:
 
     @classmethod
     def only(cls, profile: LayerProfile) -> "LayerProfiles":
-        """For all images, also those whose packages it does not know."""
+        """Use one profile for all images, also those with packages that it does not know."""
         return cls([profile], share=0)
 
     @classmethod

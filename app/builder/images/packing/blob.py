@@ -73,7 +73,7 @@ class BlobWriter:
 def tar_stream(
     blob: BlobWriter, codec: Codec, *, threads: Executor, limit: int, buffers: Buffers
 ) -> Iterator[BlockStream]:
-    """What is written to the stream is in the blob when the context has ended.
+    """Open a tar stream; when the context has ended, the blob has all that was written to it.
 
     The caller's thread reads, since a path of many small files waits for that, and compresses
     when it is ahead.  The buffers bound memory; ``limit`` keeps one path from taking all of them.

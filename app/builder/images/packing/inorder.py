@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class InOrder:
-    """At most ``limit`` pieces are submitted and not finished.
+    """Runs pieces of work in threads, and delivers their results in order.
 
-    Beyond ``limit`` the submitting thread does not wait: it does the oldest piece that no thread
+    At most ``limit`` pieces are submitted and not finished.  Beyond that the submitting thread does not wait: it does the oldest piece that no thread
     has started.  So one thread for each core but the submitter's keeps all cores busy.  With one
     more, the submitter would lose its core at times to threads that wait for what it reads.
 

@@ -102,7 +102,7 @@ class LayerWriter:
         return packed
 
     async def is_whole(self, blob: Descriptor) -> bool:
-        """Whether the stored bytes have the blob's digest."""
+        """Return whether the stored bytes have the blob's digest."""
         return await self._brief.run(self._check, blob)
 
     async def close(self) -> None:

@@ -116,7 +116,7 @@ class LayerPacker:
         return await self._stored(key, partial(self._pack_entries, key, complete))
 
     async def has_all(self, layers: Iterable[Iterable[StorePath]]) -> bool:
-        """Whether ``layer`` of these paths would need nothing of the store, for each."""
+        """Return whether ``layer`` would not need the store for any of these layers."""
         single: list[StorePath] = []
         several: list[tuple[StorePath, ...]] = []
         for paths in layers:

@@ -63,7 +63,7 @@ class TransferOptions:
 
 
 class Transfer:
-    """One connection that is kept open, for the use of one thread."""
+    """An open connection, for one thread."""
 
     def __init__(self, options: TransferOptions, stop: threading.Event) -> None:
         self._stop = stop

@@ -22,7 +22,7 @@ class CacheConfiguration:
 
 
 async def cache_configuration(programs: Programs, options: Sequence[str]) -> CacheConfiguration:
-    """Raises StoreUnavailable, Unavailable."""
+    """Query the settings of Nix.  Raises StoreUnavailable, Unavailable."""
     for command in SHOW_CONFIGURATION:
         finished = await programs.query(
             "configuration", ["nix", *command, "--json", *FEATURES, *options]

@@ -192,7 +192,7 @@ class NixCommand:
         return await valid_paths(self._programs, self._options, paths)
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
-        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
+        """Raise BuildFailed if a path is not an output of its derivation; DerivationsGone."""
         wanted = _wanted(packages)
         await self._require(wanted)
         await self._realiser.check_claims(wanted)

@@ -73,7 +73,7 @@ class Realiser:
         self._size = size
 
     async def check_claims(self, wanted: Sequence[Wanted]) -> None:
-        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
+        """Raise BuildFailed if a path is not an output of its derivation; DerivationsGone."""
         for one in wanted:
             if await self._workers.run(_path_of, one) != one.path:
                 raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")
