@@ -16,8 +16,8 @@ T = TypeVar("T")
 class InOrder:
     """Runs pieces of work in threads, and delivers their results in order.
 
-    At most ``limit`` pieces are submitted and not finished.  Beyond that the submitting thread does not wait: it does the oldest piece that no thread
-    has started.  So one thread for each core but the submitter's keeps all cores busy.  With one
+    At most ``limit`` pieces are submitted and not finished.  Beyond that the submitting thread
+    does not wait: it does the oldest piece that no thread has started.  So one thread for each core but the submitter's keeps all cores busy.  With one
     more, the submitter would lose its core at times to threads that wait for what it reads.
 
     Pieces are started in order, by any thread.  Before its result is taken, each waits for the
