@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts import rootfs
-from tests.e2e.process import Process, run, succeed
+from tests.e2e.process import Process, both_streams, run, succeed
 
 
 class Client(Protocol):
@@ -216,9 +216,7 @@ class Docker:
 
     def both(self, *arguments: str) -> str:
         """The same; returns what it writes to standard error as well."""
-        done = run(*self._docker, *arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
+        return both_streams(*self._docker, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"
@@ -234,9 +232,13 @@ class Docker:
         self._daemon.stop()
 
 
+# Podman starts containers with greater ones than its own.
+LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
+
+
 class Podman:
     """Storage of its own. Starting its containers raises limits, which build machines often
-    forbid, so they are created, mounted and entered instead."""
+    forbid: they get limits, or are created, mounted and entered instead."""
 
     name = "podman"
 
@@ -268,8 +270,15 @@ class Podman:
         finally:
             succeed(*self._podman, "rm", "--force", container)
 
+    def run_as(self, options: Sequence[str], image: str, *command: str) -> str:
+        """Run a command with options of `podman run`; returns its standard output."""
+        return self.call("run", "--rm", "--network=none", *LIMITS, *options, image, *command)
+
     def call(self, *arguments: str) -> str:
         return succeed(*self._podman, *arguments)
+
+    def both(self, *arguments: str) -> str:
+        return both_streams(*self._podman, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

@@ -88,7 +88,16 @@ def _prepared(*options: str) -> Path:
 def salted_packages(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same and tests/nix/packages over it: failing and slow builds that this session is
     the first to see."""
-    directory = tmp_path_factory.mktemp("packages")
+    return _salted(packages, tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def salted_full_packages(full_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same over the full set."""
+    return _salted(full_packages, tmp_path_factory.mktemp("full-packages"))
+
+
+def _salted(packages: Path, directory: Path) -> Path:
     (directory / "default.nix").write_text(
         f"arguments: import {ROOT}/tests/nix/packages (arguments // {{\n"
         f'  debian = {packages};\n  salt = "{uuid.uuid4().hex}";\n}})\n'

@@ -43,6 +43,13 @@ def succeed(*command: str, timeout: float = 120, env: Mapping[str, str] | None =
     return done.stdout
 
 
+def both_streams(*command: str) -> str:
+    """Run, insist on success, return standard output and then standard error."""
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
 class Process:
     """A child in a session of its own, so that it can be ended with all it started; asked to
     end by the kernel when the tests themselves are killed."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Docker, Skopeo, pull
+from tests.e2e.clients import Docker, Podman, Skopeo, pull
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -40,6 +40,16 @@ new/bin/python -m mine
 python3 -m pip install -q --no-warn-script-location --disable-pip-version-check --user --break-system-packages --no-index --no-build-isolation ./project
 python3 -m mine
 """
+SCRIPTS = """
+for place in /usr/bin/python3 /bin/python3 "/usr/bin/env python3"; do
+  printf '#!%s\nimport requests; print("a script of", "%s")' "$place" "$place" > script.py
+  chmod +x script.py && ./script.py
+done
+printf '#!/usr/bin/perl\nuse JSON; print JSON->new->encode([2]), "\n"' > script.pl
+chmod +x script.pl && ./script.pl
+# Debian's Perl looks into /usr/share/perl5, also without the variable.
+/usr/bin/env -i ./script.pl
+"""
 PERL = """
 perl -MJSON -e 'print JSON->new->encode([1]), "\\n"; print qx(perl -MJSON -e "print JSON->VERSION");'
 """
@@ -51,18 +61,35 @@ python3 -m venv --system-site-packages --without-pip v && v/bin/python -c 'impor
 perl -MAlpha -e 'print "perl ", exists $INC{"Gamma.pm"} ? 1 : 0, "\\n"'
 echo only libraries: $(ls /bin | grep -E '(alpha|beta|gamma)$')
 """
+OTHERS = """
+set -e
+cd "$1"
+printf '#!/usr/bin/env node\nimport alpha from "alpha"; console.log(alpha.title)' > child.mjs
+printf '#!/usr/bin/lua\nprint(require("alpha").name, require("string").len("own"))' > child.lua
+printf '#!/usr/bin/ruby\nrequire "alpha"; puts $loaded' > child.rb
+chmod +x child.*
+./child.mjs; ./child.lua; ./child.rb
+node -e 'const run = require("child_process").execFileSync; console.log(require("alpha").title, require("os").EOL.length, String(run("node", ["./child.mjs"])).trim())'
+lua -e 'print(require("alpha").name, io.popen("./child.lua"):read())'
+lua -e 'print(require("lpeg").match(require("lpeg").P("a"), "a"))'
+ruby -e 'require "alpha"; require "vendored"; require "json"; require "set"; puts [$loaded, $vendored, [1].to_json, `./child.rb`.strip].join(" ")'
+ruby -e 'puts Gem::Specification.map(&:name).grep(/alpha|beta/).sort.uniq.join(" ")'
+"""
 IMAGE = "bashinteractive/coreutils/python3/python3packages.requests/python3packages.pip/perl/perlpackages.json"
 
 
 def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
-    server: Server, docker: Docker
+    server: Server, docker: Docker, podman: Podman
 ) -> None:
     image = f"{server.address}/{IMAGE}:latest"
     pull(docker, image)
+    pull(podman, image)
 
-    run = ("run", "--rm", "--network=none", "--user", "4321", image, "bash", "-c")
-    output = docker.call(*run, PYTHON + PERL, "bash", "/tmp")
-    assert output.splitlines() == [
+    run = (image, "bash", "-c", PYTHON + PERL + SCRIPTS, "bash", "/tmp")
+    outputs = [docker.run_as(["--user=4321"], *run), podman.run_as([], *run)]
+
+    assert outputs[0] == outputs[1]
+    assert outputs[0].splitlines() == [
         '["/usr", "/usr"]',
         *["a child by PATH requests", *["requests"] * 4],
         "in a venv that has the system: requests",
@@ -71,6 +98,11 @@ def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
         "installed by pip",
         "[1]",
         "4.10",
+        "a script of /usr/bin/python3",
+        "a script of /bin/python3",
+        "a script of /usr/bin/env python3",
+        "[2]",
+        "[2]",
     ]
 
 
@@ -90,4 +122,30 @@ def test_nixpkgs_layout_is_composed_with_what_libraries_propagate(
         "in a venv",
         "perl 1",
         "only libraries: python3.11-alpha",
+    ]
+
+
+@pytest.mark.full
+def test_lua_node_and_ruby_find_the_libraries_of_the_name(
+    new_server: ServerFactory, salted_full_packages: Path, docker: Docker
+) -> None:
+    server = new_server(salted_full_packages)
+    like = "nixpkgslike."
+    libraries = (
+        f"{like}luaalpha/debianpackages.lua-lpeg/{like}nodealpha/{like}rubyalpha/{like}rubyvendored"
+    )
+    image = f"{server.address}/shell/gnugrep/lua5_4/nodejs/ruby/{libraries}:latest"
+    pull(docker, image)
+
+    output = docker.run_as(["--user=4321"], image, "bash", "-c", OTHERS, "bash", "/tmp")
+
+    assert output.splitlines() == [
+        "alpha",
+        "alpha\t3",
+        "alpha",
+        "alpha 1 alpha",
+        "alpha\talpha\t3",
+        "2",
+        "alpha true [1] alpha",
+        "alpha beta",
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Docker, pull
+from tests.e2e.clients import LIMITS, Docker, Podman, pull
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -22,27 +22,32 @@ class Outcome:
     log: str
 
 
-def serve(docker: Docker, image: str, request: str) -> Outcome:
+def serve(client: Docker | Podman, image: str, request: str) -> Outcome:
     """Start the image, repeat a request inside of it until there is an answer, and stop it."""
-    pull(docker, image)
-    container = docker.call("run", "--detach", "--network=none", image).strip()
+    pull(client, image)
+    limits = LIMITS if isinstance(client, Podman) else ()
+    container = client.call("run", "--detach", "--network=none", *limits, image).strip()
     try:
         inside = ("exec", container, "bash", "-c")
-        answer = docker.call(*inside, f"until {request}; do :; done")
-        user = docker.call(*inside, "stat -c %U /proc/1")
-        docker.call("stop", "--time=60", container)
-        status = docker.call("inspect", "--format={{.State.ExitCode}}", container)
-        return Outcome(answer, user.strip(), status.strip(), docker.both("logs", container))
+        answer = client.call(*inside, f"until {request}; do :; done")
+        user = client.call(*inside, "stat -c %U /proc/1")
+        client.call("stop", "--time=60", container)
+        status = client.call("inspect", "--format={{.State.ExitCode}}", container)
+        return Outcome(answer, user.strip(), status.strip(), client.both("logs", container))
     finally:
-        docker.call("rm", "--force", container)
+        client.call("rm", "--force", container)
 
 
-def test_services_of_the_small_set_serve_log_and_stop(server: Server, docker: Docker) -> None:
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_services_of_the_small_set_serve_log_and_stop(
+    server: Server, name: str, request: pytest.FixtureRequest
+) -> None:
+    client: Docker | Podman = request.getfixturevalue(name)
     nginx = serve(
-        docker, f"{server.address}/nginx/curl/{TOOLS}:latest", "curl -sS http://localhost/here"
+        client, f"{server.address}/nginx/curl/{TOOLS}:latest", "curl -sS http://localhost/here"
     )
     redis = serve(
-        docker, f"{server.address}/redis/{TOOLS}:latest", "redis-cli set key value 2>/dev/null"
+        client, f"{server.address}/redis/{TOOLS}:latest", "redis-cli set key value 2>/dev/null"
     )
 
     assert "404 Not Found" in nginx.answer

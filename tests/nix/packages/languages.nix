@@ -22,6 +22,32 @@ let
       > $out/lib/perl5/site_perl/5.36.0/${name}.pm
   '';
 
+  # Without a reference to an interpreter, since only the full set has these.
+  files = name: needed: places: library name needed (lib.concatMapStringsSep "\n"
+    (place: ''
+      mkdir -p $(dirname $out/${place})
+      cp ${self.writeText "file" places.${place}} $out/${place}
+    '')
+    (lib.attrNames places));
+  luaModule = name: uses: files "lua5.4-${name}" uses {
+    "share/lua/5.4/${name}.lua" = lib.concatMapStringsSep "" (other: "require '${lib.removePrefix "lua5.4-" other.name}'; ") uses
+      + "return { name = '${name}' }";
+  };
+  nodeModule = name: uses: files "node-${name}" uses {
+    "lib/node_modules/${name}/package.json" = ''{ "name": "${name}", "version": "1.0.0" }'';
+    "lib/node_modules/${name}/index.js" =
+      lib.concatMapStringsSep "" (other: "require('${lib.removePrefix "node-" other.name}'); ") uses + "exports.title = '${name}';";
+  };
+  gem = name: uses: files "ruby3.1-${name}" uses {
+    "lib/ruby/gems/3.1.0/gems/${name}-1.0/lib/${name}.rb" =
+      lib.concatMapStringsSep "" (other: "require '${lib.removePrefix "ruby3.1-" other.name}'; ") uses + "$loaded = '${name}'";
+    "lib/ruby/gems/3.1.0/specifications/${name}-1.0.gemspec" = ''
+      Gem::Specification.new do |gem|
+        gem.name = "${name}"; gem.version = "1.0"; gem.summary = "a gem"; gem.authors = ["me"]
+      end
+    '';
+  };
+
   # Debian's name for the directory has as many letters, and is compiled in.
   python = runCommand "python3-3.11.2" { } ''
     cp -r ${super.python3} $out
@@ -39,5 +65,9 @@ in
     inherit python;
     alpha = module "alpha" [ beta ];
     perlalpha = perlModule "Alpha" [ Beta ];
+    luaalpha = luaModule "alpha" [ (luaModule "beta" [ ]) ];
+    nodealpha = nodeModule "alpha" [ (nodeModule "beta" [ ]) ];
+    rubyalpha = gem "alpha" [ (gem "beta" [ ]) ];
+    rubyvendored = files "ruby-vendored" [ ] { "lib/ruby/vendor_ruby/vendored.rb" = "$vendored = true"; };
   };
 }

@@ -4,7 +4,7 @@ A language is a row of ``LANGUAGES``; ``interpreters`` knows none by name.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.builder.images.contents.additions import Additions
@@ -65,15 +65,52 @@ def _python(own: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
     return Additions((*files, *links))
 
 
-def _search_path(variable: str) -> Callable[[Sequence[bytes], Sequence[bytes]], Additions]:
-    """Return a composition that lists the directories in a variable."""
+def _perl(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
+    return _variables({"PERL5LIB": _absolute(libraries)})
 
-    def compose(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
-        if not libraries:
-            return Additions()
-        return Additions((), {variable: ":".join("/" + name.decode() for name in libraries)})
 
-    return compose
+def _lua(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
+    """Return the search paths of each version; ``;;`` stands for the interpreter's own."""
+    variables = {}
+    for library in libraries:
+        version = library.rpartition(b"/")[2].decode()
+        suffix = "" if version == "5.1" else "_" + version.replace(".", "_")
+        if library.startswith(b"share/"):
+            variables["LUA_PATH" + suffix] = (
+                f"/{library.decode()}/?.lua;/{library.decode()}/?/init.lua;;"
+            )
+        else:
+            variables["LUA_CPATH" + suffix] = f"/{library.decode()}/?.so;;"
+    return _variables(variables)
+
+
+def _ruby(own: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
+    """Return the directories of gems, and those of modules that are not gems."""
+    gems = [name for name in libraries if name.startswith(b"lib/ruby/gems/")]
+    indexes = [name for name in libraries if name.startswith(b"share/")]
+    modules = [name for name in libraries if name not in gems and name not in indexes]
+    # The embedded set's interpreter has its own directories in this variable, unless it is set.
+    standard = [name for name in own if name.startswith(b"lib/")]
+    places = [*modules, *(name for name in standard if name not in modules)] if modules else []
+    # The colon at the end stands for the interpreter's own.
+    found = _absolute([*gems, *indexes])
+    return _variables({"RUBYLIB": _absolute(places), "GEM_PATH": found and found + ":"})
+
+
+def _node(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
+    """Return the directory that Node.js looks into last, for every file below the root.
+
+    Other than its variable, it is for ``import`` as well.
+    """
+    return Additions((Symlink(b"node_modules", b"lib/node_modules"),) if libraries else ())
+
+
+def _absolute(names: Sequence[bytes]) -> str:
+    return ":".join("/" + name.decode() for name in names)
+
+
+def _variables(values: Mapping[str, str]) -> Additions:
+    return Additions((), {name: value for name, value in values.items() if value})
 
 
 LANGUAGES = (
@@ -97,7 +134,27 @@ LANGUAGES = (
             (b"lib", b"perl5", rb"5\.\d+"),
             (b"share", b"perl5"),
         ),
-        compose=_search_path("PERL5LIB"),
+        compose=_perl,
+    ),
+    Language(
+        interpreter=((b"bin", rb"lua(jit)?(5\.\d)?"),),
+        libraries=((b"share", b"lua", rb"5\.\d"), (b"lib", b"lua", rb"5\.\d")),
+        compose=_lua,
+    ),
+    Language(
+        interpreter=((b"bin", b"ruby"), (b"lib", b"ruby", rb"vendor_ruby|\d+\.\d+\.\d+")),
+        # The last two are Debian's.
+        libraries=(
+            (b"lib", b"ruby", b"gems", rb"\d+\.\d+\.\d+"),
+            (b"lib", b"ruby", b"vendor_ruby"),
+            (b"share", b"rubygems-integration", b"all"),
+        ),
+        compose=_ruby,
+    ),
+    Language(
+        interpreter=((b"bin", b"node"),),
+        libraries=((b"lib", b"node_modules"),),
+        compose=_node,
     ),
 )
 

@@ -163,3 +163,64 @@ async def test_the_number_of_store_paths_that_are_looked_at_is_bounded(
 
     with pytest.raises(LinksTooMany, match="their libraries need more than 4 store paths"):
         await composed(tmp_path, (PYTHON, LIBRARY), TREES, CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "libraries", "expected"),
+    [
+        (
+            {b"bin": {b"lua5.4": b"", b"lua": (b"lua5.4",)}},
+            {
+                b"share": {b"lua": {b"5.4": {b"a.lua": b""}, b"5.1": {b"a.lua": b""}}},
+                b"lib": {b"lua": {b"5.4": {b"b.so": b""}}},
+            },
+            {
+                "LUA_PATH": "/share/lua/5.1/?.lua;/share/lua/5.1/?/init.lua;;",
+                "LUA_PATH_5_4": "/share/lua/5.4/?.lua;/share/lua/5.4/?/init.lua;;",
+                "LUA_CPATH_5_4": "/lib/lua/5.4/?.so;;",
+            },
+        ),
+        (
+            {b"bin": {b"ruby": b""}, b"lib": {b"ruby": {b"3.1.0": {b"set.rb": b""}}}},
+            {b"lib": {b"ruby": {b"gems": {b"3.1.0": {b"gems": {b"a-1": {b"a.rb": b""}}}}}}},
+            {"GEM_PATH": "/lib/ruby/gems/3.1.0:"},
+        ),
+        (
+            {
+                b"bin": {b"ruby": b""},
+                b"lib": {b"ruby": {b"3.1.0": {b"set.rb": b""}, b"vendor_ruby": {b"own.rb": b""}}},
+            },
+            {
+                b"lib": {b"ruby": {b"vendor_ruby": {b"a.rb": b""}}},
+                b"share": {b"rubygems-integration": {b"all": {b"a.gemspec": b""}}},
+            },
+            {
+                "GEM_PATH": "/share/rubygems-integration/all:",
+                "RUBYLIB": "/lib/ruby/vendor_ruby:/lib/ruby/3.1.0",
+            },
+        ),
+    ],
+    ids=["lua", "gems", "ruby modules"],
+)
+async def test_search_paths_have_the_directories_of_libraries(
+    tmp_path: Path, interpreter: Node, libraries: Node, expected: Mapping[str, str]
+) -> None:
+    trees: Mapping[StorePath, Node] = {TOOL: interpreter, LIBRARY: libraries}
+
+    both = await composed(tmp_path / "both", (TOOL, LIBRARY), trees, {})
+    alone = await composed(tmp_path / "alone", (TOOL,), trees, {})
+
+    assert both.additions.environment == expected
+    assert alone.additions.environment == {}
+
+
+async def test_node_looks_into_the_root_for_every_script(tmp_path: Path) -> None:
+    library: Node = {b"lib": {b"node_modules": {b"alpha": {b"index.js": b""}}}}
+    trees: Mapping[StorePath, Node] = {TOOL: {b"bin": {b"node": b""}}, LIBRARY: library}
+
+    both = await composed(tmp_path / "both", (TOOL, LIBRARY), trees, {})
+    alone = await composed(tmp_path / "alone", (TOOL,), trees, {})
+
+    assert Symlink(b"node_modules", b"lib/node_modules") in both.entries
+    assert b"lib/node_modules/alpha/index.js" in names(both)
+    assert b"node_modules" not in names(alone)
