@@ -24,13 +24,35 @@ nix store ls $path/bin 2>/dev/null
 echo unknown: $(comm -3 <(nix path-info --all 2>/dev/null | sort) <(ls -d /nix/store/* | sort))
 echo garbage: $(nix-store --gc --print-dead 2>/dev/null)
 """
+# Nix ends a build when its builder closes its output, as coreutils' programs do before they exit:
+# so the shell is the last.
+BUILDS = """
+cat > one.nix <<'END'
+{ needs ? null }: derivation {
+  name = "made"; system = builtins.currentSystem; builder = "/bin/bash"; inherit needs;
+  args = [ "-c" "/bin/mkdir -p $out/bin; echo '#!/bin/sh' > $out/bin/made; echo echo made >> $out/bin/made; echo : $needs >> $out/bin/made; /bin/chmod +x $out/bin/made; :" ];
+}
+END
+echo 'import ./one.nix { needs = "${import ./one.nix { }}"; }' > two.nix
+nix-build two.nix 2>&1 | grep -c build-remote || true
+result/bin/made
+echo references: $(nix-store --query --references result | wc -l)
+nix-shell one.nix --run 'echo in a shell of $name' 2>/dev/null
+nix-env --install ./result 2>/dev/null && made && nix-env --query | grep made
+nix-env --uninstall made 2>/dev/null && profile
+nix shell ./result --command made 2>/dev/null
+nix build --file one.nix --out-link other 2>/dev/null && other/bin/made
+nix profile install --profile ./mine ./result 2>/dev/null && mine/bin/made
+"""
 CHANGES = """
-nix-collect-garbage >/dev/null 2>&1
+rm -f result* other* mine*
+nix-collect-garbage --delete-old >/dev/null 2>&1
+ls -d /nix/store/*-made 2>/dev/null | wc -l
 hello
 """
 
 
-def test_nix_in_an_image_queries_verifies_and_collects_garbage(
+def test_nix_in_an_image_queries_builds_installs_and_collects_garbage(
     new_server: ServerFactory, full_packages: Path, docker: Docker
 ) -> None:
     server = new_server(full_packages)
@@ -39,10 +61,12 @@ def test_nix_in_an_image_queries_verifies_and_collects_garbage(
     def run(name: str, script: str) -> list[str]:
         image = f"{server.address}/{name}:latest"
         pull(docker, image)
-        return docker.run_as(("--workdir=/tmp",), image, "bash", "-c", script).splitlines()
+        return docker.run_as(
+            ("--workdir=/tmp", "--env=NIX_CONFIG=substituters ="), image, "bash", "-c", script
+        ).splitlines()
 
     queried = run(f"nonroot/{packages}", QUERIES)
-    changed = run(packages, QUERIES + CHANGES)
+    changed = run(packages, QUERIES + BUILDS + CHANGES)
 
     # As another user than root as well, with that user's own state.
     assert queried == changed[: len(queried)]
@@ -57,5 +81,15 @@ def test_nix_in_an_image_queries_verifies_and_collects_garbage(
         "garbage:",
     ]
     assert changed[len(queried) :] == [
+        "0",
+        "made",
+        "references: 1",
+        "in a shell of made",
+        "made",
+        "made",
+        "hello nix-bin made",
+        "made",
+        "made",
+        "0",
         "Hello, world!",
     ]

@@ -48,6 +48,18 @@ in
   # A name that would delete another in a layer, so that no layer can hold it.
   whiteout = runCommand "whiteout-1.0" { } "mkdir -p $out/share; touch $out/share/.wh.bin";
 
+  # Data of all kinds, where packages have it.
+  data-places = runCommand "data-places" { } ''
+    mkdir -p $out/etc/profile.d $out/libexec/odd $out/share/dict $out/share/man/man1 \
+      $out/share/bash-completion/completions
+    echo application/x-odd odd > $out/etc/mime.types
+    echo export FROM_PROFILE=profile > $out/etc/profile.d/odd.sh
+    echo helper > $out/libexec/odd/helper
+    echo word > $out/share/dict/words
+    echo .TH ODD 1 > $out/share/man/man1/odd.1
+    echo 'complete -W "even odd" odd' > $out/share/bash-completion/completions/odd
+  '';
+
   # 64 MiB that do not compress.
   large = runCommand "large" { } ''
     mkdir -p $out/share

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.builder.images.contents.additions import Additions
-from app.builder.images.contents.users import NONROOT_UID
+from app.builder.images.contents.users import NONROOT_UID, known_users, with_users
 from app.builder.images.packing.entry import Directory, Entry, File, Symlink
 from app.builder.nix.service import Service, User
 from app.builder.nix.store import UnsupportedTree
@@ -41,7 +41,7 @@ def service_additions(
     groups = "".join(f"{u.name}:x:{u.uid}:\n" for u in users.values())
     return Additions(
         (
-            File(_PASSWD, passwd.content + lines.encode()),
+            File(_PASSWD, with_users(passwd.content.decode(), lines).encode()),
             File(_GROUP, group.content + groups.encode()),
             *added.values(),
         ),
@@ -56,8 +56,8 @@ def _check_above(name: bytes, entries: Mapping[bytes, Entry]) -> None:
 
 
 def _users(services: Mapping[str, Service], passwd: str) -> dict[str, User]:
-    known = [line.split(":") for line in passwd.splitlines()]
-    names, numbers = {fields[0] for fields in known}, {int(fields[2]) for fields in known}
+    known = known_users(passwd)
+    names, numbers = set(known.values()), set(known)
     users: dict[str, User] = {}
     for package, service in services.items():
         for user in service.users:

@@ -51,7 +51,8 @@ _STICKY = ("run/lock", "tmp", "var/lock", "var/tmp")
 
 _CERTIFICATES = b"ssl/certs/ca-certificates.crt"
 _LINKS = (
-    # Programs look below /usr/share for what Nix packages have in /share.
+    # Programs look below /usr/share and /usr/libexec for what Nix packages have in these.
+    Symlink(b"libexec", b"usr/libexec"),
     Symlink(b"share", b"usr/share"),
     # A client that mounts the root of an image at /nix finds the store paths.
     Symlink(b"store", STORE.removeprefix("/").encode()),

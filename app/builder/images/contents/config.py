@@ -15,11 +15,11 @@ _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 # image's libraries (languages.py).
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 # Nix's own programs, and libraries as Nix builds them, look for their own variable first.
-ENVIRONMENT = (
-    f"NIX_SSL_CERT_FILE={_CA_BUNDLE}",
-    f"PATH={_PATH}",
-    f"SSL_CERT_FILE={_CA_BUNDLE}",
-)
+ENVIRONMENT: Mapping[str, str] = {
+    "NIX_SSL_CERT_FILE": _CA_BUNDLE,
+    "PATH": _PATH,
+    "SSL_CERT_FILE": _CA_BUNDLE,
+}
 # image-spec, config.md: variants, of architectures that have more than one.
 _VARIANTS = {"arm64": "v8"}
 _NAMED = 3
@@ -37,7 +37,8 @@ class ImageLayer:
 class ImageConfig:
     """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
 
-    ``environment`` has variables beside those of every image; ``user`` is that of a service.
+    ``environment`` has variables beside those of every image, or in their place; ``user`` is that
+    of a service.
     """
 
     architecture: str
@@ -131,16 +132,16 @@ def platform(architecture: str) -> dict[str, object]:
 
 
 def _execution(image: ImageConfig) -> dict[str, object]:
-    environment = [*ENVIRONMENT, *(f"{name}={value}" for name, value in image.environment.items())]
+    environment = {**ENVIRONMENT, **image.environment}
     document: dict[str, object] = {"WorkingDir": "/"}
     if image.nonroot:
         document["User"] = str(NONROOT_UID)
         document["WorkingDir"] = NONROOT_HOME
         # Set here, since a user id that a platform chooses at random is not in /etc/passwd.
-        environment.append(f"HOME={NONROOT_HOME}")
+        environment["HOME"] = NONROOT_HOME
     elif image.user:
         document["User"] = image.user
-    document["Env"] = sorted(environment)
+    document["Env"] = sorted(f"{name}={value}" for name, value in environment.items())
     if image.command:
         document["Cmd"] = list(image.command)
     if image.labels:

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 
 from app.builder.images.contents.additions import Additions
 from app.builder.images.contents.claims import Package
+from app.builder.images.contents.config import ENVIRONMENT
 from app.builder.images.contents.file_tree import Tree
 from app.builder.images.contents.nix_database import SCHEMA, nix_database
-from app.builder.images.contents.users import GROUPS, NONROOT_UID, USERS
+from app.builder.images.contents.users import GROUPS, NONROOT_UID, USERS, with_users
 from app.builder.images.packing.entry import Directory, Entry, File, Symlink
 from app.builder.nix.closure import Closure
 from app.builder.nix.store import UnsupportedTree
 from app.system.blocking import blocking
 
 _STATE = b"nix/var/nix"
+_PROFILE = "/nix/var/nix/profiles/default"
+# Last: an interpreter of the profile would not find the image's libraries.
+_ENVIRONMENT = {"NIX_PROFILE": _PROFILE, "PATH": f"{ENVIRONMENT['PATH']}:{_PROFILE}/bin"}
 _GROUP_ID, _BUILDERS = 30000, 8
 _CONFIGURATION = b"experimental-features = nix-command flakes\n"
 # Packages installed later take precedence: their priority is 5 by default, and lower is first.
@@ -32,6 +36,7 @@ _DIRECTORIES = (
             b"/gcroots/image",
             b"/gcroots/per-user",
             b"/image",
+            b"/image/bin",
             b"/profiles",
             b"/profiles/per-user",
             b"/temproots",
@@ -74,10 +79,10 @@ def nix_additions(packages: Sequence[Package], closure: Closure, *, nonroot: boo
         Symlink(_STATE + b"/profiles/default-1-link", b"../image"),
         Symlink(_STATE + b"/gcroots/profiles", b"../profiles"),
         File(b"etc/nix/nix.conf", _CONFIGURATION),
-        File(b"etc/passwd", (USERS + lines).encode()),
+        File(b"etc/passwd", with_users(USERS, lines).encode()),
         File(b"etc/group", f"{GROUPS}nixbld:x:{_GROUP_ID}:{members}\n".encode()),
     )
-    return Additions(entries, {"NIX_PROFILE": "/nix/var/nix/profiles/default"})
+    return Additions(entries, _ENVIRONMENT)
 
 
 def _has_nix(package: Package) -> bool:

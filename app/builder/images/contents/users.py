@@ -7,13 +7,27 @@ NONROOT_HOME = "/home/nonroot"
 
 # Runtimes take HOME from here unless the image sets it.  1000 and 1001 are the first users of
 # most machines, and so what `--user $(id -u)` passes.
-USERS = (
+_NAMED = (
     "root:x:0:0:root:/root:/bin/sh\n"
     "user:x:1000:1000:user:/home/user:/bin/sh\n"
     "user1001:x:1001:1001:user1001:/home/user1001:/bin/sh\n"
     "nonroot:x:65532:65532:nonroot:/home/nonroot:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/tmp:/bin/false\n"  # plain: ok
 )
+
+# Ids that platforms and users choose, and that would have neither a name nor a home: the first one
+# of macOS; those of Linux machines; examples of Kubernetes' documentation; ids above 10000, as
+# guides to hardening advise; and the first ids of OpenShift's projects.
+_CHOSEN = (
+    *(501, 2000, 3000, 5000, 10000, 12345, 65533),
+    *range(1002, 2000),
+    *range(10001, 10100),
+    *range(1_000_000_000, 1_005_000_000, 10_000),
+)
+# Everyone can write /tmp, also in containers with a read-only root.  Group 0 is what runtimes give
+# an id without an entry.
+_LINES = dict.fromkeys(f"user{uid}:x:{uid}:0::/tmp:/bin/sh\n" for uid in _CHOSEN)
+USERS = _NAMED + "".join(_LINES)
 
 GROUPS = "root:x:0:\ntty:x:5:\nuser:x:1000:\nuser1001:x:1001:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
@@ -25,3 +39,26 @@ HOMES = (
     Directory(b"home/user", mode=0o1777, uid=1000),
     Directory(b"home/user1001", mode=0o1777, uid=1001),
 )
+
+
+def with_users(passwd: str, lines: str) -> str:
+    """Return the file with more users, who take the places of chosen ids."""
+    added = [_name_and_id(line) for line in lines.splitlines()]
+    names, ids = {name for name, _ in added}, {uid for _, uid in added}
+    kept = []
+    for line in passwd.splitlines(keepends=True):
+        name, uid = _name_and_id(line)
+        if line not in _LINES or (name not in names and uid not in ids):
+            kept.append(line)
+    return "".join(kept) + lines
+
+
+def known_users(passwd: str) -> dict[int, str]:
+    """Return names by id, without those of chosen ids."""
+    lines = (line for line in passwd.splitlines(keepends=True) if line not in _LINES)
+    return {uid: name for name, uid in map(_name_and_id, lines)}
+
+
+def _name_and_id(line: str) -> tuple[str, int]:
+    name, _, uid, *_ = line.split(":")
+    return name, int(uid)

@@ -53,6 +53,24 @@ def test_two_services_may_have_one_user() -> None:
     assert passwd.content.count(b"web:x:") == 1
 
 
+def test_users_of_services_take_the_places_of_chosen_ids() -> None:
+    one = Service(users=(User(name="one", uid=1500, home="/srv/one"),))
+    other = Service(users=(User(name="user2000", uid=300, home="/srv/one"),))
+
+    added = service_additions({"one": one, "other": other}, base_entries(), nonroot=False)
+
+    [passwd] = [entry for entry in added.entries if entry.name == b"etc/passwd"]
+    assert isinstance(passwd, File)
+    lines = [line.split(":") for line in passwd.content.decode().splitlines()]
+    names, ids = [line[0] for line in lines], [line[2] for line in lines]
+    assert len(set(names)) == len(names)
+    assert len(set(ids)) == len(ids)
+    assert lines[-2:] == [
+        ["one", "x", "1500", "1500", "one", "/srv/one", "/bin/sh"],
+        ["user2000", "x", "300", "300", "user2000", "/srv/one", "/bin/sh"],
+    ]
+
+
 def directory(path: str) -> Service:
     return Service(directories=(StateDirectory(path=path),))
 
