@@ -85,7 +85,7 @@ def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
     pull(docker, image)
     pull(podman, image)
 
-    run = (image, "bash", "-c", PYTHON + PERL + SCRIPTS, "bash", "/tmp")
+    run = (image, "bash", "-c", PYTHON + SCRIPTS + PERL, "bash", "/tmp")
     outputs = [docker.run_as(["--user=4321"], *run), podman.run_as([], *run)]
 
     assert outputs[0] == outputs[1]
@@ -96,13 +96,13 @@ def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
         "in a new venv: None",
         "installed by pip",
         "installed by pip",
-        "[1]",
-        "4.10",
         "a script of /usr/bin/python3",
         "a script of /bin/python3",
         "a script of /usr/bin/env python3",
         "[2]",
         "[2]",
+        "[1]",
+        "4.10",
     ]
 
 
