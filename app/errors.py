@@ -5,7 +5,7 @@
       DigestInvalid            400 DIGEST_INVALID
       ManifestUnknown          404 MANIFEST_UNKNOWN
         ImageUnknown           the name or tag is wrong; 403 for clients that hide a 404
-          TagUnknown           the source knows no such revision
+          TagUnknown           the source does not have this revision
           PackagesUnknown      the package set has no such attributes
             NamesPending       the same, before any names can be suggested
           NotADerivation       the attribute exists but is not a package
@@ -24,7 +24,7 @@
         LinksTooMany           an image may not have so many links to packages
         Unpackable             an image cannot hold an entry of a store path
       TooManyRequests          429 TOOMANYREQUESTS with Retry-After
-        StillBuilding          the request timed out; the build goes on
+        StillBuilding          the request timed out; the build continues
       Unavailable              503 UNAVAILABLE: the operator has to act, or waiting helps
         StorageUnavailable
         StoreUnreadable        a store path is gone, or changed while it was packed
@@ -116,7 +116,7 @@ class NamesPending(PackagesUnknown):
     def __init__(self, packages: tuple[str, ...]) -> None:
         super().__init__(
             packages,
-            remark="the names of its source are still being listed; ask again for proposals",
+            remark="the names of its source are still being listed; try again for suggestions",
         )
 
 
@@ -190,7 +190,7 @@ class PackingTimedOut(Refused):
     def __init__(self, seconds: float) -> None:
         super().__init__(
             f"packing was stopped after the {seconds:g} s that one image may take"
-            " (NIXERY_PACKING_SECONDS); asked again, it goes on where it stopped"
+            " (NIXERY_PACKING_SECONDS); the next pull continues where it stopped"
         )
 
 

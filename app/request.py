@@ -88,7 +88,7 @@ class ImageRequest:
 
     @property
     def interactive(self) -> bool:
-        """Return whether the name asks for a shell."""
+        """Return whether the name has a meta package with a shell."""
         return not self.meta <= {FOREIGN}
 
     @property

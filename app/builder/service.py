@@ -1,4 +1,4 @@
-"""Names into images: what the routes ask for."""
+"""From names to images, for the routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -113,7 +113,7 @@ def command(
 def plan_of_cache(paths: WantedPaths, report: Callable[[Tally], None]) -> LayerProfile:
     """Learn from the narinfos of store paths.
 
-    The paths that no other path refers to are taken for the packages of images.  Raises the
+    Paths without referrers are treated as the packages of images.  Raises the
     errors of ``popcount``.
     """
     with open_survey(paths, report) as survey:

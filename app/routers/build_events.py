@@ -105,7 +105,7 @@ async def _events(job: Job[Any], services: AppState, position: int) -> AsyncIter
 
 
 def _latest(job: Job[Any]) -> Job[Any]:
-    """Return the job that the work of this one goes on in."""
+    """Return the job that continues this one."""
     while job.failure is None and isinstance(following := job.result(), Job):
         job = following
     return job

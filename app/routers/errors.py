@@ -118,7 +118,7 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
-        message = "nothing answers at this address"
+        message = "there is nothing at this address"
     return _unsupported(request, error.status_code, message, error.headers or _NONE)
 
 

@@ -75,7 +75,7 @@ class Gate:
             refusal = _refusal(scope) if registry else None
             await (refusal or self._app)(scope, receive, respond)
         except Exception as error:  # noqa: BLE001  # the client gets a registry's response to any error
-            logger.opt(exception=error).error("{} {} broke", scope["method"], path)
+            logger.opt(exception=error).error("{} {} failed unexpectedly", scope["method"], path)
             if started:
                 return  # the server closes the connection, so the response is not taken as complete
             body = error_body(ErrorCode.UNKNOWN, "internal error")

@@ -54,5 +54,5 @@ async def _plan(request: Request, services: AppState, name: RepositoryName, tag:
     job = services.images.preview(ImageReference(name, tag), client_of(request.scope))
     preview = await job.wait(_SECONDS)
     if preview is None:
-        raise StillBuilding("the packages are still being evaluated; ask again", retry_after=5)
+        raise StillBuilding("the packages are still being evaluated; try again", retry_after=5)
     return plan_of(name, tag, preview)

@@ -33,7 +33,7 @@ class Server:
 
     A stop waits ``drain_seconds`` for responses under way.  At the same time it calls ``on_stop``
     with as many seconds, to end the work that responses wait for.  Responses that are not sent a
-    moment after both are cut off.  A second stop leaves no more time.
+    moment after both are interrupted.  A second stop leaves no more time.
     Without ``sendfile`` files pass through Python.  ``limits`` apply to each connection.
     """
 

@@ -25,7 +25,7 @@ from app.system.cache import Cache
 
 _LIMIT = 100_000
 _CHUNK = 1 << 20
-# Files of at most so many bytes are read when they are located.
+# Files of at most this size are read when they are located.
 _SMALL = 64 << 10
 _IDENTITY = struct.Struct("=QQqq")
 # Times of files move in ticks: a write within the tick of another one does not show.

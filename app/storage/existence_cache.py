@@ -64,7 +64,7 @@ class BlobExistenceCache:
         unseen = [blob for blob in blobs if not self._is_trusted(blob.digest)]
         if not unseen:
             return True
-        # Another blob may be found missing while these are looked at.
+        # Another blob may be found missing while these are checked.
         epoch = self._epoch
         sizes = await self._storage.sizes([_key(blob) for blob in unseen])
         for blob, size in zip(unseen, sizes, strict=True):
@@ -88,7 +88,7 @@ class BlobExistenceCache:
         return trust.epoch == self._epoch and self._clock() < trust.until
 
     def note(self, blob: Descriptor) -> None:
-        """Note a blob that was stored just now."""
+        """Note a blob that has just been stored."""
         self._note(blob, self._epoch)
 
     def invalidate(self, digest: Digest) -> None:

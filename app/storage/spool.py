@@ -77,7 +77,7 @@ def buffered(file: SpoolFile) -> BinaryIO:
 
 @blocking
 def flushed(file: BinaryIO) -> SpoolFile | None:
-    """The file below, with all that was written to it, if it is one of ours."""
+    """Return the spool file below a buffered one, flushed; None for another file."""
     raw = getattr(file, "raw", None)
     if not isinstance(raw, SpoolFile):
         return None

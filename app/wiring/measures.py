@@ -35,7 +35,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 @blocking
 def _spaces(directories: Mapping[str, Path]) -> Mapping[str, DiskSpace]:
-    """Leave out a directory that cannot be looked at: its absence is what an alert is for."""
+    """Leave out a directory that cannot be examined: an alert can report its absence."""
     found: dict[str, DiskSpace] = {}
     for name, directory in directories.items():
         with suppress(OSError):

@@ -89,7 +89,7 @@ def open_store(nix: NixCommand) -> LocalStore:
 async def open_substitution(
     settings: Settings, stack: AsyncExitStack, *, nix: NixCommand, workers: Workers
 ) -> tuple[Nix, Store]:
-    """Return Nix and the store, with binary caches in front of both if the settings ask for it.
+    """Return Nix and the store, with binary caches in front of both if the settings enable it.
 
     Raises Unavailable if Nix is not installed.
     """

@@ -217,7 +217,7 @@ async def test_a_full_queue_is_429_with_a_retry_after(
     response = await client.get("/v2/hello/manifests/latest")
 
     message = assert_error(response, 429, "TOOMANYREQUESTS")
-    assert message == "too many builds wait for evaluation; ask again in 14 s"
+    assert message == "too many builds wait for evaluation; try again in 14 s"
     assert response.headers["retry-after"] == "14"  # (3 + 1) x 7 s / 2 at once
     assert registry.jobs.finished == ()  # its page would push out one that is read
     await running

@@ -140,7 +140,7 @@ def test_more_than_the_queue_holds_is_told_when_to_come_back(
     seconds = int(answer.headers["Retry-After"])
     assert first.status_code == 307
     assert (answer.status_code, error["code"]) == (429, "TOOMANYREQUESTS")
-    assert error["message"] == f"too many builds wait for building; ask again in {seconds} s"
+    assert error["message"] == f"too many builds wait for building; try again in {seconds} s"
     assert 0 < seconds <= 600
     assert server.get("/v2/slow-3/manifests/latest").status_code == 200
 

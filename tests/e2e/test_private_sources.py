@@ -195,7 +195,7 @@ REFUSALS = {
     "ssh-host": r"ssh does not know the host's key \(see known_hosts\)",
     "ssh-changed": r"the host's key has changed \(see known_hosts\)",
     "https-token": r"the host does not accept the user name and token \(see username, token_file\)",
-    "https-none": r"the host wants a user name and a token \(see token_file\)",
+    "https-none": r"the host requires a user name and a token \(see token_file\)",
 }
 
 

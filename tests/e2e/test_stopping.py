@@ -46,7 +46,7 @@ def test_a_second_ctrl_c_ends_builds_and_answers_their_clients(
     assert status == 130
     assert time.monotonic() - begun < 20
     assert answer.status_code == 503
-    assert "the server stopped while it built this; ask again" in answer.text
+    assert "the server stopped while it built this; try again" in answer.text
     assert "Application shutdown complete" in server.log
     assert "Traceback" not in server.log
     assert programs_of(home) == []
@@ -70,7 +70,7 @@ def test_a_stop_ends_the_packing_of_a_hostile_package(
         seconds = time.monotonic() - begun
         answer = pulled.result()
     assert answer.status_code == 503
-    assert "the server stopped while it built this; ask again" in answer.text
+    assert "the server stopped while it built this; try again" in answer.text
     assert "Application shutdown complete" in server.log
     assert seconds < DRAIN_SECONDS + GRACE_SECONDS
 

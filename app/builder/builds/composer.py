@@ -25,7 +25,7 @@ from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.workers import Workers
 
-# The Unix epoch itself is taken for "no time" by some clients.
+# Some clients read the Unix epoch itself as "no time".
 _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 

@@ -95,7 +95,7 @@ class PackageEvaluator:
         """Return the packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
         Meta packages of the set are replaced by their packages, and services bring those that they
-        need: these are evaluated then.  Raises what ``packages`` does.
+        need: these are evaluated then.  Raises the errors of ``packages``.
         """
         results = await self._results_of(pinned, asked, supplied, progress)
         meta = {name: r for name, r in results.items() if isinstance(r, MetaPackage)}
@@ -140,14 +140,14 @@ class PackageEvaluator:
 
     async def cached(self, pinned: Pinned, supplied: Sequence[str]) -> frozenset[str] | None:
         """Return which of the names the source has; None if Nix would have to evaluate them."""
-        answers = await self._results.cached(subject(pinned), supplied)
-        found = {n: answer for n, answer in zip(supplied, answers, strict=True) if answer}
+        results = await self._results.cached(subject(pinned), supplied)
+        found = {n: result for n, result in zip(supplied, results, strict=True) if result}
         if len(found) < len(supplied):
             return None
         return frozenset(present_packages(pinned.source, found))
 
     async def unpinned(self, pinned: Pinned, progress: Progress) -> tuple[str, ...]:
-        """Return the inputs of a flake that its revision does not pin.  Raises what ``packages`` does."""
+        """Return the inputs that a flake does not pin.  Raises the errors of ``packages``."""
         if pinned.source.definition.kind != "flake":
             return ()
         async with self._queue.slot(progress), opened(pinned) as evaluation:

@@ -37,19 +37,19 @@ _TRANSIENT = re.compile(
 async def evaluate_apart(
     nix: Nix, evaluation: Evaluation, names: Sequence[str]
 ) -> tuple[EvaluationResult, ...]:
-    """An answer for each name, in order; every Failed has a message.
+    """Return a result for each name, in order; every Failed has a message.
 
     Raises EvaluationFailed if the package set as a whole does not evaluate.
     """
-    answers = await _answers(nix, evaluation, tuple(names))
+    results = await _results(nix, evaluation, tuple(names))
     explained = []
     left = _EXPLAINED
-    for name, answer in zip(names, answers, strict=True):
-        if _is_open(evaluation, answer):
+    for name, result in zip(names, results, strict=True):
+        if _is_open(evaluation, result):
             explained.append(await _explain(nix, evaluation, name) if left else _UNEXPLAINED)
             left = max(left - 1, 0)
         else:
-            explained.append(answer)
+            explained.append(result)
     return tuple(explained)
 
 
@@ -58,7 +58,7 @@ _UNEXPLAINED = Failed(
 )
 
 
-async def _answers(
+async def _results(
     nix: Nix, evaluation: Evaluation, names: tuple[str, ...]
 ) -> tuple[EvaluationResult, ...]:
     if not names:
@@ -66,21 +66,21 @@ async def _answers(
     try:
         return await nix.evaluate(evaluation, names)
     except OneOfManyFailed:
-        pass  # the evaluator is still there, and finds the name without importing the set again
+        pass  # the kept evaluator finds the name without importing the set again
     except EvaluationFailed as error:
         await _check_whole(nix, evaluation)
         if len(names) == 1:
             return (_raised(evaluation, error),)
-        # Processes of their own, so that no limit is reached in the evaluator that others ask.
+        # New processes, so that no limit ends the kept evaluator, which other requests use.
         evaluation = replace(evaluation, revision=None)
         if isinstance(error, EvaluationStopped):
-            # Halved like the names, so that all halves together take no longer than the whole.
+            # Half of the time for each half, so that both take no longer than the whole.
             seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)
             evaluation = replace(evaluation, seconds=seconds)
     middle = len(names) // 2
     return (
-        *await _answers(nix, evaluation, names[:middle]),
-        *await _answers(nix, evaluation, names[middle:]),
+        *await _results(nix, evaluation, names[:middle]),
+        *await _results(nix, evaluation, names[middle:]),
     )
 
 
@@ -94,24 +94,24 @@ async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
         raise type(error)(whole) from None
 
 
-def _is_open(evaluation: Evaluation, answer: EvaluationResult) -> bool:
+def _is_open(evaluation: Evaluation, result: EvaluationResult) -> bool:
     return (
-        isinstance(answer, Failed)
-        and not answer.message
-        and not refusal(evaluation.allowed, answer)
+        isinstance(result, Failed)
+        and not result.message
+        and not refusal(evaluation.allowed, result)
     )
 
 
 async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> EvaluationResult:
-    """The name once more with its error let through."""
+    """Evaluate the name again, without catching its error."""
     try:
-        (answer,) = await nix.evaluate(evaluation, [name], explain=True)
+        (result,) = await nix.evaluate(evaluation, [name], explain=True)
     except EvaluationStopped as error:
         return _raised(evaluation, error)
     except EvaluationFailed as error:
-        # It was caught before: only what the set itself throws can be.
+        # The error can be caught, so the set itself throws it.
         return Failed(message=_hinted(evaluation, error.message))
-    return answer
+    return result
 
 
 def _raised(evaluation: Evaluation, error: EvaluationFailed) -> Failed:

@@ -32,20 +32,20 @@ def allowed_by(source: Source) -> Allowed:
     return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
 
 
-def present_packages(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
+def present_packages(source: Source, results: dict[str, EvaluationResult]) -> dict[str, Found]:
     """Return the packages among results of names that no client requested.
 
     Raises EvaluationStopped if that is uncertain: each build might make another image.
     """
     allowed = allowed_by(source)
-    passed = {name: answer for name, answer in answers.items() if not _refused(allowed, answer)}
-    for name, answer in passed.items():
-        if isinstance(answer, Failed) and answer.validity in _UNCERTAIN:
+    passed = {name: result for name, result in results.items() if not _refused(allowed, result)}
+    for name, result in passed.items():
+        if isinstance(result, Failed) and result.validity in _UNCERTAIN:
             raise EvaluationStopped(
                 f"source {source.name} does not evaluate {name}, which the server adds to the"
-                f" image: {answer.message}"
+                f" image: {result.message}"
             )
-    return {name: answer for name, answer in passed.items() if isinstance(answer, Found)}
+    return {name: result for name, result in passed.items() if isinstance(result, Found)}
 
 
 def needed_by(package: Found) -> tuple[str, ...]:
@@ -68,19 +68,19 @@ def service_of(package: Found) -> Service | None:
         ) from None
 
 
-def _refused(allowed: Allowed, answer: EvaluationResult) -> bool:
-    return isinstance(answer, Found | Failed) and bool(refusal(allowed, answer))
+def _refused(allowed: Allowed, result: EvaluationResult) -> bool:
+    return isinstance(result, Found | Failed) and bool(refusal(allowed, result))
 
 
-def found_packages(source: Source, answers: dict[str, EvaluationResult]) -> dict[str, Found]:
-    unknown = tuple(name for name, answer in answers.items() if isinstance(answer, NotFound))
+def found_packages(source: Source, results: dict[str, EvaluationResult]) -> dict[str, Found]:
+    unknown = tuple(name for name, result in results.items() if isinstance(result, NotFound))
     if unknown:
         raise PackagesUnknown(unknown)
-    return {name: _package(source, name, answer) for name, answer in answers.items()}
+    return {name: _package(source, name, result) for name, result in results.items()}
 
 
-def _package(source: Source, name: str, answer: EvaluationResult) -> Found:
-    match answer:
+def _package(source: Source, name: str, result: EvaluationResult) -> Found:
+    match result:
         case Ambiguous(candidates=candidates):
             raise ImageUnknown(
                 f"{name} may be {' or '.join(candidates[:8])}; image names have no capitals",
@@ -91,13 +91,13 @@ def _package(source: Source, name: str, answer: EvaluationResult) -> Found:
         case MetaPackage(attribute=attribute):
             raise NotADerivation(attribute, "a meta package within another")
         case Found() | Failed():
-            reason = refusal(allowed_by(source), answer)
+            reason = refusal(allowed_by(source), result)
             if reason:
                 raise PolicyRefused(f"{name} {reason} (source {source.name})", {"package": name})
-            if isinstance(answer, Failed):
-                lasts = answer.validity in {Validity.ALWAYS, Validity.PROCESS}
+            if isinstance(result, Failed):
+                lasts = result.validity in {Validity.ALWAYS, Validity.PROCESS}
                 failure = EvaluationFailed if lasts else EvaluationStopped
-                raise failure(f"{name}: {answer.message}", {"package": name})
-            return answer
+                raise failure(f"{name}: {result.message}", {"package": name})
+            return result
         case NotFound():
             raise PackagesUnknown((name,))

@@ -88,7 +88,7 @@ async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes
             document = await read()
         return document, await to_thread.run_sync(parse_profile, document)
     except TimeoutError:
-        reason = f"no whole answer within {SECONDS:g} s"
+        reason = f"no complete response within {SECONDS:g} s"
     except ProfileUnreadable as error:
         reason = str(error)
     except OSError as error:

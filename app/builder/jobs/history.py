@@ -66,7 +66,7 @@ def log_failure(error: BaseException, job: Job[Any]) -> RegistryError:
     """Log a failure once for all clients; return it as a RegistryError."""
     log = logger.bind(build=job.identifier)
     if not isinstance(error, RegistryError):
-        log.opt(exception=error).error("the build of {} broke", job.title)
+        log.opt(exception=error).error("the build of {} failed unexpectedly", job.title)
         return RegistryError("internal error")
     if cause := error.__cause__:
         log = log.bind(cause=one_line(f"{type(cause).__name__}: {cause}", _LOG_LIMIT))

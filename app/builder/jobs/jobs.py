@@ -204,7 +204,7 @@ class Jobs(Generic[T]):
             self.counts.remembered += 1
             return job
         if self.draining:
-            raise Draining("the server is stopping and starts no new builds; ask again shortly")
+            raise Draining("the server is stopping and starts no new builds; try again shortly")
         self.counts.started += 1
         job = Job(title=title)
         job.progress.clients.add(client)
@@ -227,7 +227,7 @@ class Jobs(Generic[T]):
         self._tasks.discard(task)
         del self._running[key]
         if task.cancelled():
-            self._fail(key, job, Draining("the server stopped while it built this; ask again"))
+            self._fail(key, job, Draining("the server stopped while it built this; try again"))
         elif error := task.exception():
             self._fail(key, job, error)
         else:

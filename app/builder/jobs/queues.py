@@ -119,7 +119,7 @@ class WorkQueue:
             seconds = self.retry_after
             whose = "" if full else " of this address"
             raise TooManyRequests(
-                f"too many builds{whose} wait for {self.name}; ask again in {seconds} s",
+                f"too many builds{whose} wait for {self.name}; try again in {seconds} s",
                 retry_after=seconds,
             )
         return least

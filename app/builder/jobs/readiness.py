@@ -68,7 +68,7 @@ class Readiness:
             return CheckResult(check.name, error.message)
         except Exception as error:  # noqa: BLE001 - a probe must respond whatever is broken
             if limit.expired():
-                return CheckResult(check.name, f"no answer within {self._limit_seconds:g} s")
-            logger.opt(exception=error).error("the check of {} broke", check.name)
-            return CheckResult(check.name, "the check itself broke; the log has more")
+                return CheckResult(check.name, f"no result within {self._limit_seconds:g} s")
+            logger.opt(exception=error).error("the check of {} failed", check.name)
+            return CheckResult(check.name, "the check itself failed; the log has details")
         return CheckResult(check.name, "")

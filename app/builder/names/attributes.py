@@ -79,7 +79,7 @@ class AttributeIndex:
         """
         listed = await self._listed(pinned, _SEARCH_SECONDS)
         if listed is None:
-            raise Unavailable(f"the names of {pinned.source.name} are being listed; ask again")
+            raise Unavailable(f"the names of {pinned.source.name} are being listed; try again")
         return await self._workers.run(listed.index.search, text, limit)
 
     async def explained(self, pinned: Pinned, error: PackagesUnknown) -> PackagesUnknown:

@@ -28,13 +28,13 @@ class UnreadablePath(Exception):
 
 
 def check_names(count: int) -> None:
-    """Raise UnsupportedTree for a directory with so many names."""
+    """Raise UnsupportedTree if a directory may not have this many names."""
     if count > MOST_NAMES_IN_DIRECTORY:
         raise UnsupportedTree(f"more than {MOST_NAMES_IN_DIRECTORY:,} names in one directory")
 
 
 def check_depth(depth: int) -> None:
-    """Raise UnsupportedTree for a directory below so many others."""
+    """Raise UnsupportedTree if a directory may not be this deep."""
     if depth >= DEEPEST_DIRECTORY:
         raise UnsupportedTree(f"more than {DEEPEST_DIRECTORY:,} directories deep")
 

@@ -1,4 +1,4 @@
-"""The names below a store path, so that images are put together without reading the store."""
+"""The names below a store path, so that images are composed without reading the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

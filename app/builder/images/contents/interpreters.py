@@ -17,7 +17,7 @@ from app.builder.nix.store import UnsupportedTree
 # Above the priority of any package: libraries that are only needed yield to those that are named,
 # and farther ones to nearer ones.
 _NEEDED = 1 << 40
-# Store paths that are looked at for one image.
+# Store paths that are examined for one image.
 _MOST_PATHS = 5000
 
 ReadTree = Callable[[Sequence[StorePath]], Awaitable[Sequence[FileTree]]]

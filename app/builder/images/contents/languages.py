@@ -158,7 +158,7 @@ LANGUAGES = (
     ),
 )
 
-# Every pattern is matched against whole names, and many packages are looked at.
+# Every pattern is matched against whole names, of many packages.
 COMPILED = {
     pattern: re.compile(pattern)
     for language in LANGUAGES

@@ -26,7 +26,7 @@ _BUCKETS = 16
 # Over budget, a group of several paths counts as if it were larger by this: it is the same in
 # many images.
 _SHARED = 8_000_000
-# The budget of images whose name asks for few layers.
+# The budget of images with ``few-layers`` in their name.
 FEW_LAYERS = 16
 
 _UNKNOWN = ProfileEntry(None, 1)

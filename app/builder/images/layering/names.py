@@ -11,7 +11,7 @@ _OUTPUT = re.compile(r"-[a-zA-Z_]+$")
 def unversioned(name: str) -> str:
     """Return ``openssl-bin`` for ``openssl-3.0.8-bin``; a name without a version is unchanged.
 
-    A pre-release suffix such as ``-beta`` is taken for an output: until the release, the package
+    A pre-release suffix such as ``-beta`` is read as an output: until the release, the package
     has a name of its own.
     """
     version = _VERSION.search(name, 1)

@@ -87,7 +87,7 @@ class BlockStream:
     def write_file(self, header: bytes, readv: Callable[[ReadBuffers], int], size: int) -> None:
         """Write a header, the content that ``readv`` reads, and padding.
 
-        Raises OSError if the content has another size: one byte more is asked for and not given.
+        Raises OSError if the content has another size: it requests one byte more.
         """
         start = self._filled + len(header)
         end = start + size

@@ -55,10 +55,10 @@ def merge_layers(
         inflated.finish()
     except ValueError as error:
         raise PartUnusable(
-            f"a stored layer is damaged ({error}): ask again, or let the operator delete paths/"
+            f"a stored layer is damaged ({error}): try again, or let the operator delete paths/"
         ) from error
     except ObjectNotFound as error:
-        raise PartUnusable("a stored layer has just been deleted: ask again") from error
+        raise PartUnusable("a stored layer has just been deleted: try again") from error
     finally:
         inflated.wait()
 

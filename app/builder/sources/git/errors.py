@@ -62,7 +62,7 @@ _SCP_HOST = re.compile(r"^(?:[^@/:]+@)?([^/:]+):")
 
 
 def explain(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
-    """Return one line: an explanation of ours, or the last line of git's output."""
+    """Return one line: an explanation, or the last line of git's output."""
     for pattern, message in _CAUSES:
         if pattern.search(stderr):
             return message
@@ -70,7 +70,7 @@ def explain(stderr: str, definition: GitDefinition | FlakeDefinition) -> str:
         return f"no response from {host_of(definition)}"
     if _UNAUTHORISED.search(stderr):
         if definition.token_file is None:
-            return "the host wants a user name and a token (see token_file)"
+            return "the host requires a user name and a token (see token_file)"
         return "the host does not accept the user name and token (see username, token_file)"
     lines = [text for text in stderr.splitlines() if not _IDLE.match(text)]
     last = (lines or ["git failed"])[-1].removeprefix("fatal: ")

@@ -69,7 +69,7 @@ async def test_a_check_that_hangs_is_a_problem_and_is_not_started_twice_at_once(
     ready = Readiness(checks=(Check("storage", hang),), limit_seconds=0.05, remember_seconds=0)
 
     for _ in range(3):
-        assert await ready.results() == (CheckResult("storage", "no answer within 0.05 s"),)
+        assert await ready.results() == (CheckResult("storage", "no result within 0.05 s"),)
     assert starts == 1
     released.set()
 
