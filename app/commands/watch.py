@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -86,14 +86,14 @@ def address_of(build: str) -> str:
 
 
 @blocking
-def watch(url: str, *, as_json: bool, pause: Callable[[], None] = _pause) -> bool:
+def watch(url: str, *, as_json: bool) -> bool:
     """Return whether the build failed.  Raises CannotWatch."""
     line = ProgressLine(sys.stderr)
     before: Page | None = None
     try:
         with httpx.Client(timeout=_HTTP_SECONDS, follow_redirects=True) as client:
             while True:
-                page = _read(client, url, pause)
+                page = _read(client, url)
                 if page != before:
                     line.clear()
                     _print(page, before, as_json=as_json)
@@ -102,18 +102,18 @@ def watch(url: str, *, as_json: bool, pause: Callable[[], None] = _pause) -> boo
                 if line.is_due():
                     line.show(f"{page.image}: {page.stage}, {page.seconds:.0f} s")
                 before = page
-                pause()
+                _pause()
     finally:
         line.clear()
 
 
 @blocking
-def _read(client: httpx.Client, url: str, pause: Callable[[], None]) -> Page:
+def _read(client: httpx.Client, url: str) -> Page:
     """Read the page; repeat failed requests, because a server may restart.  Raises CannotWatch."""
     reason = ""
     for attempt in range(_ATTEMPTS):
         if attempt:
-            pause()
+            _pause()
         try:
             response = client.get(url, headers={"accept": "application/json"})
         except httpx.HTTPError as error:
