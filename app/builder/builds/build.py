@@ -46,7 +46,7 @@ class WorkQueues:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to build; ``key`` is the build key, of everything that decides the image."""
+    """The input of a build; ``key`` is the build key, of everything that decides the image."""
 
     key: Digest
     request: ImageRequest

@@ -1,4 +1,4 @@
-"""What was built under which name and tag, for the lists; nothing depends on it."""
+"""The names and tags that were built, for the lists; nothing else depends on them."""
 
 import asyncio
 from bisect import bisect_left, insort
@@ -55,7 +55,7 @@ class Catalogue:
         task.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for running writes."""
         await asyncio.gather(*self._writing)
 
     async def tags(self, name: RepositoryName) -> frozenset[str]:
@@ -63,7 +63,7 @@ class Catalogue:
         return frozenset(self._tags.get(self._spelling(name), ()))
 
     async def names(self) -> tuple[str, ...]:
-        """Sorted."""
+        """Return all names, sorted."""
         await self._load()
         return tuple(self._names)
 
@@ -113,12 +113,12 @@ class Catalogue:
             return False
 
     def _log_full(self) -> None:
-        """Log it once."""
+        """Log once that the lists are full."""
         if not self._is_full:
             self._is_full = True
             logger.warning(
                 "the lists have {} names and take no more; delete tags/ from the storage, and"
-                " restart, to begin new ones",
+                " restart, to start new ones",
                 LIMIT,
             )
 

@@ -31,7 +31,7 @@ _NO_DATE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Layering:
-    """How closures are cut and packed: part of what an image is."""
+    """The rules for cutting and packing closures, which are part of the build key."""
 
     profiles: LayerProfiles
     budget: int
@@ -71,7 +71,7 @@ class Composer:
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
         """Return whether ``compose`` would not read the store."""
         return all(
-            # At the same time: after a restart both wait for the disk.
+            # Concurrently: after a restart both wait for the disk.
             await gather(
                 (
                     self._packer.has_all(plan.paths for plan in plans),

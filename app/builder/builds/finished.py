@@ -1,6 +1,6 @@
-"""Images that were pulled lately, for the next pull of the same name and tag.
+"""Recently pulled images, for the next pull of the same name and tag.
 
-A build that finds everything made reads records of each package and computes keys; a manifest that
+A build with nothing to do still reads records of each package and computes keys; a manifest that
 thousands of machines pull needs neither.  An image is returned from here only while nothing that
 decides it has changed: the revision of the tag, that of the base source, and the trust in the
 stored blobs.

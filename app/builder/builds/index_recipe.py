@@ -1,4 +1,4 @@
-"""What decides an index of several architectures; pure."""
+"""The values that decide an index of several architectures; pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class IndexRecipe:
-    """What to build; ``parts`` are in the order of the work, ``key`` decides the index."""
+    """The input of a build; ``parts`` are in the order of the work, ``key`` decides the index."""
 
     key: Digest
     pinned: Pinned

@@ -1,4 +1,4 @@
-"""Images and indexes built before, by what they were built from."""
+"""Images and indexes built before, by their keys."""
 
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
@@ -40,7 +40,7 @@ INDEXES = Kind(name="indexes", format=1, adapter=TypeAdapter(BuiltIndex), refere
 
 
 class BuildRecords(Generic[T]):
-    """A build is remembered only as long as everything it names is still in storage."""
+    """A record counts only while all blobs and manifests that it names are stored."""
 
     def __init__(self, *, storage: Storage, existence: BlobExistenceCache, kind: Kind[T]) -> None:
         self._storage = storage

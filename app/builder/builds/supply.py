@@ -23,9 +23,9 @@ _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of service
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """``lacking`` are names that the source does not have; ``base`` is where they are taken from.
+    """``lacking`` are names that the source does not have; ``base`` supplies them.
 
-    ``own`` are the packages of the source itself, where they had to be evaluated to find that out.
+    ``own`` are the packages of the source itself, if they had to be evaluated for this.
     """
 
     lacking: tuple[str, ...]
@@ -45,7 +45,7 @@ class Supply:
         return self.base.revision.warnings if self.base else ()
 
 
-# Of a source that has all that its images need.
+# For a source that has everything.
 NO_SUPPLY = Supply((), None, None)
 
 
@@ -130,7 +130,7 @@ class Supplier:
         """Find out what the source lacks.
 
         ``key`` is that of the request and of everything that decides evaluations of the source.
-        Raises what PackageEvaluator and Source.resolve raise.
+        Raises the errors of PackageEvaluator and Source.resolve.
         """
         base = self.base(pinned.source)
         chosen = pinned.source.definition.base is not None and base is not pinned.source
@@ -149,7 +149,7 @@ class Supplier:
     async def ingredients(
         self, request: ImageRequest, pinned: Pinned, supply: Supply, progress: Progress
     ) -> Ingredients:
-        """Evaluate the packages.  Raises what PackageEvaluator raises, ImageUnknown."""
+        """Evaluate the packages.  Raises the errors of PackageEvaluator, ImageUnknown."""
         found = supply.own
         borrowed: Mapping[str, Found] = {}
         if found is None:
@@ -183,7 +183,7 @@ class Supplier:
         return base if lacking and base is not source else None
 
     def base(self, source: Source) -> Source | None:
-        """Return where the packages come from that the source lacks; None for nowhere."""
+        """Return the source that supplies what this source lacks; None without one."""
         name = source.definition.base
         if name is None:
             return self._default

@@ -38,7 +38,7 @@ from app.errors import (
 
 T = TypeVar("T")
 
-# A garbage collector that runs may take derivations between evaluation and realisation again.
+# Attempts, because a garbage collector may delete derivations before they are realised.
 _EVALUATIONS = 4
 
 
@@ -52,7 +52,7 @@ class Pinned:
 
 
 class PackageEvaluator:
-    """Evaluations wait in ``queue``; results that are known do not.
+    """Evaluations wait in ``queue``; cached results do not.
 
     ``is_listed`` returns whether a name is among those of a revision; False if they are unknown.
     ``is_ruled_out`` returns whether nothing has a name; False if that is unknown.
@@ -94,8 +94,8 @@ class PackageEvaluator:
     ) -> dict[str, Found]:
         """Return the packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
-        Meta packages of the set are replaced by their packages, and services bring those that they
-        need: these are evaluated then.  Raises the errors of ``packages``.
+        Meta packages of the set are replaced by their packages, and the packages that services need
+        are added; a second evaluation has these.  Raises the errors of ``packages``.
         """
         results = await self._results_of(pinned, asked, supplied, progress)
         meta = {name: r for name, r in results.items() if isinstance(r, MetaPackage)}
@@ -215,7 +215,7 @@ def _options(pinned: Pinned) -> RealiseOptions:
 
 @asynccontextmanager
 async def opened(pinned: Pinned) -> AsyncIterator[Evaluation]:
-    """Provide the files of a source to Nix while the context lasts.  Raises SourceUnavailable."""
+    """Provide the files of a source for an evaluation.  Raises SourceUnavailable."""
     source, definition = pinned.source, pinned.source.definition
     try:
         async with source.checkout(pinned.revision) as package_set:

@@ -5,7 +5,7 @@ import re
 from app.builder.nix.door import Allowed
 from app.builder.nix.results import Metadata
 
-# As nixpkgs has worded it since 2016: which package, why, and "refusing to evaluate".
+# nixpkgs' words since 2016: the package, the reason, and "refusing to evaluate".
 _REFUSES = re.compile(r"refus(?:ing|es) to evaluate", re.IGNORECASE)
 _REASONS = {
     "allow_unfree": re.compile(r"\bunfree licen[cs]e\b|\bunfree\b", re.IGNORECASE),
@@ -15,7 +15,7 @@ _REASONS = {
 
 
 def remedy(message: str) -> str:
-    """The setting that would allow what nixpkgs refuses with this message; "" for another."""
+    """Return the setting that allows what nixpkgs refuses by this message; "" for others."""
     if not _REFUSES.search(message):
         return ""
     return next((setting for setting, why in _REASONS.items() if why.search(message)), "")

@@ -29,5 +29,5 @@ class RecentFailures:
             self._failures.put(key, failure, seconds=seconds)
 
     def get(self, key: Digest) -> Failed | None:
-        """Return the failure; None if there is none or it has expired."""
+        """Return the failure; None if it is unknown or has expired."""
         return self._failures.get(key)

@@ -1,4 +1,4 @@
-"""From the results of an evaluation to the packages of an image, or the error that a client reads."""
+"""Turn the results of an evaluation into the packages of an image, or an error for the client."""
 
 from app.builder.evaluation.policy import refusal
 from app.builder.nix.door import Allowed, EvaluationStopped
@@ -28,6 +28,7 @@ _UNCERTAIN = frozenset({Validity.MINUTES, Validity.NEVER})
 
 
 def allowed_by(source: Source) -> Allowed:
+    """Return the policy of a source, as Nix gets it."""
     policy = source.definition.policy
     return Allowed(policy.allow_unfree, policy.allow_insecure, policy.allow_broken)
 
@@ -35,7 +36,7 @@ def allowed_by(source: Source) -> Allowed:
 def present_packages(source: Source, results: dict[str, EvaluationResult]) -> dict[str, Found]:
     """Return the packages among results of names that no client requested.
 
-    Raises EvaluationStopped if that is uncertain: each build might make another image.
+    Raises EvaluationStopped if a result is uncertain: each build might make another image.
     """
     allowed = allowed_by(source)
     passed = {name: result for name, result in results.items() if not _refused(allowed, result)}
@@ -73,6 +74,10 @@ def _refused(allowed: Allowed, result: EvaluationResult) -> bool:
 
 
 def found_packages(source: Source, results: dict[str, EvaluationResult]) -> dict[str, Found]:
+    """Return the packages of requested names.
+
+    Raises PackagesUnknown, NotADerivation, ImageUnknown, PolicyRefused, EvaluationFailed.
+    """
     unknown = tuple(name for name, result in results.items() if isinstance(result, NotFound))
     if unknown:
         raise PackagesUnknown(unknown)
