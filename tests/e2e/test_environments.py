@@ -1,5 +1,7 @@
 """What the programs of a real server find in their environment."""
 
+import http.server
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,3 +170,65 @@ def test_a_builder_cannot_read_passwords(
     assert empty_cache.requests
     assert response.status_code == 200, response.text
     assert "hunter2" not in server.log
+
+
+class _Private(http.server.BaseHTTPRequestHandler):
+    """Requires a password, and lists those that were sent."""
+
+    passwords: list[str]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        password = self.headers.get("Authorization", "")
+        self.passwords.append(password)
+        self.send_response(200 if password else 401)
+        if not password:
+            self.send_header("WWW-Authenticate", 'Basic realm="private"')
+        self.send_header("Content-Length", "8")
+        self.end_headers()
+        self.wfile.write(b"private\n")
+
+
+DOWNLOADING = """{{ ... }}: {{
+  downloading = derivation {{
+    name = "{name}"; system = "builtin"; builder = "builtin:fetchurl";
+    url = "http://127.0.0.1:{port}/file"; executable = false; unpack = false;
+    outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "{hash}";
+  }};
+}}
+"""
+
+
+@pytest.mark.parametrize("trusted", ["true", "false"])
+def test_builders_of_an_untrusted_source_do_not_download_with_passwords_of_netrc(
+    packages: Path, tmp_path: Path, new_server: ServerFactory, trusted: str
+) -> None:
+    """Nix's error would name the hash of a private file, and with the hash an image gets it."""
+    handler = type("Handler", (_Private,), {"passwords": []})
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login joe password hunter2\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
+        threading.Thread(target=host.serve_forever).start()
+        package_set = tmp_path / "downloading.nix"
+        name, hash_of_another = f"downloading-{uuid.uuid4().hex}", "0" * 64
+        package_set.write_text(
+            DOWNLOADING.format(name=name, port=host.server_port, hash=hash_of_another)
+        )
+        settings = tmp_path / "nixery.toml"
+        settings.write_text(
+            f'[[sources]]\nname = "strange"\nkind = "path"\nlocation = "{package_set}"\n'
+            f"trusted = {trusted}\nbuild_unsandboxed = true\nsubstituters = []\n"
+        )
+        server = new_server(
+            packages, NIXERY_CONFIG=str(settings), NIX_CONFIG=f"netrc-file = {netrc}"
+        )
+
+        response = server.get("/v2/strange/downloading/manifests/latest")
+        host.shutdown()
+
+    assert response.status_code == 403, response.text
+    assert ("hash mismatch" in response.text) == (trusted == "true")
+    assert any(handler.passwords) == (trusted == "true")
+    assert handler.passwords

@@ -1,6 +1,7 @@
 """The input of the server's expressions, and the options of Nix's programs."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -149,13 +150,17 @@ def substitution(chosen: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def realising(options: RealiseOptions) -> tuple[str, ...]:
-    """Return options for builds; without ``build`` none may run, on any machine."""
+    """Return options for builds; without ``build`` none may run, on any machine.
+
+    Nix gives the passwords of its netrc file to each derivation with ``builtin:fetchurl``.
+    """
+    settings: dict[str, str] = {}
     if not options.build:
         settings = {"max-jobs": "0", "builders": "", "fallback": "false"}
     elif options.sandboxed:
         settings = {"sandbox": "true", "sandbox-fallback": "false"}
-    else:
-        settings = {}
+    if options.build and not options.trusted:
+        settings["netrc-file"] = os.devnull
     return tuple(
         argument for name, value in settings.items() for argument in ("--option", name, value)
     )

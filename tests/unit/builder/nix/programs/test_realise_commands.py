@@ -179,6 +179,22 @@ async def test_the_builds_of_an_untrusted_source_require_the_sandbox(
 
 
 @pytest.mark.parametrize(
+    ("options", "netrc"),
+    [
+        (BUILDING, None),
+        (replace(BUILDING, trusted=False), "/dev/null"),
+        (replace(BUILDING, trusted=False, build=False), None),
+    ],
+)
+async def test_builds_of_an_untrusted_source_have_no_netrc_file(
+    programs: RecordedPrograms, tmp_path: Path, options: RealiseOptions, netrc: str | None
+) -> None:
+    start = await realise(programs, tmp_path, options)
+
+    assert start.option("netrc-file") == netrc
+
+
+@pytest.mark.parametrize(
     ("substituters", "options", "configuration"),
     [
         (None, (), ()),
