@@ -19,6 +19,7 @@ from app.errors import RegistryError, TooManyRequests
 from app.routers.builds import clean_log, find_job, summary_of
 from app.routers.dependencies import Services
 from app.routers.forwarded import client_of
+from app.routers.responses import HEADLESS
 from app.routers.schemas import ERROR
 from app.state import AppState, LiveStreams
 
@@ -66,6 +67,9 @@ async def get_events(
     last_event_id: Annotated[str, Header(description="The same, after a reconnection")] = "",
 ) -> Response:
     job = find_job(services, identifier)
+    if HEADLESS in request.scope:
+        # A stream would keep its place until it ends, without sending anything.
+        return Response(media_type=_Stream.media_type, headers=_HEADERS)
     client = client_of(request.scope)
     if not services.streams.admits(client):
         raise TooManyRequests("too many clients follow builds; reload the page", retry_after=5)

@@ -16,6 +16,7 @@ from app.errors import ErrorCode
 from app.routers.dependencies import services_of
 from app.routers.errors import error_body, error_response
 from app.routers.forwarded import FORWARDED_ID
+from app.routers.responses import HEADLESS
 from app.telemetry.request_id import REQUEST_ID, new_request_id
 
 _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
@@ -50,7 +51,7 @@ class Gate:
         # The registry's routes handle HEAD themselves: a HEAD is never redirected to storage.
         headless = scope["method"] == "HEAD" and not registry
         if headless:
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEADLESS: True}
 
         async def respond(message: Message) -> None:
             nonlocal started

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from app.builder.images.image import Built, BuiltImage
+from app.errors import BlobUnknown
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
 from app.routers.image_schemas import (
@@ -71,7 +72,11 @@ def _images(built: Built) -> tuple[BuiltImage, ...]:
 async def _architecture(services: AppState, image: BuiltImage) -> ArchitectureDetails:
     manifest = json.loads((await services.manifests.read(image.manifest.digest)).body)
     config_digest = Digest.parse(manifest["config"]["digest"])
-    document = json.loads(await services.blobs.read(config_digest))
+    try:
+        document = json.loads(await services.blobs.read(config_digest))
+    except BlobUnknown:
+        services.existence.invalidate(config_digest)
+        raise
     execution: Mapping[str, Any] = document.get("config", {})
     history = [one_line(item.get("created_by", ""), _LIMIT) for item in document.get("history", ())]
     layers = manifest["layers"]

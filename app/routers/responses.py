@@ -9,6 +9,8 @@ from fastapi.responses import Response
 from app.oci import Digest
 from app.text.sanitize import one_line
 
+# In the scope of a HEAD that a route handles as a GET: the body is not sent.
+HEADLESS = "nixery.headless"
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATED = "no-cache"
 

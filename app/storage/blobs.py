@@ -36,10 +36,15 @@ class BlobStore:
             raise _unknown(digest) from None
 
     async def read(self, digest: Digest) -> bytes:
-        """Return a small blob, such as a config.  Raise BlobUnknown if it is not stored."""
+        """Return a small blob, such as a config.
+
+        Raise BlobUnknown if it is not stored, or not with the bytes of its digest.
+        """
         try:
             if digest.algorithm == "sha256":
-                return await self._storage.read(keys.blob(digest))
+                body = await self._storage.read(keys.blob(digest))
+                if Digest.of(body) == digest:
+                    return body
         except ObjectNotFound:
             pass
         raise _unknown(digest)

@@ -21,7 +21,12 @@ class Follower:
     """A browser that reads events as the server sends them; httpx reads whole responses."""
 
     def __init__(
-        self, registry: Registry, path: str, *, headers: dict[str, str] | None = None
+        self,
+        registry: Registry,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.status = 0
         self._body = b""
@@ -32,7 +37,7 @@ class Follower:
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
-            "method": "GET",
+            "method": method,
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
@@ -160,6 +165,19 @@ async def test_one_address_has_a_share_of_the_places(registry: Registry, build: 
     await refused.task
 
     assert refused.status == 429
+
+
+async def test_a_head_gets_the_headers_and_keeps_no_place(registry: Registry, build: str) -> None:
+    registry.change(streams=LiveStreams(limit=1))
+
+    for _ in range(2):
+        head = Follower(registry, f"{build}/events", method="HEAD")
+        await head.task
+        assert (head.status, head._body) == (200, b"")
+
+    follower = Follower(registry, f"{build}/events")
+    await follower.until("state")
+    assert follower.status == 200
 
 
 async def test_a_stream_ends_with_the_server(registry: Registry, build: str) -> None:

@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from app.oci import Digest
+from app.storage import keys
 from tests.api.registry import Registry
 from tests.api.shape import assert_error
 
@@ -48,6 +50,21 @@ async def test_an_index_is_described_by_architecture(
     assert [one["architecture"] for one in image["architectures"]] == ["amd64", "arm64"]
     page = await client.get("/images/git:latest", headers=BROWSER)
     assert "arm64" in page.text
+
+
+@pytest.mark.parametrize("body", [None, b"", b"[]"])
+async def test_an_image_whose_config_is_damaged_is_not_described(
+    client: httpx.AsyncClient, registry: Registry, body: bytes | None
+) -> None:
+    manifest = (await client.get("/v2/hello/manifests/latest")).json()
+    key = keys.blob(Digest.parse(manifest["config"]["digest"]))
+    if body is None:
+        await registry.storage.delete(key)
+    else:
+        await registry.storage.write(key, body)
+
+    assert_error(await client.get("/api/images/hello"), 404, "BLOB_UNKNOWN")
+    assert (await client.get("/images/hello", headers=BROWSER)).status_code == 404
 
 
 @pytest.mark.parametrize(

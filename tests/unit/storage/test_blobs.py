@@ -4,6 +4,7 @@ import pytest
 
 from app.errors import BlobUnknown, ManifestUnknown
 from app.oci import Digest
+from app.storage import keys
 from app.storage.base import Content
 from app.storage.blobs import BlobStore
 from app.storage.memory import MemoryStorage
@@ -69,3 +70,14 @@ async def test_damaged_bytes_under_a_digest_are_replaced(
     await blobs.write_manifest(b"manifest")
 
     assert await blobs.read_manifest(digest) == b"manifest"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+async def test_a_small_blob_with_other_bytes_is_not_read(
+    blobs: BlobStore, storage: MemoryStorage, body: bytes
+) -> None:
+    digest = await blobs.write_blob(b'{"architecture":"amd64"}')
+    await storage.write(keys.blob(digest), body)
+
+    with pytest.raises(BlobUnknown):
+        await blobs.read(digest)
