@@ -19,9 +19,9 @@ let
 
   # Attributes that let a build read more than its inputs, if Nix's configuration allows it.
   # `__json` could contain the others.
-  reaching = [ "__impure" "__json" "__noChroot" ];
+  reaching = [ "__impure" "__impureHostDeps" "__json" "__noChroot" ];
   refused = attributes:
-    filter (name: attributes ? ${name} && ! elem attributes.${name} [ false null "" ]) reaching
+    filter (name: attributes ? ${name} && ! elem attributes.${name} [ false null "" [ ] ]) reaching
     # Such a build passes derivations of its own to Nix.
     ++ (if length (split "recursive-nix" (toString (attributes.requiredSystemFeatures or ""))) > 1
     then [ "recursive-nix" ] else [ ]);

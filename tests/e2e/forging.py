@@ -25,6 +25,7 @@ _NAMED_BY_NIX = r"(file|store path) names are not allowed to end in '\.drv'|must
 _RESTRICTED = "forbidden in restricted mode"
 _OTHER_HASH = "do not have the given sha256"
 _BUILD_FAILED = r"copies\.drv failed"
+_UNREADABLE = "[Cc]ould(n't| not) (read|open) a? ?file|No such file or directory"
 _NO_EXPORT = "cannot export references of path"
 
 
@@ -44,6 +45,7 @@ FORGING = {
     "claims-by-output": _CLAIMED,
     "claims-bare": _NO_ATTRIBUTES,
     "claims-attributes": _NOT_MADE,
+    "claims-second.dev": _CLAIMED,
     "claims-by-function": "invalid package",
     "claims-derivation": _NOT_MADE,
     "claims-derivation-with-context": _NOT_MADE,
@@ -89,6 +91,14 @@ FORGING = {
     "recursive-text": _with("recursive-nix"),
     "recursive-as-input": _with("recursive-nix"),
     "recursive-structured": _with("recursive-nix"),
+    "host-paths": _with("__impureHostDeps"),
+    "host-paths-structured": _with("__impureHostDeps"),
+    "content-addressed": "feature 'ca-derivations' is disabled",
+    "fetches-file": _UNREADABLE,
+    "merges": _UNREADABLE,
+    "attributes-functor": "cannot coerce a function to a string",
+    "attributes-of-another": _NOT_MADE,
+    "output-as-derivation": _NOT_MADE,
 }
 # These are refused to every source.
 CLAIMING = ("claims", "claims-with-context", "claims-output", "claims-by-output", "claims-bare")
@@ -216,6 +226,7 @@ def permissive() -> str:
     return """
 sandbox = true
 sandbox-paths = /bin=/usr/bin /lib=/usr/lib /lib64=/usr/lib64 /usr
+allowed-impure-host-deps = /nix/store
 extra-experimental-features = nix-command flakes ca-derivations dynamic-derivations
 extra-experimental-features = impure-derivations recursive-nix
 system-features = recursive-nix kvm

@@ -42,6 +42,7 @@ in
   claims-by-output = fine // { out = fine // { outPath = secret; }; outPath = secret; };
   claims-bare = { type = "derivation"; name = "bare"; inherit (fine) drvPath; outPath = secret; };
   claims-attributes = fine // { drvAttrs = fine.drvAttrs // { outPath = secret; }; outPath = secret; };
+  claims-second = fine // { outputs = [ "out" "dev" ]; dev = fine // { outPath = secret; outputName = "dev"; }; };
   claims-by-function = fine // { outPath = { __toString = _: secret; }; };
   # ---- another's derivation
   claims-derivation = fine // { drvPath = place.derivation; outPath = secret; };
@@ -93,6 +94,17 @@ in
   recursive-text = package "recursive" { requiredSystemFeatures = "kvm recursive-nix"; };
   recursive-as-input = copies "${package "recursive" { requiredSystemFeatures = [ "recursive-nix" ]; }}";
   recursive-structured = package "recursive" { __structuredAttrs = true; requiredSystemFeatures = [ "recursive-nix" ]; };
+  host-paths = package "host-paths" { __impureHostDeps = [ secret ]; from = secret; args = [ "-c" "read line < $from && echo $line > $out" ]; };
+  host-paths-structured = package "host-paths" { __structuredAttrs = true; __impureHostDeps = [ secret ]; };
+  content-addressed = package "content-addressed" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; };
+  # ---- Nix's own builders
+  fetches-file = package "fetches" { system = "builtin"; builder = "builtin:fetchurl"; url = "file://${secret}"; outputHash = place.hash; outputHashMode = "flat"; outputHashAlgo = "sha256"; executable = false; unpack = false; };
+  merges = package "merges" { system = "builtin"; builder = "builtin:buildenv"; derivations = "true 5 1 ${place.secret-directory}"; manifest = "/dev/null"; };
+  # ---- drvAttrs that are not those of the derivation
+  attributes-functor = fine // { drvAttrs = fine.drvAttrs // { __functor = _: _: fine.drvAttrs; }; };
+  attributes-of-another = fine // { inherit (copies secret) drvAttrs; };
+  # ---- an output that looks like a derivation
+  output-as-derivation = made-of (package "named" { outputs = [ "out" "a.drv" ]; })."a.drv";
 
   # ---- what a set may do
   hashed = copies (builtins.path { path = ./own.txt; name = "own"; sha256 = place.ownHash; });
