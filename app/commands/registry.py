@@ -11,7 +11,7 @@ from anyio import to_thread
 from app.commands.credentials import Credentials
 from app.errors import OperatorError
 from app.oci import Descriptor
-from app.system.retrying import TRANSIENT_STATUSES
+from app.system.retrying import is_transient_status
 from app.text.sanitize import one_line
 
 _BODY_LIMIT = 1 << 20
@@ -91,7 +91,7 @@ class RegistryClient:
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._is_own(url):
             self._authorization = await self._authorize(response)
             response = await self._send_once(method, url, headers or {}, body())
-        if response.status_code in TRANSIENT_STATUSES:
+        if is_transient_status(response.status_code):
             raise PushInterrupted(str(self._refused(response)))
         return response
 

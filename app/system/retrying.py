@@ -11,8 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# HTTP statuses after which a server may have another response to the same request.
-TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SERVER_ERRORS = 500
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Retries:
     times: int
     seconds: float
     pause_seconds: float = 1
+
+
+def is_transient_status(status: int) -> bool:
+    """Return whether a server may have another response to the same request.
+
+    Proxies have statuses of their own above 504, such as 520 to 527 and 529.
+    """
+    return status >= _SERVER_ERRORS or status in _TRANSIENT_STATUSES
 
 
 async def retry(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _PART = 64 * 1024
+_DRIP_SECONDS = 0.05
 _REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "No Range"}
 _CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
 
@@ -22,8 +23,8 @@ _CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
 class Fault:
     """What happens to the next ``times`` requests whose path matches ``pattern``.
 
-    ``kind`` is a status, "cut" (half of the file), "slow", "silence", "loop" (a redirect to
-    itself), or a function that changes the file.  ``headers`` go with a status.
+    ``kind`` is a status, "cut" (half of the file), "slow", "drip" (bytes one by one), "silence",
+    "loop" (a redirect to itself), or a function that changes the file.  ``headers`` are added.
     """
 
     pattern: str
@@ -95,11 +96,17 @@ class Channel:
             _head(writer, 404, 0)
             return None
         body = file.read_bytes()
-        await self._send(writer, kind(body) if callable(kind) else body, head, kind)
+        body = kind(body) if callable(kind) else body
+        await self._send(writer, body, head, kind, fault.headers if fault else {})
         return None
 
     async def _send(
-        self, writer: asyncio.StreamWriter, body: bytes, head: bytes, kind: object
+        self,
+        writer: asyncio.StreamWriter,
+        body: bytes,
+        head: bytes,
+        kind: object,
+        more: dict[str, str],
     ) -> None:
         start = self._start(head)
         if start > len(body):
@@ -107,18 +114,19 @@ class Channel:
         whole = memoryview(body)[start:]
         total = len(body)
         headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if start else {}
-        _head(writer, 206 if start else 200, len(whole), headers)
+        _head(writer, 206 if start else 200, len(whole), headers | more)
         if head.startswith(b"HEAD"):
             return None
         end = len(whole) // 2 if kind == "cut" else len(whole)
-        for position in range(0, end, _PART):
-            part = whole[position : min(position + _PART, end)]
+        size = 1 if kind == "drip" else _PART
+        for position in range(0, end, size):
+            part = whole[position : min(position + size, end)]
             await self._wait(len(part))
             writer.write(part)
             self.sent += len(part)
             await writer.drain()
-            if kind == "slow":
-                await asyncio.sleep(1)
+            if kind in {"slow", "drip"}:
+                await asyncio.sleep(1 if kind == "slow" else _DRIP_SECONDS)
         if kind == "cut":
             await writer.drain()
             raise _Cut

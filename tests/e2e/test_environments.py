@@ -206,7 +206,8 @@ def test_builders_of_an_untrusted_source_do_not_download_with_passwords_of_netrc
     packages: Path, tmp_path: Path, new_server: ServerFactory, trusted: str
 ) -> None:
     """Nix's error would name the hash of a private file, and with the hash an image gets it."""
-    handler = type("Handler", (_Private,), {"passwords": []})
+    passwords: list[str] = []
+    handler = type("Handler", (_Private,), {"passwords": passwords})
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login joe password hunter2\n")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
@@ -230,5 +231,5 @@ def test_builders_of_an_untrusted_source_do_not_download_with_passwords_of_netrc
 
     assert response.status_code == 403, response.text
     assert ("hash mismatch" in response.text) == (trusted == "true")
-    assert any(handler.passwords) == (trusted == "true")
-    assert handler.passwords
+    assert any(passwords) == (trusted == "true")
+    assert passwords

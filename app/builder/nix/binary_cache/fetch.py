@@ -63,8 +63,11 @@ class Fetcher:
         raise FetchFailed(f"{shown(url)}: {problem}")
 
     @blocking
-    def get_once(self, url: str, size_limit: int) -> bytes | None:
-        """Make one attempt.  Raises TransferFailed, TransferStopped."""
+    def get_once(self, url: str, size_limit: int, seconds: float = 0) -> bytes | None:
+        """Make one attempt, which ends after ``seconds`` unless they are 0.
+
+        Raises TransferFailed, TransferStopped.
+        """
         body = bytearray()
 
         def take(part: bytes, _: int) -> bool:
@@ -72,7 +75,7 @@ class Fetcher:
             return len(body) <= size_limit
 
         try:
-            self.transfer().get(url, take)
+            self.transfer().get(url, take, seconds=seconds)
         except TransferFailed as error:
             if error.status in NOT_THERE:
                 return None

@@ -1,5 +1,6 @@
 """The entry of one store path in a binary cache (Nix manual, "Binary cache", narinfo)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from app.errors import OperatorError
 
 # Most narinfos have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
+_SIZE = re.compile(r"[0-9]{1,18}")
 
 
 class NarInfoInvalid(OperatorError, ValueError):
@@ -93,7 +95,7 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
             # Nix does the same.
             compression=fields.get("Compression") or "bzip2",
             file_hash=_sha256(file_hash) if file_hash.startswith("sha256") else None,
-            file_size=int(fields["FileSize"]) if fields.get("FileSize") else None,
+            file_size=_size(fields["FileSize"]) if fields.get("FileSize") else None,
             nar_hash=nar_hash,
             signatures=tuple(fields.get("Sig", "").splitlines()),
             content_address=ContentAddress.parse(fields["CA"]) if fields.get("CA") else None,
@@ -124,7 +126,7 @@ def _fields(document: bytes) -> Mapping[str, str]:
 def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
     try:
         path = StorePath.parse(fields["StorePath"])
-        nar_size = int(fields["NarSize"])
+        nar_size = _size(fields["NarSize"])
         references = tuple(StorePath.parse(base) for base in fields.get("References", "").split())
     except KeyError as error:
         raise NarInfoInvalid(f"no narinfo: it has no {error.args[0]}") from None
@@ -135,6 +137,13 @@ def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
     if path.hash_part != hash_part:
         raise NarInfoInvalid(f"the narinfo of {hash_part} is that of {path}")
     return NarInfo(path, nar_size, references)
+
+
+def _size(text: str) -> int:
+    """Raises ValueError."""
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"not a size: {text[:100]!r}")
+    return int(text)
 
 
 def _sha256(text: str) -> bytes:

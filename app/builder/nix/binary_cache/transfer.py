@@ -3,6 +3,7 @@
 libcurl reads ``http_proxy``, ``https_proxy`` and ``no_proxy`` from the environment by itself.
 """
 
+import math
 import ssl
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from app.system.blocking import blocking
-from app.system.retrying import TRANSIENT_STATUSES
+from app.system.retrying import is_transient_status
 
 _REDIRECTS = 5
 _BUFFER = 256 * 1024
@@ -82,6 +83,8 @@ class Transfer:
             pycurl.BUFFERSIZE: _BUFFER,
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
             pycurl.USERAGENT: "nixery",
+            # Requests no encoding, and decodes what is sent nevertheless, as objects of a bucket.
+            pycurl.ACCEPT_ENCODING: "identity",
             pycurl.NOPROGRESS: 0,
         }
         if options.netrc and Path(options.netrc).is_file():
@@ -101,14 +104,18 @@ class Transfer:
         write: Callable[[bytes, int], bool],
         *,
         offset: int = 0,
+        seconds: float = 0,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Request a file from byte ``offset`` on.
+        """Request a file from byte ``offset`` on, for at most ``seconds`` unless they are 0.
 
         ``write`` receives parts of the body with the position of each; it returns False to end the
-        transfer, which is then complete.  Raises TransferFailed, TransferStopped.
+        transfer, which is then complete.  A file that was sent encoded is requested from its start.
+        Raises TransferFailed, TransferStopped.
         """
         head, curl = self._head, self._curl
+        if head.is_encoded:
+            offset = 0
         head.reset()
         received = 0
         has_enough = False
@@ -132,6 +139,7 @@ class Transfer:
             curl.setopt(pycurl.RANGE, f"{offset}-")
         else:
             curl.unsetopt(pycurl.RANGE)
+        curl.setopt(pycurl.TIMEOUT_MS, math.ceil(seconds * 1000))
         try:
             curl.perform()
         except pycurl.error as error:
@@ -162,7 +170,7 @@ class Transfer:
             why = f"{why}, no netrc file has its password or it is wrong"
         raise TransferFailed(
             why,
-            transient=head.status in TRANSIENT_STATUSES,
+            transient=is_transient_status(head.status),
             status=head.status,
             retry_after=head.retry_after,
         )
@@ -181,6 +189,7 @@ class _Head:
         self.status = 0
         self.start = 0
         self.date = ""
+        self.is_encoded = False
         self.retry_after: float | None = None
 
     def line(self, line: bytes) -> None:
@@ -195,6 +204,8 @@ class _Head:
                 # The form with a date would need a trusted clock.
                 seconds = value.strip()
                 self.retry_after = float(seconds) if seconds.isdigit() else None
+            case b"content-encoding":
+                self.is_encoded = True
             case b"date":
                 self.date = value.strip().decode(errors="replace")
             case b"content-range":
@@ -222,7 +233,7 @@ def _failure(error: pycurl.error) -> TransferFailed:
         case pycurl.E_PARTIAL_FILE | pycurl.E_GOT_NOTHING:
             message = "the connection broke in the middle of the response"
         case pycurl.E_OPERATION_TIMEDOUT:
-            message = "the server sends nothing"
+            message = "the server sends nothing, or too slowly"
         case _:
             message = message or f"libcurl error {code}"
     return TransferFailed(message, transient=code not in _LASTING)

@@ -3,6 +3,7 @@
 import re
 
 from app.builder.nix.door import Flake
+from app.system.retrying import is_transient_status
 
 # Nix repeats messages of curl and git, and git repeats those of curl and ssh.
 _FETCHING = re.compile(
@@ -20,7 +21,6 @@ _NETWORK = re.compile(
     r"|operation too slow|connect to host|hung up unexpectedly|unexpected disconnect",
     re.IGNORECASE,
 )
-_TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _RATE_LIMIT = re.compile(r"rate limit", re.IGNORECASE)
 
 
@@ -51,5 +51,5 @@ def _is_transient(text: str) -> bool:
     statuses = [int(status[1] or status[2]) for status in _STATUS.finditer(text)]
     if statuses:
         last = statuses[-1]
-        return last >= 500 or last in _TRANSIENT_STATUSES or bool(_RATE_LIMIT.search(text))
+        return is_transient_status(last) or bool(_RATE_LIMIT.search(text))
     return bool(_NETWORK.search(text))

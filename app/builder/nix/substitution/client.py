@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 # At 20 ms a request, 128 connections were hardly faster than 48.  Nix opens 25.
 _CONNECTIONS = 48
+# A narinfo has some hundred bytes: a cache that takes so many times ``stall_seconds`` is too slow.
+_STALLS = 2
 
 
 class CacheClient:
@@ -21,6 +23,7 @@ class CacheClient:
 
     def __init__(self, options: TransferOptions) -> None:
         self._stop = threading.Event()
+        self._seconds = _STALLS * options.stall_seconds
         self._fetcher = Fetcher(self._stop, options)
         self._queries = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="narinfo")
         self._downloads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="download")
@@ -31,12 +34,12 @@ class CacheClient:
 
         Raises TransferFailed, TransferStopped.
         """
-        return self._fetcher.get_once(url, size_limit)
+        return self._fetcher.get_once(url, size_limit, self._seconds)
 
     @blocking
     def get_dated(self, url: str, size_limit: int) -> tuple[bytes | None, str]:
         """Do the same, and return the time by the server's clock, "" if it sends none."""
-        body = self._fetcher.get_once(url, size_limit)
+        body = self._fetcher.get_once(url, size_limit, self._seconds)
         return body, self._fetcher.transfer().date
 
     async def query(self, work: Callable[[], T]) -> T:

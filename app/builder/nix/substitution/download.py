@@ -205,7 +205,13 @@ class Download:
                 update(new)
             return problem is None
 
-        transfer.get(offer.url, take, offset=self._size, is_cancelled=self._cancelled.is_set)
+        transfer.get(
+            offer.url,
+            take,
+            offset=self._size,
+            seconds=max(self._patience.end - time.monotonic(), 1),
+            is_cancelled=self._cancelled.is_set,
+        )
         if problem is not None:
             raise problem
 

@@ -34,7 +34,9 @@ def test_the_narinfo_of_another_path_is_refused() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
-        (b"NarSize: 41943040", b"NarSize: many", "invalid literal"),
+        (b"NarSize: 41943040", b"NarSize: many", "not a size"),
+        (b"NarSize: 41943040", b"NarSize: -1", "not a size"),
+        (b"NarSize: 41943040", b"NarSize: 4_1", "not a size"),
         (b"NarSize: 41943040", b"NarSize: 0", "not above 0"),
         (b"NarSize: 41943040\n", b"", "no NarSize"),
         (b"StorePath: /nix", b"StorePath: ../..", "not a store path"),

@@ -1,9 +1,11 @@
 """Faults of binary caches: a right layer or an error that names the cache, and nothing wrong kept."""
 
+import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import brotli
 import pytest
 
 from app.builder.images.image import Layer
@@ -82,6 +84,8 @@ async def expected(tmp_path: Path, cache: Channel) -> list[Layer]:
 TRANSIENT: list[tuple[str, int | str]] = [
     (r"narinfo", 500),
     (r"narinfo", 429),
+    (r"narinfo", 522),
+    (r"/nar/", 507),
     (r"narinfo", "cut"),
     (r"/nar/", 500),
     (r"/nar/", 503),
@@ -121,6 +125,9 @@ async def test_a_cut_download_is_resumed_where_it_ended(
 LASTING: dict[str, tuple[str, int | str | Edit]] = {
     "narinfo 500": (NARINFO_A, 500),
     "narinfo cut": (NARINFO_A, "cut"),
+    "negative FileSize": (NARINFO_A, field("FileSize", "-1")),
+    "unknown encoding": (NARINFO_A, gzip.compress),
+    "file of this machine": (NARINFO_A, field("URL", "file:///etc/passwd")),
     "narinfo of another path": (NARINFO_A, field("StorePath", str(B))),
     "same hash, another name": (NARINFO_A, field("StorePath", f"{A}-other")),
     "reference outside the store": (NARINFO_A, field("References", "../../etc/passwd")),
@@ -247,6 +254,49 @@ async def test_a_server_that_requests_a_pause_gets_it(tmp_path: Path, cache: Cha
     with opened(World(tmp_path, [cache])) as world:
         await world.find(B)
     assert any("another attempt follows in 1 s" in line for line in world.lines)
+
+
+@pytest.mark.parametrize(("name", "encode"), [("gzip", gzip.compress), ("br", brotli.compress)])
+async def test_encoded_responses_are_decoded(
+    tmp_path: Path, cache: Channel, expected: list[Layer], name: str, encode: Edit
+) -> None:
+    """A bucket sends objects as they were uploaded, whatever a client accepts."""
+    cache.fail(r"narinfo|/nar/", encode, times=99, **{"Content-Encoding": name})
+    with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+
+
+async def test_an_encoded_download_that_is_cut_begins_again(
+    tmp_path: Path, cache: Channel, expected: list[Layer]
+) -> None:
+    whole = {file.read_bytes() for file in (cache.directory / "nar").iterdir()}
+
+    def cut(body: bytes) -> bytes:
+        assert body in whole
+        return gzip.compress(body, 0)[:9_000]
+
+    cache.fail(r"/nar/", cut, times=2, **{"Content-Encoding": "gzip"})
+    cache.fail(r"/nar/", gzip.compress, times=99, **{"Content-Encoding": "gzip"})
+    with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+
+
+async def test_an_encoded_bomb_is_not_decoded_to_its_end(tmp_path: Path, cache: Channel) -> None:
+    bomb = gzip.compress(bytes(1 << 26))
+    cache.fail(r"narinfo", lambda _: bomb, times=99, **{"Content-Encoding": "gzip"})
+    world = World(tmp_path, [cache], retries=Retries(0, 0))
+    with opened(world), pytest.raises(DownloadFailed, match="more than 4000000 bytes"):
+        await world.find(A)
+
+
+@pytest.mark.parametrize("pattern", ["narinfo", "/nar/"])
+async def test_a_cache_that_sends_byte_after_byte_is_given_up(
+    tmp_path: Path, cache: Channel, pattern: str
+) -> None:
+    cache.fail(pattern, "drip")
+    world = World(tmp_path, [cache], retries=Retries(0, 0), stall_seconds=1, seconds=1)
+    with opened(world), pytest.raises(DownloadFailed, match=f"{cache.url} failed to send"):
+        await packed(world, MemoryStorage(), A)
 
 
 @pytest.mark.parametrize("kind", ["silence", "slow"])
