@@ -161,7 +161,7 @@ def packing(directory: Path, scratch: Path) -> tuple[float, float]:
             storage=storage,
             existence=BlobExistenceCache(storage),
             workers=Workers(os.cpu_count() or 1),
-            codec=codec.find("gzip"),
+            codecs=codec.find_all("gzip"),
             store=NarStore(opened, query=query),
         )
         await asyncio.gather(*(packer.layer([path]) for path in narinfos))

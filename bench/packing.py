@@ -249,7 +249,7 @@ async def child() -> None:
             storage=storage,
             existence=BlobExistenceCache(storage),
             workers=Workers(request["workers"]),
-            codec=codec.find(request["codec"]),
+            codecs=codec.find_all(request["codec"]),
             store=LocalStore(Path(request["store"]), query=no_closure),
         )
 

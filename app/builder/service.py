@@ -37,7 +37,7 @@ from app.storage.records.kind import key_of
 
 class ImageService:
     """``system`` is the server's own Nix system.  A name without an architecture has an index, if
-    ``builder`` has several systems; else its image is for ``system``.
+    ``builder`` makes indexes; else its image is for ``system``.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class ImageService:
         request = ImageRequest.parse(
             name, sources=self._sources.by_component.keys(), system=self._system
         )
-        return request if len(self._builder.systems) > 1 else replace(request, one_system=True)
+        return request if self._builder.makes_indexes else replace(request, one_system=True)
 
     async def _unknown(self, request: ImageRequest) -> RegistryError | None:
         """Return why ``latest`` cannot have an image of this name, as far as that is known."""

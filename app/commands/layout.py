@@ -34,13 +34,19 @@ def top_of(built: Built) -> Descriptor:
 
 def manifests_of(built: Built) -> tuple[Descriptor, ...]:
     """Return the OCI manifests, the top one last."""
-    found = tuple(image.manifest for image in images_of(built))
-    return (*found, built.index) if isinstance(built, BuiltIndex) else found
+    if isinstance(built, BuiltImage):
+        return (built.manifest,)
+    images = images_of(built)
+    zstd = (image.zstd_manifest for image in images if image.zstd_manifest is not None)
+    return (*(image.manifest for image in images), *zstd, built.index)
 
 
 def blobs_of(built: Built) -> tuple[Descriptor, ...]:
-    """Return the layers and configs, each once."""
+    """Return the layers and configs of these manifests, each once."""
     unique = {blob.digest: blob for image in images_of(built) for blob in image.blobs}
+    if isinstance(built, BuiltImage) and built.zstd_manifest is not None:
+        # The layers in zstd belong to the index.
+        unique = {d: b for d, b in unique.items() if b.media_type != MediaType.OCI_LAYER_ZSTD}
     return tuple(unique[digest] for digest in sorted(unique))
 
 

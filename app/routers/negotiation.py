@@ -56,9 +56,12 @@ def _own_image(index: BuiltIndex, own: str) -> BuiltImage:
 
 
 def _single(index: BuiltIndex, own: str) -> str:
+    """Return what a client without indexes does not get: "" if that is another codec only."""
     others = " and ".join(
         child.architecture for child in index.children if child.architecture != own
     )
+    if not others and not index.left_out:
+        return ""
     rest = f"; the image index has {others} too" if others else ""
     return f"this is the image for {own} only, because the client accepts no image index{rest}"
 

@@ -161,12 +161,14 @@ def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacke
         existence=stored.existence,
         # Threads of its own: a large path keeps one busy for seconds.
         workers=Workers(settings.workers),
-        codec=codec.find(settings.codec.value),
+        codecs=codec.find_all(settings.codec.value),
         store=store,
     )
 
 
 def _layering(settings: Settings, profiles: LayerProfiles) -> Layering:
     return Layering(
-        profiles=profiles, budget=settings.layer_budget, codec=codec.find(settings.codec.value)
+        profiles=profiles,
+        budget=settings.layer_budget,
+        codecs=codec.find_all(settings.codec.value),
     )

@@ -183,7 +183,7 @@ class StoreContract:
             storage=storage,
             existence=BlobExistenceCache(storage),
             workers=Workers(2),
-            codec=codec.find("gzip"),
+            codecs=codec.find_all("gzip"),
             store=make_store({A: MIXED}, ()),
         )
 

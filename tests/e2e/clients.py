@@ -57,8 +57,9 @@ class Skopeo:
 
     name = "skopeo"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, command: Sequence[str] = ("skopeo",)) -> None:
         self._home = home
+        self._command = tuple(command)
 
     def _layout(self, image: str) -> Path:
         return self._home / "".join(c if c.isalnum() else "-" for c in image)
@@ -66,7 +67,7 @@ class Skopeo:
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--src-tls-verify=false",)
         layout = f"oci:{self._layout(image)}:pulled"
-        return ("skopeo", "--insecure-policy", "copy", *options, f"docker://{image}", layout)
+        return (*self._command, "--insecure-policy", "copy", *options, f"docker://{image}", layout)
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -85,6 +86,12 @@ class Skopeo:
         return succeed(
             "skopeo", "inspect", "--format={{.Architecture}}", f"oci:{layout}:pulled"
         ).strip()
+
+    def layers(self, image: str) -> list[str]:
+        """Return the media types of a pulled image's layers."""
+        layout = self._layout(image)
+        raw = succeed("skopeo", "inspect", "--raw", f"oci:{layout}:pulled")
+        return [str(layer["mediaType"]) for layer in json.loads(raw)["layers"]]
 
     def unpacked(self, image: str) -> Path:
         """The root file system of a pulled image."""

@@ -13,9 +13,11 @@ from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.door import SMALL, Door, MakeDoor, doors
 from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
 from tests.e2e.process import succeed
-from tests.e2e.releases import unpack
+from tests.e2e.releases import loaded, unpack, with_own_libraries
 from tests.e2e.server import ROOT, Server, ServerFactory
 
+# What skopeo depends on by its packaging and does not load.
+NOT_LOADED = ("golang-github-containers", "debconf", "perl", "dpkg")
 # Before any test module asks Nix, or copies the environment.
 os.environ["NIX_CONF_DIR"] = str(ROOT / "tests" / "nix")
 
@@ -57,6 +59,14 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     client = Podman(tmp_path_factory.mktemp("podman"))
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def newer_skopeo(tmp_path_factory: pytest.TempPathFactory) -> Skopeo:
+    """Of the next Debian: the machine's own, 1.9, is from before the preference for zstd."""
+    home = tmp_path_factory.mktemp("newer-skopeo")
+    tree = unpack("trixie", lambda index: loaded(index, "skopeo", NOT_LOADED), home / "tree")
+    return Skopeo(home, (*with_own_libraries(tree), str(tree / "usr/bin/skopeo")))
 
 
 @pytest.fixture(params=["skopeo", "containerd", "docker", "newer_docker", "podman"])

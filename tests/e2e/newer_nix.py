@@ -4,9 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nix.debian.generator.relations import clauses
 from tests.e2e.process import SYSTEM_PATH, program, succeed
-from tests.e2e.releases import Index, unpack
+from tests.e2e.releases import loaded, unpack, with_own_libraries
 
 # What Nix depends on by its packaging and does not load.
 _LEFT_OUT = ("perl", "debconf", "dpkg", "nix-setup-systemd", "init-system-helpers", "ucf")
@@ -37,38 +36,22 @@ def own_nix(directory: Path) -> NewerNix:
 
 
 def unpack_nix(codename: str, directory: Path) -> NewerNix:
-    tree = unpack(codename, _loaded, directory / "tree")
+    tree = unpack(codename, lambda index: loaded(index, "nix-bin", _LEFT_OUT), directory / "tree")
     return NewerNix(
         f"{_programs(tree, directory / 'bin')}:{SYSTEM_PATH}", _private_store(directory / "nix")
     )
 
 
-def _loaded(index: Index) -> list[str]:
-    found: set[str] = set()
-    wanted = ["nix-bin"]
-    while wanted:
-        package = wanted.pop()
-        if package in found or package not in index or package.startswith(_LEFT_OUT):
-            continue
-        found.add(package)
-        for field in ("Pre-Depends", "Depends"):
-            wanted += [first for first, *_ in clauses(index[package].get(field, ""))]
-    return sorted(found)
-
-
 def _programs(tree: Path, directory: Path) -> Path:
     """Nix's programs, run by the C library they came with."""
     directory.mkdir()
-    loader = next(tree.glob("**/ld-linux-*.so.*"))
-    libraries = ":".join(
-        str(path) for path in (*tree.glob("usr/lib/*-linux-gnu"), *tree.glob("lib/*-linux-gnu"))
-    )
+    within = " ".join(with_own_libraries(tree))
     for found in (tree / "usr/bin").glob("nix*"):
         script = directory / found.name
         # Which program it is to be Nix reads from its name; its helpers are beside it.
         script.write_text(
             f"#!/bin/sh\nexport NIX_BIN_DIR={directory}\n"
-            f"exec {loader} --library-path {libraries} --argv0 {found.name} {tree}/usr/bin/nix"
+            f"exec {within} --argv0 {found.name} {tree}/usr/bin/nix"
             ' "$@"\n'
         )
         script.chmod(0o755)

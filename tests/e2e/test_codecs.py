@@ -4,13 +4,15 @@ import io
 import tarfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from app.oci import MediaType
-from tests.e2e.clients import Client, Docker, pull
+from tests.e2e.clients import Client, Containerd, Docker, Skopeo, pull
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -81,6 +83,56 @@ def test_gzip_layers_of_several_paths_are_read_by_every_client(
     # What has just run is among them, each path with a member or more of its own.
     assert any("-jq-" in name for name in names)
     assert sum(1 for _ in members(shared)) >= 1 + len(names) + 1
+
+
+def test_of_both_codecs_each_client_takes_the_one_that_it_reads_best(
+    packages: Path, module_server: ServerFactory, request: pytest.FixtureRequest
+) -> None:
+    both = module_server(packages, NIXERY_CODEC="both")
+    index = both.get("/v2/jq/manifests/latest", Accept=MediaType.OCI_INDEX).json()
+    gzip, zstd = [
+        Manifest(one["digest"], both.get(f"/v2/jq/manifests/{one['digest']}").json())
+        for one in index["manifests"]
+    ]
+    assert index["manifests"][1]["annotations"] == {"io.github.containers.compression.zstd": "true"}
+    image = f"{both.address}/jq:latest"
+    fetched: dict[str, set[str]] = {}
+
+    for name in ("skopeo", "docker", "newer_docker", "podman", "newer_skopeo", "containerd"):
+        client: Client = request.getfixturevalue(name)
+        before = len(both.log)
+        pull(client, image)
+        assert client.run(image, "jq", "-n", "40+2") == "42\n"
+        # The log has digests with an escaped colon.
+        since = both.log[before:].replace("%3A", ":")
+        fetched[name] = {one.digest for one in (gzip, zstd) if one.digest in since}
+
+    # ctr fetches all manifests of its platform, and unpacks the first.
+    del fetched["containerd"]
+    containerd: Containerd = request.getfixturevalue("containerd")
+    unpacked = {
+        line.split()[0]
+        for line in containerd.call("content", "list").splitlines()
+        if "containerd.io/uncompressed" in line
+    }
+    assert unpacked >= gzip.layers
+    assert unpacked.isdisjoint(zstd.layers)
+    assert fetched.pop("newer_skopeo") == {zstd.digest}
+    newer_skopeo: Skopeo = request.getfixturevalue("newer_skopeo")
+    assert set(newer_skopeo.layers(image)) == {MediaType.OCI_LAYER_ZSTD}
+    assert fetched == {name: {gzip.digest} for name in fetched}
+    verified = both.command("verify")
+    assert (verified.returncode, " 0 damaged" in verified.stdout) == (0, True), verified.stdout
+
+
+@dataclass(frozen=True)
+class Manifest:
+    digest: str
+    document: dict[str, Any]
+
+    @property
+    def layers(self) -> set[str]:
+        return {layer["digest"] for layer in self.document["layers"]}
 
 
 def store_paths(layer: bytes) -> set[str]:

@@ -60,7 +60,7 @@ async def image(
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find(request.param),
+        codecs=codec.find_all(request.param),
         store=local_store(store),
     )
     tree = await asyncio.to_thread(read_file_tree, BUSYBOX, local_store(store), [BUSYBOX])

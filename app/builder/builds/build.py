@@ -20,6 +20,7 @@ from app.builder.images.contents.config import image_documents
 from app.builder.images.contents.merging import Collision
 from app.builder.images.image import BuiltImage
 from app.builder.images.layering.grouping import GROUPING
+from app.builder.images.packing.codec import identity_of
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Nix
@@ -192,29 +193,38 @@ class ImageBuilder:
 
     async def _write(self, composition: Composition) -> BuiltImage:
         documents = image_documents(composition.config)
-        manifests = {MediaType.OCI_MANIFEST: documents.manifest}
-        if documents.docker_manifest is not None:
-            manifests[MediaType.DOCKER_MANIFEST] = documents.docker_manifest
         # At the same time, since most of a write is waiting for the disk.
-        config, *digests = await gather(
+        config, manifest, docker, zstd = await gather(
             (
-                self._blobs.write_blob(documents.config),
-                *map(self._blobs.write_manifest, manifests.values()),
+                self._write_config(documents.config),
+                self._write_manifest(MediaType.OCI_MANIFEST, documents.manifest),
+                self._write_manifest(MediaType.DOCKER_MANIFEST, documents.docker_manifest),
+                self._write_manifest(MediaType.OCI_MANIFEST, documents.zstd_manifest),
             )
         )
-        stored = {
-            kind: Descriptor(kind, digest, len(manifests[kind]))
-            for kind, digest in zip(manifests, digests, strict=True)
-        }
-        layers = {item.layer.descriptor for item in composition.config.layers}
+        assert config is not None
+        assert manifest is not None
+        layers = [item.layer for item in composition.config.layers]
+        zstd_layers = {layer.zstd for layer in layers if layer.zstd is not None}
         return BuiltImage(
-            manifest=stored[MediaType.OCI_MANIFEST],
-            docker_manifest=stored.get(MediaType.DOCKER_MANIFEST),
-            blobs=frozenset(
-                {Descriptor(MediaType.OCI_CONFIG, config, len(documents.config)), *layers}
-            ),
+            manifest=manifest,
+            docker_manifest=docker,
+            blobs=frozenset({config, *(layer.descriptor for layer in layers), *zstd_layers}),
             warnings=_warnings(composition.collisions),
+            zstd_manifest=zstd,
         )
+
+    async def _write_config(self, document: bytes) -> Descriptor | None:
+        digest = await self._blobs.write_blob(document)
+        return Descriptor(MediaType.OCI_CONFIG, digest, len(document))
+
+    async def _write_manifest(
+        self, media_type: MediaType, document: bytes | None
+    ) -> Descriptor | None:
+        if document is None:
+            return None
+        digest = await self._blobs.write_manifest(document)
+        return Descriptor(media_type, digest, len(document))
 
 
 def build_key(
@@ -232,7 +242,7 @@ def build_key(
         grouping=GROUPING,
         plans=layering.profiles.identities,
         budget=layering.layers(request),
-        codec=layering.codec.identity,
+        codec=identity_of(layering.codecs),
     )
 
 

@@ -35,7 +35,7 @@ class Layering:
 
     profiles: LayerProfiles
     budget: int
-    codec: Codec
+    codecs: tuple[Codec, ...]
 
     def layers(self, request: ImageRequest) -> int:
         """Return the greatest number of layers of store paths."""

@@ -11,6 +11,7 @@ from app.builder.builds.supply import Supply
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.images.image import BuiltIndex
 from app.builder.images.layering.grouping import GROUPING
+from app.builder.images.packing.codec import identity_of
 from app.errors import RegistryError
 from app.oci import Digest
 from app.request import ARCHITECTURES, ImageRequest
@@ -61,7 +62,7 @@ def index_key(
         grouping=GROUPING,
         plans=layering.profiles.identities,
         budget=layering.layers(request),
-        codec=layering.codec.identity,
+        codec=identity_of(layering.codecs),
     )
 
 

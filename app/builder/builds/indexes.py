@@ -49,6 +49,11 @@ class IndexBuilder:
         self._blobs = blobs
         self.systems = tuple(systems)
 
+    @property
+    def makes_indexes(self) -> bool:
+        """Whether a name without an architecture has several images: of architectures or codecs."""
+        return len(self.systems) > 1 or len(self._images.layering.codecs) > 1
+
     async def recipe(
         self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
     ) -> Recipe | IndexRecipe:

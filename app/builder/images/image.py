@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from app.builder.nix.closure import StorePath
 from app.oci import Descriptor, Digest
@@ -19,10 +19,15 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``diff_id`` is the digest of the uncompressed tar (image-spec, config.md "Layer DiffID")."""
+    """``diff_id`` is the digest of the uncompressed tar (image-spec, config.md "Layer DiffID").
+
+    ``zstd`` is the same tar in zstd beside gzip, if the server makes both.  It has a record of its
+    own, and is not part of this one's.
+    """
 
     descriptor: Descriptor
     diff_id: Digest
+    zstd: Annotated[Descriptor | None, Field(exclude=True)] = None
 
 
 def _in_order(blobs: frozenset[Descriptor]) -> list[Descriptor]:
@@ -38,19 +43,20 @@ class BuiltImage:
     """A stored image: everything named here is in storage.
 
     ``docker_manifest`` describes the same config and layers by schema 2, for clients that accept
-    nothing newer; None for zstd layers.  ``blobs`` are the layers and the config that the
-    manifests name.  ``warnings`` are sentences for the ``Warning`` header.
+    nothing newer; None for zstd layers.  ``zstd_manifest`` describes the same config and the same
+    layers in zstd, if the server makes both codecs.  ``blobs`` are the layers and the config that
+    the manifests name.  ``warnings`` are sentences for the ``Warning`` header.
     """
 
     manifest: Descriptor
     docker_manifest: Descriptor | None
     blobs: _Blobs = frozenset()
     warnings: tuple[str, ...] = ()
+    zstd_manifest: Descriptor | None = None
 
     @property
     def manifests(self) -> tuple[Descriptor, ...]:
-        """The manifests, that of schema 2 last."""
-        return _given(self.manifest, self.docker_manifest)
+        return _given(self.manifest, self.docker_manifest, self.zstd_manifest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ NO_PLAN = "none"
 class CodecName(StrEnum):
     GZIP = "gzip"
     ZSTD = "zstd"
+    BOTH = "both"
 
 
 class LayerSettings(BaseModel):
@@ -28,8 +29,8 @@ class LayerSettings(BaseModel):
     )
     codec: CodecName = Field(
         CodecName.GZIP,
-        description="gzip, which every client reads, or zstd, for Docker from 23, containerd and"
-        " Podman.",
+        description="gzip, which every client reads; zstd, for Docker from 23, containerd and Podman;"
+        " or both: every name is an image index with gzip and zstd for each architecture.",
     )
     plan: str = Field(
         SHIPPED,

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,3 +118,15 @@ def test_an_index_is_exported_with_all_children(tmp_path: Path) -> None:
     assert len(layout.blobs_of(INDEX)) == 2
     assert layout.image_for(INDEX, "arm64") is OTHER
     assert layout.image_for(INDEX, "riscv64") is IMAGE
+
+
+def test_layers_in_zstd_are_exported_with_the_index_that_has_their_manifest() -> None:
+    zstd = descriptor(MediaType.OCI_LAYER_ZSTD, b"zstd layer")
+    manifest = descriptor(MediaType.OCI_MANIFEST, b"zstd")
+    both = replace(IMAGE, zstd_manifest=manifest, blobs=IMAGE.blobs | {zstd})
+    index = replace(INDEX, children=(Child("amd64", both),))
+
+    assert layout.manifests_of(both) == (IMAGE.manifest,)
+    assert layout.blobs_of(both) == layout.blobs_of(IMAGE)
+    assert layout.manifests_of(index) == (IMAGE.manifest, manifest, INDEX.index)
+    assert set(layout.blobs_of(index)) == both.blobs

@@ -181,3 +181,13 @@ def test_zstd_images_have_no_docker_list_either() -> None:
     assert choose(index, [MediaType.DOCKER_LIST, MediaType.OCI_MANIFEST], "amd64").document is OCI
     with pytest.raises(NotAcceptable):
         choose(index, [MediaType.DOCKER_LIST, MediaType.DOCKER_MANIFEST], "amd64")
+
+
+def test_a_client_without_indexes_misses_nothing_if_only_the_codec_differs() -> None:
+    image = BuiltImage(manifest=OCI, docker_manifest=DOCKER, zstd_manifest=OTHER.manifest)
+    index = BuiltIndex(INDEX, DOCKER_LIST, (Child("amd64", image),))
+
+    assert choose(index, [CONTAINERD], "amd64") == Choice(INDEX)
+    assert choose(index, [MediaType.DOCKER_LIST], "amd64") == Choice(DOCKER_LIST)
+    assert choose(index, [MediaType.OCI_MANIFEST], "amd64") == Choice(OCI)
+    assert choose(index, [MediaType.DOCKER_MANIFEST], "amd64") == Choice(DOCKER)

@@ -53,16 +53,21 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class ImageDocuments:
-    """``docker_manifest`` is schema 2, or None: that schema has no zstd layers."""
+    """``docker_manifest`` is schema 2, or None: that schema has no zstd layers.
+
+    ``zstd_manifest`` is a second manifest, if the layers are in gzip and in zstd.
+    """
 
     config: bytes
     manifest: bytes
     docker_manifest: bytes | None
+    zstd_manifest: bytes | None = None
 
 
 def image_documents(image: ImageConfig) -> ImageDocuments:
     config = canonical_json(_config(image))
     layers = [item.layer.descriptor for item in image.layers]
+    zstd = [item.layer.zstd for item in image.layers if item.layer.zstd is not None]
     docker = {MediaType.OCI_LAYER_GZIP: MediaType.DOCKER_LAYER_GZIP}
     return ImageDocuments(
         config=config,
@@ -74,6 +79,9 @@ def image_documents(image: ImageConfig) -> ImageDocuments:
             [Descriptor(docker[layer.media_type], layer.digest, layer.size) for layer in layers],
         )
         if all(layer.media_type in docker for layer in layers)
+        else None,
+        zstd_manifest=_manifest(MediaType.OCI_MANIFEST, MediaType.OCI_CONFIG, config, zstd)
+        if zstd
         else None,
     )
 

@@ -9,7 +9,7 @@ always means one sequence of bytes.
 import hashlib
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -62,6 +62,16 @@ class Codec:
     decompress: Callable[[bytes, int], bytes]
     prefix: Member
     end: Member
+
+
+def find_all(name: str) -> tuple[Codec, ...]:
+    """Return one codec, or for ``both`` those of gzip and zstd, in this order."""
+    return tuple(map(find, ("gzip", "zstd") if name == "both" else (name,)))
+
+
+def identity_of(codecs: Sequence[Codec]) -> str:
+    """Return what decides the compressed bytes of a layer in all codecs."""
+    return " ".join(codec.identity for codec in codecs)
 
 
 def find(name: str) -> Codec:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from itertools import starmap
 from typing import BinaryIO
 
 from app.builder.images.image import Layer
@@ -37,9 +38,9 @@ _MEMORY = 64 << 20
 
 
 class LayerWriter:
-    """The bytes depend on the codec and the input alone, not on ``workers``.
+    """The bytes depend on the codecs and the input alone, not on ``workers``.
 
-    ``brief`` are workers for tasks that compress little, so that these do not wait for large paths.
+    Results are in the order of the codecs.  ``brief`` are workers for tasks that compress little, so that these do not wait for large paths.
     """
 
     def __init__(
@@ -48,57 +49,62 @@ class LayerWriter:
         storage: Storage,
         workers: Workers,
         brief: Workers,
-        codec: Codec,
+        codecs: Sequence[Codec],
         store: StoreReader,
     ) -> None:
         self._storage = storage
         self._workers = workers
         self._brief = brief
-        self._codec = codec
         self._store = store
         # A path's own thread reads; the threads compress and hash its blocks in parallel.  The
         # reader helps when it is ahead, so one thread for each core would be one too many.
-        blocks = min(2 * workers.count + 2, _MEMORY // codec.block_cost)
+        block_size = max(codec.block_size for codec in codecs)
+        blocks = min(2 * workers.count + 2, _MEMORY // _cost(codecs, block_size))
         at_once = min(workers.count, blocks)
         self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="compress")
         # One path leaves half of the blocks to the others.
         self._limit = blocks // 2
-        self._buffers = Buffers(blocks, size=codec.block_size)
+        self._buffers = Buffers(blocks, size=block_size)
         # Wait here for a buffer, without occupying a worker.
         self._packing = asyncio.Semaphore(at_once)
         # Bounds the files on the disk between packing and storing.
         self._spools = asyncio.Semaphore(2 * workers.count + 8)
 
-    async def pack_path(self, path: StorePath) -> PackedPath:
-        """Raises Unpackable, StoreUnreadable, StorageUnavailable."""
+    async def pack_path(self, path: StorePath, codecs: Sequence[Codec]) -> tuple[PackedPath, ...]:
+        """Read the path once.  Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         read = partial(self._read_tree, path)
         async with self._store.fetching(path), self._spools:
-            with translate_disk_errors(), ExitStack() as spool:
+            with translate_disk_errors(), ExitStack() as spools:
                 async with self._packing:
-                    file, packed = await self._workers.run(self._write, read, spool)
-                await self._adopt(file, packed.layer)
-        return packed
+                    written = await self._workers.run(self._write, codecs, read, spools)
+                await gather(self._adopt(*one) for one in written)
+        return tuple(packed for _, packed in written)
 
     async def pack_entries(
-        self, entries: Sequence[Entry], settle: Callable[[Layer], Coroutine[None, None, Layer]]
-    ) -> tuple[PackedPath, Layer]:
+        self,
+        entries: Sequence[Entry],
+        codecs: Sequence[Codec],
+        settle: Callable[[Codec, Layer], Coroutine[None, None, Layer]],
+    ) -> tuple[tuple[PackedPath, ...], tuple[Layer, ...]]:
         """Pack and store the entries while ``settle`` runs; return both results.
 
         Raises ValueError for entries that are not a tree.
         """
         read = partial(self._read_entries, entries)
-        with translate_disk_errors(), ExitStack() as spool:
-            file, packed = await self._brief.run(self._write, read, spool)
-            stored = self._adopt(file, packed.layer)
-            _, settled = await gather((stored, settle(packed.layer)))
-        return packed, settled
+        with translate_disk_errors(), ExitStack() as spools:
+            written = await self._brief.run(self._write, codecs, read, spools)
+            packed = tuple(packed for _, packed in written)
+            layers = zip(codecs, (one.layer for one in packed), strict=True)
+            stored = [self._adopt(*one) for one in written]
+            found = await gather((*stored, *starmap(settle, layers)))
+        return packed, found[len(packed) :]
 
-    async def merge(self, parts: Sequence[PackedPath]) -> PackedPath:
-        """Raises PartUnusable."""
+    async def merge(self, parts: Sequence[PackedPath], codec: Codec) -> PackedPath:
+        """Make a layer in one codec from parts in the same one.  Raises PartUnusable."""
         read = partial(self._read_parts, parts)
-        with translate_disk_errors(), ExitStack() as spool:
-            file, packed = await self._brief.run(self._write, read, spool)
-            await self._adopt(file, packed.layer)
+        with translate_disk_errors(), ExitStack() as spools:
+            [(file, packed)] = await self._brief.run(self._write, (codec,), read, spools)
+            await self._adopt(file, packed)
         return packed
 
     async def is_whole(self, blob: Descriptor) -> bool:
@@ -108,18 +114,18 @@ class LayerWriter:
     async def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    async def _adopt(self, file: BinaryIO, layer: Layer) -> Layer:
-        await self._storage.adopt(keys.blob(layer.descriptor.digest), file)
-        return layer
+    async def _adopt(self, file: BinaryIO, packed: PackedPath) -> Layer:
+        await self._storage.adopt(keys.blob(packed.layer.descriptor.digest), file)
+        return packed.layer
 
     @blocking
     def _write(
-        self, read: Callable[[BlobWriter], None], spool: ExitStack
-    ) -> tuple[BinaryIO, PackedPath]:
-        file = spool.enter_context(self._storage.spool())
-        blob = BlobWriter(self._codec, file)
+        self, codecs: Sequence[Codec], read: Callable[[BlobWriter], None], spools: ExitStack
+    ) -> tuple[tuple[BinaryIO, PackedPath], ...]:
+        files = [spools.enter_context(self._storage.spool()) for _ in codecs]
+        blob = BlobWriter(tuple(zip(codecs, files, strict=True)))
         read(blob)
-        return file, blob.finish()
+        return tuple(zip(files, blob.finish(), strict=True))
 
     @blocking
     def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
@@ -147,7 +153,6 @@ class LayerWriter:
         merge_layers(
             blob,
             opened(),
-            self._codec,
             threads=self._threads,
             limit=self._limit,
             buffers=self._buffers,
@@ -168,8 +173,14 @@ class LayerWriter:
     def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
         return tar_stream(
             blob,
-            self._codec,
             threads=self._threads,
             limit=self._limit,
             buffers=self._buffers,
         )
+
+
+def _cost(codecs: Sequence[Codec], block_size: int) -> int:
+    """Return the memory for a buffer while all of its parts are compressed in all codecs."""
+    return block_size + sum(
+        block_size // codec.block_size * (codec.block_cost - codec.block_size) for codec in codecs
+    )

@@ -27,13 +27,13 @@ class PartUnusable(StorageUnavailable):
 def merge_layers(
     blob: BlobWriter,
     parts: Iterable[tuple[BinaryIO, PackedPath]],
-    codec: Codec,
     *,
     threads: Executor,
     limit: int,
     buffers: Buffers,
 ) -> None:
-    """Raises PartUnusable."""
+    """``blob`` has one codec, that of the parts.  Raises PartUnusable."""
+    [codec] = blob.codecs
     inflated = InOrder(threads, limit=limit)
 
     def take(member: bytes, tar: bytes) -> None:

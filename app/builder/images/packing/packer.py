@@ -5,7 +5,7 @@ their layers without compressing, so that another grouping costs little.  A reco
 missing is ignored.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from loguru import logger
 
 from app.builder.images.image import Layer
 from app.builder.images.packing import record
+from app.builder.images.packing.changes import BytesChanged, in_all_codecs
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Entry, archive_order, entries_digest
 from app.builder.images.packing.layer_writer import LayerWriter
@@ -20,7 +21,6 @@ from app.builder.images.packing.merge_layers import PartUnusable
 from app.builder.images.packing.record import PackedPath
 from app.builder.nix.closure import StorePath
 from app.builder.nix.store import StoreReader
-from app.errors import RegistryError
 from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import Storage
@@ -33,21 +33,7 @@ from app.system.workers import Workers
 
 # Threads for layers that are made from memory or from packed paths.
 _BRIEF = 4
-
-
-class BytesChanged(RegistryError):
-    """A second packing differs from the first, which ``record`` describes."""
-
-    def __init__(self, subject: str, record: str, remembered: Layer, found: Layer) -> None:
-        cause = (
-            "its compressed bytes"
-            if remembered.diff_id == found.diff_id
-            else "its content (was it built again, differently?)"
-        )
-        super().__init__(
-            f"{subject} was {_short(remembered)} and is {_short(found)} now: {cause} changed;"
-            f" to accept that, delete {record} from the storage"
-        )
+_OWN_FILES = "a layer of an image's own files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +54,10 @@ class LayerPacker:
         storage: Storage,
         existence: BlobExistenceCache,
         workers: Workers,
-        codec: Codec,
+        codecs: Sequence[Codec],
         store: StoreReader,
     ) -> None:
-        self._codec = codec
+        self._codecs = tuple(codecs)
         self._storage = storage
         # Images with nothing left to pack must not queue behind packing.
         self._brief = Workers(_BRIEF)
@@ -79,14 +65,15 @@ class LayerPacker:
             storage=storage,
             workers=workers,
             brief=self._brief,
-            codec=codec,
+            codecs=codecs,
             store=store,
         )
         self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
         self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
         self._existence = existence
-        self._path_flights: SingleFlight[Digest, PackedPath] = SingleFlight()
+        self._path_flights: SingleFlight[StorePath, tuple[PackedPath, ...]] = SingleFlight()
         self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
+        self._contents_flights: SingleFlight[Digest, tuple[Layer, ...]] = SingleFlight()
         self._counters = PackingCounters()
 
     @property
@@ -102,9 +89,17 @@ class LayerPacker:
         if not ordered:
             raise ValueError("a layer of no store paths")
         if len(ordered) == 1:
-            return (await self._path(ordered[0])).layer
-        key = record.layer_key(self._codec, ordered)
-        return await self._stored(key, partial(self._merge, key, ordered))
+            packed = await self._path(ordered[0])
+            return in_all_codecs(
+                [one.layer for one in packed],
+                str(ordered[0]),
+                lambda: keys.record("paths", record.path_key(self._codecs[0], ordered[0])),
+            )
+        return in_all_codecs(
+            await gather(self._merged(codec, ordered) for codec in self._codecs),
+            _several(ordered),
+            lambda: keys.record("layers", record.layer_key(self._codecs[0], ordered)),
+        )
 
     async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
         """Return a layer of entries in memory; missing parent directories are added, 0755.
@@ -112,47 +107,57 @@ class LayerPacker:
         Raises StorageUnavailable; ValueError for entries that are not a tree.
         """
         complete, digest = await self._brief.run(_archive, entries)
-        key = record.contents_key(self._codec, digest)
-        return await self._stored(key, partial(self._pack_entries, key, complete))
+        wanted = {codec: record.contents_key(codec, digest) for codec in self._codecs}
+        found = [await self._known_layer(key) for key in wanted.values()]
+        layers = tuple(layer for layer in found if layer is not None)
+        if len(layers) < len(wanted):
+            make = partial(self._pack_entries, wanted, complete)
+            layers = await self._contents_flights.run(digest, make)
+        return in_all_codecs(
+            layers, _OWN_FILES, lambda: keys.record("layers", wanted[self._codecs[0]])
+        )
 
     async def has_all(self, layers: Iterable[Iterable[StorePath]]) -> bool:
         """Return whether ``layer`` would not need the store for any of these layers."""
-        single: list[StorePath] = []
-        several: list[tuple[StorePath, ...]] = []
-        for paths in layers:
-            ordered = _ordered(paths)
-            if len(ordered) == 1:
-                single += ordered
-            else:
-                several.append(ordered)
+        ordered = [_ordered(paths) for paths in layers]
+        return all(await gather(self._has_all(codec, ordered) for codec in self._codecs))
+
+    async def _has_all(self, codec: Codec, layers: Sequence[tuple[StorePath, ...]]) -> bool:
+        single = [path for paths in layers if len(paths) == 1 for path in paths]
+        several = [paths for paths in layers if len(paths) != 1]
         known = await self._layers.read_each(
-            [record.layer_key(self._codec, ordered) for ordered in several]
+            [record.layer_key(codec, ordered) for ordered in several]
         )
         await self._existence.has_all(layer.descriptor for layer in known if layer is not None)
         for ordered, layer in zip(several, known, strict=True):
             if layer is None or not await self._existence.has(layer.descriptor):
                 single += ordered
-        packed = await self._paths.read_each(
-            [record.path_key(self._codec, path) for path in single]
-        )
+        packed = await self._paths.read_each([record.path_key(codec, path) for path in single])
         return None not in packed and await self._existence.has_all(
             path.layer.descriptor for path in packed if path is not None
         )
 
     async def stored(self, layers: Iterable[Iterable[StorePath]]) -> list[Layer | None]:
-        """Return what ``layer`` would for each, None where it is not stored.  Nothing is packed."""
+        """Return the layer of each in the first codec; None where one of its blobs is missing.
+
+        Nothing is packed.
+        """
         wanted = [_ordered(paths) for paths in layers]
-        single = [record.path_key(self._codec, one[0]) for one in wanted if len(one) == 1]
-        several = [record.layer_key(self._codec, one) for one in wanted if len(one) > 1]
+        found = await gather(self._stored_in(codec, wanted) for codec in self._codecs)
+        return [each[0] if all(each) else None for each in zip(*found, strict=True)]
+
+    async def _stored_in(
+        self, codec: Codec, wanted: Sequence[tuple[StorePath, ...]]
+    ) -> list[Layer | None]:
+        single = [record.path_key(codec, one[0]) for one in wanted if len(one) == 1]
+        several = [record.layer_key(codec, one) for one in wanted if len(one) > 1]
         packed, merged = await gather(
             (_layers_of(self._paths.read_each(single)), self._layers.read_each(several))
         )
         found = dict(zip((*single, *several), (*packed, *merged), strict=True))
         await self._existence.has_all(layer.descriptor for layer in found.values() if layer)
         keys = [
-            record.path_key(self._codec, one[0])
-            if len(one) == 1
-            else record.layer_key(self._codec, one)
+            record.path_key(codec, one[0]) if len(one) == 1 else record.layer_key(codec, one)
             for one in wanted
         ]
         return [await self._if_stored(found[key]) for key in keys]
@@ -163,51 +168,75 @@ class LayerPacker:
     async def close(self) -> None:
         """Wait for running tasks."""
         await self._layer_flights.wait()
+        await self._contents_flights.wait()
         await self._path_flights.wait()
         await self._writer.close()
 
-    async def _stored(self, key: Digest, make: Callable[[], Coroutine[None, None, Layer]]) -> Layer:
+    async def _known_layer(self, key: Digest) -> Layer | None:
         known = await self._layers.read(key)
-        if known is not None and await self._existence.has(known.descriptor):
-            return known
-        return await self._layer_flights.run(key, make)
+        return known if known and await self._existence.has(known.descriptor) else None
 
-    async def _path(self, path: StorePath) -> PackedPath:
-        key = record.path_key(self._codec, path)
-        known = await self._paths.read(key)
-        if known is not None and await self._existence.has(known.layer.descriptor):
-            return known
-        return await self._path_flights.run(key, partial(self._pack_path, key, path))
+    async def _known_path(self, codec: Codec, path: StorePath) -> PackedPath | None:
+        known = await self._paths.read(record.path_key(codec, path))
+        return known if known and await self._existence.has(known.layer.descriptor) else None
 
-    async def _pack_path(self, key: Digest, path: StorePath) -> PackedPath:
-        packed = await self._writer.pack_path(path)
-        self._count(paths_packed=1, compressed_bytes=packed.tar_size)
+    async def _merged(self, codec: Codec, paths: Sequence[StorePath]) -> Layer:
+        key = record.layer_key(codec, paths)
+        known = await self._known_layer(key)
+        return known or await self._layer_flights.run(key, partial(self._merge, codec, key, paths))
+
+    async def _path(self, path: StorePath) -> tuple[PackedPath, ...]:
+        found = [await self._known_path(codec, path) for codec in self._codecs]
+        known = tuple(one for one in found if one is not None)
+        if len(known) == len(self._codecs):
+            return known
+        return await self._path_flights.run(path, partial(self._pack_path, path))
+
+    async def _pack_path(self, path: StorePath) -> tuple[PackedPath, ...]:
+        """Pack in the codecs that are missing, from one read."""
+        found = {codec: await self._known_path(codec, path) for codec in self._codecs}
+        missing = [codec for codec, packed in found.items() if packed is None]
+        packed = await self._writer.pack_path(path, missing)
+        self._count(paths_packed=1, compressed_bytes=sum(one.tar_size for one in packed))
+        settled = await gather(map(partial(self._settle_path, path), missing, packed))
+        found.update(zip(missing, settled, strict=True))
+        return tuple(one for one in found.values() if one is not None)
+
+    async def _settle_path(self, path: StorePath, codec: Codec, packed: PackedPath) -> PackedPath:
+        key = record.path_key(codec, path)
         self._existence.note(packed.layer.descriptor)
         known = await self._paths.settle(key, packed)
         if not await self._existence.has(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
         return known
 
-    async def _pack_entries(self, key: Digest, entries: Sequence[Entry]) -> Layer:
-        packed, known = await self._writer.pack_entries(entries, partial(self._layers.settle, key))
-        self._count(compressed_bytes=packed.tar_size)
-        return await self._checked(key, "a layer of an image's own files", packed.layer, known)
+    async def _pack_entries(
+        self, wanted: Mapping[Codec, Digest], entries: Sequence[Entry]
+    ) -> tuple[Layer, ...]:
+        packed, known = await self._writer.pack_entries(
+            entries, tuple(wanted), lambda codec, layer: self._layers.settle(wanted[codec], layer)
+        )
+        self._count(compressed_bytes=sum(one.tar_size for one in packed))
+        layers = [one.layer for one in packed]
+        return await gather(
+            map(partial(self._checked, subject=_OWN_FILES), wanted.values(), layers, known)
+        )
 
-    async def _merge(self, key: Digest, paths: Sequence[StorePath]) -> Layer:
-        parts = await gather(self._path(path) for path in paths)
+    async def _merge(self, codec: Codec, key: Digest, paths: Sequence[StorePath]) -> Layer:
+        number = self._codecs.index(codec)
+        parts = [packed[number] for packed in await gather(map(self._path, paths))]
         try:
-            merged = await self._writer.merge(parts)
+            merged = await self._writer.merge(parts, codec)
         except PartUnusable:
             # Deleted since the last check, or damaged; other parts may be as well.
             await gather(self._check_again(part.layer.descriptor) for part in parts)
-            parts = await gather(self._path(path) for path in paths)
-            merged = await self._writer.merge(parts)
+            parts = [packed[number] for packed in await gather(map(self._path, paths))]
+            merged = await self._writer.merge(parts, codec)
         self._count(layers_assembled=1)
         known = await self._layers.settle(key, merged.layer)
-        subject = f"the layer of {paths[0]} and others"
-        return await self._checked(key, subject, merged.layer, known)
+        return await self._checked(key, merged.layer, known, subject=_several(paths))
 
-    async def _checked(self, key: Digest, subject: str, layer: Layer, known: Layer) -> Layer:
+    async def _checked(self, key: Digest, layer: Layer, known: Layer, *, subject: str) -> Layer:
         """Return ``known``, the recorded layer, if it is ``layer`` or stored as well."""
         self._existence.note(layer.descriptor)
         if not await self._existence.has(known.descriptor):
@@ -239,6 +268,10 @@ async def _layers_of(
     return [None if one is None else one.layer for one in await packed]
 
 
+def _several(paths: Sequence[StorePath]) -> str:
+    return f"the layer of {paths[0]} and others"
+
+
 def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
     """Return the paths in their order in a layer."""
     return tuple(sorted(set(paths), key=lambda path: (path.name, path.base)))
@@ -248,7 +281,3 @@ def _ordered(paths: Iterable[StorePath]) -> tuple[StorePath, ...]:
 def _archive(entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], Digest]:
     complete = archive_order(entries)
     return complete, entries_digest(complete)
-
-
-def _short(layer: Layer) -> str:
-    return f"sha256:{layer.descriptor.digest.hex[:12]}"

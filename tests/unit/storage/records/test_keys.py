@@ -83,7 +83,7 @@ def changed(pin: Pinned, **fields: object) -> Pinned:
 REQUEST = ImageRequest(
     None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
 )
-LAYERING = Layering(profiles=NO_PROFILES, budget=100, codec=codec.find("gzip"))
+LAYERING = Layering(profiles=NO_PROFILES, budget=100, codecs=codec.find_all("gzip"))
 
 
 def build(pin: Pinned, request: ImageRequest = REQUEST, **layering: object) -> Digest:
@@ -168,9 +168,10 @@ def test_names_belong_to_the_limits_that_may_have_cut_their_list(limit: str) -> 
         build(pinned(), replace(REQUEST, few_layers=True)),
         build(pinned(), profiles=LayerProfiles.only(LayerProfile(1, {}))),
         build(pinned(), budget=61),
-        build(pinned(), codec=codec.find("zstd")),
+        build(pinned(), codecs=codec.find_all("zstd")),
+        build(pinned(), codecs=codec.find_all("both")),
     ],
-    ids=["source", "packages", "nonroot", "few layers", "profile", "budget", "codec"],
+    ids=["source", "packages", "nonroot", "few layers", "profile", "budget", "codec", "codecs"],
 )
 def test_an_image_belongs_to_its_request_and_to_how_layers_are_made(key: Digest) -> None:
     assert key != build(pinned())
@@ -198,7 +199,8 @@ def index(
         index(pinned(), replace(REQUEST, nonroot=True)),
         index(pinned(), profiles=LayerProfiles.only(LayerProfile(1, {}))),
         index(pinned(), budget=61),
-        index(pinned(), codec=codec.find("zstd")),
+        index(pinned(), codecs=codec.find_all("zstd")),
+        index(pinned(), codecs=codec.find_all("both")),
         index_key(REQUEST, pinned(), BOTH[:1], LAYERING, None),
     ],
 )

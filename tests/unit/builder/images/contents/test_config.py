@@ -178,7 +178,7 @@ async def test_an_image_is_valid_down_to_the_unpacked_layers(name: str, tmp_path
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find(name),
+        codecs=codec.find_all(name),
         store=local_store(tmp_path / "store"),
     )
     layers = [await packer.contents_layer(base_entries()), await packer.layer([PATH])]

@@ -29,7 +29,7 @@ async def pack(storage: Path, store: Path) -> tuple[Layer, ...]:
         storage=files,
         existence=BlobExistenceCache(files),
         workers=Workers(2),
-        codec=codec.find("gzip"),
+        codecs=codec.find_all("gzip"),
         store=local_store(store),
     )
     paths = [StorePath(name) for name in sorted(path.name for path in store.iterdir())]

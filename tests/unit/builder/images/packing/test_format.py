@@ -49,7 +49,7 @@ async def test_the_bytes_of_a_format_never_change(tmp_path: Path, with_codec: st
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find(with_codec),
+        codecs=codec.find_all(with_codec),
         store=local_store(tmp_path),
     )
 

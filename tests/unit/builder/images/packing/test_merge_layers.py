@@ -20,12 +20,13 @@ SMALL_BLOCKS = replace(PLAIN, block_size=1024)
 
 
 def part(blocks: int) -> tuple[bytes, PackedPath]:
-    blob = BlobWriter(SMALL_BLOCKS, file := io.BytesIO())
+    blob = BlobWriter([(SMALL_BLOCKS, file := io.BytesIO())])
     for number in range(blocks):
         tar = bytes([number % 251]) * 1024
         blob.add_tar(tar)
         blob.add_member(SMALL_BLOCKS.compress(tar))
-    return file.getvalue(), blob.finish()
+    [packed] = blob.finish()
+    return file.getvalue(), packed
 
 
 @pytest.fixture
@@ -37,10 +38,11 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def run(
     parts: list[tuple[bytes, PackedPath]], using: Codec, threads: ThreadPoolExecutor, room: Buffers
 ) -> PackedPath:
-    blob = BlobWriter(using, io.BytesIO())
+    blob = BlobWriter([(using, io.BytesIO())])
     opened = ((io.BytesIO(body), packed) for body, packed in parts)
-    merge_layers(blob, opened, using, threads=threads, limit=16, buffers=room)
-    return blob.finish()
+    merge_layers(blob, opened, threads=threads, limit=16, buffers=room)
+    [packed] = blob.finish()
+    return packed
 
 
 def is_free(room: Buffers, count: int) -> bool:

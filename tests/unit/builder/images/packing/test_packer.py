@@ -16,9 +16,10 @@ import pytest
 
 from app.builder.images.image import Layer
 from app.builder.images.packing import codec
+from app.builder.images.packing.changes import BytesChanged
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Directory, Entry, File, Symlink, archived
-from app.builder.images.packing.packer import BytesChanged, LayerPacker, PackingCounters
+from app.builder.images.packing.packer import LayerPacker, PackingCounters
 from app.builder.images.packing.tree import TreeWriter
 from app.builder.nix.closure import StorePath
 from app.errors import StorageUnavailable, StoreUnreadable, Unpackable
@@ -76,7 +77,7 @@ async def packer_for(store: Path) -> AsyncIterator[PackerFactory]:
             storage=storage,
             existence=existence or BlobExistenceCache(storage),
             workers=Workers(workers),
-            codec=codec.find(with_codec),
+            codecs=codec.find_all(with_codec),
             store=local_store(directory),
         )
         made.append(packer)
@@ -538,7 +539,7 @@ async def test_tasks_that_compress_little_do_not_wait_for_large_paths(
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=workers,
-        codec=codec.find("gzip"),
+        codecs=codec.find_all("gzip"),
         store=local_store(store),
     )
     await packer.layer([SMALL])

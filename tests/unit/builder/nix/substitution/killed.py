@@ -22,7 +22,7 @@ async def pack(world: World, storage: FilesystemStorage, *roots: StorePath) -> l
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find("gzip"),
+        codecs=codec.find_all("gzip"),
         store=world.store,
     )
     layers = [await packer.layer([path]) for path in sorted(found.offers)]

@@ -61,7 +61,7 @@ async def packed(world: World, storage: Storage, *roots: StorePath) -> list[Laye
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find("gzip"),
+        codecs=codec.find_all("gzip"),
         store=world.store,
     )
     try:

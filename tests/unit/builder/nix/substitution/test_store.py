@@ -63,7 +63,7 @@ def packer(world: World) -> LayerPacker:
         storage=storage,
         existence=BlobExistenceCache(storage),
         workers=Workers(2),
-        codec=codec.find("gzip"),
+        codecs=codec.find_all("gzip"),
         store=world.store,
     )
 
