@@ -116,18 +116,18 @@ def _split(name: RepositoryName, sources: Collection[str]) -> tuple[str | None, 
 class UnfinishedName:
     """The beginning of an image name; ``last`` is its incomplete component.
 
-    ``source`` and ``system`` are selected by the complete components.
+    ``source`` and ``system`` are selected by the complete components, or None.
     """
 
     source: str | None
-    system: str
+    system: str | None
     last: str
 
     @classmethod
-    def parse(cls, text: str, *, sources: Collection[str], system: str) -> "UnfinishedName":
+    def parse(cls, text: str, *, sources: Collection[str]) -> "UnfinishedName":
         *finished, last = text.split("/")
         return cls(
             source=finished[0] if finished and finished[0] in sources else None,
-            system=next((SYSTEMS[word] for word in finished if word in SYSTEMS), system),
+            system=next((SYSTEMS[word] for word in finished if word in SYSTEMS), None),
             last=last,
         )

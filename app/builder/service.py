@@ -121,7 +121,7 @@ class ImageService:
         async def find(progress: Progress) -> ImagePreview:
             pinned = Pinned(source, await source.resolve(tag), request.system)
             key = _supply_key(request, pinned)
-            async with self._explaining(pinned):
+            async with self._explaining(pinned, one_system=request.one_system):
                 return await self._previewer.preview(key, request, pinned, progress)
 
         key = _tag_key(request, source, tag)
@@ -165,7 +165,8 @@ class ImageService:
         lacking = self._lacking(request, pinned)
         if not lacking:
             return None
-        return await self._attributes.explained(pinned, PackagesUnknown(lacking))
+        places = self._places(pinned, one_system=request.one_system)
+        return await self._attributes.explained(places, PackagesUnknown(lacking))
 
     def _failure(self, request: ImageRequest, pinned: Pinned) -> Failure | None:
         """Return the remembered failure of the step that failed."""
@@ -176,11 +177,8 @@ class ImageService:
 
     def _lacking(self, request: ImageRequest, pinned: Pinned) -> tuple[str, ...]:
         """Return the packages that every listing in memory excludes, for all architectures."""
-        systems = (pinned.system,) if request.one_system else self._builder.systems
-        lacking = [
-            self._attributes.lacking(replace(pinned, system=system), sorted(request.asked))
-            for system in systems
-        ]
+        places = self._places(pinned, one_system=request.one_system)
+        lacking = [self._attributes.lacking(place, sorted(request.asked)) for place in places]
         return lacking[0] if all(lacking) else ()
 
     def _source(self, request: ImageRequest) -> Source:
@@ -211,7 +209,7 @@ class ImageService:
     async def _supply(
         self, key: str, request: ImageRequest, pinned: Pinned, job: Job[Any]
     ) -> Job[Any]:
-        async with self._explaining(pinned):
+        async with self._explaining(pinned, one_system=request.one_system):
             recipe = await self._builder.recipe(key, request, pinned, job.progress)
         return self._jobs.follow(str(recipe.key), partial(self._build, recipe), after=job)
 
@@ -230,16 +228,23 @@ class ImageService:
         return steps
 
     async def _build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:
-        async with self._explaining(recipe.pinned):
+        async with self._explaining(recipe.pinned, one_system=isinstance(recipe, Recipe)):
             return await self._builder.build(recipe, progress)
 
     @asynccontextmanager
-    async def _explaining(self, pinned: Pinned) -> AsyncIterator[None]:
+    async def _explaining(self, pinned: Pinned, *, one_system: bool) -> AsyncIterator[None]:
         """Add the packages that may have been meant to the error for unknown ones."""
         try:
             yield
         except PackagesUnknown as error:
-            raise await self._attributes.explained(pinned, error) from None
+            places = self._places(pinned, one_system=one_system)
+            raise await self._attributes.explained(places, error) from None
+
+    def _places(self, pinned: Pinned, *, one_system: bool) -> tuple[Pinned, ...]:
+        """Return the revision on each system of a name, the server's own first."""
+        others = () if one_system else self._builder.systems
+        systems = dict.fromkeys((pinned.system, *others))
+        return tuple(replace(pinned, system=system) for system in systems)
 
 
 def _tag_key(request: ImageRequest, source: Source, tag: Tag) -> str:

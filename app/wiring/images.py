@@ -132,7 +132,7 @@ def _search(settings: Settings, sources: OpenSources, attributes: AttributeIndex
         attributes=attributes,
         sources=sources.by_component,
         default=sources.default,
-        system=settings.own_system,
+        systems=sorted(settings.systems, key=lambda system: system != settings.own_system),
     )
 
 

@@ -224,7 +224,7 @@ async def test_all_who_ask_at_once_share_one_listing_and_later_ones_the_memory(
     pinned = await listing.pinned(DEBIAN)
 
     await asyncio.gather(*(listing.index.names(pinned) for _ in range(20)))
-    await listing.index.search(pinned, "git", 5)
+    await listing.index.search([pinned], "git", 5)
 
     assert listing.nix.starts["list"] == 1
 
@@ -280,7 +280,7 @@ async def test_the_names_rule_out_nothing_that_can_be_found(listing: Listing, lo
 async def test_an_unknown_name_brings_those_that_may_have_been_meant(listing: Listing) -> None:
     pinned = await listing.pinned(DEBIAN)
 
-    error = await listing.index.explained(pinned, PackagesUnknown(("gitt", "htpo", "zzzzzz")))
+    error = await listing.index.explained([pinned], PackagesUnknown(("gitt", "htpo", "zzzzzz")))
 
     assert error.packages == ("gitt", "htpo", "zzzzzz")
     assert str(error).startswith("no such package: gitt, htpo, zzzzzz (did you mean git, htop")
@@ -295,9 +295,9 @@ async def test_a_set_that_cannot_be_listed_hides_no_error(
     pinned = await listing.pinned(written('abort "nothing works here"'))
     error = PackagesUnknown(("gitt",))
 
-    assert await listing.index.explained(pinned, error) is error
+    assert await listing.index.explained([pinned], error) is error
     with pytest.raises(EvaluationFailed, match="nothing works here"):
-        await listing.index.search(pinned, "git", 5)
+        await listing.index.search([pinned], "git", 5)
     assert listing.nix.starts["list"] == 1  # a failure is remembered too
 
 
@@ -314,11 +314,11 @@ async def test_a_slow_listing_is_not_waited_for_and_goes_on(
     )
     error = PackagesUnknown(("gitt",))
 
-    pending = await listing.index.explained(pinned, error)
+    pending = await listing.index.explained([pinned], error)
     assert isinstance(pending, NamesPending)
     assert str(pending).startswith("no such package: gitt (the names of its source are still being")
     assert await listing.index.names(pinned) == ("git",)
-    again = await listing.index.explained(pinned, error)
+    again = await listing.index.explained([pinned], error)
 
     assert again.detail["suggestions"] == ["git"]
     assert listing.nix.starts["list"] == 1
@@ -359,7 +359,7 @@ async def test_what_there_is_no_time_for_is_listed_without_being_looked_at(
 
 async def suggestions(listing: Listing, pinned: Pinned, *unknown: str) -> object:
     for _ in range(50):
-        error = await listing.index.explained(pinned, PackagesUnknown(unknown))
+        error = await listing.index.explained([pinned], PackagesUnknown(unknown))
         if not isinstance(error, NamesPending):
             return error.detail["suggestions"]
     raise AssertionError("the names are never listed")

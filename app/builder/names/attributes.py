@@ -14,9 +14,11 @@ from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attribute_names import AttributeNames, list_names
 from app.builder.names.attribute_reader import AttributeReader
-from app.builder.names.proposals import ListedNames, Proposals
+from app.builder.names.proposals import SUGGESTIONS, ListedNames, Proposals
+from app.builder.names.suggestions import best_of
 from app.builder.nix.door import Nix
 from app.errors import (
+    EvaluationFailed,
     NamesPending,
     PackagesUnknown,
     RegistryError,
@@ -28,6 +30,7 @@ from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.concurrency import gather
 from app.system.workers import Workers
 
 # Raise the format when the same revision gives other names.
@@ -72,18 +75,41 @@ class AttributeIndex:
         listed = await self._listed(pinned, None)
         return listed.index.names if listed else ()
 
-    async def search(self, pinned: Pinned, text: str, limit: int) -> tuple[str, ...]:
-        """Return the best matches, the best first.
+    async def search(self, places: Sequence[Pinned], text: str, limit: int) -> tuple[str, ...]:
+        """Search one revision on several systems, the server's own first; best first.
 
-        Raises the errors of ``names``, and Unavailable if the listing takes too long.
+        A system whose names cannot be listed is left out, unless it is the only one or the first.
+        Raises the errors of ``names``, and Unavailable if a listing takes too long.
         """
-        listed = await self._listed(pinned, _SEARCH_SECONDS)
+        found = await gather(self._search(pinned, text, limit, places[0]) for pinned in places)
+        return best_of(found, limit)
+
+    async def _search(self, pinned: Pinned, text: str, limit: int, own: Pinned) -> tuple[str, ...]:
+        try:
+            listed = await self._listed(pinned, _SEARCH_SECONDS)
+        except EvaluationFailed as error:
+            if pinned is own:
+                raise
+            logger.bind(system=pinned.system).warning("names are left out of a search: {}", error)
+            return ()
         if listed is None:
             raise Unavailable(f"the names of {pinned.source.name} are being listed; try again")
         return await self._workers.run(listed.index.search, text, limit)
 
-    async def explained(self, pinned: Pinned, error: PackagesUnknown) -> PackagesUnknown:
-        """Return the error with suggested packages; never another error."""
+    async def explained(self, places: Sequence[Pinned], error: PackagesUnknown) -> PackagesUnknown:
+        """Return the error with packages that the revision has on any of the systems.
+
+        ``places`` are the revision on each system, the server's own first.  Never raises another
+        error.
+        """
+        found = await gather(self._proposed(pinned, error) for pinned in places)
+        names = best_of([names for names in found if names is not None], SUGGESTIONS)
+        if not names and None in found:
+            return NamesPending(error.packages)
+        return PackagesUnknown(error.packages, names) if names else error
+
+    async def _proposed(self, pinned: Pinned, error: PackagesUnknown) -> tuple[str, ...] | None:
+        """Return suggested packages; None if there may be some later."""
 
         async def listed() -> ListedNames:
             names = await self._listed(pinned, None)
@@ -100,14 +126,12 @@ class AttributeIndex:
         )
         try:
             async with asyncio.timeout(_SUGGEST_SECONDS):
-                names = await proposals.find(error.packages)
+                return await proposals.find(error.packages)
         except TimeoutError:
-            return NamesPending(error.packages)
+            return None
         except RegistryError as failure:
             logger.bind(source=pinned.source.name).warning("no suggestions: {}", failure)
-            is_transient = isinstance(failure, TooManyRequests | Unavailable)
-            return NamesPending(error.packages) if is_transient else error
-        return PackagesUnknown(error.packages, names)
+            return None if isinstance(failure, TooManyRequests | Unavailable) else ()
 
     def lacking(self, pinned: Pinned, names: Sequence[str]) -> tuple[str, ...]:
         """Return the names that are not packages by a listing in memory; () without one."""

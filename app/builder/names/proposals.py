@@ -12,7 +12,7 @@ from app.oci import Digest
 from app.system.blocking import blocking
 from app.system.workers import Workers
 
-_SUGGESTIONS = 3
+SUGGESTIONS = 3
 _CHECKED = 8  # candidates for one name
 
 
@@ -89,11 +89,11 @@ class Proposals:
 
         Raises the errors of AttributeReader and of ``listed``.
         """
-        found = [await self._for(name) for name in unknown[:_SUGGESTIONS]]
+        found = [await self._for(name) for name in unknown[:SUGGESTIONS]]
         ranked = [
-            names[rank] for rank in range(_SUGGESTIONS) for names in found if rank < len(names)
+            names[rank] for rank in range(SUGGESTIONS) for names in found if rank < len(names)
         ]
-        return tuple(dict.fromkeys(ranked))[:_SUGGESTIONS]
+        return tuple(dict.fromkeys(ranked))[:SUGGESTIONS]
 
     async def _for(self, unknown: str) -> tuple[str, ...]:
         place, _, leaf = unknown.lower().rpartition(".")
@@ -126,4 +126,4 @@ class Proposals:
         if doubted:
             packages = await self._reader.packages(self._key, self._pinned, doubted)
         sure = (name for name in candidates if name in packages or name not in doubted)
-        return tuple(islice(sure, _SUGGESTIONS))
+        return tuple(islice(sure, SUGGESTIONS))

@@ -1,6 +1,6 @@
 """Search the packages of a source by part of their name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.builder.evaluation.evaluator import Pinned
@@ -22,7 +22,7 @@ class FoundPackages:
 class PackageSearch:
     """``sources`` are by the path component that selects them; ``default`` serves all other names.
 
-    ``system`` is the Nix system of names without an architecture.
+    ``systems`` are those of names without an architecture, the server's own first.
     """
 
     def __init__(
@@ -31,23 +31,26 @@ class PackageSearch:
         attributes: AttributeIndex,
         sources: Mapping[str, Source],
         default: Source,
-        system: str,
+        systems: Sequence[str],
     ) -> None:
         self._attributes = attributes
         self._sources = sources
         self._default = default
-        self._system = system
+        self._systems = tuple(systems)
 
     async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
         """Search for the last component of ``text``, the start of an image name.
 
+        A name without an architecture finds packages of all systems that are served.
         ``source`` is the name of a source; without it the first component of ``text`` selects one.
         Raises NameUnknown, and the errors of AttributeIndex.search.
         """
-        name = UnfinishedName.parse(text, sources=self._sources.keys(), system=self._system)
+        name = UnfinishedName.parse(text, sources=self._sources.keys())
         searched = self._source(source or name.source)
-        pinned = Pinned(searched, await searched.resolve(LATEST_TAG), name.system)
-        found = await self._attributes.search(pinned, name.last, limit)
+        revision = await searched.resolve(LATEST_TAG)
+        systems = (name.system,) if name.system else self._systems
+        places = [Pinned(searched, revision, system) for system in systems]
+        found = await self._attributes.search(places, name.last, limit)
         return FoundPackages(searched.name, found)
 
     def _source(self, name: str | None) -> Source:

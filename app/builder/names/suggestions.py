@@ -11,7 +11,7 @@ A text is compared with the last component of each name as well, so that ``numpy
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain
@@ -172,6 +172,18 @@ class NameIndex:
         while found >= 0 and (end := self.text.find("\n", found + len(part))) >= 0:
             yield self.text[self.text.rfind("\n", 0, found + 1) + 1 : end]
             found = self.text.find(part, end)
+
+
+def best_of(found: Iterable[Sequence[str]], limit: int) -> tuple[str, ...]:
+    """Merge lists that are best first: by the best place that a name has in any of them.
+
+    Of names with the same place, that of the earlier list comes first.
+    """
+    places: dict[str, int] = {}
+    for names in found:
+        for place, name in enumerate(names):
+            places[name] = min(place, places.get(name, place))
+    return tuple(sorted(places, key=places.__getitem__)[:limit])
 
 
 def _folded(text: str) -> str:

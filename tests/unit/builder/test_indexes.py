@@ -222,6 +222,43 @@ async def test_what_no_architecture_has_is_an_error(opener: Open) -> None:
     assert await server.images.service.tags(RepositoryName("arm")) == ("latest",)
 
 
+async def test_names_of_every_served_architecture_are_found(opener: Open) -> None:
+    far: dict[str, Attribute] = {
+        "farther": only("aarch64-linux", package("farther-1")),
+        "nearby": HELLO,
+    }
+    servers = opener({**ATTRIBUTES, **far})
+    server = await servers.open(architectures=BOTH)
+
+    assert (await server.images.search("farther", 5, None)).names == ("farther",)
+    assert "farther" in (await server.images.search("fart", 5, None)).names
+    assert (await server.images.search("arm64/farther", 5, None)).names == ("farther",)
+    assert "farther" not in (await server.images.search("amd64/farther", 5, None)).names
+    assert set((await server.images.search("ar", 9, None)).names) >= {"arm"}
+    error = await failure(server, "fartherr")
+    assert error.message == "no such package: fartherr (did you mean farther?)"
+    assert "mean" not in (await failure(server, "amd64/fartherr")).message
+    assert "mean farther?" in (await failure(server, "arm64/fartherr")).message
+    with pytest.raises(NameUnknown, match="did you mean farther"):
+        await server.images.service.tags(RepositoryName("fartherr"))
+
+    alone = await servers.open()
+
+    assert "farther" not in (await alone.images.search("farther", 5, None)).names
+    assert "mean" not in (await failure(alone, "fartherr")).message
+
+
+async def test_an_architecture_whose_names_cannot_be_listed_is_left_out_of_searches(
+    opener: Open,
+) -> None:
+    servers = opener(ATTRIBUTES)
+    server = await servers.open(architectures=BOTH)
+    assert (await server.images.search("amd64/hello", 5, None)).names == ("hello",)
+    servers.nix.fail_next("look", EvaluationFailed("no set for this system"))
+
+    assert (await server.images.search("hello", 5, None)).names == ("hello",)
+
+
 async def test_a_failed_build_fails_the_whole(opener: Open) -> None:
     server = await opener(
         {"far": package("far-1", system="x86_64-linux"), "failing": ATTRIBUTES["failing"]}

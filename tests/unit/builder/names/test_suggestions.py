@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.names.suggestions import NameIndex, typed
+from app.builder.names.suggestions import NameIndex, best_of, typed
 from app.reference import RepositoryName
 
 NAMES = (
@@ -161,3 +161,11 @@ def test_what_the_names_do_not_rule_out_may_be_a_package(name: str) -> None:
 def test_a_name_that_is_too_long_for_the_index_is_lacking_if_no_attribute_is_so_long() -> None:
     assert INDEX.lacks("x" * 101)
     assert not NameIndex.of(["hello", "y" * 101]).lacks("x" * 101)
+
+
+def test_lists_are_merged_by_the_best_place_of_a_name() -> None:
+    own, other = ("a", "b", "c", "d"), ("x", "a", "b", "y")
+
+    assert best_of([own, other], 9) == ("a", "x", "b", "c", "d", "y")
+    assert best_of([own, own], 3) == ("a", "b", "c")
+    assert best_of([(), other], 2) == ("x", "a")
