@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from loguru import logger
 
 from app.telemetry.log import VERSION, LogFormat, set_up
+from app.telemetry.request_id import REQUEST_ID
 from tests.served import served
 
 
@@ -16,6 +17,9 @@ from tests.served import served
 def _restored() -> Iterator[None]:
     yield
     logger.remove()
+    logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("uvicorn.access").propagate = True
+    logging.getLogger("uvicorn.access").setLevel(logging.NOTSET)
     logging.basicConfig(handlers=[], force=True)
 
 
@@ -149,3 +153,36 @@ def test_a_traceback_keeps_its_lines_without_control_sequences(form: LogFormat) 
     assert "FAKE" in written
     assert "\n  File " in written
     assert all(character.isprintable() or character == "\n" for character in written)
+
+
+@pytest.mark.parametrize("form", [LogFormat.JSON, LogFormat.HUMAN])
+def test_lines_of_requests_are_like_all_others(form: LogFormat) -> None:
+    """They are written by another handler than other records of the standard library."""
+    lines = []
+    token = REQUEST_ID.set("abc-1")
+    for name in ("uvicorn.access", "uvicorn.error"):
+        stream = io.StringIO()
+        set_up(level="INFO", form=form, stream=stream)
+        logging.getLogger(name).info('%s - "%s %s"', "127.0.0.1:1", "GET", "/v2/\x1b[31m\né")
+        assert stream.getvalue().count("\n") == 1
+        assert "\x1b" not in stream.getvalue()
+        assert "abc-1" in stream.getvalue()
+        lines.append(stream.getvalue())
+    REQUEST_ID.reset(token)
+
+    if form is LogFormat.JSON:
+        access, other = map(json.loads, lines)
+        assert list(access) == list(other)
+        assert access["time"][-6:] == other["time"][-6:]
+        assert access["logger"] == "uvicorn.access"
+        same = ("level", "message", "version", "request")
+        assert [access[key] for key in same] == [other[key] for key in same]
+
+
+@pytest.mark.parametrize("form", [LogFormat.JSON, LogFormat.HUMAN])
+def test_lines_of_requests_are_of_the_level_info(form: LogFormat) -> None:
+    for level, lines in (("DEBUG", 1), ("INFO", 1), ("WARNING", 0)):
+        stream = io.StringIO()
+        set_up(level=level, form=form, stream=stream)
+        logging.getLogger("uvicorn.access").info("GET")
+        assert stream.getvalue().count("GET") == lines
