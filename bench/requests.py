@@ -26,10 +26,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import uvloop
 from fastapi import FastAPI
 
 from app.server.listening import listen, url_of
-from app.server.loop import run
 from app.server.server import Server
 from bench.again import ACCEPT, running
 from bench.again import Server as RunningServer
@@ -228,7 +228,7 @@ def serve_nothing() -> None:
 
     listener = listen("127.0.0.1", 0)
     print(url_of(listener), flush=True)
-    run(Server(app, listener, drain_seconds=0, sendfile=False).serve())
+    uvloop.run(Server(app, listener, drain_seconds=0, sendfile=False).serve())
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import uvloop
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
 from app.oci import Digest
 from app.routers.blob_response import blob_response
 from app.server.listening import listen, url_of
-from app.server.loop import run
 from app.server.server import Server
 from app.storage.base import LocalFile
 
@@ -82,7 +82,7 @@ def serve(variant: str, path: Path) -> None:
 
     listener = listen("127.0.0.1", 0)
     print(url_of(listener), flush=True)
-    run(Server(app, listener, drain_seconds=0, sendfile=variant == "sendfile").serve())
+    uvloop.run(Server(app, listener, drain_seconds=0, sendfile=variant == "sendfile").serve())
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import uvloop
 from starlette.types import ASGIApp
 
 from app.server.connection import ConnectionLimits
 from app.server.listening import listen, url_of
-from app.server.loop import run
 from app.server.server import OnStop, Server
 
 _LIMITS = ConnectionLimits()
@@ -35,7 +35,7 @@ def served(
         sendfile=sendfile,
         limits=limits,
     )
-    thread = threading.Thread(target=lambda: run(server.serve()))
+    thread = threading.Thread(target=lambda: uvloop.run(server.serve()))
     thread.start()
     try:
         yield address

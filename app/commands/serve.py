@@ -8,12 +8,12 @@ import socket
 import sys
 from functools import partial
 
+import uvloop
 from loguru import logger
 
 from app.commands.exit_status import CANNOT_START
 from app.errors import OperatorError, RegistryError
 from app.server.listening import listen, url_of
-from app.server.loop import run
 from app.server.server import Server
 from app.server.signals import StopSignals
 from app.settings.loading import SettingsError, load_settings
@@ -44,7 +44,7 @@ def serve() -> None:
     logger.info("listening on {}", url_of(listener))
     try:
         with listener:
-            received = run(_serve(settings, listener))
+            received = uvloop.run(_serve(settings, listener))
     except (OperatorError, RegistryError) as error:
         logger.error("{}", error)
         sys.exit(CANNOT_START)

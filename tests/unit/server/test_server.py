@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+import uvloop
 from fastapi import FastAPI
 
 from app.server.listening import listen, url_of
-from app.server.loop import run
 from app.server.server import Server
 from tests.served import served
 
@@ -22,7 +22,7 @@ PROGRAM = """
 import asyncio, sys
 from fastapi import FastAPI
 from app.server.listening import listen, url_of
-from app.server.loop import run
+import uvloop
 from app.server.server import Server
 from app.server.signals import StopSignals
 
@@ -42,7 +42,7 @@ async def serve() -> None:
     with StopSignals(server.stop):
         await server.serve()
 
-run(serve())
+uvloop.run(serve())
 """
 
 
@@ -149,7 +149,7 @@ def test_a_server_that_is_stopped_before_it_runs_ends_at_once() -> None:
     server = Server(FastAPI(), listen("127.0.0.1", 0), drain_seconds=60)
     server.stop()
 
-    run(server.serve())
+    uvloop.run(server.serve())
 
 
 def test_idle_connections_outlive_those_of_proxies_and_clients() -> None:

@@ -52,7 +52,8 @@ class ReplPool:
         self._starts = starts
         self._workers = workers
         self.answered = 0
-        self._kept: dict[Evaluation, ReplSession] = {}  # the least recently used first
+        # The least recently used first.  Not a Cache: an evicted session has to be stopped.
+        self._kept: dict[Evaluation, ReplSession] = {}
         self._dropped: list[ReplSession] = []  # to be stopped
         self._sweeping: asyncio.Task[None] | None = None
 
