@@ -27,7 +27,7 @@ IMAGES = ("shell/git/htop", "python3/curl")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """In bytes, compressed."""
+    """Compressed bytes."""
 
     image: int
     own: int

@@ -1,4 +1,4 @@
-"""From names to images, for the routes."""
+"""Find or build the images of names, for the routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a User-Agent reveals about a client."""
+"""Properties of a client, by its User-Agent."""
 
 import re
 

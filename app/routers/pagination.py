@@ -17,7 +17,7 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """At most ``count`` names, all greater than ``last``."""
+    """A page of at most ``count`` names, all greater than ``last``."""
 
     count: int
     last: str

@@ -1,4 +1,4 @@
-"""What is attached to a manifest: end-12 of the distribution specification.
+"""The attachments of a manifest: end-12 of the distribution specification.
 
 Nothing ever is.  The route exists because clients request a tag instead after a 404.
 """

@@ -1,4 +1,4 @@
-"""What a storage backend promises; tests/contract/storage_contract.py tests every backend."""
+"""The promises of a storage backend; tests/contract/storage_contract.py tests every backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

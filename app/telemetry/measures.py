@@ -1,4 +1,4 @@
-"""What is measured while the server runs, beside the counters of its parts.
+"""Measurements of the running server, beside the counters of its parts.
 
 Histograms have no registry of their own: ``app.routers.metrics`` shows them with the counters.
 """
@@ -14,7 +14,7 @@ _INTERVAL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class DiskSpace:
-    """In bytes; ``free`` is what a process without privileges can still use."""
+    """Numbers of bytes; ``free`` is what a process without privileges can still use."""
 
     free: int
     total: int

@@ -1,4 +1,4 @@
-"""What pulls cost a client in seconds: each new layer has a price, and so has each byte."""
+"""The time that pulls cost a client: each new layer has a price, and so has each byte."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -21,7 +21,7 @@ _CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
 
 @dataclass
 class Fault:
-    """What happens to the next ``times`` requests whose path matches ``pattern``.
+    """A fault of the next ``times`` requests whose path matches ``pattern``.
 
     ``kind`` is a status, "cut" (half of the file), "slow", "drip" (bytes one by one), "silence",
     "loop" (a redirect to itself), or a function that changes the file.  ``headers`` are added.

@@ -19,7 +19,7 @@ _KEPT = 2_000
 
 
 class Stored(Protocol):
-    """What a build has stored: manifests or indexes, and blobs."""
+    """The result of a build: stored manifests or indexes, and blobs."""
 
     @property
     def manifests(self) -> tuple[Descriptor, ...]: ...

@@ -14,7 +14,7 @@ _LINES_AT_ONCE = 50
 
 
 class JobHistory:
-    """At most ``limit`` jobs, in the order in which they ended.
+    """The last ``limit`` jobs, in the order in which they ended.
 
     This is not a cache: a page that is read often is dropped like all others.
     """

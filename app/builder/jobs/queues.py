@@ -29,7 +29,7 @@ class _Ticket:
 
 
 class WorkQueue:
-    """At most ``at_once`` run and ``waiting`` wait; further work is refused.
+    """A queue in which ``at_once`` run and ``waiting`` wait; further work is refused.
 
     One client has at most ``share`` of both numbers, rounded up.  The client with the fewest
     running is next, then the one that was served the longest ago, then the order of arrival.

@@ -71,7 +71,7 @@ class Visitor(Protocol):
 
 
 class StoreReader(Protocol):
-    """What packing and the merging of packages need of a store."""
+    """The part of a store that packing and the merging of packages use."""
 
     def fetching(self, path: StorePath) -> AbstractAsyncContextManager[None]:
         """Enter before a visit that waits for its turn, and leave after it.

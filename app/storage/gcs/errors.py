@@ -1,4 +1,4 @@
-"""What Google's library raises, as the errors of a storage."""
+"""Translate the exceptions of Google's library into the errors of a storage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

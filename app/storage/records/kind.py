@@ -1,4 +1,4 @@
-"""What a kind of record holds: its type, its format and the digests that a value refers to."""
+"""Kinds of records: each has a type, a format, and the digests that a value refers to."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

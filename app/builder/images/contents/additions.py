@@ -1,4 +1,4 @@
-"""What an image has beside links to its packages: more files, and variables of its configuration."""
+"""Contents of an image beside links to its packages: more files, and variables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What programs of other distributions look for: the C library's loader, and common libraries.
+"""Files that programs of other distributions look for: the C library's loader, and libraries.
 
 A loader in the Nix store searches no directory of the system.  An image with a C library gets a
 copy that does, at the loader's usual place; programs of the store name their own.

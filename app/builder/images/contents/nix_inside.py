@@ -1,4 +1,4 @@
-"""What an image with Nix has: the database of its paths, a profile, roots, and build users."""
+"""The state of Nix in an image: the database of its paths, a profile, roots, and build users."""
 
 from collections.abc import Sequence
 
