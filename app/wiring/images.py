@@ -80,12 +80,7 @@ def open_images(
         nix=nix,
         evaluator=evaluator,
         supplier=supplier,
-        composer=Composer(
-            packer=packer,
-            file_trees=FileTrees(storage=storage, workers=workers, store=store),
-            layering=_layering(settings, profiles),
-            workers=workers,
-        ),
+        composer=_composer(settings, stored, packer, workers, profiles, store=store),
         closures=Closures(storage=storage, store=store),
         records=builds,
         blobs=stored.blobs,
@@ -113,6 +108,23 @@ def open_images(
     waiting = (evaluation, queues.building, queues.packing, previewer.queue)
     search = _search(settings, sources, attributes)
     return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
+
+
+def _composer(
+    settings: Settings,
+    stored: OpenStorage,
+    packer: LayerPacker,
+    workers: Workers,
+    profiles: LayerProfiles,
+    *,
+    store: Store,
+) -> Composer:
+    return Composer(
+        packer=packer,
+        file_trees=FileTrees(storage=stored.storage, workers=workers, store=store),
+        layering=_layering(settings, profiles),
+        workers=workers,
+    )
 
 
 def _previewer(
