@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from app.builder.builds.contents_record import ImagePackages
 from app.builder.builds.manifests import Manifest
 from app.builder.builds.preview import ImagePreview
+from app.builder.builds.recent import RecentImages
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import JobCounts
@@ -61,6 +63,12 @@ class Images(Protocol):
 
         Raises Draining and NameInvalid.
         """
+
+    @property
+    def recent(self) -> RecentImages: ...
+
+    async def packages(self, manifest: Digest) -> ImagePackages:
+        """Return what is recorded of an image's packages.  Raises StorageUnavailable."""
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the tags that a client may pull.  Raises NameUnknown."""

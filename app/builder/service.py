@@ -8,14 +8,17 @@ from typing import Any
 
 from app.builder.builds.build import Recipe
 from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.contents_record import ImagePackages
 from app.builder.builds.finished import FinishedImage, FinishedImages
 from app.builder.builds.index_recipe import IndexRecipe
 from app.builder.builds.indexes import IndexBuilder
 from app.builder.builds.preview import ImagePreview, ImagePreviewer
+from app.builder.builds.recent import RecentImages
 from app.builder.evaluation.evaluator import Pinned, subject
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.phases import Phase
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.steps import Steps
 from app.builder.names.attributes import AttributeIndex
@@ -30,6 +33,7 @@ from app.errors import (
     TagUnknown,
 )
 from app.failure import Failure
+from app.oci import Digest
 from app.reference import LATEST_TAG, ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
 from app.storage.records.kind import key_of
@@ -128,6 +132,14 @@ class ImageService:
         title = f"the plan of {reference.name}:{tag}"
         return self._previewer.jobs.join(key, find, title=title, client=client)
 
+    @property
+    def recent(self) -> RecentImages:
+        return self._catalogue.recent
+
+    async def packages(self, manifest: Digest) -> ImagePackages:
+        """Return what is recorded of an image's packages.  Raises StorageUnavailable."""
+        return await self._builder.packages(manifest)
+
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         """Return the cached tags of the source and the tags built under this name, sorted.
 
@@ -199,7 +211,9 @@ class ImageService:
     ) -> Job[Any]:
         tag = reference.reference
         assert isinstance(tag, Tag)
-        pinned = Pinned(source, await source.resolve(tag), request.system)
+        with job.progress.phases.running(Phase.RESOLVE):
+            revision = await source.resolve(tag)
+        pinned = Pinned(source, revision, request.system)
         key = _supply_key(request, pinned)
         find = partial(self._supply, key, request, pinned)
         following = self._jobs.follow_step(key, find, after=job)
@@ -210,7 +224,8 @@ class ImageService:
         self, key: str, request: ImageRequest, pinned: Pinned, job: Job[Any]
     ) -> Job[Any]:
         async with self._explaining(pinned, one_system=request.one_system):
-            recipe = await self._builder.recipe(key, request, pinned, job.progress)
+            with job.progress.phases.running(Phase.EVALUATE):
+                recipe = await self._builder.recipe(key, request, pinned, job.progress)
         return self._jobs.follow(str(recipe.key), partial(self._build, recipe), after=job)
 
     def _noted(
@@ -224,7 +239,14 @@ class ImageService:
             if image is not None:
                 self._finished.keep(reference, pinned, image)
 
+        def add() -> None:
+            image = steps.result()
+            if image is not None:
+                self.recent.add(reference, image, steps.phases.seconds)
+
         steps.when_succeeded(reference, note)
+        # A key of its own: a step before this one has a function under the reference too.
+        steps.when_succeeded(("recent", reference), add)
         return steps
 
     async def _build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:

@@ -4,6 +4,8 @@ from typing import Any
 
 from app.builder.builds.catalogue import TAGS
 from app.builder.builds.closures import CLOSURES
+from app.builder.builds.contents_record import CONTENTS
+from app.builder.builds.recent import RECENT
 from app.builder.builds.records import BUILDS, INDEXES
 from app.builder.evaluation.result_cache import ATTRIBUTES
 from app.builder.images.contents.file_trees import FILE_TREES
@@ -17,6 +19,7 @@ _KINDS: tuple[Kind[Any], ...] = (
     ATTRIBUTES,
     BUILDS,
     CLOSURES,
+    CONTENTS,
     FILE_TREES,
     INDEXES,
     LAYERS,
@@ -24,6 +27,7 @@ _KINDS: tuple[Kind[Any], ...] = (
     TAGS,
     PATHS,
     PLANS,
+    RECENT,
     REVISIONS,
 )
 RECORD_KINDS: dict[str, Kind[Any]] = {kind.name: kind for kind in _KINDS}

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.builder.jobs.job import Job
 from app.errors import RegistryError, TooManyRequests
-from app.routers.builds import clean_log, find_job, summary_of
+from app.routers.builds import clean_log, find_job, progress_of, summary_of
 from app.routers.dependencies import Services
 from app.routers.forwarded import client_of
 from app.routers.responses import HEADLESS
@@ -93,7 +93,9 @@ async def _events(job: Job[Any], services: AppState, position: int) -> AsyncIter
         events = []
         if (job.state, job.stage) != shown:
             shown = (job.state, job.stage)
-            events.append(_event("state", summary_of(job).model_dump(mode="json")))
+            state = summary_of(job).model_dump(mode="json")
+            progress = progress_of(job, services.images.recent).model_dump(mode="json")
+            events.append(_event("state", {**state, **progress}))
         if job.progress.position != position:
             lines = job.progress.log_after(position)
             position = job.progress.position

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.exceptions import HTTPException
 
+from app.builder.builds.recent import RecentImages
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
+from app.builder.jobs.phases import remaining_seconds
 from app.errors import BuildFailed
 from app.routers.dependencies import Services
-from app.routers.schemas import ERROR, Build, BuildList, BuildSummary
+from app.routers.schemas import ERROR, Build, BuildList, BuildProgress, BuildSummary, PhaseTime
 from app.routers.web.rendering import document, is_browser, page
 from app.state import AppState
 from app.text.sanitize import one_line, one_line_for_client
@@ -58,7 +60,7 @@ async def get_builds(
 async def get_build(request: Request, identifier: str, services: Services) -> Response:
     job = find_job(services, identifier)
     await clean_log(job)
-    build = _build_of(job)
+    build = _build_of(job, services.images.recent)
     if is_browser(request):
         return page("build.html", build=build, position=job.progress.position)
     return document(build.model_dump_json())
@@ -96,11 +98,27 @@ def summary_of(job: Job[Built]) -> BuildSummary:
     )
 
 
-def _build_of(job: Job[Built]) -> Build:
+def progress_of(job: Job[Any], recent: RecentImages) -> BuildProgress:
+    """Return the times of the phases, and an estimate for a running build."""
+    phases = job.progress.phases
+    samples = recent.samples(job.title) if job.finished_at is None else ()
+    left = remaining_seconds(phases, samples)
+    return BuildProgress(
+        phases=[
+            PhaseTime(phase=phase, seconds=round(took, 3), running=phase in phases.current)
+            for phase, took in phases.seconds.items()
+        ],
+        remaining_seconds=None if left is None else round(left, 1),
+        estimated_from=len(samples),
+    )
+
+
+def _build_of(job: Job[Built], recent: RecentImages) -> Build:
     failure = job.failure.exception() if job.failure else None
     failed = failure if isinstance(failure, BuildFailed) else None
     return Build(
         **summary_of(job).model_dump(),
+        **progress_of(job, recent).model_dump(),
         derivation=failed.derivation if failed else "",
         failure_log=[one_line(text, _LINE_LIMIT) for text in failed.log] if failed else [],
         log=list(job.progress.log),

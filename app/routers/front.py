@@ -3,11 +3,8 @@
 They work without scripts, except for the description of the API.
 """
 
-from itertools import islice
-
 from fastapi import APIRouter, Request, Response
 
-from app.builder.jobs.job import JobState
 from app.reference import NAME
 from app.routers.address import needs_insecure, registry_host
 from app.routers.builds import summary_of
@@ -25,13 +22,13 @@ _FOUND = 50
 @front.get("/")
 async def get_front(request: Request, services: Services) -> Response:
     jobs = services.jobs
-    recent = dict.fromkeys(job.title for job in jobs.finished if job.state is JobState.SUCCEEDED)
+    recent = [f"{one.name}:{one.tag}" for one in await services.images.recent.latest(_SHOWN)]
     return page(
         "front.html",
         host=registry_host(request),
         insecure=needs_insecure(request),
         running=[summary_of(job) for job in jobs.running[:_SHOWN]],
-        recent=list(islice(recent, _SHOWN)),
+        recent=recent,
     )
 
 

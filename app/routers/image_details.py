@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from app.builder.builds.recent import RecentImage
 from app.builder.images.image import Built, BuiltImage
 from app.errors import BlobUnknown
-from app.oci import Digest
+from app.oci import Digest, MediaType
 from app.reference import ImageReference, RepositoryName, Tag
 from app.routers.image_schemas import (
     ArchitectureDetails,
@@ -30,18 +31,18 @@ _VERSIONED = re.compile(r"(.+?)-(\d.*)")
 
 async def details_of(services: AppState, name: RepositoryName, tag: Tag) -> ImageDetails:
     """Raises HTTPException if the image is not built, NameInvalid, StorageUnavailable."""
-    built = await services.images.built(ImageReference(name, tag))
-    if built is None:
-        raise HTTPException(
-            404, f"{name}:{tag} is not built here yet, or not since the server started: pull it"
-        )
-    document = built.manifest if isinstance(built, BuiltImage) else built.index
+    reference = ImageReference(name, tag)
+    built = await services.images.built(reference)
+    found = _of_built(built) if built else _of_recent(await services.images.recent.find(reference))
+    if found is None:
+        raise HTTPException(404, f"{name}:{tag} is not built here yet, or not lately: pull it")
+    digest, media_type, manifests = found
     return ImageDetails(
         name=str(name),
         tag=str(tag),
-        digest=str(document.digest),
-        media_type=document.media_type,
-        architectures=[await _architecture(services, image) for image in _images(built)],
+        digest=str(digest),
+        media_type=media_type,
+        architectures=[await _architecture(services, manifest) for manifest in manifests],
     )
 
 
@@ -63,14 +64,22 @@ def difference(before: ImageDetails, after: ImageDetails, architecture: str) -> 
     )
 
 
-def _images(built: Built) -> tuple[BuiltImage, ...]:
-    if isinstance(built, BuiltImage):
-        return (built,)
-    return tuple(child.image for child in built.children)
+_Found = tuple[Digest, MediaType, tuple[Digest, ...]]
 
 
-async def _architecture(services: AppState, image: BuiltImage) -> ArchitectureDetails:
-    manifest = json.loads((await services.manifests.read(image.manifest.digest)).body)
+def _of_built(built: Built) -> _Found:
+    document = built.manifest if isinstance(built, BuiltImage) else built.index
+    images = [built] if isinstance(built, BuiltImage) else [child.image for child in built.children]
+    return document.digest, document.media_type, tuple(one.manifest.digest for one in images)
+
+
+def _of_recent(image: RecentImage | None) -> _Found | None:
+    """An image that was pulled before a restart: as far as it is known, it has not moved since."""
+    return (image.digest, image.media_type, image.manifests) if image else None
+
+
+async def _architecture(services: AppState, digest: Digest) -> ArchitectureDetails:
+    manifest = json.loads((await services.manifests.read(digest)).body)
     config_digest = Digest.parse(manifest["config"]["digest"])
     try:
         document = json.loads(await services.blobs.read(config_digest))
@@ -84,7 +93,7 @@ async def _architecture(services: AppState, image: BuiltImage) -> ArchitectureDe
     labels = execution.get("Labels", {})
     return ArchitectureDetails(
         architecture=document["architecture"],
-        digest=str(image.manifest.digest),
+        digest=str(digest),
         config_digest=str(config_digest),
         created=document.get("created", ""),
         size=sum(layer["size"] for layer in layers),

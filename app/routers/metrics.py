@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from app.routers.dependencies import Services
 from app.state import AppState
+from app.telemetry.lookups import CACHE_REQUESTS, LOOKUPS
 from app.telemetry.measures import DiskSpace
 
 router = APIRouter(tags=["operations"])
@@ -91,6 +92,14 @@ def _work(state: AppState) -> Iterator[Metric]:
     yield active
     yield waiting
     yield _counter("nixery_activity", "Work since the start", "kind", state.activity().items())
+    outcomes = sorted(CACHE_REQUESTS.items())
+    yield _counter("nixery_cache_requests", "Requests to binary caches", "outcome", outcomes)
+    lookups = CounterMetricFamily(
+        "nixery_lookups", "Lookups in the server's caches", labels=("kind", "result")
+    )
+    for (kind, result), count in sorted(LOOKUPS.items()):
+        lookups.add_metric((kind, result), count)
+    yield lookups
 
 
 def _space(disks: Mapping[str, DiskSpace]) -> Iterator[Metric]:

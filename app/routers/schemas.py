@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.builder.jobs.job import JobState
+from app.builder.jobs.phases import Phase
 
 
 class ErrorEntry(BaseModel):
@@ -64,7 +65,21 @@ class BuildSummary(BaseModel):
     )
 
 
-class Build(BuildSummary):
+class PhaseTime(BaseModel):
+    phase: Phase
+    seconds: float = Field(description="So far, if it runs")
+    running: bool
+
+
+class BuildProgress(BaseModel):
+    phases: list[PhaseTime] = Field(description="In their order; waiting in queues has none")
+    remaining_seconds: float | None = Field(
+        description="An estimate from earlier builds; null without any, and at the end"
+    )
+    estimated_from: int = Field(description="How many earlier builds the estimate uses")
+
+
+class Build(BuildSummary, BuildProgress):
     derivation: str = Field(description="The derivation that failed, if any")
     failure_log: list[str] = Field(description="The last lines of that derivation's log")
     log: list[str] = Field(description="The last lines of the build's log")

@@ -4,12 +4,13 @@ Histograms have no registry of their own: ``app.routers.metrics`` shows them wit
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import Histogram
 
 _INTERVAL_SECONDS = 0.25
+_BUILD_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,17 @@ def _build_seconds() -> Histogram:
         "nixery_build_seconds",
         "Time from the start of a build to its end, of builds that had something to do",
         labelnames=("outcome",),
-        buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600),
+        buckets=_BUILD_BUCKETS,
+        registry=None,
+    )
+
+
+def _phase_seconds() -> Histogram:
+    return Histogram(
+        "nixery_build_phase_seconds",
+        "Time of each phase of builds that had something to do",
+        labelnames=("phase",),
+        buckets=_BUILD_BUCKETS,
         registry=None,
     )
 
@@ -48,15 +59,20 @@ class Measures:
     """``disks`` returns the space of each directory that the server writes to, by its purpose."""
 
     build_seconds: Histogram = field(default_factory=_build_seconds)
+    phase_seconds: Histogram = field(default_factory=_phase_seconds)
     loop_delay: Histogram = field(default_factory=_loop_delay)
     disks: Callable[[], Awaitable[Mapping[str, DiskSpace]]] = _no_disks
 
     @property
     def histograms(self) -> Sequence[Histogram]:
-        return self.build_seconds, self.loop_delay
+        return self.build_seconds, self.phase_seconds, self.loop_delay
 
-    def build_ended(self, outcome: str, seconds: float) -> None:
+    def build_ended(
+        self, outcome: str, seconds: float, phases: Iterable[tuple[str, float]]
+    ) -> None:
         self.build_seconds.labels(outcome).observe(seconds)
+        for phase, took in phases:
+            self.phase_seconds.labels(phase).observe(took)
 
     async def watch_loop(self) -> None:
         """Measure the event loop's delay until cancelled."""

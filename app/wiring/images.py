@@ -9,6 +9,7 @@ from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
 from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Layering
+from app.builder.builds.contents_record import ImageContents
 from app.builder.builds.finished import FinishedImages
 from app.builder.builds.indexes import IndexBuilder
 from app.builder.builds.preview import ImagePreviewer
@@ -81,8 +82,8 @@ def open_images(
         evaluator=evaluator,
         supplier=supplier,
         composer=_composer(settings, stored, packer, workers, profiles, store=store),
-        closures=Closures(storage=storage, store=store),
         records=builds,
+        contents=ImageContents(storage=storage, closures=Closures(storage=storage, store=store)),
         blobs=stored.blobs,
         queues=queues,
     )

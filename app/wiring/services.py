@@ -67,7 +67,12 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             workers=workers,
             profiles=profiles,
         )
-        images.jobs.observe(measures.build_ended)
+        await images.service.recent.load()
+        images.jobs.observe(
+            lambda outcome, job: measures.build_ended(
+                outcome, job.seconds, job.progress.phases.seconds.items()
+            )
+        )
         yield AppState(
             images=images.service,
             jobs=images.jobs,

@@ -8,6 +8,7 @@ from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.programs.command import NixCommand
 from app.settings.names import variables
 from app.settings.settings import Settings
+from app.telemetry.lookups import as_activity
 from app.text.sanitize import one_line_for_client
 
 _LIMIT = 300
@@ -31,6 +32,7 @@ def activity(nix: NixCommand, packer: LayerPacker) -> Mapping[str, int]:
     """Return what was done since the start, by names such as ``nix.evaluate``."""
     counts = {f"nix.{kind}": count for kind, count in sorted(nix.starts.items())}
     counts["evaluators.answered"] = nix.evaluators.answered
+    counts |= as_activity()
     return counts | {f"packing.{name}": n for name, n in asdict(packer.counters).items()}
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 from dataclasses import dataclass, field
 
+from app.builder.builds.contents_record import ImagePackages
 from app.builder.builds.preview import (
     ImagePreview,
     Place,
@@ -13,11 +14,13 @@ from app.builder.builds.preview import (
     PreviewedPackage,
     PreviewedPath,
 )
+from app.builder.builds.recent import RecentImages
 from app.builder.images.contents.index import index_documents
 from app.builder.images.image import Built, BuiltImage, BuiltIndex, Child
 from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
+from app.builder.jobs.phases import Phase
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.closure import StorePath
@@ -26,6 +29,7 @@ from app.oci import Descriptor, Digest, MediaType, canonical_json
 from app.reference import ImageReference, RepositoryName
 from app.storage.blobs import BlobStore
 from app.storage.existence_cache import BlobExistenceCache
+from app.storage.memory import MemoryStorage
 
 _DOCKER = {
     MediaType.OCI_MANIFEST: MediaType.DOCKER_MANIFEST,
@@ -34,6 +38,10 @@ _DOCKER = {
 }
 PACKAGES = frozenset({"shell", "git", "htop", "hello", "manifests", "blobs", "tags", "a"})
 TAGS = ("latest", "nixos-25.05", "v1.0")
+
+
+def _recent_images() -> RecentImages:
+    return RecentImages(storage=MemoryStorage(), sources=())
 
 
 def _preview_jobs() -> Jobs[ImagePreview]:
@@ -67,6 +75,8 @@ class TinyImages:
     builds: list[str] = field(default_factory=list)
     pulled: list[ImageReference] = field(default_factory=list)
     previewed: list[ImageReference] = field(default_factory=list)
+    packages_of: dict[str, ImagePackages] = field(default_factory=dict)
+    recent: RecentImages = field(default_factory=_recent_images)
     previews: Jobs[ImagePreview] = field(default_factory=_preview_jobs)
 
     def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Job[Built]:
@@ -77,6 +87,7 @@ class TinyImages:
         async def start(progress: Progress) -> Built:
             image = await self._build(packages, tag, progress)
             self.pulled.append(reference)
+            self.recent.add(reference, image, {Phase.EVALUATE: 1.0, Phase.PACK: 2.0})
             return image
 
         return self.jobs.join(
@@ -101,6 +112,9 @@ class TinyImages:
                 return _preview(name.components, self.versions.get(tag, "1"))
 
         return self.previews.join(f"{name}:{tag}", find, title=f"{name}:{tag}", client=client)
+
+    async def packages(self, manifest: Digest) -> ImagePackages:
+        return self.packages_of.get(str(manifest), ImagePackages((), None))
 
     async def tags(self, name: RepositoryName) -> tuple[str, ...]:
         built = {str(image.reference) for image in self.pulled if image.name == name}

@@ -67,6 +67,23 @@ async def test_an_image_whose_config_is_damaged_is_not_described(
     assert (await client.get("/images/hello", headers=BROWSER)).status_code == 404
 
 
+@pytest.mark.usefixtures("versions")
+async def test_pages_of_recent_images_survive_a_restart(
+    client: httpx.AsyncClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await client.get("/api/images/hello")).json()
+
+    async def nothing(_: object) -> None:
+        return None
+
+    monkeypatch.setattr(registry.images, "built", nothing)
+
+    assert (await client.get("/api/images/hello")).json() == before
+    assert (await client.get("/images/hello:v1.0", headers=BROWSER)).status_code == 200
+    front = (await client.get("/", headers=BROWSER)).text
+    assert front.index("/images/hello:v1.0") < front.index("/images/hello:latest")
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [

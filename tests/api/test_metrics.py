@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.telemetry.lookups import Result, as_activity, count_cache_request, count_lookups
 from app.telemetry.measures import DiskSpace, Measures
 from tests.api.registry import Registry
 
@@ -78,7 +79,9 @@ async def test_free_space_and_times_are_those_measured(
 
     measures = Measures(disks=disks)
     registry.change(measures=measures)
-    registry.jobs.observe(measures.build_ended)
+    registry.jobs.observe(
+        lambda outcome, job: measures.build_ended(outcome, job.seconds, [("pack", 2.0)])
+    )
     measures.loop_delay.observe(0.5)
     await client.get(LATEST)
 
@@ -89,6 +92,19 @@ async def test_free_space_and_times_are_those_measured(
     assert found["nixery_build_seconds_count", "succeeded"] == 1
     assert found["nixery_event_loop_delay_seconds_bucket", "0.3"] == 0
     assert found["nixery_event_loop_delay_seconds_bucket", "1.0"] == 1
+
+
+async def test_lookups_are_counted_by_kind_and_result(client: httpx.AsyncClient) -> None:
+    count_lookups("metrics-test", Result.MEMORY, 3)
+    count_lookups("metrics-test", Result.ABSENT, 0)
+    count_cache_request("found")
+
+    found = await scraped(client)
+
+    assert found["nixery_lookups_total", "metrics-test", "memory"] == 3
+    assert ("nixery_lookups_total", "metrics-test", "absent") not in found
+    assert found["nixery_cache_requests_total", "found"] >= 1
+    assert as_activity()["lookups.metrics-test.memory"] == 3
 
 
 async def test_each_series_is_documented_and_nothing_else(client: httpx.AsyncClient) -> None:

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.builder.builds.closures import Closures
 from app.builder.builds.composer import Composer, Composition, Layering
+from app.builder.builds.contents_record import ImageContents
 from app.builder.builds.records import BUILDS, BuildRecords
 from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
 from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
@@ -21,6 +21,7 @@ from app.builder.images.contents.merging import Collision
 from app.builder.images.image import BuiltImage
 from app.builder.images.layering.grouping import GROUPING
 from app.builder.images.packing.codec import identity_of
+from app.builder.jobs.phases import Phase
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import Nix
@@ -63,8 +64,8 @@ class ImageBuilder:
         evaluator: PackageEvaluator,
         supplier: Supplier,
         composer: Composer,
-        closures: Closures,
         records: BuildRecords[BuiltImage],
+        contents: ImageContents,
         blobs: BlobStore,
         queues: WorkQueues,
     ) -> None:
@@ -72,8 +73,9 @@ class ImageBuilder:
         self.evaluator = evaluator
         self._supplier = supplier
         self.composer = composer
-        self.closures = closures
+        self.closures = contents.closures
         self._records = records
+        self.contents = contents
         self._blobs = blobs
         self._queues = queues
         # An image may be wanted by a job of its own and by that of an index.
@@ -135,15 +137,18 @@ class ImageBuilder:
         return image
 
     async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:
-        ingredients = await self.ingredients(recipe, progress)
+        with progress.phases.running(Phase.EVALUATE):
+            ingredients = await self.ingredients(recipe, progress)
         composition = await self._compose_packed(ingredients, progress)
         if composition is None:
             composition = await self._compose_realised(ingredients, progress)
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
             progress.write(f"collision: {collision}")
-        image = await self._write(composition)
-        image = replace(image, warnings=(*ingredients.warnings, *image.warnings))
-        await self._records.write(recipe.key, image)
+        with progress.phases.running(Phase.STORE):
+            image = await self._write(composition)
+            image = replace(image, warnings=(*ingredients.warnings, *image.warnings))
+            await self.contents.write(image.manifest.digest, ingredients)
+            await self._records.write(recipe.key, image)
         return image
 
     async def _compose_packed(
@@ -169,11 +174,12 @@ class ImageBuilder:
         async with self._nix.temporary_roots() as roots:
             paths = [package.path for package in ingredients.packages.values()]
             async with self._queues.building.slot(progress):
-                for pinned, packages in ingredients.by_source():
-                    await self.evaluator.realise(
-                        pinned, packages, roots=roots, on_line=progress.write
-                    )
-                closure = await self.closures.query(paths)
+                with progress.phases.running(Phase.FETCH):
+                    for pinned, packages in ingredients.by_source():
+                        await self.evaluator.realise(
+                            pinned, packages, roots=roots, on_line=progress.write
+                        )
+                    closure = await self.closures.query(paths)
             async with self._packing(progress):
                 plans = await self.composer.plan_layers(closure, ingredients.request)
                 return await self.composer.compose(ingredients, plans, closure)
@@ -185,7 +191,8 @@ class ImageBuilder:
             limit = asyncio.timeout(self._queues.packing_seconds)
             try:
                 async with limit:
-                    yield
+                    with progress.phases.running(Phase.PACK):
+                        yield
             except TimeoutError:
                 if not limit.expired():
                     raise

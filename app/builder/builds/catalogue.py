@@ -8,6 +8,7 @@ from collections.abc import Collection
 from loguru import logger
 from pydantic import TypeAdapter
 
+from app.builder.builds.recent import RecentImages
 from app.errors import StorageUnavailable
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
@@ -32,6 +33,7 @@ class Catalogue:
     """
 
     def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
+        self.recent = RecentImages(storage=storage, sources=sources)
         self._storage = storage
         self._sources = sources
         self._records = Records(storage=storage, kind=TAGS)
@@ -57,6 +59,7 @@ class Catalogue:
     async def close(self) -> None:
         """Wait for running writes."""
         await asyncio.gather(*self._writing)
+        await self.recent.close()
 
     async def tags(self, name: RepositoryName) -> frozenset[str]:
         await self._load()

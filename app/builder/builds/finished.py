@@ -17,6 +17,7 @@ from app.failure import Failure
 from app.reference import LATEST_TAG, ImageReference, Tag
 from app.storage.existence_cache import BlobExistenceCache, Trust
 from app.system.cache import Cache
+from app.telemetry.lookups import Result, count_lookups
 
 _LIMIT = 2_000
 
@@ -66,12 +67,13 @@ class FinishedImages:
 
     def find(self, reference: ImageReference) -> FinishedImage | None:
         entry = self._entries.get(reference)
-        if entry is None:
-            return None
-        current = self._existence.is_current(entry.trust)
-        if current and self._revisions(reference, entry.source) == entry.revisions:
-            return entry.pull
-        self._entries.pop(reference)
+        if entry is not None:
+            current = self._existence.is_current(entry.trust)
+            if current and self._revisions(reference, entry.source) == entry.revisions:
+                count_lookups("images", Result.MEMORY)
+                return entry.pull
+            self._entries.pop(reference)
+        count_lookups("images", Result.ABSENT)
         return None
 
     def keep(self, reference: ImageReference, pinned: Pinned, image: Built) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from app.builder.builds.build import ImageBuilder, Recipe
+from app.builder.builds.contents_record import ImagePackages
 from app.builder.builds.index_recipe import (
     IndexRecipe,
     Part,
@@ -25,7 +26,7 @@ from app.builder.images.image import Built, BuiltImage, BuiltIndex, Child, LeftO
 from app.builder.jobs.progress import Progress
 from app.builder.nix.door import EvaluationStopped
 from app.errors import EvaluationFailed, ImageUnknown, RegistryError
-from app.oci import Descriptor, MediaType
+from app.oci import Descriptor, Digest, MediaType
 from app.request import ARCHITECTURES, ImageRequest
 from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
@@ -92,6 +93,10 @@ class IndexBuilder:
                 return None
             found.append(recipe)
         return self._recipe(request, pinned, found)
+
+    async def packages(self, manifest: Digest) -> ImagePackages:
+        """Return the recorded packages of one image.  Raises StorageUnavailable."""
+        return await self._images.contents.read(manifest)
 
     async def stored(self, recipe: Recipe | IndexRecipe) -> Built | None:
         """Return what ``build`` made before, if all of it is still stored."""

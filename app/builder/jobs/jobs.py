@@ -64,7 +64,7 @@ class Jobs(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = JobCounts()
-        self._ended: Callable[[str, float], None] = lambda _outcome, _seconds: None
+        self._ended: Callable[[str, AnyJob], None] = lambda _outcome, _job: None
         self._failures = failures
         self._result_seconds = result_seconds
         self._running: dict[str, AnyJob] = {}
@@ -79,8 +79,8 @@ class Jobs(Generic[T]):
         self._deadline = math.inf
         self._cancelling: asyncio.TimerHandle | None = None
 
-    def observe(self, ended: Callable[[str, float], None]) -> None:
-        """Call ``ended`` with outcome and seconds at the end of each job that had something to do."""
+    def observe(self, ended: Callable[[str, AnyJob], None]) -> None:
+        """Call ``ended`` with the outcome at the end of each job that had something to do."""
         self._ended = ended
 
     def join(
@@ -243,7 +243,7 @@ class Jobs(Generic[T]):
     def _count(self, job: AnyJob) -> None:
         if job.progress.stage:
             self.counts.succeeded += 1
-            self._ended("succeeded", job.seconds)
+            self._ended("succeeded", job)
             logger.bind(build=job.identifier).info("{} done after {:.1f} s", job.title, job.seconds)
         else:
             self.counts.found += 1
@@ -253,7 +253,7 @@ class Jobs(Generic[T]):
         # Only jobs with a history have pages.
         job.fail(Failure.of(known, page=job.identifier if self._pages.limit else ""))
         self.counts.failed += 1
-        self._ended("failed", job.seconds)
+        self._ended("failed", job)
         self._keep(key, job, self._failures.seconds(known))
 
     def _keep(self, key: str, job: AnyJob, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The stage and the last output lines of a job, bounded in size, for its page."""
 
 from app.builder.jobs.clients import Clients
+from app.builder.jobs.phases import Phases
 from app.system.concurrency import KeyedLock
 from app.text.sanitize import LastLines, one_line
 
@@ -12,15 +13,16 @@ _STAGE_LIMIT = 200
 class Progress:
     """``stage`` describes the present work, "" before the first; ``log`` has the last lines.
 
-    ``clients`` are the clients that the job runs for.  Parts of a job use a queue in ``turns``, so
+    ``phases`` are its times.  ``clients`` are the clients that the job runs for.  Parts of a job use a queue in ``turns``, so
     that a job takes one place of it at a time.
     """
 
-    __slots__ = ("_log", "_parts", "clients", "stage", "turns")
+    __slots__ = ("_log", "_parts", "clients", "phases", "stage", "turns")
 
     def __init__(self) -> None:
         self.clients = Clients()
         self.stage = ""
+        self.phases = Phases()
         self._log = LastLines(_LINES, _LINE_LIMIT)
         self.turns: KeyedLock[str] = KeyedLock()
         self._parts: dict[str, _Part] = {}
@@ -76,6 +78,7 @@ class _Part(Progress):
         self.clients = whole.clients
         self._whole = whole
         self.turns = whole.turns
+        self.phases = whole.phases
 
     def enter(self, stage: str) -> None:
         super().enter(stage)

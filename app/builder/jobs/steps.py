@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar, cast
 
 from app.builder.jobs.job import Job
+from app.builder.jobs.phases import Phases
 
 T = TypeVar("T")
 
@@ -28,6 +29,10 @@ class Steps(Generic[T]):
     @property
     def stage(self) -> str:
         return self._last.stage
+
+    @property
+    def phases(self) -> Phases:
+        return self._last.progress.phases
 
     def result(self) -> T | None:
         """Return None while a step runs; raise the RegistryError that ended one."""

@@ -8,6 +8,7 @@ from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.cache import Cache
+from app.telemetry.lookups import Result, count_lookups
 
 T = TypeVar("T")
 
@@ -19,6 +20,7 @@ class RememberedRecords(Generic[T]):
 
     def __init__(self, *, storage: Storage, kind: Kind[T], limit: int = _LIMIT) -> None:
         self._records = Records(storage=storage, kind=kind)
+        self._kind = kind.name
         self._known: Cache[Digest, T] = Cache(limit)
 
     async def read(self, key: Digest) -> T | None:
@@ -28,6 +30,7 @@ class RememberedRecords(Generic[T]):
     async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:
         known = {key: self._known.get(key) for key in keys}
         unknown = [key for key, value in known.items() if value is None]
+        count_lookups(self._kind, Result.MEMORY, len(known) - len(unknown))
         if unknown:
             found = await self._records.read_each(unknown)
             for key, value in zip(unknown, found, strict=True):

@@ -16,6 +16,7 @@ from app.storage.keys import record as record_key
 from app.storage.records.envelope import Damaged, head_of, seal, unseal_as
 from app.storage.records.kind import Kind
 from app.system.cache import Cache
+from app.telemetry.lookups import Result, count_lookups
 
 T = TypeVar("T")
 
@@ -36,8 +37,9 @@ class Records(Generic[T]):
         try:
             body = await self._storage.read(record_key(self._kind.name, key))
         except ObjectNotFound:
-            return None
-        return self.decode(key, body)
+            body = None
+        (value,) = self.decode_each((key,), (body,))
+        return value
 
     async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:
         return self.decode_each(keys, await self.bodies(keys))
@@ -47,10 +49,14 @@ class Records(Generic[T]):
         return await self._storage.read_each([record_key(self._kind.name, key) for key in keys])
 
     def decode_each(self, keys: Sequence[Digest], bodies: Sequence[bytes | None]) -> list[T | None]:
-        return [
+        found = [
             None if body is None else self.decode(key, body)
             for key, body in zip(keys, bodies, strict=True)
         ]
+        absent = sum(value is None for value in found)
+        count_lookups(self._kind.name, Result.ABSENT, absent)
+        count_lookups(self._kind.name, Result.STORAGE, len(found) - absent)
+        return found
 
     async def create(self, key: Digest, value: T) -> T:
         """Write the value unless a valid record is stored; return the stored value."""

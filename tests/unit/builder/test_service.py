@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from app.builder.builds.contents_record import ImagePackages
+from app.builder.jobs.phases import Phase
 from app.errors import (
     BuildFailed,
     EvaluationFailed,
@@ -14,6 +16,7 @@ from app.errors import (
     SourceUnavailable,
     TagUnknown,
 )
+from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
 from tests.fakes.package_set import Attribute, Throws, package
 from tests.unit.builder.assembled import Assembled
@@ -68,6 +71,27 @@ async def test_a_built_image_is_found_without_a_job(opener: Open) -> None:
     restarted = await servers.open()
     assert await restarted.images.service.built(reference) is None
     assert restarted.images.jobs.counts.started == 0
+    assert server.nix.starts == starts
+
+
+async def test_a_restarted_server_knows_recent_images_and_their_packages(opener: Open) -> None:
+    servers = opener({"hello": HELLO})
+    server = await servers.open()
+    built = await server.build("hello")
+    await server.images.service.recent.close()
+    starts = server.nix.starts.copy()
+
+    service = (await servers.open()).images.service
+
+    found = await service.recent.find(ImageReference.parse("hello", "latest"))
+    assert found is not None
+    assert found.manifests == (built.manifest.digest,)
+    assert {*found.seconds} == {*Phase}
+    contents = await service.packages(built.manifest.digest)
+    assert "hello" in {one.attribute for one in contents.packages}
+    assert contents.closure is not None
+    assert {one.path for one in contents.packages} <= {*contents.closure.paths}
+    assert await service.packages(Digest.of(b"another")) == ImagePackages((), None)
     assert server.nix.starts == starts
 
 

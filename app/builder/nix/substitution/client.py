@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from app.builder.nix.binary_cache.fetch import Fetcher
-from app.builder.nix.binary_cache.transfer import Transfer, TransferOptions
+from app.builder.nix.binary_cache.transfer import Transfer, TransferFailed, TransferOptions
 from app.system.blocking import blocking
+from app.telemetry.lookups import count_cache_request
 
 T = TypeVar("T")
 
@@ -34,7 +35,13 @@ class CacheClient:
 
         Raises TransferFailed, TransferStopped.
         """
-        return self._fetcher.get_once(url, size_limit, self._seconds)
+        try:
+            body = self._fetcher.get_once(url, size_limit, self._seconds)
+        except TransferFailed:
+            count_cache_request("failed")
+            raise
+        count_cache_request("absent" if body is None else "found")
+        return body
 
     @blocking
     def get_dated(self, url: str, size_limit: int) -> tuple[bytes | None, str]:

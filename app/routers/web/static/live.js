@@ -14,7 +14,15 @@ const clock = setInterval(() => {
 const events = new EventSource(build.dataset.events);
 
 events.addEventListener("state", (event) => {
-  document.getElementById("stage").textContent = JSON.parse(event.data).stage;
+  const state = JSON.parse(event.data);
+  document.getElementById("stage").textContent = state.stage;
+  document.getElementById("phases").textContent = state.phases
+    .map((one) => `${one.phase} ${one.seconds.toFixed(1)} s${one.running ? ", running" : ""}`)
+    .join("; ");
+  const count = state.estimated_from;
+  document.getElementById("remaining").textContent = count
+    ? `about ${Math.round(state.remaining_seconds)} s, by ${count} earlier build${count > 1 ? "s" : ""}`
+    : "unknown";
 });
 events.addEventListener("restart", () => log.replaceChildren());
 events.addEventListener("log", (event) => {

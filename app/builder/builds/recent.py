@@ -1,0 +1,164 @@
+"""The images that were built last, with their digests and times, also after a restart.
+
+One record has all of them.  Pages and estimates read it; no pull depends on it.  Servers that
+share a storage read what others wrote before they write, so that a lost entry is rare.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+from loguru import logger
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from app.builder.images.image import Built, BuiltImage
+from app.builder.jobs.phases import Phase, Seconds
+from app.errors import NameInvalid, StorageUnavailable
+from app.oci import Digest, MediaType
+from app.reference import TAG_PATTERN, ImageReference, RepositoryName
+from app.request import ARCHITECTURES, spelling
+from app.storage.base import Storage
+from app.storage.records.kind import Kind
+from app.storage.records.records import Records
+
+LIMIT = 500
+# Estimates use so many builds.
+_SAMPLES = 50
+_Text = Annotated[str, Field(max_length=255)]
+
+
+def _name(text: str) -> str:
+    """Raises ValueError."""
+    try:
+        return str(RepositoryName.parse(text))
+    except NameInvalid as error:
+        raise ValueError(error.message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class RecentImage:
+    """``digest`` is that of the index or the only manifest, ``manifests`` those of its images.
+
+    ``seconds`` are the times of the build that made it; empty if it was only found again.
+    """
+
+    name: Annotated[_Text, AfterValidator(_name)]
+    tag: Annotated[str, Field(pattern=f"^{TAG_PATTERN}$")]
+    digest: Digest
+    media_type: MediaType
+    manifests: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=len(ARCHITECTURES))]
+    built_at: datetime
+    seconds: Mapping[Phase, Annotated[float, Field(ge=0, le=1e9)]]
+
+
+RECENT: Kind[tuple[RecentImage, ...]] = Kind(
+    name="recent",
+    format=1,
+    adapter=TypeAdapter(Annotated[tuple[RecentImage, ...], Field(max_length=LIMIT)]),
+)
+_KEY = RECENT.key()
+
+
+class RecentImages:
+    """``sources`` are the path components that select a source."""
+
+    def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
+        self._records = Records(storage=storage, kind=RECENT)
+        self._sources = sources
+        self._images: dict[tuple[str, str], RecentImage] = {}
+        self._loading = asyncio.Lock()
+        self._is_loaded = False
+        self._writing: asyncio.Task[None] | None = None
+        self._is_changed = False
+
+    def add(self, reference: ImageReference, built: Built, seconds: Seconds) -> None:
+        """Note an image at once, and write it in the background."""
+        seconds = seconds if Phase.PACK in seconds else {}
+        key = self._key(reference)
+        document = built.manifest if isinstance(built, BuiltImage) else built.index
+        images = [built] if isinstance(built, BuiltImage) else [one.image for one in built.children]
+        known = self._images.get(key)
+        if known and known.digest == document.digest and not seconds:
+            return
+        self._images.pop(key, None)
+        self._images[key] = RecentImage(
+            name=key[0],
+            tag=key[1],
+            digest=document.digest,
+            media_type=document.media_type,
+            manifests=tuple(image.manifest.digest for image in images),
+            built_at=datetime.now(UTC),
+            seconds={phase: round(took, 3) for phase, took in seconds.items()},
+        )
+        self._is_changed = True
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        if self._writing is not None:
+            await self._writing
+
+    async def latest(self, count: int) -> tuple[RecentImage, ...]:
+        """Return the images that were built last, the latest first.  Raises StorageUnavailable."""
+        await self._load()
+        return tuple(reversed(self._images.values()))[:count]
+
+    async def find(self, reference: ImageReference) -> RecentImage | None:
+        """Raises StorageUnavailable."""
+        await self._load()
+        return self._images.get(self._key(reference))
+
+    def samples(self, title: str) -> tuple[Seconds, ...]:
+        """Return the times of builds of this image, or of all if it was not built before.
+
+        Only of images in memory: a page of a build does not wait for storage.
+        """
+        timed = [one for one in self._images.values() if Phase.PACK in one.seconds]
+        own = [one.seconds for one in timed if f"{one.name}:{one.tag}" == title]
+        return tuple(own or [one.seconds for one in timed[-_SAMPLES:]])
+
+    async def load(self) -> None:
+        """Read the record, so that estimates have samples; an unreadable one is logged."""
+        try:
+            await self._load()
+        except StorageUnavailable as error:
+            logger.warning("recent images cannot be read: {}", error)
+
+    def _key(self, reference: ImageReference) -> tuple[str, str]:
+        return str(spelling(reference.name, sources=self._sources)), str(reference.reference)
+
+    async def _load(self) -> None:
+        async with self._loading:
+            if not self._is_loaded:
+                self._merge(await self._records.read(_KEY) or ())
+                self._is_loaded = True
+
+    async def _write(self) -> None:
+        try:
+            while self._is_changed:
+                self._is_changed = False
+                async with self._loading:
+                    self._merge(await self._records.read(_KEY) or ())
+                    self._is_loaded = True
+                await self._records.write(_KEY, tuple(self._images.values()))
+        except StorageUnavailable as error:
+            logger.warning("recent images will be missing after a restart: {}", error)
+        finally:
+            self._writing = None
+
+    def _merge(self, stored: Iterable[RecentImage]) -> None:
+        """Keep the latest image of each name and tag, and the times of its last build."""
+        merged: dict[tuple[str, str], RecentImage] = {}
+        both = sorted((*stored, *self._images.values()), key=lambda one: one.built_at)
+        for one in both:
+            key = (one.name, one.tag)
+            before = merged.pop(key, None)
+            merged[key] = one if one.seconds or before is None else _timed(one, before)
+        self._images = dict(list(merged.items())[-LIMIT:])
+
+
+def _timed(image: RecentImage, before: RecentImage) -> RecentImage:
+    return replace(image, seconds=before.seconds)
