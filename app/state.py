@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from app.builder.builds.contents_record import ImagePackages
+from app.builder.builds.layer_use import LayerUse
 from app.builder.builds.manifests import Manifest
 from app.builder.builds.preview import ImagePreview
 from app.builder.builds.recent import RecentImages
@@ -220,6 +221,7 @@ class AppState:
     blobs: Blobs
     existence: BlobExistence
     manifests: Manifests
+    layer_use: LayerUse
     search: Search
     activity: Callable[[], Mapping[str, int]]
     readiness: Readiness

@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from app.builder.builds.contents_record import PackageFacts
+from app.builder.builds.layer_use import LayerCounts
 from app.builder.builds.recent import RecentImage
 from app.builder.images.image import Built, BuiltImage
 from app.errors import BlobUnknown
@@ -18,7 +20,7 @@ from app.routers.image_schemas import (
     ImageDifference,
     LayerDetails,
     PackageChange,
-    PackageVersion,
+    PackageDetails,
 )
 from app.state import AppState
 from app.text.sanitize import one_line
@@ -37,12 +39,14 @@ async def details_of(services: AppState, name: RepositoryName, tag: Tag) -> Imag
     if found is None:
         raise HTTPException(404, f"{name}:{tag} is not built here yet, or not lately: pull it")
     digest, media_type, manifests = found
+    counts = await services.layer_use.counts()
     return ImageDetails(
         name=str(name),
         tag=str(tag),
         digest=str(digest),
         media_type=media_type,
-        architectures=[await _architecture(services, manifest) for manifest in manifests],
+        recent_images=counts.images,
+        architectures=[await _architecture(services, one, counts) for one in manifests],
     )
 
 
@@ -78,7 +82,9 @@ def _of_recent(image: RecentImage | None) -> _Found | None:
     return (image.digest, image.media_type, image.manifests) if image else None
 
 
-async def _architecture(services: AppState, digest: Digest) -> ArchitectureDetails:
+async def _architecture(
+    services: AppState, digest: Digest, counts: LayerCounts
+) -> ArchitectureDetails:
     manifest = json.loads((await services.manifests.read(digest)).body)
     config_digest = Digest.parse(manifest["config"]["digest"])
     try:
@@ -91,6 +97,7 @@ async def _architecture(services: AppState, digest: Digest) -> ArchitectureDetai
     layers = manifest["layers"]
     history += [""] * (len(layers) - len(history))
     labels = execution.get("Labels", {})
+    recorded = (await services.images.packages(digest)).packages
     return ArchitectureDetails(
         architecture=document["architecture"],
         digest=str(digest),
@@ -101,24 +108,49 @@ async def _architecture(services: AppState, digest: Digest) -> ArchitectureDetai
         user=execution.get("User", ""),
         environment=[one_line(item, _LIMIT) for item in execution.get("Env", ())],
         labels={one_line(key, _LIMIT): one_line(text, _LIMIT) for key, text in labels.items()},
-        packages=_packages(labels.get("nixery.packages", "")),
+        packages=_recorded(recorded) or _packages(labels.get("nixery.packages", "")),
         layers=[
-            LayerDetails(digest=layer["digest"], size=layer["size"], contents=contents)
+            LayerDetails(
+                digest=layer["digest"],
+                size=layer["size"],
+                contents=contents,
+                images=max(counts.by_layer.get(layer["digest"], 0), 1),
+            )
             for layer, contents in zip(layers, history, strict=False)
         ],
     )
 
 
-def _packages(label: str) -> list[PackageVersion]:
+def _recorded(packages: Iterable[PackageFacts]) -> list[PackageDetails]:
+    return [
+        PackageDetails(
+            name=one_line(one.attribute, _LIMIT),
+            version=one_line(one.version, _LIMIT),
+            licenses=[one_line(name, _LIMIT) for name in one.licenses],
+            description=one_line(one.description, _LIMIT),
+            homepage=one_line(one.homepage, _LIMIT),
+        )
+        for one in sorted(packages, key=lambda one: one.attribute)
+    ]
+
+
+def _packages(label: str) -> list[PackageDetails]:
+    """Return the packages of an image without a record: it was made by an earlier version."""
     items = [one_line(item, _LIMIT) for item in label.split()[:_SHOWN]]
     found = [(item, _VERSIONED.fullmatch(item)) for item in items]
     return [
-        PackageVersion(name=match[1] if match else item, version=match[2] if match else "")
+        PackageDetails(
+            name=match[1] if match else item,
+            version=match[2] if match else "",
+            licenses=[],
+            description="",
+            homepage="",
+        )
         for item, match in found
     ]
 
 
-def _changes(old: list[PackageVersion], new: list[PackageVersion]) -> list[PackageChange]:
+def _changes(old: list[PackageDetails], new: list[PackageDetails]) -> list[PackageChange]:
     before, after = ({one.name: one.version for one in packages} for packages in (old, new))
     return [
         PackageChange(name=name, before=before.get(name, ""), after=after.get(name, ""))

@@ -1,10 +1,24 @@
 """JSON documents about built images, with examples, for /docs and /openapi.json."""
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from app.reference import NAME_PATTERN, TAG_PATTERN
 
 _DIGEST = "sha256:1f3cbe6cd2f9fd4a4f3b43a4c5f3a0f41a5ef2d5dd2ee5c6c55d4f1b7f6f2a10"
+_GIT: JsonDict = {
+    "name": "git",
+    "version": "2.47.1",
+    "licenses": ["GPL-2.0-only"],
+    "description": "Distributed version control system",
+    "homepage": "https://git-scm.com/",
+}
+_LAYER: JsonDict = {
+    "digest": _DIGEST,
+    "size": 31458278,
+    "contents": "nix: git",
+    "images": 3,
+}
 _PAGE = "/builds/0f4e5b6c7d8e"
 
 
@@ -35,10 +49,19 @@ class PackageVersion(BaseModel):
     version: str = Field(description="Empty if it is not known")
 
 
+class PackageDetails(PackageVersion):
+    licenses: list[str] = Field(
+        description="SPDX identifiers, or names of the package set; empty if not known"
+    )
+    description: str
+    homepage: str
+
+
 class LayerDetails(BaseModel):
     digest: str
     size: int = Field(description="Compressed bytes, as clients download them")
     contents: str = Field(description="What `docker history` shows")
+    images: int = Field(description="How many of the `recent_images` have it, this one included")
 
 
 class ArchitectureDetails(BaseModel):
@@ -51,7 +74,7 @@ class ArchitectureDetails(BaseModel):
     user: str = Field(description="Empty for root")
     environment: list[str]
     labels: dict[str, str]
-    packages: list[PackageVersion]
+    packages: list[PackageDetails]
     layers: list[LayerDetails] = Field(description="The lowest first")
 
 
@@ -64,6 +87,7 @@ class ImageDetails(BaseModel):
                     "tag": "latest",
                     "digest": _DIGEST,
                     "media_type": "application/vnd.oci.image.manifest.v1+json",
+                    "recent_images": 12,
                     "architectures": [
                         {
                             "architecture": "amd64",
@@ -75,10 +99,8 @@ class ImageDetails(BaseModel):
                             "user": "",
                             "environment": ["PATH=/usr/local/bin:/usr/bin"],
                             "labels": {"nixery.source": "nixpkgs"},
-                            "packages": [{"name": "git", "version": "2.47.1"}],
-                            "layers": [
-                                {"digest": _DIGEST, "size": 31458278, "contents": "nix: git"}
-                            ],
+                            "packages": [_GIT],
+                            "layers": [_LAYER],
                         }
                     ],
                 }
@@ -90,6 +112,7 @@ class ImageDetails(BaseModel):
     tag: str
     digest: str = Field(description="Of the index if there is one, else of the manifest")
     media_type: str
+    recent_images: int = Field(description="How many images were looked at for shared layers")
     architectures: list[ArchitectureDetails] = Field(min_length=1)
 
 

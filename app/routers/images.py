@@ -3,22 +3,30 @@
 These routes never start a build.
 """
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Query, Request, Response
 
+from app.oci import Digest
 from app.reference import LATEST, TAG_PATTERN, RepositoryName, Tag
 from app.routers.address import address, registry_host
 from app.routers.dependencies import Repository, Services
 from app.routers.image_details import details_of, difference
 from app.routers.image_schemas import ArchitectureDetails, ImageDetails, ImageDifference
 from app.routers.schemas import ERROR
+from app.routers.web.closure_graph import Graph, closure_graph
 from app.routers.web.rendering import page
+from app.routers.web.treemap import Area, treemap
+from app.state import AppState
+from app.system import threads
 
 router = APIRouter(tags=["packages"])
 pages = APIRouter(include_in_schema=False)
 
 _ERRORS: dict[int | str, dict[str, Any]] = {400: ERROR, 404: ERROR, 503: ERROR}
+_DRAWING = CapacityLimiter(2)  # threads
 _TAG = {"pattern": f"^{TAG_PATTERN}$"}
 _Architecture = Annotated[
     str, Query(description="Of images with several; by default that of the server")
@@ -76,7 +84,8 @@ async def get_image_page(
         image=details,
         before=before,
         changes=changes,
-        largest={one.architecture: _largest(one) for one in details.architectures},
+        areas={one.architecture: _areas(one) for one in details.architectures},
+        graphs=await _graphs(services, details),
         commands=_commands(request, f"{details.name}:{details.tag}"),
     )
 
@@ -87,8 +96,20 @@ def _chosen(image: ImageDetails, architecture: str) -> str:
     return names[0] if len(names) == 1 else architecture
 
 
-def _largest(image: ArchitectureDetails) -> int:
-    return max((layer.size for layer in image.layers), default=0) or 1
+def _areas(image: ArchitectureDetails) -> list[Area]:
+    return treemap([layer.size for layer in image.layers])
+
+
+async def _graphs(services: AppState, image: ImageDetails) -> dict[str, Graph]:
+    """Return a graph by architecture, as far as closures are recorded."""
+    graphs = {}
+    for one in image.architectures:
+        contents = await services.images.packages(Digest.parse(one.digest))
+        if contents.closure is not None:
+            paths = [package.path for package in contents.packages]
+            draw = partial(closure_graph, contents.closure, paths)
+            graphs[one.architecture] = await threads.run(draw, limiter=_DRAWING)
+    return graphs
 
 
 def _commands(request: Request, image: str) -> list[tuple[str, str]]:
@@ -99,7 +120,9 @@ def _commands(request: Request, image: str) -> list[tuple[str, str]]:
     archive = image.replace("/", "-").replace(":", "-")
     return [
         ("Docker", f"docker pull {full}"),
+        ("containerd, nerdctl", f"nerdctl {'--insecure-registry ' if plain else ''}pull {full}"),
         ("podman", f"podman pull {'--tls-verify=false ' if plain else ''}{full}"),
-        ("containerd", f"ctr images pull {'--plain-http ' if plain else ''}{full}"),
+        ("containerd, ctr", f"ctr images pull {'--plain-http ' if plain else ''}{full}"),
+        ("buildah", f"buildah from {'--tls-verify=false ' if plain else ''}{full}"),
         ("skopeo", f"{copied}{full} oci-archive:{archive}.tar"),
     ]

@@ -7,6 +7,7 @@ from functools import partial
 
 from anyio import to_thread
 
+from app.builder.builds.layer_use import LayerUse
 from app.builder.builds.manifests import Manifests
 from app.builder.images.layering.choice import NO_PROFILES, LayerProfiles
 from app.builder.images.profile_loading import load_profile, shipped_profiles
@@ -73,13 +74,15 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
                 outcome, job.seconds, job.progress.phases.seconds.items()
             )
         )
+        manifests = Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.lost)
         yield AppState(
             images=images.service,
             jobs=images.jobs,
             queues=images.queues,
             blobs=stored.blobs,
             existence=stored.existence,
-            manifests=Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.lost),
+            manifests=manifests,
+            layer_use=LayerUse(manifests=manifests, recent=images.service.recent),
             search=images.search,
             activity=partial(activity, nix, images.packer),
             readiness=_readiness(settings, stored, nix, sources, workers),

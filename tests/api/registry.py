@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from app.builder.builds.layer_use import LayerUse
 from app.builder.builds.manifests import Manifests
 from app.builder.images.image import Built
 from app.builder.jobs.failures import FailureLifetimes
@@ -80,13 +81,15 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
 
     app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
     include_routers(app)
+    manifests = Manifests(blobs=blobs, budget=1 << 20, lost=existence.invalidate)
     state = AppState(
         images=images,
         jobs=jobs,
         queues=(queue,),
         blobs=blobs,
         existence=existence,
-        manifests=Manifests(blobs=blobs, budget=1 << 20, lost=existence.invalidate),
+        manifests=manifests,
+        layer_use=LayerUse(manifests=manifests, recent=images.recent),
         search=_search,
         activity=lambda: {"nix.evaluate": len(images.builds)},
         readiness=Readiness(

@@ -3,7 +3,10 @@
 import httpx
 import pytest
 
+from app.builder.builds.contents_record import ImagePackages, PackageFacts
+from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.oci import Digest
+from app.reference import ImageReference
 from app.storage import keys
 from tests.api.registry import Registry
 from tests.api.shape import assert_error
@@ -29,10 +32,13 @@ async def test_a_built_image_is_described(client: httpx.AsyncClient) -> None:
     (layer,) = manifest.json()["layers"]
     assert (image["name"], image["tag"]) == ("hello", "latest")
     assert image["digest"] == one["digest"] == manifest.headers["docker-content-digest"]
-    assert one["packages"] == [{"name": "hello", "version": "2.0"}]
-    assert one["layers"] == [
-        {"digest": layer["digest"], "size": layer["size"], "contents": "nix: hello"}
+    assert one["packages"] == [
+        {"name": "hello", "version": "2.0", "licenses": [], "description": "", "homepage": ""}
     ]
+    assert one["layers"] == [
+        {"digest": layer["digest"], "size": layer["size"], "contents": "nix: hello", "images": 1}
+    ]
+    assert image["recent_images"] == 2
     assert one["size"] == layer["size"]
     assert one["config_digest"] == manifest.json()["config"]["digest"]
 
@@ -118,8 +124,11 @@ async def test_the_page_has_packages_layers_digest_and_each_clients_command(
     digest = (await client.get("/v2/hello/manifests/latest")).headers["docker-content-digest"]
     for text in (
         digest,
-        "<td>hello</td><td>2.0</td>",
-        "<svg",
+        "<td>hello</td><td>2.0</td><td>unknown</td>",
+        '<svg class="layers"',
+        '<g class="alone"><title>nix: hello:',
+        "nerdctl --insecure-registry pull registry/hello:latest",
+        "buildah from --tls-verify=false registry/hello:latest",
         "docker pull registry/hello:latest",
         "podman pull --tls-verify=false registry/hello:latest",
         "ctr images pull --plain-http registry/hello:latest",
@@ -141,6 +150,60 @@ async def test_two_tags_are_compared_by_package_and_by_bytes(client: httpx.Async
     assert (same["packages"], same["download_size"], same["layers_shared"]) == ([], 0, 1)
     page = (await client.get("/images/hello:latest?before=v1.0", headers=BROWSER)).text
     assert "<td>hello</td><td>1.0</td><td>2.0</td>" in page
+
+
+@pytest.mark.usefixtures("versions")
+async def test_the_page_has_licences_and_the_closure_as_a_graph(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    hello, lib, dev = (
+        StorePath(f"{n:032d}-{name}") for n, name in enumerate(("hello", "lib", "x"))
+    )
+    digest = (await client.get("/v2/hello/manifests/latest")).headers["docker-content-digest"]
+    closure = Closure(
+        (
+            StoreObject(hello, 2_000_000, (lib, dev)),
+            StoreObject(lib, 30_000_000, (dev,)),
+            StoreObject(dev, 5, ()),
+        )
+    )
+    facts = PackageFacts(
+        "hello", "2.0", hello, ("GPL-3.0-or-later", EVIL), EVIL, "https://example.org/?a=<b>"
+    )
+    registry.images.packages_of[digest] = ImagePackages((facts,), closure)
+
+    page = (await client.get("/images/hello:latest", headers=BROWSER)).text
+    described = (await client.get("/api/images/hello")).json()["architectures"][0]["packages"]
+
+    assert described[0]["licenses"] == ["GPL-3.0-or-later", EVIL]
+    assert "<td>GPL-3.0-or-later, &lt;script&gt;" in page
+    assert "<script" not in page
+    assert 'href="https://example.org/?a=&lt;b&gt;"' in page
+    assert page.count('<g class="package">') == 1
+    assert page.count('<g class="path">') == 2
+    # hello refers to x through lib as well: one edge is left out.
+    assert page.count('<path d="M') == 2
+
+
+async def test_a_layer_counts_the_recent_images_that_have_it(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.versions["latest"] = "1"
+    for name in ("hello", "git", "shell", "shell/git"):
+        await client.get(f"/v2/{name}/manifests/latest")
+    index = registry.images.recent
+    first = await index.find(ImageReference.parse("hello", "latest"))
+    assert first is not None
+    built = await registry.images.built(ImageReference.parse("hello", "latest"))
+    assert built is not None
+    index.add(ImageReference.parse("other", "latest"), built, {})
+
+    image = (await client.get("/api/images/hello")).json()
+
+    assert image["recent_images"] == 5
+    assert [layer["images"] for layer in image["architectures"][0]["layers"]] == [2]
+    await registry.storage.delete(f"manifests/sha256/{first.digest.hex}")
+    assert (await client.get("/api/images/git")).json()["recent_images"] == 5
 
 
 async def test_hostile_texts_of_an_image_are_escaped(

@@ -29,7 +29,7 @@ class PackageFacts:
     path: StorePath
     licenses: Annotated[tuple[_Text, ...], Field(max_length=_LICENSES)] = ()
     description: _Text = ""
-    homepage: _Text = ""
+    homepage: Annotated[str, Field(max_length=_LIMIT, pattern=r"^(?:https?://.+)?$")] = ""
 
 
 @dataclass(frozen=True, slots=True)
