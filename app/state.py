@@ -21,6 +21,7 @@ from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Location
 from app.telemetry.measures import Measures
+from app.telemetry.tracing import Tracing
 
 
 class Pull(Protocol):
@@ -231,6 +232,7 @@ class AppState:
     external_url: str
     catalog: bool
     explain_not_found: bool
+    tracing: Tracing | None = None
     measures: Measures = field(default_factory=Measures)
     responses: Counter[int] = field(default_factory=Counter)
     sent: Sent = field(default_factory=Sent)

@@ -10,6 +10,7 @@ from loguru import logger
 from app.routers.dependencies import provide
 from app.routers.forwarded import Forwarded
 from app.routers.register import include_routers
+from app.routers.traced import TracedRequests
 from app.settings.settings import Settings
 from app.state import AppState
 from app.telemetry.log import VERSION
@@ -30,6 +31,8 @@ def create_app(settings: Settings, services: AppState | None = None) -> FastAPI:
     include_routers(app, web_dir=settings.web_dir)
     app.add_middleware(Forwarded, trusted=settings.trusted_proxies, header=settings.proxy_header)
     if services is not None:
+        if services.tracing is not None:
+            app.add_middleware(TracedRequests, tracing=services.tracing)
         provide(app, services)
     return app
 

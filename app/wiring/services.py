@@ -25,7 +25,7 @@ from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.telemetry.log import VERSION
 from app.wiring.images import open_images
-from app.wiring.measures import open_measures
+from app.wiring.measures import observe_build, open_measures, open_traces
 from app.wiring.nix import check_nix, open_nix, open_substitution
 from app.wiring.shown import activity, shown_settings
 from app.wiring.sources import OpenSources, open_sources
@@ -69,11 +69,8 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             profiles=profiles,
         )
         await images.service.recent.load()
-        images.jobs.observe(
-            lambda outcome, job: measures.build_ended(
-                outcome, job.seconds, job.progress.phases.seconds.items()
-            )
-        )
+        tracing = open_traces(settings, stack, workers)
+        images.jobs.observe(partial(observe_build, measures, tracing))
         manifests = Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.lost)
         yield AppState(
             images=images.service,
@@ -98,6 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             catalog=settings.catalog,
             explain_not_found=settings.explain_not_found,
             measures=measures,
+            tracing=tracing,
         )
 
 

@@ -20,6 +20,7 @@ _LOGGED = """new Promise((resolve) => {
   new MutationObserver(look).observe(log, { childList: true });
   look();
 })"""
+_WIDTHS = "[...document.querySelectorAll('%s')].map((one) => one.getBoundingClientRect().width)"
 _NARROWEST = """[...document.querySelectorAll("dd, pre")]
   .map((one) => one.getBoundingClientRect().width)
   .reduce((least, width) => least === null ? width : Math.min(least, width), null)"""
@@ -81,12 +82,32 @@ def test_a_build_is_shown_live_and_ends_with_its_image(
 
     browser.submit("document.querySelector('main a[href^=\"/images/\"]').click()")
     assert shown.digest("coreutils/slow-7") in text(browser)
-    bars = browser.evaluate(
-        "[...document.querySelectorAll('.bar rect')].map((bar) => bar.getBoundingClientRect().width)"
-    )
-    assert len(bars) > 3
-    assert min(bars) > 0
+    areas = browser.evaluate(_WIDTHS % ".layers rect")
+    assert len(areas) > 3
+    assert min(areas) > 0
+    boxes = browser.evaluate(_WIDTHS % ".graph rect")
+    assert len(boxes) > 3
+    assert "coreutils" in text(browser)
     browser.screenshot(tmp_path / "image.png")
+    browser.evaluate("document.querySelector('.graph').scrollIntoView()")
+    browser.screenshot(tmp_path / "closure.png")
+
+
+def test_the_plan_of_an_image_is_shown_before_it_is_built(
+    browser: Browser, shown: Server, tmp_path: Path
+) -> None:
+    before = len(shown.nix_starts)
+
+    browser.open(f"{shown.url}/plan/htop/jq")
+
+    assert "Where it is" in text(browser)
+    assert "htop" in text(browser)
+    browser.screenshot(tmp_path / "plan.png")
+    plan = httpx.get(f"{shown.url}/api/plan/htop/jq", timeout=60).json()
+    (image,) = plan["architectures"]
+    assert sum(image["totals"]["paths"].values()) >= len(image["packages"]) > 2
+    started = [line for line in shown.nix_starts[before:] if "--realise" in line]
+    assert all("--dry-run" in line for line in started)
 
 
 def test_pages_fit_a_phone_and_a_dark_screen(
@@ -103,7 +124,9 @@ def test_pages_fit_a_phone_and_a_dark_screen(
         mobile=True,
     )
     try:
-        for number, path in enumerate(("/", "/builds", "/search?q=j", "/images/jq:latest")):
+        for number, path in enumerate(
+            ("/", "/builds", "/search?q=j", "/images/jq:latest", "/plan/jq")
+        ):
             browser.open(shown.url + path)
             assert browser.evaluate("document.scrollingElement.scrollWidth") <= 360, path
             narrow = browser.evaluate(_NARROWEST)
@@ -117,7 +140,7 @@ def test_pages_fit_a_phone_and_a_dark_screen(
 
 
 def test_hostile_names_are_text(browser: Browser, shown: Server, tmp_path: Path) -> None:
-    for path in ("/search?q=", "/builds?image=", "/images/", "/"):
+    for path in ("/search?q=", "/builds?image=", "/images/", "/plan/", "/"):
         browser.open(shown.url + path + quote(EVIL, safe="")[:100])
         assert browser.evaluate("window.stolen") is None
         assert browser.evaluate("document.querySelectorAll('main script, main img').length") == 0

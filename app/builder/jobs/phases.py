@@ -25,12 +25,16 @@ Seconds = Mapping[Phase, float]
 
 
 class Phases:
-    """Parts of a build may be in one phase at the same time: it lasts until the last leaves it."""
+    """Parts of a build may be in one phase at the same time: it lasts until the last leaves it.
 
-    __slots__ = ("_begun", "_clock", "_ended", "_running")
+    ``intervals`` have the first start and the last end of each phase that has ended, by the clock.
+    """
+
+    __slots__ = ("_begun", "_clock", "_ended", "_running", "intervals")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.intervals: dict[Phase, tuple[float, float]] = {}
         self._ended: dict[Phase, float] = {}
         self._begun: dict[Phase, float] = {}
         self._running: dict[Phase, int] = {}
@@ -46,8 +50,9 @@ class Phases:
         finally:
             self._running[phase] -= 1
             if not self._running[phase]:
-                took = self._clock() - self._begun.pop(phase)
-                self._ended[phase] = self._ended.get(phase, 0) + took
+                begun, now = self._begun.pop(phase), self._clock()
+                self._ended[phase] = self._ended.get(phase, 0) + now - begun
+                self.intervals[phase] = (self.intervals.get(phase, (begun, 0))[0], now)
 
     @property
     def seconds(self) -> dict[Phase, float]:

@@ -14,3 +14,10 @@ class LoggingSettings(BaseModel):
     log_format: LogFormat = Field(
         LogFormat.AUTO, description="human, json, or auto: human on a terminal, else json."
     )
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        max_length=200,
+        description="Where to send traces of requests and builds, by OpenTelemetry's protocol over"
+        " HTTP (`http://localhost:4318`); needs `nixery[otel]`.",
+    )

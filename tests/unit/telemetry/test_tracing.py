@@ -1,0 +1,152 @@
+"""Traces, received as a collector of OpenTelemetry does."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from app.builder.jobs.job import Job
+from app.builder.jobs.phases import Phase
+from app.errors import Unavailable
+from app.routers.traced import TracedRequests
+from app.settings.settings import Settings
+from app.system.workers import Workers
+from app.telemetry.measures import Measures
+from app.telemetry.tracing import Tracing, open_tracing
+from app.wiring.measures import observe_build, open_traces
+
+
+@dataclass
+class Collector:
+    url: str = ""
+    paths: list[str] = field(default_factory=list)
+    requests: list[ExportTraceServiceRequest] = field(default_factory=list)
+
+    @property
+    def spans(self) -> list[Any]:
+        return [
+            span
+            for request in self.requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    found = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            found.paths.append(self.path)
+            found.requests.append(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def attributes(span: Any) -> dict[str, Any]:  # noqa: ANN401  # a message of protobuf
+    return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
+
+
+def finished_job(tracing: Tracing) -> Job[str]:
+    job: Job[str] = Job(title="shell/git:latest")
+    for phase in (Phase.EVALUATE, Phase.PACK):
+        with job.progress.phases.running(phase):
+            pass
+    job.succeed("built")
+    observe_build(Measures(), tracing, "succeeded", job)
+    return job
+
+
+def test_a_build_is_a_span_with_its_phases(collector: Collector) -> None:
+    tracing = open_tracing(collector.url + "/")
+
+    job = finished_job(tracing)
+    tracing.close()
+
+    assert set(collector.paths) == {"/v1/traces"}
+    build = next(span for span in collector.spans if span.name == "build")
+    parts = [span for span in collector.spans if span.parent_span_id == build.span_id]
+    assert [span.name for span in parts] == ["evaluate", "pack"]
+    assert {span.trace_id for span in parts} == {build.trace_id}
+    assert attributes(build)["nixery.build"] == job.identifier
+    assert attributes(build)["nixery.image"] == "shell/git:latest"
+    assert abs(build.end_time_unix_nano - time.time_ns()) < 60e9
+    for span in collector.spans:
+        assert span.start_time_unix_nano <= span.end_time_unix_nano
+    resource = collector.requests[0].resource_spans[0].resource
+    assert attributes(resource)["service.name"] == "nixery"
+
+
+async def test_a_request_is_a_span_with_its_status_and_identifier(collector: Collector) -> None:
+    tracing = open_tracing(collector.url)
+    app = FastAPI()
+    app.add_middleware(TracedRequests, tracing=tracing)
+
+    @app.get("/v2/")
+    async def version() -> None:
+        return
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("broken")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry") as client:
+        await client.get("/v2/")
+        await client.get("/v2/shell/manifests/latest")
+        await client.get("/broken")
+    tracing.close()
+
+    found = [(span.name, attributes(span)["http.response.status_code"]) for span in collector.spans]
+    assert found == [("GET /v2", 200), ("GET /v2", 404), ("GET /broken", 500)]
+    assert [span.status.code for span in collector.spans] == [0, 0, 2]
+
+
+def test_a_collector_that_is_down_costs_nothing_but_the_spans() -> None:
+    tracing = open_tracing("http://127.0.0.1:9")
+
+    finished_job(tracing)
+    tracing.close()
+
+
+def test_without_the_extra_the_message_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+
+    with pytest.raises(Unavailable, match=r"install nixery\[otel\]"):
+        open_tracing("http://localhost:4318")
+
+
+async def test_traces_are_off_by_default(collector: Collector) -> None:
+    async with AsyncExitStack() as stack:
+        assert open_traces(Settings(), stack, Workers(1)) is None
+        on = Settings.model_validate({"otlp_endpoint": collector.url})
+        tracing = open_traces(on, stack, Workers(1))
+        assert tracing is not None
+        finished_job(tracing)
+    assert collector.spans  # sent when the server stops
