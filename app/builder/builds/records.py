@@ -15,7 +15,7 @@ from app.storage.records.records import Records
 from app.system.cache import Cache
 from app.system.concurrency import gather
 
-_KEPT = 2_000
+_CACHED = 2_000
 
 
 class Stored(Protocol):
@@ -46,18 +46,18 @@ class BuildRecords(Generic[T]):
         self._storage = storage
         self._existence = existence
         self._records = Records(storage=storage, kind=kind)
-        self._kept: Cache[Digest, T] = Cache(_KEPT)
+        self._cache: Cache[Digest, T] = Cache(_CACHED)
 
     async def read(self, key: Digest) -> T | None:
-        built = self._kept.get(key)
+        built = self._cache.get(key)
         if built is None:
             built = await self._records.read(key)
             if built is None or not await self._has_manifests(built):
                 return None
         if not await self._existence.has_all(chain(built.manifests, built.blobs)):
-            self._kept.pop(key)
+            self._cache.pop(key)
             return None
-        self._kept[key] = built
+        self._cache[key] = built
         return built
 
     async def recorded(self, key: Digest) -> T | None:
@@ -66,20 +66,20 @@ class BuildRecords(Generic[T]):
 
     async def write(self, key: Digest, built: T) -> None:
         await self._records.write(key, built)
-        self._kept[key] = built
+        self._cache[key] = built
 
     async def settle(self, key: Digest, built: T) -> T:
         """Write the build unless another server has written one; return the stored build."""
-        settled = self._kept[key] = await self._records.create(key, built)
+        settled = self._cache[key] = await self._records.create(key, built)
         return settled
 
     def lost_document(self, digest: Digest) -> None:
         """Make builds again whose manifest or index is missing or damaged."""
         self._existence.invalidate(digest)
-        for key in self._kept:
-            built = self._kept.get(key)
+        for key in self._cache:
+            built = self._cache.get(key)
             if built is not None and digest in _digests(built):
-                self._kept.pop(key)
+                self._cache.pop(key)
 
     async def _has_manifests(self, built: T) -> bool:
         """Whole: a damaged one is made again as if it were not there."""

@@ -57,7 +57,7 @@ class GcsStorage:
         return await self._run(self._objects.read, checked(key))
 
     async def sizes(self, keys: Sequence[str]) -> list[int | None]:
-        """Look, and forget the addresses of objects that have another size than before."""
+        """Query the size, and drop the addresses of objects that have another size than before."""
         sizes = await self._run_each(self._objects.size, keys)
         for key, size in zip(keys, sizes, strict=True):
             url = self._urls.get(key)
