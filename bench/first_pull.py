@@ -2,11 +2,12 @@
 
 usage: bench/first_pull.py [--size MIB] [--paths N] [--compression zstd|xz] [--latency MS]
                            [--bandwidth MBIT] [--rounds N] [--channel DIRECTORY]
+                           [--nix own|trixie|sid]
 
 Each round starts servers with an empty Nix store, one for each way, and requests one manifest.
 The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
-decompressing, hashing and packing over the cores.  On a busy machine compare with the time of that
-packing in the same round.  Evaluation ends with the first request for a narinfo.
+decompressing, hashing and packing, and of the cache on this machine, over the cores.  On a busy
+machine compare with the time of that packing in the same round.  Evaluation ends with the first request for a narinfo.
 """
 
 import argparse
@@ -40,7 +41,8 @@ from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.workers import Workers
 from scripts.channel.contents import make
-from tests.e2e.newer_nix import own_nix
+from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
+from tests.e2e.process import SYSTEM_PATH
 from tests.e2e.server import Server
 
 _MIB = 1 << 20
@@ -68,6 +70,12 @@ class Cache:
         self.url = self._line()
         self.first: list[float] = []
         threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def cpu(self) -> float:
+        """Its CPU time so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -172,7 +180,9 @@ def packing(directory: Path, scratch: Path) -> tuple[float, float]:
     return time.perf_counter() - begun, _cpu() - before
 
 
-def pull(options: argparse.Namespace, cache: Cache, *, streaming: bool) -> Pull:
+def pull(
+    options: argparse.Namespace, cache: Cache, nix: NewerNix | None, *, streaming: bool
+) -> Pull:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         settings = Path(home, "nixery.toml")
         settings.write_text(
@@ -183,7 +193,8 @@ def pull(options: argparse.Namespace, cache: Cache, *, streaming: bool) -> Pull:
         server = Server(
             Path(home),
             options.channel / "set",
-            within=own_nix(Path(home)).within,
+            within=(nix.with_store(Path(home)) if nix else own_nix(Path(home))).within,
+            PATH=nix.path if nix else SYSTEM_PATH,
             NIXERY_CONFIG=str(settings),
             NIXERY_CACHE_STREAMING=str(streaming).lower(),
             NIX_CONFIG=f"trusted-public-keys = {key}\nbuild-users-group =",
@@ -255,6 +266,7 @@ def main() -> None:
     parser.add_argument("--bandwidth", type=float, default=1000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--channel", type=Path)
+    parser.add_argument("--nix", choices=["own", "trixie", "sid"], default="own")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if options.channel is None:
@@ -273,19 +285,29 @@ def _root(channel: Path) -> StorePath:
     return StorePath.parse(found.split("\n", 1)[0].removeprefix("StorePath: "))
 
 
+def _directory(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 def _report(options: argparse.Namespace, cache: Cache, root: StorePath, scratch: Path) -> None:
     cores = os.cpu_count() or 1
+    nix = None if options.nix == "own" else unpack_nix(options.nix, _directory(scratch / "nix"))
     ratios = []
     for number in range(options.rounds):
+        before = cache.cpu
         download = ideal(cache, root)
+        serving = cache.cpu - before
         packed, cpu = packing(options.channel, scratch / f"packed-{number}")
-        streamed, stored = (pull(options, cache, streaming=way) for way in (True, False))
-        baseline, busy = max(download, cpu / cores), max(download, packed)
+        streamed, stored = (pull(options, cache, nix, streaming=way) for way in (True, False))
+        baseline, busy = max(download, (cpu + serving) / cores), max(download, packed)
         ratios.append(streamed.rest / baseline)
         print(
-            f"ideal download {download:.2f} s, packing {packed:.2f} s, its CPU {cpu:.2f} s;"
+            f"ideal download {download:.2f} s, packing {packed:.2f} s, its CPU {cpu:.2f} s,"
+            f" the cache's {serving:.2f} s;"
             f" streamed {streamed.rest:.2f} s ({streamed.rest / baseline:.2f} of the baseline,"
-            f" {streamed.rest / busy:.2f} of a busy one, evaluation {streamed.evaluation:.2f} s, {streamed.memory // _MIB} MiB,"
+            f" {streamed.rest / busy:.2f} of a busy one, evaluation"
+            f" {streamed.evaluation:.2f} s, {streamed.memory // _MIB} MiB,"
             f" liveness {streamed.lateness * 1000:.0f} ms at most);"
             f" by way of Nix {stored.rest:.2f} s ({stored.rest / streamed.rest:.1f} times as long,"
             f" {stored.memory // _MIB} MiB, liveness {stored.lateness * 1000:.0f} ms)",

@@ -181,6 +181,7 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # connections that were closed end in the next turn
 
 
 @contextmanager

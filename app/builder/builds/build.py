@@ -171,7 +171,7 @@ class ImageBuilder:
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
         # The roots keep the paths from the garbage collector until all of them are packed.
-        async with self._nix.temporary_roots() as roots:
+        async with self._nix.temporary_roots() as roots, self.composer.packing_early():
             paths = [package.path for package in ingredients.packages.values()]
             async with self._queues.building.slot(progress):
                 with progress.phases.running(Phase.FETCH):

@@ -1,6 +1,7 @@
 """Compose an image's layers and configuration from packages and their closure."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,6 +68,10 @@ class Composer:
         """Return the layers of store paths, the lowest first."""
         # Planning thousands of paths takes tens of milliseconds.
         return await self._workers.run(self.layering.cut, closure, request)
+
+    def packing_early(self) -> AbstractAsyncContextManager[None]:
+        """Pack paths of the caller's job while others are still looked up."""
+        return self._packer.early()
 
     async def is_packed(self, plans: Sequence[LayerPlan], packages: Sequence[Found]) -> bool:
         """Return whether ``compose`` would not read the store."""

@@ -40,6 +40,9 @@ class NarStore:
     def fetching(self, _: StorePath) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
+    def announcing(self, _: Callable[[StorePath], None]) -> AbstractContextManager[None]:
+        return nullcontext()
+
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Raises UnreadablePath, UnsupportedTree, Stopped."""

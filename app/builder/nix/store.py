@@ -5,8 +5,8 @@ a directory before its content.  A file's content is readable while its entry is
 and a stream can both keep this order, so a visitor works with either.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from app.builder.nix.closure import Closure, StorePath
@@ -78,6 +78,12 @@ class StoreReader(Protocol):
 
         A store behind a network begins to fetch the path, and enters when a visit would hardly
         have to wait for it.
+        """
+
+    def announcing(self, found: Callable[[StorePath], None]) -> AbstractContextManager[None]:
+        """Call ``found`` with each path that can be visited before its closure is known.
+
+        A store behind a network does so for paths of the caller's job, while the context lasts.
         """
 
     @blocking

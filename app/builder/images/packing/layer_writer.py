@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from itertools import starmap
 from typing import BinaryIO
@@ -73,11 +73,10 @@ class LayerWriter:
     async def pack_path(self, path: StorePath, codecs: Sequence[Codec]) -> tuple[PackedPath, ...]:
         """Read the path once.  Raises Unpackable, StoreUnreadable, StorageUnavailable."""
         read = partial(self._read_tree, path)
-        async with self._store.fetching(path), self._spools:
-            with translate_disk_errors(), ExitStack() as spools:
-                async with self._packing:
-                    written = await self._workers.run(self._write, codecs, read, spools)
-                await gather(self._adopt(*one) for one in written)
+        async with self._store.fetching(path), self._spools, _spooling() as spools:
+            async with self._packing:
+                written = await self._workers.run(self._write, codecs, read, spools)
+            await gather(self._adopt(*one) for one in written)
         return tuple(packed for _, packed in written)
 
     async def pack_entries(
@@ -91,7 +90,7 @@ class LayerWriter:
         Raises ValueError for entries that are not a tree.
         """
         read = partial(self._read_entries, entries)
-        with translate_disk_errors(), ExitStack() as spools:
+        async with _spooling() as spools:
             written = await self._brief.run(self._write, codecs, read, spools)
             packed = tuple(packed for _, packed in written)
             layers = zip(codecs, (one.layer for one in packed), strict=True)
@@ -102,7 +101,7 @@ class LayerWriter:
     async def merge(self, parts: Sequence[PackedPath], codec: Codec) -> PackedPath:
         """Make a layer in one codec from parts in the same one.  Raises PartUnusable."""
         read = partial(self._read_parts, parts)
-        with translate_disk_errors(), ExitStack() as spools:
+        async with _spooling() as spools:
             [(file, packed)] = await self._brief.run(self._write, (codec,), read, spools)
             await self._adopt(file, packed)
         return packed
@@ -184,3 +183,14 @@ def _cost(codecs: Sequence[Codec], block_size: int) -> int:
     return block_size + sum(
         block_size // codec.block_size * (codec.block_cost - codec.block_size) for codec in codecs
     )
+
+
+@asynccontextmanager
+async def _spooling() -> AsyncIterator[ExitStack]:
+    """Close spool files at the end, by a thread: that waits for the disk."""
+    spools = ExitStack()
+    with translate_disk_errors():
+        try:
+            yield spools
+        finally:
+            await threads.finish(spools.close)

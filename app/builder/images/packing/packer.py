@@ -6,6 +6,7 @@ missing is ignored.
 """
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +16,7 @@ from app.builder.images.image import Layer
 from app.builder.images.packing import record
 from app.builder.images.packing.changes import BytesChanged, in_all_codecs
 from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.early import packing_early
 from app.builder.images.packing.entry import Entry, archive_order, entries_digest
 from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.images.packing.merge_layers import PartUnusable
@@ -59,6 +61,7 @@ class LayerPacker:
     ) -> None:
         self._codecs = tuple(codecs)
         self._storage = storage
+        self._store = store
         # Images with nothing left to pack must not queue behind packing.
         self._brief = Workers(_BRIEF)
         self._writer = LayerWriter(
@@ -100,6 +103,10 @@ class LayerPacker:
             _several(ordered),
             lambda: keys.record("layers", record.layer_key(self._codecs[0], ordered)),
         )
+
+    def early(self) -> AbstractAsyncContextManager[None]:
+        """Pack paths of the caller's job before ``layer`` is called; see ``packing_early``."""
+        return packing_early(self._store, self._path)
 
     async def contents_layer(self, entries: Sequence[Entry]) -> Layer:
         """Return a layer of entries in memory; missing parent directories are added, 0755.

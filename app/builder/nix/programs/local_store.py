@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -41,6 +41,9 @@ class LocalStore:
         return await self._query(paths)
 
     def fetching(self, _: StorePath) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    def announcing(self, _: Callable[[StorePath], None]) -> AbstractContextManager[None]:
         return nullcontext()
 
     @blocking

@@ -14,7 +14,7 @@ from app.telemetry.lookups import count_cache_request
 T = TypeVar("T")
 
 # At 20 ms a request, 128 connections were hardly faster than 48.  Nix opens 25.
-_CONNECTIONS = 48
+CONNECTIONS = 48
 # A narinfo has some hundred bytes: a cache that takes so many times ``stall_seconds`` is too slow.
 _STALLS = 2
 
@@ -26,8 +26,8 @@ class CacheClient:
         self._stop = threading.Event()
         self._seconds = _STALLS * options.stall_seconds
         self._fetcher = Fetcher(self._stop, options)
-        self._queries = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="narinfo")
-        self._downloads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="download")
+        self._queries = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="narinfo")
+        self._downloads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="download")
 
     @blocking
     def get(self, url: str, size_limit: int) -> bytes | None:

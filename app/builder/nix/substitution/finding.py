@@ -8,6 +8,7 @@ from app.builder.nix.closure import StorePath
 from app.builder.nix.substitution.caches import Answer, CacheFault, Unsigned
 from app.builder.nix.substitution.offer import Offer
 from app.errors import DownloadFailed
+from app.system.blocking import blocking
 from app.system.retrying import Retries
 
 # Nixpkgs has closures of some thousand paths.
@@ -44,9 +45,12 @@ class Found:
             seen |= new
             waiting += new
 
+    @blocking
     def lacking(self, paths: Iterable[StorePath]) -> dict[StorePath, frozenset[StorePath]]:
         """Return the paths that cannot be downloaded completely, each with what is missing."""
         missing = self.missing | self.unsupported
+        if not missing:
+            return {}
         found = {path: missing.intersection(self.reachable(path)) for path in paths}
         return {path: frozenset(lacks) for path, lacks in found.items() if lacks}
 
@@ -62,13 +66,25 @@ class Found:
         )
 
 
-class ClosureFinder:
-    """``on_line`` receives a line for each retry."""
+def _ignore(_: object) -> None:
+    pass
 
-    def __init__(self, find: Find, *, retries: Retries, on_line: Callable[[str], None]) -> None:
+
+class ClosureFinder:
+    """``on_line`` receives a line for each retry, and ``on_offer`` each offer when it is found."""
+
+    def __init__(
+        self,
+        find: Find,
+        *,
+        retries: Retries,
+        on_line: Callable[[str], None] = _ignore,
+        on_offer: Callable[[Offer], None] = _ignore,
+    ) -> None:
         self._find = find
         self._retries = retries
         self._on_line = on_line
+        self._on_offer = on_offer
         self._reported: set[str] = set()
 
     async def find(self, roots: Iterable[StorePath], *, absent: Collection[StorePath]) -> Found:
@@ -87,6 +103,7 @@ class ClosureFinder:
                     _note(found, path, answer)
                     if answer.offer is None:
                         return
+                    self._on_offer(answer.offer)
                     found.local |= answer.present - set(absent)
                     new = set(answer.offer.substitute.references) - seen - found.local
                     seen.update(new)

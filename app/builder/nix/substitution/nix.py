@@ -20,6 +20,7 @@ from app.builder.nix.substitution.caches import Caches, Trust, can_stream, prese
 from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.finding import ClosureFinder, offered
 from app.builder.nix.substitution.finding import Found as FoundPaths
+from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.refusing import ignored_signature, not_cached
 from app.builder.nix.substitution.registry import Remote, RemotePaths
@@ -112,7 +113,18 @@ class SubstitutingNix:
             return
         await self._nix.check_outputs(packages)
         wanted = frozenset(package.path for package in packages)
-        finder = ClosureFinder(caches.find, retries=self._retries, on_line=on_line)
+        patience = Patience(
+            retries=self._retries,
+            seconds=min(options.seconds, self._seconds),
+            on_retry=partial(_from_any_thread, asyncio.get_running_loop(), on_line),
+        )
+
+        def on_offer(offer: Offer) -> None:
+            self._remotes.add(job, offer.substitute.path, Remote(offer, caches, patience))
+
+        finder = ClosureFinder(
+            caches.find, retries=self._retries, on_line=on_line, on_offer=on_offer
+        )
         found, lacking = await self._find(
             wanted, finder, lambda paths: self._nix.keep(paths, roots)
         )
@@ -121,18 +133,8 @@ class SubstitutingNix:
                 on_line(f"warning: {ignored}")
                 logger.bind(source=options.source).warning("a binary cache is ignored: {}", ignored)
             raise not_cached(options.source, found, lacking, self._trust)
-        remotes = found.without(wanted, lacking)
-        for location, (count, size) in offered(remotes).items():
+        for location, (count, size) in offered(found).items():
             on_line(f"{count} store paths ({size // MIB} MiB) come from {location}")
-        patience = Patience(
-            retries=self._retries,
-            seconds=min(options.seconds, self._seconds),
-            on_retry=partial(_from_any_thread, asyncio.get_running_loop(), on_line),
-        )
-        self._remotes.add(
-            job,
-            {path: Remote(offer, caches, patience) for path, offer in remotes.offers.items()},
-        )
         to_realise = [package for package in packages if package.path in lacking]
         if to_realise:
             await self._nix.realise(to_realise, options, roots=roots, on_line=on_line)
@@ -143,7 +145,7 @@ class SubstitutingNix:
             return await self._nix.preview(packages, options)
         await self._nix.check_outputs(packages)
         wanted = frozenset(package.path for package in packages)
-        finder = ClosureFinder(caches.find, retries=self._retries, on_line=lambda _: None)
+        finder = ClosureFinder(caches.find, retries=self._retries)
         found, lacking = await self._find(wanted, finder, self._nix.valid_paths)
         remotes = found.without(wanted, lacking)
         others = [one for one in packages if one.path not in remotes.offers]
@@ -186,7 +188,8 @@ class SubstitutingNix:
             valid = await keep(sorted(local))
             kept |= valid
             if valid == local:
-                return found, found.lacking(wanted - here)
+                lacking = await self._client.query(partial(found.lacking, wanted - here))
+                return found, lacking
             absent |= local - valid
         raise StoreUnavailable("the Nix store loses paths while they are looked up")
 

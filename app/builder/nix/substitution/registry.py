@@ -1,6 +1,6 @@
 """The paths that jobs download, and for how long."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -22,9 +22,10 @@ class Remote:
 
 @dataclass(slots=True)
 class Job:
-    """The remote paths of one image."""
+    """The remote paths of one image.  ``announce`` is called with each new one."""
 
     remotes: dict[StorePath, Remote] = field(default_factory=dict)
+    announce: Callable[[StorePath], None] | None = None
 
     def closure(self, paths: Iterable[StorePath]) -> tuple[list[StoreObject], set[StorePath]]:
         """Return the remote part of a closure, and the local paths that it leads to."""
@@ -71,8 +72,11 @@ class RemotePaths:
         # Two jobs run at a time by default, so that a search costs little.
         return next((job.remotes[path] for job in self._jobs if path in job.remotes), None)
 
-    def add(self, job: Job, remotes: Mapping[StorePath, Remote]) -> None:
-        job.remotes.update(remotes)
+    def add(self, job: Job, path: StorePath, remote: Remote) -> None:
+        is_new = path not in job.remotes
+        job.remotes[path] = remote
+        if is_new and job.announce is not None:
+            job.announce(path)
 
 
 def joined(remote: list[StoreObject], local: Closure | None) -> Closure:

@@ -1,14 +1,15 @@
 """Store paths of this machine and of binary caches, read in one way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.nar import visit_archive
 from app.builder.nix.store import Store, UnreadablePath, UnsupportedTree, Visitor
-from app.builder.nix.substitution.client import CacheClient
+from app.builder.nix.substitution.arrival import Arrival
+from app.builder.nix.substitution.client import CONNECTIONS, CacheClient
 from app.builder.nix.substitution.decoding import decoder
 from app.builder.nix.substitution.download import Download, DownloadUnusable
 from app.builder.nix.substitution.names import RecordingVisitor, replay
@@ -20,10 +21,10 @@ from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.workers import Workers
 
-# Packing begins when so much of an archive has arrived: a worker should not wait for the network.
-_AHEAD = 8 << 20
-# Bytes of all downloads that have not been packed.
-_VOLUME = 1 << 30
+# Bytes of all downloads that have not been packed.  They share the bandwidth: with more, all of
+# them would end late, and packing would wait.  A few large ones make up for slow connections.
+_VOLUME = 64 << 20
+_FEWEST = 6
 # Names of packed paths, until their links are made.
 _NAMES = 32 << 20
 
@@ -48,7 +49,7 @@ class SubstitutedStore:
         self._client = client
         self._directory = directory
         self._workers = workers
-        self._volume = Volume(_VOLUME)
+        self._volume = Volume(_VOLUME, least=_FEWEST, most=CONNECTIONS)
         self._downloads: dict[StorePath, Download] = {}
         self._names: Cache[StorePath, bytes] = Cache(_NAMES, size_of=len)
 
@@ -74,6 +75,19 @@ class SubstitutedStore:
             finally:
                 del self._downloads[path]
                 await asyncio.shield(self._workers.run(download.close))
+
+    @contextmanager
+    def announcing(self, found: Callable[[StorePath], None]) -> Iterator[None]:
+        """Call ``found`` with each path that the job is going to download."""
+        job = self._remotes.current
+        if job is None:
+            yield
+            return
+        job.announce = found
+        try:
+            yield
+        finally:
+            job.announce = None
 
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
@@ -103,8 +117,11 @@ class SubstitutedStore:
     def _start(
         self, remote: Remote, arrived: asyncio.Event, loop: asyncio.AbstractEventLoop
     ) -> Download:
+        narinfo = remote.offer.substitute
+        arrival = Arrival(remote.offer.size, narinfo.nar_size)
+
         def on_progress(size: int | None) -> None:
-            if (size is None or size >= _AHEAD) and not arrived.is_set():
+            if not arrived.is_set() and (size is None or arrival.is_due(size)):
                 loop.call_soon_threadsafe(arrived.set)
 
         download = Download(

@@ -10,41 +10,64 @@ from contextlib import asynccontextmanager
 
 
 class Volume:
-    """Reservations are granted in their order; one of more than all waits for the others' end."""
+    """Reservations are granted in their order; one of more than all waits for the others' end.
 
-    def __init__(self, size: int) -> None:
+    ``least`` reservations are granted whatever their size, and never more than ``most``.
+    """
+
+    def __init__(self, size: int, *, least: int = 0, most: int | None = None) -> None:
         self._size = size
+        self._least = least
+        self._most = most
         self._used = 0
+        self._count = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[None]:
-        size = min(size, self._size)
-        if self._waiting or self._used + size > self._size:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append((size, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._release(size)
-                else:
-                    self._waiting.remove((size, turn))
-                    self._grant()
-                raise
-        else:
-            self._used += size
+        await self.take(size)
         try:
             yield
         finally:
-            self._release(size)
+            self.give_back(size)
 
-    def _release(self, size: int) -> None:
-        self._used -= size
-        self._grant()
+    async def take(self, size: int) -> None:
+        """Reserve until ``give_back`` is called with the same size."""
+        size = min(size, self._size)
+        if not self._waiting and self._fits(size):
+            self._grant(size)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(size)
+            else:
+                self._grant_waiting()
+            raise
 
-    def _grant(self) -> None:
-        while self._waiting and self._used + self._waiting[0][0] <= self._size:
-            size, turn = self._waiting.popleft()
-            self._used += size
-            turn.set_result(None)
+    def give_back(self, size: int) -> None:
+        self._used -= min(size, self._size)
+        self._count -= 1
+        self._grant_waiting()
+
+    def _fits(self, size: int) -> bool:
+        if self._most is not None and self._count >= self._most:
+            return False
+        return self._count < self._least or self._used + size <= self._size
+
+    def _grant(self, size: int) -> None:
+        self._used += size
+        self._count += 1
+
+    def _grant_waiting(self) -> None:
+        while self._waiting:
+            size, turn = self._waiting[0]
+            if not turn.cancelled():
+                if not self._fits(size):
+                    return
+                self._grant(size)
+                turn.set_result(None)
+            self._waiting.popleft()

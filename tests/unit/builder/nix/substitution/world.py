@@ -11,6 +11,7 @@ from app.builder.nix.closure import StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches, Trust
 from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.finding import ClosureFinder, Found
+from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths
 from app.builder.nix.substitution.store import SubstitutedStore
@@ -80,17 +81,16 @@ class World:
         )
 
     async def find(self, *roots: StorePath) -> Found:
-        finder = ClosureFinder(self.caches.find, retries=self.retries, on_line=self.lines.append)
-        found = await finder.find(roots, absent=())
-        self.add(found)
-        return found
-
-    def add(self, found: Found) -> None:
         patience = Patience(retries=self.retries, seconds=self.seconds, on_retry=self.lines.append)
-        self.remotes.add(
-            self.job,
-            {path: Remote(offer, self.caches, patience) for path, offer in found.offers.items()},
+
+        def add(offer: Offer) -> None:
+            remote = Remote(offer, self.caches, patience)
+            self.remotes.add(self.job, offer.substitute.path, remote)
+
+        finder = ClosureFinder(
+            self.caches.find, retries=self.retries, on_line=self.lines.append, on_offer=add
         )
+        return await finder.find(roots, absent=())
 
     @property
     def left_over(self) -> list[Path]:
