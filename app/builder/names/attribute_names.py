@@ -64,16 +64,16 @@ class _Collected:
         name = self.names[attribute.number]
         match attribute.kind:
             case "package":
-                self._take(self.packages, (name,))
+                self.take(self.packages, (name,))
             case "packages" if attribute.inner:
-                self._take(self.nested, [f"{name}.{inner}" for inner in attribute.inner])
+                self.take(self.nested, [f"{name}.{inner}" for inner in attribute.inner])
             case "set" | "packages":
-                self._take(self.sets, (name,))
+                self.take(self.sets, (name,))
             case "other":
-                self._take(self.others, (name,))
+                self.take(self.others, (name,))
 
     def end(self) -> AttributeNames:
-        self._take(self.unlooked, self.names[self.at :])
+        self.take(self.unlooked, self.names[self.at :])
         return AttributeNames(
             tuple(self.packages),
             tuple(self.nested),
@@ -83,7 +83,7 @@ class _Collected:
             complete=self.room > 0,
         )
 
-    def _take(self, names: list[str], more: Sequence[str]) -> None:
+    def take(self, names: list[str], more: Sequence[str]) -> None:
         names += more[: self.room]
         self.room -= min(len(more), self.room)
 
@@ -132,7 +132,7 @@ def _resume(collected: _Collected, looked: Looked, source: str) -> None:
     if looked.failed_at >= len(collected.names):
         return
     name = collected.names[looked.failed_at]
-    (collected.unlooked if limited else collected.others).append(name)
+    collected.take(collected.unlooked if limited else collected.others, (name,))
     logger.bind(source=source, attribute=name).info(
         "an attribute is not listed: {}", looked.failure
     )
