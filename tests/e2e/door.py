@@ -57,7 +57,9 @@ class Door:
         return Pinned(self.source, await self.source.resolve(Tag(tag)), SYSTEM)
 
     async def packages(self, *names: str, tag: str = "latest") -> tuple[Found, ...]:
-        return await self.evaluator.packages(await self.pinned(tag), names, Progress())
+        pinned = await self.pinned(tag)
+        found = await self.evaluator.available(pinned, names, (), Progress())
+        return tuple(found[name] for name in names)
 
     async def package(self, name: str, tag: str = "latest") -> Found:
         (package,) = await self.packages(name, tag=tag)

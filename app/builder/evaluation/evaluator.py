@@ -73,18 +73,6 @@ class PackageEvaluator:
         self._is_listed = is_listed
         self._is_ruled_out = is_ruled_out
 
-    async def packages(
-        self, pinned: Pinned, names: Sequence[str], progress: Progress
-    ) -> tuple[Found, ...]:
-        """Return the packages of the names, in their order.
-
-        A name that is known not to be a package fails at once, without evaluating the others.
-        Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
-        EvaluationFailed, SourceUnavailable, TooManyRequests.
-        """
-        found = await self.available(pinned, names, (), progress)
-        return tuple(found[name] for name in names)
-
     async def available(
         self,
         pinned: Pinned,
@@ -95,7 +83,10 @@ class PackageEvaluator:
         """Return the packages of all names, in one evaluation; ``supplied`` ones may be absent.
 
         Meta packages of the set are replaced by their packages, and the packages that services need
-        are added; a second evaluation has these.  Raises the errors of ``packages``.
+        are added; a second evaluation has these.  A name that is known not to be a package fails at
+        once, without evaluating the others.
+        Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
+        EvaluationFailed, SourceUnavailable, TooManyRequests.
         """
         results = await self._results_of(pinned, asked, supplied, progress)
         meta = {name: r for name, r in results.items() if isinstance(r, MetaPackage)}
@@ -147,7 +138,7 @@ class PackageEvaluator:
         return frozenset(present_packages(pinned.source, found))
 
     async def unpinned(self, pinned: Pinned, progress: Progress) -> tuple[str, ...]:
-        """Return the inputs that a flake does not pin.  Raises the errors of ``packages``."""
+        """Return the inputs that a flake does not pin.  Raises the errors of ``available``."""
         if pinned.source.definition.kind != "flake":
             return ()
         async with self._queue.slot(progress), opened(pinned) as evaluation:
