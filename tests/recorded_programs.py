@@ -13,7 +13,7 @@ start=$(/bin/mktemp -d {starts}/XXXXXXXX)
 printf '%s\\0' {name} "$@" > $start/command
 printf %s {stdout}
 printf %s {stderr} >&2
-exit {code}
+case {fails_with} in "" | "$1") exit {code} ;; esac
 """
 
 
@@ -52,14 +52,24 @@ class RecordedPrograms:
         self._starts = home / "starts"
         self._starts.mkdir()
 
-    def add(self, name: str, *, stdout: str = "", stderr: str = "", code: int = 0) -> None:
+    def add(
+        self,
+        name: str,
+        *,
+        stdout: str = "",
+        stderr: str = "",
+        code: int = 0,
+        fails_with: str = "",
+    ) -> None:
+        """Add a program; with ``fails_with`` it fails only if that is its first argument."""
         program = self.directory / name
         text = _SCRIPT.format(
             starts=self._starts,
             name=name,
             stdout=shlex.quote(stdout),
             stderr=shlex.quote(stderr),
-            code=code,
+            code=1 if fails_with else code,
+            fails_with=shlex.quote(fails_with),
         )
         program.write_text(text)
         program.chmod(0o755)

@@ -17,8 +17,6 @@ LOOKING = {
 # Each has it in a text, a pattern or a name in archives; ``command`` measures free space there.
 NAMING = {
     "builder/evaluation/isolation.py",
-    "builder/images/contents/claims.py",
-    "builder/images/contents/links.py",
     "builder/images/contents/base.py",
     "builder/images/contents/nix_inside.py",
     "builder/images/packing/codec.py",
@@ -32,7 +30,6 @@ NAMING = {
     "builder/nix/programs/diagnosis.py",
     "builder/nix/programs/fetches.py",
     "builder/nix/results.py",
-    "builder/sources/opened.py",
 }
 BUILDER = sorted((APP / "builder").rglob("*.py"))
 

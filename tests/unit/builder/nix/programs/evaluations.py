@@ -1,0 +1,44 @@
+"""An evaluation, and stand-ins for the processes that would run it."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from app.builder.nix.door import Allowed, Evaluation, PackageSet
+from app.builder.nix.programs.repl_pool import ReplPool
+from app.system.process import Finished
+
+EVALUATION = Evaluation(
+    source="team",
+    package_set=PackageSet("path", "/set"),
+    system="x86_64-linux",
+    allowed=Allowed(unfree=False, insecure=False, broken=False),
+    restricted=False,
+    seconds=60,
+    memory=1 << 30,
+)
+
+
+def finished(stdout: str = "", stderr: str = "", code: int = 0) -> Finished:
+    return Finished(code, stdout.encode(), stderr.encode(), 1)
+
+
+class Kept(ReplPool):
+    """Returns ``rows``, one for each request, or raises them; None without more."""
+
+    def __init__(self, *rows: list[object] | Exception | None) -> None:
+        self.rows = deque(rows)
+        self.requests: list[tuple[str, ...]] = []
+        self.invalidated = 0
+
+    async def request(
+        self, evaluation: Evaluation, names: Sequence[str], function: str = "answer"
+    ) -> list[object] | None:
+        assert evaluation == EVALUATION
+        self.requests.append((function, *names))
+        row = self.rows.popleft() if self.rows else None
+        if isinstance(row, Exception):
+            raise row
+        return row
+
+    async def invalidate(self) -> None:
+        self.invalidated += 1
