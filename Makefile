@@ -19,9 +19,9 @@ endef
 # Two workers (pytest-xdist) share the tests; all tests of a file run in the same one.
 PYTEST := .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# The fast tests, and a comparison of how much of each file they run.
+# The tests without Nix and clients, and a comparison of how much of each file they run.
 define coverage
-	$(PYTEST) -q --cov --cov-report json:.state/coverage.json
+	$(AS_ROOT) $(PYTEST) -q -m "not nix and not e2e and not full" --cov --cov-report json:.state/coverage.json
 	.venv/bin/python -m scripts.file_coverage
 endef
 
@@ -41,19 +41,19 @@ test: ## set up, lint, all tests with real clients; what .ci/run runs
 	@python3 scripts/setup.py test
 	$(check)
 	$(coverage)
-	$(AS_ROOT) $(PYTEST) -m "(slow or nix or e2e) and not full"
+	$(AS_ROOT) $(PYTEST) -m "(nix or e2e) and not full"
 
 test-full: ## the same, and packages outside the small set (minutes, a download of gigabytes)
 	@python3 scripts/setup.py test
 	$(check)
 	$(coverage)
-	$(AS_ROOT) $(PYTEST) -m "slow or nix or e2e or full"
+	$(AS_ROOT) $(PYTEST) -m "nix or e2e or full"
 
-unit: ## set up, tests without Nix, network or clients
+unit: ## set up, fast tests without Nix, network or clients
 	@python3 scripts/setup.py dev
 	$(PYTEST) -q
 
-coverage: ## the same, and compare how much of each file of app they run
+coverage: ## the same and slow ones, and compare how much of each file of app they run
 	@python3 scripts/setup.py dev
 	$(coverage)
 

@@ -3,7 +3,7 @@
 usage: python -m scripts.file_coverage [--write]
 
 The minimum is 95 % of a file's lines. Files below it are listed in scripts/file_coverage.toml with
-what the fast tests cover. That list may only shrink: remove a file that reached the minimum, raise
+what the tests without Nix cover. It may only shrink: remove a file that reached the minimum, raise
 a number that is exceeded. ``--write`` does both. Measured by ``make test`` and ``make coverage``.
 """
 
@@ -69,7 +69,7 @@ def lower(measured: Percentages, listed: Percentages) -> dict[str, int]:
 def format_list(below: Mapping[str, int]) -> str:
     rows = "".join(f'"{name}" = {percent}\n' for name, percent in sorted(below.items()))
     return (
-        "# Files of app with less than 95 % of their lines covered by the fast tests.\n"
+        "# Files of app with less than 95 % of their lines covered by the tests without Nix.\n"
         f"# `python -m scripts.file_coverage --write` shortens the list.\n[below]\n{rows}"
     )
 

@@ -2,26 +2,20 @@
 
 import os
 from collections.abc import Generator, Iterator
+from importlib import import_module
 
 import pytest
-from hypothesis import settings
 from loguru import logger
 
 from app.system.blocking import report_to
 from tests import blockedloop
-from tests.workers import pytest_collection_modifyitems, pytest_runtest_protocol
-
-__all__ = ["pytest_collection_modifyitems", "pytest_runtest_protocol"]
-
-# How long an example takes depends on what else the machine does.  New examples are
-# for developers, who can act on them; CI judges a commit by the same ones each time.
-settings.register_profile(
-    "any machine",
-    deadline=None,
-    derandomize="CI" in os.environ,
-    max_examples=100 if "CI" in os.environ else 25,
+from tests.workers import (
+    pytest_collection_modifyitems,
+    pytest_ignore_collect,
+    pytest_runtest_protocol,
 )
-settings.load_profile("any machine")
+
+__all__ = ["pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_runtest_protocol"]
 
 report_to(blockedloop.fail)
 
@@ -32,6 +26,12 @@ pytest.register_assert_rewrite(
     "tests.contract.storage_contract",
     "tests.malformed",
 )
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Set up hypothesis, but not in the process that only distributes tests to workers."""
+    if isinstance(collector, pytest.Session):
+        import_module("tests.examples")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,6 +29,17 @@ LONG_FILES = (
 )
 # Other files, by the slowest kind of test in them.
 KINDS = ("e2e", "nix", "slow")
+# Files whose tests are all of one kind, and which take long to import.
+_HEAVY = {"e2e": "tests/e2e", "slow": "tests/api/test_openapi_examples.py"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import files of a kind that ``-m`` leaves out."""
+    expression = config.getoption("markexpr")
+    for kind, place in _HEAVY.items():
+        if f"not {kind}" in expression and collection_path.is_relative_to(config.rootpath / place):
+            return True
+    return None
 
 
 @pytest.hookimpl(trylast=True)

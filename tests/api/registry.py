@@ -1,10 +1,13 @@
 """A registry with the server's routes, storage in memory and tiny images."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from app.builder.builds.layer_use import LayerUse
 from app.builder.builds.manifests import Manifests
@@ -47,11 +50,34 @@ class Registry:
     def pull(self, name: str, tag: str = "latest") -> Job[Built]:
         return self.images.pull(ImageReference.parse(name, tag), "127.0.0.1")
 
-    def show(self, web_dir: Path) -> None:
-        """Let the operator's own pages replace the front page."""
-        self.app.router.routes.clear()
-        self.app.user_middleware.clear()
-        include_routers(self.app, web_dir=web_dir)
+    def serve_by(self, application: FastAPI) -> None:
+        """Replace the application, by another with the same services."""
+        self.app = with_services(application, self.state)
+
+
+def new_application(web_dir: Path | None = None) -> FastAPI:
+    """Return the server's routes without services.
+
+    The framework prepares each route before its first request.  That takes longer than most
+    tests: share the application, by ``with_services``.
+    """
+    app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
+    include_routers(app, web_dir=web_dir)
+    app.middleware_stack = app.build_middleware_stack()
+    return app
+
+
+def with_services(application: FastAPI, state: AppState) -> FastAPI:
+    """Return the same routes with these services."""
+    app = copy(application)
+    app.state = State()
+    provide(app, state)
+    return app
+
+
+@cache
+def shared_application() -> FastAPI:
+    return new_application()
 
 
 async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
@@ -79,8 +105,6 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
         if problem := problems.get("storage"):
             raise StorageUnavailable(problem)
 
-    app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
-    include_routers(app)
     manifests = Manifests(blobs=blobs, budget=1 << 20, lost=existence.invalidate)
     state = AppState(
         images=images,
@@ -102,6 +126,5 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
         catalog=False,
         explain_not_found=True,
     )
-    registry = Registry(app, state, storage, images, problems, jobs, blobs, existence)
-    provide(app, state)
-    return registry
+    app = with_services(shared_application(), state)
+    return Registry(app, state, storage, images, problems, jobs, blobs, existence)

@@ -1,7 +1,5 @@
 """Streams of events through the real server: a closed connection, a stop."""
 
-import asyncio
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
@@ -10,6 +8,7 @@ import pytest
 from app.state import LiveStreams, WaitPolicy
 from tests.api.registry import Registry, new_registry
 from tests.served import served
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -37,10 +36,7 @@ def test_a_closed_connection_frees_its_place() -> None:
             lines = stream.iter_lines()  # dropping it would close the connection
             assert next(lines) == "retry: 2000"
             assert httpx.get(events).status_code == 429
-        ended = time.monotonic() + 30
-        while not registry.state.streams.admits("127.0.0.1"):
-            assert time.monotonic() < ended
-            asyncio.run(asyncio.sleep(0.01))
+        wait_until(lambda: registry.state.streams.admits("127.0.0.1"))
         with httpx.stream("GET", events) as again:
             assert again.status_code == 200
 
@@ -52,8 +48,7 @@ def test_a_stopping_server_ends_a_stream_that_has_all_events() -> None:
         with served(registry.app, drain_seconds=3, on_stop=registry.jobs.drain) as address:
             events = start(address)
             followed = threads.submit(httpx.get, events, timeout=30)
-            while registry.state.streams.admits("127.0.0.1"):
-                asyncio.run(asyncio.sleep(0.01))
+            wait_until(lambda: not registry.state.streams.admits("127.0.0.1"))
         response = followed.result()
 
     assert response.status_code == 200

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from copy import copy
 
 import httpx
 import pytest
@@ -10,10 +11,8 @@ from starlette.middleware import Middleware
 
 from app.errors import EvaluationFailed, SourceUnavailable
 from app.oci import Digest, MediaType
-from app.routers.dependencies import provide
 from app.routers.direct import Direct
-from app.routers.register import include_routers
-from tests.api.registry import Registry
+from tests.api.registry import Registry, shared_application, with_services
 from tests.api.shape import headers_of
 
 MANIFEST = "/v2/shell/git/manifests/latest"
@@ -22,14 +21,18 @@ ABSENT = f"sha256:{'0' * 64}"
 DOCKER_29 = {"user-agent": "docker/29.7.0 go/go1.25 (linux) containerd/2.3.4"}
 
 
-@pytest.fixture
-async def routed(registry: Registry) -> AsyncIterator[httpx.AsyncClient]:
-    """The same services, with the router alone."""
-    app = FastAPI(title="Nixery", version="1.2.3", docs_url=None, redoc_url=None)
-    include_routers(app)
+@pytest.fixture(scope="module")
+def routes() -> FastAPI:
+    app = copy(shared_application())
     app.user_middleware = [one for one in app.user_middleware if not _is_direct(one)]
-    provide(app, registry.state)
-    transport = httpx.ASGITransport(app)
+    app.middleware_stack = app.build_middleware_stack()
+    return app
+
+
+@pytest.fixture
+async def routed(registry: Registry, routes: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """The same services, with the router alone."""
+    transport = httpx.ASGITransport(with_services(routes, registry.state))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry") as client:
         yield client
 

@@ -46,10 +46,10 @@ async def test_the_pull_command_names_the_public_address(
 
 
 async def test_a_proxy_with_tls_needs_no_insecure_registry(registry: Registry) -> None:
-    registry.app.add_middleware(
-        Forwarded, trusted=networks("127.0.0.1"), header=ProxyHeader.X_FORWARDED_FOR
+    behind_proxy = Forwarded(
+        registry.app, trusted=networks("127.0.0.1"), header=ProxyHeader.X_FORWARDED_FOR
     )
-    transport = httpx.ASGITransport(registry.app)
+    transport = httpx.ASGITransport(behind_proxy)
     async with httpx.AsyncClient(transport=transport, base_url="http://r.example.org") as client:
         page = await client.get("/", headers={"x-forwarded-proto": "https"})
 

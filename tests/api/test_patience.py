@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from app.state import WaitPolicy
 from tests.api.registry import Registry, new_registry
 from tests.served import served
+from tests.waiting import wait_until
 
 LIMIT = 30.0
 HOP = 20.0
@@ -98,6 +99,10 @@ async def test_twenty_impatient_clients_cost_one_build(
     assert len(registry.images.builds) == 1
 
 
+def has_more_pulls(registry: Registry, number: int) -> bool:
+    return len(registry.images.begun_with) > number
+
+
 @pytest.fixture
 def address(registry: Registry) -> Iterator[str]:
     with served(registry.app, drain_seconds=1) as address:
@@ -111,8 +116,9 @@ def test_a_disconnect_ends_the_request_and_not_the_build(
     host, port = address.removeprefix("http://").split(":")
     for _ in range(20):
         with socket.create_connection((host, int(port))) as connection:
+            asked = len(registry.images.begun_with)
             connection.sendall(f"GET {SLOW}?_w={HOPS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            time.sleep(0.01)
+            wait_until(partial(has_more_pulls, registry, asked))
 
     response = httpx.head(address + SLOW, headers={"user-agent": PODMAN}, timeout=60)
 

@@ -1,21 +1,26 @@
 """An operator's own pages beside the registry."""
 
-from pathlib import Path
-
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from tests.api.registry import Registry
+from tests.api.registry import Registry, new_application
 from tests.api.shape import assert_error, assert_of_a_registry
 
 
-@pytest.fixture(autouse=True)
-def pages(registry: Registry, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    directory = tmp_path_factory.mktemp("pages")
     for name in ("index.html", "404.html", "help/index.html", "v2/index.html", "v2/x/index.html"):
-        page = tmp_path / name
+        page = directory / name
         page.parent.mkdir(exist_ok=True)
         page.write_text(name)
-    registry.show(tmp_path)
+    return new_application(directory)
+
+
+@pytest.fixture(autouse=True)
+def pages(registry: Registry, application: FastAPI) -> None:
+    registry.serve_by(application)
 
 
 async def test_pages_are_served_with_get_and_head(client: httpx.AsyncClient) -> None:

@@ -16,6 +16,7 @@ from app.storage.base import LocalFile
 from tests.api.registry import Registry, new_registry
 from tests.api.shape import assert_error
 from tests.served import served
+from tests.waiting import wait_until
 
 PATIENCE = WaitPolicy(redirect_seconds=20, redirects=9, hold_seconds=20)
 
@@ -33,8 +34,7 @@ def stop_while_pulling(
         ) as address:
             url = f"{address}/v2/sleepy/manifests/latest"
             pulled = threads.submit(httpx.get, url, headers=headers, timeout=30)
-            while not registry.images.builds:
-                time.sleep(0.01)
+            wait_until(lambda: registry.images.builds)
         return pulled.result()
 
 

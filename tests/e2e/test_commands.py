@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from tests.unit.builder.nix.binary_cache.caches import (
     serving,
     status,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -152,13 +152,6 @@ def test_popcount_continues_after_it_was_killed(tmp_path: Path) -> None:
 def known_of(file: Path, cache: str, paths: Sequence[StorePath]) -> Mapping[str, NarInfo]:
     with KnownNarInfos.open(file, cache=cache) as known:
         return known.read(path.hash_part for path in paths)
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_server_loads_the_popularity_that_popcount_writes(

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.e2e.process import succeed
 from tests.e2e.server import Server, ServerFactory
 from tests.unit.builder.sources.git.repository import Repository
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -55,10 +55,8 @@ def tags(server: Server, name: str) -> list[str]:
 
 def ask_for_a_typo(server: Server, name: str) -> None:
     """Answered as soon as the names of the package set are in memory; nothing is built."""
-    deadline = time.monotonic() + 60
-    while "did you mean" not in server.get(f"/v2/{name}/manifests/latest").text:
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    address = f"/v2/{name}/manifests/latest"
+    wait_until(lambda: "did you mean" in server.get(address).text)
 
 
 def test_settings_name_tags_before_anybody_was_asked(server: Server) -> None:

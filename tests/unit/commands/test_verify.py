@@ -48,7 +48,7 @@ def fake_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
         yield fake
 
 
-@pytest.fixture(params=["memory", "filesystem", "gcs"])
+@pytest.fixture(params=["memory", "filesystem", pytest.param("gcs", marks=pytest.mark.slow)])
 async def storage(
     request: pytest.FixtureRequest, tmp_path: Path, fake_gcs: FakeGcs
 ) -> AsyncIterator[Storage]:

@@ -1,12 +1,12 @@
 """Functions that block carry the mark, and no coroutine calls one."""
 
 import ast
-
-import pytest
+from collections.abc import Iterator
 
 from tests.unit.house.functions import (
     CLASS_MARK,
     MARK,
+    Function,
     Module,
     calls,
     functions,
@@ -33,38 +33,45 @@ def is_worker(called: ast.expr) -> bool:
     )
 
 
-@pytest.mark.parametrize("module", PROGRAM.modules.values(), ids=lambda module: module.name)
-class TestModule:
-    def test_functions_for_workers_are_marked(self, module: Module) -> None:
-        unmarked = [
-            f"line {call.lineno}: {text(call.args[0])}"
-            for owner, function in functions(module.tree)
-            for call in calls(function)
-            if is_worker(call.func)
-            and PROGRAM.mark_of(call.args[0], module, owner) is False
-            and text(call.args[0]).rpartition(".")[2] not in UNMARKED
-        ]
+def test_functions_for_workers_are_marked() -> None:
+    unmarked = [
+        f"{module.name}, line {call.lineno}: {text(call.args[0])}"
+        for module, owner, function in all_functions()
+        for call in calls(function)
+        if is_worker(call.func)
+        and PROGRAM.mark_of(call.args[0], module, owner) is False
+        and text(call.args[0]).rpartition(".")[2] not in UNMARKED
+    ]
 
-        assert unmarked == []
+    assert unmarked == []
 
-    def test_documented_as_blocking_means_marked(self, module: Module) -> None:
-        unmarked = [
-            f"line {node.lineno}: {node.name}"
-            for node in ast.walk(module.tree)
-            if isinstance(node, ast.ClassDef | ast.FunctionDef)
-            and (ast.get_docstring(node) or "").startswith("Blocking")
-            and not (has_mark(node, MARK) or has_mark(node, CLASS_MARK))
-        ]
 
-        assert unmarked == []
+def test_documented_as_blocking_means_marked() -> None:
+    unmarked = [
+        f"{module.name}, line {node.lineno}: {node.name}"
+        for module in PROGRAM.modules.values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        and (ast.get_docstring(node) or "").startswith("Blocking")
+        and not (has_mark(node, MARK) or has_mark(node, CLASS_MARK))
+    ]
 
-    def test_no_coroutine_calls_a_marked_function(self, module: Module) -> None:
-        blocked = [
-            f"line {call.lineno}: {text(call.func)}"
-            for owner, function in functions(module.tree)
-            if isinstance(function, ast.AsyncFunctionDef)
-            for call in calls(function)
-            if PROGRAM.mark_of(call.func, module, owner)
-        ]
+    assert unmarked == []
 
-        assert blocked == []
+
+def test_no_coroutine_calls_a_marked_function() -> None:
+    blocked = [
+        f"{module.name}, line {call.lineno}: {text(call.func)}"
+        for module, owner, function in all_functions()
+        if isinstance(function, ast.AsyncFunctionDef)
+        for call in calls(function)
+        if PROGRAM.mark_of(call.func, module, owner)
+    ]
+
+    assert blocked == []
+
+
+def all_functions() -> Iterator[tuple[Module, str, Function]]:
+    for module in PROGRAM.modules.values():
+        for owner, function in functions(module.tree):
+            yield module, owner, function

@@ -252,11 +252,19 @@ async def test_output_without_end_is_a_limit_of_its_own() -> None:
         await run(["yes"], environment=ENVIRONMENT, limits=limits)
 
 
+# The limit is set while the program starts.
+MEMORY_EATER = """
+import resource, time
+while resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY: time.sleep(0.001)
+bytearray(400 * 1024 * 1024)
+"""
+
+
 async def test_memory_is_limited() -> None:
     limits = Limits(seconds=20, memory=200 * 1024 * 1024)
 
     finished = await run(
-        [sys.executable, "-c", "import time; time.sleep(0.2); bytearray(400 * 1024 * 1024)"],
+        [sys.executable, "-c", MEMORY_EATER],
         environment=ENVIRONMENT,
         limits=limits,
     )

@@ -218,6 +218,7 @@ async def test_what_is_stored_is_bounded_by_the_names_of_the_revision(
     assert len(await storage.keys("")) == stored
 
 
+@pytest.mark.slow
 async def test_any_number_of_unknown_names_leaves_no_file_and_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

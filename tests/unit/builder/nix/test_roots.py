@@ -54,6 +54,7 @@ async def test_a_sweep_keeps_the_roots_of_a_running_process(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_removes_the_roots_of_a_killed_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert len(list(tmp_path.iterdir())) == 2

@@ -155,6 +155,7 @@ async def test_complete_tree_survives_a_restart_of_the_machine(
     assert made.times == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", ["a process that knew it", "a new process"])
 async def test_incomplete_tree_of_a_killed_process_is_made_again(
     tmp_path: Path, later: str
@@ -172,6 +173,7 @@ async def test_incomplete_tree_of_a_killed_process_is_made_again(
     assert made.times == 2
 
 
+@pytest.mark.slow
 async def test_removal_continues_after_the_process_was_killed(tmp_path: Path) -> None:
     """The incomplete tree is replaced by a complete one, which is removed later."""
     trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)

@@ -87,6 +87,9 @@ def test_second_run_waits_for_the_first(tmp_path: Path) -> None:
     assert out == "entered\n"
 
 
+pytestmark = pytest.mark.slow
+
+
 def test_nix_settings_of_the_user_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIX_CONFIG", "cores = 1")
     settings = nix_environment()["NIX_CONFIG"].splitlines()

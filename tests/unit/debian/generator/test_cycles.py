@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ nodes = "abcdefgh"
 graphs = st.fixed_dictionaries({n: st.frozensets(st.sampled_from(nodes)) for n in nodes})
 
 
+@pytest.mark.slow
 @given(graphs)
 def test_result_is_acyclic_and_only_closing_edges_are_removed(
     edges: dict[str, frozenset[str]],
@@ -54,6 +56,7 @@ def test_result_is_acyclic_and_only_closing_edges_are_removed(
     }
 
 
+@pytest.mark.slow
 @given(graphs)
 def test_removed_edges_do_not_depend_on_the_rest_of_the_graph(
     edges: dict[str, frozenset[str]],

@@ -22,6 +22,8 @@ from app.storage.gcs.bucket import GcsStorage
 from app.system.cache import Cache
 from tests.fakes.gcs import BUCKET, EMAIL, FakeGcs, Fault
 
+pytestmark = pytest.mark.slow
+
 RECORD = "builds/x"
 LARGE = bytes(range(256)) * 80_000  # more than one request takes
 KEY = f"blobs/sha256/{Digest.of(LARGE).hex}"
@@ -70,7 +72,6 @@ async def test_a_record_is_created_once_whatever_gets_lost(
     assert fake.faults == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["request", "reply"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_a_layer_arrives_whole_whatever_gets_lost(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from app.system import threads
 from app.system.workers import Workers
 from tests.unit.builder.images.contents.test_symlink_tree import Store
 from tests.unit.builder.images.packing.trees import Node, alone, local_store, plant_path, store_path
+from tests.waiting import until
 
 A, B = store_path(1, "a"), store_path(2, "b")
 
@@ -191,13 +193,19 @@ async def test_a_cancelled_merge_ends(store: Store) -> None:
         for path, end in ((A, ""), (B, "/."))
     ]
     workers = Workers(1)
-    merging = asyncio.create_task(workers.run(merge, packages, ()))
-    await asyncio.sleep(0.01)
+    started = threading.Event()
 
-    merging.cancel()
+    def merge_all() -> SymlinkTree:
+        started.set()
+        return merge(packages, ())
+
+    running = asyncio.create_task(workers.run(merge_all))
+    await until(started.is_set)
+
+    running.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        await merging
+        await running
     await workers.run(threads.check)
 
 

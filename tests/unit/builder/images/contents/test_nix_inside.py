@@ -45,9 +45,16 @@ def package(path: StorePath, program: bytes) -> Package:
     return Package(path, tree, 5)
 
 
+SLOW_COUNTS = (
+    pytest.param(range(30, 50), marks=pytest.mark.slow),
+    pytest.param([400], marks=pytest.mark.slow),
+    pytest.param([1500], marks=pytest.mark.slow),
+)
+
+
 # From a page for each table to pages above pages, and every number of paths around the places
 # where a page is full.
-@pytest.mark.parametrize("counts", [range(30), range(30, 50), [400], [1500]])
+@pytest.mark.parametrize("counts", [range(30), *SLOW_COUNTS])
 def test_sqlite_finds_every_path_and_reference(counts: Iterable[int]) -> None:
     for count in counts:
         check(count)

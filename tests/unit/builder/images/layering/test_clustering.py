@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def usages(draw: st.DrawFn) -> Mapping[str, Usage]:
     }
 
 
+@pytest.mark.slow
 @given(usages(), st.integers(0, 2**32))
 @settings(max_examples=40)
 def test_every_name_has_one_cohort_whatever_the_order(

@@ -141,6 +141,7 @@ def package_sets(draw: st.DrawFn) -> Closure:
     )
 
 
+@pytest.mark.slow
 @given(package_sets(), st.integers(0, 2**32))
 @settings(max_examples=30)
 def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, seed: int) -> None:
@@ -154,6 +155,7 @@ def test_the_order_in_which_paths_come_is_without_effect(packages: Closure, seed
     )
 
 
+@pytest.mark.slow
 @given(package_sets())
 @settings(max_examples=30)
 def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) -> None:
@@ -168,6 +170,7 @@ def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) 
         assert entry.users == len(holders)
 
 
+@pytest.mark.slow
 @given(package_sets())
 @settings(max_examples=30)
 def test_a_cohort_has_no_large_member(packages: Closure) -> None:

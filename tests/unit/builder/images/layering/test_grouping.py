@@ -248,6 +248,7 @@ def shared_members(draw: st.DrawFn) -> list[StoreObject]:
     return [StoreObject(store_path(f"{name}-{v}"), size, ()) for name, v, size in packages]
 
 
+@pytest.mark.slow
 @given(shared_members(), closures(), closures(), PLANS.filter(bool))
 def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
     shared: list[StoreObject], company: Closure, other: Closure, plan: LayerProfile

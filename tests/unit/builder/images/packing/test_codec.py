@@ -67,6 +67,7 @@ def test_a_damaged_member_is_a_value_error(name: str) -> None:
         packed.decompress(bytes(member[:-1]), len(block))
 
 
+@pytest.mark.slow
 @each_codec
 def test_compressed_bytes_do_not_depend_on_addresses_in_memory(name: str) -> None:
     packed = codec.find(name)

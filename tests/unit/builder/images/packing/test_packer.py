@@ -171,6 +171,7 @@ async def test_the_event_loop_neither_reads_nor_compresses_nor_inflates(
 
 
 # With the headers of its directory and its own, the second fills a block, the fifth two.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size", [0, (1 << 20) - 1024, (1 << 20) - 1, 1 << 20, (2 << 20) - 1024, 1 + (2 << 20)]
 )
@@ -351,6 +352,7 @@ async def test_if_stores_differ_the_record_of_the_first_server_holds_for_both(
     ] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 async def test_damaged_blobs_are_packed_again_and_not_copied(
     packer_for: PackerFactory, storage: MemoryStorage, count: int

@@ -290,6 +290,7 @@ def test_pipes_and_whiteouts_are_errors(tmp_path: Path) -> None:
         pack(os.fsencode(tmp_path))
 
 
+@pytest.mark.slow
 def test_thousands_of_levels_do_not_recurse(tmp_path: Path) -> None:
     depth = 1500
     here = os.open(tmp_path, os.O_RDONLY)

@@ -118,6 +118,7 @@ async def test_a_cancelled_owner_removes_the_files_all_the_same(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_next_start_removes_the_files_of_a_killed_server(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert len(list(tmp_path.iterdir())) == 2

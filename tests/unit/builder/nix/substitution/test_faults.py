@@ -93,6 +93,7 @@ TRANSIENT: list[tuple[str, int | str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "kind"), TRANSIENT)
 @pytest.mark.parametrize("ranges", [True, False])
 async def test_a_transient_fault_is_retried_within_the_job(
@@ -146,6 +147,7 @@ LASTING: dict[str, tuple[str, int | str | Edit]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", LASTING)
 async def test_a_lasting_fault_is_an_error_that_names_the_cache_and_a_path(
     tmp_path: Path, cache: Channel, expected: list[Layer], fault: str

@@ -68,6 +68,7 @@ def packer(world: World) -> LayerPacker:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 async def test_each_compression_gives_the_same_layer(tmp_path: Path, compression: str) -> None:
     directory = fill(tmp_path / "cache", {A: MIXED}, compression=compression)

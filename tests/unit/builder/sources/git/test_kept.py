@@ -60,6 +60,7 @@ async def test_commits_used_last_are_kept(
         await source.find(second)
 
 
+@pytest.mark.slow
 async def test_dropped_commits_are_fetched_again(
     repository: Repository, source: GitUpstream, state: Path
 ) -> None:
