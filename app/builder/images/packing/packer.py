@@ -5,7 +5,7 @@ their layers without compressing, so that another grouping costs little.  A reco
 missing is ignored.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -21,13 +21,13 @@ from app.builder.images.packing.entry import Entry, archive_order, entries_diges
 from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.images.packing.merge_layers import PartUnusable
 from app.builder.images.packing.record import PackedPath
+from app.builder.images.packing.stored_layers import StoredLayers
 from app.builder.nix.closure import StorePath
 from app.builder.nix.store import StoreReader
 from app.oci import Descriptor, Digest
 from app.storage import keys
 from app.storage.base import Storage
 from app.storage.existence_cache import BlobExistenceCache
-from app.storage.records.cache import RememberedRecords
 from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
@@ -71,8 +71,7 @@ class LayerPacker:
             codecs=codecs,
             store=store,
         )
-        self._paths = RememberedRecords(storage=storage, kind=record.PATHS)
-        self._layers = RememberedRecords(storage=storage, kind=record.LAYERS)
+        self._stored = StoredLayers(storage=storage, existence=existence)
         self._existence = existence
         self._path_flights: SingleFlight[StorePath, tuple[PackedPath, ...]] = SingleFlight()
         self._layer_flights: SingleFlight[Digest, Layer] = SingleFlight()
@@ -115,7 +114,7 @@ class LayerPacker:
         """
         complete, digest = await self._brief.run(_archive, entries)
         wanted = {codec: record.contents_key(codec, digest) for codec in self._codecs}
-        found = [await self._known_layer(key) for key in wanted.values()]
+        found = [await self._stored.layer(key) for key in wanted.values()]
         layers = tuple(layer for layer in found if layer is not None)
         if len(layers) < len(wanted):
             make = partial(self._pack_entries, wanted, complete)
@@ -127,22 +126,7 @@ class LayerPacker:
     async def has_all(self, layers: Iterable[Iterable[StorePath]]) -> bool:
         """Return whether ``layer`` would not need the store for any of these layers."""
         ordered = [_ordered(paths) for paths in layers]
-        return all(await gather(self._has_all(codec, ordered) for codec in self._codecs))
-
-    async def _has_all(self, codec: Codec, layers: Sequence[tuple[StorePath, ...]]) -> bool:
-        single = [path for paths in layers if len(paths) == 1 for path in paths]
-        several = [paths for paths in layers if len(paths) != 1]
-        known = await self._layers.read_each(
-            [record.layer_key(codec, ordered) for ordered in several]
-        )
-        await self._existence.has_all(layer.descriptor for layer in known if layer is not None)
-        for ordered, layer in zip(several, known, strict=True):
-            if layer is None or not await self._existence.has(layer.descriptor):
-                single += ordered
-        packed = await self._paths.read_each([record.path_key(codec, path) for path in single])
-        return None not in packed and await self._existence.has_all(
-            path.layer.descriptor for path in packed if path is not None
-        )
+        return all(await gather(self._stored.has_all(codec, ordered) for codec in self._codecs))
 
     async def stored(self, layers: Iterable[Iterable[StorePath]]) -> list[Layer | None]:
         """Return the layer of each in the first codec; None where one of its blobs is missing.
@@ -150,27 +134,8 @@ class LayerPacker:
         Nothing is packed.
         """
         wanted = [_ordered(paths) for paths in layers]
-        found = await gather(self._stored_in(codec, wanted) for codec in self._codecs)
+        found = await gather(self._stored.find(codec, wanted) for codec in self._codecs)
         return [each[0] if all(each) else None for each in zip(*found, strict=True)]
-
-    async def _stored_in(
-        self, codec: Codec, wanted: Sequence[tuple[StorePath, ...]]
-    ) -> list[Layer | None]:
-        single = [record.path_key(codec, one[0]) for one in wanted if len(one) == 1]
-        several = [record.layer_key(codec, one) for one in wanted if len(one) > 1]
-        packed, merged = await gather(
-            (_layers_of(self._paths.read_each(single)), self._layers.read_each(several))
-        )
-        found = dict(zip((*single, *several), (*packed, *merged), strict=True))
-        await self._existence.has_all(layer.descriptor for layer in found.values() if layer)
-        keys = [
-            record.path_key(codec, one[0]) if len(one) == 1 else record.layer_key(codec, one)
-            for one in wanted
-        ]
-        return [await self._if_stored(found[key]) for key in keys]
-
-    async def _if_stored(self, layer: Layer | None) -> Layer | None:
-        return layer if layer and await self._existence.has(layer.descriptor) else None
 
     async def close(self) -> None:
         """Wait for running tasks."""
@@ -179,21 +144,13 @@ class LayerPacker:
         await self._path_flights.wait()
         await self._writer.close()
 
-    async def _known_layer(self, key: Digest) -> Layer | None:
-        known = await self._layers.read(key)
-        return known if known and await self._existence.has(known.descriptor) else None
-
-    async def _known_path(self, codec: Codec, path: StorePath) -> PackedPath | None:
-        known = await self._paths.read(record.path_key(codec, path))
-        return known if known and await self._existence.has(known.layer.descriptor) else None
-
     async def _merged(self, codec: Codec, paths: Sequence[StorePath]) -> Layer:
         key = record.layer_key(codec, paths)
-        known = await self._known_layer(key)
+        known = await self._stored.layer(key)
         return known or await self._layer_flights.run(key, partial(self._merge, codec, key, paths))
 
     async def _path(self, path: StorePath) -> tuple[PackedPath, ...]:
-        found = [await self._known_path(codec, path) for codec in self._codecs]
+        found = [await self._stored.path(codec, path) for codec in self._codecs]
         known = tuple(one for one in found if one is not None)
         if len(known) == len(self._codecs):
             return known
@@ -201,7 +158,7 @@ class LayerPacker:
 
     async def _pack_path(self, path: StorePath) -> tuple[PackedPath, ...]:
         """Pack in the codecs that are missing, from one read."""
-        found = {codec: await self._known_path(codec, path) for codec in self._codecs}
+        found = {codec: await self._stored.path(codec, path) for codec in self._codecs}
         missing = [codec for codec, packed in found.items() if packed is None]
         packed = await self._writer.pack_path(path, missing)
         self._count(paths_packed=1, compressed_bytes=sum(one.tar_size for one in packed))
@@ -212,7 +169,7 @@ class LayerPacker:
     async def _settle_path(self, path: StorePath, codec: Codec, packed: PackedPath) -> PackedPath:
         key = record.path_key(codec, path)
         self._existence.note(packed.layer.descriptor)
-        known = await self._paths.settle(key, packed)
+        known = await self._stored.paths.settle(key, packed)
         if not await self._existence.has(known.layer.descriptor):
             raise BytesChanged(str(path), keys.record("paths", key), known.layer, packed.layer)
         return known
@@ -221,7 +178,9 @@ class LayerPacker:
         self, wanted: Mapping[Codec, Digest], entries: Sequence[Entry]
     ) -> tuple[Layer, ...]:
         packed, known = await self._writer.pack_entries(
-            entries, tuple(wanted), lambda codec, layer: self._layers.settle(wanted[codec], layer)
+            entries,
+            tuple(wanted),
+            lambda codec, layer: self._stored.layers.settle(wanted[codec], layer),
         )
         self._count(compressed_bytes=sum(one.tar_size for one in packed))
         layers = [one.layer for one in packed]
@@ -240,7 +199,7 @@ class LayerPacker:
             parts = [packed[number] for packed in await gather(map(self._path, paths))]
             merged = await self._writer.merge(parts, codec)
         self._count(layers_assembled=1)
-        known = await self._layers.settle(key, merged.layer)
+        known = await self._stored.layers.settle(key, merged.layer)
         return await self._checked(key, merged.layer, known, subject=_several(paths))
 
     async def _checked(self, key: Digest, layer: Layer, known: Layer, *, subject: str) -> Layer:
@@ -267,12 +226,6 @@ class LayerPacker:
             now.layers_assembled + layers_assembled,
             now.compressed_bytes + compressed_bytes,
         )
-
-
-async def _layers_of(
-    packed: Coroutine[None, None, list[PackedPath | None]],
-) -> list[Layer | None]:
-    return [None if one is None else one.layer for one in await packed]
 
 
 def _several(paths: Sequence[StorePath]) -> str:
