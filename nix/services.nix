@@ -25,8 +25,8 @@
   };
 
   postgresql = {
-    # initdb starts programs with the shell.
-    packages = [ "bashInteractive" "coreutils" ];
+    # initdb starts programs with the shell; Debian's server has no time zones of its own.
+    packages = [ "bashInteractive" "coreutils" "tzdata" ];
     users = [ { name = "postgres"; uid = 70; home = "/var/lib/postgresql"; } ];
     directories = [
       { path = "/var/lib/postgresql"; user = "postgres"; mode = "0700"; }
@@ -34,6 +34,7 @@
     ];
     environment.PGDATA = "/var/lib/postgresql/data";
     # Connections by network need a password, POSTGRES_PASSWORD when the database is created.
+    # At SIGTERM the server waits until its clients disconnect; at SIGINT it disconnects them.
     command = [
       "sh"
       "-euc"
@@ -46,7 +47,13 @@
           rm "$HOME/password"
           echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
         fi
-        exec postgres -c listen_addresses='*' -c unix_socket_directories=/run/postgresql
+        postgres -c listen_addresses='*' -c unix_socket_directories=/run/postgresql &
+        server=$!
+        trap 'kill -INT "$server"' TERM INT
+        while kill -0 "$server" 2>/dev/null; do
+          wait "$server" && status=0 || status=$?
+        done
+        exit "$status"
       ''
     ];
     user = "postgres";

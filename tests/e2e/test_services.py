@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 
 # Packages to look into a container with; none of them has a service.
 TOOLS = "bashinteractive/coreutils"
+PSQL = "psql -h /run/postgresql -U postgres -Atc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,11 @@ class Outcome:
     log: str
 
 
-def serve(client: Docker | Podman, image: str, request: str) -> Outcome:
-    """Start the image, repeat a request inside of it until there is an answer, and stop it."""
+def serve(client: Docker | Podman, image: str, request: str, lasting: str = "") -> Outcome:
+    """Start the image, repeat a request inside of it until there is an answer, and stop it.
+
+    ``lasting`` is a request that has not ended by then.
+    """
     pull(client, image)
     limits = LIMITS if isinstance(client, Podman) else ()
     container = client.call("run", "--detach", "--network=none", *limits, image).strip()
@@ -31,6 +35,9 @@ def serve(client: Docker | Podman, image: str, request: str) -> Outcome:
         inside = ("exec", container, "bash", "-c")
         answer = client.call(*inside, f"until {request}; do :; done")
         user = client.call(*inside, "stat -c %U /proc/1")
+        if lasting:
+            client.call("exec", "--detach", container, "bash", "-c", f"touch /tmp/begun; {lasting}")
+            client.call(*inside, "until test -e /tmp/begun; do :; done")
         client.call("stop", "--time=60", container)
         status = client.call("inspect", "--format={{.State.ExitCode}}", container)
         return Outcome(answer, user.strip(), status.strip(), client.both("logs", container))
@@ -68,9 +75,10 @@ def test_postgresql_makes_its_database_serves_and_stops(
     found = serve(
         docker,
         f"{server.address}/postgresql/{TOOLS}:latest",
-        "psql -h /run/postgresql -U postgres -Atc 'select 6 * 7' 2>/dev/null",
+        f"{PSQL} \"select timestamptz '2026-01-01 12:00 Europe/Berlin' at time zone 'UTC'\" 2>/dev/null",
+        lasting=f"{PSQL} 'select pg_sleep(1000)'",
     )
 
-    assert found.answer.endswith("42\n")
+    assert found.answer.endswith("2026-01-01 11:00:00\n")
     assert "database system is ready to accept connections" in found.log
     assert (found.user, found.status) == ("postgres", "0")
