@@ -168,3 +168,34 @@ def test_python_accepts_every_layer_as_data(server: Server, tmp_path: Path) -> N
         blob = server.get(f"/v2/any/blobs/{digest}").content
         with tarfile.open(fileobj=io.BytesIO(blob)) as layer:
             layer.extractall(tmp_path / str(number), filter="data")
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("shell/redis", "bash"),
+        ("redis/hello", "redis-server"),
+        ("nginx/redis/bash", "bash"),
+        ("bash/hello", "bash"),
+        ("hello", "hello"),
+        ("foreign/hello", "hello"),
+        ("minimal/hello", "sh"),
+        ("hello/tree", None),
+        ("nginx/redis", None),
+    ],
+)
+def test_the_first_rule_that_applies_gives_the_command(
+    server: Server, name: str, program: str | None
+) -> None:
+    execution = config(server, server.get(f"/v2/{name}/manifests/latest"))["config"]
+
+    assert execution.get("Cmd", [None])[0] == program
+    assert "Entrypoint" not in execution
+
+
+def test_arguments_are_a_command_in_place_of_the_images_own(server: Server, docker: Docker) -> None:
+    image = f"{server.address}/hello:latest"
+    pull(docker, image)
+
+    assert docker.run(image) == "Hello, world!\n"
+    assert docker.run(image, "hello", "--greeting=other") == "other\n"

