@@ -92,7 +92,7 @@ class Composer:
 
         Raises Unpackable, StoreUnreadable, StorageUnavailable, BytesChanged.
         """
-        request, packages = ingredients.request, ingredients.packages
+        request = ingredients.request
         services = _services(ingredients)
         base_layer, *layers = await gather(
             (
@@ -110,9 +110,7 @@ class Composer:
                 shells=files.links.shells,
                 interactive=request.interactive,
                 services=[service.command for service in services.values()],
-                main_programs=[
-                    package.main_program for name, package in packages.items() if name not in ALWAYS
-                ],
+                main_programs=_main_programs(ingredients),
             ),
             nonroot=request.nonroot,
             environment=files.additions.environment,
@@ -142,6 +140,14 @@ class Composer:
             services,
             nonroot=ingredients.request.nonroot,
         )
+
+
+def _main_programs(ingredients: Ingredients) -> list[str | None]:
+    """Return those of the image's packages, but for what every image or ``foreign`` adds."""
+    request = ingredients.request
+    added = {*ALWAYS, *(name for name in request.packages if name not in request.asked)}
+    packages = ingredients.packages.items()
+    return [package.main_program for name, package in packages if name not in added]
 
 
 def _services(ingredients: Ingredients) -> dict[str, Service]:
