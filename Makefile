@@ -25,7 +25,7 @@ define coverage
 	.venv/bin/python -m scripts.file_coverage
 endef
 
-.PHONY: help demo demo-once test test-full unit coverage lint drawing bench clean
+.PHONY: help demo demo-once test test-full unit coverage lint drawing image bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -64,6 +64,12 @@ lint: ## set up, style, types, imports, spelling
 drawing: ## draw the packages from the code into docs/architecture.md
 	@python3 scripts/setup.py dev
 	.venv/bin/python -m scripts.draw --write
+
+image: ## build the server's own image into .state/nixery-image.tar
+	@python3 scripts/setup.py demo
+	@$(AS_ROOT) env NIXERY_PKGS_PATH="$$($(AS_ROOT) .venv/bin/python -m scripts.server_set)" \
+	  NIXERY_STORAGE_PATH=.state/image/storage NIXERY_STATE_PATH=.state/image/state \
+	  .venv/bin/nixery build nixery/nixery-packages --output .state/nixery-image.tar
 
 bench: ## measure; prints ratios, without a verdict
 	@python3 scripts/setup.py demo

@@ -206,4 +206,5 @@ def report(message: str) -> None:
     print(f"setup: {message}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

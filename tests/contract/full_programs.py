@@ -153,7 +153,6 @@ FULL: Mapping[str, tuple[str, str]] = {
     # Containers
     "buildah": ("buildah --version", "buildah version"),
     "docker-client": ("docker --version", "Docker version"),
-    "nix": ("nix --version", "nix (Nix)"),
     "podman": ("podman --version", "podman version"),
     "skopeo": ("skopeo --version", "skopeo version"),
     "umoci": ("umoci --version", "umoci"),

@@ -72,6 +72,7 @@ SMALL: Mapping[str, tuple[str, str]] = {
         ),
         "test is successful",
     ),
+    "nix": ("nix --version", "nix (Nix)"),
     "openssh": (
         USER
         + "echo root:x:0:0::/tmp:/bin/sh >> /etc/passwd; ssh -V && ssh-keygen -q -t ed25519 -N '' -f id && cat id.pub",

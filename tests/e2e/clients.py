@@ -176,6 +176,7 @@ class Docker:
         daemon: str | Path = "dockerd",
     ) -> None:
         self.name = name
+        self._host_network = home / "exec" / "netns" / "default"
         (home / "daemon.json").write_text("{}")
         self._docker = ("docker", "--host", f"unix://{home / 'docker.sock'}")
         self._daemon = Process(
@@ -212,6 +213,10 @@ class Docker:
         """Run the command line with any arguments; returns its standard output."""
         return succeed(*self._docker, *arguments)
 
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """Return the command line for a process that goes on."""
+        return (*self._docker, *arguments)
+
     def build(self, context: Path, tag: str, *, buildkit: bool) -> None:
         """Build the context's Dockerfile with the classic builder or BuildKit."""
         # Debian's own client has BuildKit's side in it; later ones want a plugin for it.
@@ -237,6 +242,7 @@ class Docker:
 
     def close(self) -> None:
         self._daemon.stop()
+        run("umount", str(self._host_network))  # fails if no container had the machine's network
 
 
 # Podman starts containers with greater ones than its own.
@@ -286,6 +292,9 @@ class Podman:
 
     def both(self, *arguments: str) -> str:
         return both_streams(*self._podman, *arguments)
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        return (*self._podman, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

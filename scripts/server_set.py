@@ -1,0 +1,120 @@
+"""Make a package set that has the server itself, and print its directory.
+
+usage: python -m scripts.server_set [DIRECTORY]
+
+The set is the embedded one with `nixery`, built from the wheels of uv.lock and of this tree.
+DIRECTORY is .state/server-set by default. Needs Nix, as root or with a daemon.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from nix.debian.generator.nixstore import NixStore, nix_environment
+from nix.debian.generator.storepath import flat_path
+from scripts.setup import ROOT, find_uv
+
+# Platform tags of wheels by system; Debian 12 has glibc 2.36.
+PLATFORMS = {
+    system: tuple(f"manylinux{version}_{machine}" for version in ("_2_28", "_2_17", "2014"))
+    for system, machine in {"x86_64-linux": "x86_64", "aarch64-linux": "aarch64"}.items()
+}
+SET = """\
+{{ ... }}@arguments: import {server} (arguments // {{
+  packages = {packages};
+  wheels = builtins.fromJSON (builtins.readFile ./wheels.json);
+  own = ./{own};
+}})
+"""
+
+
+def main() -> int:
+    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".state" / "server-set"
+    directory.mkdir(parents=True, exist_ok=True)
+    print(make(directory.resolve()))
+    return 0
+
+
+def make(directory: Path) -> Path:
+    """Do the missing steps. Blocking."""
+    generator = str(ROOT / "nix" / "debian" / "generate.py")
+    packages = Path(output(sys.executable, generator, "prepare"))
+    systems = {system: packages / "locks" / f"{system}.json" for system in PLATFORMS}
+    files = {
+        system: list(wheels(directory / "wheels" / system, system, lock))
+        for system, lock in systems.items()
+        if lock.is_file()
+    }
+    seed(path for found in files.values() for path in found)
+    named = {
+        system: [{"name": path.name, "sha256": sha256(path)} for path in found]
+        for system, found in files.items()
+    }
+    own = own_wheel(directory)
+    (directory / "wheels.json").write_text(json.dumps(named, indent=1) + "\n")
+    server = ROOT / "nix" / "server"
+    (directory / "default.nix").write_text(
+        SET.format(server=server, packages=packages, own=own.name)
+    )
+    return directory
+
+
+def wheels(directory: Path, system: str, lock: Path) -> Iterator[Path]:
+    """Download the wheels of uv.lock for the Python of a package set, if they are missing."""
+    python = ".".join(json.loads(lock.read_text())["units"]["python3"]["version"].split(".")[:2])
+    wanted = hashlib.sha256((ROOT / "uv.lock").read_bytes() + python.encode()).hexdigest()
+    done = directory / "complete"
+    if not done.is_file() or done.read_text() != wanted:
+        directory.mkdir(parents=True, exist_ok=True)
+        for old in directory.iterdir():
+            old.unlink()
+        requirements = directory / "requirements.txt"
+        export = ("export", "--locked", "--no-dev", "--no-emit-project", "--quiet")
+        requirements.write_text(output(find_uv(), *export, "--project", str(ROOT)))
+        # uv has no command that keeps wheels; pip compares them with the hashes of the lock.
+        output(
+            find_uv(), "tool", "run", "--quiet", "pip", "download", "--quiet", "--require-hashes",
+            "--no-deps", "--only-binary=:all:", f"--python-version={python}", "--implementation=cp",
+            *(f"--platform={tag}" for tag in PLATFORMS[system]),
+            f"--dest={directory}", f"--requirement={requirements}",
+        )  # fmt: skip
+        done.write_text(wanted)
+    yield from sorted(directory.glob("*.whl"))
+
+
+def seed(files: Iterator[Path]) -> None:
+    """Put the files into the Nix store, at the paths of fixed-output derivations."""
+    store = NixStore(nix_environment())
+    paths = {flat_path(sha256(file), file.name): file for file in files}
+    absent = store.invalid(paths)
+    store.add_files(file for path, file in paths.items() if path in absent)
+
+
+def own_wheel(directory: Path) -> Path:
+    """Build the wheel of this tree."""
+    for old in directory.glob("nixery-*.whl"):
+        old.unlink()
+    output(find_uv(), "build", "--quiet", "--wheel", f"--out-dir={directory}", str(ROOT))
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return directory / f"nixery-{version}-py3-none-any.whl"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def output(*command: str) -> str:
+    environment = {"UV_SYSTEM_CERTS": "1", **os.environ}
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode:
+        sys.exit(f"server_set: {Path(command[0]).name} failed with status {done.returncode}")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

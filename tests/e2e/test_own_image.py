@@ -1,0 +1,136 @@
+"""The server runs from the image that it builds of itself, and serves from there."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
+from tests.e2e.process import Process, succeed
+from tests.e2e.server import Server, ServerFactory
+
+pytestmark = pytest.mark.e2e
+
+# The server, packages for it to serve, and what builds of mounted sources need.
+NAME = "nixery/bashinteractive/bzip2/coreutils/diffutils/findutils/gawk/gnugrep/gnused/gnutar/gzip/jq/xz"
+HARDENED = ("--network=host", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+MOUNTED = """\
+{ ... }@arguments:
+let set = import /share/nixery/packages arguments; in
+set // { greeting = set.writeShellScriptBin "greet" "echo hello from a mounted source"; }
+"""
+# No binary cache: these tests need no network.
+SETTINGS = """\
+[[sources]]
+name = "team"
+kind = "path"
+location = "/packages"
+default = true
+substituters = []
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, packages: Path, module_server: ServerFactory
+) -> Path:
+    """The image in a file, by the command line of a server that has the set with itself."""
+    made = succeed(sys.executable, "-m", "scripts.server_set", timeout=600).strip()
+    server = module_server(Path(made))
+    file = tmp_path_factory.mktemp("own") / "image.tar"
+    done = server.command("build", NAME, "--output", str(file), "--json")
+    assert done.returncode == 0, done.stderr
+    return file
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def container(
+    engine: Docker | Podman, home: Path, image: str, *options: str, **variables: str
+) -> Iterator[str]:
+    """Run the image's own command; yields the address when the server responds."""
+    address = f"localhost:{free_port()}"
+    variables |= {"NIXERY_PORT": address.partition(":")[2], "NIXERY_HOST": "127.0.0.1"}
+    settings = [f"--env={name}={value}" for name, value in variables.items()]
+    command = engine.command("run", "--rm", "--name=nixery", *HARDENED, *options, *settings, image)
+    process = Process(command, log=home / "log")
+    process.wait_until(lambda: started(address))
+    try:
+        yield address
+    finally:
+        process.stop()
+
+
+def started(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/healthz", timeout=60).is_success
+    except httpx.TransportError:
+        return False
+
+
+def digest(address: str, name: str) -> str:
+    url = f"http://{address}/v2/{name}/manifests/latest"
+    response = httpx.head(url, timeout=120, follow_redirects=True)
+    assert response.status_code == 200
+    return response.headers["docker-content-digest"]
+
+
+def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
+    archive: Path, docker: Docker, skopeo: Skopeo, server: Server, tmp_path: Path
+) -> None:
+    docker.call("load", "--quiet", "--input", str(archive))
+    image = f"{NAME}:latest"
+    # The name of a source is in the labels: the server outside has its default source by a path.
+    options = (
+        "--volume=storage:/srv/nixery",
+        "--health-cmd=nixery-health",
+        "--env=NIXERY_PKGS_PATH=/share/nixery/packages",
+    )
+
+    with container(docker, tmp_path, image, *options) as address:
+        pull(skopeo, f"{address}/git/jq:latest")
+        program = skopeo.run(f"{address}/git/jq:latest", "git", "--version")
+        served = digest(address, "git/jq")
+        pulled = docker.try_pull(f"{address}/jq:latest")
+        counted = docker.run(f"{address}/jq:latest", "jq", "-n", "40 + 2")
+        docker.call("exec", "nixery", "nixery-health")
+        described = json.loads(docker.call("inspect", "--format={{json .Config}}", "nixery"))
+    # Its storage survives, and a stored image needs no Nix.
+    with container(docker, tmp_path, image, *options) as address:
+        again = digest(address, "git/jq")
+
+    assert program.startswith("git version")
+    assert pulled.returncode == 0, pulled.stderr
+    assert counted == "42\n"
+    assert served == again == server.digest("git/jq")
+    assert described["Cmd"] == ["nixery"]
+
+
+@pytest.mark.full
+def test_a_container_of_podman_builds_packages_of_a_mounted_source(
+    archive: Path, podman: Podman, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    podman.call("load", "--quiet", "--input", str(archive))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "default.nix").write_text(MOUNTED)
+    (tmp_path / "source" / "nixery.toml").write_text(SETTINGS)
+    image = f"localhost/{NAME}:latest"
+    options = (*LIMITS, f"--volume={tmp_path}/source:/packages:ro")
+
+    with container(
+        podman, tmp_path, image, *options, NIXERY_CONFIG="/packages/nixery.toml"
+    ) as address:
+        pull(skopeo, f"{address}/bashinteractive/greeting:latest")
+        greeting = skopeo.run(f"{address}/bashinteractive/greeting:latest", "greet")
+
+    assert greeting == "hello from a mounted source\n"
