@@ -25,7 +25,7 @@ define coverage
 	.venv/bin/python -m scripts.file_coverage
 endef
 
-.PHONY: help demo demo-once test test-full unit coverage lint drawing image bench clean
+.PHONY: help demo demo-once test test-full unit coverage lint drawing book image bench clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -64,6 +64,10 @@ lint: ## set up, style, types, imports, spelling
 drawing: ## draw the packages from the code into docs/architecture.md
 	@python3 scripts/setup.py dev
 	.venv/bin/python -m scripts.draw --write
+
+book: ## render the documentation as a site, for NIXERY_WEB_DIR
+	@python3 scripts/setup.py dev
+	.venv/bin/python -m scripts.book
 
 image: ## build the server's own image into .state/nixery-image.tar
 	@python3 scripts/setup.py demo

@@ -58,9 +58,11 @@ def make(directory: Path) -> Path:
     own = own_wheel(directory)
     (directory / "wheels.json").write_text(json.dumps(named, indent=1) + "\n")
     server = ROOT / "nix" / "server"
-    (directory / "default.nix").write_text(
-        SET.format(server=server, packages=packages, own=own.name)
-    )
+    expression = directory / "default.nix"
+    expression.write_text(SET.format(server=server, packages=packages, own=own.name))
+    store = NixStore(nix_environment())  # uses no binary cache: none has these packages
+    for attribute in ("nixery", "nixery-packages"):
+        store.build(expression, attribute, {}, directory / "roots" / attribute)
     return directory
 
 

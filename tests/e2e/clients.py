@@ -213,10 +213,6 @@ class Docker:
         """Run the command line with any arguments; returns its standard output."""
         return succeed(*self._docker, *arguments)
 
-    def command(self, *arguments: str) -> tuple[str, ...]:
-        """Return the command line for a process that goes on."""
-        return (*self._docker, *arguments)
-
     def build(self, context: Path, tag: str, *, buildkit: bool) -> None:
         """Build the context's Dockerfile with the classic builder or BuildKit."""
         # Debian's own client has BuildKit's side in it; later ones want a plugin for it.
@@ -292,9 +288,6 @@ class Podman:
 
     def both(self, *arguments: str) -> str:
         return both_streams(*self._podman, *arguments)
-
-    def command(self, *arguments: str) -> tuple[str, ...]:
-        return (*self._podman, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"

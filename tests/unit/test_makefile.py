@@ -14,6 +14,8 @@ SETUP = {
     "test": "test",
     "test-full": "test",
     "demo": "demo",
+    "image": "demo",
+    "book": "dev",
 }
 
 
