@@ -39,7 +39,8 @@ def render(directory: Path) -> Path:
         (shutil.copytree if source.is_dir() else shutil.copy)(source, pages / name)
     config = directory / "zensical.toml"
     config.write_text((ROOT / "zensical.toml").read_text().replace('"NAV"', contents()))
-    program = Path(sys.executable).with_name("zensical")
+    beside = Path(sys.executable).with_name("zensical")
+    program = beside if beside.exists() else "zensical"
     command = [program, "build", "--strict", "--clean", "--config-file", config]
     done = subprocess.run(
         command, cwd=directory, check=False, text=True, stdout=subprocess.PIPE, stderr=sys.stdout

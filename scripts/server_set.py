@@ -9,21 +9,22 @@ DIRECTORY is .state/server-set by default. Needs Nix, as root or with a daemon.
 import hashlib
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nix.debian.generator.nixstore import NixStore, nix_environment
 from nix.debian.generator.storepath import flat_path
 from scripts.setup import ROOT, find_uv
 
-# Platform tags of wheels by system; Debian 12 has glibc 2.36.
-PLATFORMS = {
-    system: tuple(f"manylinux{version}_{machine}" for version in ("_2_28", "_2_17", "2014"))
-    for system, machine in {"x86_64-linux": "x86_64", "aarch64-linux": "aarch64"}.items()
-}
+MACHINE = platform.machine()
+SYSTEM = f"{MACHINE}-linux"
+# Platform tags of wheels; Debian 12 has glibc 2.36.
+PLATFORMS = tuple(f"manylinux{version}_{MACHINE}" for version in ("_2_28", "_2_17", "2014"))
 SET = """\
 {{ ... }}@arguments: import {server} (arguments // {{
   packages = {packages};
@@ -44,17 +45,9 @@ def make(directory: Path) -> Path:
     """Do the missing steps. Blocking."""
     generator = str(ROOT / "nix" / "debian" / "generate.py")
     packages = Path(output(sys.executable, generator, "prepare"))
-    systems = {system: packages / "locks" / f"{system}.json" for system in PLATFORMS}
-    files = {
-        system: list(wheels(directory / "wheels" / system, system, lock))
-        for system, lock in systems.items()
-        if lock.is_file()
-    }
-    seed(path for found in files.values() for path in found)
-    named = {
-        system: [{"name": path.name, "sha256": sha256(path)} for path in found]
-        for system, found in files.items()
-    }
+    files = [*wheels(directory / "wheels", packages / "locks" / f"{SYSTEM}.json")]
+    seed(files)
+    named = {SYSTEM: [{"name": path.name, "sha256": sha256(path)} for path in files]}
     own = own_wheel(directory)
     (directory / "wheels.json").write_text(json.dumps(named, indent=1) + "\n")
     server = ROOT / "nix" / "server"
@@ -66,15 +59,14 @@ def make(directory: Path) -> Path:
     return directory
 
 
-def wheels(directory: Path, system: str, lock: Path) -> Iterator[Path]:
+def wheels(directory: Path, lock: Path) -> Iterator[Path]:
     """Download the wheels of uv.lock for the Python of a package set, if they are missing."""
     python = ".".join(json.loads(lock.read_text())["units"]["python3"]["version"].split(".")[:2])
     wanted = hashlib.sha256((ROOT / "uv.lock").read_bytes() + python.encode()).hexdigest()
     done = directory / "complete"
     if not done.is_file() or done.read_text() != wanted:
-        directory.mkdir(parents=True, exist_ok=True)
-        for old in directory.iterdir():
-            old.unlink()
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
         requirements = directory / "requirements.txt"
         export = ("export", "--locked", "--no-dev", "--no-emit-project", "--quiet")
         requirements.write_text(output(find_uv(), *export, "--project", str(ROOT)))
@@ -82,14 +74,14 @@ def wheels(directory: Path, system: str, lock: Path) -> Iterator[Path]:
         output(
             find_uv(), "tool", "run", "--quiet", "pip", "download", "--quiet", "--require-hashes",
             "--no-deps", "--only-binary=:all:", f"--python-version={python}", "--implementation=cp",
-            *(f"--platform={tag}" for tag in PLATFORMS[system]),
+            *(f"--platform={tag}" for tag in PLATFORMS),
             f"--dest={directory}", f"--requirement={requirements}",
         )  # fmt: skip
         done.write_text(wanted)
     yield from sorted(directory.glob("*.whl"))
 
 
-def seed(files: Iterator[Path]) -> None:
+def seed(files: Iterable[Path]) -> None:
     """Put the files into the Nix store, at the paths of fixed-output derivations."""
     store = NixStore(nix_environment())
     paths = {flat_path(sha256(file), file.name): file for file in files}

@@ -39,7 +39,7 @@ let
     libraries = map (unit: set.debianPackages.${unit}) [ "glibc" "libstdc++6" "zlib1g" ];
     PYTHONHASHSEED = "0";
   };
-  dependencies = installed "nixery-dependencies" (map fetched wheels.${system});
+  dependencies = installed "nixery-dependencies" (map fetched (wheels.${system} or (throw "no wheels for ${system}")));
   application = installed "nixery-modules-${version}" [ (builtins.path { path = own; name = baseNameOf own; }) ];
 
   nixery = set.runCommand "nixery-${version}"
