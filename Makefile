@@ -71,9 +71,7 @@ book: ## render the documentation as a site, for NIXERY_WEB_DIR
 
 image: ## build the server's own image into .state/nixery-image.tar
 	@python3 scripts/setup.py demo
-	@$(AS_ROOT) env NIXERY_PKGS_PATH="$$($(AS_ROOT) .venv/bin/python -m scripts.server_set)" \
-	  NIXERY_STORAGE_PATH=.state/image/storage NIXERY_STATE_PATH=.state/image/state \
-	  .venv/bin/nixery build nixery/nixery-packages --output .state/nixery-image.tar
+	@$(AS_ROOT) .venv/bin/python -m scripts.server_set .state/nixery-image.tar
 
 bench: ## measure; prints ratios, without a verdict
 	@python3 scripts/setup.py demo

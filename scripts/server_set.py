@@ -1,9 +1,10 @@
 """Make a package set that has the server itself, and print its directory.
 
-usage: python -m scripts.server_set [DIRECTORY]
+usage: python -m scripts.server_set [IMAGE]
 
-The set is the embedded one with `nixery`, built from the wheels of uv.lock and of this tree.
-DIRECTORY is .state/server-set by default. Needs Nix, as root or with a daemon.
+The set is the embedded one with `nixery`, built from the wheels of uv.lock and of this tree, in
+.state/server-set. With IMAGE, write the server's image to this file. Needs Nix, as root or with a
+daemon.
 """
 
 import hashlib
@@ -25,6 +26,8 @@ MACHINE = platform.machine()
 SYSTEM = f"{MACHINE}-linux"
 # Platform tags of wheels; Debian 12 has glibc 2.36.
 PLATFORMS = tuple(f"manylinux{version}_{MACHINE}" for version in ("_2_28", "_2_17", "2014"))
+# With packages for it to serve.
+IMAGE = "nixery/nixery-packages"
 SET = """\
 {{ ... }}@arguments: import {server} (arguments // {{
   packages = {packages};
@@ -35,14 +38,19 @@ SET = """\
 
 
 def main() -> int:
-    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / ".state" / "server-set"
-    directory.mkdir(parents=True, exist_ok=True)
-    print(make(directory.resolve()))
+    directory = make(ROOT / ".state" / "server-set")
+    print(directory)
+    if len(sys.argv) > 1:
+        os.environ["NIXERY_PKGS_PATH"] = str(directory)
+        for name in ("storage", "state"):
+            os.environ[f"NIXERY_{name.upper()}_PATH"] = str(directory.with_name("image") / name)
+        print(output(sys.executable, "-m", "app", "build", IMAGE, "--output", sys.argv[1]))
     return 0
 
 
 def make(directory: Path) -> Path:
     """Do the missing steps. Blocking."""
+    directory.mkdir(parents=True, exist_ok=True)
     generator = str(ROOT / "nix" / "debian" / "generate.py")
     packages = Path(output(sys.executable, generator, "prepare"))
     files = [*wheels(directory / "wheels", packages / "locks" / f"{SYSTEM}.json")]
