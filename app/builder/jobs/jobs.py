@@ -1,7 +1,6 @@
 """Jobs that the server owns: one for each key, joined by all clients that request it."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
@@ -16,6 +15,7 @@ from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.history import JobHistory, log_failure
 from app.builder.jobs.job import Job
 from app.builder.jobs.progress import Progress
+from app.builder.jobs.tasks import JobTasks
 from app.errors import Draining
 from app.failure import Failure
 from app.system.cache import Cache
@@ -25,8 +25,6 @@ T = TypeVar("T")
 AnyJob = Job[Any]
 Work = Callable[[AnyJob], Coroutine[Any, Any, Any]]
 Find = Callable[[AnyJob], Coroutine[Any, Any, AnyJob]]
-
-_CANCEL_SECONDS = 10
 
 
 @dataclass(slots=True)
@@ -73,11 +71,7 @@ class Jobs(Generic[T]):
         # Jobs without a page, or that were followed by one of another client: a client that was
         # given the page of such a job finds its outcome.
         self._settled: Cache[str, AnyJob] = Cache(max(history, 1), clock=clock)
-        # The event loop holds tasks by weak references.
-        self._tasks: set[asyncio.Task[Any]] = set()
-        # The loop's time at which running jobs are cancelled.
-        self._deadline = math.inf
-        self._cancelling: asyncio.TimerHandle | None = None
+        self._tasks = JobTasks()
 
     def observe(self, ended: Callable[[str, AnyJob], None]) -> None:
         """Call ``ended`` with the outcome at the end of each job that had something to do."""
@@ -164,27 +158,14 @@ class Jobs(Generic[T]):
 
     @property
     def draining(self) -> bool:
-        return self._deadline < math.inf
+        return self._tasks.draining
 
     async def drain(self, seconds: float) -> None:
         """Refuse new jobs, and cancel those that still run after ``seconds``.
 
         Several calls may overlap: the earliest deadline applies, and each job is cancelled once.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        if deadline < self._deadline:
-            self._deadline = deadline
-            if self._cancelling is not None:
-                self._cancelling.cancel()
-            self._cancelling = loop.call_at(deadline, self._cancel)
-        # Not the set itself: a job may be followed by another one.
-        while self._tasks and (left := deadline + _CANCEL_SECONDS - loop.time()) > 0:
-            await asyncio.wait(tuple(self._tasks), timeout=left)
-
-    def _cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel("the server is stopping")
+        await self._tasks.drain(seconds)
 
     def _follow(self, key: str, work: Work, after: AnyJob) -> AnyJob:
         job = self._running.get(key) or self._outcomes.get(key)
