@@ -19,7 +19,7 @@ from app.settings.names import variables
 from app.settings.settings import Settings
 from scripts import book
 from tests import docpages
-from tests.api.registry import Registry
+from tests.api.registry import Registry, new_application
 from tests.docpages import PAGES, ROOT, Block
 from tests.unit.routers.test_errors_docs import errors
 from tests.unit.test_deploy import METRIC
@@ -153,11 +153,15 @@ def test_every_example_is_in_the_book(text: str) -> None:
     ] == []
 
 
-async def test_a_server_serves_the_book_in_place_of_its_front_page(
-    site: Path, registry: Registry, client: httpx.AsyncClient
-) -> None:
-    registry.show(site)
+@pytest.fixture
+def served_book(site: Path, registry: Registry) -> None:
+    registry.serve_by(new_application(site))
 
+
+@pytest.mark.usefixtures("served_book")
+async def test_a_server_serves_the_book_in_place_of_its_front_page(
+    site: Path, client: httpx.AsyncClient
+) -> None:
     front = await client.get("/")
     page = await client.get("/docs/user-guide.html")
     [style, *_] = [name for name in read(site / "index.html").loaded if name.endswith(".css")]
