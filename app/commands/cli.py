@@ -1,10 +1,10 @@
 """Run ``nixery``: the server by default, else the verb of the command line."""
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.commands.exit_status import ERROR, INTERRUPTED
+from app.commands.standard_streams import finish_output, open_missing, report
 from app.settings.environment import process_environment
 
 _COMPLETION = "_NIXERY_COMPLETE"  # a shell asks for completions, without arguments
@@ -12,12 +12,18 @@ _COMPLETION = "_NIXERY_COMPLETE"  # a shell asks for completions, without argume
 
 def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:
     """Return the exit status.  ``serve`` runs the server."""
+    had_output = open_missing()
     if list(arguments) in ([], ["serve"]) and _COMPLETION not in process_environment():
         # Typer and the other verbs would cost a server 3 MB and 0.3 s.
         return _status_of(serve)
+    if not had_output:
+        report("nixery: standard output is closed\n")
+        return ERROR
     from app.commands.verbs import app  # noqa: PLC0415  # see above
 
-    return _status_of(partial(app, args=list(arguments), prog_name="nixery", obj=serve))
+    status = _status_of(partial(app, args=list(arguments), prog_name="nixery", obj=serve))
+    lost = finish_output()
+    return status or lost
 
 
 def _status_of(command: Callable[[], object]) -> int:
@@ -27,7 +33,7 @@ def _status_of(command: Callable[[], object]) -> int:
         return INTERRUPTED
     except SystemExit as end:
         if isinstance(end.code, str):
-            sys.stderr.write(f"{end.code}\n")
+            report(f"{end.code}\n")
             return ERROR
         return end.code or 0
     return 0

@@ -2,4 +2,5 @@
 
 ERROR = 1  # also: verify found damage, or doctor a problem
 CANNOT_START = 3
+PIPE_CLOSED = 141  # as shells report a program that SIGPIPE ended
 INTERRUPTED = 130  # as shells report a program that SIGINT ended

@@ -1,12 +1,12 @@
 """Expected errors end a command with one line on standard error, without a traceback."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-from app.commands.exit_status import ERROR, INTERRUPTED
+from app.commands.exit_status import ERROR, INTERRUPTED, PIPE_CLOSED
+from app.commands.standard_streams import is_output_closed, report
 from app.errors import OperatorError, RegistryError
 from app.text.sanitize import printable
 
@@ -15,13 +15,16 @@ from app.text.sanitize import printable
 def exit_on_errors(verb: str, *, interrupted: str) -> Iterator[None]:
     """Turn expected errors and Ctrl-C into an exit status.
 
+    A reader of standard output that is gone, such as ``head``, ends the command without a message.
     ``interrupted`` completes the last line of an interrupted command.
     """
     try:
         yield
     except (OperatorError, RegistryError, OSError) as error:
-        sys.stderr.write(f"nixery {verb}: {printable(str(error))}\n")
+        if is_output_closed(error):
+            raise typer.Exit(PIPE_CLOSED) from None
+        report(f"nixery {verb}: {printable(str(error))}\n")
         raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; {interrupted}\n")
+        report(f"\nstopped; {interrupted}\n")
         raise typer.Exit(INTERRUPTED) from None

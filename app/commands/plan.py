@@ -32,6 +32,7 @@ from app.commands.options import (
     StorePaths,
     wanted_paths,
 )
+from app.commands.standard_streams import report
 from app.commands.store_path_list import StorePathListInvalid, nothing_found
 from app.commands.survey import WantedPaths, open_survey
 from app.commands.terminal import Progress, write_document
@@ -96,7 +97,7 @@ def command(
         elif packages:
             plan, missing = plan_of_packages(packages, system or [f"{platform.machine()}-linux"])
             if missing:
-                sys.stderr.write(f"{missing} packages are not built, and are left out\n")
+                report(f"{missing} packages are not built, and are left out\n")
         else:
             progress = Progress(sys.stderr)
             wanted = wanted_paths(
@@ -105,7 +106,7 @@ def command(
             plan = plan_of_cache(wanted, progress)
             progress.end()
         cohorts = {entry.cohort for entry in plan.entries.values()} - {None}
-        sys.stderr.write(f"{len(plan.entries)} packages, {len(cohorts)} cohorts: {plan.identity}\n")
+        report(f"{len(plan.entries)} packages, {len(cohorts)} cohorts: {plan.identity}\n")
         write_document(plan.to_json(), output)
 
 

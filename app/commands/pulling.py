@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.builder.images.image import Built
+from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
 from app.errors import NameInvalid
 from app.oci import Digest
@@ -46,5 +47,5 @@ async def build_image(state: AppState, reference: ImageReference) -> Built:
     finally:
         line.clear()
     for warning in built.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+        report(f"warning: {warning}\n")
     return built

@@ -20,6 +20,7 @@ from app.commands.failures import exit_on_errors
 from app.commands.layout import blobs_of, manifests_of, top_of
 from app.commands.pulling import build_image, reference_of, services
 from app.commands.registry import PushInterrupted, RegistryClient
+from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
 from app.oci import Descriptor
 from app.reference import ImageReference
@@ -187,6 +188,6 @@ class Transfer:
 
 async def _retried(work: Callable[[], Awaitable[None]]) -> None:
     def on_retry(error: Exception, pause: float) -> None:
-        sys.stderr.write(f"{error}; another attempt follows in {pause:g} s\n")
+        report(f"{error}; another attempt follows in {pause:g} s\n")
 
     await retry(work, retries=_RETRIES, transient=(PushInterrupted,), on_retry=on_retry)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -20,7 +21,10 @@ _LOG_SECONDS = 10.0
 
 
 class ProgressLine:
-    """A line that changes in place on a terminal; elsewhere, a line every ten seconds."""
+    """A line that changes in place on a terminal; elsewhere, a line every ten seconds.
+
+    A stream that was closed is ignored: work does not end with its terminal.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._is_terminal = stream.isatty()
@@ -41,6 +45,10 @@ class ProgressLine:
     def show(self, text: str) -> None:
         self._shown_at = time.monotonic()
         text = one_line(text, _LINE_LIMIT)
+        with suppress(OSError):
+            self._write(text)
+
+    def _write(self, text: str) -> None:
         if not self._is_terminal:
             self._stream.write(f"{text}\n")
             self._stream.flush()
@@ -53,9 +61,10 @@ class ProgressLine:
 
     def clear(self) -> None:
         """Remove the line, so that other output can be written."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            with suppress(OSError):
+                live.stop()
 
     def end(self) -> None:
         """Keep the line on the screen, and start no other."""
@@ -83,7 +92,8 @@ class Progress:
         self._line.end()
         if self._tally.failed:
             problem = one_line(self._tally.problem, _LINE_LIMIT)
-            self._stream.write(f"{self._tally.failed:,} failed, the last: {problem}\n")
+            with suppress(OSError):
+                self._stream.write(f"{self._tally.failed:,} failed, the last: {problem}\n")
 
     def _summary(self, tally: Tally) -> str:
         elapsed = self._line.elapsed

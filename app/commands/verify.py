@@ -1,6 +1,7 @@
 """``nixery verify``: check every stored blob, manifest and record against its key."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -31,6 +32,12 @@ def command(
             " creates them again, with the same digest.",
         ),
     ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a line of JSON for each damaged object, and one with the counts."
+        ),
+    ] = False,
 ) -> None:
     """Read every stored object, and print the damaged ones.
 
@@ -41,8 +48,12 @@ def command(
     line = ProgressLine(sys.stderr)
 
     def name(finding: str) -> None:
+        key, _, problem = finding.partition(": ")
+        write(json.dumps({"object": key, "problem": problem}) if as_json else finding)
+
+    def write(text: str) -> None:
         line.clear()
-        sys.stdout.write(f"{printable(finding)}\n")
+        sys.stdout.write(f"{printable(text)}\n")
         sys.stdout.flush()
 
     def report(reading: Reading) -> None:
@@ -52,14 +63,29 @@ def command(
 
     with exit_on_errors("verify", interrupted="the objects printed so far are damaged"):
         reading = verify(load_settings(), delete=delete, name=name, report=report)
-        name(
-            f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
+        write(
+            _counts(reading, line.elapsed)
+            if as_json
+            else f"{reading.objects:,} objects with {reading.size:,} bytes read in {line.elapsed:.1f} s:"
             f" {reading.damaged:,} damaged"
             + (f", {reading.unread:,} could not be opened" if reading.unread else "")
             + (_earlier(reading.earlier, delete=delete) if reading.earlier else "")
         )
     if reading.damaged or reading.unread:
         raise typer.Exit(ERROR)
+
+
+def _counts(reading: Reading, seconds: float) -> str:
+    return json.dumps(
+        {
+            "objects": reading.objects,
+            "bytes": reading.size,
+            "damaged": reading.damaged,
+            "unread": reading.unread,
+            "earlier": reading.earlier,
+            "seconds": round(seconds, 1),
+        }
+    )
 
 
 def _earlier(count: int, *, delete: bool) -> str:

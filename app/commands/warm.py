@@ -15,6 +15,7 @@ from app.commands.exit_status import ERROR
 from app.commands.failures import exit_on_errors
 from app.commands.layout import top_of
 from app.commands.pulling import reference_of, services
+from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
 from app.errors import NameInvalid, RegistryError
 from app.reference import ImageReference
@@ -98,7 +99,7 @@ async def _warm(names: Sequence[str], at_once: int, *, as_json: bool) -> int:
         finally:
             line.clear()
     built = len(names) - run.failed
-    sys.stderr.write(f"{built} images are built, {run.failed} failed, {line.elapsed:.0f} s\n")
+    report(f"{built} images are built, {run.failed} failed, {line.elapsed:.0f} s\n")
     return run.failed
 
 

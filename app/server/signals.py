@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, delivered to the event loop of the main thread."""
+"""SIGTERM, SIGINT and SIGHUP of a closed terminal, delivered to the event loop of the main thread."""
 
 import asyncio
 import signal
@@ -19,9 +19,13 @@ class StopSignals:
         self.on_stop = on_stop
         self.received: signal.Signals | None = None
         self._loop = asyncio.get_running_loop()
+        # nohup ignores SIGHUP: the server then outlives its terminal.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        hangup = () if ignored else (signal.SIGHUP,)
+        self._numbers = (signal.SIGTERM, signal.SIGINT, *hangup)
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._numbers:
             self._loop.add_signal_handler(number, self._receive, number)
         return self
 
@@ -31,7 +35,7 @@ class StopSignals:
         _error: BaseException | None,
         _: TracebackType | None,
     ) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._numbers:
             self._loop.remove_signal_handler(number)
 
     def _receive(self, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.clients import Containerd, Docker, Podman
@@ -24,14 +25,31 @@ def archive(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_archive_loads_and_runs_in_docker(archive: Path, docker: Docker) -> None:
+def config_digest(server: Server) -> str:
+    """Docker identifies an image by its config, whether it was pulled or loaded."""
+    manifest = httpx.get(f"{server.url}/v2/{NAME}/manifests/{server.digest(NAME)}", timeout=60)
+    return str(manifest.json()["config"]["digest"])
+
+
+def test_an_archive_loads_and_runs_in_docker(archive: Path, docker: Docker, server: Server) -> None:
     assert "shell/git:latest" in docker.call("load", "--input", str(archive))
+    loaded = docker.call("image", "inspect", "--format", "{{.Id}}", "shell/git:latest")
+    assert loaded.strip() == config_digest(server)
     assert docker.run("shell/git:latest", "git", "--version").startswith("git version")
 
 
-def test_an_archive_loads_and_runs_in_podman(archive: Path, podman: Podman) -> None:
+def test_an_archive_loads_and_runs_in_podman(archive: Path, podman: Podman, server: Server) -> None:
     assert "shell/git:latest" in podman.call("load", "--input", str(archive))
+    form = "{{.Digest}} sha256:{{.Id}}"
+    loaded = podman.call("image", "inspect", "--format", form, "localhost/shell/git:latest")
+    assert loaded.split() == [server.digest(NAME), config_digest(server)]
     assert podman.run("localhost/shell/git:latest", "git", "--version").startswith("git version")
+
+
+def test_skopeo_reads_the_digest_that_is_served(archive: Path, server: Server) -> None:
+    inspected = json.loads(succeed("skopeo", "inspect", f"oci-archive:{archive}"))
+
+    assert inspected["Digest"] == server.digest(NAME)
 
 
 def test_containerd_imports_the_digest_that_is_served(

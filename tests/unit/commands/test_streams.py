@@ -1,0 +1,138 @@
+"""Commands whose streams are closed, full or missing, and completion in a real shell."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.commands import standard_streams
+from app.commands.terminal import ProgressLine
+
+ROOT = Path(__file__).parents[3]
+NIXERY = [sys.executable, "-m", "app"]
+
+
+def start(arguments: Sequence[str], home: Path, **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401  # of Popen
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "NIXERY_STATE_PATH": str(home)}
+    environment |= options.pop("variables", {})
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.Popen([*NIXERY, *arguments], cwd=ROOT, env=environment, **options)
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Return the exit status and standard error."""
+    _, errors = process.communicate(timeout=240)
+    return process.returncode, (errors or b"").decode()
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_gone_ends_a_command_without_a_message(tmp_path: Path) -> None:
+    commands = [["config"], ["config", "--json"], ["config", "--schema"], ["--help"], ["doctor"]]
+    started = []
+    for command in commands:
+        reading, writing = os.pipe()
+        os.close(reading)
+        started.append(start(command, tmp_path, stdout=writing))
+        os.close(writing)
+
+    assert [ended(process) for process in started] == [(141, "")] * len(commands)
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_a_closed_output_are_errors_with_a_message(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        into_full = start(["config"], tmp_path, stdout=full)
+    closed = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *NIXERY, "config"], cwd=ROOT, stderr=subprocess.PIPE
+    )
+
+    assert ended(into_full) == (
+        1,
+        "nixery: cannot write to standard output: No space left on device\n",
+    )
+    assert ended(closed) == (1, "nixery: standard output is closed\n")
+
+
+@pytest.mark.slow
+def test_a_command_without_standard_error_does_its_work(tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$@" 2>&- <&-', "sh", *NIXERY, "config", "--json"]
+
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_real_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    program = tmp_path / "nixery"
+    program.write_text(f'#!/bin/sh\ncd {ROOT}\nexec {sys.executable} -m app "$@"\n')
+    program.chmod(0o755)
+    script = """
+eval "$(_NIXERY_COMPLETE=source_bash nixery)"
+try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nixery_completion nixery; echo "${COMPREPLY[@]}"; }
+try nixery p
+try nixery verify --
+"""
+    bash = shutil.which("bash")
+    assert bash
+    done = subprocess.run(
+        [bash, "--norc", "-c", script],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    verbs, options = done.stdout.splitlines()
+    assert set(verbs.split()) == {"popcount", "plan", "prepare", "preview", "push"}
+    assert {"--delete", "--json"} <= set(options.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script(tmp_path: Path, shell: str) -> None:
+    variables = {"_NIXERY_COMPLETE": f"source_{shell}"}
+
+    process = start([], tmp_path, stdout=subprocess.PIPE, variables=variables)
+    script, _ = process.communicate(timeout=240)
+
+    assert process.returncode == 0
+    assert b"_NIXERY_COMPLETE=complete_" in script
+
+
+class Closed(io.StringIO):
+    """A terminal that was closed."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, _: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_progress_goes_on_without_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ProgressLine(Closed())
+    monkeypatch.setattr(sys, "stderr", Closed())
+
+    line.show("building")
+    line.clear()
+    line.show("packing")
+    line.end()
+    standard_streams.report("done\n")
+
+
+def test_only_the_reader_of_standard_output_ends_a_command_silently(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not standard_streams.is_output_closed(BrokenPipeError())
+    assert not standard_streams.is_output_closed(OSError(5, "Input/output error"))

@@ -1,0 +1,31 @@
+"""Signals that stop the server."""
+
+import asyncio
+import signal
+
+import pytest
+
+from app.server.signals import StopSignals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_the_server_stops_in_order(number: signal.Signals) -> None:
+    stopping = asyncio.Event()
+
+    with StopSignals(stopping.set) as signals:
+        signal.raise_signal(number)
+        await stopping.wait()
+        assert signals.received is number
+
+    assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
+
+async def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals(lambda: None) as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signals.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
