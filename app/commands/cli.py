@@ -3,8 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from app.commands.exit_status import ERROR, INTERRUPTED
-from app.commands.standard_streams import finish_output, open_missing, report
+from app.commands.exit_status import ERROR, INTERRUPTED, PIPE_CLOSED
+from app.commands.standard_streams import (
+    finish_output,
+    open_missing,
+    report,
+    was_output_replaced,
+)
 from app.settings.environment import process_environment
 
 _COMPLETION = "_NIXERY_COMPLETE"  # a shell asks for completions, without arguments
@@ -22,6 +27,8 @@ def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:
     from app.commands.verbs import app  # noqa: PLC0415  # see above
 
     status = _status_of(partial(app, args=list(arguments), prog_name="nixery", obj=serve))
+    if was_output_replaced():
+        return PIPE_CLOSED
     lost = finish_output()
     return status or lost
 

@@ -1,5 +1,6 @@
 """Standard streams that were closed: by a program such as ``head``, with a terminal, or before."""
 
+import io
 import os
 import select
 import sys
@@ -26,6 +27,11 @@ def is_output_closed(error: BaseException) -> bool:
     poll = select.poll()
     poll.register(number, 0)
     return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+def was_output_replaced() -> bool:
+    """Return whether Typer has met a closed pipe: it then puts a wrapper before the stream."""
+    return not isinstance(sys.stdout, io.TextIOBase)
 
 
 def finish_output() -> int:
