@@ -14,7 +14,8 @@ from app.builder.builds.index_recipe import IndexRecipe
 from app.builder.builds.indexes import IndexBuilder
 from app.builder.builds.preview import ImagePreview, ImagePreviewer
 from app.builder.builds.recent import RecentImages
-from app.builder.evaluation.evaluator import Pinned, subject
+from app.builder.builds.step_keys import supply_key, tag_key
+from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.image import Built
 from app.builder.jobs.job import Job
 from app.builder.jobs.jobs import Jobs
@@ -36,7 +37,6 @@ from app.failure import Failure
 from app.oci import Digest
 from app.reference import LATEST_TAG, ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
-from app.storage.records.kind import key_of
 
 
 class ImageService:
@@ -86,7 +86,7 @@ class ImageService:
             pinned = Pinned(source, known, request.system)
             started = self._start(request, pinned, title=title, client=client)
             return self._noted(Steps(started), reference, pinned)
-        key = _tag_key(request, source, tag)
+        key = tag_key(request, source, tag)
         if known is None and _is_tag_unknown(self._jobs.failure(key)):
             # The cached failure of the source has expired, so the tag may exist now.
             self._jobs.invalidate(key)
@@ -110,7 +110,7 @@ class ImageService:
         if revision is None:
             return None
         pinned = Pinned(source, revision, request.system)
-        recipe = self._builder.cached_recipe(_supply_key(request, pinned), request, pinned)
+        recipe = self._builder.cached_recipe(supply_key(request, pinned), request, pinned)
         return None if recipe is None else await self._builder.stored(recipe)
 
     def preview(self, reference: ImageReference, client: str) -> Job[ImagePreview]:
@@ -124,11 +124,11 @@ class ImageService:
 
         async def find(progress: Progress) -> ImagePreview:
             pinned = Pinned(source, await source.resolve(tag), request.system)
-            key = _supply_key(request, pinned)
+            key = supply_key(request, pinned)
             async with self._explaining(pinned, one_system=request.one_system):
                 return await self._previewer.preview(key, request, pinned, progress)
 
-        key = _tag_key(request, source, tag)
+        key = tag_key(request, source, tag)
         title = f"the plan of {reference.name}:{tag}"
         return self._previewer.jobs.join(key, find, title=title, client=client)
 
@@ -182,7 +182,7 @@ class ImageService:
 
     def _failure(self, request: ImageRequest, pinned: Pinned) -> Failure | None:
         """Return the remembered failure of the step that failed."""
-        key = _supply_key(request, pinned)
+        key = supply_key(request, pinned)
         recipe = self._builder.cached_recipe(key, request, pinned)
         built = self._jobs.failure(str(recipe.key)) if recipe else None
         return built or self._jobs.failure(key)
@@ -198,7 +198,7 @@ class ImageService:
 
     def _start(self, request: ImageRequest, pinned: Pinned, *, title: str, client: str) -> Job[Any]:
         """Start at the build if what the source lacks is known, or find that out first."""
-        key = _supply_key(request, pinned)
+        key = supply_key(request, pinned)
         recipe = self._builder.cached_recipe(key, request, pinned)
         if recipe is None:
             find = partial(self._supply, key, request, pinned)
@@ -214,7 +214,7 @@ class ImageService:
         with job.progress.phases.running(Phase.RESOLVE):
             revision = await source.resolve(tag)
         pinned = Pinned(source, revision, request.system)
-        key = _supply_key(request, pinned)
+        key = supply_key(request, pinned)
         find = partial(self._supply, key, request, pinned)
         following = self._jobs.follow_step(key, find, after=job)
         self._noted(Steps(following), reference, pinned)
@@ -267,20 +267,6 @@ class ImageService:
         others = () if one_system else self._builder.systems
         systems = dict.fromkeys((pinned.system, *others))
         return tuple(replace(pinned, system=system) for system in systems)
-
-
-def _tag_key(request: ImageRequest, source: Source, tag: Tag) -> str:
-    return str(key_of(["tag", source.name, str(tag), *_wanted(request)]))
-
-
-def _supply_key(request: ImageRequest, pinned: Pinned) -> str:
-    return str(key_of(["supply", pinned.source.name, subject(pinned), *_wanted(request)]))
-
-
-def _wanted(request: ImageRequest) -> tuple[object, ...]:
-    system = request.system, request.one_system
-    asked, meta = sorted(request.asked), sorted(request.meta)
-    return *system, request.packages, asked, meta, request.nonroot, request.few_layers
 
 
 def _is_tag_unknown(failure: Failure | None) -> bool:
