@@ -144,7 +144,9 @@ class Readiness(Protocol):
 
 
 class Search(Protocol):
-    async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
+    async def __call__(
+        self, text: str, limit: int, source: str | None, client: str
+    ) -> FoundPackages:
         """Find names that match the text or, in an image name, its last component.
 
         Without ``source`` the text may name one; otherwise the default source is searched.

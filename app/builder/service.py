@@ -125,7 +125,7 @@ class ImageService:
         async def find(progress: Progress) -> ImagePreview:
             pinned = Pinned(source, await source.resolve(tag), request.system)
             key = supply_key(request, pinned)
-            async with self._explaining(pinned, one_system=request.one_system):
+            async with self._explaining(pinned, progress, one_system=request.one_system):
                 return await self._previewer.preview(key, request, pinned, progress)
 
         key = tag_key(request, source, tag)
@@ -223,7 +223,7 @@ class ImageService:
     async def _supply(
         self, key: str, request: ImageRequest, pinned: Pinned, job: Job[Any]
     ) -> Job[Any]:
-        async with self._explaining(pinned, one_system=request.one_system):
+        async with self._explaining(pinned, job.progress, one_system=request.one_system):
             with job.progress.phases.running(Phase.EVALUATE):
                 recipe = await self._builder.recipe(key, request, pinned, job.progress)
         return self._jobs.follow(str(recipe.key), partial(self._build, recipe), after=job)
@@ -250,17 +250,20 @@ class ImageService:
         return steps
 
     async def _build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:
-        async with self._explaining(recipe.pinned, one_system=isinstance(recipe, Recipe)):
+        one_system = isinstance(recipe, Recipe)
+        async with self._explaining(recipe.pinned, progress, one_system=one_system):
             return await self._builder.build(recipe, progress)
 
     @asynccontextmanager
-    async def _explaining(self, pinned: Pinned, *, one_system: bool) -> AsyncIterator[None]:
+    async def _explaining(
+        self, pinned: Pinned, progress: Progress, *, one_system: bool
+    ) -> AsyncIterator[None]:
         """Add the packages that may have been meant to the error for unknown ones."""
         try:
             yield
         except PackagesUnknown as error:
             places = self._places(pinned, one_system=one_system)
-            raise await self._attributes.explained(places, error) from None
+            raise await self._attributes.explained(places, error, progress.clients) from None
 
     def _places(self, pinned: Pinned, *, one_system: bool) -> tuple[Pinned, ...]:
         """Return the revision on each system of a name, the server's own first."""

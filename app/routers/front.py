@@ -9,6 +9,7 @@ from app.reference import NAME
 from app.routers.address import needs_insecure, registry_host
 from app.routers.builds import summary_of
 from app.routers.dependencies import Services
+from app.routers.forwarded import client_of
 from app.routers.search import SearchText
 from app.routers.web.rendering import STYLED, page
 
@@ -34,7 +35,7 @@ async def get_front(request: Request, services: Services) -> Response:
 
 @router.get("/search")
 async def get_search_page(request: Request, services: Services, q: SearchText) -> Response:
-    found = await services.search(q, _FOUND, None)
+    found = await services.search(q, _FOUND, None, client_of(request.scope))
     before = q.rpartition("/")[0]
     prefix = f"{before}/" if NAME.fullmatch(before) else ""
     return page(

@@ -67,7 +67,9 @@ def open_images(
 ) -> OpenImages:
     storage = stored.storage
     evaluation, queues = evaluation_queue(settings), work_queues(settings)
-    attributes = AttributeIndex(nix=nix, storage=storage, workers=workers)
+    attributes = AttributeIndex(
+        nix=nix, storage=storage, workers=workers, share=settings.client_share
+    )
     stack.push_async_callback(attributes.close)
     packer = _packer(settings, stored, store)
     stack.push_async_callback(packer.close)

@@ -80,9 +80,10 @@ def shared_application() -> FastAPI:
     return new_application()
 
 
-async def _search(text: str, limit: int, source: str | None) -> FoundPackages:
+async def _search(text: str, limit: int, source: str | None, client: str) -> FoundPackages:
     if source not in (None, "tiny"):
         raise NameUnknown(f"no source is called {source}; there is tiny", {"sources": ["tiny"]})
+    assert client
     last = text.rpartition("/")[2]
     return FoundPackages("tiny", tuple(sorted(name for name in PACKAGES if last in name))[:limit])
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from loguru import logger
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attribute_names import AttributeNames, list_names
 from app.builder.names.attribute_reader import AttributeReader
+from app.builder.names.lookups import Lookups
 from app.builder.names.proposals import SUGGESTIONS, ListedNames, Proposals
 from app.builder.names.suggestions import best_of
 from app.builder.nix.door import Nix
@@ -47,11 +48,13 @@ _SEARCH_SECONDS = 25  # some clients leave after 30
 class AttributeIndex:
     """A listing continues when its callers leave, until ``close``, for later requests.
 
+    ``share`` is that of one client in the queue of searches.
     One listing runs at a time, so that requests for many revisions do not take all processors.
     """
 
-    def __init__(self, *, nix: Nix, storage: Storage, workers: Workers) -> None:
+    def __init__(self, *, nix: Nix, storage: Storage, workers: Workers, share: float = 1) -> None:
         self._nix = nix
+        self._lookups = Lookups(workers=workers, share=share)
         self._records = Records(storage=storage, kind=ATTRIBUTE_NAMES)
         self._workers = workers
         self._queue = WorkQueue(
@@ -75,40 +78,55 @@ class AttributeIndex:
         listed = await self._listed(pinned, None)
         return listed.index.names if listed else ()
 
-    async def search(self, places: Sequence[Pinned], text: str, limit: int) -> tuple[str, ...]:
+    async def search(
+        self, places: Sequence[Pinned], text: str, limit: int, clients: Iterable[str] = ()
+    ) -> tuple[str, ...]:
         """Search one revision on several systems, the server's own first; best first.
 
         A system whose names cannot be listed is left out, unless it is the only one or the first.
         Raises the errors of ``names``, and Unavailable if a listing takes too long.
         """
-        found = await gather(self._search(pinned, text, limit, places[0]) for pinned in places)
-        return best_of(found, limit)
+        clients = tuple(clients)
 
-    async def _search(self, pinned: Pinned, text: str, limit: int, own: Pinned) -> tuple[str, ...]:
+        async def search(pinned: Pinned) -> tuple[str, ...]:
+            listed = await self._searched(pinned, places[0])
+            if listed is None:
+                return ()
+            return await self._lookups.run(clients, listed.index.search, text, limit)
+
+        return best_of(await gather(map(search, places)), limit)
+
+    async def _searched(self, pinned: Pinned, own: Pinned) -> ListedNames | None:
+        """Return None for a system that is left out."""
         try:
             listed = await self._listed(pinned, _SEARCH_SECONDS)
         except EvaluationFailed as error:
             if pinned is own:
                 raise
             logger.bind(system=pinned.system).warning("names are left out of a search: {}", error)
-            return ()
+            return None
         if listed is None:
             raise Unavailable(f"the names of {pinned.source.name} are being listed; try again")
-        return await self._workers.run(listed.index.search, text, limit)
+        return listed
 
-    async def explained(self, places: Sequence[Pinned], error: PackagesUnknown) -> PackagesUnknown:
+    async def explained(
+        self, places: Sequence[Pinned], error: PackagesUnknown, clients: Iterable[str] = ()
+    ) -> PackagesUnknown:
         """Return the error with packages that the revision has on any of the systems.
 
         ``places`` are the revision on each system, the server's own first.  Never raises another
         error.
         """
-        found = await gather(self._proposed(pinned, error) for pinned in places)
+        clients = tuple(clients)
+        found = await gather(self._proposed(pinned, error, clients) for pinned in places)
         names = best_of([names for names in found if names is not None], SUGGESTIONS)
         if not names and None in found:
             return NamesPending(error.packages)
         return PackagesUnknown(error.packages, names) if names else error
 
-    async def _proposed(self, pinned: Pinned, error: PackagesUnknown) -> tuple[str, ...] | None:
+    async def _proposed(
+        self, pinned: Pinned, error: PackagesUnknown, clients: tuple[str, ...]
+    ) -> tuple[str, ...] | None:
         """Return suggested packages; None if there may be some later."""
 
         async def listed() -> ListedNames:
@@ -120,7 +138,8 @@ class AttributeIndex:
             key=names_key(pinned),
             pinned=pinned,
             reader=self._reader,
-            workers=self._workers,
+            lookups=self._lookups,
+            clients=clients,
             listed=listed,
             known=self._known(pinned),
         )

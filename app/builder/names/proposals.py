@@ -3,14 +3,18 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import ParamSpec, TypeVar
 
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.names.attribute_names import AttributeNames
 from app.builder.names.attribute_reader import AttributeReader
+from app.builder.names.lookups import Lookups
 from app.builder.names.suggestions import NameIndex, typed
 from app.oci import Digest
 from app.system.blocking import blocking
-from app.system.workers import Workers
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SUGGESTIONS = 3
 _CHECKED = 8  # candidates for one name
@@ -73,14 +77,16 @@ class Proposals:
         key: Digest,
         pinned: Pinned,
         reader: AttributeReader,
-        workers: Workers,
+        lookups: Lookups,
+        clients: Sequence[str],
         listed: Callable[[], Awaitable[ListedNames]],
         known: ListedNames | None,
     ) -> None:
         self._key = key
         self._pinned = pinned
         self._reader = reader
-        self._workers = workers
+        self._lookups = lookups
+        self._clients = clients
         self._listed = listed
         self._known = known
 
@@ -103,17 +109,17 @@ class Proposals:
         listed = await self._listed()
         if place:
             # The name of the set may be mistyped too, also that of a set without listed packages.
-            for other in await self._workers.run(listed.sets.suggest, place, 1):
+            for other in await self._look_up(listed.sets.suggest, place, 1):
                 if found := await self._within(other, leaf):
                     return found
-        candidates = await self._workers.run(listed.index.suggest, unknown, _CHECKED)
+        candidates = await self._look_up(listed.index.suggest, unknown, _CHECKED)
         return await self._packages(candidates, lambda name: "." in name or name in listed.unlooked)
 
     async def _within(self, place: str, leaf: str) -> tuple[str, ...]:
         """Return packages of one set whose names equal ``leaf`` or resemble it."""
         names = await self._reader.within(self._key, self._pinned, place)
-        candidates = await self._workers.run(names.search, f"{place}.{leaf}", 1)
-        like = await self._workers.run(names.suggest, f"{place}.{leaf}", _CHECKED)
+        candidates = await self._look_up(names.search, f"{place}.{leaf}", 1)
+        like = await self._look_up(names.suggest, f"{place}.{leaf}", _CHECKED)
         exact = [name for name in candidates if name == f"{place}.{leaf}"]
         return await self._packages((*exact, *like), lambda _: True)
 
@@ -127,3 +133,6 @@ class Proposals:
             packages = await self._reader.packages(self._key, self._pinned, doubted)
         sure = (name for name in candidates if name in packages or name not in doubted)
         return tuple(islice(sure, SUGGESTIONS))
+
+    async def _look_up(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._lookups.run(self._clients, work, *args, **kwargs)

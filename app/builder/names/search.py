@@ -38,10 +38,13 @@ class PackageSearch:
         self._default = default
         self._systems = tuple(systems)
 
-    async def __call__(self, text: str, limit: int, source: str | None) -> FoundPackages:
+    async def __call__(
+        self, text: str, limit: int, source: str | None, client: str = ""
+    ) -> FoundPackages:
         """Search for the last component of ``text``, the start of an image name.
 
         A name without an architecture finds packages of all systems that are served.
+        ``client`` is the address whose share of the queue of searches is used.
         ``source`` is the name of a source; without it the first component of ``text`` selects one.
         Raises NameUnknown, and the errors of AttributeIndex.search.
         """
@@ -50,7 +53,7 @@ class PackageSearch:
         revision = await searched.resolve(LATEST_TAG)
         systems = (name.system,) if name.system else self._systems
         places = [Pinned(searched, revision, system) for system in systems]
-        found = await self._attributes.search(places, name.last, limit)
+        found = await self._attributes.search(places, name.last, limit, (client,))
         return FoundPackages(searched.name, found)
 
     def _source(self, name: str | None) -> Source:

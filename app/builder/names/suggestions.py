@@ -23,6 +23,8 @@ from app.reference import NAME
 from app.system.blocking import blocking
 
 _LONGEST = 100
+# Names compared in one call of rapidfuzz, during which no other thread of the process runs.
+_PART = 2_000
 _SHORTEST = 3  # shorter texts are part of too many names
 _UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
 _SEPARATORS = str.maketrans("", "", "-_")
@@ -129,17 +131,24 @@ class NameIndex:
         """
         place, leaf = _split(text)
         wanted = _compared(leaf)
-        near = process.extract(
-            wanted, self.compared, scorer=OSA.distance, score_cutoff=_mistakes(wanted), limit=None
-        )
         found: list[tuple[int, bool, int, str]] = []
-        for other, mistakes, number in near:
+        for other, mistakes, number in self._near(wanted):
             name = self._choose(self.ordered[number], place)
             elsewhere = mistakes > 0 and _split(name)[0] != place
             begin = Prefix.similarity(leaf, self.ordered[number])
             found.append((mistakes + elsewhere, wanted not in other, -begin, name))
         found.sort(key=lambda one: (*one[:3], _rank(one[3])))
         yield from (one[3] for one in found)
+
+    def _near(self, wanted: str) -> Iterator[tuple[str, int, int]]:
+        """Yield names, their typing errors and their numbers."""
+        most = _mistakes(wanted)
+        for start in range(0, len(self.compared), _PART):
+            part = self.compared[start : start + _PART]
+            for other, mistakes, number in process.extract(
+                wanted, part, scorer=OSA.distance, score_cutoff=most, limit=None
+            ):
+                yield other, int(mistakes), start + number
 
     def _choose(self, leaf: str, place: str) -> str:
         names = self.leaves[leaf]
