@@ -7,7 +7,8 @@ import pytest
 from app.builder.builds.preview import ImagePreview, Place, PreviewedImage
 from app.errors import BuildFailed, PackagesUnknown
 from app.reference import ImageReference
-from tests.fakes.package_set import package
+from tests.fakes.package_set import Attribute, package
+from tests.fakes.package_set import only as onsystem
 from tests.unit.builder.assembled import Assembled
 from tests.unit.builder.conftest import Open
 
@@ -143,3 +144,35 @@ async def test_a_store_path_that_its_derivation_does_not_have_is_refused(opener:
 
     with pytest.raises(BuildFailed):
         await preview(server, "tool")
+
+
+async def test_what_is_in_the_store_is_complete_although_nothing_is_packed(opener: Open) -> None:
+    servers = opener(SET)
+    built = await (await servers.open()).build("tool")
+    for key in await servers.storage.keys(""):
+        if key.startswith(("builds/", "closures/", "paths/", "layers/", "blobs/")):
+            await servers.storage.delete(key)
+
+    server = await servers.open()
+    image = only(await preview(server, "tool"))
+
+    assert image.is_complete
+    assert set(places(image).values()) == {Place.STORE}
+    assert len(image.layers) + image.own_layers == len(built.blobs) - 1
+    assert {layer.size for layer in image.layers} == {None}
+    assert not any(layer.is_stored for layer in image.layers)
+
+
+async def test_an_architecture_without_the_package_has_its_reason(opener: Open) -> None:
+    attributes: dict[str, Attribute] = {
+        **SET,
+        "intel": onsystem("x86_64-linux", package("intel-1")),
+    }
+    server = await opener(attributes).open(architectures=("amd64", "arm64"))
+
+    found = await preview(server, "intel")
+
+    assert [image.architecture for image in found.images] == ["amd64"]
+    (lacking,) = found.lacking
+    assert lacking.architecture == "arm64"
+    assert "intel" in lacking.reason

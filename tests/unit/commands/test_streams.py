@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from app.commands import standard_streams
+from app.commands import cli, standard_streams
+from app.commands.failures import exit_on_errors
 from app.commands.terminal import ProgressLine
 
 ROOT = Path(__file__).parents[3]
@@ -136,3 +139,82 @@ def test_only_the_reader_of_standard_output_ends_a_command_silently(
 ) -> None:
     assert not standard_streams.is_output_closed(BrokenPipeError())
     assert not standard_streams.is_output_closed(OSError(5, "Input/output error"))
+
+
+def piped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let standard output be a pipe without a reader."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(sys, "stdout", os.fdopen(writing, "w"))
+
+
+def test_a_pipe_without_reader_is_found_and_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped(monkeypatch)
+    sys.stdout.write("lost")
+
+    assert standard_streams.is_output_closed(BrokenPipeError())
+    assert standard_streams.finish_output() == 141
+    assert standard_streams.finish_output() == 0
+    sys.stdout.close()
+
+
+def test_an_expected_error_of_a_closed_pipe_has_no_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    piped(monkeypatch)
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
+
+    with pytest.raises(typer.Exit) as end, exit_on_errors("config", interrupted=""):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert (end.value.exit_code, errors.getvalue()) == (141, "")
+    sys.stdout.close()
+
+
+def test_output_to_a_full_disk_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", os.fdopen(os.open("/dev/full", os.O_WRONLY), "w"))
+    sys.stdout.write("lost")
+
+    assert standard_streams.finish_output() == 1
+    assert "No space left on device" in capfd.readouterr().err
+    sys.stdout.close()
+
+
+def test_typers_own_end_of_a_closed_pipe_has_the_same_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", object())
+
+    assert standard_streams.was_output_replaced()
+
+
+def test_missing_streams_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert standard_streams.open_missing()
+    sys.stderr.write("into nothing")
+    sys.stderr.close()
+    monkeypatch.setattr(sys, "stdout", None)
+    assert not standard_streams.open_missing()
+    sys.stdout.close()
+
+
+def test_a_command_without_standard_output_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert cli.run(["config"], serve=lambda: None) == 1
+    assert capfd.readouterr().err == "nixery: standard output is closed\n"
+    sys.stdout.close()
+
+
+def test_help_into_a_closed_pipe_ends_like_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped(monkeypatch)
+    output = sys.stdout
+
+    assert cli.run(["--help"], serve=lambda: None) == 141
+    with suppress(BrokenPipeError):
+        output.close()

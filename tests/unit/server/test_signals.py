@@ -29,3 +29,21 @@ async def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
         assert signals.received is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_second_interrupt_stops_at_once_and_a_third_is_not_handled() -> None:
+    calls: list[int] = []
+    called = asyncio.Event()
+
+    def stop() -> None:
+        calls.append(len(calls))
+        called.set()
+
+    with StopSignals(stop) as signals:
+        for _ in range(2):
+            called.clear()
+            signal.raise_signal(signal.SIGINT)
+            await called.wait()
+        assert signals.received is signal.SIGINT
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert calls == [0, 1]

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from starlette.types import Message, Receive, Scope, Send
 
 from app.builder.jobs.job import Job
 from app.builder.jobs.phases import Phase
@@ -150,3 +151,22 @@ async def test_traces_are_off_by_default(collector: Collector) -> None:
         assert tracing is not None
         finished_job(tracing)
     assert collector.spans  # sent when the server stops
+
+
+async def test_a_lifespan_is_not_a_request(collector: Collector) -> None:
+    tracing = open_tracing(collector.url)
+    scopes: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        scopes.append(scope["type"])
+
+    async def never() -> Message:
+        raise AssertionError
+
+    async def drop(_: Message) -> None:
+        return
+
+    await TracedRequests(app, tracing=tracing)({"type": "lifespan"}, never, drop)
+    tracing.close()
+
+    assert (scopes, collector.spans) == (["lifespan"], [])
