@@ -1,13 +1,16 @@
-"""Programs accept the files in deploy/; tests/e2e/test_proxy.py runs nginx with its own."""
+"""Programs accept and run the files in deploy/; tests/e2e/test_proxy.py runs nginx with its own."""
 
 import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.e2e.process import succeed
-from tests.e2e.server import ROOT
+from tests.e2e.clients import Docker, Skopeo, pull
+from tests.e2e.process import Process, succeed
+from tests.e2e.server import ROOT, Server
+from tests.e2e.test_proxy import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -40,6 +43,38 @@ def test_caddy_accepts_its_configuration_with_the_variables_of_compose() -> None
     assert json.loads(adapted)["apps"]["http"]["servers"]
     assert '"dial":"nixery:8080"' in adapted
     assert '"registry.test"' in adapted
+
+
+def test_clients_pull_through_caddy(
+    server: Server, docker: Docker, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    address = f"localhost:{free_port()}"
+    # Without TLS, since Caddy would add its own authority to the machine's.
+    config = tmp_path / "Caddyfile"
+    config.write_text("{\n\tadmin off\n}\n" + (DEPLOY / "caddy" / "Caddyfile").read_text())
+    caddy = Process(
+        ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)],
+        log=tmp_path / "log",
+        env={"SITE": f"http://{address}", "UPSTREAM": server.address, "HOME": str(tmp_path)},
+    )
+    try:
+        caddy.wait_until(lambda: healthy(address))
+        for client in (docker, skopeo):
+            pull(client, f"{address}/jq:latest")
+            assert client.run(f"{address}/jq:latest", "jq", "-n", "40 + 2") == "42\n"
+        passed = httpx.get(f"http://{address}/v2/jq/manifests/latest", timeout=60)
+    finally:
+        caddy.stop()
+
+    assert passed.headers["Docker-Content-Digest"] == server.digest("jq")
+    assert "Content-Encoding" not in passed.headers
+
+
+def healthy(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/healthz", timeout=10).is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_promtool_accepts_the_rules_and_their_tests() -> None:
