@@ -6,6 +6,7 @@ costs more than a manifest and cancels work that should go on.
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -31,6 +32,7 @@ _ESCAPED = error_body(
     ErrorCode.NAME_INVALID,
     "names, tags and digests contain nothing that needs percent-encoding",
 )
+_REPEATED = error_body(ErrorCode.UNSUPPORTED, "each parameter of a query may be given once")
 
 
 class Gate:
@@ -73,7 +75,7 @@ class Gate:
             await send(message)
 
         try:
-            refusal = _refusal(scope) if registry else None
+            refusal = (_refusal(scope) if registry else None) or _refused_query(scope)
             await (refusal or self._app)(scope, receive, respond)
         except Exception as error:  # noqa: BLE001  # the client gets a registry's response to any error
             logger.opt(exception=error).error("{} {} failed unexpectedly", scope["method"], path)
@@ -97,6 +99,17 @@ def _refusal(scope: Scope) -> Response | None:
         # Routes match the decoded path, in which an escaped slash looks like a real one.
         return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _ESCAPED)
     return None
+
+
+def _refused_query(scope: Scope) -> Response | None:
+    """Refuse a parameter that is given twice: the framework would ignore all but the last."""
+    query: bytes = scope["query_string"]
+    if b"&" not in query:
+        return None
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    if len(names) == len(set(names)):
+        return None
+    return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _REPEATED)
 
 
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -327,6 +327,34 @@ async def test_percent_encoded_paths_are_refused(
     assert registry.images.builds == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v2/hello/referrers/sha256:{'0' * 64}?artifactType=a&artifactType=b",
+        "/v2/hello/tags/list?n=1&last=a&n=1",
+        "/v2/hello/tags/list?last=a&%6Cast=b",
+        "/v2/hello/manifests/latest?_w=1&_w=1",
+        "/api/search?q=a&q=",
+        "/builds?image=a&image=a",
+    ],
+)
+async def test_repeated_parameters_of_a_query_are_refused(
+    client: httpx.AsyncClient, registry: Registry, path: str
+) -> None:
+    response = await client.get(path)
+
+    message = assert_error(response, 400, "UNSUPPORTED")
+    assert message == "each parameter of a query may be given once"
+    assert registry.images.builds == []
+
+
+@pytest.mark.parametrize("last", ["%C2%8D", "%FF", "%00", "%26n=1"])
+async def test_any_value_of_a_parameter_is_accepted(client: httpx.AsyncClient, last: str) -> None:
+    response = await client.get(f"/v2/hello/tags/list?n=1&last={last}")
+
+    assert response.status_code == 200
+
+
 async def test_errors_outside_v2_have_the_same_form_without_the_registrys_header(
     client: httpx.AsyncClient,
 ) -> None:
