@@ -1,37 +1,30 @@
 """What a source gets from binary caches, and what it does not, with every Nix in reach."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.binary_cache import BinaryCache, serving
+from tests.e2e.binary_cache import BinaryCache, cached_set, filled_cache
 from tests.e2e.newer_nix import NewerNix
-from tests.e2e.server import ROOT, Server
+from tests.e2e.server import Server
 
 pytestmark = pytest.mark.e2e
 
-PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
 WRONG_KEY = "team-1:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 MakeServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("set") / "default.nix"
-    text = PACKAGES.read_text().replace('salt ? ""', f'salt ? "{uuid.uuid4()}"')
-    file.write_text(text.replace("/nonexistent", str(file.with_name("permit"))))
-    return file
+    return cached_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(scope="module")
 def cache(
     every_nix: NewerNix, packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BinaryCache]:
-    cache = BinaryCache(tmp_path_factory.mktemp("cache"))
-    cache.fill(every_nix, packages, "cacert", "iana-etc", "leaf", "tree", "local")
-    with serving(cache):
+    with filled_cache(every_nix, packages, tmp_path_factory.mktemp("cache")) as cache:
         yield cache
 
 

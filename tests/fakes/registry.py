@@ -1,7 +1,6 @@
 """A registry that takes pushes; tests/contract/test_pushing.py holds it to a real one."""
 
 import json
-import threading
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from app.oci import Digest
+from tests.serving import serving
 
 USER, PASSWORD = "joe", "hunter2"
 IDENTITY = "identity"
@@ -119,11 +119,5 @@ def _basic() -> str:
 
 @contextmanager
 def serving_registry() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(FakeRegistry()) as server:
+        yield server

@@ -1,7 +1,6 @@
 """``nixery watch`` at a server that sends one page after the other."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,6 +8,7 @@ import pytest
 
 from app.commands import cli, watch
 from app.commands.watch import added, address_of
+from tests.serving import serving
 
 PAGE = {
     "id": "b1",
@@ -63,14 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
     monkeypatch.setattr(watch, "_INTERVAL_SECONDS", 0)
-    with Pages() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Pages()) as server:
+        yield server
 
 
 def run(*arguments: str) -> int:
