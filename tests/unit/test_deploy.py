@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml  # type: ignore[import-untyped]
 
@@ -173,3 +174,14 @@ def test_panels_of_the_dashboard_have_queries_and_do_not_overlap() -> None:
     assert all(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
     assert len(set(places)) == len(places)
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
+
+
+def test_kubernetes_accepts_the_manifests_by_its_schemas() -> None:
+    version = kubernetes_validate.latest_version()
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "nixery.yaml").read_text()))
+
+    for document in documents:
+        kubernetes_validate.validate(document, version, strict=True)
+        misspelt = document | {"spec": document["spec"] | {"replica": 1}}
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(misspelt, version, strict=True)
