@@ -11,18 +11,19 @@ from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
 # Part of the build key: another grouping makes another image.
-GROUPING = "time-1"
+GROUPING = "time-2"
 
 # From this NAR size in bytes a path has a layer of its own, whatever its cohort.
 FLOOR = 8_000_000
-# Below this NAR size a path without a cohort shares a layer.
+# Below this NAR size a path without a cohort shares a layer, if its closure has at most so many
+# paths: an update of any of them rebuilds it, so those with few seldom change.
 SMALL = 200_000
-# Layers of small paths: by the magnitude of the number of paths that they need.
-_DEPTHS = 6
-# The most layers for the groups that exceed the budget: with a profile by use, without one by
-# name, so that an upgrade does not renew all of them.
+SHALLOW = 3
+# The most layers for the groups that exceed the budget.  With a profile they are divided by use.
+# Without one they are divided by name, if they are large, so that an upgrade does not renew all.
 _BANDS = 4
 _BUCKETS = 16
+_BUCKET_SIZE = 16_000_000
 # Over budget, a group of several paths counts as if it were larger by this: it is the same in
 # many images.
 _SHARED = 8_000_000
@@ -67,8 +68,9 @@ def plan_layers(closure: Closure, plan: LayerProfile | None, budget: int) -> tup
     groups = _grouped((_share(member), member) for member in _members(closure, plan))
     tail: list[_Group] = []
     if len(groups) > budget:
-        layers = max(1, min(_BANDS if plan else _BUCKETS, budget // 3))
         groups.sort(key=lambda group: (-group.rank, group.order))
+        most = max(1, min(_BANDS if plan else _BUCKETS, budget // 3))
+        layers = most if plan else _buckets(groups, budget, most)
         rest = sorted(member for group in groups[budget - layers :] for member in group.members)
         del groups[budget - layers :]
         tail = _grouped(
@@ -155,9 +157,19 @@ def _share(member: _Member) -> Hashable:
     """Return what the members of a group have in common."""
     if member.size < FLOOR and member.cohort is not None:
         return "cohort", member.cohort
-    if member.size < SMALL:
-        return "small", min(_DEPTHS, member.needs.bit_length())
+    if member.size < SMALL and member.needs <= SHALLOW:
+        return "small", member.needs > 1
     return "alone", member.path
+
+
+def _buckets(ranked: Sequence[_Group], budget: int, most: int) -> int:
+    """Return a power of two: the layers for the groups that exceed the budget."""
+    count = 1
+    while 2 * count <= most:
+        if sum(group.size for group in ranked[budget - count :]) <= count * _BUCKET_SIZE:
+            break
+        count *= 2
+    return count
 
 
 def _band(member: _Member, packages: int, bands: int) -> int:

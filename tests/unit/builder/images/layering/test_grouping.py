@@ -83,21 +83,31 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
     ]
 
 
-def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_the_rest() -> None:
+def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_a_large_rest() -> None:
     """With another version, and with the same version built again."""
-    large = [StoreObject(store_path(f"large{i}-1"), MB, ()) for i in range(32)]
-    small = {f"small{i}": StoreObject(store_path(f"small{i}-1"), SMALL, ()) for i in range(80)}
+    large = [StoreObject(store_path(f"large{i}-1"), 9 * MB, ()) for i in range(32)]
+    small = {f"small{i}": StoreObject(store_path(f"small{i}-1"), 4 * MB, ()) for i in range(80)}
     before = set(plan_layers(Closure([*large, *small.values()]), None, 48))
 
     for name in small:
         for changed in (store_path(f"{name}-2"), store_path(f"{name}-1", "again")):
-            upgraded = {**small, name: StoreObject(changed, SMALL, ())}
+            upgraded = {**small, name: StoreObject(changed, 4 * MB, ())}
             after = plan_layers(Closure([*large, *upgraded.values()]), None, 48)
 
             (renewed,) = set(after) - before
             assert changed in renewed.paths
             assert len(renewed.paths) < 80 / 4
     assert sum(len(layer.paths) > 1 for layer in before) == 16
+
+
+@pytest.mark.parametrize(("size", "layers"), [(SMALL, 1), (2 * SMALL, 2), (MB, 8), (9 * MB, 16)])
+def test_a_small_rest_without_a_plan_is_in_few_layers(size: int, layers: int) -> None:
+    paths = [StoreObject(store_path(f"p{i}-1"), size, ()) for i in range(109)]
+
+    cut = plan_layers(Closure(paths), None, 48)
+
+    assert sum(len(layer.paths) > 1 for layer in cut) == layers
+    assert len(cut) == 48
 
 
 def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
@@ -153,20 +163,23 @@ def test_paths_in_a_layer_are_sorted_by_name_then_hash() -> None:
     assert layer.paths[0] == one.path
 
 
-def test_small_paths_without_a_cohort_share_layers_by_the_number_of_paths_they_need() -> None:
-    """Those that need the same number change together, as dependents are rebuilt."""
+def test_small_paths_without_a_cohort_share_layers_if_they_need_few_paths() -> None:
+    """Those that need many are rebuilt often."""
     chain = {f"p{i}-1": (SMALL - 1, [f"p{i + 1}-1"] if i < 6 else []) for i in range(7)}
-    paths = closure({**chain, "large-1": (SMALL, ["p0-1"]), "known-1": (1, [])})
+    leaf = {"leaf-1": (1, []), "large-1": (SMALL, ["p0-1"]), "known-1": (1, [])}
     plan = LayerProfile(9, {"known": ProfileEntry(1, 1)})
 
-    layers = plan_layers(paths, plan, BUDGET)
+    layers = plan_layers(closure({**chain, **leaf}), plan, BUDGET)
 
     assert sorted([path.name for path in layer.paths] for layer in layers) == [
         ["known-1"],
         ["large-1"],
-        ["p0-1", "p1-1", "p2-1", "p3-1"],  # with themselves 7, 6, 5 and 4
-        ["p4-1", "p5-1"],
-        ["p6-1"],
+        ["leaf-1", "p6-1"],  # with themselves 1
+        ["p0-1"],
+        ["p1-1"],
+        ["p2-1"],
+        ["p3-1"],
+        ["p4-1", "p5-1"],  # with themselves 3 and 2
     ]
 
 
