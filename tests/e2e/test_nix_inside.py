@@ -1,13 +1,11 @@
 """Nix in an image knows the image's paths."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.e2e.clients import Docker, pull
-from tests.e2e.server import ServerFactory
+from tests.e2e.server import Server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.full]
+pytestmark = pytest.mark.e2e
 
 # One script for many assertions, since each start of a container costs a second.
 QUERIES = """
@@ -53,9 +51,8 @@ hello
 
 
 def test_nix_in_an_image_queries_builds_installs_and_collects_garbage(
-    new_server: ServerFactory, full_packages: Path, docker: Docker
+    server: Server, docker: Docker
 ) -> None:
-    server = new_server(full_packages)
     packages = "nix/hello/bashinteractive/coreutils/gnugrep/findutils"
 
     def run(name: str, script: str) -> list[str]:
