@@ -102,11 +102,15 @@ def _refusal(scope: Scope) -> Response | None:
 
 
 def _refused_query(scope: Scope) -> Response | None:
-    """Refuse a parameter that is given twice: the framework would ignore all but the last."""
+    """Refuse a parameter that is given twice: the framework would ignore all but the last.
+
+    ``_w`` is ours: a client may add that of a redirect to the one it has.
+    """
     query: bytes = scope["query_string"]
     if b"&" not in query:
         return None
-    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    names = [name for name, _ in given if name != "_w"]
     if len(names) == len(set(names)):
         return None
     return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _REPEATED)

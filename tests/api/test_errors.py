@@ -333,7 +333,7 @@ async def test_percent_encoded_paths_are_refused(
         f"/v2/hello/referrers/sha256:{'0' * 64}?artifactType=a&artifactType=b",
         "/v2/hello/tags/list?n=1&last=a&n=1",
         "/v2/hello/tags/list?last=a&%6Cast=b",
-        "/v2/hello/manifests/latest?_w=1&_w=1",
+        "/v2/hello/manifests/latest?ns=a&_w=1&ns=a",
         "/api/search?q=a&q=",
         "/builds?image=a&image=a",
     ],
