@@ -1,8 +1,19 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.nix.binary_cache.narinfo import NarInfo, NarInfoInvalid, parse_narinfo
+from app.builder.nix.binary_cache.content_address import ContentAddress
+from app.builder.nix.binary_cache.narinfo import (
+    NarInfo,
+    NarInfoInvalid,
+    Substitute,
+    parse_narinfo,
+    parse_substitute,
+)
+from app.builder.nix.binary_cache.signatures import TrustedKeys
+from app.builder.nix.closure import StorePath
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import narinfo
 
@@ -55,3 +66,68 @@ def test_what_is_no_narinfo_is_refused(before: bytes, after: bytes, complaint: s
 def test_no_bytes_lead_to_another_error(document: bytes) -> None:
     with pytest.raises(NarInfoInvalid):
         parse_narinfo(document, GIT.hash_part)
+
+
+# The least that a download needs.
+FILE = REAL.replace(b"FileHash: sha256:0\n", b"")
+
+
+def test_substitute_has_what_a_download_needs() -> None:
+    substitute = parse_substitute(FILE, GIT)
+
+    assert (substitute.path, substitute.nar_size) == (GIT, 41_943_040)
+    assert (substitute.compression, substitute.file_size) == ("xz", 1)
+    assert substitute.signatures == ("cache-1:AAAA==",)
+    assert substitute.file_hash is None
+    assert not substitute.is_content_addressed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        (b"NarHash: sha256:", b"NarHash: ", "not a hash"),
+        (
+            FILE[FILE.index(b"NarHash") : FILE.index(b"NarSize")],
+            b"NarHash: md5:" + b"0" * 32 + b"\n",
+            "not a SHA-256 hash",
+        ),
+        (FILE[FILE.index(b"NarHash") : FILE.index(b"NarSize")], b"", "it has no NarHash"),
+        (FILE[FILE.index(b"URL") : FILE.index(b"Compression")], b"", "it has no URL"),
+        (b"FileSize: 1", b"FileSize: one", "not a size"),
+        (b"NarSize", b"CA: nonsense\nNarSize", "unknown content address"),
+        (b"NarSize", b"NarSize: 1\nNarSize", "two lines with 'NarSize'"),
+    ],
+)
+def test_invalid_substitute_is_refused(before: bytes, after: bytes, complaint: str) -> None:
+    with pytest.raises(NarInfoInvalid, match=complaint):
+        parse_substitute(FILE.replace(before, after), GIT)
+
+
+def test_substitute_of_another_name_is_refused() -> None:
+    other = StorePath.parse(f"{GIT.hash_part}-other")
+
+    with pytest.raises(NarInfoInvalid, match=r"is that of .*git-2"):
+        parse_substitute(FILE, other)
+
+
+def addressed(substitute: Substitute, address: str, *references: StorePath) -> Substitute:
+    """Return one whose path follows from the address, if that allows the references."""
+    content_address = ContentAddress.parse(address)
+    return replace(substitute, references=references, content_address=content_address)
+
+
+def test_path_of_its_content_needs_no_signature() -> None:
+    substitute = parse_substitute(FILE, GIT)
+    hashed = f"fixed:r:sha256:{substitute.nar_hash.hex()}"
+    path = ContentAddress.parse(hashed).path("git", [LIBC], to_itself=False)
+    own = addressed(replace(substitute, path=path), hashed, LIBC)
+
+    assert own.is_content_addressed
+    assert own.is_trusted(TrustedKeys(()))
+    assert own.signers == ("cache-1",)
+    assert not addressed(own, hashed).is_content_addressed
+    assert not addressed(own, hashed, LIBC, path).is_content_addressed
+    assert not addressed(own, f"fixed:r:sha256:{'0' * 64}", LIBC).is_content_addressed
+    assert not addressed(own, f"fixed:sha256:{substitute.nar_hash.hex()}", LIBC).is_trusted(
+        TrustedKeys(())
+    )

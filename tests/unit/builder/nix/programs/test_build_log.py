@@ -138,3 +138,40 @@ def test_of_very_many_errors_the_first_count() -> None:
 
     assert log.failed == LEAF
     assert len(log._errors) == 1000
+
+
+def test_paths_that_no_cache_has_are_known() -> None:
+    def message(level: int, text: str) -> dict[str, object]:
+        return {"action": "msg", "level": level, "msg": text}
+
+    log, _ = log_of(
+        message(3, "don't know how to build these paths:"),
+        message(3, f"  {TREE.removesuffix('.drv')}"),
+        message(3, f"  {LEAF.removesuffix('.drv')}"),
+        message(3, "these 2 paths will be fetched:"),
+        message(3, "  /nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-other"),
+    )
+
+    assert log.unknown == (TREE.removesuffix(".drv"), LEAF.removesuffix(".drv"))
+
+
+def test_events_of_another_form_are_ignored() -> None:
+    log, lines = log_of(
+        {"action": "start", "type": 105, "id": 1, "fields": []},
+        {"action": "start", "type": 105, "id": 1},
+        {"action": "result", "type": 101, "id": 7, "fields": ["of an unknown build"]},
+        {"action": "result", "type": 101, "id": 1, "fields": [1]},
+        {"action": "stop", "id": "x"},
+        {"action": "other"},
+        {},
+    )
+
+    assert lines == []
+    assert log.building == ()
+    assert log.log(LEAF) == ()
+
+
+def test_derivation_with_another_name_is_shown_whole() -> None:
+    _, lines = log_of(begin(1, "/elsewhere/x.drv"), log_line(1, "hello"))
+
+    assert lines[-1] == "/elsewhere/x.drv> hello"
