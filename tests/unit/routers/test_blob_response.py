@@ -220,7 +220,7 @@ def test_a_missing_file_is_an_error_and_not_an_empty_body(
     response, body = get(connection, "/gone")
 
     assert response.status == 404
-    assert b"no longer stored" in body
+    assert b"not stored any longer" in body
 
 
 def test_one_connection_serves_many_requests(connection: HTTPConnection) -> None:
