@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
 from tests.e2e.process import Process, succeed
-from tests.e2e.server import Server, ServerFactory
+from tests.e2e.server import ROOT, Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -72,6 +73,24 @@ def container(
         process.stop()
 
 
+def compose_options() -> tuple[str, ...]:
+    """Return the options of the compose file's service, with the packages of the image."""
+    document = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())
+    service = document["services"]["nixery"]
+    variables = service["environment"]
+    # The name of a source is in the labels: the server outside has its default source by a path.
+    del variables["NIXERY_CHANNEL"]
+    variables["NIXERY_PKGS_PATH"] = "/share/nixery/packages"
+    check, command = service["healthcheck"]["test"]
+    assert check == "CMD"
+    return (
+        *(f"--env={name}={value}" for name, value in variables.items()),
+        *(f"--volume={volume}" for volume in service["volumes"]),
+        f"--health-cmd={command}",
+        f"--stop-timeout={service['stop_grace_period'].removesuffix('s')}",
+    )
+
+
 def started(address: str) -> bool:
     try:
         return httpx.get(f"http://{address}/healthz", timeout=60).is_success
@@ -91,12 +110,7 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
 ) -> None:
     docker.call("load", "--quiet", "--input", str(archive))
     image = f"{NAME}:latest"
-    # The name of a source is in the labels: the server outside has its default source by a path.
-    options = (
-        "--volume=storage:/srv/nixery",
-        "--health-cmd=nixery-health",
-        "--env=NIXERY_PKGS_PATH=/share/nixery/packages",
-    )
+    options = compose_options()
 
     with container(docker, tmp_path, image, *options) as address:
         pull(skopeo, f"{address}/git/jq:latest")
@@ -105,6 +119,7 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
         pulled = docker.try_pull(f"{address}/jq:latest")
         counted = docker.run(f"{address}/jq:latest", "jq", "-n", "40 + 2")
         docker.call("exec", "nixery", "nixery-health")
+        docker.call("exec", "nixery", "nix-store", "--verify")
         described = json.loads(docker.call("inspect", "--format={{json .Config}}", "nixery"))
     # Its storage survives, and a stored image needs no Nix.
     with container(docker, tmp_path, image, *options) as address:
