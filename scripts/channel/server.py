@@ -8,13 +8,15 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _PART = 64 * 1024
 _DRIP_SECONDS = 0.05
+# Turns of the event loop in which asyncio makes a transport of a connection.
+_ACCEPTING_TURNS = 5
 _REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "No Range"}
 _CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
 
@@ -170,10 +172,27 @@ def _head(
 
 
 async def serve(channel: Channel, started: Callable[[], None] = lambda: None) -> None:
-    server = await asyncio.start_server(channel.answer, "127.0.0.1", channel.port, backlog=512)
+    transports: set[asyncio.WriteTransport] = set()
+
+    def connect(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Coroutine[None, None, None]:
+        transports.add(writer.transport)
+        return channel.answer(reader, writer)
+
+    server = await asyncio.start_server(connect, "127.0.0.1", channel.port, backlog=512)
     channel.port = server.sockets[0].getsockname()[1]
     started()
-    await server.serve_forever()
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        # serve_forever waits from Python 3.12 on until clients close their connections, and a task
+        # that is cancelled before it starts closes nothing.
+        server.close()
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
+        for transport in transports:
+            transport.abort()
 
 
 async def _cancel_others() -> None:
@@ -181,6 +200,7 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # closes the sockets
     await asyncio.sleep(0)  # connections that were closed end in the next turn
 
 
