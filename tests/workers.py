@@ -17,6 +17,7 @@ LONG_FILES = (
     "test_years.py",
     "test_forging.py",
     "test_newer_nix.py",
+    "test_own_image.py",
     "test_evaluators.py",
     "test_reaching.py",
     "test_transient_faults.py",
