@@ -26,6 +26,8 @@ from app.server.server import Server
 from app.server.signals import StopSignals
 
 async def app(scope, receive, send) -> None:
+    if scope["type"] != "http":
+        return
     print("asked", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     await send({"type": "http.response.start", "status": 200, "headers": []})
