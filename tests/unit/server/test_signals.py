@@ -2,12 +2,22 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from app.server.signals import StopSignals
 
 
+@pytest.fixture
+def _no_hangup_is_ignored() -> Iterator[None]:
+    """With nohup, tests start with an ignored SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_no_hangup_is_ignored")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_the_server_stops_in_order(number: signal.Signals) -> None:
     stopping = asyncio.Event()
