@@ -9,7 +9,6 @@ import pytest
 
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
-from app.errors import DownloadFailed
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
@@ -80,34 +79,3 @@ async def test_a_path_is_packed_before_its_closure_is_known(tmp_path: Path, held
         assert sum("/nar/" in path for path in held.first.requests) == 1
         assert sum("/nar/" in path for path in held.second.requests) == 1
         assert packing.counters.paths_packed == 2
-
-
-async def test_a_path_that_cannot_be_downloaded_ends_the_search(tmp_path: Path, held: Held) -> None:
-    held.first.fail("/nar/", 404)
-    with opened(World(tmp_path, [held.first, held.second])) as world:
-        packing = packer(world, MemoryStorage())
-        try:
-            with pytest.raises(DownloadFailed, match=f"{held.first.url} failed to send {A}"):
-                async with asyncio.timeout(60), packing.early():
-                    await world.find(A)
-        finally:
-            held.release.set()
-        await packing.close()
-
-
-async def test_an_error_of_the_caller_ends_packing(tmp_path: Path, held: Held) -> None:
-    held.release.set()
-    held.first.fail("/nar/", "silence")
-    with opened(World(tmp_path, [held.first, held.second])) as world:
-        packing = packer(world, MemoryStorage())
-
-        async def fail() -> None:
-            async with asyncio.timeout(60), packing.early():
-                await world.find(A)
-                raise LookupError
-
-        with pytest.raises(LookupError):
-            await fail()
-        await packing.close()
-
-        assert world.left_over == []
