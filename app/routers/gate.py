@@ -24,6 +24,8 @@ _API_VERSION = (b"docker-distribution-api-version", b"registry/2.0")
 # A cached probe or list would be out of date.
 _REVALIDATED = (b"cache-control", b"no-cache")
 _READING = frozenset({"GET", "HEAD"})
+# A client may add that of a redirect to the one it has, and each of several mirrors its own.
+_MAY_REPEAT = frozenset({"_w", "ns"})
 _READ_ONLY = error_body(
     ErrorCode.UNSUPPORTED,
     "this registry is read-only: images are built from their names, not pushed",
@@ -102,15 +104,12 @@ def _refusal(scope: Scope) -> Response | None:
 
 
 def _refused_query(scope: Scope) -> Response | None:
-    """Refuse a parameter that is given twice: the framework would ignore all but the last.
-
-    ``_w`` is ours: a client may add that of a redirect to the one it has.
-    """
+    """Refuse a parameter that is given twice: the framework would ignore all but the last."""
     query: bytes = scope["query_string"]
     if b"&" not in query:
         return None
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    names = [name for name, _ in given if name != "_w"]
+    names = [name for name, _ in given if name not in _MAY_REPEAT]
     if len(names) == len(set(names)):
         return None
     return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _REPEATED)

@@ -333,7 +333,7 @@ async def test_percent_encoded_paths_are_refused(
         f"/v2/hello/referrers/sha256:{'0' * 64}?artifactType=a&artifactType=b",
         "/v2/hello/tags/list?n=1&last=a&n=1",
         "/v2/hello/tags/list?last=a&%6Cast=b",
-        "/v2/hello/manifests/latest?ns=a&_w=1&ns=a",
+        "/v2/hello/manifests/latest?tag=a&_w=1&tag=a",
         "/api/search?q=a&q=",
         "/builds?image=a&image=a",
     ],
@@ -346,6 +346,14 @@ async def test_repeated_parameters_of_a_query_are_refused(
     message = assert_error(response, 400, "UNSUPPORTED")
     assert message == "each parameter of a query may be given once"
     assert registry.images.builds == []
+
+
+async def test_parameters_of_mirrors_and_redirects_may_be_repeated(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/v2/hello/manifests/latest?ns=a&_w=1&ns=b&_w=2")
+
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("last", ["%C2%8D", "%FF", "%00", "%26n=1"])
