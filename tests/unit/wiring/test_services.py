@@ -1,10 +1,20 @@
 """Settings as /debug shows them, to the public."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+from app.builder.images.packing import codec
+from app.builder.images.packing.packer import LayerPacker
+from app.builder.nix.programs.local_store import LocalStore
 from app.builder.sources.definition import GitDefinition, PathDefinition
 from app.settings.settings import Settings
-from app.wiring.shown import shown_settings
+from app.storage.existence_cache import BlobExistenceCache
+from app.storage.memory import MemoryStorage
+from app.system.environment import child_environment
+from app.system.workers import Workers
+from app.wiring.nix import open_nix
+from app.wiring.shown import activity, shown_settings
+from tests.recorded_programs import RecordedPrograms
 
 
 def test_settings_are_shown_without_credentials_and_directories() -> None:
@@ -31,3 +41,32 @@ def test_settings_are_shown_without_credentials_and_directories() -> None:
         if "/" in value and name not in ("NIXERY_PLAN", "NIXERY_TRUSTED_PROXIES")
     ]
     assert "hidden/" not in str(shown)
+
+
+async def test_activity_counts_starts_of_nix_and_what_was_packed(tmp_path: Path) -> None:
+    programs = RecordedPrograms(tmp_path)
+    programs.add("nix", stdout="nix (Nix) 2.34.1")
+    storage = MemoryStorage()
+
+    async with AsyncExitStack() as stack:
+        nix = await open_nix(
+            Settings(state_path=tmp_path / "state"),
+            stack,
+            environment=child_environment({"PATH": str(programs.directory)}, home=tmp_path),
+            workers=Workers(2),
+        )
+        packer = LayerPacker(
+            storage=storage,
+            existence=BlobExistenceCache(storage),
+            workers=Workers(1),
+            codecs=codec.find_all("gzip"),
+            store=LocalStore(tmp_path, query=nix.closure),
+        )
+        await nix.version()
+        counts = activity(nix, packer)
+        await packer.close()
+
+    # One is the start of the server.
+    assert counts["nix.version"] == 2
+    assert counts["packing.paths_packed"] == 0
+    assert counts["evaluators.answered"] == 0
