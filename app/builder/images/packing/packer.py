@@ -157,13 +157,17 @@ class LayerPacker:
         return await self._path_flights.run(path, partial(self._pack_path, path))
 
     async def _pack_path(self, path: StorePath) -> tuple[PackedPath, ...]:
-        """Pack in the codecs that are missing, from one read."""
+        """Pack in the codecs that are missing, from one read.
+
+        None is missing if another server has stored the path since the caller looked.
+        """
         found = {codec: await self._stored.path(codec, path) for codec in self._codecs}
         missing = [codec for codec, packed in found.items() if packed is None]
-        packed = await self._writer.pack_path(path, missing)
-        self._count(paths_packed=1, compressed_bytes=sum(one.tar_size for one in packed))
-        settled = await gather(map(partial(self._settle_path, path), missing, packed))
-        found.update(zip(missing, settled, strict=True))
+        if missing:
+            packed = await self._writer.pack_path(path, missing)
+            self._count(paths_packed=1, compressed_bytes=sum(one.tar_size for one in packed))
+            settled = await gather(map(partial(self._settle_path, path), missing, packed))
+            found.update(zip(missing, settled, strict=True))
         return tuple(one for one in found.values() if one is not None)
 
     async def _settle_path(self, path: StorePath, codec: Codec, packed: PackedPath) -> PackedPath:

@@ -6,7 +6,7 @@ import os
 import re
 import tarfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +101,32 @@ async def unpacked(storage: MemoryStorage, layer: Layer) -> bytes:
 def listed(tar: bytes) -> list[str]:
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         return archive.getnames()
+
+
+class LateStorage(MemoryStorage):
+    """Finds no objects in the next ``misses`` reads of several."""
+
+    misses = 0
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        if self.misses:
+            self.misses -= 1
+            return [None for _ in keys]
+        return await super().read_each(keys)
+
+
+@pytest.mark.parametrize("with_codec", ["gzip", "both"])
+async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_again(
+    packer_for: PackerFactory, with_codec: str
+) -> None:
+    storage = LateStorage()
+    expected = await packer_for(storage, with_codec=with_codec).layer([SMALL])
+    other = packer_for(storage, with_codec=with_codec)
+    storage.misses = len(codec.find_all(with_codec))
+
+    assert await other.layer([SMALL]) == expected
+    assert storage.misses == 0
+    assert other.counters.paths_packed == 0
 
 
 @pytest.mark.parametrize("with_codec", ["gzip", "zlib", "zstd"])
