@@ -15,7 +15,7 @@ from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
 from tests.e2e.process import Process, succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 # The server, packages for it to serve, and what builds of mounted sources need.
 NAME = "nixery/bashinteractive/bzip2/coreutils/diffutils/findutils/gawk/gnugrep/gnused/gnutar/gzip/jq/xz"
@@ -132,7 +132,6 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
     assert described["Cmd"] == ["nixery"]
 
 
-@pytest.mark.full
 def test_a_container_of_podman_builds_packages_of_a_mounted_source(
     archive: Path, podman: Podman, skopeo: Skopeo, tmp_path: Path
 ) -> None:
