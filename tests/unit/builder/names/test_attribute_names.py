@@ -9,7 +9,7 @@ import pytest
 
 from app.builder.names import attribute_names
 from app.builder.names.attribute_names import AttributeNames, list_names, packages_among
-from app.builder.nix.door import Allowed, Evaluation, EvaluationStopped, PackageSet
+from app.builder.nix.door import EvaluationStopped
 from app.errors import EvaluationFailed
 from tests.fakes.nix import FakeNix
 from tests.fakes.package_set import (
@@ -21,17 +21,9 @@ from tests.fakes.package_set import (
     Value,
     package,
 )
+from tests.unit.builder.nix.programs.evaluations import EVALUATION
 from tests.virtualtime import virtual_backend
 
-EVALUATION = Evaluation(
-    source="team",
-    package_set=PackageSet("path", "/set"),
-    system="x86_64-linux",
-    allowed=Allowed(unfree=False, insecure=False, broken=False),
-    restricted=False,
-    seconds=60,
-    memory=1 << 30,
-)
 MIXED: Mapping[str, Attribute] = {
     "a": package("a-1"),
     "b": Packages({"inner": package("inner-1")}),

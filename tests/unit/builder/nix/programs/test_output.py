@@ -3,7 +3,6 @@
 import pytest
 
 from app.builder.nix.door import (
-    Allowed,
     Evaluation,
     EvaluationStopped,
     Flake,
@@ -14,17 +13,9 @@ from app.builder.nix.programs import output
 from app.builder.nix.results import Failed, NotFound
 from app.errors import EvaluationFailed
 from app.system.process import Finished, OutOfSpace, OutOfTime
+from tests.unit.builder.nix.programs.evaluations import EVALUATION
 
 FLAKE = Flake("/flake", "0" * 40, 0, places=(("utils", "host.example/utils"), ("lib", "/lib?rev")))
-EVALUATION = Evaluation(
-    source="team",
-    package_set=PackageSet("path", "/set"),
-    system="x86_64-linux",
-    allowed=Allowed(unfree=False, insecure=False, broken=False),
-    restricted=False,
-    seconds=60,
-    memory=1 << 30,
-)
 OF_FLAKE = Evaluation(
     source="team",
     package_set=PackageSet("flake", "/flake", flake=FLAKE),
