@@ -35,6 +35,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    async def shutdown_default_executor(self, *_limit: float | None) -> None:
+        """Without the time limit of newer runners: it would pass before any thread has ended."""
+        await super().shutdown_default_executor()
+
     def _pass(self, seconds: float) -> None:
         self._now += seconds
 
