@@ -2,7 +2,7 @@
 
 import platform
 import re
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,15 @@ from tests.e2e.process import succeed
 from tests.e2e.server import ROOT, ServerFactory
 
 pytestmark = pytest.mark.e2e
+
+# A network of its own, in which only the demo's own address can be reached.
+OFFLINE = ("unshare", "--net", sys.executable, "-c", """
+import fcntl, os, socket, struct, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+    fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+os.execvp(sys.argv[1], sys.argv[1:])
+""")  # fmt: skip
 
 README = (ROOT / "README.md").read_text()
 PULLED = re.compile(r"^demo: (sha256:[0-9a-f]{12}: \d+ layers, \d+ MB), in", re.MULTILINE)
@@ -26,17 +35,16 @@ def pinned(packages: Path) -> None:
 
 
 @pytest.mark.alone
-def test_the_demo_pulls_and_runs_and_starts_again_in_ten_seconds() -> None:
+def test_the_demo_pulls_and_runs_and_starts_again_without_a_network() -> None:
     demo = ("make", "-C", str(ROOT), "demo-once")
     first = succeed(*demo, timeout=900)
-    started = time.monotonic()
 
-    again = succeed(*demo, timeout=60)
+    again = succeed(*OFFLINE, *demo, timeout=600)
 
-    assert time.monotonic() - started < 10
     for output in (first, again):
         assert "git version" in output
         assert "htop" in output
+    assert PULLED.findall(first) == PULLED.findall(again)
 
 
 @pytest.mark.may_skip

@@ -17,7 +17,8 @@ protocols: files
 services:  files
 """
 
-# The version is that of the image format, since the file is the same in all images.
+# The version is that of the image format, since the file is the same in all images.  The addresses
+# are those of the packages; scripts that require every variable to be set find the others empty.
 _OS_RELEASE = """\
 NAME="Nixery"
 ID=nixery
@@ -25,10 +26,10 @@ ID_LIKE=nixos
 VERSION="3"
 VERSION_ID="3"
 PRETTY_NAME="Nixery image, format 3"
-HOME_URL="https://nixery.dev/"
-DOCUMENTATION_URL="https://nixery.dev/"
-SUPPORT_URL="https://nixery.dev/"
-BUG_REPORT_URL="https://nixery.dev/"
+HOME_URL="https://nixos.org/"
+DOCUMENTATION_URL="https://nixos.org/"
+SUPPORT_URL=""
+BUG_REPORT_URL=""
 """
 
 # For login shells, as other distributions have it.
