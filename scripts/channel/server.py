@@ -6,12 +6,14 @@ to ``/releases/CHANNEL/1/...``, as the host of nixpkgs' channels does.
 
 import asyncio
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _PART = 64 * 1024
 _DRIP_SECONDS = 0.05
@@ -37,12 +39,17 @@ class Fault:
 
 @dataclass
 class Channel:
-    """``latency`` in seconds for each request, ``bandwidth`` in bytes a second; 0: unlimited."""
+    """``latency`` in seconds for each request, ``bandwidth`` in bytes a second; 0: unlimited.
+
+    ``authorization`` is the header that each request must have, "" for none.
+    """
 
     directory: Path
     latency: float = 0
     bandwidth: float = 0
     ranges: bool = True
+    authorization: str = ""
+    tls: ssl.SSLContext | None = None
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     port: int = 0
@@ -52,7 +59,7 @@ class Channel:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def fail(
         self,
@@ -93,7 +100,14 @@ class Channel:
         if isinstance(kind, int) and fault is not None:
             _head(writer, kind, 0, fault.headers)
             return None
-        file = self.directory / path.partition("?")[0].lstrip("/")
+        if (
+            self.authorization
+            and f"\r\nAuthorization: {self.authorization}\r\n".encode() not in head
+        ):
+            _head(writer, 401, 0)
+            return None
+        # As a proxy it gets whole URLs, and answers for every host.
+        file = self.directory / urlsplit(path).path.lstrip("/")
         if not file.is_file():
             _head(writer, 404, 0)
             return None
@@ -180,7 +194,9 @@ async def serve(channel: Channel, started: Callable[[], None] = lambda: None) ->
         transports.add(writer.transport)
         return channel.answer(reader, writer)
 
-    server = await asyncio.start_server(connect, "127.0.0.1", channel.port, backlog=512)
+    server = await asyncio.start_server(
+        connect, "127.0.0.1", channel.port, backlog=512, ssl=channel.tls
+    )
     channel.port = server.sockets[0].getsockname()[1]
     started()
     try:

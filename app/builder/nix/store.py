@@ -27,6 +27,10 @@ class UnreadablePath(Exception):
     """A store path that is missing, damaged, or changed while it was read."""
 
 
+class VisitAgain(UnreadablePath):
+    """The source of a path failed during the visit; another visit reads it from another one."""
+
+
 def check_names(count: int) -> None:
     """Raise UnsupportedTree if a directory may not have this many names."""
     if count > MOST_NAMES_IN_DIRECTORY:
@@ -90,7 +94,8 @@ class StoreReader(Protocol):
     def visit(self, path: StorePath, visitor: Visitor) -> None:
         """Call the visitor for each entry of the path.
 
-        Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation; DownloadFailed
+        Raises UnreadablePath, UnsupportedTree, and Stopped after a cancellation; VisitAgain, which
+        stores with several sources raise a bounded number of times for a path; DownloadFailed
         for a path that a binary cache does not send, and StorageUnavailable without disk space.
         """
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from functools import partial
 from itertools import starmap
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from app.builder.images.packing.merge_layers import merge_layers
 from app.builder.images.packing.record import PackedPath
 from app.builder.images.packing.tree import TreeWriter
 from app.builder.nix.closure import STORE, StorePath
-from app.builder.nix.store import StoreReader, UnreadablePath, UnsupportedTree
+from app.builder.nix.store import StoreReader, UnreadablePath, UnsupportedTree, VisitAgain
 from app.errors import StoreUnreadable, Unpackable
 from app.oci import Descriptor
 from app.storage import keys
@@ -72,6 +72,11 @@ class LayerWriter:
 
     async def pack_path(self, path: StorePath, codecs: Sequence[Codec]) -> tuple[PackedPath, ...]:
         """Read the path once.  Raises Unpackable, StoreUnreadable, StorageUnavailable."""
+        while True:
+            with suppress(VisitAgain):
+                return await self._pack_path(path, codecs)
+
+    async def _pack_path(self, path: StorePath, codecs: Sequence[Codec]) -> tuple[PackedPath, ...]:
         read = partial(self._read_tree, path)
         async with self._store.fetching(path), self._spools, _spooling() as spools:
             async with self._packing:
@@ -131,6 +136,8 @@ class LayerWriter:
         with self._stream(blob) as stream:
             try:
                 self._store.visit(path, TreeWriter(stream, _STORE))
+            except VisitAgain:
+                raise
             except UnsupportedTree as error:
                 raise Unpackable(str(path), str(error)) from None
             except UnreadablePath as error:

@@ -21,21 +21,26 @@ class CacheConfiguration:
     substitute: bool
 
 
-async def cache_configuration(programs: Programs, options: Sequence[str]) -> CacheConfiguration:
-    """Query the settings of Nix.  Raises StoreUnavailable, Unavailable."""
+async def cache_configuration(
+    programs: Programs, options: Sequence[str], *, certificates: str = ""
+) -> CacheConfiguration:
+    """Query the settings of Nix; ``certificates`` are those that the environment names.
+
+    Raises StoreUnavailable, Unavailable.
+    """
     for command in SHOW_CONFIGURATION:
         finished = await programs.query(
             "configuration", ["nix", *command, "--json", *FEATURES, *options]
         )
         if finished.code == 0:
             try:
-                return parse_configuration(json.loads(finished.stdout))
+                return parse_configuration(json.loads(finished.stdout), certificates)
             except ValueError as error:
                 raise StoreUnavailable(f"Nix cannot show its configuration: {error}") from None
     raise StoreUnavailable("Nix cannot show its configuration")
 
 
-def parse_configuration(document: object) -> CacheConfiguration:
+def parse_configuration(document: object, certificates: str = "") -> CacheConfiguration:
     """Raises ValueError."""
     if not isinstance(document, dict):
         raise ValueError("not an object")  # noqa: TRY004  foreign data
@@ -44,7 +49,8 @@ def parse_configuration(document: object) -> CacheConfiguration:
         trusted_public_keys=_list(document, "trusted-public-keys"),
         require_signatures=_value(document, "require-sigs") is not False,
         netrc_file=_file(document, "netrc-file"),
-        certificates=_file(document, "ssl-cert-file"),
+        # Nix 2.8 reads the environment, and has no setting.
+        certificates=_file(document, "ssl-cert-file") or certificates,
         substitute=_value(document, "substitute") is not False,
     )
 

@@ -203,7 +203,8 @@ class NixCommand:
 
     async def cache_configuration(self) -> CacheConfiguration:
         """Raises StoreUnavailable, Unavailable."""
-        return await cache_configuration(self._programs, self._options)
+        certificates = self._configuration.certificates
+        return await cache_configuration(self._programs, self._options, certificates=certificates)
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of valid paths, for ``LocalStore``.  Raises StoreUnavailable."""

@@ -22,6 +22,9 @@ from app.system.environment import (
 from app.system.owned_directories import OwnedDirectories, OwnedDirectory, write_private
 from app.system.workers import Workers
 
+# In the order of Nix.
+_CERTIFICATES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")
+
 
 class NixConfiguration:
     """``environment`` is a child's.  The owner must call ``close``."""
@@ -62,6 +65,11 @@ class NixConfiguration:
         directory, self._directory = self._directory, None
         if directory is not None:
             await directory.release()
+
+    @property
+    def certificates(self) -> str:
+        """The file of certificate authorities that the environment names, "" for none."""
+        return next(filter(None, map(self._environment.get, _CERTIFICATES)), "")
 
     async def _private(self, environment: Mapping[str, str], more: str = "") -> dict[str, str]:
         """Move the settings from the environment to a file, and add ``more`` after them."""

@@ -142,13 +142,13 @@ class Caches:
     def offers(self, first: Offer) -> Iterator[Offer]:
         """Yield the offer, and then, from threads, those of later caches for the same archive."""
         yield first
-        for cache in first.others:
+        for position, cache in enumerate(first.others):
             try:
                 substitute = self._narinfo(cache, first.substitute.path)
             except (TransferFailed, NarInfoInvalid):
                 continue
             if substitute is not None and _is_same(substitute, first.substitute):
-                yield _offer(cache, substitute, [])
+                yield _offer(cache, substitute, [*first.others[position + 1 :]])
 
     def _narinfo(self, cache: Cache, path: StorePath) -> Substitute | None:
         document = self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)

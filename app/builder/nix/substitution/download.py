@@ -51,6 +51,7 @@ class Download:
         on_progress: Callable[[int | None], None],
     ) -> None:
         self._offers = iter(offers)
+        self._unused: Offer | None = None
         self._patience = patience
         self._on_progress = on_progress
         self._directory = directory
@@ -130,13 +131,22 @@ class Download:
     @blocking
     def close(self) -> None:
         """Cancel the download, wait until it has ended, and delete the file."""
+        self._stop()
+        if self._file is not None:
+            self._file.close()
+
+    @blocking
+    def next_offer(self) -> Offer | None:
+        """Cancel the download, and return the offer that would have been tried next."""
+        self._stop()
+        return self._unused or next(self._offers, None)
+
+    def _stop(self) -> None:
         self._cancelled.set()
         self._running.cancel()
         with self._changed:
             while not self._ended:
                 self._changed.wait()
-        if self._file is not None:
-            self._file.close()
 
     def _abandon(self, running: Future[None]) -> None:
         """End a download that was cancelled before a thread began it."""
@@ -168,6 +178,7 @@ class Download:
         for offer in self._offers:
             with self._changed:
                 if self._is_read:
+                    self._unused = offer
                     return
                 self.offer, self._size = offer, 0
             os.ftruncate(self._descriptor, 0)

@@ -72,6 +72,12 @@ class RemotePaths:
         # Two jobs run at a time by default, so that a search costs little.
         return next((job.remotes[path] for job in self._jobs if path in job.remotes), None)
 
+    def replace(self, path: StorePath, remote: Remote) -> None:
+        """Read the path from another cache from now on."""
+        for job in tuple(self._jobs):
+            if path in job.remotes:
+                job.remotes[path] = remote
+
     def add(self, job: Job, path: StorePath, remote: Remote) -> None:
         is_new = path not in job.remotes
         job.remotes[path] = remote

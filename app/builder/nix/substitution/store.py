@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.nar import visit_archive
-from app.builder.nix.store import Store, UnreadablePath, UnsupportedTree, Visitor
+from app.builder.nix.store import Store, UnreadablePath, UnsupportedTree, VisitAgain, Visitor
 from app.builder.nix.substitution.arrival import Arrival
 from app.builder.nix.substitution.client import CONNECTIONS, CacheClient
 from app.builder.nix.substitution.decoding import decoder
@@ -153,10 +154,21 @@ class SubstitutedStore:
         path = remote.offer.substitute.path
         try:
             self._visit(path, download, visitor)
-        except DownloadUnusable as error:
-            raise _failed(error.location, path, error) from None
-        except UnreadablePath as error:
-            raise _failed(download.current.location, path, error) from None
+        except (DownloadUnusable, UnreadablePath) as error:
+            location = download.current.location
+            if isinstance(error, DownloadUnusable):
+                location = error.location
+            failure = _failed(location, path, error)
+            self._turn_to_next(remote, download, failure)
+            raise failure from None
+
+    def _turn_to_next(self, remote: Remote, download: Download, failure: DownloadFailed) -> None:
+        """Raise VisitAgain if another cache has the same archive."""
+        following = download.next_offer()
+        if following is not None:
+            remote.patience.on_retry(f"{failure.message}; {following.location} has it as well")
+            self._remotes.replace(following.substitute.path, replace(remote, offer=following))
+            raise VisitAgain(failure.message) from None
 
     def _visit(self, path: StorePath, download: Download, visitor: Visitor) -> None:
         download.wait()

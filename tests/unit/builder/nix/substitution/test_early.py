@@ -37,9 +37,9 @@ class Held:
         self.asked = threading.Event()
         self.first = Channel(fill(directory / "first", {A: {b"a": b"1"}}, {A: [B]}, priority=1))
         self.second = Channel(fill(directory / "second", {B: {b"b": b"2"}}, priority=2))
-        self.second.fail("narinfo", self._wait)
+        self.second.fail("narinfo", self.wait)
 
-    def _wait(self, body: bytes) -> bytes:
+    def wait(self, body: bytes) -> bytes:
         self.asked.set()
         self.release.wait(60)
         return body

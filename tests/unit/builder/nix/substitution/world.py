@@ -54,13 +54,16 @@ class World:
     seconds: float = 60
     stall_seconds: int = 5
     required: bool = True
+    netrc: str = ""
+    certificates: str = ""
     objects: Sequence[StoreObject] = ()
     lines: list[str] = field(default_factory=list)
 
     def open(self, stack: ExitStack) -> None:
         for channel in self.channels:
             stack.enter_context(serving(channel))
-        self.client = CacheClient(TransferOptions(stall_seconds=self.stall_seconds))
+        options = TransferOptions(self.netrc, self.certificates, self.stall_seconds)
+        self.client = CacheClient(options)
         stack.callback(self.client.close)
         trust = Trust(
             TrustedKeys(self.keys),
