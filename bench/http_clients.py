@@ -25,7 +25,8 @@ import pycurl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.channel.server import Channel, serving
+from scripts.channel.server import Channel
+from scripts.channel.serving import serving
 
 _FILE = b"StorePath: /nix/store/x\n" * 40
 Get = Callable[[str], None]

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.channel.contents import make
-from scripts.channel.server import Channel, Fault, serve
+from scripts.channel.server import Channel, Fault
+from scripts.channel.serving import serve
 
 _MIB = 1024 * 1024
 

@@ -7,18 +7,14 @@ to ``/releases/CHANNEL/1/...``, as the host of nixpkgs' channels does.
 import asyncio
 import re
 import ssl
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 _PART = 64 * 1024
 _DRIP_SECONDS = 0.05
-# Turns of the event loop in which asyncio makes a transport of a connection.
-_ACCEPTING_TURNS = 5
 _REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found", 416: "No Range"}
 _CHANNEL = re.compile(r"/(nixos-[\w.-]+|nixpkgs-[\w.-]+)(/.*)?")
 
@@ -28,7 +24,8 @@ class Fault:
     """A fault of the next ``times`` requests whose path matches ``pattern``.
 
     ``kind`` is a status, "cut" (half of the file), "slow", "drip" (bytes one by one), "silence",
-    "loop" (a redirect to itself), or a function that changes the file.  ``headers`` are added.
+    "hold" (until ``Channel.release`` is called), "loop" (a redirect to itself), or a function that
+    changes the file.  ``headers`` are added.
     """
 
     pattern: str
@@ -56,6 +53,19 @@ class Channel:
     sent: int = 0
     on_request: Callable[[str], None] = lambda _: None
     _free_at: float = 0
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def begin(self, port: int) -> None:
+        """Note the port and the event loop that serve from now on."""
+        self.port = port
+        self._loop = asyncio.get_running_loop()
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Send what "hold" holds back, and hold back nothing until served again; from any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._released.set)
 
     @property
     def url(self) -> str:
@@ -92,7 +102,9 @@ class Channel:
         fault = self._fault(path)
         kind = None if fault is None else fault.kind
         if kind == "silence":
-            await asyncio.sleep(3600)
+            await asyncio.get_running_loop().create_future()
+        if kind == "hold":
+            await self._released.wait()
         if kind == "loop":
             return self._redirect(writer, path)
         if channel := _CHANNEL.fullmatch(path):
@@ -183,64 +195,3 @@ def _head(
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Error')}", f"Content-Length: {size}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     writer.write("\r\n".join([*lines, "", ""]).encode())
-
-
-async def serve(channel: Channel, started: Callable[[], None] = lambda: None) -> None:
-    transports: set[asyncio.WriteTransport] = set()
-
-    def connect(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> Coroutine[None, None, None]:
-        transports.add(writer.transport)
-        return channel.answer(reader, writer)
-
-    server = await asyncio.start_server(
-        connect, "127.0.0.1", channel.port, backlog=512, ssl=channel.tls
-    )
-    channel.port = server.sockets[0].getsockname()[1]
-    started()
-    try:
-        await asyncio.get_running_loop().create_future()
-    finally:
-        # serve_forever waits from Python 3.12 on until clients close their connections, and a task
-        # that is cancelled before it starts closes nothing.
-        server.close()
-        for _ in range(_ACCEPTING_TURNS):
-            await asyncio.sleep(0)
-        for transport in transports:
-            transport.abort()
-
-
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.sleep(0)  # closes the sockets
-    await asyncio.sleep(0)  # connections that were closed end in the next turn
-
-
-@contextmanager
-def serving(channel: Channel) -> Iterator[Channel]:
-    """Serve in a thread; a second time at the same port."""
-    loop = asyncio.new_event_loop()
-    started = threading.Event()
-    task = loop.create_task(serve(channel, started.set))
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(task)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            loop.run_until_complete(_cancel_others())
-            loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait(60)
-    try:
-        yield channel
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()

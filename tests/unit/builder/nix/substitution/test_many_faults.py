@@ -12,7 +12,8 @@ import pytest
 from app.builder.nix.closure import StorePath
 from app.errors import RegistryError
 from app.storage.filesystem import FilesystemStorage
-from scripts.channel.server import Channel, serving
+from scripts.channel.server import Channel
+from scripts.channel.serving import serving
 from tests.unit.builder.images.packing.trees import store_path
 from tests.unit.builder.nix.substitution.killed import pack
 from tests.unit.builder.nix.substitution.test_faults import LASTING, TRANSIENT, UNTRUSTED

@@ -1,7 +1,7 @@
 """A simulated binary cache, and a store that reads from it, for tests."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from app.builder.nix.substitution.store import SubstitutedStore
 from app.system.retrying import Retries
 from app.system.workers import Workers
 from scripts.channel.cache import CacheWriter, SigningKey
-from scripts.channel.server import Channel, serving
+from scripts.channel.server import Channel
+from scripts.channel.serving import serving
 from tests.archives import archive_of
 from tests.unit.builder.images.packing.trees import Node, local_store
 
@@ -96,8 +97,14 @@ class World:
         return await finder.find(roots, absent=())
 
     @property
-    def left_over(self) -> list[Path]:
-        return list((self.directory / "downloads").glob("*"))
+    def left_over(self) -> list[str]:
+        """Files of downloads that are open in this process, or have names."""
+        directory = self.directory / "downloads"
+        names = [str(file) for file in directory.glob("*")]
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):  # that of the listing
+                names.append(str(descriptor.readlink()))
+        return [name for name in names if name.startswith(f"{directory}/")]
 
 
 @contextmanager
