@@ -6,11 +6,13 @@ and a stream can both keep this order, so a visitor works with either.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from typing import Protocol, TypeVar
 
 from app.builder.nix.closure import Closure, StorePath
 from app.system.blocking import blocking
+
+T = TypeVar("T")
 
 # Linux takes no longer path, so no tree on a disk has a deeper directory.
 DEEPEST_DIRECTORY = 2048
@@ -29,6 +31,14 @@ class UnreadablePath(Exception):
 
 class VisitAgain(UnreadablePath):
     """The source of a path failed during the visit; another visit reads it from another one."""
+
+
+@blocking
+def repeated(visit: Callable[[], T]) -> T:
+    """Return the result of a visit, which begins from its start after VisitAgain."""
+    while True:
+        with suppress(VisitAgain):
+            return visit()
 
 
 def check_names(count: int) -> None:

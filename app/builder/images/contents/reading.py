@@ -1,13 +1,14 @@
 """A store path's file tree, out of one pass over it and over the paths that its links lead into."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from app.builder.images.contents.bound import DEEPEST, Bound
 from app.builder.images.contents.file_tree import FILE, FileTree, Link, Node, Tree
 from app.builder.images.contents.links import Links
 from app.builder.images.contents.tree_builder import TreeBuilder
 from app.builder.nix.closure import StorePath
-from app.builder.nix.store import File, StoreReader, UnreadablePath, UnsupportedTree
+from app.builder.nix.store import File, StoreReader, UnreadablePath, UnsupportedTree, repeated
 from app.system.blocking import blocking
 
 # Names of one package and of what its links lead to, and their bytes: the record of a file tree
@@ -34,11 +35,16 @@ def read_file(path: StorePath, place: bytes, store: StoreReader, *, most: int) -
 
     Raises UnreadablePath if there is none, UnsupportedTree for more than ``most`` bytes, Stopped.
     """
-    picker = _FilePicker(path.base.encode() + b"/" + place, most)
-    store.visit(path, picker)
-    if picker.content is None:
+
+    def pick() -> bytes | None:
+        picker = _FilePicker(path.base.encode() + b"/" + place, most)
+        store.visit(path, picker)
+        return picker.content
+
+    content = repeated(pick)
+    if content is None:
         raise UnreadablePath(f"{place.decode()} is missing")
-    return picker.content
+    return content
 
 
 class _FilePicker:
@@ -95,10 +101,14 @@ class _Reader:
 
     def _visit(self, path: StorePath) -> Node:
         if path not in self._visited:
-            builder = TreeBuilder(self._visited_bound)
-            self._store.visit_names(path, builder)
-            self._visited[path] = builder.root
+            self._visited[path], self._visited_bound = repeated(lambda: self._build(path))
         return self._visited[path]
+
+    def _build(self, path: StorePath) -> tuple[Node, Bound]:
+        bound = copy(self._visited_bound)
+        builder = TreeBuilder(bound)
+        self._store.visit_names(path, builder)
+        return builder.root, bound
 
     def _resolved(self, location: bytes, node: Node, depth: int) -> Node:
         """Return the node with its links followed."""

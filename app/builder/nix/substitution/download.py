@@ -149,9 +149,11 @@ class Download:
                 self._changed.wait()
 
     def _abandon(self, running: Future[None]) -> None:
-        """End a download that was cancelled before a thread began it."""
+        """End a download that was cancelled before a thread began it, or that none could begin."""
         if running.cancelled():
             self._end(TransferStopped())
+        elif isinstance(error := running.exception(), Exception) and not self._ended:
+            self._end(error)
 
     def _end(self, error: Exception | None) -> None:
         with self._changed:

@@ -1,5 +1,6 @@
 """Binary caches behind proxies, passwords, private certificates and redirects."""
 
+import asyncio
 import base64
 import datetime as dt
 import ipaddress
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from app.builder.images.contents.file_tree import FileTree
+from app.builder.images.contents.reading import read_file, read_file_tree
 from app.builder.images.image import Layer
 from app.builder.nix.programs.cache_configuration import parse_configuration
 from app.builder.nix.programs.configuration import NixConfiguration
@@ -19,7 +22,7 @@ from app.errors import DownloadFailed
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from scripts.channel.server import Channel
-from tests.contract.store_contract import A
+from tests.contract.store_contract import A, B
 from tests.unit.builder.nix.substitution.test_faults import CONTENTS, REFERENCES, flipped, packed
 from tests.unit.builder.nix.substitution.world import World, fill, opened
 
@@ -181,7 +184,29 @@ async def test_another_cache_takes_over_after_the_first_byte(
     last = Channel(fill(tmp_path / "last", CONTENTS, REFERENCES, compression="xz"))
     world = World(tmp_path, [*caches, last])
 
-    assert await pull(world) == wanted
-
-    assert world.left_over == []
+    with opened(world):
+        assert await packed(world, MemoryStorage(), A) == wanted
+        assert world.left_over == []
     assert sum("/nar/" in path for path in last.requests) == len(CONTENTS)
+
+
+async def read(world: World) -> tuple[FileTree, bytes]:
+    with opened(world):
+        await world.find(A)
+        tree = await asyncio.to_thread(read_file_tree, A, world.store, [A, B])
+        await world.find(A)  # from the first cache again
+        return tree, await asyncio.to_thread(read_file, A, b"bin/x", world.store, most=1 << 20)
+
+
+async def test_names_and_files_are_read_from_another_cache_too(
+    tmp_path: Path, directory: Path
+) -> None:
+    """As when the links of a path that was packed before are made."""
+    for file in directory.glob("*.narinfo"):
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(line for line in lines if not line.startswith("File")))
+    failing = Channel(directory)
+    failing.fail("/nar/", flipped)
+    last = Channel(fill(tmp_path / "last", CONTENTS, REFERENCES))
+
+    assert await read(World(tmp_path, [failing, last])) == await read(World(tmp_path, [last]))
