@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,14 @@ from app.failure import Failure
 from app.oci import Digest
 from app.reference import LATEST_TAG, ImageReference, RepositoryName, Tag
 from app.request import ImageRequest
+
+
+class _Noted(Enum):
+    """Keys of functions of a job's success: a key has one, and requests of a name share jobs."""
+
+    LISTED = auto()
+    KEPT = auto()
+    RECENT = auto()
 
 
 class ImageService:
@@ -93,7 +102,8 @@ class ImageService:
         find = partial(self._resolve, reference, request, source)
         steps: Steps[Built] = Steps(self._jobs.join_step(key, find, title=title, client=client))
         # The step may have been started for another name of the same image.
-        steps.when_succeeded(reference, partial(self._catalogue.add, reference))
+        listed = partial(self._catalogue.add, reference)
+        steps.when_succeeded((_Noted.LISTED, reference), listed)
         return steps
 
     async def built(self, reference: ImageReference) -> Built | None:
@@ -233,8 +243,7 @@ class ImageService:
     ) -> Steps[Built]:
         """When the image is built, add it to the lists and keep it for the next pull."""
 
-        def note() -> None:
-            self._catalogue.add(reference)
+        def keep() -> None:
             image = steps.result()
             if image is not None:
                 self._finished.keep(reference, pinned, image)
@@ -244,9 +253,10 @@ class ImageService:
             if image is not None:
                 self.recent.add(reference, image, steps.phases.seconds)
 
-        steps.when_succeeded(reference, note)
-        # A key of its own: a step before this one has a function under the reference too.
-        steps.when_succeeded(("recent", reference), add)
+        listed = partial(self._catalogue.add, reference)
+        steps.when_succeeded((_Noted.LISTED, reference), listed)
+        steps.when_succeeded((_Noted.KEPT, reference), keep)
+        steps.when_succeeded((_Noted.RECENT, reference), add)
         return steps
 
     async def _build(self, recipe: Recipe | IndexRecipe, progress: Progress) -> Built:

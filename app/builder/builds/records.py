@@ -66,11 +66,12 @@ class BuildRecords(Generic[T]):
 
     async def write(self, key: Digest, built: T) -> None:
         await self._records.write(key, built)
-        self._cache[key] = built
+        await self._note(key, built)
 
     async def settle(self, key: Digest, built: T) -> T:
         """Write the build unless another server has written one; return the stored build."""
-        settled = self._cache[key] = await self._records.create(key, built)
+        settled = await self._records.create(key, built)
+        await self._note(key, settled)
         return settled
 
     def lost_document(self, digest: Digest) -> None:
@@ -80,6 +81,11 @@ class BuildRecords(Generic[T]):
             built = self._cache.get(key)
             if built is not None and digest in _digests(built):
                 self._cache.pop(key)
+
+    async def _note(self, key: Digest, built: T) -> None:
+        """Keep the build, with its objects seen in storage: the next request needs no look."""
+        self._cache[key] = built
+        await self._existence.has_all(chain(built.manifests, built.blobs))
 
     async def _has_manifests(self, built: T) -> bool:
         """Whole: a damaged one is made again as if it were not there."""
