@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from app.routers.dependencies import Services
 from app.state import AppState
-from app.telemetry.lookups import CACHE_REQUESTS, LOOKUPS
+from app.telemetry.lookups import CACHE_REQUESTS, LOOKUPS, STORED
 from app.telemetry.measures import DiskSpace
 
 router = APIRouter(tags=["operations"])
@@ -39,17 +39,24 @@ class _State(Collector):
         self._disks = disks
 
     def collect(self) -> Iterator[Metric]:
-        yield from _served(self._state)
-        yield from _builds(self._state)
-        yield from _work(self._state)
-        yield from _space(self._disks)
+        yield from families(self._state, self._disks)
         for histogram in self._state.measures.histograms:
             yield from histogram.collect()
 
 
+def families(state: AppState, disks: Mapping[str, DiskSpace]) -> Iterator[Metric]:
+    """Yield all series but the histograms."""
+    yield from _served(state)
+    yield from _builds(state)
+    yield from _work(state)
+    yield _stored()
+    yield from _space(disks)
+
+
 def _served(state: AppState) -> Iterator[Metric]:
     statuses = ((str(status), count) for status, count in sorted(state.responses.items()))
-    yield _counter("nixery_responses", "Responses, by status", "status", statuses)
+    meaning = "Responses by HTTP status; 307 are redirects of clients that wait for a build"
+    yield _counter("nixery_responses", meaning, "status", statuses)
     sent = CounterMetricFamily("nixery_sent_bytes", "Bytes of response bodies")
     sent.add_metric((), state.sent.bytes)
     yield sent
@@ -68,13 +75,18 @@ def _builds(state: AppState) -> Iterator[Metric]:
         ("failed", counts.failed),
         ("found", counts.found),
     )
-    yield _counter("nixery_builds", "Builds that ended", "outcome", outcomes)
+    meaning = "Builds that ended: succeeded, failed, or found everything done"
+    yield _counter("nixery_builds", meaning, "outcome", outcomes)
     requests = (
         ("started", counts.started),
         ("joined", counts.joined),
         ("remembered", counts.remembered),
     )
-    yield _counter("nixery_pulls", "Requests of images by tag", "result", requests)
+    meaning = (
+        "Requests of images by tag: a job was started, its job was running (joined),"
+        " or the outcome was in memory (remembered)"
+    )
+    yield _counter("nixery_pulls", meaning, "result", requests)
     running = GaugeMetricFamily("nixery_builds_running", "Builds that run now")
     running.add_metric((), len(state.jobs.running))
     yield running
@@ -84,27 +96,44 @@ def _builds(state: AppState) -> Iterator[Metric]:
 
 
 def _work(state: AppState) -> Iterator[Metric]:
-    active = GaugeMetricFamily("nixery_queue_active", "Work that runs", labels=("queue",))
-    waiting = GaugeMetricFamily("nixery_queue_waiting", "Work that waits", labels=("queue",))
+    active = GaugeMetricFamily("nixery_queue_active", "Work that runs, by queue", labels=("queue",))
+    waiting = GaugeMetricFamily(
+        "nixery_queue_waiting", "Work that waits, by queue", labels=("queue",)
+    )
     for queue in state.queues:
         active.add_metric((queue.name,), queue.active)
         waiting.add_metric((queue.name,), queue.waiting)
     yield active
     yield waiting
-    yield _counter("nixery_activity", "Work since the start", "kind", state.activity().items())
+    meaning = "Nix programs started (nix.*), store paths packed and bytes compressed (packing.*)"
+    yield _counter("nixery_activity", meaning, "kind", state.activity().items())
     outcomes = sorted(CACHE_REQUESTS.items())
-    yield _counter("nixery_cache_requests", "Requests to binary caches", "outcome", outcomes)
-    lookups = CounterMetricFamily(
-        "nixery_lookups", "Lookups in the server's caches", labels=("kind", "result")
+    meaning = "Requests of narinfos to binary caches: found, absent or failed"
+    yield _counter("nixery_cache_requests", meaning, "outcome", outcomes)
+    meaning = (
+        "Lookups in the server's caches: images (whole images in memory) and the kinds of records;"
+        " found in memory or in the storage, or absent"
     )
+    lookups = CounterMetricFamily("nixery_lookups", meaning, labels=("kind", "result"))
     for (kind, result), count in sorted(LOOKUPS.items()):
         lookups.add_metric((kind, result), count)
     yield lookups
 
 
+def _stored() -> Metric:
+    meaning = "Bytes written to the storage: layers, documents (manifests and configs) and records"
+    return _counter("nixery_stored_bytes", meaning, "kind", sorted(STORED.items()))
+
+
 def _space(disks: Mapping[str, DiskSpace]) -> Iterator[Metric]:
-    free = GaugeMetricFamily("nixery_disk_free_bytes", "Free space", labels=("directory",))
-    total = GaugeMetricFamily("nixery_disk_size_bytes", "Size of the disk", labels=("directory",))
+    free = GaugeMetricFamily(
+        "nixery_disk_free_bytes",
+        "Free space where the server writes: storage (unless in a bucket), state, nix-store",
+        labels=("directory",),
+    )
+    total = GaugeMetricFamily(
+        "nixery_disk_size_bytes", "Size of the disk of each directory", labels=("directory",)
+    )
     for name, space in disks.items():
         free.add_metric((name,), space.free)
         total.add_metric((name,), space.total)

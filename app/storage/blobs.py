@@ -7,6 +7,7 @@ from app.oci import Digest
 from app.storage import keys
 from app.storage.base import Location, ObjectNotFound, Storage
 from app.system.blocking import blocking
+from app.telemetry.lookups import count_stored
 
 
 class BlobStore:
@@ -72,6 +73,7 @@ class BlobStore:
         if await self._storage.create(key, body) != body:
             # The stored object is damaged: its key is the digest of other bytes.
             await self._storage.write(key, body)
+        count_stored("documents", len(body))
 
 
 def _unknown(digest: Digest) -> BlobUnknown:

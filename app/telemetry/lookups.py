@@ -1,4 +1,4 @@
-"""Counters of cache lookups and of requests to binary caches, for the whole process.
+"""Counters of cache lookups, requests to binary caches and stored bytes, for the whole process.
 
 Caches of one kind are opened in several places, so the counters are not passed to each.
 """
@@ -21,6 +21,8 @@ LOOKUPS: Counter[tuple[str, Result]] = Counter()
 CACHE_REQUESTS: Counter[str] = Counter()
 """Requests to binary caches: ``found``, ``absent`` or ``failed``."""
 
+STORED: Counter[str] = Counter()
+"""Bytes written to the storage: ``layers``, ``documents`` (manifests, configs) and ``records``."""
 
 _LOCK = threading.Lock()  # records are decoded, and caches queried, in threads
 
@@ -36,8 +38,14 @@ def count_cache_request(outcome: str) -> None:
         CACHE_REQUESTS[outcome] += 1
 
 
+def count_stored(kind: str, size: int) -> None:
+    with _LOCK:
+        STORED[kind] += size
+
+
 def as_activity() -> dict[str, int]:
     """Return all counters by name, as /debug shows them."""
     lookups = ((f"lookups.{kind}.{result}", count) for (kind, result), count in LOOKUPS.items())
     requests = ((f"caches.{outcome}", count) for outcome, count in CACHE_REQUESTS.items())
-    return dict(sorted(chain(lookups, requests)))
+    stored = ((f"stored.{kind}", size) for kind, size in STORED.items())
+    return dict(sorted(chain(lookups, requests, stored)))

@@ -24,7 +24,7 @@ class DiskSpace:
 def _build_seconds() -> Histogram:
     return Histogram(
         "nixery_build_seconds",
-        "Time from the start of a build to its end, of builds that had something to do",
+        "Time of builds that had something to do, from start to end",
         labelnames=("outcome",),
         buckets=_BUILD_BUCKETS,
         registry=None,
@@ -34,7 +34,9 @@ def _build_seconds() -> Histogram:
 def _phase_seconds() -> Histogram:
     return Histogram(
         "nixery_build_phase_seconds",
-        "Time of each phase of builds that had something to do",
+        "Time of each phase of these builds: resolve (the tag), evaluate (with the wait for its"
+        " queue), fetch (build or download into the Nix store), pack (also while downloading from a"
+        " cache), store",
         labelnames=("phase",),
         buckets=_BUILD_BUCKETS,
         registry=None,
@@ -44,7 +46,7 @@ def _phase_seconds() -> Histogram:
 def _loop_delay() -> Histogram:
     return Histogram(
         "nixery_event_loop_delay_seconds",
-        "How late a timer of the event loop runs, four times a second",
+        "How late a timer of the event loop runs, four times a second; clients notice 0.1 s",
         buckets=(0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3, 10),
         registry=None,
     )

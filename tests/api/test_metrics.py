@@ -107,6 +107,20 @@ async def test_lookups_are_counted_by_kind_and_result(client: httpx.AsyncClient)
     assert as_activity()["lookups.metrics-test.memory"] == 3
 
 
+async def test_bytes_that_builds_store_are_counted(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    before = await scraped(client)
+    await client.get(LATEST)
+
+    after = await scraped(client)
+    objects = [key for key in await registry.storage.keys("") if key.startswith("manifests/")]
+    written = sum([await registry.storage.size(key) for key in objects])
+
+    stored = ("nixery_stored_bytes_total", "documents")
+    assert after[stored] - before.get(stored, 0) >= written > 0
+
+
 async def test_each_series_is_documented_and_nothing_else(client: httpx.AsyncClient) -> None:
     text = (await client.get("/metrics")).text
     families = {family.name for family in text_string_to_metric_families(text)}

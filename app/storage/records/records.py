@@ -16,7 +16,7 @@ from app.storage.keys import record as record_key
 from app.storage.records.envelope import Damaged, head_of, seal, unseal_as
 from app.storage.records.kind import Kind
 from app.system.cache import Cache
-from app.telemetry.lookups import Result, count_lookups
+from app.telemetry.lookups import Result, count_lookups, count_stored
 
 T = TypeVar("T")
 
@@ -67,6 +67,7 @@ class Records(Generic[T]):
             if known is not None:
                 return known
             await self._storage.write(name, body)
+        count_stored("records", len(body))
         return value
 
     async def write(self, key: Digest, value: T) -> None:
@@ -75,6 +76,7 @@ class Records(Generic[T]):
     async def write_body(self, key: Digest, body: bytes) -> None:
         """Write what ``encode`` returned; large values are encoded by a worker."""
         await self._storage.write(record_key(self._kind.name, key), body)
+        count_stored("records", len(body))
         self._noted.pop(key)
 
     def encode(self, key: Digest, value: T) -> bytes:

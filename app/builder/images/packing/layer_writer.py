@@ -28,6 +28,7 @@ from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.disk import translate_disk_errors
 from app.system.workers import Workers
+from app.telemetry.lookups import count_stored
 
 # Names in the archive are relative to the image's root.
 _STORE = STORE.lstrip("/").encode() + b"/"
@@ -119,7 +120,9 @@ class LayerWriter:
         self._threads.shutdown(wait=False)
 
     async def _adopt(self, file: BinaryIO, packed: PackedPath) -> Layer:
-        await self._storage.adopt(keys.blob(packed.layer.descriptor.digest), file)
+        blob = packed.layer.descriptor
+        await self._storage.adopt(keys.blob(blob.digest), file)
+        count_stored("layers", blob.size)
         return packed.layer
 
     @blocking

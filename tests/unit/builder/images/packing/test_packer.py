@@ -29,6 +29,7 @@ from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
+from app.telemetry.lookups import STORED
 from tests.unit.builder.images.packing.test_codec import unpack
 from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant_path, store_path
 from tests.waiting import until
@@ -134,8 +135,12 @@ async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_aga
 async def test_digest_size_and_diff_id_are_those_of_the_stored_bytes(
     packer_for: PackerFactory, storage: MemoryStorage, with_codec: str, paths: tuple[StorePath, ...]
 ) -> None:
+    before = STORED.copy()
+
     layer = await packer_for(storage, with_codec=with_codec).layer(paths)
 
+    written = [await storage.size(key) for key in await storage.keys("blobs/")]
+    assert STORED["layers"] - before["layers"] == sum(written) >= layer.descriptor.size
     names = listed(await unpacked(storage, layer))
 
     assert names[:2] == ["nix", "nix/store"]
