@@ -1,6 +1,6 @@
 """Pages for people: the front page, the search, and the description of the API.
 
-They work without scripts, except for the description of the API.
+They work without scripts; the description of the API is an outline then.
 """
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +11,7 @@ from app.routers.builds import summary_of
 from app.routers.dependencies import Services
 from app.routers.forwarded import client_of
 from app.routers.search import SearchText
+from app.routers.web.api_outline import operations
 from app.routers.web.rendering import STYLED, page
 
 router = APIRouter(include_in_schema=False)
@@ -48,5 +49,6 @@ async def get_search_page(request: Request, services: Services, q: SearchText) -
 
 
 @router.get("/docs")
-async def get_docs() -> Response:
-    return page("docs.html", headers=STYLED)
+async def get_docs(request: Request) -> Response:
+    described = tuple(operations(request.app.openapi()))
+    return page("docs.html", headers=STYLED, operations=described)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from html import unescape
+from html import escape, unescape
 
 import httpx
 import pytest
@@ -157,3 +157,15 @@ async def test_our_styles_and_scripts_are_small(client: httpx.AsyncClient) -> No
         response = await client.get(path)
         assert len(response.content) < 10_000
         assert "://" not in response.text
+
+
+async def test_description_of_the_api_needs_no_script(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    page = (await client.get("/docs", headers=BROWSER)).text
+    outline = page.partition("<body>")[2].partition("<noscript>")[2]
+
+    for path, methods in registry.app.openapi()["paths"].items():
+        assert f" {path}</code>" in outline
+        method = "post" if "get" not in methods else "get"
+        assert escape(methods[method]["summary"]) in outline

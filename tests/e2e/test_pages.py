@@ -166,6 +166,25 @@ def test_the_description_of_the_api_is_shown(
     browser.screenshot(tmp_path / "docs.png")
 
 
+def test_pages_need_no_scripts(browser: Browser, shown: Server, tmp_path: Path) -> None:
+    digest = shown.digest("jq")
+    browser.command("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        for path, part in {
+            "/": f"docker pull {shown.address}/shell/git",
+            "/search?q=jq": f"docker pull {shown.address}/jq",
+            "/builds": "jq:latest",
+            "/images/jq:latest": digest,
+            "/plan/jq": digest,
+            "/docs": "GET /api/plan/{name}",
+        }.items():
+            browser.open(shown.url + path)
+            assert part in text(browser), path
+        browser.screenshot(tmp_path / "docs-without-scripts.png")
+    finally:
+        browser.command("Emulation.setScriptExecutionDisabled", value=False)
+
+
 def test_images_are_known_after_a_restart_before_they_are_pulled(shown: Server) -> None:
     digest = shown.digest("jq")
     shown.stop()
