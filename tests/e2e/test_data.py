@@ -12,6 +12,7 @@ pytestmark = pytest.mark.e2e
 # One script for many assertions, since each start of a container costs a second.
 TIME = """
 TZ=Europe/Berlin date -d @1700000000 +%Z%z
+test -f $TZDIR/Europe/Berlin && test -f $LOCALE_ARCHIVE && echo named
 TZ=America/St_Johns python3 -c 'import time; print(time.strftime("%Z", time.localtime(0)))'
 python3 -c 'import datetime, zoneinfo; print(datetime.datetime.fromtimestamp(0, zoneinfo.ZoneInfo("Asia/Tokyo")).tzname())'
 TZ=Australia/Sydney perl -MPOSIX -e 'print strftime("%Z", localtime 0), "\\n"'
@@ -62,6 +63,7 @@ bash -c '. /usr/share/bash-completion/completions/odd; complete -p odd'
 SCRIPT = TIME + LANGUAGE + TERMINALS + NAMES + PLACES
 OUTPUT = """
 CET+0100
+named
 NST
 JST
 AEST

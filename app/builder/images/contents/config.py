@@ -14,11 +14,15 @@ _CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 # What users add comes first.  All others have the same programs; in /usr/bin, Python finds the
 # image's libraries (languages.py).
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
-# Nix's own programs, and libraries as Nix builds them, look for their own variable first.
+# Nix's own programs, and libraries as Nix builds them, look for their own variable first.  The C
+# library of nixpkgs looks for time zones in its own store path, which has none, unless TZDIR is
+# set (nixpkgs#65415), and until 25.05 for locales in its own archive (nixpkgs#347965).
 ENVIRONMENT: Mapping[str, str] = {
+    "LOCALE_ARCHIVE": "/usr/lib/locale/locale-archive",
     "NIX_SSL_CERT_FILE": _CA_BUNDLE,
     "PATH": _PATH,
     "SSL_CERT_FILE": _CA_BUNDLE,
+    "TZDIR": "/usr/share/zoneinfo",
 }
 # image-spec, config.md: variants, of architectures that have more than one.
 _VARIANTS = {"arm64": "v8"}

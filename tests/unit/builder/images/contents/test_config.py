@@ -74,14 +74,16 @@ def test_arm64_names_its_variant(architecture: str, variant: str | None) -> None
     assert config.get("variant") == variant
 
 
-def test_programs_and_certificates_are_found() -> None:
+def test_programs_certificates_time_zones_and_locales_are_found() -> None:
     execution = config_of(image_of())["config"]
 
     assert execution == {
         "Env": [
+            "LOCALE_ARCHIVE=/usr/lib/locale/locale-archive",
             "NIX_SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
             "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
             "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            "TZDIR=/usr/share/zoneinfo",
         ],
         "WorkingDir": "/",
     }
