@@ -1,9 +1,10 @@
 """Response times of built images while two other images are being built.
 
-usage: bench/beside_builds.py [--connections N]
+usage: bench/beside_builds.py [--connections N] [--rounds N] [--against REVISION]
 
 A server with empty storage packs all packages of the small set, two at a time.  At the same time
-another process requests an image that is built already.  The baseline is the same without builds.
+another process requests an image that is built already.  The baselines are the same without builds,
+and the server of another revision of this repository, in turn.
 """
 
 import argparse
@@ -12,16 +13,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.builder.names.suggestions import typed
 from bench.again import Server, running
-from bench.common import lock, small_set
+from bench.common import ROOT, lock, small_set
 from bench.grouping.packageset import built_packages
-from bench.requests import IMAGE, Target, load, message
+from bench.requests import IMAGE, Target, load, message, source_tree
 
 BUILDS = 2
 SECONDS = 0.5
@@ -30,13 +31,31 @@ SECONDS = 0.5
 def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--against", metavar="REVISION")
     arguments = parser.parse_args()
     packages = small_set()
+    times: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        trees = {"": ROOT}
+        if arguments.against:
+            tree = stack.enter_context(source_tree(arguments.against))
+            trees[f", {arguments.against}"] = tree
+        for _ in range(arguments.rounds):
+            for name, root in trees.items():
+                for what, found in measure(root, packages, arguments.connections).items():
+                    times.setdefault(f"{what}{name}", []).extend(found)
+    report(times)
+
+
+def measure(root: Path, packages: Path, connections: int) -> dict[str, list[float]]:
+    """Return the response times of the server of this source tree."""
     attributes = built_packages(lock(packages)).attributes
     names = sorted(name for name in map(typed, attributes) if name is not None)
+    times: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory,
-        running(Path(directory), packages) as server,
+        running(Path(directory), packages, root) as server,
     ):
         server.pull(IMAGE)
         manifest = message("GET", f"/v2/{IMAGE}/manifests/latest")
@@ -44,19 +63,18 @@ def main() -> None:
             Target("manifest by tag", server.port, server.pid, manifest),
             Target("version check", server.port, server.pid, message("GET", "/v2/")),
         ]
-        times: dict[tuple[str, str], list[float]] = {}
 
-        def measure(when: str) -> None:
+        def request(when: str) -> None:
             for target in targets:
-                found = load(target, SECONDS, arguments.connections).times
-                times.setdefault((target.name, when), []).extend(found)
+                found = load(target, SECONDS, connections).times
+                times.setdefault(f"{target.name}, {when}", []).extend(found)
 
         with building(server, names) as builds:
             while any(build.is_alive() for build in builds):
-                measure("beside builds")
+                request("beside builds")
         for _ in range(4):
-            measure("alone")
-    report(times)
+            request("alone")
+    return times
 
 
 @contextmanager
@@ -82,12 +100,12 @@ def building(server: Server, names: list[str]) -> Iterator[list[threading.Thread
             thread.join()
 
 
-def report(times: dict[tuple[str, str], list[float]]) -> None:
-    print(f"{'':32}requests  median ms    99 % ms   slowest ms")
-    for (name, when), found in sorted(times.items()):
+def report(times: dict[str, list[float]]) -> None:
+    print(f"{'':40}requests  median ms    99 % ms   slowest ms")
+    for what, found in sorted(times.items()):
         ordered = sorted(found)
         print(
-            f"{f'{name}, {when}':32}{len(ordered):8}{ordered[len(ordered) // 2] * 1e3:11.2f}"
+            f"{what:40}{len(ordered):8}{ordered[len(ordered) // 2] * 1e3:11.2f}"
             f"{ordered[len(ordered) * 99 // 100] * 1e3:11.2f}{ordered[-1] * 1e3:13.1f}"
         )
     print(f"load average of the last minute: {os.getloadavg()[0]:.1f}")

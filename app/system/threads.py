@@ -5,6 +5,7 @@ caller of ``run`` is cancelled by a time-out or a stop of the server.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ T = TypeVar("T")
 # Limiters bound the work; a thread is started only when none is idle.  anyio's own threads cost
 # twice as much CPU time for each piece of work.
 _THREADS = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="nixery")
+_NICENESS = 10
+_NICEST = 19
 _STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
 
 
@@ -35,11 +38,26 @@ def check() -> None:
         raise Stopped
 
 
+def lower_priority() -> None:
+    """Give the calling thread less processor time than the main one; Linux only."""
+    with suppress(OSError):
+        # A thread begins with the priority of the one that started it.
+        niceness = os.getpriority(os.PRIO_PROCESS, os.getpid()) + _NICENESS
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(niceness, _NICEST))
+
+
+# For work that computes for seconds.
+_BACKGROUND = ThreadPoolExecutor(
+    max_workers=1024, thread_name_prefix="background", initializer=lower_priority
+)
+
+
 async def run(
     work: Callable[[], T],
     *,
     limiter: CapacityLimiter,
     discard: Callable[[T], object] | None = None,
+    background: bool = False,
 ) -> T:
     """Run the work in a thread and return only when it has finished, also when cancelled.
 
@@ -49,6 +67,7 @@ async def run(
 
     Cancellation reaches the work through ``check`` only.  ``discard`` receives the result of
     work whose caller was cancelled, in a thread as well, for example to close a file.
+    ``background`` threads have a lower priority.
     """
     stop = threading.Event()
 
@@ -57,7 +76,7 @@ async def run(
         return work()
 
     async with _Slot(limiter):  # a caller that is cancelled while it waits here starts no work
-        thread = _start(start)
+        thread = _start(start, _BACKGROUND if background else _THREADS)
         try:
             await _until_done(thread, on_cancel=stop.set)
         except asyncio.CancelledError:
@@ -95,9 +114,9 @@ class _Slot:
         self._limiter.release_on_behalf_of(self)
 
 
-def _start(work: Callable[[], T]) -> asyncio.Future[T]:
+def _start(work: Callable[[], T], executor: ThreadPoolExecutor = _THREADS) -> asyncio.Future[T]:
     context = copy_context()
-    return asyncio.get_running_loop().run_in_executor(_THREADS, context.run, work)
+    return asyncio.get_running_loop().run_in_executor(executor, context.run, work)
 
 
 async def _until_done(

@@ -175,7 +175,7 @@ def _packer(settings: Settings, stored: OpenStorage, store: Store) -> LayerPacke
         storage=stored.storage,
         existence=stored.existence,
         # Threads of its own: a large path keeps one busy for seconds.
-        workers=Workers(settings.workers),
+        workers=Workers(settings.workers, background=True),
         codecs=codec.find_all(settings.codec.value),
         store=store,
     )

@@ -1,6 +1,7 @@
 """Cancelled or not, the thread has ended when ``run`` ends."""
 
 import asyncio
+import os
 import threading
 
 import anyio
@@ -261,3 +262,13 @@ async def test_a_release_runs_in_a_thread_to_its_end_whatever_is_cancelled(times
 async def test_a_release_that_fails_raises_its_error() -> None:
     with pytest.raises(ZeroDivisionError):
         await threads.finish(lambda: 1 // 0)
+
+
+async def test_background_work_has_a_lower_priority(limiter: CapacityLimiter) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    assert await threads.run(niceness, limiter=limiter) == before
+    assert await threads.run(niceness, limiter=limiter, background=True) == min(before + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -62,7 +62,11 @@ class LayerWriter:
         block_size = max(codec.block_size for codec in codecs)
         blocks = min(2 * workers.count + 2, _MEMORY // _cost(codecs, block_size))
         at_once = min(workers.count, blocks)
-        self._threads = ThreadPoolExecutor(max(1, at_once - 1), thread_name_prefix="compress")
+        self._threads = ThreadPoolExecutor(
+            max(1, at_once - 1),
+            thread_name_prefix="compress",
+            initializer=threads.lower_priority,
+        )
         # One path leaves half of the blocks to the others.
         self._limit = blocks // 2
         self._buffers = Buffers(blocks, size=block_size)

@@ -53,6 +53,22 @@ def plant_blocks(store: Path, number: int, blocks: int, block_size: int) -> Stor
     return path
 
 
+async def test_reading_and_compressing_leave_the_processor_to_the_event_loop(
+    tmp_path: Path,
+) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: set[int] = set()
+    codec = noting("gzip", lambda _: seen.add(os.getpriority(os.PRIO_PROCESS, 0)))
+    path = plant_blocks(tmp_path, 10, 6, codec.block_size)
+    writer = layer_writer(tmp_path, Workers(3, background=True), codec)
+
+    seen.clear()
+    await writer.pack_path(path, [codec])
+    await writer.close()
+
+    assert seen == {min(own + 10, 19)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "with_codec", "allowed"),
