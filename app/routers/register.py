@@ -28,7 +28,6 @@ from app.routers import (
 from app.routers.direct import Direct
 from app.routers.gate import Gate
 from app.routers.schemas import ERROR
-from app.routers.web import rendering
 from app.routers.web.static_pages import Pages
 
 # The interface of this package is a wrapper around FastAPI; its files are Swagger UI's own.
@@ -52,7 +51,6 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
     services = (health, builds, build_events, debug, metrics, search, images, plans, warming)
     for module in (*registry, *services):
         app.include_router(module.router, responses={"4XX": ERROR, "5XX": ERROR})
-    rendering.load()
     app.include_router(front.router)
     app.include_router(images.pages)
     app.include_router(plans.pages)

@@ -15,12 +15,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain
-
-from rapidfuzz import process
-from rapidfuzz.distance import OSA, Prefix
+from typing import TYPE_CHECKING
 
 from app.reference import NAME
 from app.system.blocking import blocking
+from app.system.on_demand import OnDemand
+
+if TYPE_CHECKING:
+    from rapidfuzz import distance, process
+else:
+    distance = OnDemand("rapidfuzz.distance")
+    process = OnDemand("rapidfuzz.process")
 
 _LONGEST = 100
 # Names compared in one call of rapidfuzz, during which no other thread of the process runs.
@@ -135,7 +140,7 @@ class NameIndex:
         for other, mistakes, number in self._near(wanted):
             name = self._choose(self.ordered[number], place)
             elsewhere = mistakes > 0 and _split(name)[0] != place
-            begin = Prefix.similarity(leaf, self.ordered[number])
+            begin = distance.Prefix.similarity(leaf, self.ordered[number])
             found.append((mistakes + elsewhere, wanted not in other, -begin, name))
         found.sort(key=lambda one: (*one[:3], _rank(one[3])))
         yield from (one[3] for one in found)
@@ -146,7 +151,7 @@ class NameIndex:
         for start in range(0, len(self.compared), _PART):
             part = self.compared[start : start + _PART]
             for other, mistakes, number in process.extract(
-                wanted, part, scorer=OSA.distance, score_cutoff=most, limit=None
+                wanted, part, scorer=distance.OSA.distance, score_cutoff=most, limit=None
             ):
                 yield other, int(mistakes), start + number
 

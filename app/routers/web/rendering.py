@@ -1,13 +1,24 @@
 """Pages from templates: every value is escaped, and nothing is loaded from other hosts."""
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from fastapi import Request, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.types import Receive, Scope, Send
 
+from app.system import threads
+from app.system.blocking import blocking
+from app.system.on_demand import OnDemand
 from app.text.size import readable_size
+
+if TYPE_CHECKING:
+    import jinja2
+else:
+    jinja2 = OnDemand("jinja2")
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
@@ -27,23 +38,45 @@ STYLED = {
     )
 }
 """Headers of a page whose script sets styles."""
-_templates = Environment(
-    loader=PackageLoader("app.routers.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    auto_reload=False,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters["size"] = readable_size
 # Paths whose clients are programs, whatever types they accept.
 _FOR_PROGRAMS = ("/v2/", "/api/")
 
 
-def load() -> None:
-    """Compile all templates, so that no request waits for the disk."""
-    for name in _templates.list_templates():
-        _templates.get_template(name)
+@cache
+@blocking
+def _load() -> "jinja2.Environment":
+    """Return the templates, all of them compiled."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("app.routers.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["size"] = readable_size
+    for name in templates.list_templates():
+        templates.get_template(name)
+    return templates
+
+
+class _Page(Response):
+    """The first page loads the templates, in a thread: many servers never show one."""
+
+    def __init__(
+        self, template: str, values: Mapping[str, object], status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(None, status, headers)
+        self._template = template
+        self._values = values
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limiter = to_thread.current_default_thread_limiter()
+        templates = await threads.run(_load, limiter=limiter)
+        text = templates.get_template(self._template).render(self._values)
+        headers = {**self.headers, "content-length": str(len(text.encode()))}
+        response = Response(text, self.status_code, headers, media_type="text/html")
+        await response(scope, receive, send)
 
 
 def is_browser(request: Request) -> bool:
@@ -56,8 +89,7 @@ def is_browser(request: Request) -> bool:
 def page(
     template: str, *, status: int = 200, headers: Mapping[str, str] = _NONE, **values: object
 ) -> Response:
-    text = _templates.get_template(template).render(values)
-    return Response(text, status, {**_HEADERS, **headers}, media_type="text/html")
+    return _Page(template, values, status, {**_HEADERS, **headers})
 
 
 def error_page(status: int, message: str, headers: Mapping[str, str] = _NONE) -> Response:

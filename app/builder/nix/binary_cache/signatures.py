@@ -3,11 +3,17 @@
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import TYPE_CHECKING
 
 from app.builder.nix.closure import StorePath
+from app.system.on_demand import OnDemand
+
+if TYPE_CHECKING:
+    from cryptography import exceptions
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+else:
+    exceptions = OnDemand("cryptography.exceptions")
+    ed25519 = OnDemand("cryptography.hazmat.primitives.asymmetric.ed25519")
 
 _KEY_SIZE = 32
 _SIGNATURE_SIZE = 64
@@ -27,11 +33,11 @@ class TrustedKeys:
     """Public keys by name, as in Nix's setting ``trusted-public-keys``; invalid ones are ignored."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._keys: dict[str, bytes] = {}
         for key in keys:
             name, data = _decoded(key, _KEY_SIZE)
             if data is not None:
-                self._keys[name] = Ed25519PublicKey.from_public_bytes(data)
+                self._keys[name] = data
 
     def are_signed(self, signed: bytes, signatures: Sequence[str]) -> bool:
         """Return whether a trusted key signed the bytes; only the key of the same name counts."""
@@ -41,8 +47,8 @@ class TrustedKeys:
             if key is None or data is None:
                 continue
             try:
-                key.verify(data, signed)
-            except InvalidSignature:
+                ed25519.Ed25519PublicKey.from_public_bytes(key).verify(data, signed)
+            except exceptions.InvalidSignature:
                 continue
             return True
         return False

@@ -10,26 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import pycurl
-
 from app.system.blocking import blocking
+from app.system.on_demand import OnDemand
 from app.system.retrying import is_transient_status
+
+if TYPE_CHECKING:
+    import pycurl
+else:
+    pycurl = OnDemand("pycurl")
 
 _REDIRECTS = 5
 _BUFFER = 256 * 1024
-_PROTOCOLS = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
-# Errors that a second attempt does not change.
-_LASTING = frozenset(
-    {
-        pycurl.E_TOO_MANY_REDIRECTS,
-        pycurl.E_UNSUPPORTED_PROTOCOL,
-        pycurl.E_URL_MALFORMAT,
-        pycurl.E_SSL_CACERT_BADFILE,
-        pycurl.E_PEER_FAILED_VERIFICATION,
-    }
-)
 # Where distributions keep certificate authorities, if OpenSSL was built for another place.
 _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
@@ -71,11 +65,12 @@ class Transfer:
         self._is_cancelled: Callable[[], bool] = stop.is_set
         self._head = _Head()
         self._curl = curl = pycurl.Curl()
+        protocols = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
         settings: dict[int, int | str] = {
             pycurl.NOSIGNAL: 1,
-            pycurl.PROTOCOLS: _PROTOCOLS,
+            pycurl.PROTOCOLS: protocols,
             pycurl.FOLLOWLOCATION: 1,
-            pycurl.REDIR_PROTOCOLS: _PROTOCOLS,
+            pycurl.REDIR_PROTOCOLS: protocols,
             pycurl.MAXREDIRS: _REDIRECTS,
             pycurl.CONNECTTIMEOUT: options.stall_seconds,
             pycurl.LOW_SPEED_LIMIT: 1,
@@ -223,8 +218,16 @@ def shown(url: str) -> str:
     return parts._replace(netloc=netloc, query="", fragment="").geturl()
 
 
-def _failure(error: pycurl.error) -> TransferFailed:
+def _failure(error: "pycurl.error") -> TransferFailed:
     code, message = int(error.args[0]), str(error.args[-1])
+    # Errors that a second attempt does not change.
+    lasting = {
+        pycurl.E_TOO_MANY_REDIRECTS,
+        pycurl.E_UNSUPPORTED_PROTOCOL,
+        pycurl.E_URL_MALFORMAT,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+    }
     match code:
         case pycurl.E_TOO_MANY_REDIRECTS:
             message = f"more than {_REDIRECTS} redirects"
@@ -236,7 +239,7 @@ def _failure(error: pycurl.error) -> TransferFailed:
             message = "the server sends nothing, or too slowly"
         case _:
             message = message or f"libcurl error {code}"
-    return TransferFailed(message, transient=code not in _LASTING)
+    return TransferFailed(message, transient=code not in lasting)
 
 
 def _system_certificates() -> str:
