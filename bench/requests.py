@@ -167,7 +167,7 @@ def load(target: Target, seconds: float, connections: int) -> Sample:
         selector.register(client, selectors.EVENT_READ, client)
         ask(client)
     times: list[float] = []
-    while time.perf_counter() - begun < seconds:
+    while time.perf_counter() - begun < seconds or not times:
         for key, _ in selector.select(seconds):
             left, since = state[key.data]
             left -= len(key.data.recv(1 << 16))
