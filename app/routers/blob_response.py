@@ -26,7 +26,23 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 
 
 def blob_response(request: Request, digest: Digest, location: Location) -> Response:
-    """Return the response to a GET or HEAD.  Raises RangeInvalid."""
+    """Return the response to a GET or HEAD, which closes the location.  Raises RangeInvalid."""
+    try:
+        response = _response(request, digest, location)
+    except BaseException:
+        close(location)
+        raise
+    if not isinstance(response, _FileResponse):
+        close(location)
+    return response
+
+
+def close(location: Location) -> None:
+    if isinstance(location, LocalFile):
+        location.close()
+
+
+def _response(request: Request, digest: Digest, location: Location) -> Response:
     headers = content_headers(digest, IMMUTABLE)
     if is_current(request, digest):
         return Response(status_code=304, headers=headers)
@@ -98,10 +114,7 @@ class _FileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises BlobUnknown and StorageUnavailable before anything is sent."""
-        with translate_disk_errors():
-            limiter = to_thread.current_default_thread_limiter()
-            file = await threads.run(self._open, limiter=limiter, discard=_close)
-        with file:
+        with self._location.file or await self._opened() as file:
             await send(
                 {
                     "type": "http.response.start",
@@ -114,6 +127,11 @@ class _FileResponse(Response):
                 await send({"type": _ZERO_COPY, "file": file, **span})
             else:
                 await self._stream(file, receive, send)
+
+    async def _opened(self) -> BinaryIO:
+        with translate_disk_errors():
+            limiter = to_thread.current_default_thread_limiter()
+            return await threads.run(self._open, limiter=limiter, discard=_close)
 
     @blocking
     def _open(self) -> BinaryIO:

@@ -8,9 +8,10 @@ from fastapi.responses import Response
 from app.errors import BlobUnknown
 from app.oci import Digest
 from app.routers import openapi_headers as headers
-from app.routers.blob_response import blob_response
+from app.routers.blob_response import blob_response, close
 from app.routers.dependencies import CONTENT_DIGEST, content_digest, services
 from app.routers.schemas import ERROR
+from app.storage.base import Location
 
 router = APIRouter(tags=["registry"])
 
@@ -60,16 +61,18 @@ async def get_blob(request: Request) -> Response:
     state = services(request)
     try:
         location = await state.blobs.locate(digest)
-        _check(digest, location.size, state.existence.size(digest))
+        _check(digest, location, state.existence.size(digest))
     except BlobUnknown:
         state.existence.invalidate(digest)
         raise
     return blob_response(request, digest, location)
 
 
-def _check(digest: Digest, size: int, expected: int | None) -> None:
+def _check(digest: Digest, location: Location, expected: int | None) -> None:
     """Raise BlobUnknown for a truncated blob, which clients would request again and again."""
+    size = location.size
     if expected is not None and size != expected:
+        close(location)
         raise BlobUnknown(
             f"the stored blob {digest} is damaged: it has {size} bytes instead of {expected};"
             " pull by tag to have it made again"

@@ -66,9 +66,9 @@ class ContentCheck:
 
     @blocking
     def locate(self, key: str) -> Location | None:
-        """Return None for a file that has to be hashed first; read a small one at once.
+        """Return None for a file that has to be hashed first; read or open others at once.
 
-        Two more turns of threads, to open and to send it, would cost more than its bytes.
+        Turns of threads, to open and to send a small file, would cost more than its bytes.
         """
         size = self.known_size(key)
         if size is None:
@@ -77,7 +77,8 @@ class ContentCheck:
             body = self._objects.read(key)
             if len(body) == size:
                 return Content(body)
-        return LocalFile(self._objects.path(key), size)
+        file = self.open(key)
+        return LocalFile(self._objects.path(key), os.fstat(file.fileno()).st_size, file)
 
     @blocking
     def size(self, key: str) -> int:

@@ -82,7 +82,9 @@ class FilesystemStorage:
         return await self._run_each(self._objects.read, keys)
 
     async def locate(self, key: str) -> Location:
-        found = await self._run(self._content.locate, checked(key))
+        with translate_disk_errors():
+            locate = partial(self._content.locate, checked(key))
+            found = await threads.run(locate, limiter=self._limiter, discard=_close)
         return found or LocalFile(self._path(key), await self.size(key))
 
     async def write(self, key: str, body: bytes) -> None:
@@ -161,6 +163,12 @@ def _size_or_absent(key: str, size: int | None) -> int:
     if size is None:
         raise ObjectNotFound(key)
     return size
+
+
+@blocking
+def _close(location: Location | None) -> None:
+    if isinstance(location, LocalFile):
+        location.close()
 
 
 @blocking

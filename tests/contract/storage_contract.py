@@ -30,8 +30,9 @@ KEY = keys.blob(Digest.of(LARGE))
 
 def fetch(location: Location) -> bytes:
     match location:
-        case LocalFile():
-            return location.path.read_bytes()
+        case LocalFile(path, _, file):
+            with file or path.open("rb") as opened:
+                return opened.read()
         case Content():
             return location.body
         case RemoteUrl():

@@ -13,6 +13,7 @@ from app.errors import StorageUnavailable
 from app.storage import spool
 from app.storage.base import Content, LocalFile
 from app.storage.filesystem import FilesystemStorage
+from tests.contract.storage_contract import fetch
 
 KEY = f"blobs/sha256/{'a' * 64}"
 
@@ -50,7 +51,22 @@ async def test_a_large_file_is_located_and_a_small_one_is_read(
         await adopt(storage, key, body)
         is_small = size <= 64 << 10
         expected = Content(body) if is_small else LocalFile(tmp_path / "store" / key, size)
-        assert await storage.locate(key) == expected
+        location = await storage.locate(key)
+        assert location == expected
+        fetch(location)
+
+
+async def test_a_located_file_is_open_so_that_it_may_be_deleted_before_it_is_sent(
+    storage: FilesystemStorage,
+) -> None:
+    body = b"x" * ((64 << 10) + 1)
+    key = f"blobs/sha256/{hashlib.sha256(body).hexdigest()}"
+    await adopt(storage, key, body)
+
+    location = await storage.locate(key)
+    await storage.delete(key)
+
+    assert fetch(location) == body
 
 
 async def test_a_layer_is_adopted_without_being_copied(
