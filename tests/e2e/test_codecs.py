@@ -85,6 +85,25 @@ def test_gzip_layers_of_several_paths_are_read_by_every_client(
     assert sum(1 for _ in members(shared)) >= 1 + len(names) + 1
 
 
+def test_zlib_makes_the_same_image_as_gzip_in_fewer_bytes(
+    packages: Path, module_server: ServerFactory, gzip_server: Server, skopeo: Skopeo
+) -> None:
+    zlib_server = module_server(
+        packages, NIXERY_CODEC="zlib", NIXERY_LAYER_BUDGET=str(PACKAGE_LAYERS)
+    )
+    image = "coreutils/jq"
+    pull(skopeo, f"{zlib_server.address}/{image}:latest")
+
+    assert skopeo.run(f"{zlib_server.address}/{image}:latest", "jq", "-n", "40+2") == "42\n"
+    small, usual = [
+        server.get(f"/v2/{image}/manifests/latest").json() for server in (zlib_server, gzip_server)
+    ]
+    assert small["config"]["digest"] == usual["config"]["digest"]
+    sizes = [sum(layer["size"] for layer in one["layers"]) for one in (small, usual)]
+    assert sizes[0] < 0.95 * sizes[1]
+    assert {layer["mediaType"] for layer in small["layers"]} == {MediaType.OCI_LAYER_GZIP}
+
+
 def test_of_both_codecs_each_client_takes_the_one_that_it_reads_best(
     packages: Path, module_server: ServerFactory, request: pytest.FixtureRequest
 ) -> None:
