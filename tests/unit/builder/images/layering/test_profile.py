@@ -1,4 +1,6 @@
 import json
+import tracemalloc
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -95,3 +97,26 @@ def test_an_invalid_profile_is_refused_with_the_place_of_the_error(
 ) -> None:
     with pytest.raises(ProfileInvalid, match=complaint):
         parse_profile(document)
+
+
+@pytest.mark.slow
+def test_a_profile_as_large_as_that_of_nixpkgs_takes_little_memory() -> None:
+    random = Random(1)
+    names = {
+        f"{random.randbytes(random.randrange(3, 15)).hex()}-{number}": ProfileEntry(
+            random.randrange(4000) if number % 5 < 2 else None,
+            min(100_000, int(random.paretovariate(1))),
+        )
+        for number in range(100_000)
+    }
+    document = LayerProfile(100_000, names).to_json()
+    tracemalloc.start()
+
+    read = parse_profile(document)
+
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert read.entries == names
+    assert len(document) < 5_000_000
+    assert kept < 16 << 20
+    assert peak < 56 << 20
