@@ -10,12 +10,18 @@ from loguru import logger
 from app.system.blocking import report_to
 from tests import blockedloop
 from tests.workers import (
+    pytest_collection,
     pytest_collection_modifyitems,
     pytest_ignore_collect,
     pytest_runtest_protocol,
 )
 
-__all__ = ["pytest_collection_modifyitems", "pytest_ignore_collect", "pytest_runtest_protocol"]
+__all__ = [
+    "pytest_collection",
+    "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
+    "pytest_runtest_protocol",
+]
 
 report_to(blockedloop.fail)
 

@@ -5,7 +5,9 @@ longest tests come first, so that no worker is left with one at the end.
 """
 
 import fcntl
+import gc
 import os
+import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,17 +32,32 @@ LONG_FILES = (
 )
 # Other files, by the slowest kind of test in them.
 KINDS = ("e2e", "nix", "slow")
-# Files whose tests are all of one kind, and which take long to import.
-_HEAVY = {"e2e": "tests/e2e", "slow": "tests/api/test_openapi_examples.py"}
+# The marks of all tests of a file.
+_FILE_MARKS = re.compile(r"^pytestmark = (.*)$", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import files of a kind that ``-m`` leaves out."""
-    expression = config.getoption("markexpr")
-    for kind, place in _HEAVY.items():
-        if f"not {kind}" in expression and collection_path.is_relative_to(config.rootpath / place):
-            return True
-    return None
+    """Do not import files of a kind that ``-m`` leaves out: imports are most of collecting."""
+    left_out = set(re.findall(r"not (\w+)", config.getoption("markexpr")))
+    if "e2e" in left_out and collection_path.is_relative_to(config.rootpath / "tests/e2e"):
+        return True
+    if not left_out or collection_path.suffix != ".py":
+        return None
+    marks = _FILE_MARKS.search(collection_path.read_text())
+    kinds = re.findall(r"mark\.(\w+)", marks[1]) if marks else []
+    return True if left_out.intersection(kinds) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage while collecting, nor later among what was collected."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -89,6 +89,7 @@ async def build(registry: Registry) -> AsyncIterator[str]:
     event.set()
 
 
+@pytest.mark.slow
 async def test_a_page_gets_the_stage_the_lines_and_the_end(registry: Registry, build: str) -> None:
     follower = Follower(registry, f"{build}/events")
     events = await follower.until("log")
@@ -192,6 +193,7 @@ async def test_a_stream_ends_with_the_server(registry: Registry, build: str) -> 
     assert "end" not in dict(follower.events)
 
 
+@pytest.mark.slow
 async def test_a_stream_ends_after_its_time_and_the_page_connects_again(
     registry: Registry, build: str
 ) -> None:

@@ -53,6 +53,7 @@ def _is_direct(middleware: Middleware) -> bool:
     return getattr(middleware.cls, "__name__", "") == Direct.__name__
 
 
+@pytest.mark.slow
 async def test_each_response_is_that_of_the_router(
     client: httpx.AsyncClient, routed: httpx.AsyncClient, registry: Registry, log: list[str]
 ) -> None:

@@ -87,6 +87,7 @@ async def test_builds_are_found_by_the_name_of_the_image(client: httpx.AsyncClie
     assert [build["image"] for build in builds["finished"]] == ["shell/git:latest"]
 
 
+@pytest.mark.slow
 async def test_mistyped_names_do_not_evict_a_failed_build(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -102,6 +103,7 @@ async def test_mistyped_names_do_not_evict_a_failed_build(
     assert (await client.get("/builds?image=hello")).json()["finished"] == listed
 
 
+@pytest.mark.slow
 async def test_the_page_of_a_cached_failure_is_kept(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:

@@ -60,6 +60,7 @@ async def test_a_build_longer_than_the_header_limit_is_pulled_by_redirects(
     assert len(registry.images.builds) == 1
 
 
+@pytest.mark.slow
 async def test_a_build_longer_than_all_redirects_is_pulled_by_retries_of_the_client(
     registry: Registry, client: httpx.AsyncClient
 ) -> None:
@@ -88,6 +89,7 @@ async def test_a_client_without_a_limit_is_held_until_its_image_is_built(
     assert await resolve(client, PODMAN, limit=None, attempts=1) == (200, HOPS)
 
 
+@pytest.mark.slow
 async def test_twenty_impatient_clients_cost_one_build(
     registry: Registry, client: httpx.AsyncClient
 ) -> None:
@@ -109,6 +111,7 @@ def address(registry: Registry) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_a_disconnect_ends_the_request_and_not_the_build(
     registry: Registry, address: str, caplog: pytest.LogCaptureFixture
 ) -> None:

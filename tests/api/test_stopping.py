@@ -38,6 +38,7 @@ def stop_while_pulling(
         return pulled.result()
 
 
+@pytest.mark.slow
 def test_a_build_that_ends_during_the_drain_is_served(caplog: pytest.LogCaptureFixture) -> None:
     registry = new_registry(PATIENCE)
     registry.images.seconds["sleepy"] = 0.5
@@ -48,6 +49,7 @@ def test_a_build_that_ends_during_the_drain_is_served(caplog: pytest.LogCaptureF
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirects", [9, 0])
 def test_a_stopping_server_does_not_redirect(redirects: int) -> None:
     registry = new_registry(WaitPolicy(redirect_seconds=0.5, redirects=redirects, hold_seconds=20))
@@ -58,6 +60,7 @@ def test_a_stopping_server_does_not_redirect(redirects: int) -> None:
     assert response.status_code == 200
 
 
+@pytest.mark.slow
 def test_a_build_longer_than_the_drain_is_cancelled_and_its_clients_get_503(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -87,6 +90,7 @@ def test_a_second_stop_ends_builds_at_once_and_their_clients_get_503(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sendfile", "plain"])
 def test_a_download_longer_than_the_drain_is_cut_off_without_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, log: list[str], kind: str

@@ -65,6 +65,7 @@ def run(*arguments: str) -> int:
     return cli.run(["push", *arguments], serve=lambda: None)
 
 
+@pytest.mark.slow
 def test_image_has_its_digest_and_is_not_sent_twice(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +80,7 @@ def test_image_has_its_digest_and_is_not_sent_twice(
         assert str(Digest.of(pushed.content)) == first["digest"] == second["digest"]
 
 
+@pytest.mark.slow
 def test_index_is_pushed_with_its_images(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.architectures = ("amd64", "arm64")
 

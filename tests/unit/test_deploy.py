@@ -82,6 +82,7 @@ def test_server_starts_with_these_settings(kind: str, monkeypatch: pytest.Monkey
     assert settings.trusted_proxies
 
 
+@pytest.mark.slow
 def test_paths_of_settings_are_volumes() -> None:
     mounts = {mount["mountPath"] for mount in container()["volumeMounts"]}
     volumes = {volume.partition(":")[2] for volume in compose()["nixery"]["volumes"]}
@@ -176,6 +177,7 @@ def test_panels_of_the_dashboard_have_queries_and_do_not_overlap() -> None:
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(places)
 
 
+@pytest.mark.slow
 def test_kubernetes_accepts_the_manifests_by_its_schemas() -> None:
     version = kubernetes_validate.latest_version()
     documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "nixery.yaml").read_text()))

@@ -55,6 +55,7 @@ def test_raising_twice_does_not_lengthen_the_traceback() -> None:
     assert depths[0] == depths[1]
 
 
+@pytest.mark.slow
 def test_failure_keeps_neither_the_cause_nor_the_frames_of_its_error() -> None:
     class Cause(Exception):
         pass

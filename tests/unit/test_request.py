@@ -30,6 +30,7 @@ def parse(name: str, *sources: str) -> ImageRequest:
     return ImageRequest.parse(RepositoryName.parse(name), sources=sources, system="x86_64-linux")
 
 
+@pytest.mark.slow
 @given(COMPONENTS, st.randoms())
 def test_order_and_repetition_do_not_matter(components: list[str], random: Random) -> None:
     shuffled = components * 2
@@ -96,6 +97,7 @@ def test_packages_whose_names_join_to_the_same_text_are_different() -> None:
     assert parse("ab/c") != parse("a/bc")
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["shell", "nonroot", "git", "jq", "team", "own"]), min_size=1))
 def test_the_spelling_of_a_name_requests_the_same(components: list[str]) -> None:
     name = RepositoryName("/".join(components[:COMPONENT_LIMIT]))

@@ -12,6 +12,8 @@ from app.storage.memory import MemoryStorage
 from tests.fakes.package_set import Attribute, only, package
 from tests.unit.builder.conftest import Open
 
+pytestmark = pytest.mark.slow
+
 ATTRIBUTES: dict[str, Attribute] = {
     "hello": package("hello-1", {"bin/hello": "#!/bin/sh\n"}, main_program="hello"),
     "arm": only("aarch64-linux", package("arm-1")),

@@ -51,6 +51,7 @@ def architectures(index: BuiltIndex) -> list[str]:
     return [child.architecture for child in index.children]
 
 
+@pytest.mark.slow
 async def test_an_index_has_an_image_for_each_architecture_in_a_fixed_order(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=("arm64", "amd64"))
 
@@ -68,6 +69,7 @@ async def test_an_index_has_an_image_for_each_architecture_in_a_fixed_order(open
     assert index.warnings == ()
 
 
+@pytest.mark.slow
 async def test_the_docker_list_has_the_docker_manifests(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH)
 
@@ -82,12 +84,14 @@ async def test_the_docker_list_has_the_docker_manifests(opener: Open) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_images_without_docker_manifests_have_no_docker_list(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH, codec="zstd")
 
     assert (await server.build_index("hello")).docker_list is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [(), ("amd64",)])
 async def test_a_server_of_one_architecture_makes_images(
     opener: Open, given: tuple[str, ...]
@@ -97,6 +101,7 @@ async def test_a_server_of_one_architecture_makes_images(
     assert await server.build("hello") == await server.build("amd64/hello")
 
 
+@pytest.mark.slow
 async def test_a_server_may_serve_another_architecture_than_its_own(opener: Open) -> None:
     own = await opener(ATTRIBUTES).open()
     other = await own.opener.open(system="aarch64-linux", architectures=("arm64",))
@@ -107,6 +112,7 @@ async def test_a_server_may_serve_another_architecture_than_its_own(opener: Open
     assert await both.build_index("hello") == await built.build_index("hello")
 
 
+@pytest.mark.slow
 async def test_a_built_index_is_found_without_nix_also_after_a_restart(opener: Open) -> None:
     servers = opener(ATTRIBUTES)
     first = await (await servers.open(architectures=BOTH)).build_index("hello")
@@ -120,6 +126,7 @@ async def test_a_built_index_is_found_without_nix_also_after_a_restart(opener: O
     assert await server.images.service.repositories() == ("hello",)
 
 
+@pytest.mark.slow
 async def test_one_job_shows_all_architectures(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH)
 
@@ -134,6 +141,7 @@ async def test_one_job_shows_all_architectures(opener: Open) -> None:
     assert server.nix.starts["evaluate"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("arm64", "amd64"), ("amd64", "arm64")])
 async def test_the_architecture_of_the_client_is_begun_with(
     opener: Open, first: str, second: str
@@ -149,6 +157,7 @@ async def test_the_architecture_of_the_client_is_begun_with(
     assert architectures(index) == ["amd64", "arm64"]
 
 
+@pytest.mark.slow
 async def test_an_index_and_its_images_are_built_once_when_pulled_together(
     opener: Open,
 ) -> None:
@@ -163,6 +172,7 @@ async def test_an_index_and_its_images_are_built_once_when_pulled_together(
     assert server.nix.starts["realise"] == 2
 
 
+@pytest.mark.slow
 async def test_one_index_takes_one_place_of_each_queue(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(
         architectures=BOTH, queue=0, evaluations=1, builds=1, packings=1
@@ -171,6 +181,7 @@ async def test_one_index_takes_one_place_of_each_queue(opener: Open) -> None:
     assert architectures(await server.build_index("hello")) == ["amd64", "arm64"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kept", "left_out", "reason"),
     [
@@ -192,6 +203,7 @@ async def test_an_architecture_without_the_package_is_left_out(
     assert [one["platform"]["architecture"] for one in found["manifests"]] == [kept]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [Throws("no such platform"), Aborts("no such platform")])
 async def test_an_architecture_that_does_not_evaluate_is_left_out(
     opener: Open, error: Attribute
@@ -222,6 +234,7 @@ async def test_what_no_architecture_has_is_an_error(opener: Open) -> None:
     assert await server.images.service.tags(RepositoryName("arm")) == ("latest",)
 
 
+@pytest.mark.slow
 async def test_names_of_every_served_architecture_are_found(opener: Open) -> None:
     far: dict[str, Attribute] = {
         "farther": only("aarch64-linux", package("farther-1")),
@@ -280,6 +293,7 @@ async def test_a_package_that_a_setting_refuses_fails_the_whole(opener: Open) ->
     assert isinstance(await failure(server, "team/mixed"), PolicyRefused)
 
 
+@pytest.mark.slow
 async def test_an_unreachable_cache_fails_the_whole_and_passes(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH, failure_seconds=0)
     server.nix.fail_next("realise", DownloadFailed("the cache failed", host="cache.invalid"))
@@ -296,6 +310,7 @@ async def test_an_evaluation_that_takes_too_long_fails_the_whole(opener: Open) -
     assert await server.storage.keys("indexes/") == []
 
 
+@pytest.mark.slow
 async def test_the_first_server_decides_what_is_left_out(opener: Open) -> None:
     """The second server evaluates what the first one could not."""
     servers = opener({"hello": HELLO, "odd": only("x86_64-linux", HELLO)})
@@ -315,6 +330,7 @@ async def test_the_first_server_decides_what_is_left_out(opener: Open) -> None:
     assert third.images.jobs.counts.succeeded == 1
 
 
+@pytest.mark.slow
 async def test_a_decided_architecture_that_fails_elsewhere_fails_the_whole(opener: Open) -> None:
     servers = opener({"hello": HELLO})
     decided = await (await servers.open(architectures=BOTH)).build_index("hello")
@@ -328,6 +344,7 @@ async def test_a_decided_architecture_that_fails_elsewhere_fails_the_whole(opene
     assert isinstance(error, PackagesUnknown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 async def test_a_lost_document_or_layer_is_made_again_with_its_digest(
     opener: Open, number: int
@@ -343,6 +360,7 @@ async def test_a_lost_document_or_layer_is_made_again_with_its_digest(
     assert len(await servers.storage.read(keys.manifest(document.digest))) == document.size
 
 
+@pytest.mark.slow
 async def test_the_record_refers_to_all_that_the_index_needs(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH)
     index = await server.build_index("hello")

@@ -65,6 +65,7 @@ async def test_the_plan_of_a_built_image_is_its_layers_and_its_digest(opener: Op
     assert server.nix.starts == starts
 
 
+@pytest.mark.slow
 async def test_another_image_of_packed_packages_is_complete_before_it_is_built(
     opener: Open,
 ) -> None:
@@ -89,6 +90,7 @@ async def test_a_path_of_a_binary_cache_is_not_built(opener: Open) -> None:
     assert "cached-1.drv" not in {path.name for path in image.builds}
 
 
+@pytest.mark.slow
 async def test_what_may_not_be_built_is_not_available(opener: Open) -> None:
     server = await opener(SET).open(team={"build": False})
 
@@ -97,6 +99,7 @@ async def test_what_may_not_be_built_is_not_available(opener: Open) -> None:
     assert places(image)["tool-1"] is Place.NOWHERE
 
 
+@pytest.mark.slow
 async def test_an_index_has_a_plan_for_each_architecture(opener: Open) -> None:
     server = await opener(SET).open(architectures=("amd64", "arm64"))
 
@@ -146,6 +149,7 @@ async def test_a_store_path_that_its_derivation_does_not_have_is_refused(opener:
         await preview(server, "tool")
 
 
+@pytest.mark.slow
 async def test_what_is_in_the_store_is_complete_although_nothing_is_packed(opener: Open) -> None:
     servers = opener(SET)
     built = await (await servers.open()).build("tool")

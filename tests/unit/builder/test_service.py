@@ -32,6 +32,7 @@ async def failure(server: Assembled, name: str, tag: str = "latest") -> Registry
     return raised.value
 
 
+@pytest.mark.slow
 async def test_an_image_is_built_once_and_found_afterwards(opener: Open) -> None:
     server = await opener({"hello": HELLO}).open()
 
@@ -46,6 +47,7 @@ async def test_an_image_is_built_once_and_found_afterwards(opener: Open) -> None
     assert await server.images.service.repositories() == ("hello",)
 
 
+@pytest.mark.slow
 async def test_a_restarted_server_finds_the_image_without_nix(opener: Open) -> None:
     servers = opener({"hello": HELLO})
     first = await (await servers.open()).build("hello")
@@ -55,6 +57,7 @@ async def test_a_restarted_server_finds_the_image_without_nix(opener: Open) -> N
     assert servers.nix.starts == starts
 
 
+@pytest.mark.slow
 async def test_a_built_image_is_found_without_a_job(opener: Open) -> None:
     servers = opener({"hello": HELLO})
     server = await servers.open()
@@ -75,6 +78,7 @@ async def test_a_built_image_is_found_without_a_job(opener: Open) -> None:
     assert server.nix.starts == starts
 
 
+@pytest.mark.slow
 async def test_a_restarted_server_knows_recent_images_and_their_packages(opener: Open) -> None:
     servers = opener({"hello": HELLO})
     server = await servers.open()
@@ -96,6 +100,7 @@ async def test_a_restarted_server_knows_recent_images_and_their_packages(opener:
     assert server.nix.starts == starts
 
 
+@pytest.mark.slow
 async def test_a_built_index_is_found_without_a_job(opener: Open) -> None:
     server = await opener({"hello": HELLO}).open(architectures=("amd64", "arm64"))
     index = await server.build_index("hello")
@@ -135,6 +140,7 @@ async def test_an_unchanged_tag_that_is_resolved_again_has_the_same_failure(open
     assert server.nix.starts["realise"] == 1
 
 
+@pytest.mark.slow
 async def test_a_tag_that_moved_does_not_have_the_failure_of_the_old_revision(
     opener: Open,
 ) -> None:

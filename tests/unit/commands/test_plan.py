@@ -60,6 +60,7 @@ def test_plan_over_http_includes_the_closure_of_the_list(
     assert sorted(parse_profile(output.read_bytes()).entries) == ["editor", "libc", "libedit"]
 
 
+@pytest.mark.slow
 def test_directory_and_http_give_the_same_plan(server: CacheServer, tmp_path: Path) -> None:
     listing = tmp_path / "list"
     listing.write_text("".join(f"{store_path(name)}\n" for name in reversed(PACKAGES)))
@@ -119,6 +120,7 @@ def test_impossible_output_is_rejected_before_reading(
     assert server.requests.total() == 0
 
 
+@pytest.mark.slow
 def test_pipe_or_link_is_written_to_and_not_replaced(server: CacheServer, tmp_path: Path) -> None:
     """Root could replace /dev/null or /dev/stdout."""
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"

@@ -25,6 +25,7 @@ def test_command_executes_the_generator_of_the_installed_expressions(
     assert executed == [[sys.executable, generate, "prepare", *options]]
 
 
+@pytest.mark.slow
 def test_generator_needs_no_third_party_package(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", *generator(["--help"])[1:]],

@@ -167,6 +167,7 @@ async def test_object_removed_during_the_run_is_not_an_error() -> None:
     assert (reading.wanted, reading.objects, reading.damaged, named) == (14, 13, 0, [])
 
 
+@pytest.mark.slow
 async def test_unreadable_file_is_damaged(tmp_path: Path) -> None:
     storage = FilesystemStorage(tmp_path)
     await storage.start()
@@ -251,6 +252,7 @@ async def test_record_of_a_later_version_is_kept(storage: Storage) -> None:
     assert await storage.read(key) == body
 
 
+@pytest.mark.slow
 def test_every_kind_of_record_is_verified() -> None:
     declared = {
         name
@@ -262,6 +264,7 @@ def test_every_kind_of_record_is_verified() -> None:
     assert all(isinstance(kind, Kind) for kind in RECORD_KINDS.values())
 
 
+@pytest.mark.slow
 def test_read_only_disk_can_be_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -315,6 +318,7 @@ def store(new: Callable[[], Storage], *, damaged: bool) -> None:
     anyio.run(fill_it)
 
 
+@pytest.mark.slow
 def test_command_prints_counts_and_exits_with_0_without_damage(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -328,6 +332,7 @@ def test_command_prints_counts_and_exits_with_0_without_damage(
     )
 
 
+@pytest.mark.slow
 def test_command_exits_with_1_until_damaged_objects_are_deleted(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,6 +349,7 @@ def test_command_exits_with_1_until_damaged_objects_are_deleted(
     ]
 
 
+@pytest.mark.slow
 def test_records_of_earlier_versions_are_not_a_failure(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -409,6 +415,7 @@ def with_interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_interrupts")
 def test_interrupted_command_keeps_the_printed_findings(
     configured: Callable[[], Storage],

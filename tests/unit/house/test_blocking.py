@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Iterator
 
+import pytest
+
 from tests.unit.house.functions import (
     CLASS_MARK,
     MARK,
@@ -13,6 +15,8 @@ from tests.unit.house.functions import (
     has_mark,
     read_program,
 )
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = read_program()
 # Small records are encoded and decoded on the loop, large ones by workers.  ``plan_layers`` is in

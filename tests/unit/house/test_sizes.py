@@ -3,6 +3,10 @@
 import ast
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).parents[3] / "app"
 FILE_LINES = 300
 FUNCTION_LINES = 60

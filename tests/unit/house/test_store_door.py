@@ -3,6 +3,10 @@
 import ast
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).parents[3] / "app"
 # Functions that look at a file system without pathlib.
 LOOKS = frozenset(

@@ -223,6 +223,7 @@ def test_a_missing_file_is_an_error_and_not_an_empty_body(
     assert b"not stored any longer" in body
 
 
+@pytest.mark.slow
 def test_one_connection_serves_many_requests(connection: HTTPConnection) -> None:
     connection.connect()
     first = connection.sock.getsockname()
@@ -291,6 +292,7 @@ def open_files(directory: Path) -> int:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("farewell", ["close", "reset"])
 def test_disconnects_leave_no_file_open(server: tuple[str, Path], farewell: str) -> None:
     host, port = server[0].split(":")

@@ -86,6 +86,7 @@ def test_the_order_of_headers_is_ignored() -> None:
         assert choose(IMAGE, [",".join(order)], "amd64").document is OCI
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()))
 def test_any_header_gets_a_manifest(accept: list[str]) -> None:
     assert choose(IMAGE, accept, "amd64").document in {OCI, DOCKER}

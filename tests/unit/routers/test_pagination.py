@@ -2,6 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from app.routers.pagination import Page
 NAMES = st.sets(st.text(alphabet="abz019._-/é", min_size=1, max_size=8)).map(sorted)
 
 
+@pytest.mark.slow
 @given(NAMES, st.integers(min_value=1, max_value=5))
 def test_the_links_lead_to_every_name_once_in_order(names: list[str], count: int) -> None:
     collected: list[str] = []

@@ -142,6 +142,7 @@ def test_trailers_are_accepted(address: str) -> None:
         assert response.read() == b'"fine"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
 def test_an_incomplete_request_times_out(begin: bytes) -> None:
     begun = time.monotonic()
@@ -160,6 +161,7 @@ def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
     return connection.getresponse().read()
 
 
+@pytest.mark.slow
 def test_bodies_and_many_requests_do_not_count_as_a_head(address: str) -> None:
     with closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"a" * 200_000, "") == b'"fine"'
@@ -179,6 +181,7 @@ def test_a_missing_head_times_out(begin: bytes) -> None:
         assert client.recv(1) == b""
 
 
+@pytest.mark.slow
 def test_an_idle_connection_does_not_time_out() -> None:
     with strict(0.4) as address, closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"", "") == b'"fine"'

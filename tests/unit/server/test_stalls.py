@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.server.connection import ConnectionLimits
@@ -62,6 +63,7 @@ def test_a_client_that_reads_nothing_is_disconnected() -> None:
     assert taken < len(BODY)
 
 
+@pytest.mark.slow
 def test_a_slow_but_steady_client_gets_every_byte() -> None:
     app = Application(piece=len(BODY))
 

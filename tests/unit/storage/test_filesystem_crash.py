@@ -96,6 +96,7 @@ def test_processes_that_race_agree_on_the_winners(tmp_path: Path, spool_name: st
     assert list((tmp_path / ".staging").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_spool", [spool.unnamed, spool.named])
 async def test_a_full_disk_is_reported_and_leaves_no_partial_object(
     mount: Mount, new_spool: spool.NewSpool
@@ -147,6 +148,7 @@ async def test_a_server_starts_on_a_full_disk_and_finds_stored_objects(mount: Mo
     await restarted.check()
 
 
+@pytest.mark.slow
 async def test_stored_objects_survive_a_power_cut(mount: Mount, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("UNTESTED, needs root: a disk image of its own")

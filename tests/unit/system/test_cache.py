@@ -3,6 +3,8 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from app.system.cache import Cache
 
 
@@ -86,6 +88,7 @@ def test_entries_expire_at_their_time() -> None:
     assert cache.size == 0
 
 
+@pytest.mark.slow
 def test_threads_share_a_cache() -> None:
     cache: Cache[int, int] = Cache(50)
     before = sys.getswitchinterval()

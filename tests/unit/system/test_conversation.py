@@ -114,6 +114,7 @@ async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
         await conversation.request(b"one\n", until=b"done")
 
 
+@pytest.mark.slow
 async def test_its_memory_can_be_seen(start: Start) -> None:
     conversation = start(
         "import sys\nkept = []\nfor line in sys.stdin:\n"
@@ -127,6 +128,7 @@ async def test_its_memory_can_be_seen(start: Start) -> None:
     assert 49_000_000 < conversation.resident() - before < 60_000_000
 
 
+@pytest.mark.slow
 async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> None:
     conversation = start(
         "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -144,6 +146,7 @@ async def test_a_program_that_is_missing_is_an_error_of_its_own() -> None:
         Conversation(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
 
 
+@pytest.mark.slow
 async def test_one_that_listens_no_longer_is_out_of_time(start: Start) -> None:
     limits = Limits(seconds=1, grace_seconds=0.5)
     conversation = start("import os, time\nos.close(0); print(flush=True); time.sleep(60)", limits)

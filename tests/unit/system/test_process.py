@@ -67,6 +67,7 @@ async def test_both_streams_are_read_together() -> None:
     assert len(finished.stdout) == 64 * 65536
 
 
+@pytest.mark.slow
 async def test_only_the_end_of_standard_error_is_kept() -> None:
     limits = Limits(seconds=20, tail=1000)
 
@@ -119,6 +120,7 @@ async def test_a_missing_program_is_named() -> None:
         await run(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
 
 
+@pytest.mark.slow
 async def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"sleep 100 & echo $! > {pid}; echo begun >&2; wait"
@@ -131,6 +133,7 @@ async def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) ->
     assert await gone(int(pid.read_text()))
 
 
+@pytest.mark.slow
 async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"

@@ -95,6 +95,7 @@ async def test_nothing_is_written_to_a_program_that_closed_its_input(size: int) 
     writer.close()
 
 
+@pytest.mark.slow
 async def test_of_very_many_lines_a_few_are_given_between_two_turns_of_the_event_loop() -> None:
     near, far = watched_pipe()
     pieces: list[bytes] = []

@@ -82,6 +82,7 @@ def finished_job(tracing: Tracing) -> Job[str]:
     return job
 
 
+@pytest.mark.slow
 def test_a_build_is_a_span_with_its_phases(collector: Collector) -> None:
     tracing = open_tracing(collector.url + "/")
 
@@ -102,6 +103,7 @@ def test_a_build_is_a_span_with_its_phases(collector: Collector) -> None:
     assert attributes(resource)["service.name"] == "nixery"
 
 
+@pytest.mark.slow
 async def test_a_request_is_a_span_with_its_status_and_identifier(collector: Collector) -> None:
     tracing = open_tracing(collector.url)
     app = FastAPI()
@@ -127,6 +129,7 @@ async def test_a_request_is_a_span_with_its_status_and_identifier(collector: Col
     assert [span.status.code for span in collector.spans] == [0, 0, 2]
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_down_costs_nothing_but_the_spans() -> None:
     tracing = open_tracing("http://127.0.0.1:9")
 
@@ -143,6 +146,7 @@ def test_without_the_extra_the_message_says_what_to_install(
         open_tracing("http://localhost:4318")
 
 
+@pytest.mark.slow
 async def test_traces_are_off_by_default(collector: Collector) -> None:
     async with AsyncExitStack() as stack:
         assert open_traces(Settings(), stack, Workers(1)) is None

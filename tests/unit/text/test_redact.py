@@ -100,6 +100,7 @@ SECRETS = st.text(
 ).map(lambda text: f"hunter2{text}2retnuh")
 
 
+@pytest.mark.slow
 @given(SECRETS, st.sampled_from(["password={}", '"token": "{}"', "--secret {}", "API_KEY: '{}'"]))
 def test_whatever_a_secret_is_made_of_it_is_struck_out(secret: str, form: str) -> None:
     shown = without_credentials("a " + form.replace("{}", secret) + " b")

@@ -13,6 +13,7 @@ from app.text.sanitize import (
 )
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(min_value=1, max_value=50))
 def test_a_line_is_one_printable_line_within_its_limit(text: str, limit: int) -> None:
     shown = one_line(text, limit)
@@ -118,6 +119,7 @@ COMPONENT = st.text(
 ).map(lambda text: f"hidden{text}")
 
 
+@pytest.mark.slow
 @given(
     st.lists(COMPONENT, min_size=1, max_size=5),
     st.sampled_from(["", "at ", "'", "file://", "unix:", "-I", "x=", "(", "a:", "…", "\t", "<"]),
@@ -145,6 +147,7 @@ def test_long_texts_are_read_once(piece: str) -> None:
     assert len(one_line_for_client(text, 25_000)) <= 25_000
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(categories=["L", "N"]), max_size=400), st.integers(10, 300))
 def test_ends_keep_both_ends_within_the_limit(text: str, limit: int) -> None:
     kept = excerpt_for_client(text, limit)

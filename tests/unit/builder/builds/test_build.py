@@ -35,6 +35,7 @@ async def test_packed_paths_are_composed_without_nix(opener: Open) -> None:
     assert servers.nix.starts["realise"] == starts
 
 
+@pytest.mark.slow
 async def test_layer_that_disappears_while_it_is_composed_is_packed_again(
     opener: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ async def test_time_out_of_another_operation_is_not_that_of_packing(
         await server.build("hello")
 
 
+@pytest.mark.slow
 async def test_files_that_two_packages_share_are_a_warning(opener: Open) -> None:
     server = await opener({"hello": HELLO, "other": OTHER}).open()
 
@@ -100,6 +102,7 @@ async def test_one_shared_file_is_named(opener: Open) -> None:
     assert "bin/hello" in warning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "has_docker_manifest"), [("gzip", True), ("zstd", False)])
 async def test_docker_manifest_exists_where_docker_reads_the_layers(
     opener: Open, codec: str, *, has_docker_manifest: bool

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from tests.fakes.package_set import Attribute, package
 from tests.unit.builder.assembled import ALWAYS, Assembled
 from tests.unit.builder.conftest import Open
@@ -41,6 +43,7 @@ async def test_the_second_pull_has_no_job(opener: Open) -> None:
     assert remembers(server, "hello")
 
 
+@pytest.mark.slow
 async def test_a_tag_that_moved_is_built_again(opener: Open) -> None:
     server = await opener({"hello": HELLO}).open()
     first = await server.build("hello")
@@ -52,6 +55,7 @@ async def test_a_tag_that_moved_is_built_again(opener: Open) -> None:
     assert (await server.build("hello")).manifest != first.manifest
 
 
+@pytest.mark.slow
 async def test_a_base_that_moved_is_noticed(opener: Open) -> None:
     servers = opener({})
     servers.nix.sources = {"team": TOOL}
@@ -66,6 +70,7 @@ async def test_a_base_that_moved_is_noticed(opener: Open) -> None:
     assert (await server.build("team/tool")).manifest != first.manifest
 
 
+@pytest.mark.slow
 async def test_a_lost_manifest_ends_the_memory_of_all_images(opener: Open) -> None:
     server = await opener({"hello": HELLO, "other": package("other-1")}).open()
     image = await server.build("hello")
@@ -78,6 +83,7 @@ async def test_a_lost_manifest_ends_the_memory_of_all_images(opener: Open) -> No
     assert not remembers(server, "other")
 
 
+@pytest.mark.slow
 async def test_sources_do_not_share_what_they_remember(opener: Open) -> None:
     servers = opener({"hello": HELLO})
     servers.nix.sources = {"team": {**ALWAYS, "hello": package("hello-of-team-1")}}

@@ -86,6 +86,7 @@ async def test_a_base_that_was_chosen_is_preferred_to_the_source(opener: Open) -
     assert server.tags["set"].requests == 1
 
 
+@pytest.mark.slow
 async def test_the_shell_comes_from_the_base_or_the_image_is_unknown(opener: Open) -> None:
     server = await opened(opener, TOOL)
     await server.build("team/shell/tool")
@@ -131,6 +132,7 @@ async def test_a_base_that_does_not_evaluate_is_named(opener: Open) -> None:
     assert error.message.endswith("(set is the base of source team)")
 
 
+@pytest.mark.slow
 async def test_a_base_that_moved_does_not_have_the_failure_of_its_old_revision(
     opener: Open,
 ) -> None:
@@ -148,6 +150,7 @@ async def test_a_base_that_moved_does_not_have_the_failure_of_its_old_revision(
     assert server.nix.starts["realise"] == 3  # of both sources, after one that failed
 
 
+@pytest.mark.slow
 async def test_a_built_image_needs_its_base_again_only_when_the_base_may_have_moved(
     opener: Open,
 ) -> None:
@@ -185,6 +188,7 @@ async def test_an_uncertain_failure_of_a_package_of_every_image_ends_the_build(
     assert "does not evaluate cacert, which the server adds to the image" in error.message
 
 
+@pytest.mark.slow
 async def test_inputs_that_a_flake_does_not_pin_are_a_warning(opener: Open) -> None:
     server = await opened(opener, TOOL)
     server.nix.unpinned_inputs = ("nixpkgs", "utils")

@@ -110,6 +110,7 @@ async def test_waiting_ends_with_none_while_the_build_goes_on(jobs: Jobs[str]) -
     await jobs.drain(0)
 
 
+@pytest.mark.slow
 async def test_a_build_without_waiters_survives_the_garbage_collector(jobs: Jobs[str]) -> None:
     work = Work()
     job = jobs.join("a", work, title="a")

@@ -108,6 +108,7 @@ def test_the_exact_name_comes_before_shorter_and_nested_ones() -> None:
     assert index.search("go", 3) == ("go", "a.go", "gox")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.text("abcA_.1-+\n/é", max_size=8), max_size=30),
     st.text(max_size=120) | st.text("abcA_.1-", max_size=10),
@@ -125,6 +126,7 @@ def test_any_text_gives_a_bounded_answer_of_names_that_can_be_asked_for(
             RepositoryName.parse(name)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=20), st.data())
 def test_every_name_is_found_by_itself_and_by_its_beginning(
     names: list[str], data: st.DataObject

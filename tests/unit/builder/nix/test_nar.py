@@ -59,11 +59,13 @@ def directory(*entries: tuple[bytes, bytes]) -> bytes:
 FILE = encode(b"(", b"type", b"regular", b"contents", b"x", b")")
 
 
+@pytest.mark.slow
 @given(trees, st.integers(1, 100))
 def test_any_tree_is_read_whatever_the_chunks(tree: Node, step: int) -> None:
     assert read(archive_of(tree), step=step).root == tree
 
 
+@pytest.mark.slow
 @given(trees, st.data())
 def test_a_changed_archive_is_refused_or_is_the_one_archive_of_another_tree(
     tree: Node, data: st.DataObject
@@ -77,6 +79,7 @@ def test_a_changed_archive_is_refused_or_is_the_one_archive_of_another_tree(
     assert found is None or archive_of(found) == archive
 
 
+@pytest.mark.slow
 @given(trees, st.data())
 def test_a_part_of_an_archive_is_refused(tree: Node, data: st.DataObject) -> None:
     archive = archive_of(tree)
@@ -86,6 +89,7 @@ def test_a_part_of_an_archive_is_refused(tree: Node, data: st.DataObject) -> Non
         read(archive[:size])
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(InvalidArchive):
@@ -167,6 +171,7 @@ def nested(depth: int) -> bytes:
     return BEGIN + below
 
 
+@pytest.mark.slow
 def test_directories_are_as_deep_as_those_of_a_disk_and_no_deeper() -> None:
     assert len(read(nested(DEEPEST_DIRECTORY)).names) == DEEPEST_DIRECTORY
     with pytest.raises(UnsupportedTree, match="2,048 directories deep"):

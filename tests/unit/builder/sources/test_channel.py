@@ -217,6 +217,7 @@ async def test_trees_of_another_archive_are_not_shared(
             pass
 
 
+@pytest.mark.slow
 async def test_trees_of_a_git_source_are_not_shared(
     source: ChannelUpstream, tmp_path: Path
 ) -> None:
@@ -408,6 +409,7 @@ def test_archive_url_must_contain_the_commit() -> None:
         ChannelDefinition(name="nixpkgs", archive="https://example.org/x.tar.gz")
 
 
+@pytest.mark.slow
 async def test_cached_tags_are_those_of_the_definition_and_of_earlier_queries(
     host: Host, source: ChannelUpstream
 ) -> None:

@@ -80,6 +80,7 @@ def source(
     )
 
 
+@pytest.mark.slow
 async def test_moved_branch_is_followed_when_the_cached_revision_expires(
     tmp_path: Path,
 ) -> None:
@@ -229,6 +230,7 @@ async def test_recorded_commit_needs_no_query_after_a_restart() -> None:
     assert scripted.asked == 0
 
 
+@pytest.mark.slow
 async def test_queries_of_new_tags_do_not_delay_recorded_ones() -> None:
     storage, clock, scripted = MemoryStorage(), Clock(), Scripted(REVISION)
     await source(scripted, clock, storage=storage).resolve(MAIN)

@@ -43,6 +43,7 @@ def snapshot(root: Path) -> dict[str, bytes | str]:
     }
 
 
+@pytest.mark.slow
 def test_the_same_packages_give_the_same_tree(tmp_path: Path) -> None:
     trees = []
     for _ in range(2):

@@ -15,6 +15,8 @@ from nix.debian.generator.workplace import Host, Workplace
 from tests.contract.mirror import make_mirror
 from tests.unit.debian.debs import Package
 
+pytestmark = pytest.mark.slow
+
 AMD64 = ARCHITECTURES["x86_64-linux"]
 RELEASE = Release("debian", "tested")
 TOOL = Package(name="tool", version="1:2.0~rc1-3", files={"usr/bin/tool": b"#!/bin/sh\n"})

@@ -30,9 +30,14 @@ def test_continuation_line_without_a_field_is_ignored() -> None:
     assert read(" lost\nA: 1\n") == [{"A": "1"}]
 
 
-names = st.from_regex(r"[A-Z][A-Za-z-]{0,10}", fullmatch=True)
-values = st.from_regex(
-    r"[a-z0-9:.,|]([a-z0-9 :.,|]{0,20}[a-z0-9])?(\n [a-z.]{1,10}){0,3}", fullmatch=True
+names = st.builds(
+    lambda first, more: first + more, st.sampled_from("ABXZ"), st.text("abz-", max_size=10)
+)
+lines = st.text("az09:.,| ", min_size=1, max_size=20).map(str.strip).filter(bool)
+values = st.builds(
+    lambda first, more: "\n ".join([first, *more]),
+    lines,
+    st.lists(st.text("az.", min_size=1, max_size=10), max_size=3),
 )
 
 

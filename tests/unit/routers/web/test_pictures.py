@@ -1,5 +1,6 @@
 """Pictures of an image: areas of layers, and the graph of a closure."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ def closure_of(references: dict[int, list[int]], sizes: dict[int, int] | None = 
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(min_value=0, max_value=2_000_000_000), max_size=127))
 def test_areas_fill_the_picture_without_overlap(sizes: list[int]) -> None:
     areas = treemap(sizes)

@@ -60,6 +60,7 @@ async def test_a_record_names_its_kind_format_key_and_references(
     assert head.references == tuple(sorted(BLOBS))
 
 
+@pytest.mark.slow
 async def test_every_changed_missing_or_added_byte_is_damage(
     storage: MemoryStorage, records: Records[Value]
 ) -> None:

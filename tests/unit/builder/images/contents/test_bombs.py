@@ -66,6 +66,7 @@ def test_a_few_links_that_stand_for_millions_are_refused(store: Store, tree: obj
         merged(store, tree(27, ""), tree(27, "/."))
 
 
+@pytest.mark.slow
 def test_directories_under_many_names_are_merged_once_and_written_under_each(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +188,7 @@ async def test_directories_deeper_than_the_system_names_are_the_packages_fault(
         await listed(tmp_path, A)
 
 
+@pytest.mark.slow
 async def test_a_cancelled_merge_ends(store: Store) -> None:
     packages = [
         await asyncio.to_thread(store.package, path, cycles(27, end))

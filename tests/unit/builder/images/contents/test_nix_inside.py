@@ -54,6 +54,7 @@ SLOW_COUNTS = (
 
 # From a page for each table to pages above pages, and every number of paths around the places
 # where a page is full.
+@pytest.mark.slow
 @pytest.mark.parametrize("counts", [range(30), *SLOW_COUNTS])
 def test_sqlite_finds_every_path_and_reference(counts: Iterable[int]) -> None:
     for count in counts:

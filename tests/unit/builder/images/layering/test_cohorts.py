@@ -76,6 +76,7 @@ def test_two_versions_of_a_package_have_their_users_together() -> None:
     assert learn_profile(both, unreferenced(both)).entries["c"].users == 4
 
 
+@pytest.mark.slow
 def test_images_always_have_certificates_and_half_of_them_a_shell() -> None:
     always = ["nss-cacert-3", "ca-certificates-2023", "iana-etc-1", "netbase-6"]
     shell = ["bash-5", "bash-interactive-5", "coreutils-9", "moreutils-0", "nano-7"]
@@ -192,6 +193,7 @@ def _needs(packages: Closure, path: StorePath) -> set[StorePath]:
     return found
 
 
+@pytest.mark.slow
 def test_two_architectures_have_one_profile_with_the_cohorts_of_each() -> None:
     """The second architecture is the same set with other store paths, here another version."""
 

@@ -83,6 +83,7 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_a_large_rest() -> None:
     """With another version, and with the same version built again."""
     large = [StoreObject(store_path(f"large{i}-1"), 9 * MB, ()) for i in range(32)]
@@ -218,6 +219,7 @@ PLANS = st.none() | st.builds(
 )
 
 
+@pytest.mark.slow
 @given(closures(), PLANS, st.integers(1, 30))
 @example(EXAMPLE, EXAMPLE_PLAN, 1)
 @example(EXAMPLE, EXAMPLE_PLAN, 5)
@@ -233,6 +235,7 @@ def test_every_path_is_in_exactly_one_layer_within_the_budget(
     assert all(layer.paths for layer in layers)
 
 
+@pytest.mark.slow
 @given(closures(), PLANS, st.integers(1, 30), st.integers(0, 2**32))
 def test_the_order_in_which_paths_and_entries_come_is_without_effect(
     paths: Closure, plan: LayerProfile | None, budget: int, seed: int

@@ -20,6 +20,7 @@ ENTRIES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10**6), ENTRIES)
 def test_writing_and_reading_a_plan_are_inverse(
     packages: int, entries: dict[str, ProfileEntry]

@@ -117,6 +117,7 @@ async def test_each_layer_has_the_blobs_of_both_codecs_from_one_read(
     assert {layer.zstd.media_type for layer in found if layer.zstd} == {MediaType.OCI_LAYER_ZSTD}
 
 
+@pytest.mark.slow
 async def test_layers_in_one_codec_are_completed_without_compressing_it_again(
     tmp_path: Path, new_packer: NewPacker
 ) -> None:
@@ -143,6 +144,7 @@ async def stored(storage: MemoryStorage) -> list[str]:
     return [key for prefix in ("blobs/", "layers/", "paths/") for key in await storage.keys(prefix)]
 
 
+@pytest.mark.slow
 async def test_records_of_one_codec_do_not_depend_on_the_other(
     tmp_path: Path, new_packer: NewPacker
 ) -> None:
@@ -159,6 +161,7 @@ async def test_records_of_one_codec_do_not_depend_on_the_other(
     assert objects["both"] == {**objects["gzip"], **objects["zstd"]}
 
 
+@pytest.mark.slow
 async def test_a_lost_blob_of_either_codec_is_made_again(
     tmp_path: Path, new_packer: NewPacker
 ) -> None:
@@ -173,6 +176,7 @@ async def test_a_lost_blob_of_either_codec_is_made_again(
         assert len(await storage.read(keys.blob(blob.digest))) == blob.size
 
 
+@pytest.mark.slow
 async def test_a_path_that_changed_between_the_codecs_is_an_error(
     tmp_path: Path, new_packer: NewPacker
 ) -> None:
@@ -190,6 +194,7 @@ async def test_a_path_that_changed_between_the_codecs_is_an_error(
     assert (await new_packer("both", storage)[0].layer([path])).zstd is not None
 
 
+@pytest.mark.slow
 async def test_after_a_failed_read_all_memory_is_free_again(
     tmp_path: Path, new_packer: NewPacker
 ) -> None:

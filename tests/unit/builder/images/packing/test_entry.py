@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ entries = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(entries, entries)
 def test_entries_have_one_digest_only_if_they_are_the_same(
     one: list[Entry], other: list[Entry]

@@ -61,6 +61,7 @@ async def test_the_bytes_of_a_format_never_change(tmp_path: Path, with_codec: st
     assert links_layer.diff_id.hex == LINKS.get(codec._FORMAT), RAISE
 
 
+@pytest.mark.slow
 def test_the_format_is_part_of_every_codecs_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("gzip", "zlib", "zstd")
     identities = [codec.find(name).identity for name in names]

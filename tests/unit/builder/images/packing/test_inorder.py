@@ -109,6 +109,7 @@ def test_the_submitter_does_the_work_when_no_thread_is_free() -> None:
     assert (taken, doers) == (list(range(10)), {threading.get_ident()})
 
 
+@pytest.mark.slow
 def test_several_submitters_share_one_thread_without_a_deadlock() -> None:
     def give(start: int) -> list[int]:
         taken: list[int] = []
@@ -166,6 +167,7 @@ def test_if_no_thread_can_be_started_the_submitter_does_all_work() -> None:
     assert taken == ended == list(range(10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cores", [1, 2, 16])
 def test_after_any_failure_all_buffers_are_free_and_earlier_results_are_taken(cores: int) -> None:
     buffers = Buffers(2 * cores + 2, size=10)

@@ -111,6 +111,7 @@ async def test_the_number_of_blocks_in_memory_is_bounded_for_any_paths_and_cores
     assert allowed * (sum(costs) - size * (len(slow) - 1)) <= 64 << 20
 
 
+@pytest.mark.slow
 async def test_a_layer_of_several_paths_is_made_in_the_memory_they_were_packed_in(
     tmp_path: Path,
 ) -> None:
@@ -165,6 +166,7 @@ async def test_a_path_of_one_short_block_is_compressed_by_the_thread_that_read_i
     assert [name.startswith("compress") for name in threads] == [False]
 
 
+@pytest.mark.slow
 async def test_paths_that_wait_for_blocks_occupy_no_worker(tmp_path: Path) -> None:
     going_on = threading.Event()
 

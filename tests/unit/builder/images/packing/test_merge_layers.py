@@ -61,6 +61,7 @@ def is_free(room: Buffers, count: int) -> bool:
     return first_to_wait and waited.is_set()
 
 
+@pytest.mark.slow
 def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
     threads: ThreadPoolExecutor,
 ) -> None:

@@ -116,6 +116,7 @@ class LateStorage(MemoryStorage):
         return await super().read_each(keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_codec", ["gzip", "both"])
 async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_again(
     packer_for: PackerFactory, with_codec: str
@@ -130,6 +131,7 @@ async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_aga
     assert other.counters.paths_packed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_codec", ["gzip", "zlib", "zstd"])
 @pytest.mark.parametrize("paths", [(SMALL,), (LARGE,), PATHS])
 async def test_digest_size_and_diff_id_are_those_of_the_stored_bytes(
@@ -150,6 +152,7 @@ async def test_digest_size_and_diff_id_are_those_of_the_stored_bytes(
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 async def test_every_layer_begins_with_its_parents_0755_and_ends_once(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -163,6 +166,7 @@ async def test_every_layer_begins_with_its_parents_0755_and_ends_once(
     assert tar[-1536:-1024] != bytes(512)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_codec", ["gzip", "zstd"])
 async def test_layers_do_not_depend_on_the_number_of_workers_or_the_order_of_requests(
     packer_for: PackerFactory, with_codec: str
@@ -176,6 +180,7 @@ async def test_layers_do_not_depend_on_the_number_of_workers_or_the_order_of_req
     assert [*turned[:0:-1], turned[0]] == first
 
 
+@pytest.mark.slow
 async def test_the_event_loop_neither_reads_nor_compresses_nor_inflates(
     packer_for: PackerFactory, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +258,7 @@ async def test_many_paths_at_once_are_packed_with_a_few_buffers(
         await unpacked(storage, layer)
 
 
+@pytest.mark.slow
 async def test_another_grouping_compresses_nothing(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -269,6 +275,7 @@ async def test_another_grouping_compresses_nothing(
     )
 
 
+@pytest.mark.slow
 async def test_another_process_reuses_all_packed_paths(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -279,6 +286,7 @@ async def test_another_process_reuses_all_packed_paths(
     assert second.counters == PackingCounters()
 
 
+@pytest.mark.slow
 async def test_concurrent_callers_share_one_packing(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -290,6 +298,7 @@ async def test_concurrent_callers_share_one_packing(
     assert (packer.counters.paths_packed, packer.counters.layers_assembled) == (3, 1)
 
 
+@pytest.mark.slow
 async def test_a_cancelled_caller_does_not_affect_the_others(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -304,6 +313,7 @@ async def test_a_cancelled_caller_does_not_affect_the_others(
     assert packer.counters.paths_packed == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paths", [(SMALL,), PATHS])
 async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     packer_for: PackerFactory, storage: MemoryStorage, paths: tuple[StorePath, ...]
@@ -320,6 +330,7 @@ async def test_a_layer_whose_blob_is_gone_is_packed_again_with_the_same_digest(
     await unpacked(storage, layer)
 
 
+@pytest.mark.slow
 async def test_a_path_whose_blob_was_deleted_is_packed_again_for_a_layer_of_several(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -333,6 +344,7 @@ async def test_a_path_whose_blob_was_deleted_is_packed_again_for_a_layer_of_seve
     await unpacked(storage, single)
 
 
+@pytest.mark.slow
 async def test_content_that_changed_under_its_store_path_is_an_error(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
@@ -404,6 +416,7 @@ async def test_damaged_blobs_are_packed_again_and_not_copied(
         await unpacked(storage, one)
 
 
+@pytest.mark.slow
 async def test_a_damaged_blob_whose_path_is_gone_is_an_error_and_not_a_layer(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
@@ -430,6 +443,7 @@ async def test_an_invalid_record_is_written_again(
     assert await storage.read(key) == good
 
 
+@pytest.mark.slow
 async def test_codecs_do_not_share_records(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:
@@ -465,6 +479,7 @@ async def test_a_full_disk_is_storage_unavailable_and_leaves_nothing(
     assert await storage.keys("") == []
 
 
+@pytest.mark.slow
 async def test_after_a_failure_every_buffer_is_free_again(
     packer_for: PackerFactory, storage: MemoryStorage, tmp_path: Path
 ) -> None:
@@ -587,6 +602,7 @@ async def test_tasks_that_compress_little_do_not_wait_for_large_paths(
     assert await busy
 
 
+@pytest.mark.slow
 async def test_it_is_known_whether_layers_need_the_store(
     packer_for: PackerFactory, storage: MemoryStorage
 ) -> None:

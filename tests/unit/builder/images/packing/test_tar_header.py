@@ -15,6 +15,7 @@ names = st.one_of(
 directories = st.lists(names, max_size=4).map(lambda names: b"".join(name + b"/" for name in names))
 
 
+@pytest.mark.slow
 @given(directories, names, st.integers(0, 9 << 30), st.booleans())
 def test_headers_made_side_by_side_are_those_made_alone(
     directory: bytes,
@@ -27,6 +28,7 @@ def test_headers_made_side_by_side_are_those_made_alone(
     assert header.FileHeaders(directory).make(base, size, executable=executable) == alone
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=1, max_size=300), st.binary(min_size=1, max_size=300))
 def test_links_of_any_name_are_read_back(name: bytes, target: bytes) -> None:
     name, target = (text.replace(b"\0", b"x").strip(b"/") or b"x" for text in (name, target))

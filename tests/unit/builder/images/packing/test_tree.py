@@ -153,6 +153,7 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(trees)
 def test_any_tree_is_read_back_by_tarfile_as_it_is_in_the_store(tree: Node) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -24,6 +24,7 @@ def test_what_was_written_is_known_to_the_next_process(tmp_path: Path) -> None:
     assert found == {GIT.path.hash_part: GIT}
 
 
+@pytest.mark.slow
 def test_more_are_read_than_a_query_has_parameters(tmp_path: Path) -> None:
     many = [NarInfo(store_path(f"p{i}-1"), i + 1, ()) for i in range(3000)]
     with KnownNarInfos.open(tmp_path / "narinfos.sqlite", cache=CACHE) as known:

@@ -62,6 +62,7 @@ def test_what_is_no_narinfo_is_refused(before: bytes, after: bytes, complaint: s
         parse_narinfo(REAL.replace(before, after), GIT.hash_part)
 
 
+@pytest.mark.slow
 @given(st.binary())
 def test_no_bytes_lead_to_another_error(document: bytes) -> None:
     with pytest.raises(NarInfoInvalid):

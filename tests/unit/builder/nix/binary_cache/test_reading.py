@@ -123,6 +123,7 @@ def test_single_failures_are_counted_and_survived(
     assert len(reader_of(server.url, known).read(PARTS)) == 4
 
 
+@pytest.mark.slow
 def test_a_cache_that_stops_answering_ends_the_run_and_keeps_what_was_read(
     server: CacheServer, known: KnownNarInfos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_cache_that_stops_answering_ends_the_run_and_keeps_what_was_read(
     assert sorted(known.read(parts)) == parts[:40]
 
 
+@pytest.mark.slow
 def test_a_portal_that_answers_everything_with_a_page_ends_the_run(server: CacheServer) -> None:
     many = [store_path(f"p{i}-1").hash_part for i in range(100)]
     for part in many:
@@ -205,6 +207,7 @@ def test_the_cache_of_another_store_is_refused(directory: Path) -> None:
         reader_of(directory)
 
 
+@pytest.mark.slow
 def test_many_narinfos_are_asked_for_at_once(server: CacheServer, directory: Path) -> None:
     count = 32
     names = [f"p{number}-1" for number in range(count)]

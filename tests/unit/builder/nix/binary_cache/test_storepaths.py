@@ -21,6 +21,7 @@ def test_a_list_may_be_compressed_as_channels_do() -> None:
     assert read_store_paths(lzma.compress(TEXT)) == PATHS
 
 
+@pytest.mark.slow
 @given(st.integers(6, len(lzma.compress(TEXT)) - 1))
 def test_a_damaged_list_is_refused(length: int) -> None:
     with pytest.raises(StorePathsInvalid, match="damaged"):

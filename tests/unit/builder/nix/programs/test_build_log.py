@@ -86,6 +86,7 @@ def test_only_the_end_of_a_log_is_kept() -> None:
     assert log.log(LEAF)[-1] == "line 999"
 
 
+@pytest.mark.slow
 def test_logs_of_thousands_of_finished_builds_are_dropped() -> None:
     lines: list[str] = []
     log = BuildLog(lines.append)

@@ -248,6 +248,7 @@ async def test_names_are_listed_with_the_options_of_an_evaluation(
     assert (within.request["start"], within.request["within"]) == (0, "python3Packages")
 
 
+@pytest.mark.slow
 async def test_a_flake_is_added_read_and_locked(
     nix: NixCommand, programs: RecordedPrograms, tmp_path: Path
 ) -> None:

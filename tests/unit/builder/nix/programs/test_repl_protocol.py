@@ -1,6 +1,7 @@
 import json
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def quoted(text: bytes, *, antiquotations: bool) -> bytes:
     return text.replace(b"${", b"\\${") if antiquotations else text
 
 
+@pytest.mark.slow
 @given(st.text(), st.booleans())
 def test_what_nix_quotes_is_read_as_it_was(text: str, antiquotations: bool) -> None:  # noqa: FBT001
     raw = text.encode(errors="surrogatepass")
@@ -28,6 +30,7 @@ def test_what_nix_quotes_is_read_as_it_was(text: str, antiquotations: bool) -> N
 NOISE = st.binary().filter(lambda noise: MARKER.encode() not in noise)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()), NOISE, NOISE, NOISE)
 def test_the_answer_is_found_among_prompts_and_echoes(
     names: list[str], before: bytes, between: bytes, after: bytes
@@ -41,6 +44,7 @@ def test_the_answer_is_found_among_prompts_and_echoes(
     assert PROTOCOL.response(heard) == answer
 
 
+@pytest.mark.slow
 @given(NOISE)
 def test_an_end_without_an_answer_is_none(noise: bytes) -> None:
     assert PROTOCOL.response(noise + PROTOCOL.end) is None
@@ -50,6 +54,7 @@ def test_half_an_answer_is_none() -> None:
     assert PROTOCOL.response(b'"%s [{\\"status\\":' % MARKER.encode() + PROTOCOL.end) is None
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()))
 def test_whatever_a_name_is_nothing_but_digits_is_typed(names: list[str]) -> None:
     found = re.fullmatch(rb'nixery\.answer "([0-9a-f]*)"\nnixery\.end\n', request(names))
@@ -60,6 +65,7 @@ def test_whatever_a_name_is_nothing_but_digits_is_typed(names: list[str]) -> Non
     assert all(0x20 <= byte < 0x7F for byte in typed)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_what_is_typed_does_not_hold_the_marker(reference: str) -> None:
     assert MARKER.encode() not in PROTOCOL.start({"set": {"reference": reference}})

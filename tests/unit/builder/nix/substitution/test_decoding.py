@@ -47,6 +47,7 @@ def test_streams_after_each_other_are_one(compression: str) -> None:
     assert decoded(compression, compress(b"a") + compress(b"b")) == b"ab"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["xz", "bzip2", "br"])
 def test_cut_data_is_an_error(compression: str) -> None:
     data = COMPRESS[compression](CONTENT)

@@ -112,6 +112,7 @@ async def test_a_transient_fault_is_retried_within_the_job(
     assert any("another attempt follows" in line and cache.url in line for line in world.lines)
 
 
+@pytest.mark.slow
 async def test_a_cut_download_is_resumed_where_it_ended(
     tmp_path: Path, cache: Channel, expected: list[Layer]
 ) -> None:
@@ -204,6 +205,7 @@ async def test_a_signed_narinfo_that_is_wrong_keeps_nothing(
     assert await storage.keys("") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404, 410])
 async def test_a_cache_without_the_path_is_passed_over(
     tmp_path: Path, cache: Channel, expected: list[Layer], status: int
@@ -214,6 +216,7 @@ async def test_a_cache_without_the_path_is_passed_over(
         assert await packed(world, MemoryStorage(), A) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [500, "cut", "loop"])
 async def test_another_cache_serves_what_a_failing_one_does_not(
     tmp_path: Path, cache: Channel, expected: list[Layer], kind: int | str
@@ -224,6 +227,7 @@ async def test_another_cache_serves_what_a_failing_one_does_not(
         assert await packed(world, MemoryStorage(), A) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [404, 500, flipped])
 async def test_an_archive_that_one_cache_does_not_send_comes_from_another(
     tmp_path: Path, cache: Channel, expected: list[Layer], kind: int | Edit
@@ -251,6 +255,7 @@ async def test_a_cache_that_is_down_is_named(tmp_path: Path) -> None:
             await world.find(A)
 
 
+@pytest.mark.slow
 async def test_a_server_that_requests_a_pause_gets_it(tmp_path: Path, cache: Channel) -> None:
     cache.fail("narinfo", 503, times=1, **{"Retry-After": "1"})
     with opened(World(tmp_path, [cache])) as world:
@@ -258,6 +263,7 @@ async def test_a_server_that_requests_a_pause_gets_it(tmp_path: Path, cache: Cha
     assert any("another attempt follows in 1 s" in line for line in world.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "encode"), [("gzip", gzip.compress), ("br", brotli.compress)])
 async def test_encoded_responses_are_decoded(
     tmp_path: Path, cache: Channel, expected: list[Layer], name: str, encode: Edit
@@ -283,6 +289,7 @@ async def test_an_encoded_download_that_is_cut_begins_again(
         assert await packed(world, MemoryStorage(), A) == expected
 
 
+@pytest.mark.slow
 async def test_an_encoded_bomb_is_not_decoded_to_its_end(tmp_path: Path, cache: Channel) -> None:
     bomb = gzip.compress(bytes(1 << 26))
     cache.fail(r"narinfo", lambda _: bomb, times=99, **{"Content-Encoding": "gzip"})
@@ -291,6 +298,7 @@ async def test_an_encoded_bomb_is_not_decoded_to_its_end(tmp_path: Path, cache: 
         await world.find(A)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["narinfo", "/nar/"])
 async def test_a_cache_that_sends_byte_after_byte_is_given_up(
     tmp_path: Path, cache: Channel, pattern: str
@@ -301,6 +309,7 @@ async def test_a_cache_that_sends_byte_after_byte_is_given_up(
         await packed(world, MemoryStorage(), A)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["silence", "slow"])
 async def test_a_cache_that_sends_too_little_is_given_up(tmp_path: Path, kind: str) -> None:
     large = {A: {b"data": bytes(range(256)) * 4096}}

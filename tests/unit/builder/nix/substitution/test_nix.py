@@ -130,6 +130,7 @@ async def test_nix_builds_only_what_no_cache_has(tmp_path: Path, cache: Channel)
         assert closure.paths == (A, B, C)
 
 
+@pytest.mark.slow
 async def test_a_source_that_may_not_build_names_what_no_cache_has(
     tmp_path: Path, cache: Channel
 ) -> None:

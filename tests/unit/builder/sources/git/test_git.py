@@ -17,6 +17,8 @@ from app.builder.sources.git.git import GitUpstream
 from app.errors import Refused, SourceUnavailable, TagUnknown
 from tests.unit.builder.sources.git.repository import Repository, upstream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

@@ -11,6 +11,8 @@ from app.builder.sources.git.git import GitUpstream
 from app.errors import SourceUnavailable
 from tests.unit.builder.sources.git.repository import Repository, upstream
 
+pytestmark = pytest.mark.slow
+
 KEPT = 2
 
 
