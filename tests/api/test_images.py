@@ -126,7 +126,7 @@ async def test_the_page_has_packages_layers_digest_and_each_clients_command(
         digest,
         "<td>hello</td><td>2.0</td><td>unknown</td>",
         '<svg class="layers"',
-        '<g class="alone"><title>nix: hello:',
+        '<g class="alone"><title>hello:',
         "nerdctl --insecure-registry pull registry/hello:latest",
         "buildah from --tls-verify=false registry/hello:latest",
         "docker pull registry/hello:latest",
