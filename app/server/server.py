@@ -13,6 +13,7 @@ from loguru import logger
 from starlette.types import ASGIApp
 
 from app.server.connection import ConnectionLimits, Connections, MakeProtocol
+from app.server.interpreter import switching_often
 
 # Above the idle time of every proxy and client in use, so that they close first: a request
 # must never meet a connection that the server is just closing.
@@ -65,7 +66,7 @@ class Server:
 
     async def serve(self) -> None:
         """Serve until stopped.  Raise SystemExit if the application's lifespan cannot start."""
-        with self._listener:
+        with self._listener, switching_often():
             await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ else:
 
 _LONGEST = 100
 # Names compared in one call of rapidfuzz, during which no other thread of the process runs.
-_PART = 2_000
+_PART = 1_000
 _SHORTEST = 3  # shorter texts are part of too many names
 _UNDERSCORE = re.compile(r"(?:^|(?<=\.))_(?=[0-9])")
 _SEPARATORS = str.maketrans("", "", "-_")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
+import httpx
 import pytest
 import uvloop
 from fastapi import FastAPI
@@ -155,3 +156,16 @@ def test_idle_connections_outlive_those_of_proxies_and_clients() -> None:
         server = Server(FastAPI(), listener, drain_seconds=1)
 
     assert server._config.timeout_keep_alive >= 75
+
+
+def test_a_thread_that_computes_gives_way_to_the_event_loop_sooner() -> None:
+    intervals = []
+    app = FastAPI()
+    app.get("/")(lambda: intervals.append(sys.getswitchinterval()))
+    before = sys.getswitchinterval()
+
+    with served(app) as address:
+        httpx.get(address)
+
+    assert intervals == [pytest.approx(before / 5)]
+    assert sys.getswitchinterval() == before
