@@ -54,6 +54,8 @@ TEST = DEMO | {
     "chromium": "chromium",
 }
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
+# Programs that later releases of Debian have in a package of their own.
+SPLIT = {"docker": "docker-cli"}
 
 # Debian starts and enables services on installation; tests start their own.
 UNITS = {
@@ -76,7 +78,9 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in NEEDS:
         sys.exit(__doc__)
-    install_debian(missing(NEEDS[sys.argv[1]]))
+    needs = NEEDS[sys.argv[1]]
+    install_debian(missing(needs))
+    install_debian(missing({need: SPLIT[need] for need in needs.keys() & SPLIT.keys()}))
     uv = find_uv()
     # Use the machine's certificates, as apt, pip and git do, in place of uv's own.
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")
