@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from app.builder.images.image import BuiltImage
 from app.builder.names.search import FoundPackages
-from app.builder.sources.definition import GitDefinition, PathDefinition, Policy
+from app.builder.sources.definition import GitDefinition, PathDefinition, Policy, SourceDefinition
 from app.errors import BuildFailed, NameUnknown, PackagesUnknown, PolicyRefused
 from app.oci import Digest
 from app.reference import ImageReference
@@ -29,7 +29,6 @@ from tests.contract.storage_contract import fetch
 pytestmark = pytest.mark.e2e
 
 Open = Callable[..., Any]
-DEBIAN = Path(__file__).parent.parent.parent / "nix" / "debian"
 
 
 @dataclass
@@ -37,13 +36,16 @@ class Repository:
     """A git repository with a package set in which ``tool`` is a package of the small set."""
 
     path: Path
+    packages: Path
 
     def __post_init__(self) -> None:
         self.path.mkdir()
         self._git("init", "--quiet", "--initial-branch=main")
 
     def commit(self, package: str) -> str:
-        text = f"args: let pkgs = import {DEBIAN} args; in pkgs // {{ tool = pkgs.{package}; }}"
+        text = (
+            f"args: let pkgs = import {self.packages} args; in pkgs // {{ tool = pkgs.{package}; }}"
+        )
         (self.path / "default.nix").write_text(text)
         self._git("add", "default.nix")
         identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
@@ -57,17 +59,27 @@ class Repository:
         return done.stdout.strip()
 
 
+def with_default(sources: Sequence[SourceDefinition], packages: Path) -> Sequence[SourceDefinition]:
+    debian = PathDefinition(name="debian", location=packages, default=True)
+    return (*sources, *(() if any(one.default for one in sources) else (debian,)))
+
+
 @pytest.fixture
-async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
+async def start(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Open]:
     """Servers without their HTTP side; ``start("one")`` again is the same one restarted."""
     monkeypatch.setenv("NIX_CONFIG", "substitute = false")
     async with AsyncExitStack() as stack:
 
-        async def open_state(name: str, **settings: object) -> AppState:
+        async def open_state(
+            name: str, sources: Sequence[SourceDefinition] = (), **settings: object
+        ) -> AppState:
             values: dict[str, Any] = {
                 "storage_path": tmp_path / name,
                 "state_path": tmp_path / f"{name}.state",
                 **settings,
+                "sources": with_default(sources, packages),
             }
             return await stack.enter_async_context(open_services(Settings(**values)))
 
@@ -237,7 +249,8 @@ async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> N
 
 async def test_a_failing_build_names_its_derivation_and_its_last_words(start: Open) -> None:
     packages = Path(__file__).parent.parent / "nix" / "packages"
-    state = await start("one", pkgs_path=packages)
+    failing = PathDefinition(name="failing", location=packages, default=True)
+    state = await start("one", sources=(failing,))
 
     with pytest.raises(BuildFailed, match=r"broken-build") as failure:
         await build(state, "broken-build")
@@ -264,8 +277,8 @@ async def test_two_sources_with_different_policies_serve_side_by_side(start: Ope
     assert (await build(state, "hello")).manifest != image.manifest
 
 
-async def test_a_moved_branch_is_followed(start: Open, tmp_path: Path) -> None:
-    repository = Repository(tmp_path / "repository")
+async def test_a_moved_branch_is_followed(start: Open, packages: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository", packages)
     first = repository.commit("hello")
     state = await start(
         "one",
