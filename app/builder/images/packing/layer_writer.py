@@ -4,7 +4,13 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from functools import partial
 from itertools import starmap
 from typing import BinaryIO
@@ -83,9 +89,12 @@ class LayerWriter:
 
     async def _pack_path(self, path: StorePath, codecs: Sequence[Codec]) -> tuple[PackedPath, ...]:
         read = partial(self._read_tree, path)
-        async with self._store.fetching(path), self._spools, _spooling() as spools:
-            async with self._packing:
-                written = await self._workers.run(self._write, codecs, read, spools)
+        async with AsyncExitStack() as held, _spooling() as spools:
+            # A download makes room for the next one before the layer is on the disk.
+            async with self._store.fetching(path):
+                await held.enter_async_context(self._spools)
+                async with self._packing:
+                    written = await self._workers.run(self._write, codecs, read, spools)
             await gather(self._adopt(*one) for one in written)
         return tuple(packed for _, packed in written)
 

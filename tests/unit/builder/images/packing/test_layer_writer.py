@@ -4,9 +4,11 @@ import asyncio
 import os
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -14,9 +16,15 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.layer_writer import LayerWriter
 from app.builder.nix.closure import StorePath
+from app.builder.nix.programs.local_store import LocalStore
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
-from tests.unit.builder.images.packing.trees import local_store, plant_path, store_path
+from tests.unit.builder.images.packing.trees import (
+    closure_query,
+    local_store,
+    plant_path,
+    store_path,
+)
 
 # Much longer than a block takes to be filled, so that readers are far ahead of compressors.
 SLOW_SECONDS = 0.02
@@ -187,3 +195,42 @@ async def test_paths_that_wait_for_blocks_occupy_no_worker(tmp_path: Path) -> No
         going_on.set()
         await packing
         await writer.close()
+
+
+class _Storage(MemoryStorage):
+    def __init__(self, events: list[str]) -> None:
+        super().__init__()
+        self._events = events
+
+    async def adopt(self, key: str, file: BinaryIO) -> None:
+        self._events.append("storing")
+        await super().adopt(key, file)
+
+
+class _Store(LocalStore):
+    def __init__(self, directory: Path, events: list[str]) -> None:
+        super().__init__(directory, query=closure_query())
+        self._events = events
+
+    @asynccontextmanager
+    async def fetching(self, path: StorePath) -> AsyncIterator[None]:
+        async with super().fetching(path):
+            yield
+        self._events.append("released")
+
+
+async def test_a_download_is_released_before_its_layer_is_stored(tmp_path: Path) -> None:
+    events: list[str] = []
+    gzip = codec.find("gzip")
+    writer = LayerWriter(
+        storage=_Storage(events),
+        workers=Workers(2),
+        brief=Workers(1),
+        codecs=(gzip,),
+        store=_Store(tmp_path, events),
+    )
+
+    await writer.pack_path(plant_blocks(tmp_path, 10, 1, gzip.block_size), [gzip])
+    await writer.close()
+
+    assert events == ["released", "storing"]
