@@ -80,6 +80,7 @@ class Caches:
     client: CacheClient
     trust: Trust
     known: dict[str, int] = field(default_factory=dict)
+    _order: list[Cache] | None = field(default=None, init=False)
 
     async def find(self, path: StorePath) -> Answer:
         """Query the caches in their order.  Raises CacheFault."""
@@ -87,8 +88,16 @@ class Caches:
         return await self.client.query(partial(self._query, caches, path))
 
     async def _ordered(self) -> list[Cache]:
-        caches = await gather(map(self._opened, self.urls))
-        return sorted(caches, key=lambda cache: cache.priority)
+        if self._order is None:
+            caches = await gather(map(self._opened, self.urls))
+            order = sorted(caches, key=lambda cache: cache.priority)
+            if any(self._is_unknown(url) for url in self.urls):
+                return order
+            self._order = order
+        return self._order
+
+    def _is_unknown(self, url: str) -> bool:
+        return _stated_priority(url) is None and _parse(url).url not in self.known
 
     async def _opened(self, url: str) -> Cache:
         cache = _parse(url)
