@@ -22,10 +22,15 @@ from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.workers import Workers
 
-# Bytes of all downloads that have not been packed.  They share the bandwidth: with more, all of
-# them would end late, and packing would wait.  A few large ones make up for slow connections.
-_VOLUME = 64 << 20
-_FEWEST = 6
+# Bytes of downloads that have not been packed.  They share the bandwidth: with more, all of them
+# would end late, and packing would wait.  Small ones, whose time is mostly latency, have their own
+# room, so that they do not wait until a large one is packed.
+_SMALL = 4 << 20
+_SMALL_VOLUME = 32 << 20
+_LARGE_VOLUME = 32 << 20
+# Large ones in progress, whatever their size, and at most.
+_FEWEST_LARGE = 4
+_MOST_LARGE = 8
 # Names of packed paths, until their links are made.
 _NAMES = 32 << 20
 
@@ -50,7 +55,8 @@ class SubstitutedStore:
         self._client = client
         self._directory = directory
         self._workers = workers
-        self._volume = Volume(_VOLUME, least=_FEWEST, most=CONNECTIONS)
+        self._small = Volume(_SMALL_VOLUME, most=CONNECTIONS - _MOST_LARGE)
+        self._large = Volume(_LARGE_VOLUME, least=_FEWEST_LARGE, most=_MOST_LARGE)
         self._downloads: dict[StorePath, Download] = {}
         self._names: Cache[StorePath, bytes] = Cache(_NAMES, size_of=len)
 
@@ -66,7 +72,9 @@ class SubstitutedStore:
         if remote is None or path in self._downloads:
             yield
             return
-        async with self._volume.reserve(remote.offer.size):
+        size = remote.offer.size
+        volume = self._small if size < _SMALL else self._large
+        async with volume.reserve(size):
             arrived = asyncio.Event()
             download = self._start(remote, arrived, asyncio.get_running_loop())
             self._downloads[path] = download

@@ -11,7 +11,7 @@ import pytest
 from app.builder.images.contents.reading import read_file_tree
 from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
-from app.builder.nix.closure import StoreObject
+from app.builder.nix.closure import StoreObject, StorePath
 from app.builder.nix.store import Store, UnsupportedTree
 from app.errors import DownloadFailed
 from app.storage.existence_cache import BlobExistenceCache
@@ -28,8 +28,9 @@ from tests.contract.store_contract import (
     MakeStore,
     StoreContract,
 )
-from tests.unit.builder.images.packing.trees import plant_path
+from tests.unit.builder.images.packing.trees import plant_path, store_path
 from tests.unit.builder.nix.substitution.world import World, fill, opened
+from tests.waiting import turns
 
 COMPRESSIONS = ("zstd", "xz", "bzip2", "br", "none")
 
@@ -144,3 +145,27 @@ async def test_a_tree_that_fits_in_no_image_is_the_packages_fault_only_if_its_ha
         with pytest.raises(DownloadFailed, match=f"{channel.url} failed to send {A}: .*"):
             await packer(world).layer([A])
     assert UnsupportedTree is not None
+
+
+async def test_a_small_download_does_not_wait_until_large_ones_are_packed(tmp_path: Path) -> None:
+    large = [store_path(number, "large") for number in range(20, 30)]
+    small = store_path(30, "small")
+    contents = {**dict.fromkeys(large, bytes(8 << 20)), small: b"content"}
+    channel = Channel(fill(tmp_path / "cache", contents, compression="none"))
+    packed = asyncio.Event()
+
+    with opened(World(tmp_path, [channel])) as world:
+        await world.find(*contents)
+
+        async def pack_slowly(path: StorePath) -> None:
+            async with world.store.fetching(path):
+                await packed.wait()
+
+        packing = [asyncio.create_task(pack_slowly(path)) for path in large]
+        await turns()
+        try:
+            async with asyncio.timeout(60), world.store.fetching(small):
+                pass
+        finally:
+            packed.set()
+            await asyncio.gather(*packing)

@@ -32,13 +32,44 @@ async def users(volume: Volume, *sizes: int) -> list[User]:
     return found
 
 
-async def test_reservations_wait_until_there_is_room_in_their_order() -> None:
+async def test_largest_of_the_waiting_reservations_is_granted_first() -> None:
+    volume = Volume(10)
+    [first] = await users(volume, 10)
+    waiting = await users(volume, 2, 9, 3)
+    small, large, middle = waiting
+
+    await first.finish()
+    await turns()
+    assert [one.holds for one in waiting] == [False, True, False]
+
+    await large.finish()
+    await turns()
+    assert (small.holds, middle.holds) == (True, True)
+    await small.finish()
+    await middle.finish()
+
+
+async def test_small_reservation_waits_for_a_bounded_number_of_larger_ones() -> None:
+    volume = Volume(10)
+    [first] = await users(volume, 10)
+    [small] = await users(volume, 1)
+    granted = [first, *await users(volume, *[10] * 40)]
+
+    for one in granted[:32]:
+        await one.finish()
+    await turns()
+
+    assert small.holds
+    await asyncio.gather(small.finish(), *(one.finish() for one in granted[32:]))
+
+
+async def test_reservation_waits_until_there_is_room() -> None:
     first, second, large, small = await users(Volume(10), 6, 4, 5, 1)
     assert [one.holds for one in (first, second, large, small)] == [True, True, False, False]
 
     await second.finish()
     await turns()
-    assert (large.holds, small.holds) == (False, False)  # the large one is not overtaken
+    assert (large.holds, small.holds) == (False, False)  # the larger one goes first
 
     await first.finish()
     await turns()
