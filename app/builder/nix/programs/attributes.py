@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,6 +29,7 @@ _EVENT: TypeAdapter[_Event] = TypeAdapter(_Event)
 _KINDS: TypeAdapter[list[Kind]] = TypeAdapter(list[Kind])
 _NAMES: TypeAdapter[tuple[str, ...] | None] = TypeAdapter(tuple[str, ...] | None)
 
+T = TypeVar("T")
 Start = Callable[[str, str, Evaluation, dict[str, object], int], Awaitable[Finished]]
 
 
@@ -74,11 +75,11 @@ class AttributeReader:
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         """See ``Nix.names_within``."""
         try:
-            rows = await self._request(evaluation, [name], "inner")
+            names = await self._request(evaluation, [name], _names, "inner")
         except RequestFailed:
             return ()
-        if rows is not None:
-            return _NAMES.validate_python(rows[0]) or ()
+        if names is not None:
+            return names
         request = {"marker": "", "start": 0, "only": None, "within": name}
         try:
             finished = await self._start("list", _EXPRESSION, evaluation, request, OUTPUT)
@@ -92,8 +93,7 @@ class AttributeReader:
     async def _kinds(self, evaluation: Evaluation, names: Sequence[str]) -> list[Kind] | None:
         """Return the kinds as a kept process finds them; None if a new process is needed."""
         try:
-            rows = await self._request(evaluation, names, "kinds")
-            return None if rows is None else _KINDS.validate_python(rows)
+            return await self._request(evaluation, names, _KINDS.validate_python, "kinds")
         except RequestFailed:
             if len(names) == 1:
                 return ["other"]
@@ -101,14 +101,22 @@ class AttributeReader:
         return [kinds[0] if kinds else "other" for kinds in found]
 
     async def _request(
-        self, evaluation: Evaluation, names: Sequence[str], function: str
-    ) -> list[object] | None:
+        self,
+        evaluation: Evaluation,
+        names: Sequence[str],
+        read: Callable[[list[object]], T],
+        function: str,
+    ) -> T | None:
         try:
-            return await self._evaluators.request(evaluation, names, function)
+            return await self._evaluators.request(evaluation, names, read, function)
         except LimitExceeded as error:
             raise output.limit_exceeded(error, evaluation) from None
         except ProgramMissing:
             return None  # the new process reports it
+
+
+def _names(rows: list[object]) -> tuple[str, ...]:
+    return _NAMES.validate_python(rows[0]) or ()
 
 
 def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:

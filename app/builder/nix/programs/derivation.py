@@ -1,5 +1,6 @@
 """The outputs of a derivation file (Nix: src/libstore/derivations.cc, unparse)."""
 
+import os
 import re
 from pathlib import Path
 
@@ -37,5 +38,7 @@ def parse_outputs(text: str) -> dict[str, str]:
 @blocking
 def read_outputs(derivation: str) -> dict[str, str]:
     """Parse the outputs of a file.  Raises OSError, ValueError."""
-    with Path(derivation).open("rb") as file:
-        return parse_outputs(file.read(_OUTPUTS_LIMIT).decode(errors="replace"))
+    with Path(derivation).open("rb", buffering=0) as file:
+        # ``read`` allocates as much as it may return, which takes longer than to read a small file.
+        size = min(os.fstat(file.fileno()).st_size, _OUTPUTS_LIMIT)
+        return parse_outputs(file.read(size).decode(errors="replace"))

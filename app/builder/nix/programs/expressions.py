@@ -1,6 +1,7 @@
 """Evaluate the names of packages with the expressions in ``nix/``."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from app.builder.nix.door import Evaluation, OneOfManyFailed
 from app.builder.nix.programs import output
@@ -14,6 +15,12 @@ from app.errors import EvaluationFailed
 from app.system.blocking import blocking
 from app.system.process import OutOfTime, ProgramMissing
 from app.system.workers import Workers
+
+
+class _Checked(NamedTuple):
+    """``results`` is None if a derivation is not in the store."""
+
+    results: tuple[EvaluationResult, ...] | None
 
 
 class Expressions:
@@ -30,17 +37,15 @@ class Expressions:
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool
     ) -> tuple[EvaluationResult, ...]:
         """See ``Nix.evaluate``.  The path of each package is that of its derivation's output."""
-        rows = None
         try:
-            if not explain:
-                rows = await self._from_kept_process(evaluation, names)
+            kept = None if explain else await self._from_kept_process(evaluation, names)
         except RequestFailed:
             if len(names) > 1:
                 raise OneOfManyFailed("one of several names does not evaluate") from None
-        if rows is not None:
-            results = await self._workers.run(_checked, rows)
-            if results is not None:
-                return results
+            kept = None
+        if kept is not None:
+            if kept.results is not None:
+                return kept.results
             # A process does not write again a derivation that it wrote before it was deleted.
             await self._evaluators.invalidate()
         printed = await self._processes.evaluate(
@@ -56,10 +61,10 @@ class Expressions:
 
     async def _from_kept_process(
         self, evaluation: Evaluation, names: Sequence[str]
-    ) -> list[object] | None:
+    ) -> _Checked | None:
         """Return None if a new process is needed; raises RequestFailed, EvaluationStopped."""
         try:
-            return await self._evaluators.request(evaluation, names)
+            return await self._evaluators.request(evaluation, names, _checked)
         except OutOfTime as error:
             raise output.limit_exceeded(error, evaluation) from None
         except ProgramMissing as error:
@@ -67,8 +72,8 @@ class Expressions:
 
 
 @blocking
-def _checked(rows: Sequence[object]) -> tuple[EvaluationResult, ...] | None:
-    return check_claims(tuple(map(output.result, rows)))
+def _checked(rows: Sequence[object]) -> _Checked:
+    return _Checked(check_claims(tuple(map(output.result, rows))))
 
 
 @blocking

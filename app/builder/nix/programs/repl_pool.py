@@ -9,8 +9,9 @@ message, unless the time is used up.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs.configuration import NixConfiguration
@@ -28,6 +29,8 @@ _PATIENCE_SECONDS = 1
 # The prompt echoes its input, which takes 0.1 ms for each name.  For hundreds of names a new
 # process is faster.
 _LONGEST_REQUEST = 16 * 1024
+
+T = TypeVar("T")
 
 
 class ReplPool:
@@ -58,10 +61,15 @@ class ReplPool:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def request(
-        self, evaluation: Evaluation, names: Sequence[str], function: str = "answer"
-    ) -> list[object] | None:
-        """Return one row for each name, as ``function`` of nix/conversation.nix returns them.
+        self,
+        evaluation: Evaluation,
+        names: Sequence[str],
+        read: Callable[[list[object]], T],
+        function: str = "answer",
+    ) -> T | None:
+        """Return what ``read``, in a worker, makes of one row for each name.
 
+        The rows are those of ``function`` in nix/conversation.nix.
         Return None if the caller has to start a new process.
         Raises RequestFailed, OutOfTime, ProgramMissing.
         """
@@ -74,11 +82,11 @@ class ReplPool:
                 await session.busy.acquire()
         except TimeoutError:
             return None
-        rows, usable = None, False
+        result, usable = None, False
         try:
             if self._kept.get(evaluation) is session:
-                rows = await session.request(text, len(names))
-                usable = rows is not None
+                result = await session.request(text, len(names), read)
+                usable = result is not None
         except RequestFailed:
             usable = True
             raise
@@ -91,7 +99,7 @@ class ReplPool:
             if self._kept.get(evaluation) is not session:
                 await session.end()
         self.answered += usable
-        return rows
+        return result
 
     async def invalidate(self) -> None:
         """Stop all processes: their knowledge of the store is out of date."""

@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from loguru import logger
 
@@ -16,6 +17,8 @@ from app.system.blocking import blocking
 from app.system.conversation import Conversation
 from app.system.process import Limits
 from app.system.workers import Workers
+
+T = TypeVar("T")
 
 
 class RequestFailed(Exception):
@@ -62,9 +65,10 @@ class ReplSession:
         resident = self._conversation.resident() if self._conversation else 0
         return resident > self._most_memory
 
-    async def request(self, text: bytes, count: int) -> list[object] | None:
-        """Return the response's rows; None if they are not ``count`` rows.
+    async def request(self, text: bytes, count: int, read: Callable[[list[object]], T]) -> T | None:
+        """Return what ``read`` returns for the response's rows; None if they are not ``count`` rows.
 
+        ``read`` runs in a worker.
         Raises RequestFailed, OutOfTime, OutOfSpace, ProgramEnded.
         """
         if self._conversation is None:
@@ -72,7 +76,7 @@ class ReplSession:
             text = self._protocol.start(subject(self._evaluation)) + text
         printed = await self._conversation.request(text, until=self._protocol.end)
         self._used = time.monotonic()
-        return await self._workers.run(_rows, self._protocol, printed, count)
+        return await self._workers.run(_read, self._protocol, printed, count, read)
 
     async def end(self) -> None:
         conversation, self._conversation = self._conversation, None
@@ -91,9 +95,12 @@ class ReplSession:
 
 
 @blocking
-def _rows(protocol: Protocol, printed: bytes, count: int) -> list[object] | None:
+def _read(
+    protocol: Protocol, printed: bytes, count: int, read: Callable[[list[object]], T]
+) -> T | None:
     """Raises RequestFailed."""
     response = protocol.response(printed)
     if response is None:
         raise RequestFailed
-    return parse_rows(response, count)
+    rows = parse_rows(response, count)
+    return None if rows is None else read(rows)

@@ -1,11 +1,15 @@
 """An evaluation, and stand-ins for the processes that would run it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.system.process import Finished
+from app.system.workers import Workers
+
+T = TypeVar("T")
 
 EVALUATION = Evaluation(
     source="team",
@@ -29,16 +33,21 @@ class Kept(ReplPool):
         self.rows = deque(rows)
         self.requests: list[tuple[str, ...]] = []
         self.invalidated = 0
+        self.workers = Workers(1)
 
     async def request(
-        self, evaluation: Evaluation, names: Sequence[str], function: str = "answer"
-    ) -> list[object] | None:
+        self,
+        evaluation: Evaluation,
+        names: Sequence[str],
+        read: Callable[[list[object]], T],
+        function: str = "answer",
+    ) -> T | None:
         assert evaluation == EVALUATION
         self.requests.append((function, *names))
         row = self.rows.popleft() if self.rows else None
         if isinstance(row, Exception):
             raise row
-        return row
+        return None if row is None else await self.workers.run(read, row)
 
     async def invalidate(self) -> None:
         self.invalidated += 1
