@@ -131,4 +131,6 @@ async def _until_done(
             while not thread.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait((thread,))
+        if not thread.cancelled():
+            thread.exception()  # retrieved, since the cancellation is raised in its place
         raise

@@ -87,7 +87,7 @@ def open_store(nix: NixCommand) -> LocalStore:
 
 
 async def open_substitution(
-    settings: Settings, stack: AsyncExitStack, *, nix: NixCommand, workers: Workers
+    settings: Settings, stack: AsyncExitStack, *, nix: NixCommand
 ) -> tuple[Nix, Store]:
     """Return Nix and the store, with binary caches in front of both if the settings enable it.
 
@@ -118,7 +118,6 @@ async def open_substitution(
         remotes=remotes,
         client=client,
         directory=settings.state_path / "downloads",
-        workers=workers,
     )
     return substituting, store
 

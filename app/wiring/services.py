@@ -53,7 +53,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         storage = stored.storage
         profiles = await load_profiles(settings, storage)
         nix = await open_nix(settings, stack, environment=environment, workers=workers)
-        door, store = await open_substitution(settings, stack, nix=nix, workers=workers)
+        door, store = await open_substitution(settings, stack, nix=nix)
         sources = open_sources(
             settings, stack, environment=environment, storage=storage, workers=workers
         )

@@ -1,8 +1,10 @@
 """Cancelled or not, the thread has ended when ``run`` ends."""
 
 import asyncio
+import gc
 import os
 import threading
+from typing import Any
 
 import anyio
 import pytest
@@ -272,3 +274,27 @@ async def test_background_work_has_a_lower_priority(limiter: CapacityLimiter) ->
     assert await threads.run(niceness, limiter=limiter) == before
     assert await threads.run(niceness, limiter=limiter, background=True) == min(before + 10, 19)
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+async def test_an_error_of_a_release_that_was_cancelled_is_retrieved() -> None:
+    """asyncio would report it to the event loop's handler of errors."""
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def release() -> None:
+        begun.set()
+        go_on.wait(10)
+        raise OSError
+
+    task = asyncio.create_task(threads.finish(release))
+    await anyio.to_thread.run_sync(begun.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+
+    assert unhandled == []

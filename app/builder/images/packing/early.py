@@ -20,7 +20,15 @@ async def packing_early(
     tasks: list[asyncio.Task[object]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            with store.announcing(lambda path: tasks.append(group.create_task(pack(path)))):
+
+            def begin(path: StorePath) -> None:
+                work = pack(path)
+                try:
+                    tasks.append(group.create_task(work))
+                except RuntimeError:  # after a failure, while the caller is being cancelled
+                    work.close()
+
+            with store.announcing(begin):
                 yield
             for task in tasks:
                 task.cancel()

@@ -18,9 +18,9 @@ from app.builder.nix.substitution.registry import Job, Remote, RemotePaths, join
 from app.builder.nix.substitution.verifying import VerifiedArchive
 from app.builder.nix.substitution.volume import Volume
 from app.errors import DownloadFailed
+from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache
-from app.system.workers import Workers
 
 # Bytes of downloads that have not been packed.  They share the bandwidth: with more, all of them
 # would end late, and packing would wait.  Small ones, whose time is mostly latency, have their own
@@ -48,13 +48,11 @@ class SubstitutedStore:
         remotes: RemotePaths,
         client: CacheClient,
         directory: Path,
-        workers: Workers,
     ) -> None:
         self._local = local
         self._remotes = remotes
         self._client = client
         self._directory = directory
-        self._workers = workers
         self._small = Volume(_SMALL_VOLUME, most=CONNECTIONS - _MOST_LARGE)
         self._large = Volume(_LARGE_VOLUME, least=_FEWEST_LARGE, most=_MOST_LARGE)
         self._downloads: dict[StorePath, Download] = {}
@@ -83,7 +81,7 @@ class SubstitutedStore:
                 yield
             finally:
                 del self._downloads[path]
-                await asyncio.shield(self._workers.run(download.close))
+                await threads.finish(download.close)
 
     @contextmanager
     def announcing(self, found: Callable[[StorePath], None]) -> Iterator[None]:

@@ -9,7 +9,9 @@ from typing import BinaryIO
 import pytest
 
 from app.builder.images.packing import codec
+from app.builder.images.packing.early import packing_early
 from app.builder.images.packing.packer import LayerPacker
+from app.builder.nix.closure import StorePath
 from app.errors import DownloadFailed
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
@@ -189,3 +191,59 @@ async def test_a_failed_caller_ends_packing(early: Early, reason: str, stage: st
         }
         assert type(outcome) is expected[reason]
         await early.assert_nothing_stored()
+
+
+async def test_a_path_that_is_found_after_a_failure_is_not_packed(early: Early) -> None:
+    packed: list[StorePath] = []
+    failed = asyncio.Event()
+
+    async def pack(path: StorePath) -> None:
+        packed.append(path)
+        failed.set()
+        raise LookupError
+
+    async def find(world: World) -> None:
+        async with packing_early(world.store, pack):
+            try:
+                await world.find(A)
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await world.find(B)
+                raise
+
+    early.second.fail(B.hash_part, "hold")
+    async with early.packing() as (world, _):
+        finding = asyncio.create_task(find(world))
+        await failed.wait()
+        early.second.release()
+        with pytest.raises(LookupError):
+            await finding
+
+    assert packed == [A]
+
+
+async def test_a_download_is_closed_also_if_its_end_is_cancelled(early: Early) -> None:
+    requested = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    early.first.fail("/nar/", "silence")
+
+    def note(path: str) -> None:
+        if "/nar/" in path:
+            loop.call_soon_threadsafe(requested.set)
+
+    early.first.on_request = note
+
+    async def fetch(world: World) -> None:
+        async with world.store.fetching(A):
+            pass
+
+    async with early.packing() as (world, _):
+        await world.find(A)
+        fetching = asyncio.create_task(fetch(world))
+        await requested.wait()
+        for _ in range(3):
+            fetching.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+        assert world.left_over == []

@@ -16,7 +16,6 @@ from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths
 from app.builder.nix.substitution.store import SubstitutedStore
 from app.system.retrying import Retries
-from app.system.workers import Workers
 from scripts.channel.cache import CacheWriter, SigningKey
 from scripts.channel.server import Channel
 from scripts.channel.serving import serving
@@ -81,7 +80,6 @@ class World:
             remotes=self.remotes,
             client=self.client,
             directory=self.directory / "downloads",
-            workers=Workers(2),
         )
 
     async def find(self, *roots: StorePath) -> Found:
