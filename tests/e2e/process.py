@@ -12,9 +12,9 @@ from typing import Self
 SYSTEM_PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def program(name: str) -> str:
+def program(name: str, path: str = SYSTEM_PATH) -> str:
     """The path of a program; its absence is a failure, never a reason to skip."""
-    found = shutil.which(name, path=SYSTEM_PATH)
+    found = shutil.which(name, path=path)
     assert found, f"{name} is not installed; `make test` installs it"
     return found
 

@@ -35,8 +35,9 @@ class Server:
         self._nix_log = home / "nix-starts"
         self._log = home / "log"
         home.mkdir(exist_ok=True)
+        path = settings.pop("PATH", SYSTEM_PATH)
         self.environment = {
-            "PATH": f"{_counting_nix(home / 'bin', self._nix_log)}:{SYSTEM_PATH}",
+            "PATH": f"{_counting_nix(home / 'bin', self._nix_log, path)}:{path}",
             "NIXERY_PORT": "0",
             "NIXERY_PKGS_PATH": str(packages),
             "NIXERY_STORAGE": "filesystem",
@@ -140,14 +141,14 @@ class Server:
 ServerFactory = Callable[..., Server]
 
 
-def _counting_nix(directory: Path, log: Path) -> Path:
-    """Programs named like Nix's own that write down each start, then become the real ones."""
+def _counting_nix(directory: Path, log: Path, path: str) -> Path:
+    """Programs named like Nix's own that write down each start, then become those of ``path``."""
     directory.mkdir(exist_ok=True)
     for name in NIX_PROGRAMS:
         script = directory / name
         script.write_text(
             f"#!/bin/sh\nprintf '%s\\n' \"{name} $(echo $* | tr '\\n' ' ')\" >>{log}\n"
-            f'exec {program(name)} "$@"\n'
+            f'exec {program(name, path)} "$@"\n'
         )
         script.chmod(0o755)
     return directory

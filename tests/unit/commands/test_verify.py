@@ -25,7 +25,7 @@ from app.storage.records.envelope import head_of, seal
 from app.storage.records.kind import Kind
 from app.system.workers import Workers
 from tests.fakes.gcs import BUCKET, FakeGcs
-from tests.unit.storage.conftest import mounted
+from tests.mounting import mounted
 
 BODIES = tuple(f"body {n} ".encode() * 10_000 * n for n in range(12))
 MANIFEST = b'{"schemaVersion":2}'

@@ -17,7 +17,6 @@ from tests.unit.builder.nix.substitution.world import World
 async def pack(world: World, storage: FilesystemStorage, *roots: StorePath) -> list[str]:
     """Return the diff IDs of the closure's paths, in their order."""
     await storage.start()
-    found = await world.find(*roots)
     packer = LayerPacker(
         storage=storage,
         existence=BlobExistenceCache(storage),
@@ -25,8 +24,12 @@ async def pack(world: World, storage: FilesystemStorage, *roots: StorePath) -> l
         codecs=codec.find_all("gzip"),
         store=world.store,
     )
-    layers = [await packer.layer([path]) for path in sorted(found.offers)]
-    await packer.close()
+    try:
+        async with packer.early():
+            found = await world.find(*roots)
+            layers = [await packer.layer([path]) for path in sorted(found.offers)]
+    finally:
+        await packer.close()
     return [layer.diff_id.hex for layer in layers]
 
 
