@@ -255,7 +255,9 @@ class Podman:
         self._mount = home / "root" / "overlay"
         # Podman refuses paths of more than 50 characters.
         self._run = Path(tempfile.mkdtemp(prefix="podman-"))
-        self._podman = ("podman", "--root", str(home / "root"), "--runroot", str(self._run))
+        self._podman: tuple[str, ...] = (
+            *("podman", "--root", str(home / "root"), "--runroot", str(self._run)),
+        )
 
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--tls-verify=false",)

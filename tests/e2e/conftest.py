@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.door import SMALL, Door, MakeDoor, doors
 from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
+from tests.e2e.newer_podman import NewerPodman
 from tests.e2e.process import succeed
 from tests.e2e.releases import loaded, unpack, with_own_libraries
 from tests.e2e.server import ROOT, Server, ServerFactory
@@ -67,6 +68,13 @@ def newer_skopeo(tmp_path_factory: pytest.TempPathFactory) -> Skopeo:
     home = tmp_path_factory.mktemp("newer-skopeo")
     tree = unpack("trixie", lambda index: loaded(index, "skopeo", NOT_LOADED), home / "tree")
     return Skopeo(home, (*with_own_libraries(tree), str(tree / "usr/bin/skopeo")))
+
+
+@pytest.fixture(scope="session")
+def newer_podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewerPodman]:
+    client = NewerPodman(tmp_path_factory.mktemp("newer-podman"))
+    yield client
+    client.close()
 
 
 @pytest.fixture(params=["skopeo", "containerd", "docker", "newer_docker", "podman"])

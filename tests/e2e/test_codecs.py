@@ -13,6 +13,7 @@ import pytest
 
 from app.oci import MediaType
 from tests.e2e.clients import Client, Containerd, Docker, Skopeo, pull
+from tests.e2e.newer_podman import NewerPodman
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -48,6 +49,10 @@ def test_zstd_layers_are_read_by_all_but_docker_before_23(
 
 def test_the_newer_docker_is_one_that_knows_zstd(newer_docker: Docker) -> None:
     assert newer_docker.release() >= (23, 0)
+
+
+def test_the_newer_podman_prefers_zstd(newer_podman: NewerPodman) -> None:
+    assert newer_podman.release() >= (5, 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -120,7 +125,8 @@ def test_of_both_codecs_each_client_takes_the_one_that_it_reads_best(
     # Earlier tests pulled layers with the same digests.
     before_all = unpacked_by(containerd)
 
-    for name in ("skopeo", "docker", "newer_docker", "podman", "newer_skopeo", "containerd"):
+    names = ("skopeo", "docker", "newer_docker", "podman")
+    for name in (*names, "newer_skopeo", "newer_podman", "containerd"):
         client: Client = request.getfixturevalue(name)
         before = len(both.log)
         pull(client, image)
@@ -133,6 +139,7 @@ def test_of_both_codecs_each_client_takes_the_one_that_it_reads_best(
     del fetched["containerd"]
     assert (unpacked_by(containerd) - before_all).isdisjoint(zstd.layers)
     assert fetched.pop("newer_skopeo") == {zstd.digest}
+    assert fetched.pop("newer_podman") == {zstd.digest}
     newer_skopeo: Skopeo = request.getfixturevalue("newer_skopeo")
     assert set(newer_skopeo.layers(image)) == {MediaType.OCI_LAYER_ZSTD}
     assert fetched == {name: {gzip.digest} for name in fetched}

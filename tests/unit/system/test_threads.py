@@ -295,6 +295,7 @@ async def test_an_error_of_a_release_that_was_cancelled_is_retrieved() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     del task
+    await asyncio.sleep(0)
     gc.collect()
 
     assert unhandled == []
