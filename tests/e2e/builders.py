@@ -37,17 +37,17 @@ class Buildah:
 
     def __init__(self, home: Path) -> None:
         self._root = home / "root"
-        self._buildah = ("buildah", "--root", str(self._root), "--runroot", str(home / "run"))
+        self.command = ("buildah", "--root", str(self._root), "--runroot", str(home / "run"))
 
     def build(self, context: Path, tag: str) -> None:
         succeed(
-            *self._buildah, "bud", "--isolation=chroot", "--tls-verify=false", f"--tag={tag}",
+            *self.command, "bud", "--isolation=chroot", "--tls-verify=false", f"--tag={tag}",
             str(context),
         )  # fmt: skip
 
     def run(self, tag: str, *command: str) -> str:
-        container = succeed(*self._buildah, "from", "--pull-never", f"localhost/{tag}").strip()
-        return succeed(*self._buildah, "run", "--isolation=chroot", container, "--", *command)
+        container = succeed(*self.command, "from", "--pull-never", f"localhost/{tag}").strip()
+        return succeed(*self.command, "run", "--isolation=chroot", container, "--", *command)
 
     def close(self) -> None:
         """Undo the mount that the storage leaves, as in ``Podman``."""

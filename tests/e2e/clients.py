@@ -59,7 +59,7 @@ class Skopeo:
 
     def __init__(self, home: Path, command: Sequence[str] = ("skopeo",)) -> None:
         self._home = home
-        self._command = tuple(command)
+        self.command = tuple(command)
 
     def _layout(self, image: str) -> Path:
         return self._home / "".join(c if c.isalnum() else "-" for c in image)
@@ -67,7 +67,7 @@ class Skopeo:
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--src-tls-verify=false",)
         layout = f"oci:{self._layout(image)}:pulled"
-        return (*self._command, "--insecure-policy", "copy", *options, f"docker://{image}", layout)
+        return (*self.command, "--insecure-policy", "copy", *options, f"docker://{image}", layout)
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -119,15 +119,15 @@ class Containerd:
             f"[grpc]\naddress = {json.dumps(str(self.socket))}\n"
         )
         self._daemon = Process(["containerd", "--config", str(config)], log=home / "log")
-        self._daemon.wait_until(lambda: run(*self._ctr, "version").returncode == 0)
+        self._daemon.wait_until(lambda: run(*self.command, "version").returncode == 0)
 
     @property
-    def _ctr(self) -> tuple[str, ...]:
+    def command(self) -> tuple[str, ...]:
         return ("ctr", "--address", str(self.socket))
 
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--plain-http",)
-        return (*self._ctr, "images", "pull", *options, image)
+        return (*self.command, "images", "pull", *options, image)
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -135,18 +135,18 @@ class Containerd:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
     def remove(self, image: str) -> None:
-        succeed(*self._ctr, "images", "rm", "--sync", image)
+        succeed(*self.command, "images", "rm", "--sync", image)
 
     def run(self, image: str, *command: str) -> str:
-        return succeed(*self._ctr, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
+        return succeed(*self.command, "run", "--rm", image, f"t{uuid.uuid4().hex[:12]}", *command)
 
     def call(self, *arguments: str) -> str:
-        return succeed(*self._ctr, *arguments)
+        return succeed(*self.command, *arguments)
 
     def architecture(self, image: str) -> str:
-        listed = succeed(*self._ctr, "images", "list", f"name=={image}")
+        listed = succeed(*self.command, "images", "list", f"name=={image}")
         target = self._document(listed[listed.index("sha256:") :].split()[0])
-        stored = succeed(*self._ctr, "content", "list", "--quiet").split()
+        stored = succeed(*self.command, "content", "list", "--quiet").split()
         manifests = [
             self._document(one["digest"])
             for one in target.get("manifests", ())
@@ -157,7 +157,7 @@ class Containerd:
         return str(self._document(manifest["config"]["digest"])["architecture"])
 
     def _document(self, digest: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(succeed(*self._ctr, "content", "get", digest))
+        document: dict[str, Any] = json.loads(succeed(*self.command, "content", "get", digest))
         return document
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class Docker:
         self.name = name
         self._host_network = home / "exec" / "netns" / "default"
         (home / "daemon.json").write_text("{}")
-        self._docker = ("docker", "--host", f"unix://{home / 'docker.sock'}")
+        self.command = ("docker", "--host", f"unix://{home / 'docker.sock'}")
         self._daemon = Process(
             [
                 str(daemon), "--config-file", str(home / "daemon.json"),
@@ -189,10 +189,10 @@ class Docker:
             ],
             log=home / "log",
         )  # fmt: skip
-        self._daemon.wait_until(lambda: run(*self._docker, "version").returncode == 0)
+        self._daemon.wait_until(lambda: run(*self.command, "version").returncode == 0)
 
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
-        return (*self._docker, "pull", *options, image)
+        return (*self.command, "pull", *options, image)
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -200,7 +200,7 @@ class Docker:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
     def remove(self, image: str) -> None:
-        succeed(*self._docker, "image", "rm", image)
+        succeed(*self.command, "image", "rm", image)
 
     def run(self, image: str, *command: str) -> str:
         return self.run_as((), image, *command)
@@ -211,28 +211,28 @@ class Docker:
 
     def call(self, *arguments: str) -> str:
         """Run the command line with any arguments; returns its standard output."""
-        return succeed(*self._docker, *arguments)
+        return succeed(*self.command, *arguments)
 
     def build(self, context: Path, tag: str, *, buildkit: bool) -> None:
         """Build the context's Dockerfile with the classic builder or BuildKit."""
         # Debian's own client has BuildKit's side in it; later ones want a plugin for it.
-        client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else self._docker[0]
+        client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else self.command[0]
         succeed(
-            client, *self._docker[1:], "build", "--network=none", "--no-cache",
+            client, *self.command[1:], "build", "--network=none", "--no-cache",
             f"--tag={tag}", str(context), env={"DOCKER_BUILDKIT": str(int(buildkit))},
         )  # fmt: skip
 
     def both(self, *arguments: str) -> str:
         """The same; returns what it writes to standard error as well."""
-        return both_streams(*self._docker, *arguments)
+        return both_streams(*self.command, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"
-        return succeed(*self._docker, "image", "inspect", form, image).strip()
+        return succeed(*self.command, "image", "inspect", form, image).strip()
 
     def release(self) -> tuple[int, int]:
         """The daemon's, major and minor."""
-        version = succeed(*self._docker, "version", "--format={{.Server.Version}}")
+        version = succeed(*self.command, "version", "--format={{.Server.Version}}")
         major, minor, *_ = version.split(".")
         return int(major), int(minor)
 
@@ -255,13 +255,13 @@ class Podman:
         self._mount = home / "root" / "overlay"
         # Podman refuses paths of more than 50 characters.
         self._run = Path(tempfile.mkdtemp(prefix="podman-"))
-        self._podman: tuple[str, ...] = (
+        self.command: tuple[str, ...] = (
             *("podman", "--root", str(home / "root"), "--runroot", str(self._run)),
         )
 
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--tls-verify=false",)
-        return (*self._podman, "pull", *options, image)
+        return (*self.command, "pull", *options, image)
 
     def try_pull(
         self, image: str, *options: str, timeout: float = 120
@@ -269,31 +269,31 @@ class Podman:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
     def remove(self, image: str) -> None:
-        succeed(*self._podman, "rmi", image)
+        succeed(*self.command, "rmi", image)
 
     def run(self, image: str, *command: str) -> str:
-        container = succeed(*self._podman, "create", "--network=none", image, *command).strip()
+        container = succeed(*self.command, "create", "--network=none", image, *command).strip()
         try:
-            [document] = json.loads(succeed(*self._podman, "container", "inspect", container))
+            [document] = json.loads(succeed(*self.command, "container", "inspect", container))
             variables = dict(variable.split("=", 1) for variable in document["Config"]["Env"])
-            root = Path(succeed(*self._podman, "mount", container).strip())
+            root = Path(succeed(*self.command, "mount", container).strip())
             return _run_in(root, variables, *command)
         finally:
-            succeed(*self._podman, "rm", "--force", container)
+            succeed(*self.command, "rm", "--force", container)
 
     def run_as(self, options: Sequence[str], image: str, *command: str) -> str:
         """Run a command with options of `podman run`; returns its standard output."""
         return self.call("run", "--rm", "--network=none", *LIMITS, *options, image, *command)
 
     def call(self, *arguments: str) -> str:
-        return succeed(*self._podman, *arguments)
+        return succeed(*self.command, *arguments)
 
     def both(self, *arguments: str) -> str:
-        return both_streams(*self._podman, *arguments)
+        return both_streams(*self.command, *arguments)
 
     def architecture(self, image: str) -> str:
         form = "--format={{.Architecture}}"
-        return succeed(*self._podman, "image", "inspect", form, image).strip()
+        return succeed(*self.command, "image", "inspect", form, image).strip()
 
     def close(self) -> None:
         # Podman binds its overlay directory to itself and leaves it so, which looks like no

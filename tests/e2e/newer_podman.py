@@ -37,7 +37,7 @@ class NewerPodman(Podman):
         for name in ("passwd", "group", "hosts", "containers/policy.json"):
             shutil.copy(f"/etc/{name}", self._tree / "etc" / name)
         enter = ("unshare", "--mount", "sh", "-e", "-c", _ENTER, "sh", str(self._tree))
-        self._podman: tuple[str, ...] = (*enter, "/usr/bin/podman", "--storage-driver=vfs")
+        self.command: tuple[str, ...] = (*enter, "/usr/bin/podman", "--storage-driver=vfs")
 
     def run(self, image: str, *command: str) -> str:
         container = self.call("create", "--network=none", image, *command).strip()
@@ -50,7 +50,7 @@ class NewerPodman(Podman):
             self.call("rm", "--force", container)
 
     def release(self) -> tuple[int, ...]:
-        version = succeed(*self._podman, "version", "--format={{.Client.Version}}")
+        version = succeed(*self.command, "version", "--format={{.Client.Version}}")
         return tuple(map(int, version.strip().split(".")))
 
 

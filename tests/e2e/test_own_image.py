@@ -63,8 +63,16 @@ def container(
     address = f"localhost:{free_port()}"
     variables |= {"NIXERY_PORT": address.partition(":")[2], "NIXERY_HOST": "127.0.0.1"}
     settings = [f"--env={name}={value}" for name, value in variables.items()]
-    program = engine._docker if isinstance(engine, Docker) else engine._podman
-    command = (*program, "run", "--rm", "--name=nixery", *HARDENED, *options, *settings, image)
+    command = (
+        *engine.command,
+        "run",
+        "--rm",
+        "--name=nixery",
+        *HARDENED,
+        *options,
+        *settings,
+        image,
+    )
     process = Process(command, log=home / "log")
     process.wait_until(lambda: started(address))
     try:
