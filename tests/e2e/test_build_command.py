@@ -1,6 +1,7 @@
 """``nixery build``: images without a registry, with the digests that the registry serves."""
 
 import json
+import sys
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,17 @@ def test_an_archive_loads_and_runs_in_docker(archive: Path, docker: Docker, serv
     loaded = docker.call("image", "inspect", "--format", "{{.Id}}", "shell/git:latest")
     assert loaded.strip() == config_digest(server)
     assert docker.run("shell/git:latest", "git", "--version").startswith("git version")
+
+
+def test_an_image_is_built_into_the_docker_daemon(docker: Docker, server: Server) -> None:
+    host = docker.command[docker.command.index("--host") + 1]
+    environment = {**server.environment, "DOCKER_HOST": host}
+
+    build = (sys.executable, "-m", "app", "build", "jq", "-o", "docker-daemon", "--json")
+    built = json.loads(succeed(*build, env=environment))
+
+    assert built["digest"] == server.digest("jq")
+    assert docker.run("jq:latest", "jq", "-n", "40 + 2") == "42\n"
 
 
 def test_an_archive_loads_and_runs_in_podman(archive: Path, podman: Podman, server: Server) -> None:
