@@ -38,6 +38,7 @@ TEST = DEMO | {
     "runc": "runc",
     "dockerd": "docker.io",
     "docker": "docker.io",
+    "docker-compose": "docker-compose",
     "docker-registry": "docker-registry",
     "podman": "podman",
     "buildah": "buildah",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import Docker, Skopeo, pull
 from tests.e2e.process import Process, succeed
@@ -75,6 +76,15 @@ def healthy(address: str) -> bool:
         return httpx.get(f"http://{address}/healthz", timeout=10).is_success
     except httpx.TransportError:
         return False
+
+
+def test_compose_accepts_its_file() -> None:
+    file = DEPLOY / "compose" / "compose.yaml"
+
+    read = yaml.safe_load(succeed("docker-compose", "--file", str(file), "config"))
+
+    assert set(read["services"]) == {"nixery", "caddy"}
+    assert read["services"]["nixery"]["cap_drop"] == ["ALL"]
 
 
 def test_promtool_accepts_the_rules_and_their_tests() -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
 from tests.e2e.process import Process, succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 # The server, packages for it to serve, and what builds of mounted sources need.
 NAME = "nixery/bashinteractive/bzip2/coreutils/diffutils/findutils/gawk/gnugrep/gnused/gnutar/gzip/jq/xz"
+COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
+SERVICE = "under-test_nixery_1"
 HARDENED = ("--network=host", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 MOUNTED = """\
 { ... }@arguments:
@@ -81,22 +83,29 @@ def container(
         process.stop()
 
 
-def compose_options() -> tuple[str, ...]:
-    """Return the options of the compose file's service, with the packages of the image."""
-    document = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())
-    service = document["services"]["nixery"]
-    variables = service["environment"]
-    # The name of a source is in the labels: the server outside has its default source by a path.
-    del variables["NIXERY_CHANNEL"]
-    variables["NIXERY_PKGS_PATH"] = "/share/nixery/packages"
-    check, command = service["healthcheck"]["test"]
-    assert check == "CMD"
-    return (
-        *(f"--env={name}={value}" for name, value in variables.items()),
-        *(f"--volume={volume}" for volume in service["volumes"]),
-        f"--health-cmd={command}",
-        f"--stop-timeout={service['stop_grace_period'].removesuffix('s')}",
-    )
+@contextmanager
+def composed(docker: Docker, home: Path, image: str) -> Iterator[str]:
+    """Start the service of the compose file, without Caddy, whose image no registry here has."""
+    address = f"localhost:{free_port()}"
+    variables = {
+        "NIXERY_HOST": "127.0.0.1",
+        "NIXERY_PORT": address.partition(":")[2],
+        # The name of a source is in the labels: the server outside has its default source by a path.
+        "NIXERY_CHANNEL": "",
+        "NIXERY_PKGS_PATH": "/share/nixery/packages",
+    }
+    changed = {"image": image, "network_mode": "host", "environment": variables}
+    override = home / "override.yaml"
+    override.write_text(json.dumps({"services": {"nixery": changed}}))
+    files = (f"--file={COMPOSE}", f"--file={override}")
+    host = docker.command[docker.command.index("--host") + 1]
+    compose = ("docker-compose", "--host", host, "--project-name=under-test", *files)
+    succeed(*compose, "up", "--detach", "--no-build", "nixery")
+    try:
+        wait_until(lambda: started(address))
+        yield address
+    finally:
+        succeed(*compose, "down")
 
 
 def started(address: str) -> bool:
@@ -118,19 +127,18 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
 ) -> None:
     docker.call("load", "--quiet", "--input", str(archive))
     image = f"{NAME}:latest"
-    options = compose_options()
 
-    with container(docker, tmp_path, image, *options) as address:
+    with composed(docker, tmp_path, image) as address:
         pull(skopeo, f"{address}/git/jq:latest")
         program = skopeo.run(f"{address}/git/jq:latest", "git", "--version")
         served = digest(address, "git/jq")
         pulled = docker.try_pull(f"{address}/jq:latest")
         counted = docker.run(f"{address}/jq:latest", "jq", "-n", "40 + 2")
-        docker.call("exec", "nixery", "nixery-health")
-        docker.call("exec", "nixery", "nix-store", "--verify")
-        described = json.loads(docker.call("inspect", "--format={{json .Config}}", "nixery"))
+        docker.call("exec", SERVICE, "nixery-health")
+        docker.call("exec", SERVICE, "nix-store", "--verify")
+        described = json.loads(docker.call("inspect", "--format={{json .Config}}", SERVICE))
     # Its storage survives, and a stored image needs no Nix.
-    with container(docker, tmp_path, image, *options) as address:
+    with composed(docker, tmp_path, image) as address:
         again = digest(address, "git/jq")
 
     assert program.startswith("git version")
@@ -138,6 +146,36 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
     assert counted == "42\n"
     assert served == again == server.digest("git/jq")
     assert described["Cmd"] == ["nixery"]
+    assert described["Healthcheck"]["Test"] == ["CMD", "nixery-health"]
+
+
+def test_a_container_without_root_builds_on_a_read_only_root(
+    archive: Path, docker: Docker, skopeo: Skopeo, tmp_path: Path
+) -> None:
+    docker.call("load", "--quiet", "--input", str(archive))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "default.nix").write_text(MOUNTED)
+    (tmp_path / "source" / "nixery.toml").write_text(SETTINGS)
+    image = f"{NAME}:latest"
+    volumes = ("--volume=nix:/nix", "--volume=data:/data")
+    docker.run_as(volumes, image, "chown", "--recursive", "1000:1000", "/nix", "/data")
+    options = (
+        *("--user=1000:1000", "--read-only", "--tmpfs=/tmp", *volumes),
+        f"--volume={tmp_path}/source:/packages:ro",
+    )
+    settings = {
+        "NIXERY_CONFIG": "/packages/nixery.toml",
+        "NIXERY_STORAGE_PATH": "/data/storage",
+        "NIXERY_STATE_PATH": "/data/state",
+    }
+
+    with container(docker, tmp_path, image, *options, **settings) as address:
+        pull(skopeo, f"{address}/bashinteractive/greeting:latest")
+        greeting = skopeo.run(f"{address}/bashinteractive/greeting:latest", "greet")
+        user = docker.call("exec", "nixery", "sh", "-c", "id -u; ! touch /etc/probe")
+
+    assert greeting == "hello from a mounted source\n"
+    assert user == "1000\n"
 
 
 def test_a_container_of_podman_builds_packages_of_a_mounted_source(

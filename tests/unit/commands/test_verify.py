@@ -1,5 +1,6 @@
 """``nixery verify`` on every storage backend."""
 
+import json
 import os
 import re
 import signal
@@ -347,6 +348,19 @@ def test_command_exits_with_1_until_damaged_objects_are_deleted(
         "4 damaged",
         "0 damaged",
     ]
+
+
+def test_json_has_a_line_for_each_damaged_object_and_one_of_counts(
+    configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(configured, damaged=True)
+
+    assert run("verify", "--json") == 1
+
+    *found, counts = map(json.loads, capfd.readouterr().out.splitlines())
+    assert {one["object"] for one in found} == set(DAMAGE)
+    assert all(one["problem"] for one in found)
+    assert counts["damaged"] == len(DAMAGE)
 
 
 @pytest.mark.slow
