@@ -3,6 +3,9 @@
 { lib, data, sources, redirect }:
 
 let
+  # SPDX identifiers by unit, from Debian's copyright files (generate.py licenses).
+  licenses = builtins.fromJSON (builtins.readFile ./licenses.json);
+
   # Characters Nix does not take in names.
   storeName = lib.replaceStrings [ "++" "~" ] [ "xx" "-" ];
 
@@ -38,7 +41,10 @@ let
           broken = false;
           insecure = false;
           unfree = false;
-        } // lib.optionalAttrs (entry ? mainProgram) { inherit (entry) mainProgram; };
+        } // lib.optionalAttrs (entry ? mainProgram) { inherit (entry) mainProgram; }
+          // lib.optionalAttrs (licenses ? ${name}) {
+            license = map (spdxId: { inherit spdxId; free = true; }) licenses.${name};
+          };
         passthru.debs = map (deb: data.debs.${deb}) entry.debs;
       };
       perOutput = lib.genAttrs outputs (output: built.${output} // attributes // perOutput);

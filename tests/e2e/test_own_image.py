@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
 from tests.e2e.process import Process, succeed
@@ -87,17 +88,17 @@ def container(
 def composed(docker: Docker, home: Path, image: str) -> Iterator[str]:
     """Start the service of the compose file, without Caddy, whose image no registry here has."""
     address = f"localhost:{free_port()}"
-    variables = {
-        "NIXERY_HOST": "127.0.0.1",
-        "NIXERY_PORT": address.partition(":")[2],
-        # The name of a source is in the labels: the server outside has its default source by a path.
-        "NIXERY_CHANNEL": "",
-        "NIXERY_PKGS_PATH": "/share/nixery/packages",
-    }
-    changed = {"image": image, "network_mode": "host", "environment": variables}
-    override = home / "override.yaml"
-    override.write_text(json.dumps({"services": {"nixery": changed}}))
-    files = (f"--file={COMPOSE}", f"--file={override}")
+    document = yaml.safe_load(COMPOSE.read_text())
+    service = document["services"]["nixery"]
+    service |= {"image": image, "network_mode": "host"}
+    variables = service["environment"]
+    variables |= {"NIXERY_HOST": "127.0.0.1", "NIXERY_PORT": address.partition(":")[2]}
+    # The name of a source is in the labels: the server outside has its default source by a path.
+    del variables["NIXERY_CHANNEL"]
+    variables["NIXERY_PKGS_PATH"] = "/share/nixery/packages"
+    file = home / "compose.yaml"
+    file.write_text(yaml.safe_dump(document))
+    files = (f"--file={file}", f"--project-directory={COMPOSE.parent}")
     host = docker.command[docker.command.index("--host") + 1]
     compose = ("docker-compose", "--host", host, "--project-name=under-test", *files)
     succeed(*compose, "up", "--detach", "--no-build", "nixery")

@@ -1,12 +1,15 @@
 """The command line of the package set's generator."""
 
 import argparse
+import json
 import sys
+import tomllib
 from pathlib import Path
 
 from nix.debian.generator.apt import AptFailed
 from nix.debian.generator.cache import cache_directory, exclusive
-from nix.debian.generator.downloads import ContentDiffers
+from nix.debian.generator.downloads import ContentDiffers, Downloads
+from nix.debian.generator.licenses import licenses, merged
 from nix.debian.generator.lock import Lock, LockUnreadable, read_lock, write_lock
 from nix.debian.generator.locking import Locking
 from nix.debian.generator.nixstore import NixFailed, NixMissing, NixStore, nix_environment
@@ -65,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("lock", nargs="?", type=Path, help="default: the committed one")
     command.set_defaults(run=run_lock)
 
+    command = commands.add_parser(
+        "licenses", help="read the licences of downloaded packages; write licenses.json"
+    )
+    command.set_defaults(run=run_licenses)
+
     command = commands.add_parser("seed", help="put the packages of a lock into the Nix store")
     command.add_argument("lock", type=Path)
     command.set_defaults(run=run_seed)
@@ -83,6 +91,16 @@ def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
     if directory != TREE:
         report(f"serve it with NIXERY_PKGS_PATH={directory}")
     print(directory)
+    return 0
+
+
+def run_licenses(_arguments: argparse.Namespace, place: Workplace) -> int:
+    tree = SetDirectory(TREE)
+    locks = [read_lock(tree.lock(system)) for system in sorted(ARCHITECTURES)]
+    stated = tomllib.loads((TREE / "wanted" / "licenses.toml").read_text())
+    found = merged(licenses(locks, Downloads(place.downloads)), stated)
+    body = json.dumps(found, indent=1, sort_keys=True)
+    (TREE / "licenses.json").write_text(f"{body}\n")
     return 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TREE = Path(__file__).parent.parent
-EXPRESSIONS = ("*.nix", "*.sh", "*.c", "builder/*.py")
+EXPRESSIONS = ("*.nix", "*.sh", "*.c", "builder/*.py", "licenses.json")
 
 
 @dataclass(frozen=True, slots=True)
