@@ -46,7 +46,9 @@ let
   # A file that is one package becomes a set with it, under its own name and that of flakes.
   several = value:
     let pname = tryEval (value.pname or (parseDrvName value.name).name); in
-    if ! (isAttrs value && value.type or null == "derivation") then value
+    if isFunction value then
+      throw "it is a function of functions, such as an overlay, not a set of packages"
+    else if ! (isAttrs value && value.type or null == "derivation") then value
     else { default = value; } // (if pname.success then { ${pname.value} = value; } else { });
 
   flake =
@@ -59,8 +61,10 @@ let
     in
     if ! (builtins ? getFlake) then throw "the Nix of this server knows no flakes"
     else if ! (builtins.any (kind: kind ? ${system}) kinds) then
-      throw "the flake has no packages for ${system}; it has some for ${
-        if systems == [ ] then "no system" else concatStringsSep ", " systems}"
+      throw (
+        if systems == [ ] then "the flake has neither packages nor legacyPackages"
+        else "the flake has no packages for ${system}; it has some for ${concatStringsSep ", " systems}"
+      )
     else of "legacyPackages"
       // (if outputs ? defaultPackage.${system} then { default = of "defaultPackage"; } else { })
       // of "packages";

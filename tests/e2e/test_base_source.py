@@ -202,3 +202,13 @@ def test_an_own_base_package_that_cannot_be_had_counts_as_absent(
     found = labels(server, manifest(server, "company/tool"))
 
     assert found["nixery.packages"] == "cacert-1 iana-etc-1 tool-1"
+
+
+def test_bases_in_a_circle_are_each_used_once(start: StartSources, company: Repository) -> None:
+    own = f'kind = "git"\nlocation = "{company.url}"\nbase = '
+    server = start(company=f'{own}"other"', other=f'{own}"company"', itself=f'{own}"itself"')
+
+    for name in ("company", "other", "itself"):
+        response = manifest(server, f"{name}/tool")
+        assert "tool-1" in labels(server, response)["nixery.packages"]
+        assert "the image has no CA certificates" in response.headers["Warning"]

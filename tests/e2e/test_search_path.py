@@ -219,3 +219,47 @@ def test_a_file_that_is_not_there_is_explained_with_the_setting(
 
     assert response.status_code == 403
     assert expected in message(response)
+
+
+def test_a_file_that_is_not_a_set_of_packages_is_explained(
+    start: StartClassic, repository: Repository
+) -> None:
+    server = start()
+    for text, expected in {
+        "final: prev: { }": "it is a function of functions, such as an overlay",
+        "{ pkgs ? import <nixpkgs> { } }: final: prev: { }": "such as an overlay",
+        "{ arch, system }: { }": "called without required argument 'arch'",
+        "[ ]": "the package source is a list, not a set of packages",
+    }.items():
+        repository.commit(text)
+        response = manifest(server, "classic/hello")
+        assert response.status_code == 403
+        assert expected in message(response)
+
+
+def test_a_directory_may_be_a_symlink_within_the_repository(
+    start: StartClassic, repository: Repository
+) -> None:
+    (repository.path / "real").mkdir()
+    (repository.path / "linked").symlink_to("real")
+    (repository.path / "outside").symlink_to("/etc")
+    repository.git("add", "linked", "outside")
+    repository.commit("import ../default.nix", "real/default.nix")
+
+    server = start(f'directory = "linked"\n{SEARCH}"nixpkgs"')
+    assert "hello-2.12" in labels(server, manifest(server, "classic/hello"))["nixery.packages"]
+    response = manifest(start(f'directory = "outside"\n{SEARCH}"nixpkgs"'), "classic/hello")
+
+    assert response.status_code == 403
+    assert "setting directory" in message(response)
+
+
+def test_a_search_path_that_leads_back_ends_with_a_reason(
+    start: StartClassic, repository: Repository
+) -> None:
+    server = start(f'{SEARCH}"classic"')
+
+    response = manifest(server, "classic/hello")
+
+    assert response.status_code == 403
+    assert "infinite recursion" in message(response)
