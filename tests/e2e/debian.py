@@ -15,6 +15,7 @@ _ENTER = r"""
 root=$1; shift
 mount --bind "$root" "$root"
 mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"
 cd "$root"
@@ -22,8 +23,10 @@ mkdir -p .outside
 pivot_root . .outside
 umount -l /.outside
 cd "$1"; shift
-exec env -u NIX_CONF_DIR -u NIX_REMOTE -u CI HOME=/root LC_ALL=C.UTF-8 \
+# This shell stays, as the process that waits for orphans.
+env -u NIX_CONF_DIR -u NIX_REMOTE -u CI HOME=/root LC_ALL=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+exit $?
 """
 _CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
 

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.full]
 CLONE = "/root/nixery"
 # What README asks for; git is how the clone came there.
 PACKAGES = ("git", "make", "python3")
+# Builds, and each client that pulls them and starts containers.
+WITH_CLIENTS = ("test_clients.py", "test_build.py", "test_pull.py", "test_contents.py")
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,14 @@ def test_an_installed_server_says_what_to_serve(trixie: Debian) -> None:
     prepared = Path(trixie.run(nixery, "prepare", directory="/root", timeout=600).strip())
 
     assert (trixie.root / prepared.relative_to("/") / "default.nix").is_file()
+
+
+def test_builds_and_every_client_work(trixie: Debian) -> None:
+    files = [f"tests/e2e/{name}" for name in WITH_CLIENTS]
+    trixie.run("python3", "scripts/setup.py", "test", directory=CLONE, timeout=3600)
+
+    # With CI a test that skips is a failure.
+    pytest = ("env", "CI=true", ".venv/bin/python", "-m", "pytest", "-q")
+    output = trixie.run(*pytest, "-m", "e2e and not full", *files, directory=CLONE, timeout=3600)
+
+    assert " passed" in output
