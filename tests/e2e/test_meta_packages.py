@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Docker, pull
+from tests.e2e.clients import Docker, Podman, pull
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -26,26 +26,29 @@ ip -o addr show lo | grep -c 127.0.0.1
 """
 
 
-def test_meta_packages_have_what_their_users_need(server: Server, docker: Docker) -> None:
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_meta_packages_have_what_their_users_need(
+    server: Server, engine: str, request: pytest.FixtureRequest
+) -> None:
+    client: Docker | Podman = request.getfixturevalue(engine)
     for name in ("ci", "debug", "minimal"):
-        pull(docker, f"{server.address}/{name}:latest")
+        pull(client, f"{server.address}/{name}:latest")
 
-    run = ("run", "--rm", "--network=none")
-    ci = docker.call(*run, f"{server.address}/ci", "sh", "-c", CI).splitlines()
-    debug = docker.call(*run, f"{server.address}/debug", "sh", "-c", DEBUG).splitlines()
-    minimal = docker.call(*run, f"{server.address}/minimal", "sh", "-c", "echo $((6 * 7))")
+    ci = client.run_as((), f"{server.address}/ci", "sh", "-c", CI).splitlines()
+    debug = client.run_as((), f"{server.address}/debug", "sh", "-c", DEBUG).splitlines()
+    minimal = client.run_as((), f"{server.address}/minimal", "sh", "-c", "echo $((6 * 7))")
 
     assert ci[1:] == ["found", "curl"]
     assert int(ci[0]) > 0
     assert debug == ["sh", "1"]
     assert minimal == "42\n"
-    assert command(docker, f"{server.address}/ci") == "[bash]"
-    assert command(docker, f"{server.address}/minimal") == "[sh]"
+    assert command(client, f"{server.address}/ci") == "[bash]"
+    assert command(client, f"{server.address}/minimal") == "[sh]"
     assert size(server, "minimal") < 2_000_000 < size(server, "bash")
 
 
-def command(docker: Docker, image: str) -> str:
-    return docker.call("inspect", "--format={{.Config.Cmd}}", image).strip()
+def command(client: Docker | Podman, image: str) -> str:
+    return client.call("inspect", "--format={{.Config.Cmd}}", image).strip()
 
 
 def size(server: Server, name: str) -> int:
