@@ -31,7 +31,7 @@ def lock() -> Lock:
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory, lock: Lock) -> Stranger:
-    """Who has an empty store, and has run the preparation once, in a sandbox."""
+    """A sandbox with an empty store, after one preparation."""
     stranger = make_stranger(tmp_path_factory.mktemp("stranger"))
     place = Workplace(read_host(), stranger.cache, stranger.store)
     Preparation("small", (NATIVE,), place, SetDirectory(TREE)).prepare()
@@ -92,9 +92,9 @@ def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
     place = at(stranger, source, lock.release, tmp_path / "cache")
     preparation = Preparation("small", (NATIVE,), place, tree)
     made = preparation.prepare()
-    said = capsys.readouterr().err
-    assert "the archive no longer has hello 0.1-1" in said
-    assert f"resolving again for debian bookworm, into {made}" in said
+    printed = capsys.readouterr().err
+    assert "the archive no longer has hello 0.1-1" in printed
+    assert f"resolving again for debian bookworm, into {made}" in printed
     assert made.is_relative_to(place.cache)
     assert tree.lock(NATIVE).read_bytes() == before
     # The archive has what the committed lock was made from, so the same is found again.
@@ -113,10 +113,10 @@ def test_another_release_is_resolved_anew_and_machines_it_lacks_are_left_out(
     place = at(stranger, source, TRIXIE, tmp_path / "cache")
     preparation = Preparation("small", BOTH, place, SetDirectory(TREE))
     made = SetDirectory(preparation.prepare())
-    said = capsys.readouterr().err
-    assert "made for debian bookworm; this machine has debian trixie" in said
-    assert "resolving again for debian trixie" in said
-    assert "leaving out aarch64-linux" in said
+    printed = capsys.readouterr().err
+    assert "made for debian bookworm; this machine has debian trixie" in printed
+    assert "resolving again for debian trixie" in printed
+    assert "leaving out aarch64-linux" in printed
     assert read_lock(made.lock(NATIVE)).release == TRIXIE
     assert not made.lock("aarch64-linux").exists()
 

@@ -1,7 +1,7 @@
 """Hosts of package sources on the loopback: ssh with keys, https with a private authority.
 
 Behind those of repositories is git itself.  The ssh host hands no variables to it, as OpenSSH's does unless
-told otherwise, so that git speaks the first version of its protocol there, and the second
+configured otherwise, so that git speaks the first version of its protocol there, and the second
 over https.
 """
 

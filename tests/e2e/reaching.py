@@ -66,19 +66,19 @@ READING = {
     "builds-while-evaluating": "allow-import-from-derivation",
 }
 CALLING = {
-    "hears-fetchurl": _refused("fetchurl"),
-    "hears-fetchtarball": _refused("fetchTarball"),
-    "hears-fetchgit": _refused("fetchGit"),
-    "hears-fetchmercurial": _refused("fetchMercurial"),
-    "hears-fetchtree": _refused("fetchTree"),
-    "hears-fetchtree-indirect": _refused("fetchTree"),
-    "hears-fetchtree-github": _refused("fetchTree"),
-    "hears-getflake": _refused("getFlake"),
-    "hears-fetchclosure": _refused("fetchClosure"),
-    "hears-search-path": _NO_SEARCH,
-    "hears-channel": _NO_SEARCH,
-    "hears-store-path": _refused("storePath"),
-    "hears-context": _refused("appendContext"),
+    "gets-fetchurl": _refused("fetchurl"),
+    "gets-fetchtarball": _refused("fetchTarball"),
+    "gets-fetchgit": _refused("fetchGit"),
+    "gets-fetchmercurial": _refused("fetchMercurial"),
+    "gets-fetchtree": _refused("fetchTree"),
+    "gets-fetchtree-indirect": _refused("fetchTree"),
+    "gets-fetchtree-github": _refused("fetchTree"),
+    "gets-getflake": _refused("getFlake"),
+    "gets-fetchclosure": _refused("fetchClosure"),
+    "gets-search-path": _NO_SEARCH,
+    "gets-channel": _NO_SEARCH,
+    "gets-store-path": _refused("storePath"),
+    "gets-context": _refused("appendContext"),
 }
 # All that any Nix has and a stranger has not; a name that is new here is to be thought about.
 ALWAYS_REFUSED = {
@@ -158,7 +158,7 @@ def lay_out(directory: Path, host: str) -> Path:
 
 
 def point(tree: Path, *, outside: Path, host: str, stored: str = "/nix/store/x") -> None:
-    """Tell the set where to look; ``stored`` is a store path with the secret."""
+    """Write the addresses for the set; ``stored`` is a store path with the secret."""
     place = {
         "outside": str(outside),
         "host": host,

@@ -47,13 +47,13 @@ def running(*, of: int | None = None, home: Path | None = None) -> list[int]:
         if not process.name.isdigit():
             continue
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
             environment = (process / "environ").read_bytes()
         except (OSError, ProcessLookupError):
             continue
         ours = parent == of if home is None else f"HOME={home}".encode() in environment
-        if b"repl" in words and ours:
+        if b"repl" in arguments and ours:
             found.append(int(process.name))
     return found
 

@@ -1,4 +1,4 @@
-"""One image in two renderings, both of which the real server keeps."""
+"""One image with two manifests; the real server stores both."""
 
 from typing import Any
 

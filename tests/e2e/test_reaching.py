@@ -35,10 +35,10 @@ _READS_WHERE_TRUSTED = READING.keys() - {
     "find-file-in-search-path",  # this machine's is not used for any source
 }
 _CALLS_WHERE_TRUSTED = CALLING.keys() - {
-    "hears-fetchmercurial",  # needs Mercurial
-    "hears-fetchtree-indirect",  # these call hosts of the public network
-    "hears-fetchtree-github",
-    "hears-channel",
+    "gets-fetchmercurial",  # needs Mercurial
+    "gets-fetchtree-indirect",  # these call hosts of the public network
+    "gets-fetchtree-github",
+    "gets-channel",
 }
 
 

@@ -229,7 +229,7 @@ class FakeGcs:
             known = len(upload.received) - int(match[1])
             if known < 0:
                 raise Refusal(400, "not the next part")
-            upload.received += body[known:]  # what is known already is ignored
+            upload.received += body[known:]  # bytes received before are ignored
         if match[2] == "*" or int(match[2]) > len(upload.received):
             headers = {}
             if upload.received:

@@ -21,7 +21,7 @@ in
   link-bomb-one = bomb "link-bomb-one" "";
   link-bomb-two = bomb "link-bomb-two" "/.";
 
-  # Many files, each of which costs more to pack than to build.
+  # Many files: each costs more to pack than to build.
   file-bomb = runCommand "file-bomb" { } ''
     mkdir -p $out/share
     cd $out/share

@@ -19,7 +19,7 @@ in
   # Depends on one that fails: the failure is another derivation's.
   broken-dependency = salted "broken-dependency" "ln -s ${self.broken-build} $out";
 
-  # Far more than anyone keeps, with bytes that are no text and lines longer than a screen.
+  # More than the server keeps, with bytes that are not text and lines longer than a screen.
   noisy-build = salted "noisy-build" ''
     for number in $(seq 1 20000); do echo "line $number of a long log"; done
     printf 'bytes \377\376 that are not UTF-8\r\n'

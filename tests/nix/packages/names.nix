@@ -48,7 +48,7 @@ in
     nothing = null;
     empty = { };
     path = ./default.nix;
-    # It says of itself that it is one.
+    # Has the type of a derivation, and nothing else of one.
     pretender = { type = "derivation"; };
   };
   a-function = argument: argument;

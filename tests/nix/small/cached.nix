@@ -1,5 +1,5 @@
-# Packages for a binary cache: one that refers to another, one that says it is not to be had from a
-# cache, one that can be built only while the file ``permit`` exists.  ``salt`` makes their store
+# Packages for a binary cache: one that refers to another, one that forbids
+# substitution, one that can be built only while the file ``permit`` exists.  ``salt`` makes their store
 # paths new.
 { system, salt ? "", permit ? "/nonexistent", ... }:
 

@@ -36,7 +36,7 @@ class Package:
     def control(self) -> str:
         return (
             f"Package: {self.name}\nVersion: {self.version}\n"
-            f"Architecture: {self.architecture}\nMaintainer: nobody\nDescription: {self.name} sample\n"
+            f"Architecture: {self.architecture}\nMaintainer: sample\nDescription: {self.name} sample\n"
             + "".join(f"{name}: {value}\n" for name, value in self.fields.items())
         )
 

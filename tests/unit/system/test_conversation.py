@@ -69,7 +69,7 @@ async def test_no_answer_in_time_is_an_error(start: Start) -> None:
     conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
 
     with pytest.raises(OutOfTime, match=r"0\.3 s"):
-        await conversation.request(b"one\n", until=b"never said")
+        await conversation.request(b"one\n", until=b"never printed")
 
 
 async def test_the_output_limit_starts_again_with_each_response(start: Start) -> None:
@@ -151,7 +151,7 @@ async def test_one_that_listens_no_longer_is_out_of_time(start: Start) -> None:
     limits = Limits(seconds=1, grace_seconds=0.5)
     conversation = start("import os, time\nos.close(0); print(flush=True); time.sleep(60)", limits)
 
-    # The pipe takes what it holds; the rest is written when nobody reads.
+    # The pipe buffers a part; the rest is written while no process reads.
     with pytest.raises(OutOfTime):
         await conversation.request(b"x" * 1_000_000, until=b"done")
     with pytest.raises(OutOfTime):

@@ -59,7 +59,7 @@ async def test_a_program_answers_with_its_output_and_its_code() -> None:
 
 
 async def test_both_streams_are_read_together() -> None:
-    # 4 MiB on either stream: whoever reads one to its end first waits for ever.
+    # 4 MiB on either stream: reading one to its end before the other would never end.
     script = "import sys, os; [os.write(fd, b'x' * 65536) for _ in range(64) for fd in (2, 1)]"
 
     finished = await run([sys.executable, "-c", script], environment=ENVIRONMENT, limits=LIMITS)
@@ -148,7 +148,7 @@ async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 async def test_a_program_may_clean_up_before_it_ends_however_much_it_has_to_say(
     tmp_path: Path,
 ) -> None:
-    # More than a pipe holds: it would hang if nobody listened any longer.
+    # More than a pipe holds: the program would hang if its output were not read.
     script = (
         f"trap 'head -c 300000 /dev/zero >&2; touch {tmp_path}/clean; exit' TERM;"
         " while :; do sleep 0.05; done"

@@ -24,10 +24,10 @@ def test_a_full_disk_is_reported_without_a_path(
 
     monkeypatch.setattr(os, "fsync", full)
 
-    with pytest.raises(StorageUnavailable, match="server's state directory is full") as told:
+    with pytest.raises(StorageUnavailable, match="server's state directory is full") as raised:
         attempt(tmp_path)
 
-    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path) not in str(raised.value)
 
 
 def test_a_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A number that is closed twice may be somebody else's the second time."""
+"""A descriptor is closed once: later its number may be that of another file."""
 
 import asyncio
 import os

@@ -37,7 +37,7 @@ async def test_a_cancelled_caller_waits_for_its_thread(
         begun.set()
         go_on.wait(10)
         ended.append(True)
-        raise ValueError("nobody is left to hear this")
+        raise ValueError("its caller was cancelled")
 
     task = asyncio.create_task(threads.run(work, limiter=limiter))
     await anyio.to_thread.run_sync(begun.wait)

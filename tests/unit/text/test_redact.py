@@ -47,7 +47,7 @@ KEY_LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj+MzE
         ("with bearer abcdefgh.ijkl", "with bearer ***"),
         ("Set-Cookie: session=abc; path=/ x", "Set-Cookie: *** x"),
         ("access-tokens = github.com=ghp_0123456789", "access-tokens = ***"),
-        ("remote: ghp_0123456789 is no token", "remote: *** is no token"),
+        ("remote: ghp_0123456789 is rejected", "remote: *** is rejected"),
         ("github_pat_11AB_cd, glpat-ab_cd-ef", "***, ***"),
         ("xoxb-123-abc AKIAIOSFODNN7EXAMPLE", "*** ***"),
         (f"got {JWT} here", "got *** here"),

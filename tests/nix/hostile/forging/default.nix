@@ -73,7 +73,7 @@ in
   appends-output = copies (builtins.appendContext secret { ${place.derivation} = { outputs = [ "out" ]; }; });
   names-path = copies (builtins.storePath secret);
   names-path-as-path = copies (/. + secret);
-  # ---- text that names another's path is no input: Nix's sandbox shows nothing of it
+  # ---- text that names another's path is not an input: Nix's sandbox shows nothing of it
   names-text = copies secret;
   names-text-with-context = copies (borrowed secret);
   names-text-in-attributes = fine // { drvAttrs = (copies secret).drvAttrs; inherit (copies secret) drvPath outPath; };

@@ -61,19 +61,19 @@ let
       name = "built"; inherit system; builder = "/bin/sh"; args = [ "-c" "read line < ${outside}/secret; echo $line > $out" ];
     });
     # ---- reaching a host
-    hears-fetchurl = readFile (builtins.fetchurl "${address}/file");
-    hears-fetchtarball = file (fetchTarball "${address}/archive.tar.gz");
-    hears-fetchgit = file (fetchGit "${address}/repository");
-    hears-fetchmercurial = file (builtins.fetchMercurial "${address}/repository");
-    hears-fetchtree = file (builtins.fetchTree "${address}/archive.tar.gz");
-    hears-fetchtree-indirect = file (builtins.fetchTree { type = "indirect"; id = "nixpkgs"; });
-    hears-fetchtree-github = file (builtins.fetchTree { type = "github"; host = place.host; owner = "o"; repo = "r"; });
-    hears-getflake = file (builtins.getFlake "${address}/archive.tar.gz");
-    hears-fetchclosure = file (builtins.fetchClosure { fromStore = address; fromPath = /. + none; });
-    hears-search-path = file (builtins.findFile [ { prefix = "x"; path = "${address}/archive.tar.gz"; } ] "x");
-    hears-channel = file (builtins.findFile [ { prefix = "x"; path = "channel:nixos-unstable"; } ] "x");
-    hears-store-path = readFile (builtins.storePath none);
-    hears-context = builtins.appendContext "heard" { ${none} = { path = true; }; };
+    gets-fetchurl = readFile (builtins.fetchurl "${address}/file");
+    gets-fetchtarball = file (fetchTarball "${address}/archive.tar.gz");
+    gets-fetchgit = file (fetchGit "${address}/repository");
+    gets-fetchmercurial = file (builtins.fetchMercurial "${address}/repository");
+    gets-fetchtree = file (builtins.fetchTree "${address}/archive.tar.gz");
+    gets-fetchtree-indirect = file (builtins.fetchTree { type = "indirect"; id = "nixpkgs"; });
+    gets-fetchtree-github = file (builtins.fetchTree { type = "github"; host = place.host; owner = "o"; repo = "r"; });
+    gets-getflake = file (builtins.getFlake "${address}/archive.tar.gz");
+    gets-fetchclosure = file (builtins.fetchClosure { fromStore = address; fromPath = /. + none; });
+    gets-search-path = file (builtins.findFile [ { prefix = "x"; path = "${address}/archive.tar.gz"; } ] "x");
+    gets-channel = file (builtins.findFile [ { prefix = "x"; path = "channel:nixos-unstable"; } ] "x");
+    gets-store-path = readFile (builtins.storePath none);
+    gets-context = builtins.appendContext "heard" { ${none} = { path = true; }; };
   };
 in
 builtins.mapAttrs (name: got: throw "got ${got}") attacks // {

@@ -84,7 +84,7 @@ def test_packages_are_downloaded_once_and_cached_by_hash(archive: Archive) -> No
     assert {path.name for path in archive.downloads.directory.iterdir()} == {
         f"{deb.sha256}.deb" for deb in debs
     }
-    archive.apt.source.write_text("")  # whoever asks again would notice
+    archive.apt.source.write_text("")  # a second query would fail
     archive.downloads.fetch(archive.apt, debs)
 
 
@@ -108,7 +108,7 @@ def test_packages_are_scanned_once(archive: Archive) -> None:
     assert contents["tool"].interpreters == ("sh",)
     assert contents["tool"].programs == ("tool",)
     for path in archive.downloads.directory.iterdir():
-        path.write_bytes(b"")  # whoever looks again finds nothing
+        path.write_bytes(b"")  # a second scan would find nothing
     assert archive.contents([archive.deb("tool")]) == {"tool": contents["tool"]}
 
 

@@ -1,4 +1,4 @@
-"""Records of other versions are told apart from damaged ones."""
+"""Records of other versions are distinguished from damaged ones."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Binary caches made by hand, and a server for them that fails when told to."""
+"""Binary caches made by hand, and a server for them with failures on request."""
 
 import threading
 from collections import Counter
@@ -114,7 +114,7 @@ def truncate(handler: Handler) -> None:
 
 
 def hang(released: threading.Event) -> Fault:
-    """Say nothing until released, and then nothing either."""
+    """Send no response: wait to be released, and close."""
 
     def wait(handler: Handler) -> None:
         released.wait(60)

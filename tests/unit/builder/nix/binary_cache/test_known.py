@@ -83,7 +83,7 @@ def open_files(path: Path) -> list[str]:
 
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
-    file.write_text("not a database, but somebody's notes" * 100)
+    file.write_text("not a database, but other notes" * 100)
 
     with pytest.raises(KnownUnusable, match=r"notes\.txt"):
         KnownNarInfos.open(file, cache=CACHE)

@@ -119,7 +119,7 @@ def test_single_failures_are_counted_and_survived(
     assert sorted(found) == sorted(PARTS[2:])
     assert reader.tally.failed == 2
     assert reader.tally.problem
-    # The failures are no knowledge: the next run asks again.
+    # Failures are not recorded: the next run requests these paths again.
     assert len(reader_of(server.url, known).read(PARTS)) == 4
 
 
@@ -213,7 +213,7 @@ def test_many_narinfos_are_asked_for_at_once(server: CacheServer, directory: Pat
     names = [f"p{number}-1" for number in range(count)]
     make_cache(directory, dict.fromkeys(names, ()))
     parts = [store_path(name).hash_part for name in names]
-    # Nobody is answered before all have asked.
+    # The first response is sent after the last request has arrived.
     all_there = threading.Barrier(count)
 
     def wait(handler: Handler) -> None:
