@@ -38,7 +38,7 @@ COMPONENT_LIMIT = 64
 class ImageRequest:
     """``packages`` are sorted and unique; ``source`` is None for the default source.
 
-    ``asked`` are the packages in the name itself; the others are part of every image or of
+    ``named`` are the packages in the name itself; the others are part of every image or of
     ``meta``, the names that stand for packages.  ``one_system`` if the name has an architecture: it
     is not that of an index.  ``first`` is the architecture that an index begins with, which
     decides nothing.  ``few_layers`` images are for clients and programs that handle many layers
@@ -49,7 +49,7 @@ class ImageRequest:
     system: str
     packages: tuple[str, ...]
     nonroot: bool
-    asked: frozenset[str]
+    named: frozenset[str]
     meta: frozenset[str] = frozenset()
     one_system: bool = False
     few_layers: bool = False
@@ -65,12 +65,12 @@ class ImageRequest:
         """
         if len(name.components) > COMPONENT_LIMIT:
             raise NameInvalid(f"an image name has at most {COMPONENT_LIMIT} components")
-        source, asked = _split(name, sources)
-        architectures = sorted(asked & SYSTEMS.keys())
+        source, requested = _split(name, sources)
+        architectures = sorted(requested & SYSTEMS.keys())
         if len(architectures) > 1:
             raise NameInvalid(f"an image has one architecture, not {' and '.join(architectures)}")
-        named = asked - META_PACKAGES
-        meta = asked & META.keys()
+        named = requested - META_PACKAGES
+        meta = requested & META.keys()
         meant = {package for name in meta for package in META[name]}
         # Image names are in lower case: bashinteractive is the shell's bashInteractive.
         named -= {package.lower() for package in meant}
@@ -79,11 +79,11 @@ class ImageRequest:
             source=source,
             system=SYSTEMS[architectures[0]] if architectures else system,
             packages=tuple(sorted(packages)),
-            nonroot="nonroot" in asked,
-            asked=frozenset(named),
+            nonroot="nonroot" in requested,
+            named=frozenset(named),
             meta=frozenset(meta),
             one_system=bool(architectures),
-            few_layers="few-layers" in asked,
+            few_layers="few-layers" in requested,
         )
 
     @property
@@ -94,7 +94,7 @@ class ImageRequest:
     @property
     def supplied(self) -> tuple[str, ...]:
         """The packages that the name does not contain."""
-        return tuple(name for name in self.packages if name not in self.asked)
+        return tuple(name for name in self.packages if name not in self.named)
 
 
 def spelling(name: RepositoryName, *, sources: Collection[str]) -> RepositoryName:
@@ -102,8 +102,8 @@ def spelling(name: RepositoryName, *, sources: Collection[str]) -> RepositoryNam
 
     A package with the name of a source is last, because the first component selects a source.
     """
-    source, asked = _split(name, sources)
-    order = sorted(asked, key=lambda word: (word in sources, word not in META_PACKAGES, word))
+    source, requested = _split(name, sources)
+    order = sorted(requested, key=lambda word: (word in sources, word not in META_PACKAGES, word))
     return RepositoryName("/".join(order if source is None else (source, *order)))
 
 

@@ -200,7 +200,7 @@ class ImageService:
     def _lacking(self, request: ImageRequest, pinned: Pinned) -> tuple[str, ...]:
         """Return the packages that every listing in memory excludes, for all architectures."""
         places = self._places(pinned, one_system=request.one_system)
-        lacking = [self._attributes.lacking(place, sorted(request.asked)) for place in places]
+        lacking = [self._attributes.lacking(place, sorted(request.named)) for place in places]
         return lacking[0] if all(lacking) else ()
 
     def _source(self, request: ImageRequest) -> Source:

@@ -12,11 +12,11 @@ from pathlib import Path
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import (
     Attribute,
+    AttributeScan,
     DerivationsGone,
     Evaluation,
     EvaluationStopped,
     InputUnreachable,
-    Looked,
     OneOfManyFailed,
     RealiseOptions,
 )
@@ -80,7 +80,7 @@ class FakeNix:
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
-    ) -> Looked:
+    ) -> AttributeScan:
         """See ``Nix.look``."""
         opened = await self._open("look", evaluation)
         every = tuple(sorted(opened.attributes))
@@ -94,11 +94,11 @@ class FakeNix:
                 kind = await opened.kind(name)
             except EvaluationFailed as error:
                 if not continues:
-                    return Looked(listed, tuple(looked), number, error)
+                    return AttributeScan(listed, tuple(looked), number, error)
                 kind = "other"
             is_listed = kind == "packages" and not continues
             looked.append(Attribute(number, kind, opened.inner(name) if is_listed else ()))
-        return Looked(listed, tuple(looked))
+        return AttributeScan(listed, tuple(looked))
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         """See ``Nix.names_within``."""

@@ -46,7 +46,7 @@ def test_certificates_and_service_names_are_in_every_image() -> None:
 def test_packages_of_every_image_are_not_requested_by_the_name() -> None:
     request = parse("git/cacert/shell/bashinteractive")
 
-    assert request.asked == {"git", "cacert"}
+    assert request.named == {"git", "cacert"}
     assert request.supplied == tuple(sorted({*SHELL, "iana-etc"}))
 
 

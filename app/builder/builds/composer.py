@@ -145,7 +145,7 @@ class Composer:
 def _main_programs(ingredients: Ingredients) -> list[str | None]:
     """Return those of the image's packages, but for what every image or ``foreign`` adds."""
     request = ingredients.request
-    added = {*ALWAYS, *(name for name in request.packages if name not in request.asked)}
+    added = {*ALWAYS, *(name for name in request.packages if name not in request.named)}
     packages = ingredients.packages.items()
     return [package.main_program for name, package in packages if name not in added]
 
@@ -155,7 +155,7 @@ def _services(ingredients: Ingredients) -> dict[str, Service]:
     found = {
         package.attribute: service_of(package)
         for name, package in ingredients.packages.items()
-        if name in ingredients.request.asked
+        if name in ingredients.request.named
     }
     return {name: service for name, service in found.items() if service}
 

@@ -34,8 +34,8 @@ def image_labels(ingredients: Ingredients) -> dict[str, str]:
 
 def _requested(ingredients: Ingredients) -> tuple[Found, ...]:
     """Return the packages of the name itself, in the order of the request."""
-    asked = ingredients.request.asked
-    return tuple(found for name, found in ingredients.packages.items() if name in asked)
+    named = ingredients.request.named
+    return tuple(found for name, found in ingredients.packages.items() if name in named)
 
 
 def _described(packages: Sequence[Found]) -> dict[str, str]:

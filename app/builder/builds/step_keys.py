@@ -19,5 +19,5 @@ def supply_key(request: ImageRequest, pinned: Pinned) -> str:
 
 def _wanted(request: ImageRequest) -> tuple[object, ...]:
     system = request.system, request.one_system
-    asked, meta = sorted(request.asked), sorted(request.meta)
-    return *system, request.packages, asked, meta, request.nonroot, request.few_layers
+    named, meta = sorted(request.named), sorted(request.meta)
+    return *system, request.packages, named, meta, request.nonroot, request.few_layers

@@ -139,7 +139,7 @@ class Supplier:
         own: Mapping[str, Found] | None = None
         present = await self._evaluator.cached(pinned, optional)
         if present is None:
-            own = await self._evaluator.available(pinned, sorted(request.asked), optional, progress)
+            own = await self._evaluator.available(pinned, sorted(request.named), optional, progress)
             present = frozenset(own)
         lacking = tuple(n for n in request.supplied if n in from_base or n not in present)
         self._lacking[key] = lacking
@@ -154,7 +154,7 @@ class Supplier:
         borrowed: Mapping[str, Found] = {}
         if found is None:
             own = [name for name in request.supplied if name not in supply.lacking]
-            found = await self._evaluator.available(pinned, sorted(request.asked), own, progress)
+            found = await self._evaluator.available(pinned, sorted(request.named), own, progress)
         if supply.base is not None:
             borrowed = await self._borrow(supply.base, pinned, supply.lacking, progress)
         packages = {**found, **borrowed}

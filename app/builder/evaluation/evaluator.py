@@ -76,7 +76,7 @@ class PackageEvaluator:
     async def available(
         self,
         pinned: Pinned,
-        asked: Sequence[str],
+        requested: Sequence[str],
         supplied: Sequence[str],
         progress: Progress,
     ) -> dict[str, Found]:
@@ -88,14 +88,16 @@ class PackageEvaluator:
         Raises PackagesUnknown, NotADerivation, ImageUnknown (ambiguous), PolicyRefused,
         EvaluationFailed, SourceUnavailable, TooManyRequests.
         """
-        results = await self._results_of(pinned, asked, supplied, progress)
+        results = await self._results_of(pinned, requested, supplied, progress)
         meta = {name: r for name, r in results.items() if isinstance(r, MetaPackage)}
         found = {
-            **found_packages(pinned.source, {n: results[n] for n in asked if n not in meta}),
+            **found_packages(pinned.source, {n: results[n] for n in requested if n not in meta}),
             **present_packages(pinned.source, {name: results[name] for name in supplied}),
         }
         meant = {package for result in meta.values() for package in result.packages}
-        meant |= {needed for name in asked if name in found for needed in needed_by(found[name])}
+        meant |= {
+            needed for name in requested if name in found for needed in needed_by(found[name])
+        }
         more = sorted(meant - found.keys())
         if not more:
             return found
@@ -105,14 +107,14 @@ class PackageEvaluator:
     async def _results_of(
         self,
         pinned: Pinned,
-        asked: Sequence[str],
+        requested: Sequence[str],
         supplied: Sequence[str],
         progress: Progress,
     ) -> dict[str, EvaluationResult]:
-        names = (*asked, *supplied)
+        names = (*requested, *supplied)
 
         def check(known: dict[str, EvaluationResult]) -> None:
-            checked = {name: known[name] for name in asked if name in known}
+            checked = {name: known[name] for name in requested if name in known}
             found_packages(
                 pinned.source,
                 {n: r for n, r in checked.items() if not isinstance(r, MetaPackage)},
@@ -125,7 +127,7 @@ class PackageEvaluator:
             check,
             # The supplied names are few, and every image needs their results.
             is_listed=lambda name: name in supplied or self._is_listed(pinned, name),
-            is_ruled_out=lambda name: name in asked and self._is_ruled_out(pinned, name),
+            is_ruled_out=lambda name: name in requested and self._is_ruled_out(pinned, name),
         )
         return dict(zip(names, found, strict=True))
 

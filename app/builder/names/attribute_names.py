@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.builder.nix.door import Attribute, Evaluation, EvaluationStopped, Looked, Nix
+from app.builder.nix.door import Attribute, AttributeScan, Evaluation, EvaluationStopped, Nix
 from app.errors import EvaluationFailed
 
 # One process has this share of an evaluation's time, so that an attribute that never ends does not
@@ -105,7 +105,7 @@ async def list_names(
         if share <= 0 or collected.room == 0:
             break
         try:
-            looked = await nix.look(replace(evaluation, seconds=share), start=collected.at)
+            scan = await nix.look(replace(evaluation, seconds=share), start=collected.at)
         except EvaluationStopped:
             if seconds >= evaluation.seconds and not collected.names:
                 raise
@@ -113,29 +113,27 @@ async def list_names(
                 break
             seconds = evaluation.seconds  # importing the set takes longer than the share
             continue
-        collected.names = collected.names or looked.names
-        for attribute in looked.attributes:
+        collected.names = collected.names or scan.names
+        for attribute in scan.attributes:
             collected.add(attribute)
-        if looked.failure is None:
+        if scan.failure is None:
             collected.at = len(collected.names)
             break
-        _resume(collected, looked, evaluation.source)
+        _resume(collected, scan, evaluation.source)
     return collected.end()
 
 
-def _resume(collected: _Collected, looked: Looked, source: str) -> None:
-    limited = isinstance(looked.failure, EvaluationStopped)
-    if limited and looked.failed_at > collected.at:
-        collected.at = looked.failed_at
+def _resume(collected: _Collected, scan: AttributeScan, source: str) -> None:
+    limited = isinstance(scan.failure, EvaluationStopped)
+    if limited and scan.failed_at > collected.at:
+        collected.at = scan.failed_at
         return
-    collected.at = looked.failed_at + 1
-    if looked.failed_at >= len(collected.names):
+    collected.at = scan.failed_at + 1
+    if scan.failed_at >= len(collected.names):
         return
-    name = collected.names[looked.failed_at]
+    name = collected.names[scan.failed_at]
     collected.take(collected.unlooked if limited else collected.others, (name,))
-    logger.bind(source=source, attribute=name).info(
-        "an attribute is not listed: {}", looked.failure
-    )
+    logger.bind(source=source, attribute=name).info("an attribute is not listed: {}", scan.failure)
 
 
 async def packages_among(nix: Nix, evaluation: Evaluation, names: Sequence[str]) -> frozenset[str]:
@@ -144,11 +142,11 @@ async def packages_among(nix: Nix, evaluation: Evaluation, names: Sequence[str])
     start = 0
     while start < len(names):
         try:
-            looked = await nix.look(evaluation, start=start, only=names)
+            scan = await nix.look(evaluation, start=start, only=names)
         except EvaluationFailed:
             break  # the package set does not evaluate, or not in time
-        found |= {names[one.number] for one in looked.attributes if one.kind == "package"}
-        if looked.failure is None or isinstance(looked.failure, EvaluationStopped):
+        found |= {names[one.number] for one in scan.attributes if one.kind == "package"}
+        if scan.failure is None or isinstance(scan.failure, EvaluationStopped):
             break
-        start = looked.failed_at + 1
+        start = scan.failed_at + 1
     return frozenset(found)

@@ -121,7 +121,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class AttributeScan:
     """``names`` are all names at the top; () unless the list starts with the first attribute.
 
     ``failure`` ended the evaluation at the attribute ``failed_at``.
@@ -152,7 +152,7 @@ class Nix(Protocol):
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
-    ) -> Looked:
+    ) -> AttributeScan:
         """Return what attributes are, from the ``start``-th on, without making derivations.
 
         The attributes are those at the top, or ``only`` these names.  Raises the errors of

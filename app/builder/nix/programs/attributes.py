@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.builder.nix.door import Attribute, Evaluation, InputUnreachable, Kind, Looked
+from app.builder.nix.door import Attribute, AttributeScan, Evaluation, InputUnreachable, Kind
 from app.builder.nix.programs import output
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.repl_session import RequestFailed
@@ -43,12 +43,12 @@ class AttributeReader:
 
     async def look(
         self, evaluation: Evaluation, *, start: int, only: Sequence[str] | None
-    ) -> Looked:
+    ) -> AttributeScan:
         """See ``Nix.look``."""
         if only is not None and start == 0:
             kinds = await self._kinds(evaluation, only)
             if kinds is not None:
-                return Looked(
+                return AttributeScan(
                     (), tuple(Attribute(number, kind) for number, kind in enumerate(kinds))
                 )
         marker = secrets.token_hex(16)
@@ -67,10 +67,10 @@ class AttributeReader:
         except LimitExceeded as error:
             stderr = error.tail
             failure = output.limit_exceeded(error, evaluation)
-        looked = await self._workers.run(parse, stderr, marker, failure)
-        if failure is not None and looked.failure is None:
+        scan = await self._workers.run(parse, stderr, marker, failure)
+        if failure is not None and scan.failure is None:
             raise failure
-        return looked
+        return scan
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         """See ``Nix.names_within``."""
@@ -127,7 +127,7 @@ def _lasting(failure: EvaluationFailed | InputUnreachable) -> EvaluationFailed:
 
 
 @blocking
-def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looked:
+def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> AttributeScan:
     """Parse the events of nix/list-attributes.nix, which carry the marker."""
     prefix = re.compile(rf"(?:^|\n)trace: {marker} ([^\n]*)(?=\n)")
     names: tuple[str, ...] = ()
@@ -145,8 +145,8 @@ def parse(stderr: bytes, marker: str, failure: EvaluationFailed | None) -> Looke
                 pass  # only a damaged line: package sets do not know the marker
     ended = bool(attributes) and attributes[-1].number == started
     if failure is None or started < 0:
-        return Looked(names, tuple(attributes))
-    return Looked(names, tuple(attributes), started + ended, failure)
+        return AttributeScan(names, tuple(attributes))
+    return AttributeScan(names, tuple(attributes), started + ended, failure)
 
 
 def _event(text: str) -> _Event | None:

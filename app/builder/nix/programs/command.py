@@ -12,9 +12,9 @@ from loguru import logger
 
 from app.builder.nix.closure import STORE, Closure, StorePath
 from app.builder.nix.door import (
+    AttributeScan,
     DerivationsGone,
     Evaluation,
-    Looked,
     RealiseOptions,
 )
 from app.builder.nix.preview import CachedPath, StorePreview
@@ -127,7 +127,7 @@ class NixCommand:
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
-    ) -> Looked:
+    ) -> AttributeScan:
         evaluation = await self._flakes.prepared(evaluation)
         return await self._attributes.look(evaluation, start=start, only=only)
 

@@ -63,7 +63,7 @@ class Unsupported:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CacheResponse:
     """What the caches have of one path.  ``present`` are references that this machine has."""
 
     offer: Offer | None = None
@@ -82,7 +82,7 @@ class Caches:
     known: dict[str, int] = field(default_factory=dict)
     _order: list[Cache] | None = field(default=None, init=False)
 
-    async def find(self, path: StorePath) -> Answer:
+    async def find(self, path: StorePath) -> CacheResponse:
         """Query the caches in their order.  Raises CacheFault."""
         caches = await self._ordered()
         return await self.client.query(partial(self._query, caches, path))
@@ -125,7 +125,7 @@ class Caches:
         return int(priority) if priority.isdecimal() and len(priority) < 10 else _PRIORITY
 
     @blocking
-    def _query(self, caches: Sequence[Cache], path: StorePath) -> Answer:
+    def _query(self, caches: Sequence[Cache], path: StorePath) -> CacheResponse:
         faults: list[CacheFault] = []
         unsigned: Unsigned | None = None
         unsupported: Unsupported | None = None
@@ -143,10 +143,10 @@ class Caches:
                 unsupported = Unsupported(path)
             else:
                 offer = _offer(cache, substitute, [*caches[position + 1 :]])
-                return Answer(offer=offer, present=present(substitute.references))
+                return CacheResponse(offer=offer, present=present(substitute.references))
         if faults:
             raise faults[0]
-        return Answer(unsigned=unsigned, unsupported=unsupported)
+        return CacheResponse(unsigned=unsigned, unsupported=unsupported)
 
     def offers(self, first: Offer) -> Iterator[Offer]:
         """Yield the offer, and then, from threads, those of later caches for the same archive."""

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from app.builder.nix.binary_cache.transfer import Transfer, TransferFailed, TransferStopped
 from app.builder.nix.substitution.offer import Offer
-from app.builder.nix.substitution.patience import Patience
+from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.state_directory import translate_state_errors
@@ -47,12 +47,12 @@ class Download:
         offers: Iterable[Offer],
         *,
         directory: Path,
-        patience: Patience,
+        policy: RetryPolicy,
         on_progress: Callable[[int | None], None],
     ) -> None:
         self._offers = iter(offers)
         self._unused: Offer | None = None
-        self._patience = patience
+        self._patience = policy
         self._on_progress = on_progress
         self._directory = directory
         self._file: BinaryIO | None = None

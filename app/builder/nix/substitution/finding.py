@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import dataclass, field
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.substitution.caches import Answer, CacheFault, Unsigned
+from app.builder.nix.substitution.caches import CacheFault, CacheResponse, Unsigned
 from app.builder.nix.substitution.offer import Offer
 from app.errors import DownloadFailed
 from app.system.blocking import blocking
@@ -15,7 +15,7 @@ from app.system.retrying import Retries
 _MOST_PATHS = 100_000
 _LONGEST_PAUSE = 60.0
 
-Find = Callable[[StorePath], Awaitable[Answer]]
+Find = Callable[[StorePath], Awaitable[CacheResponse]]
 
 
 @dataclass(slots=True)
@@ -99,18 +99,18 @@ class ClosureFinder:
             async with asyncio.TaskGroup() as group:
 
                 async def visit(path: StorePath) -> None:
-                    answer = await self._query(path)
-                    _note(found, path, answer)
-                    if answer.offer is None:
+                    response = await self._query(path)
+                    _note(found, path, response)
+                    if response.offer is None:
                         return
-                    self._on_offer(answer.offer)
-                    found.local |= answer.present - set(absent)
-                    new = set(answer.offer.substitute.references) - seen - found.local
+                    self._on_offer(response.offer)
+                    found.local |= response.present - set(absent)
+                    new = set(response.offer.substitute.references) - seen - found.local
                     seen.update(new)
                     if len(seen) > _MOST_PATHS:
                         raise DownloadFailed(
                             f"{path} refers to more than {_MOST_PATHS:,} store paths",
-                            host=answer.offer.location,
+                            host=response.offer.location,
                             path=str(path),
                         )
                     for reference in new:
@@ -122,7 +122,7 @@ class ClosureFinder:
             raise failures.exceptions[0] from None
         return found
 
-    async def _query(self, path: StorePath) -> Answer:
+    async def _query(self, path: StorePath) -> CacheResponse:
         pause = self._retries.pause_seconds
         left = self._retries.times
         until = asyncio.get_running_loop().time() + self._retries.seconds
@@ -157,12 +157,12 @@ def offered(found: Found) -> Mapping[str, tuple[int, int]]:
     return totals
 
 
-def _note(found: Found, path: StorePath, answer: Answer) -> None:
-    if answer.offer is not None:
-        found.offers[path] = answer.offer
-    elif answer.unsupported is not None:
+def _note(found: Found, path: StorePath, response: CacheResponse) -> None:
+    if response.offer is not None:
+        found.offers[path] = response.offer
+    elif response.unsupported is not None:
         found.unsupported.add(path)
     else:
         found.missing.add(path)
-        if answer.unsigned is not None:
-            found.unsigned.append(answer.unsigned)
+        if response.unsigned is not None:
+            found.unsigned.append(response.unsigned)

@@ -12,7 +12,7 @@ from typing import Protocol
 from loguru import logger
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
-from app.builder.nix.door import Evaluation, Looked, Nix, RealiseOptions
+from app.builder.nix.door import AttributeScan, Evaluation, Nix, RealiseOptions
 from app.builder.nix.preview import CachedPath, StorePreview
 from app.builder.nix.results import EvaluationResult, Found
 from app.builder.nix.roots import TemporaryRoots
@@ -21,9 +21,9 @@ from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.finding import ClosureFinder, offered
 from app.builder.nix.substitution.finding import Found as FoundPaths
 from app.builder.nix.substitution.offer import Offer
-from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.refusing import ignored_signature, not_cached
 from app.builder.nix.substitution.registry import Remote, RemotePaths
+from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.errors import StoreUnavailable
 from app.system.retrying import Retries
 from app.text.size import MIB
@@ -87,7 +87,7 @@ class SubstitutingNix:
 
     async def look(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
-    ) -> Looked:
+    ) -> AttributeScan:
         return await self._nix.look(evaluation, start=start, only=only)
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
@@ -113,14 +113,14 @@ class SubstitutingNix:
             return
         await self._nix.check_outputs(packages)
         wanted = frozenset(package.path for package in packages)
-        patience = Patience(
+        policy = RetryPolicy(
             retries=self._retries,
             seconds=min(options.seconds, self._seconds),
             on_retry=partial(_from_any_thread, asyncio.get_running_loop(), on_line),
         )
 
         def on_offer(offer: Offer) -> None:
-            self._remotes.add(job, offer.substitute.path, Remote(offer, caches, patience))
+            self._remotes.add(job, offer.substitute.path, Remote(offer, caches, policy))
 
         finder = ClosureFinder(
             caches.find, retries=self._retries, on_line=on_line, on_offer=on_offer

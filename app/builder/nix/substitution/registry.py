@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches
 from app.builder.nix.substitution.offer import Offer
-from app.builder.nix.substitution.patience import Patience
+from app.builder.nix.substitution.retry_policy import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Remote:
 
     offer: Offer
     caches: Caches
-    patience: Patience
+    policy: RetryPolicy
 
 
 @dataclass(slots=True)

@@ -134,7 +134,7 @@ class SubstitutedStore:
         download = Download(
             remote.caches.offers(remote.offer),
             directory=self._directory,
-            patience=remote.patience,
+            policy=remote.policy,
             on_progress=on_progress,
         )
         download.start(self._client.start)
@@ -146,7 +146,7 @@ class SubstitutedStore:
         download = Download(
             remote.caches.offers(remote.offer),
             directory=self._directory,
-            patience=remote.patience,
+            policy=remote.policy,
             on_progress=lambda *_: None,
         )
         download.start(self._client.start)
@@ -172,7 +172,7 @@ class SubstitutedStore:
         """Raise VisitAgain if another cache has the same archive."""
         following = download.next_offer()
         if following is not None:
-            remote.patience.on_retry(f"{failure.message}; {following.location} has it as well")
+            remote.policy.on_retry(f"{failure.message}; {following.location} has it as well")
             self._remotes.replace(following.substitute.path, replace(remote, offer=following))
             raise VisitAgain(failure.message) from None
 

@@ -81,7 +81,7 @@ def changed(pin: Pinned, **fields: object) -> Pinned:
 
 
 REQUEST = ImageRequest(
-    None, "x86_64-linux", ("git", "jq"), nonroot=False, asked=frozenset({"git", "jq"})
+    None, "x86_64-linux", ("git", "jq"), nonroot=False, named=frozenset({"git", "jq"})
 )
 LAYERING = Layering(profiles=NO_PROFILES, budget=100, codecs=codec.find_all("gzip"))
 

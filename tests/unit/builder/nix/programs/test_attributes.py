@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from app.builder.nix.door import Attribute, Evaluation, EvaluationStopped, InputUnreachable, Looked
+from app.builder.nix.door import (
+    Attribute,
+    AttributeScan,
+    Evaluation,
+    EvaluationStopped,
+    InputUnreachable,
+)
 from app.builder.nix.programs.attributes import AttributeReader
 from app.builder.nix.programs.repl_session import RequestFailed
 from app.errors import EvaluationFailed
@@ -58,7 +64,7 @@ async def test_events_are_read_to_the_end(reader: Make) -> None:
 
     looked = await reader(Kept(), end).look(EVALUATION, start=0, only=None)
 
-    assert looked == Looked(("a", "b", "c"), (*LISTED, Attribute(2, "other")))
+    assert looked == AttributeScan(("a", "b", "c"), (*LISTED, Attribute(2, "other")))
 
 
 async def test_attribute_that_ends_the_evaluation_is_known(reader: Make) -> None:
@@ -103,7 +109,7 @@ async def test_kinds_come_from_a_kept_process(reader: Make) -> None:
 
     looked = await reader(kept).look(EVALUATION, start=0, only=["a", "b"])
 
-    assert looked == Looked((), (Attribute(0, "package"), Attribute(1, "other")))
+    assert looked == AttributeScan((), (Attribute(0, "package"), Attribute(1, "other")))
     assert kept.requests == [("kinds", "a", "b")]
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from app.builder.nix.binary_cache.transfer import TransferStopped
 from app.builder.nix.substitution.download import Download
-from app.builder.nix.substitution.patience import Patience
+from app.builder.nix.substitution.retry_policy import RetryPolicy
 from tests.unit.builder.nix.substitution.world import RETRIES
 
 
 def make(directory: Path, progress: list[int | None]) -> Download:
-    patience = Patience(retries=RETRIES, seconds=1, on_retry=lambda _: None)
-    return Download((), directory=directory, patience=patience, on_progress=progress.append)
+    policy = RetryPolicy(retries=RETRIES, seconds=1, on_retry=lambda _: None)
+    return Download((), directory=directory, policy=policy, on_progress=progress.append)
 
 
 def test_an_error_of_the_thread_is_raised_to_the_reader(tmp_path: Path) -> None:

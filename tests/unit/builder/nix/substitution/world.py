@@ -12,8 +12,8 @@ from app.builder.nix.substitution.caches import Caches, Trust
 from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.finding import ClosureFinder, Found
 from app.builder.nix.substitution.offer import Offer
-from app.builder.nix.substitution.patience import Patience
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths
+from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.builder.nix.substitution.store import SubstitutedStore
 from app.system.retrying import Retries
 from scripts.channel.cache import CacheWriter, SigningKey
@@ -83,10 +83,10 @@ class World:
         )
 
     async def find(self, *roots: StorePath) -> Found:
-        patience = Patience(retries=self.retries, seconds=self.seconds, on_retry=self.lines.append)
+        policy = RetryPolicy(retries=self.retries, seconds=self.seconds, on_retry=self.lines.append)
 
         def add(offer: Offer) -> None:
-            remote = Remote(offer, self.caches, patience)
+            remote = Remote(offer, self.caches, policy)
             self.remotes.add(self.job, offer.substitute.path, remote)
 
         finder = ClosureFinder(

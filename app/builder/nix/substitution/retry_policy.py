@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.system.retrying import Retries
 
 
-class Patience:
+class RetryPolicy:
     """How long the downloads of one image may take: ``seconds`` from the first one's start.
 
     ``on_retry`` is called in any thread.
