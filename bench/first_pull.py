@@ -2,9 +2,10 @@
 
 usage: bench/first_pull.py [--size MIB] [--paths N] [--compression zstd|xz] [--latency MS]
                            [--bandwidth MBIT] [--rounds N] [--channel DIRECTORY]
-                           [--nix own|trixie|sid]
+                           [--nix own|trixie|sid] [--today REVISION]
 
 Each round starts servers with an empty Nix store, one for each way, and requests one manifest.
+``--today`` adds the server of another revision that has no way but Nix's, such as f5cb256.
 The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
 decompressing, hashing and packing, and of the cache on this machine, over the cores.  On a busy
 machine compare with the time of that packing in the same round.  Evaluation ends with the first request for a narinfo.
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ from app.builder.nix.substitution.verifying import VerifiedArchive
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.workers import Workers
+from bench.observing import Lateness, peak
+from bench.requests import source_tree
 from scripts.channel.contents import make
 from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
 from tests.e2e.process import SYSTEM_PATH
@@ -181,75 +184,71 @@ def packing(directory: Path, scratch: Path) -> tuple[float, float]:
 
 
 def pull(
-    options: argparse.Namespace, cache: Cache, nix: NewerNix | None, *, streaming: bool
+    options: argparse.Namespace,
+    cache: Cache,
+    nix: NewerNix | None,
+    *,
+    streaming: bool,
+    tree: Path | None = None,
 ) -> Pull:
+    """Start a server, of this source tree or another one, and request the manifest from it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        settings = Path(home, "nixery.toml")
-        settings.write_text(
-            f'[[sources]]\nname = "sim"\nkind = "path"\nlocation = "{options.channel}/set"\n'
-            f'base = ""\nsubstituters = ["{cache.url}"]\n'
-        )
+        within = (nix.with_store(Path(home)) if nix else own_nix(Path(home))).within
         key = (options.channel / "public").read_text()
-        server = Server(
-            Path(home),
-            options.channel / "set",
-            within=(nix.with_store(Path(home)) if nix else own_nix(Path(home))).within,
-            PATH=nix.path if nix else SYSTEM_PATH,
-            NIXERY_CONFIG=str(settings),
-            NIXERY_CACHE_STREAMING=str(streaming).lower(),
-            NIX_CONFIG=f"trusted-public-keys = {key}\nbuild-users-group =",
-        ).start()
+        environment = {
+            "PATH": nix.path if nix else SYSTEM_PATH,
+            "NIX_CONFIG": f"trusted-public-keys = {key}\nbuild-users-group =",
+        }
+        if tree is None:
+            environment |= _settings(options, cache, Path(home), streaming=streaming)
+            server = Server(Path(home), options.channel / "set", within, **environment)
+        else:
+            environment["NIX_CONFIG"] += f"\nsubstituters = {cache.url}"
+            packages = _with_base(options.channel / "set", Path(home, "set"))
+            server = Server(Path(home), packages, (*within, "env", "-C", str(tree)), **environment)
+        server.start()
         try:
-            cache.first.clear()
-            late = Lateness(server)
-            begun = time.time()
-            response = server.get(_IMAGE, timeout=1200)
-            ended = time.time()
-            assert response.status_code == 200, response.text
-            first = min((moment for moment in cache.first if moment > begun), default=begun)
-            return Pull(first - begun, ended - first, _peak(server), late.stop())
+            return _pull(server, cache, _IMAGE if tree is None else _IMAGE.replace("/sim", ""))
         finally:
             server.stop()
 
 
-class Lateness:
-    """The longest that a liveness request took while the image was made."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._stop = threading.Event()
-        self._longest = 0.0
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        curl = pycurl.Curl()
-        curl.setopt(pycurl.URL, f"{self._server.url}/healthz")
-        curl.setopt(pycurl.WRITEFUNCTION, len)
-        while not self._stop.wait(0.01):
-            begun = time.perf_counter()
-            curl.perform()
-            self._longest = max(self._longest, time.perf_counter() - begun)
-
-    def stop(self) -> float:
-        self._stop.set()
-        self._thread.join()
-        return self._longest
+def _pull(server: Server, cache: Cache, address: str) -> Pull:
+    cache.first.clear()
+    late = Lateness(server)
+    begun = time.time()
+    try:
+        response = server.get(address, timeout=1200)
+    finally:
+        lateness = late.stop()
+    ended = time.time()
+    assert response.status_code == 200, response.text
+    first = min((moment for moment in cache.first if moment > begun), default=begun)
+    return Pull(first - begun, ended - first, peak(server), lateness)
 
 
-def _peak(server: Server) -> int:
-    """The largest resident set of the server's process."""
-    found = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            environment = (status.parent / "environ").read_bytes()
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        except OSError:
-            continue
-        state = server.environment["NIXERY_STATE_PATH"].encode()
-        if state in environment and b"NIXERY_PKGS_PATH" in environment and "VmHWM" in fields:
-            found = max(found, int(fields["VmHWM"].split()[0]) * 1024)
-    return found
+def _settings(
+    options: argparse.Namespace, cache: Cache, home: Path, *, streaming: bool
+) -> dict[str, str]:
+    settings = home / "nixery.toml"
+    settings.write_text(
+        f'[[sources]]\nname = "sim"\nkind = "path"\nlocation = "{options.channel}/set"\n'
+        f'base = ""\nsubstituters = ["{cache.url}"]\n'
+    )
+    return {
+        "NIXERY_CONFIG": str(settings),
+        "NIXERY_CACHE_STREAMING": str(streaming).lower(),
+    }
+
+
+def _with_base(packages: Path, copy: Path) -> Path:
+    """Copy the set with the packages that a server without the setting ``base`` adds to images."""
+    copy.mkdir()
+    text = (packages / "default.nix").read_text()
+    (copy / "default.nix").write_text(
+        text.rstrip() + " // { cacert = set.p0; iana-etc = set.p0; }\n"
+    )
+    return copy
 
 
 def _cpu() -> float:
@@ -267,6 +266,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--channel", type=Path)
     parser.add_argument("--nix", choices=["own", "trixie", "sid"], default="own")
+    parser.add_argument("--today", metavar="REVISION")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if options.channel is None:
@@ -275,8 +275,10 @@ def main() -> None:
             compression = options.compression
             make(options.channel, compression=compression, size=size, paths=options.paths)
         root = _root(options.channel)
-        with served(options) as cache:
-            _report(options, cache, root, Path(scratch))
+        with ExitStack() as stack:
+            today = stack.enter_context(source_tree(options.today)) if options.today else None
+            cache = stack.enter_context(served(options))
+            _report(options, cache, root, Path(scratch), today)
 
 
 def _root(channel: Path) -> StorePath:
@@ -290,14 +292,16 @@ def _directory(path: Path) -> Path:
     return path
 
 
-def _report(options: argparse.Namespace, cache: Cache, root: StorePath, scratch: Path) -> None:
+def _report(
+    options: argparse.Namespace, cache: Cache, root: StorePath, scratch: Path, today: Path | None
+) -> None:
     cores = os.cpu_count() or 1
     nix = None if options.nix == "own" else unpack_nix(options.nix, _directory(scratch / "nix"))
     ratios = []
     for number in range(options.rounds):
-        before = cache.cpu
+        begun = cache.cpu
         download = ideal(cache, root)
-        serving = cache.cpu - before
+        serving = cache.cpu - begun
         packed, cpu = packing(options.channel, scratch / f"packed-{number}")
         streamed, stored = (pull(options, cache, nix, streaming=way) for way in (True, False))
         baseline, busy = max(download, (cpu + serving) / cores), max(download, packed)
@@ -313,6 +317,15 @@ def _report(options: argparse.Namespace, cache: Cache, root: StorePath, scratch:
             f" {stored.memory // _MIB} MiB, liveness {stored.lateness * 1000:.0f} ms)",
             flush=True,
         )
+        if today is not None:
+            before = pull(options, cache, nix, streaming=False, tree=today)
+            print(
+                f"the server of {options.today}: {before.rest:.2f} s"
+                f" ({before.rest / streamed.rest:.1f} times as long, evaluation"
+                f" {before.evaluation:.2f} s, {before.memory // _MIB} MiB,"
+                f" liveness {before.lateness * 1000:.0f} ms)",
+                flush=True,
+            )
     print(f"median {statistics.median(ratios):.2f} of the baseline")
 
 
