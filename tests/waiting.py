@@ -20,11 +20,16 @@ async def until(condition: Callable[[], object], *, seconds: float = _SECONDS) -
         await asyncio.sleep(_PAUSE)
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = _SECONDS) -> None:
-    """Block until the condition holds."""
+def wait_until(
+    condition: Callable[[], object],
+    *,
+    seconds: float = _SECONDS,
+    explain: Callable[[], str] = lambda: "",
+) -> None:
+    """Block until the condition holds; ``explain`` adds to the message if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not hold in time"
+        assert time.monotonic() < deadline, f"the condition did not hold in time\n{explain()}"
         time.sleep(_PAUSE)
 
 

@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
+
+from tests.waiting import wait_until
 
 SYSTEM_PATH = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -80,11 +81,11 @@ class Process:
         return self.log_file.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float = 60) -> Self:
-        deadline = time.monotonic() + timeout
-        while not ready():
+        def is_ready() -> bool:
             assert self._popen.poll() is None, f"ended before it was ready:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"not ready in {timeout} s:\n{self.log[-4000:]}"
-            time.sleep(0.05)
+            return ready()
+
+        wait_until(is_ready, seconds=timeout, explain=lambda: self.log[-4000:])
         return self
 
     def interrupt(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.clients import Skopeo, pull
 from tests.e2e.server import Server, ServerFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +24,7 @@ def test_a_killed_server_leaves_no_partial_blob_and_its_successor_serves(
     server = new_server()
     client = threading.Thread(target=ask, args=(server,))
     client.start()
-    wait_for_packing(server)
+    wait_until(lambda: is_packing(server), explain=lambda: server.log)
     time.sleep(delay)
 
     server.kill()
@@ -42,14 +43,9 @@ def ask(server: Server) -> None:
         server.get(f"/v2/{NAME}/manifests/latest")
 
 
-def wait_for_packing(server: Server) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        running = server.get("/debug").json()["builds"]["running"]
-        if any("pack" in build["stage"] for build in running):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"it never came to packing\n{server.log}")
+def is_packing(server: Server) -> bool:
+    running = server.get("/debug").json()["builds"]["running"]
+    return any("pack" in build["stage"] for build in running)
 
 
 def assert_whole(storage: Path) -> None:

@@ -222,6 +222,7 @@ async def test_an_architecture_that_does_not_evaluate_is_left_out(
     assert isinstance(await failure(server, "arm64/odd"), EvaluationFailed)
 
 
+@pytest.mark.slow
 async def test_what_no_architecture_has_is_an_error(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(architectures=BOTH)
 
@@ -272,6 +273,7 @@ async def test_an_architecture_whose_names_cannot_be_listed_is_left_out_of_searc
     assert (await server.images.search("hello", 5, None)).names == ("hello",)
 
 
+@pytest.mark.slow
 async def test_a_failed_build_fails_the_whole(opener: Open) -> None:
     server = await opener(
         {"far": package("far-1", system="x86_64-linux"), "failing": ATTRIBUTES["failing"]}

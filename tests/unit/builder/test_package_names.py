@@ -137,6 +137,7 @@ async def test_a_search_raises_the_failure_of_the_list(opener: Open) -> None:
     assert server.nix.starts["look"] == 1
 
 
+@pytest.mark.slow
 async def test_names_are_used_although_they_cannot_be_stored(
     opener: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ async def test_each_failure_has_its_class_and_its_reason(
     assert message in error.message
 
 
+@pytest.mark.slow
 async def test_names_that_end_the_evaluation_do_not_affect_the_others(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
 
@@ -95,6 +96,7 @@ async def test_names_that_end_the_evaluation_do_not_affect_the_others(opener: Op
     assert server.nix.starts["evaluate"] == starts
 
 
+@pytest.mark.slow
 async def test_reasons_of_many_failures_are_looked_for_a_few_times(opener: Open) -> None:
     names = [f"throws{number}" for number in range(8)]
     server = await opener({name: Throws("old") for name in names}).open()
@@ -107,6 +109,7 @@ async def test_reasons_of_many_failures_are_looked_for_a_few_times(opener: Open)
     ]
 
 
+@pytest.mark.slow
 async def test_a_set_that_does_not_evaluate_is_at_fault_and_not_its_packages(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
     server.nix.set_error = "syntax error, unexpected end of file"
@@ -120,6 +123,7 @@ async def test_a_set_that_does_not_evaluate_is_at_fault_and_not_its_packages(ope
     await server.build("hello")
 
 
+@pytest.mark.slow
 async def test_a_limit_that_one_name_exceeds_is_not_the_failure_of_the_others(
     opener: Open,
 ) -> None:
@@ -129,6 +133,7 @@ async def test_a_limit_that_one_name_exceeds_is_not_the_failure_of_the_others(
     await server.build("hello")
 
 
+@pytest.mark.slow
 async def test_derivations_that_were_collected_are_written_again(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
     server.nix.fail_next("realise", DerivationsGone("x.drv"), DerivationsGone("x.drv"))
@@ -148,6 +153,7 @@ async def test_derivations_that_are_always_gone_end_in_a_failure(opener: Open) -
     assert "x.drv does not exist" in error.message
 
 
+@pytest.mark.slow
 async def test_a_source_without_builds_serves_what_a_cache_has(opener: Open) -> None:
     cached = package("cached-1", is_cached=True)
     servers = opener(
@@ -164,6 +170,7 @@ async def test_a_source_without_builds_serves_what_a_cache_has(opener: Open) -> 
     assert isinstance(await failure(server, "team/uncached"), NotCached)
 
 
+@pytest.mark.slow
 async def test_a_policy_of_the_source_allows_what_others_refuse(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open(
         team={"policy": {"allow_unfree": True, "allow_insecure": ["insecure"]}}
@@ -174,6 +181,7 @@ async def test_a_policy_of_the_source_allows_what_others_refuse(opener: Open) ->
     assert isinstance(await failure(server, "team/vulnerable"), PolicyRefused)
 
 
+@pytest.mark.slow
 async def test_a_transient_failure_of_the_store_is_reported_as_such(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
     server.nix.fail_next("closure", StoreUnavailable("the disk is full"))

@@ -46,6 +46,7 @@ async def test_a_new_image_lists_what_would_be_built_and_builds_nothing(opener: 
     assert [path for path in await server.storage.keys("") if path.startswith("blobs/")] == []
 
 
+@pytest.mark.slow
 async def test_the_plan_of_a_built_image_is_its_layers_and_its_digest(opener: Open) -> None:
     server = await opener(SET).open()
     built = await server.build("tool")
@@ -130,6 +131,7 @@ async def test_requests_at_the_same_time_share_the_work(opener: Open) -> None:
     assert server.nix.starts["preview"] == 1
 
 
+@pytest.mark.slow
 async def test_deleted_derivations_are_evaluated_again(opener: Open) -> None:
     server = await opener(SET).open()
     image = only(await preview(server, "tool"))
@@ -141,6 +143,7 @@ async def test_deleted_derivations_are_evaluated_again(opener: Open) -> None:
     assert again.builds == image.builds
 
 
+@pytest.mark.slow
 async def test_a_store_path_that_its_derivation_does_not_have_is_refused(opener: Open) -> None:
     server = await opener(SET).open()
     server.nix.fail_next("preview", BuildFailed("the derivation has no such output"))
@@ -167,6 +170,7 @@ async def test_what_is_in_the_store_is_complete_although_nothing_is_packed(opene
     assert not any(layer.is_stored for layer in image.layers)
 
 
+@pytest.mark.slow
 async def test_an_architecture_without_the_package_has_its_reason(opener: Open) -> None:
     attributes: dict[str, Attribute] = {
         **SET,

@@ -225,6 +225,7 @@ async def test_tags_of_unbuilt_names_are_listed_before_anything_is_known(opener:
     assert server.nix.starts.total() == 0
 
 
+@pytest.mark.slow
 async def test_builds_that_fail_for_lasting_reasons_are_refused(opener: Open) -> None:
     attributes: dict[str, Attribute] = {
         "throws": Throws("no longer maintained"),
@@ -238,6 +239,7 @@ async def test_builds_that_fail_for_lasting_reasons_are_refused(opener: Open) ->
     await server.build("hello")
 
 
+@pytest.mark.slow
 async def test_all_clients_of_a_pull_wait_for_one_build(opener: Open) -> None:
     server = await opener({"hello": HELLO}).open()
 

@@ -98,6 +98,7 @@ def test_invalid_settings_are_an_error(
     assert "nixery config: NIXERY_PORT" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_schema_accepts_every_documented_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--schema") == 0
 

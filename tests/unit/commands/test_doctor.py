@@ -220,6 +220,7 @@ def test_machine_without_a_problem_has_status_0(
     assert "problem  " not in out
 
 
+@pytest.mark.slow
 def test_machine_without_nix_has_every_other_check(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +252,7 @@ def test_settings_that_do_not_work_are_problems(
     assert (found["storage"], found["source"], found["layers"]) == ("problem",) * 3
 
 
+@pytest.mark.slow
 def test_untrusted_source_without_a_sandbox_is_a_problem(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,

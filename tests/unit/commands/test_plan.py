@@ -47,6 +47,7 @@ def test_plan_is_learned_from_a_directory(
     assert str(plan.identity).encode() in err
 
 
+@pytest.mark.slow
 def test_plan_over_http_includes_the_closure_of_the_list(
     server: CacheServer, tmp_path: Path
 ) -> None:

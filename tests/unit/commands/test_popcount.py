@@ -64,6 +64,7 @@ def test_list_over_http_is_counted_into_a_file(
     assert b"1 not in the cache" in err
 
 
+@pytest.mark.slow
 def test_second_count_reads_only_new_narinfos(server: CacheServer, tmp_path: Path) -> None:
     listing = server.directory / "store-paths"
     words = ["popcount", "--cache", server.url, "--store-paths", str(listing)]

@@ -53,6 +53,7 @@ def test_result_is_one_line(registry: FakeRegistry, capsys: pytest.CaptureFixtur
     assert "1 of 2 blobs" in captured.err
 
 
+@pytest.mark.slow
 def test_token_is_requested_with_the_password(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.authentication = "bearer"
     log_in(registry, tmp_path, auth=PAIR)
@@ -60,6 +61,7 @@ def test_token_is_requested_with_the_password(registry: FakeRegistry, tmp_path: 
     assert run(registry) == 0
 
 
+@pytest.mark.slow
 def test_token_is_requested_with_an_identity_token(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.authentication = "bearer"
     log_in(registry, tmp_path, auth=PAIR, identitytoken=IDENTITY)

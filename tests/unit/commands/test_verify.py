@@ -118,6 +118,7 @@ async def test_damaged_objects_are_printed_and_kept(storage: Storage) -> None:
     assert [await storage.read(key) for key in DAMAGE] == list(DAMAGE.values())
 
 
+@pytest.mark.slow
 async def test_delete_removes_damaged_objects_only(storage: Storage) -> None:
     await damage(storage)
     before = set(await storage.keys(""))
@@ -189,6 +190,7 @@ async def test_unreadable_file_is_damaged(tmp_path: Path) -> None:
     assert not any(os.path.lexists(tmp_path / key) for key in (CUT, EMPTIED, record))
 
 
+@pytest.mark.slow
 async def test_damaged_record_is_printed_and_deleted(storage: Storage) -> None:
     wrong = {
         keys.record("tags", OTHER_NAME): (
@@ -227,6 +229,7 @@ EARLIER = {
 }
 
 
+@pytest.mark.slow
 async def test_records_of_earlier_versions_are_counted_and_deleted_on_request(
     storage: Storage,
 ) -> None:
@@ -243,6 +246,7 @@ async def test_records_of_earlier_versions_are_counted_and_deleted_on_request(
     assert (await read(storage))[0].objects == 14
 
 
+@pytest.mark.slow
 async def test_record_of_a_later_version_is_kept(storage: Storage) -> None:
     key, body = keys.record("paths", NAME), seal(head_of("paths", 99, NAME, ()), b"{}")
     await storage.write(key, body)

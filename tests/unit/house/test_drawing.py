@@ -5,6 +5,8 @@ import pytest
 
 from scripts.draw import PAGE, arrows, with_drawing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:

@@ -57,6 +57,7 @@ def _found(file: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", COUNTS)
 def test_phrases_become_fewer(place: str) -> None:
     found = [entry for file in _files(place) for entry in _found(file)]

@@ -256,6 +256,7 @@ def test_pipelined_requests_get_responses_in_order(server: tuple[str, Path]) -> 
     assert answers == b""
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_every_byte(server: tuple[str, Path]) -> None:
     host, port = server[0].split(":")
 

@@ -113,6 +113,7 @@ async def test_at_most_about_ten_pipelined_requests_are_parsed(
     connection.connection_lost(None)
 
 
+@pytest.mark.slow
 async def test_all_pipelined_requests_get_a_response() -> None:
     app = Slow()
     connection, peer = connect(app)

@@ -113,6 +113,7 @@ def test_a_stop_does_not_wait_forever() -> None:
     assert answer == b"" or answer.startswith(b"HTTP/1.1 500")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sendfile", "plain"])
 def test_a_tls_greeting_gets_a_plain_400_so_that_clients_fall_back(kind: str) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -148,6 +148,7 @@ async def test_a_blob_that_was_wrong_at_the_start_is_missing_and_replaced(
     await assert_whole(restarted)
 
 
+@pytest.mark.slow
 async def test_a_wrong_blob_is_logged_once(
     storage: FilesystemStorage, root: Path, logged: list[str]
 ) -> None:

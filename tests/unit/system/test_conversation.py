@@ -47,6 +47,7 @@ async def test_each_question_has_its_own_answer(start: Start) -> None:
     assert second.split() == [b"prompt>", b"two", b"done"]
 
 
+@pytest.mark.slow
 async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
     conversation = start(
         "import sys\n"

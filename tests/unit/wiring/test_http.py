@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.routing import Route
 
 from app.settings.settings import Settings
@@ -19,6 +20,7 @@ def test_the_framework_adds_no_pages_but_those_documented(tmp_path: Path) -> Non
     assert own == {"/openapi.json"}
 
 
+@pytest.mark.slow
 async def test_services_that_are_open_are_served_without_a_lifespan(tmp_path: Path) -> None:
     registry = new_registry(WaitPolicy(hold_seconds=60, redirects=1, redirect_seconds=1))
     app = create_app(Settings(state_path=tmp_path), registry.state)

@@ -58,6 +58,7 @@ async def test_layer_that_disappears_while_it_is_composed_is_packed_again(
     assert servers.nix.starts["realise"] == starts + 1
 
 
+@pytest.mark.slow
 async def test_packing_has_a_time_limit(opener: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait(*_: object) -> None:
         await asyncio.Event().wait()
@@ -69,6 +70,7 @@ async def test_packing_has_a_time_limit(opener: Open, monkeypatch: pytest.Monkey
         await server.build("hello")
 
 
+@pytest.mark.slow
 async def test_time_out_of_another_operation_is_not_that_of_packing(
     opener: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

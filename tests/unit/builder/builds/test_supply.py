@@ -35,6 +35,7 @@ def references(server: Assembled) -> set[str]:
     return {path.name for path in server.nix.store_directory.iterdir() if path.suffix != ".drv"}
 
 
+@pytest.mark.slow
 async def test_a_source_without_certificates_has_those_of_its_base(opener: Open) -> None:
     server = await opened(opener, TOOL)
 
@@ -49,6 +50,7 @@ async def test_a_source_without_certificates_has_those_of_its_base(opener: Open)
     assert await server.build("team/tool") == image
 
 
+@pytest.mark.slow
 async def test_a_source_with_everything_does_not_need_its_base(opener: Open) -> None:
     server = await opened(opener, {**ALWAYS, **TOOL})
     server.tags["set"].error = SourceUnavailable("the base cannot be reached")
@@ -56,6 +58,7 @@ async def test_a_source_with_everything_does_not_need_its_base(opener: Open) -> 
     assert (await server.build("team/tool")).warnings == ()
 
 
+@pytest.mark.slow
 async def test_a_source_without_base_has_an_image_with_a_warning(opener: Open) -> None:
     server = await opened(opener, TOOL, {"base": ""})
 
@@ -78,6 +81,7 @@ async def test_a_base_without_certificates_is_named_in_the_warning(opener: Open)
     )
 
 
+@pytest.mark.slow
 async def test_a_base_that_was_chosen_is_preferred_to_the_source(opener: Open) -> None:
     server = await opened(opener, {**ALWAYS, **TOOL}, {"base": "set"})
 
@@ -117,6 +121,7 @@ async def test_a_base_that_cannot_be_reached_is_named(opener: Open) -> None:
     assert error.message == "it cannot be reached (set is the base of source team)"
 
 
+@pytest.mark.slow
 async def test_a_base_that_does_not_evaluate_is_named(opener: Open) -> None:
     server = await opened(opener, TOOL)
     server.nix.packages = {"cacert": Aborts("out of order"), "iana-etc": ALWAYS["iana-etc"]}
@@ -168,6 +173,7 @@ async def test_a_built_image_needs_its_base_again_only_when_the_base_may_have_mo
     assert server.images.jobs.counts.started == started + 1
 
 
+@pytest.mark.slow
 async def test_a_refused_package_of_every_image_counts_as_absent(opener: Open) -> None:
     server = await opened(opener, {**ALWAYS, **TOOL, "cacert": package("cacert-2", broken=True)})
 

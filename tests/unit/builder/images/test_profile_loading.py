@@ -143,6 +143,7 @@ async def test_an_invalid_url_is_a_failure() -> None:
     assert "s3" not in await _failure("http://me:s3@host:port/?key=s3")
 
 
+@pytest.mark.slow
 async def test_the_last_response_of_a_url_is_used_when_it_does_not_respond(
     server: _Server, log: list[str]
 ) -> None:

@@ -76,6 +76,7 @@ async def finished(jobs: Jobs[str], work: Work, key: str = "a") -> Job[str]:
     return job
 
 
+@pytest.mark.slow
 async def test_twenty_waiters_share_one_build(jobs: Jobs[str]) -> None:
     work = Work()
 

@@ -134,6 +134,7 @@ def source(make_source: MakeSource) -> ChannelUpstream:
     return make_source()
 
 
+@pytest.mark.slow
 async def test_latest_is_the_published_commit(source: ChannelUpstream) -> None:
     revision = await source.find("latest")
 
@@ -185,6 +186,7 @@ async def test_archive_of_another_commit_is_rejected(host: Host, source: Channel
         await source.find(NEW)
 
 
+@pytest.mark.slow
 async def test_checkout_has_the_files_of_the_commit(source: ChannelUpstream) -> None:
     async with source.checkout(await source.find("latest")) as package_set:
         tree = Path(package_set.reference)
@@ -195,6 +197,7 @@ async def test_checkout_has_the_files_of_the_commit(source: ChannelUpstream) -> 
         assert tree.name == "source"
 
 
+@pytest.mark.slow
 async def test_archive_is_fetched_once(host: Host, source: ChannelUpstream) -> None:
     for _ in range(3):
         await source.find("latest")
@@ -202,6 +205,7 @@ async def test_archive_is_fetched_once(host: Host, source: ChannelUpstream) -> N
     assert host.asked.count(f"/archive/{NEW}.tar.gz") == 1
 
 
+@pytest.mark.slow
 async def test_trees_of_another_archive_are_not_shared(
     host: Host, source: ChannelUpstream, make_source: MakeSource
 ) -> None:
@@ -282,6 +286,7 @@ async def test_host_with_an_invalid_commit_is_unavailable(
         await source.find("latest")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [1, 30, 200, 10_000])
 async def test_damaged_archive_leaves_no_files(
     host: Host, source: ChannelUpstream, missing: int

@@ -206,6 +206,7 @@ async def test_only_allowed_tags_are_queried() -> None:
     assert await asked.resolve(Tag("latest")) == REVISION
 
 
+@pytest.mark.slow
 async def test_error_for_a_tag_that_is_not_allowed_lists_the_allowed_ones(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "upstream")
     repository.commit("1")

@@ -60,6 +60,7 @@ async def use(trees: Trees, name: str, made: Made, place: str = "place") -> None
         assert (tree / "file").read_text() == "content"
 
 
+@pytest.mark.slow
 async def test_tree_is_made_once_for_concurrent_callers(trees: Trees, tmp_path: Path) -> None:
     made = Made()
     other_process = Trees(directory=tmp_path, workers=WORKERS, keep=2)
@@ -107,6 +108,7 @@ async def test_failed_tree_is_made_the_next_time(trees: Trees) -> None:
         assert [entry.name for entry in tree.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 async def test_least_recently_used_trees_are_removed(trees: Trees, tmp_path: Path) -> None:
     made = Made()
     for name in ("a", "b", "a", "c"):

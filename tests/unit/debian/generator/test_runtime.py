@@ -35,6 +35,7 @@ def unpacked(directory: Path, *packages: Package) -> Path:
     return unpack_runtime(files, AMD64, directory / "into")
 
 
+@pytest.mark.slow
 def test_runtime_contains_only_programs_libraries_and_modules(tmp_path: Path) -> None:
     tree = unpacked(tmp_path, LIBC, PYTHON, TOOLS)
     files = {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ def test_path_of_a_tree_is_that_of_nix() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=1, max_size=40))
 def test_base32_is_reversible(data: bytes) -> None:
     number = 0

@@ -84,6 +84,7 @@ def test_a_cycle_is_drawn_and_ends() -> None:
     assert len(graph.nodes) == 2
 
 
+@pytest.mark.slow
 def test_a_huge_closure_has_no_graph() -> None:
     references: dict[int, list[int]] = {n: [] for n in range(10_001)}
 

@@ -87,6 +87,7 @@ def check(count: int) -> None:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_with_every_sqlite() -> None:
     # Nothing of SQLite has a part in them, so that a digest can stand here.
     digest = hashlib.sha256(nix_database(closure(100))).hexdigest()

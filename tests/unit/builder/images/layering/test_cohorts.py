@@ -45,6 +45,7 @@ MANY = closure(
 )
 
 
+@pytest.mark.slow
 def test_packages_that_always_occur_together_form_a_cohort() -> None:
     plan = learn_profile(MANY, unreferenced(MANY))
 

@@ -36,6 +36,7 @@ def test_members_in_a_row_are_one_stream_to_others(name: str) -> None:
     assert unpack(packed.media_type, members) == b"".join(BLOCKS)
 
 
+@pytest.mark.slow
 def test_gzip_reads_members_in_a_row() -> None:
     packed = codec.find("gzip")
 

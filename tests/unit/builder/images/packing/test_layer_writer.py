@@ -143,6 +143,7 @@ async def test_a_layer_of_several_paths_is_made_in_the_memory_they_were_packed_i
     assert most < 8 * zstd.block_size
 
 
+@pytest.mark.slow
 async def test_one_large_path_is_compressed_by_several_threads(tmp_path: Path) -> None:
     threads: set[int] = set()
 

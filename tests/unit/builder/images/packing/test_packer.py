@@ -466,6 +466,7 @@ async def test_a_missing_store_path_is_named_and_leaves_nothing(
     assert {key.partition("/")[0] for key in await storage.keys("")} <= {"blobs", "paths"}
 
 
+@pytest.mark.slow
 async def test_a_full_disk_is_storage_unavailable_and_leaves_nothing(
     packer_for: PackerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,7 @@ def test_any_tree_is_unpacked_by_gnu_tar_and_is_in_its_list_as_gnu_tar_would_pac
         assert read_by_gnu_tar(tar) == described(NAME, tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [99, 100, 101, 154, 155, 156, 255, 256, 257, 300])
 def test_names_of_any_length_are_cut_where_gnu_tar_reads_them(length: int, tmp_path: Path) -> None:
     """The whole name, from ``nix/`` on, has this length, in one piece or in many."""

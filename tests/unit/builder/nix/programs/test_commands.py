@@ -231,6 +231,7 @@ async def test_an_untrusted_set_has_no_process_that_stays(
     assert [start.command[0] for start in programs.starts] == ["nix-instantiate"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", [EVALUATION, UNTRUSTED])
 async def test_names_are_listed_with_the_options_of_an_evaluation(
     nix: NixCommand, programs: RecordedPrograms, evaluation: Evaluation

@@ -274,6 +274,7 @@ async def test_encoded_responses_are_decoded(
         assert await packed(world, MemoryStorage(), A) == expected
 
 
+@pytest.mark.slow
 async def test_an_encoded_download_that_is_cut_begins_again(
     tmp_path: Path, cache: Channel, expected: list[Layer]
 ) -> None:
