@@ -24,7 +24,7 @@ def test_a_killed_server_leaves_no_partial_blob_and_its_successor_serves(
     server = new_server()
     client = threading.Thread(target=ask, args=(server,))
     client.start()
-    wait_until(lambda: is_packing(server), explain=lambda: server.log)
+    wait_for_packing(server)
     time.sleep(delay)
 
     server.kill()
@@ -43,9 +43,12 @@ def ask(server: Server) -> None:
         server.get(f"/v2/{NAME}/manifests/latest")
 
 
-def is_packing(server: Server) -> bool:
-    running = server.get("/debug").json()["builds"]["running"]
-    return any("pack" in build["stage"] for build in running)
+def wait_for_packing(server: Server) -> None:
+    def is_packing() -> bool:
+        running = server.get("/debug").json()["builds"]["running"]
+        return any("pack" in build["stage"] for build in running)
+
+    wait_until(is_packing, explain=lambda: server.log)
 
 
 def assert_whole(storage: Path) -> None:
