@@ -247,9 +247,10 @@ async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> N
     assert activity["nix.realise"] == 1
 
 
-async def test_a_failing_build_names_its_derivation_and_its_last_words(start: Open) -> None:
-    packages = Path(__file__).parent.parent / "nix" / "packages"
-    failing = PathDefinition(name="failing", location=packages, default=True)
+async def test_a_failing_build_names_its_derivation_and_its_last_words(
+    start: Open, salted_packages: Path
+) -> None:
+    failing = PathDefinition(name="failing", location=salted_packages, default=True)
     state = await start("one", sources=(failing,))
 
     with pytest.raises(BuildFailed, match=r"broken-build") as failure:
@@ -259,13 +260,14 @@ async def test_a_failing_build_names_its_derivation_and_its_last_words(start: Op
     assert failure.value.log
 
 
-async def test_two_sources_with_different_policies_serve_side_by_side(start: Open) -> None:
-    packages = Path(__file__).parent.parent / "nix" / "packages"
+async def test_two_sources_with_different_policies_serve_side_by_side(
+    start: Open, salted_packages: Path
+) -> None:
     state = await start(
         "one",
         sources=(
-            PathDefinition(name="strict", location=packages),
-            PathDefinition(name="free", location=packages, policy=Policy(allow_unfree=True)),
+            PathDefinition(name="strict", location=salted_packages),
+            PathDefinition(name="free", location=salted_packages, policy=Policy(allow_unfree=True)),
         ),
     )
 
