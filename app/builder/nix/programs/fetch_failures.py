@@ -9,7 +9,9 @@ from app.system.retrying import is_transient_status
 _FETCHING = re.compile(
     r"unable to download '(?P<url>[^']+)'"
     r"|unable to access '(?P<repository>[^']+)'"
-    r"|program 'git' failed|program '\S*/git' failed|failed to fetch git repository",
+    r"|program 'git' failed|program '\S*/git' failed|failed to fetch git repository"
+    # Nix from 2.20 goes on without the repository after git has failed.
+    r"|resolving Git reference '[^']*'",
     re.IGNORECASE,
 )
 _STATUS = re.compile(r"HTTP error (\d{3})|returned error: (\d{3})")
