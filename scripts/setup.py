@@ -49,6 +49,7 @@ TEST = DEMO | {
     "openssl": "openssl",
     "ssh-agent": "openssh-client",
     "curl": "curl",
+    "gcc": "gcc",
     "zstd": "zstd",
     "debootstrap": "debootstrap",
     "qemu-aarch64-static": "qemu-user-static",
