@@ -26,7 +26,10 @@ _CAUSES = tuple(
         (r"bad permissions", "ssh ignores a private key that others may read (see ssh_key)"),
         (r"Identity file .* not accessible", "the private key cannot be read (see ssh_key)"),
         (r"Permission denied \(", "the host does not accept the key (see ssh_key)"),
-        (r"certificate verification failed|SSL certificate problem", UNTRUSTED),
+        (
+            r"certificate verification failed|server verification failed|SSL certificate problem",
+            UNTRUSTED,
+        ),
         (
             r"Problem with the SSL CA cert|error setting certificate",
             "the trusted certificates cannot be read (see SSL_CERT_FILE, GIT_SSL_CAINFO)",

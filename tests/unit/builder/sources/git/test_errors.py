@@ -51,6 +51,15 @@ and the repository exists.
         (
             HTTPS,
             (
+                "fatal: unable to access 'https://git.example.org/team/set.git/': server"
+                " verification failed: certificate signer not trusted. (CAfile: ca.crt CRLfile:"
+                " none)"
+            ),
+            "the host's certificate is not trusted (SSL_CERT_FILE may name a private CA)",
+        ),
+        (
+            HTTPS,
+            (
                 "fatal: unable to access 'https://git.example.org/team/set.git/': Operation too"
                 " slow. Less than 1 bytes/sec transferred the last 60 seconds"
             ),
