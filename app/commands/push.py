@@ -25,6 +25,7 @@ from app.commands.terminal import ProgressLine
 from app.oci import Descriptor
 from app.reference import ImageReference
 from app.state import AppState
+from app.system.certificates import trusting_context
 from app.system.concurrency import gather
 from app.system.retrying import Retries, retry
 
@@ -123,7 +124,10 @@ def command(
 
 async def _push(reference: ImageReference, destination: Destination, *, plain_http: bool) -> Pushed:
     credentials = await asyncio.to_thread(read_credentials, destination.host)
-    async with services() as state, httpx.AsyncClient(timeout=_SECONDS) as http:
+    async with (
+        services() as state,
+        httpx.AsyncClient(verify=trusting_context(), timeout=_SECONDS) as http,
+    ):
         built = await build_image(state, reference)
         client = RegistryClient(
             http,

@@ -3,6 +3,7 @@
 import httpx
 
 from app.builder.images.profile_loading import ProfileUnreadable, check_size
+from app.system.certificates import trusting_context
 
 
 def shown_url(source: str) -> str:
@@ -19,7 +20,7 @@ async def download(source: str) -> bytes:
     body = bytearray()
     try:
         async with (
-            httpx.AsyncClient(follow_redirects=True) as client,
+            httpx.AsyncClient(verify=trusting_context(), follow_redirects=True) as client,
             client.stream("GET", source) as response,
         ):
             response.raise_for_status()

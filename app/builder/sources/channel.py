@@ -29,6 +29,7 @@ from app.reference import LATEST
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache
+from app.system.certificates import trusting_context
 from app.system.workers import Workers
 from app.text.sanitize import one_line_for_client
 
@@ -45,7 +46,9 @@ _ARCHIVE_LIMIT = 2 * 1024**3
 
 
 def new_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(follow_redirects=True, timeout=_HTTP_SECONDS)
+    return httpx.AsyncClient(
+        verify=trusting_context(), follow_redirects=True, timeout=_HTTP_SECONDS
+    )
 
 
 class ChannelUpstream:

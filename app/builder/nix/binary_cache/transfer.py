@@ -4,7 +4,6 @@ libcurl reads ``http_proxy``, ``https_proxy`` and ``no_proxy`` from the environm
 """
 
 import math
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.system.blocking import blocking
+from app.system.certificates import trusted_file
 from app.system.on_demand import OnDemand
 from app.system.retrying import is_transient_status
 
@@ -24,8 +24,6 @@ else:
 
 _REDIRECTS = 5
 _BUFFER = 256 * 1024
-# Where distributions keep certificate authorities, if OpenSSL was built for another place.
-_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 class TransferStopped(Exception):
@@ -85,7 +83,7 @@ class Transfer:
         if options.netrc and Path(options.netrc).is_file():
             settings[pycurl.NETRC] = pycurl.NETRC_OPTIONAL
             settings[pycurl.NETRC_FILE] = options.netrc
-        if certificates := options.certificates or _system_certificates():
+        if certificates := options.certificates or trusted_file():
             settings[pycurl.CAINFO] = certificates
         for name, value in settings.items():
             curl.setopt(name, value)
@@ -240,8 +238,3 @@ def _failure(error: "pycurl.error") -> TransferFailed:
         case _:
             message = message or f"libcurl error {code}"
     return TransferFailed(message, transient=code not in lasting)
-
-
-def _system_certificates() -> str:
-    own = ssl.get_default_verify_paths().cafile
-    return next((file for file in (own, *_CERTIFICATES) if file and Path(file).is_file()), "")
