@@ -41,6 +41,7 @@ def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_traceba
     assert [line for line in logged if "Traceback" in line or "ERROR" in line] == []
 
 
+@pytest.mark.slow
 def test_a_tls_greeting_gets_a_plain_response_so_that_clients_fall_back() -> None:
     app = new_registry(WaitPolicy(redirect_seconds=1, redirects=1, hold_seconds=1)).app
     with served(app) as url:
@@ -49,6 +50,7 @@ def test_a_tls_greeting_gets_a_plain_response_so_that_clients_fall_back() -> Non
         assert send((host, int(port)), BROKEN[0]).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.slow
 def test_garbage_after_requests_under_way_is_not_logged_as_an_error(
     caplog: pytest.LogCaptureFixture, log: list[str]
 ) -> None:

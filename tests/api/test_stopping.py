@@ -75,6 +75,7 @@ def test_a_build_longer_than_the_drain_is_cancelled_and_its_clients_get_503(
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.slow
 def test_a_second_stop_ends_builds_at_once_and_their_clients_get_503(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -95,6 +95,7 @@ def test_index_is_pushed_with_its_images(world: World, capsys: pytest.CaptureFix
         assert str(Digest.of(world.manifest("indexed", child).content)) == child
 
 
+@pytest.mark.slow
 def test_wrong_password_is_one_line(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ NAMES = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(NAMES)
 def test_a_name_of_the_specification_is_kept_as_it_is(name: str) -> None:
     assert str(RepositoryName.parse(name)) == name

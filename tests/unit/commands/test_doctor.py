@@ -206,6 +206,7 @@ def outcomes(out: str) -> dict[str, str]:
     return {check["check"]: check["outcome"] for check in document["checks"]}
 
 
+@pytest.mark.slow
 def test_machine_without_a_problem_has_status_0(
     machine: Machine, cache: CacheServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ def test_token_is_requested_with_an_identity_token(registry: FakeRegistry, tmp_p
     assert run(registry) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("authentication", ["basic", "bearer"])
 def test_wrong_password_is_denied_once_and_not_printed(
     authentication: str,
@@ -87,6 +88,7 @@ def test_wrong_password_is_denied_once_and_not_printed(
     assert "another attempt" not in err
 
 
+@pytest.mark.slow
 def test_transient_failures_are_retried(
     registry: FakeRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +103,7 @@ Fault = tuple[int, dict[str, str], bytes]
 HEAD_IS_MISSING: Fault = (404, {}, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "reason"),
     [

@@ -354,6 +354,7 @@ def test_command_exits_with_1_until_damaged_objects_are_deleted(
     ]
 
 
+@pytest.mark.slow
 def test_json_has_a_line_for_each_damaged_object_and_one_of_counts(
     configured: Callable[[], Storage], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,7 @@ def test_failed_name_does_not_stop_the_others(
     assert lines[2]["digest"].startswith("sha256:")
 
 
+@pytest.mark.slow
 def test_names_are_read_from_standard_input(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

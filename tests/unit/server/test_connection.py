@@ -19,6 +19,8 @@ from app.server.connection import ConnectionLimits, Connections
 from app.server.sendfile import SendfileProtocol
 from tests.served import served
 
+pytestmark = pytest.mark.slow
+
 SMALLEST = b"GET / HTTP/1.1\r\n\r\n"
 
 
@@ -113,7 +115,6 @@ async def test_at_most_about_ten_pipelined_requests_are_parsed(
     connection.connection_lost(None)
 
 
-@pytest.mark.slow
 async def test_all_pipelined_requests_get_a_response() -> None:
     app = Slow()
     connection, peer = connect(app)

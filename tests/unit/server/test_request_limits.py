@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from app.server.connection import ConnectionLimits
 from tests.served import served
 
+pytestmark = pytest.mark.slow
+
 
 def application() -> FastAPI:
     app = FastAPI()
@@ -142,7 +144,6 @@ def test_trailers_are_accepted(address: str) -> None:
         assert response.read() == b'"fine"'
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
 def test_an_incomplete_request_times_out(begin: bytes) -> None:
     begun = time.monotonic()
@@ -161,7 +162,6 @@ def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
     return connection.getresponse().read()
 
 
-@pytest.mark.slow
 def test_bodies_and_many_requests_do_not_count_as_a_head(address: str) -> None:
     with closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"a" * 200_000, "") == b'"fine"'
@@ -181,7 +181,6 @@ def test_a_missing_head_times_out(begin: bytes) -> None:
         assert client.recv(1) == b""
 
 
-@pytest.mark.slow
 def test_an_idle_connection_does_not_time_out() -> None:
     with strict(0.4) as address, closing(HTTPConnection(address, timeout=20)) as connection:
         assert post(connection, b"", "") == b'"fine"'

@@ -19,6 +19,8 @@ from app.server import sendfile
 from app.server.sendfile import EXTENSION, SendfileProtocol
 from tests.waiting import wait_until_full
 
+pytestmark = pytest.mark.slow
+
 BODY = os.urandom(2_000_000)
 # More than a socket takes at once, so that the file has to wait for it.
 FILLER = os.urandom(12_000_000)
@@ -85,7 +87,6 @@ def fetch(client: socket.socket) -> bytes:
     return b"".join(iter(lambda: client.recv(1 << 16), b"")).partition(b"\r\n\r\n")[2]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_files_and_bytes_make_one_body(blob: Path, loop: str) -> None:
     app = Application(blob)
@@ -98,7 +99,6 @@ def test_files_and_bytes_make_one_body(blob: Path, loop: str) -> None:
     assert app.offered == [True] * 3
 
 
-@pytest.mark.slow
 def test_tls_connections_do_not_offer_sendfile(blob: Path, tmp_path: Path) -> None:
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]

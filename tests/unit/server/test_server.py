@@ -159,6 +159,7 @@ def test_idle_connections_outlive_those_of_proxies_and_clients() -> None:
     assert server._config.timeout_keep_alive >= 75
 
 
+@pytest.mark.slow
 def test_a_thread_that_computes_gives_way_to_the_event_loop_sooner() -> None:
     intervals = []
     app = FastAPI()

@@ -12,6 +12,8 @@ from app.server.connection import ConnectionLimits
 from tests.served import served
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 BODY = bytes(40_000_000)
 
 
@@ -63,7 +65,6 @@ def test_a_client_that_reads_nothing_is_disconnected() -> None:
     assert taken < len(BODY)
 
 
-@pytest.mark.slow
 def test_a_slow_but_steady_client_gets_every_byte() -> None:
     app = Application(piece=len(BODY))
 

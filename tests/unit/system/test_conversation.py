@@ -66,6 +66,7 @@ async def test_a_question_longer_than_a_pipe_arrives(start: Start) -> None:
     assert b"1000001" in await conversation.request(b"x" * 1_000_000 + b"\n", until=b"1000001")
 
 
+@pytest.mark.slow
 async def test_no_answer_in_time_is_an_error(start: Start) -> None:
     conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
 

@@ -145,6 +145,7 @@ async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert await gone(int(pid.read_text()))
 
 
+@pytest.mark.slow
 async def test_a_program_may_clean_up_before_it_ends_however_much_it_has_to_say(
     tmp_path: Path,
 ) -> None:
@@ -276,6 +277,7 @@ async def test_memory_is_limited() -> None:
     assert b"MemoryError" in finished.stderr
 
 
+@pytest.mark.slow
 async def test_a_process_that_inherits_the_streams_is_not_waited_for() -> None:
     async with asyncio.timeout(5):
         finished = await run(

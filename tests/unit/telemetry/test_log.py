@@ -93,6 +93,7 @@ def test_an_exception_is_part_of_its_line() -> None:
     assert "ValueError: inner" in line["exception"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "greeting",
     [

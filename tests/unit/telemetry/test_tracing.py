@@ -157,6 +157,7 @@ async def test_traces_are_off_by_default(collector: Collector) -> None:
     assert collector.spans  # sent when the server stops
 
 
+@pytest.mark.slow
 async def test_a_lifespan_is_not_a_request(collector: Collector) -> None:
     tracing = open_tracing(collector.url)
     scopes: list[str] = []

@@ -195,6 +195,7 @@ async def test_more_than_the_size_limit_is_not_read(
     assert "more than" in await _failure(str(tmp_path / "large"))
 
 
+@pytest.mark.slow
 async def test_a_download_that_does_not_end_is_stopped(
     server: _Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ values = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, values, min_size=1))
 def test_formatted_paragraph_reads_back_the_same(fields: dict[str, str]) -> None:
     assert read(formatted(fields)) == [fields]

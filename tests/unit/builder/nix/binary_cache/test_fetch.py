@@ -38,6 +38,7 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     fetcher.close()
 
 
+@pytest.mark.slow
 def test_one_connection_serves_many_requests(server: CacheServer, fetcher: Fetcher) -> None:
     for _ in range(5):
         assert fetcher.get(f"{server.url}/file", LIMIT) == b"content"

@@ -117,6 +117,7 @@ def test_fetching_is_told() -> None:
     assert lines == ["fetching /nix/store/x from http://cache"]
 
 
+@pytest.mark.slow
 def test_lines_that_are_not_kept_are_not_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
     cleaned: list[str] = []
 

@@ -21,6 +21,8 @@ from tests.contract.store_contract import A, B
 from tests.unit.builder.nix.substitution.test_faults import field, flipped
 from tests.unit.builder.nix.substitution.world import World, fill, opened
 
+pytestmark = pytest.mark.slow
+
 
 class NotingStorage(MemoryStorage):
     """``adopted`` is set when a blob is stored."""

@@ -168,6 +168,7 @@ def test_the_authorities_are_those_of_nix(
     assert found.certificates == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wrong bytes", "cut"])
 @pytest.mark.parametrize("others", [1, 2])
 async def test_another_cache_takes_over_after_the_first_byte(

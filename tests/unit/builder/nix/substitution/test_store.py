@@ -147,6 +147,7 @@ async def test_a_tree_that_fits_in_no_image_is_the_packages_fault_only_if_its_ha
     assert UnsupportedTree is not None
 
 
+@pytest.mark.slow
 async def test_a_small_download_does_not_wait_until_large_ones_are_packed(tmp_path: Path) -> None:
     large = [store_path(number, "large") for number in range(20, 30)]
     small = store_path(30, "small")
