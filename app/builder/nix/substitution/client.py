@@ -28,6 +28,7 @@ class CacheClient:
         self._fetcher = Fetcher(self._stop, options)
         self._queries = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="narinfo")
         self._downloads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="download")
+        self._started: asyncio.Future[None] | None = None
 
     @blocking
     def get(self, url: str, size_limit: int) -> bytes | None:
@@ -51,11 +52,31 @@ class CacheClient:
 
     async def query(self, work: Callable[[], T]) -> T:
         """Run work that calls ``get`` in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._queries, work)
+        loop = asyncio.get_running_loop()
+        if self._started is None:
+            self._started = loop.run_in_executor(self._queries, self._start_threads)
+        if not self._started.done():
+            await asyncio.shield(self._started)
+        return await loop.run_in_executor(self._queries, work)
 
     def start(self, download: Callable[[Transfer], None]) -> Future[None]:
         """Run a download in a thread, in the order of the calls."""
         return self._downloads.submit(lambda: download(self._fetcher.transfer()))
+
+    @blocking
+    def _start_threads(self) -> None:
+        """Start all threads before the first of them has work.
+
+        Starting a thread includes waiting until it runs: the event loop would stand still for
+        milliseconds each time while others compute.
+        """
+        are_all_there = threading.Event()
+        try:
+            for threads in (self._queries, self._downloads):
+                for _ in range(CONNECTIONS):
+                    threads.submit(are_all_there.wait)
+        finally:
+            are_all_there.set()
 
     def close(self) -> None:
         """Stop all transfers, which takes a second at most."""
