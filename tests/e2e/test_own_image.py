@@ -150,13 +150,18 @@ def test_a_container_of_docker_serves_the_digests_of_a_server_outside(
     assert described["Healthcheck"]["Test"] == ["CMD", "nixery-health"]
 
 
+def _write_source(directory: Path) -> None:
+    source = directory / "source"
+    source.mkdir()
+    (source / "default.nix").write_text(MOUNTED)
+    (source / "nixery.toml").write_text(SETTINGS)
+
+
 def test_a_container_without_root_builds_on_a_read_only_root(
     archive: Path, docker: Docker, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     docker.call("load", "--quiet", "--input", str(archive))
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "default.nix").write_text(MOUNTED)
-    (tmp_path / "source" / "nixery.toml").write_text(SETTINGS)
+    _write_source(tmp_path)
     image = f"{NAME}:latest"
     volumes = ("--volume=nix:/nix", "--volume=data:/data")
     docker.run_as(volumes, image, "chown", "--recursive", "1000:1000", "/nix", "/data")
@@ -183,9 +188,7 @@ def test_a_container_of_podman_builds_packages_of_a_mounted_source(
     archive: Path, podman: Podman, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     podman.call("load", "--quiet", "--input", str(archive))
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "default.nix").write_text(MOUNTED)
-    (tmp_path / "source" / "nixery.toml").write_text(SETTINGS)
+    _write_source(tmp_path)
     image = f"localhost/{NAME}:latest"
     options = (*LIMITS, f"--volume={tmp_path}/source:/packages:ro")
 

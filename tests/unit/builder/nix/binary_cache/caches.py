@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from app.builder.nix.closure import StorePath
+from tests.serving import serving as served
 from tests.unit.builder.images.layering.closures import store_path
 
 
@@ -127,13 +128,5 @@ def garbage(handler: Handler) -> None:
     handler.answer(200, b"<html>please log in</html>")
 
 
-@contextmanager
-def serving(directory: Path) -> Iterator[CacheServer]:
-    with CacheServer(directory) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def serving(directory: Path) -> AbstractContextManager[CacheServer]:
+    return served(CacheServer(directory))
