@@ -41,6 +41,7 @@ class Prometheus:
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401  # any JSON
         response = httpx.get(f"{self.url}/api/v1/{path}", params=query, timeout=30)
+        assert response.is_success, response.text
         body = response.json()
         assert body["status"] == "success", body
         return body["data"]
@@ -49,13 +50,17 @@ class Prometheus:
         result: list[dict[str, Any]] = self.get("query", query=expression)["result"]
         return result
 
-    def has_scraped(self) -> bool:
+    def is_ready(self) -> bool:
+        """Tell whether it serves its API: until its storage is open, every path is 503."""
         try:
-            return bool(self.query('up{job="nixery"} == 1')) and bool(
-                self.query('nixery_pulls_total{result="started"} > 0')
-            )
+            return httpx.get(f"{self.url}/-/ready", timeout=30).is_success
         except httpx.TransportError:
             return False
+
+    def has_scraped(self) -> bool:
+        return bool(self.query('up{job="nixery"} == 1')) and bool(
+            self.query('nixery_pulls_total{result="started"} > 0')
+        )
 
     def rules(self) -> list[dict[str, Any]]:
         (group,) = self.get("rules")["groups"]
@@ -68,6 +73,7 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[Prometheus]:
     server.digest("jq")
     started = Prometheus(tmp_path, server.address)
     try:
+        started.process.wait_until(started.is_ready, timeout=120)
         started.process.wait_until(started.has_scraped, timeout=120)
         yield started
     finally:
