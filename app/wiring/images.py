@@ -26,7 +26,6 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attributes import AttributeIndex
 from app.builder.names.search import PackageSearch
-from app.builder.nix.door import Nix
 from app.builder.nix.store import Store
 from app.builder.service import ImageService
 from app.builder.sources.choice import SourceChoice
@@ -40,6 +39,7 @@ from app.wiring.jobs import (
     preview_queue,
     work_queues,
 )
+from app.wiring.nix import OpenNix
 from app.wiring.sources import OpenSources
 from app.wiring.storage import OpenStorage
 
@@ -58,8 +58,7 @@ def open_images(
     settings: Settings,
     stack: AsyncExitStack,
     *,
-    nix: Nix,
-    store: Store,
+    nix: OpenNix,
     stored: OpenStorage,
     sources: OpenSources,
     workers: Workers,
@@ -68,10 +67,10 @@ def open_images(
     storage = stored.storage
     evaluation, queues = evaluation_queue(settings), work_queues(settings)
     attributes = AttributeIndex(
-        nix=nix, storage=storage, workers=workers, share=settings.client_share
+        nix=nix.evaluator, storage=storage, workers=workers, share=settings.client_share
     )
     stack.push_async_callback(attributes.close)
-    packer = _packer(settings, stored, store)
+    packer = _packer(settings, stored, nix.store)
     stack.push_async_callback(packer.close)
     catalogue = Catalogue(storage=storage, sources=sources.by_component.keys())
     stack.push_async_callback(catalogue.close)
@@ -80,12 +79,14 @@ def open_images(
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
     images = ImageBuilder(
-        nix=nix,
+        realiser=nix.realiser,
         evaluator=evaluator,
         supplier=supplier,
-        composer=_composer(settings, stored, packer, workers, profiles, store=store),
+        composer=_composer(settings, stored, packer, workers, profiles, store=nix.store),
         records=builds,
-        contents=ImageContents(storage=storage, closures=Closures(storage=storage, store=store)),
+        contents=ImageContents(
+            storage=storage, closures=Closures(storage=storage, store=nix.store)
+        ),
         blobs=stored.blobs,
         queues=queues,
     )
@@ -159,10 +160,11 @@ def _lost(
 
 
 def _evaluator(
-    nix: Nix, stored: OpenStorage, queue: WorkQueue, attributes: AttributeIndex
+    nix: OpenNix, stored: OpenStorage, queue: WorkQueue, attributes: AttributeIndex
 ) -> PackageEvaluator:
     return PackageEvaluator(
-        nix=nix,
+        nix=nix.evaluator,
+        realiser=nix.realiser,
         results=EvaluationResultCache(storage=stored.storage),
         queue=queue,
         is_listed=attributes.lists,

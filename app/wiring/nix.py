@@ -4,6 +4,7 @@ import grp
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
@@ -11,7 +12,7 @@ from loguru import logger
 from app.builder.nix.binary_cache.signatures import TrustedKeys
 from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import STORE
-from app.builder.nix.door import Nix
+from app.builder.nix.door import NixEvaluator, NixRealiser
 from app.builder.nix.programs.cache_configuration import CacheConfiguration
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
@@ -21,7 +22,7 @@ from app.builder.nix.roots import TemporaryRootsDirectory
 from app.builder.nix.store import Store
 from app.builder.nix.substitution.caches import Trust
 from app.builder.nix.substitution.client import CacheClient
-from app.builder.nix.substitution.nix import SubstitutingNix
+from app.builder.nix.substitution.nix import SubstitutingRealiser
 from app.builder.nix.substitution.registry import RemotePaths
 from app.builder.nix.substitution.store import SubstitutedStore
 from app.errors import StoreUnavailable, Unavailable
@@ -35,6 +36,15 @@ from app.text.size import MIB
 _DOWNLOAD_ATTEMPTS = 2
 # Of the time that packing may take, for paths that are packed while they are downloaded.
 _DOWNLOAD_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNix:
+    """``realiser`` makes paths valid in ``store``."""
+
+    evaluator: NixEvaluator
+    realiser: NixRealiser
+    store: Store
 
 
 async def open_nix(
@@ -88,22 +98,22 @@ def open_store(nix: NixCommand) -> LocalStore:
 
 async def open_substitution(
     settings: Settings, stack: AsyncExitStack, *, nix: NixCommand
-) -> tuple[Nix, Store]:
-    """Return Nix and the store, with binary caches in front of both if the settings enable it.
+) -> OpenNix:
+    """Put binary caches in front of the local store if the settings enable it.
 
     Raises Unavailable if Nix is not installed.
     """
     local = open_store(nix)
     if not settings.cache_streaming:
-        return nix, local
+        return OpenNix(nix, nix, local)
     try:
         configuration = await nix.cache_configuration()
     except StoreUnavailable as error:
         logger.warning("{}: Nix downloads packages into its store first", error)
-        return nix, local
+        return OpenNix(nix, nix, local)
     client = open_client(settings, stack, configuration)
     remotes = RemotePaths()
-    substituting = SubstitutingNix(
+    realiser = SubstitutingRealiser(
         nix=nix,
         client=client,
         trust=trust_of(configuration),
@@ -119,7 +129,7 @@ async def open_substitution(
         client=client,
         directory=settings.state_path / "downloads",
     )
-    return substituting, store
+    return OpenNix(nix, realiser, store)
 
 
 def open_client(

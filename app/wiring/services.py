@@ -53,7 +53,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         storage = stored.storage
         profiles = await load_profiles(settings, storage)
         nix = await open_nix(settings, stack, environment=environment, workers=workers)
-        door, store = await open_substitution(settings, stack, nix=nix)
+        opened = await open_substitution(settings, stack, nix=nix)
         sources = open_sources(
             settings, stack, environment=environment, storage=storage, workers=workers
         )
@@ -61,8 +61,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         images = open_images(
             settings,
             stack,
-            nix=door,
-            store=store,
+            nix=opened,
             stored=stored,
             sources=sources,
             workers=workers,
@@ -84,12 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             activity=partial(activity, nix, images.packer),
             readiness=_readiness(settings, stored, nix, sources, workers),
             wait_policy=_wait_policy(settings),
-            about=About(
-                version=VERSION,
-                started_at=started,
-                settings=shown_settings(settings),
-                plan=profiles.names,
-            ),
+            about=_about(settings, profiles, started),
             architecture=ARCHITECTURES[settings.own_system],
             external_url=settings.external_url,
             catalog=settings.catalog,
@@ -108,6 +102,15 @@ async def load_profiles(settings: Settings, storage: Storage) -> LayerProfiles:
             return NO_PROFILES
         case source:
             return LayerProfiles.only(await load_profile(source, storage))
+
+
+def _about(settings: Settings, profiles: LayerProfiles, started: datetime) -> About:
+    return About(
+        version=VERSION,
+        started_at=started,
+        settings=shown_settings(settings),
+        plan=profiles.names,
+    )
 
 
 def _wait_policy(settings: Settings) -> WaitPolicy:

@@ -112,6 +112,7 @@ def _door(
         nix=nix,
         evaluator=PackageEvaluator(
             nix=nix,
+            realiser=nix,
             results=EvaluationResultCache(storage=storage),
             queue=WorkQueue("evaluation", at_once=20, waiting=100, expected_seconds=1),
             is_listed=lambda _, __: False,

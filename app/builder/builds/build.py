@@ -24,7 +24,7 @@ from app.builder.images.packing.codec import identity_of
 from app.builder.jobs.phases import Phase
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
-from app.builder.nix.door import Nix
+from app.builder.nix.door import NixRealiser
 from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
 from app.request import ImageRequest
@@ -60,7 +60,7 @@ class ImageBuilder:
     def __init__(
         self,
         *,
-        nix: Nix,
+        realiser: NixRealiser,
         evaluator: PackageEvaluator,
         supplier: Supplier,
         composer: Composer,
@@ -69,7 +69,7 @@ class ImageBuilder:
         blobs: BlobStore,
         queues: WorkQueues,
     ) -> None:
-        self._nix = nix
+        self._realiser = realiser
         self.evaluator = evaluator
         self._supplier = supplier
         self.composer = composer
@@ -171,7 +171,7 @@ class ImageBuilder:
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:
         # The roots keep the paths from the garbage collector until all of them are packed.
-        async with self._nix.temporary_roots() as roots, self.composer.packing_early():
+        async with self._realiser.temporary_roots() as roots, self.composer.packing_early():
             paths = [package.path for package in ingredients.packages.values()]
             async with self._queues.building.slot(progress):
                 with progress.phases.running(Phase.FETCH):

@@ -19,7 +19,8 @@ from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import (
     DerivationsGone,
     Evaluation,
-    Nix,
+    NixEvaluator,
+    NixRealiser,
     RealiseOptions,
 )
 from app.builder.nix.preview import StorePreview
@@ -32,9 +33,7 @@ from app.builder.nix.roots import TemporaryRoots
 from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved
-from app.errors import (
-    BuildFailed,
-)
+from app.errors import BuildFailed
 
 T = TypeVar("T")
 
@@ -61,13 +60,15 @@ class PackageEvaluator:
     def __init__(
         self,
         *,
-        nix: Nix,
+        nix: NixEvaluator,
+        realiser: NixRealiser,
         results: EvaluationResultCache,
         queue: WorkQueue,
         is_listed: Callable[[Pinned, str], bool],
         is_ruled_out: Callable[[Pinned, str], bool],
     ) -> None:
         self._nix = nix
+        self._realiser = realiser
         self._queue = queue
         self._results = results
         self._is_listed = is_listed
@@ -159,12 +160,12 @@ class PackageEvaluator:
         Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
         StoreUnavailable.
         """
-        realise = partial(self._nix.realise, roots=roots, on_line=on_line)
+        realise = partial(self._realiser.realise, roots=roots, on_line=on_line)
         await self._with_derivations(pinned, packages, realise)
 
     async def preview(self, pinned: Pinned, packages: Sequence[Found]) -> StorePreview:
         """Return what ``realise`` would do.  Raises BuildFailed, DownloadFailed, StoreUnavailable."""
-        return await self._with_derivations(pinned, packages, self._nix.preview)
+        return await self._with_derivations(pinned, packages, self._realiser.preview)
 
     async def _with_derivations(
         self,

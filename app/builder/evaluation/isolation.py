@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.builder.evaluation.policy import refusal, remedy
-from app.builder.nix.door import Evaluation, EvaluationStopped, Nix, OneOfManyFailed
+from app.builder.nix.door import Evaluation, EvaluationStopped, NixEvaluator, OneOfManyFailed
 from app.builder.nix.results import EvaluationResult, Failed, Validity
 from app.errors import EvaluationFailed
 
@@ -35,7 +35,7 @@ _TRANSIENT = re.compile(
 
 
 async def evaluate_apart(
-    nix: Nix, evaluation: Evaluation, names: Sequence[str]
+    nix: NixEvaluator, evaluation: Evaluation, names: Sequence[str]
 ) -> tuple[EvaluationResult, ...]:
     """Return a result for each name, in order; every Failed has a message.
 
@@ -59,7 +59,7 @@ _UNEXPLAINED = Failed(
 
 
 async def _results(
-    nix: Nix, evaluation: Evaluation, names: tuple[str, ...]
+    nix: NixEvaluator, evaluation: Evaluation, names: tuple[str, ...]
 ) -> tuple[EvaluationResult, ...]:
     if not names:
         return ()
@@ -84,7 +84,7 @@ async def _results(
     )
 
 
-async def _check_whole(nix: Nix, evaluation: Evaluation) -> None:
+async def _check_whole(nix: NixEvaluator, evaluation: Evaluation) -> None:
     """Evaluate no name.  Raises EvaluationFailed if the package set itself fails."""
     try:
         await nix.evaluate(evaluation, ())
@@ -102,7 +102,7 @@ def _is_open(evaluation: Evaluation, result: EvaluationResult) -> bool:
     )
 
 
-async def _explain(nix: Nix, evaluation: Evaluation, name: str) -> EvaluationResult:
+async def _explain(nix: NixEvaluator, evaluation: Evaluation, name: str) -> EvaluationResult:
     """Evaluate the name again, without catching its error."""
     try:
         (result,) = await nix.evaluate(evaluation, [name], explain=True)

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.builder.nix.door import Attribute, AttributeScan, Evaluation, EvaluationStopped, Nix
+from app.builder.nix.door import (
+    Attribute,
+    AttributeScan,
+    Evaluation,
+    EvaluationStopped,
+    NixEvaluator,
+)
 from app.errors import EvaluationFailed
 
 # One process has this share of an evaluation's time, so that an attribute that never ends does not
@@ -89,7 +95,7 @@ class _Collected:
 
 
 async def list_names(
-    nix: Nix, evaluation: Evaluation, *, clock: Callable[[], float] = time.monotonic
+    nix: NixEvaluator, evaluation: Evaluation, *, clock: Callable[[], float] = time.monotonic
 ) -> AttributeNames:
     """List all attributes except those that end the evaluation.
 
@@ -136,7 +142,9 @@ def _resume(collected: _Collected, scan: AttributeScan, source: str) -> None:
     logger.bind(source=source, attribute=name).info("an attribute is not listed: {}", scan.failure)
 
 
-async def packages_among(nix: Nix, evaluation: Evaluation, names: Sequence[str]) -> frozenset[str]:
+async def packages_among(
+    nix: NixEvaluator, evaluation: Evaluation, names: Sequence[str]
+) -> frozenset[str]:
     """Return the names of packages; a name that ends the evaluation is not one."""
     found: set[str] = set()
     start = 0

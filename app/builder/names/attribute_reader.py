@@ -10,7 +10,7 @@ from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attribute_names import packages_among
 from app.builder.names.suggestions import NameIndex
-from app.builder.nix.door import Evaluation, Nix
+from app.builder.nix.door import Evaluation, NixEvaluator
 from app.errors import EvaluationFailed
 from app.oci import Digest
 from app.system.workers import Workers
@@ -28,7 +28,7 @@ _TRANSIENT_SECONDS = 10
 class AttributeReader:
     """One evaluation runs at a time; it continues when its callers leave."""
 
-    def __init__(self, *, nix: Nix, workers: Workers) -> None:
+    def __init__(self, *, nix: NixEvaluator, workers: Workers) -> None:
         self._nix = nix
         self._workers = workers
         self._queue = WorkQueue(

@@ -17,7 +17,7 @@ from app.builder.names.attribute_reader import AttributeReader
 from app.builder.names.lookups import Lookups
 from app.builder.names.proposals import SUGGESTIONS, ListedNames, Proposals
 from app.builder.names.suggestions import best_of
-from app.builder.nix.door import Nix
+from app.builder.nix.door import NixEvaluator
 from app.errors import (
     EvaluationFailed,
     NamesPending,
@@ -52,7 +52,9 @@ class AttributeIndex:
     One listing runs at a time, so that requests for many revisions do not take all processors.
     """
 
-    def __init__(self, *, nix: Nix, storage: Storage, workers: Workers, share: float = 1) -> None:
+    def __init__(
+        self, *, nix: NixEvaluator, storage: Storage, workers: Workers, share: float = 1
+    ) -> None:
         self._nix = nix
         self._lookups = Lookups(workers=workers, share=share)
         self._records = Records(storage=storage, kind=ATTRIBUTE_NAMES)

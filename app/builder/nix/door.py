@@ -3,7 +3,6 @@
 ``app.builder.nix.store`` reads the store paths.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -133,10 +132,8 @@ class AttributeScan:
     failure: EvaluationFailed | None = None
 
 
-class Nix(Protocol):
-    """``starts`` counts the processes by purpose."""
-
-    starts: Counter[str]
+class NixEvaluator(Protocol):
+    """Evaluate package sets."""
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
@@ -165,6 +162,10 @@ class Nix(Protocol):
         Raises the errors of ``evaluate``.
         """
 
+
+class NixRealiser(Protocol):
+    """Make the outputs of derivations valid store paths."""
+
     async def realise(
         self,
         packages: Sequence[Found],
@@ -188,3 +189,7 @@ class Nix(Protocol):
 
     def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
         """Open a place for roots, which keep paths from the garbage collector."""
+
+
+class Nix(NixEvaluator, NixRealiser, Protocol):
+    """Both halves of the door."""

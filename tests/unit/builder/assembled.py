@@ -26,6 +26,7 @@ from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.workers import Workers
 from app.wiring.images import OpenImages, open_images
+from app.wiring.nix import OpenNix
 from app.wiring.sources import OpenSources
 from app.wiring.storage import OpenStorage
 from tests.fakes.nix import FakeNix
@@ -141,8 +142,11 @@ class Opener:
         images = open_images(
             Settings.model_validate({"system": "x86_64-linux", **settings}),
             self._stack,
-            nix=self.nix,
-            store=LocalStore(self.nix.store_directory, query=self.nix.closure),
+            nix=OpenNix(
+                self.nix,
+                self.nix,
+                LocalStore(self.nix.store_directory, query=self.nix.closure),
+            ),
             stored=OpenStorage(
                 self.storage, BlobStore(self.storage), BlobExistenceCache(self.storage)
             ),

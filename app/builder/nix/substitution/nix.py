@@ -1,6 +1,6 @@
-"""A door to Nix that leaves out what binary caches have: it is packed without Nix's store.
+"""Leave out what binary caches have when Nix realises packages: it is packed without Nix's store.
 
-Nix evaluates, and builds what no cache has.  Paths that this machine has are read from its store.
+Nix builds what no cache has.  Paths that this machine has are read from its store.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from typing import Protocol
 from loguru import logger
 
 from app.builder.nix.closure import Closure, StoreObject, StorePath
-from app.builder.nix.door import AttributeScan, Evaluation, Nix, RealiseOptions
+from app.builder.nix.door import NixRealiser, RealiseOptions
 from app.builder.nix.preview import CachedPath, StorePreview
-from app.builder.nix.results import EvaluationResult, Found
+from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.nix.substitution.caches import Caches, Trust, can_stream, present
 from app.builder.nix.substitution.client import CacheClient
@@ -34,8 +34,8 @@ _WALKS = 4
 _Keep = Callable[[Sequence[StorePath]], Awaitable[frozenset[StorePath]]]
 
 
-class NixWithStore(Nix, Protocol):
-    """Nix, and what is needed to use its store without realising anything."""
+class NixStore(NixRealiser, Protocol):
+    """Nix's store, with what is needed to use it without realising anything."""
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
         """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
@@ -50,7 +50,7 @@ class NixWithStore(Nix, Protocol):
         """Return the closure of valid paths.  Raises StoreUnavailable."""
 
 
-class SubstitutingNix:
+class SubstitutingRealiser:
     """``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches.
 
     ``seconds`` is how long the downloads of one image may take, if its source allows more.
@@ -59,7 +59,7 @@ class SubstitutingNix:
     def __init__(
         self,
         *,
-        nix: NixWithStore,
+        nix: NixStore,
         client: CacheClient,
         trust: Trust,
         substituters: tuple[str, ...],
@@ -75,23 +75,6 @@ class SubstitutingNix:
         self._retries = retries
         self._seconds = seconds
         self._priorities: dict[str, int] = {}
-        self.starts = nix.starts
-
-    async def evaluate(
-        self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False
-    ) -> tuple[EvaluationResult, ...]:
-        return await self._nix.evaluate(evaluation, names, explain=explain)
-
-    async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        return await self._nix.unpinned(evaluation)
-
-    async def look(
-        self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
-    ) -> AttributeScan:
-        return await self._nix.look(evaluation, start=start, only=only)
-
-    async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
-        return await self._nix.names_within(evaluation, name)
 
     @asynccontextmanager
     async def temporary_roots(self) -> AsyncIterator[TemporaryRoots]:

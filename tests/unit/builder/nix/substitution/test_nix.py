@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from app.builder.nix.preview import StorePreview
 from app.builder.nix.results import Found
 from app.builder.nix.roots import TemporaryRoots
 from app.builder.nix.substitution.caches import Trust
-from app.builder.nix.substitution.nix import NixWithStore, SubstitutingNix
+from app.builder.nix.substitution.nix import SubstitutingRealiser
 from app.errors import DownloadFailed, NotCached
 from scripts.channel.cache import SigningKey
 from scripts.channel.server import Channel
@@ -68,9 +68,9 @@ def found(path: StorePath) -> Found:
     return Found(attribute=path.name, derivation=derivation, output="out", path=path)
 
 
-def substituting(world: World, nix: RecordingNix, *urls: str) -> SubstitutingNix:
-    return SubstitutingNix(
-        nix=cast("NixWithStore", nix),
+def substituting(world: World, nix: RecordingNix, *urls: str) -> SubstitutingRealiser:
+    return SubstitutingRealiser(
+        nix=nix,
         client=world.client,
         trust=Trust(TrustedKeys([KEY.public]), frozenset({KEY.name})),
         substituters=urls or tuple(channel.url for channel in world.channels),
@@ -86,7 +86,7 @@ def options(*, build: bool) -> RealiseOptions:
 
 
 async def realise(
-    door: SubstitutingNix,
+    door: SubstitutingRealiser,
     *paths: StorePath,
     build: bool,
     on_line: Callable[[str], None] = lambda _: None,
