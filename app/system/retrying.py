@@ -7,10 +7,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
+E = TypeVar("E", bound=Exception)
 T = TypeVar("T")
 
+_LONGEST_PAUSE = 60.0
 _SERVER_ERRORS = 500
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
@@ -26,6 +29,16 @@ class Retries:
     seconds: float
     pause_seconds: float = 1
 
+    def pause(self, failures: int, requested: float | None = None) -> float | None:
+        """Return the pause after so many failures in a row; None if no attempt follows.
+
+        ``requested`` is the pause that a server requested instead.
+        """
+        if failures > self.times:
+            return None
+        own = self.pause_seconds * 2.0 ** (failures - 1)
+        return min(own if requested is None else requested, _LONGEST_PAUSE)
+
 
 def is_transient_status(status: int) -> bool:
     """Return whether a server may have another response to the same request.
@@ -35,28 +48,33 @@ def is_transient_status(status: int) -> bool:
     return status >= _SERVER_ERRORS or status in _TRANSIENT_STATUSES
 
 
+def _no_request(_: Exception) -> None:
+    """Return None: these errors request no pause."""
+
+
 async def retry(
     work: Callable[[], Awaitable[T]],
     *,
     retries: Retries,
-    transient: tuple[type[Exception], ...],
-    on_retry: Callable[[Exception, float], None],
+    transient: type[E] | tuple[type[E], ...],
+    on_retry: Callable[[E, float], None],
+    requested: Callable[[E], float | None] = _no_request,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
     """Return the result of ``work``; raise its last error, or the first that is not transient.
 
-    ``on_retry`` is called with the error and the pause that follows.
+    ``on_retry`` is called with the error and the pause that follows.  ``requested`` returns the
+    pause that a server requested.
     """
     end = clock() + retries.seconds
-    pause = retries.pause_seconds
-    for left in range(retries.times, -1, -1):
+    for failures in count(1):
         try:
             return await work()
         except transient as error:
-            if not left or clock() + pause > end:
+            pause = retries.pause(failures, requested(error))
+            if pause is None or clock() + pause > end:
                 raise
             on_retry(error, pause)
         await sleep(pause)
-        pause *= 2
     raise AssertionError("the last attempt returns or raises")

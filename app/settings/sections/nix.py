@@ -46,7 +46,7 @@ class NixSettings(BaseModel):
         ge=0,
         le=10,
         description="How often a build is retried after a transient error of a binary cache or the"
-        " Nix store. The first pause is one second.",
+        " Nix store. The first pause is one second; each is twice as long, up to a minute.",
     )
     retry_seconds: float = Field(
         60, ge=0, description="How long after the first attempt a retry may start."

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ EXPECTED = b'{"libc-1":4,"libz-1":2}'
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheServer]:
-    monkeypatch.setattr(fetch, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(fetch, "RETRIES", replace(fetch.RETRIES, pause_seconds=0.001))
     directory = make_cache(tmp_path / "cache", PACKAGES)
     (directory / "store-paths").write_text(
         "".join(f"{store_path(name)}\n" for name in [*PACKAGES, "gone-1"])

@@ -73,3 +73,37 @@ async def test_another_error_is_raised_at_once() -> None:
         )
 
     assert work.attempts == 1
+
+
+async def test_a_server_decides_the_pause_up_to_a_minute() -> None:
+    work = Work(times=2)
+    requests = iter([7.0, 900.0])
+
+    await retry(
+        work,
+        retries=Retries(times=2, seconds=600),
+        transient=Passing,
+        on_retry=lambda _error, _pause: None,
+        requested=lambda _: next(requests),
+        clock=lambda: work.now,
+        sleep=work.sleep,
+    )
+
+    assert work.pauses == [7, 60]
+
+
+async def test_no_pause_ends_after_the_time() -> None:
+    work = Work(times=9)
+
+    with pytest.raises(Passing):
+        await work.run(Retries(times=9, seconds=6))
+
+    assert work.pauses == [1, 2]
+
+
+def test_pauses_double_up_to_a_minute() -> None:
+    retries = Retries(times=9, seconds=600, pause_seconds=10)
+
+    assert [retries.pause(failures) for failures in (1, 2, 3, 4, 9)] == [10, 20, 40, 60, 60]
+    assert retries.pause(10) is None
+    assert retries.pause(10, 1) is None

@@ -2,6 +2,8 @@
 
 import random
 import threading
+from itertools import count
+from math import inf
 
 from app.builder.nix.binary_cache.transfer import (
     Transfer,
@@ -12,12 +14,11 @@ from app.builder.nix.binary_cache.transfer import (
 )
 from app.errors import OperatorError
 from app.system.blocking import blocking
+from app.system.retrying import Retries
 
 # Separate from the global generator, whose sequence others may depend on.
 _SPREAD = random.Random()  # noqa: S311  spread, not secret
-ATTEMPTS = 6
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 60.0
+RETRIES = Retries(times=5, seconds=inf, pause_seconds=0.5)
 # Statuses of a missing path.  As in Nix also 403, which a bucket without permission to list sends.
 NOT_THERE = frozenset({403, 404, 410})
 
@@ -44,11 +45,7 @@ class Fetcher:
 
         Transient faults are retried.  Raises FetchFailed, FetchStopped.
         """
-        problem = ""
-        pause: float | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._wait(_delay(attempt) if pause is None else pause)
+        for failures in count(1):
             if self._stop.is_set():
                 raise FetchStopped
             try:
@@ -56,11 +53,11 @@ class Fetcher:
             except TransferStopped:
                 raise FetchStopped from None
             except TransferFailed as error:
-                problem = str(error)
-                if not error.transient:
-                    break
-                pause = error.retry_after and min(error.retry_after, LONGEST_DELAY)
-        raise FetchFailed(f"{shown(url)}: {problem}")
+                pause = RETRIES.pause(failures, error.retry_after)
+                if not error.transient or pause is None:
+                    raise FetchFailed(f"{shown(url)}: {error}") from None
+                self._wait(pause if error.retry_after is not None else _spread(pause))
+        raise AssertionError("the last attempt returns or raises")
 
     @blocking
     def get_once(self, url: str, size_limit: int, seconds: float = 0) -> bytes | None:
@@ -102,7 +99,6 @@ class Fetcher:
             raise FetchStopped
 
 
-def _delay(attempt: int) -> float:
-    """Return a pause that doubles each time, and differs between threads."""
-    longest = min(FIRST_DELAY * 2.0 ** (attempt - 1), LONGEST_DELAY)
-    return longest * (0.5 + _SPREAD.random() / 2)
+def _spread(pause: float) -> float:
+    """Return a shorter pause that differs between threads."""
+    return pause * (0.5 + _SPREAD.random() / 2)

@@ -22,7 +22,6 @@ from app.system.state_directory import translate_state_errors
 
 # A reader checks in this interval whether its work was cancelled.
 _CHECK_SECONDS = 0.2
-_LONGEST_PAUSE = 60.0
 # libcurl hands over 16 KiB at a time: written one by one, they would cost most of a download's CPU.
 _TOGETHER = 256 * 1024
 
@@ -52,7 +51,7 @@ class Download:
     ) -> None:
         self._offers = iter(offers)
         self._unused: Offer | None = None
-        self._patience = policy
+        self._policy = policy
         self._on_progress = on_progress
         self._directory = directory
         self._file: BinaryIO | None = None
@@ -212,7 +211,7 @@ class Download:
             nonlocal problem
             received = self._size + len(unwritten)
             new = part[received - start :] if start < received else part
-            if time.monotonic() > self._patience.end:
+            if time.monotonic() > self._policy.end:
                 problem = TransferFailed("it takes longer than one image may", transient=False)
             elif start > received:
                 problem = TransferFailed("a range that was not requested", transient=True)
@@ -229,7 +228,7 @@ class Download:
                 offer.url,
                 take,
                 offset=self._size,
-                seconds=max(self._patience.end - time.monotonic(), 1),
+                seconds=max(self._policy.end - time.monotonic(), 1),
                 is_cancelled=self._cancelled.is_set,
             )
         finally:
@@ -254,15 +253,10 @@ class Download:
 
     def _pause(self, offer: Offer, error: TransferFailed, failures: int) -> None:
         """Wait before the next attempt, or raise the error."""
-        retries = self._patience.retries
-        pause = error.retry_after
-        if pause is None:
-            pause = retries.pause_seconds * 2.0 ** (failures - 1)
-        pause = min(pause, _LONGEST_PAUSE)
-        is_last = failures > retries.times or time.monotonic() + pause > self._patience.end
-        if not error.transient or is_last:
+        pause = self._policy.retries.pause(failures, error.retry_after)
+        if not error.transient or pause is None or time.monotonic() + pause > self._policy.end:
             raise error
-        self._patience.on_retry(
+        self._policy.on_retry(
             f"{offer.location} failed to send {offer.substitute.path}: {error};"
             f" another attempt follows in {pause:g} s"
         )

@@ -9,11 +9,10 @@ from app.builder.nix.substitution.caches import CacheFault, CacheResponse, Unsig
 from app.builder.nix.substitution.offer import Offer
 from app.errors import DownloadFailed
 from app.system.blocking import blocking
-from app.system.retrying import Retries
+from app.system.retrying import Retries, retry
 
 # Nixpkgs has closures of some thousand paths.
 _MOST_PATHS = 100_000
-_LONGEST_PAUSE = 60.0
 
 Find = Callable[[StorePath], Awaitable[CacheResponse]]
 
@@ -123,29 +122,31 @@ class ClosureFinder:
         return found
 
     async def _query(self, path: StorePath) -> CacheResponse:
-        pause = self._retries.pause_seconds
-        left = self._retries.times
-        until = asyncio.get_running_loop().time() + self._retries.seconds
-        while True:
+        async def find() -> CacheResponse:
             try:
                 return await self._find(path)
             except CacheFault as error:
-                wait = min(error.retry_after or pause, _LONGEST_PAUSE)
-                message = f"{error.location} failed to send {path}: {error}"
-                is_last = not left or asyncio.get_running_loop().time() + wait > until
-                if not error.transient or is_last:
-                    raise DownloadFailed(message, host=error.location, path=str(path)) from None
-                self._report(message, wait)
-            await asyncio.sleep(wait)
-            left -= 1
-            pause *= 2
+                if error.transient:
+                    raise
+                raise _failed(error) from None
 
-    def _report(self, message: str, pause: float) -> None:
-        """One line for each pause: a cache that is down fails for many paths at once."""
+        try:
+            return await retry(
+                find,
+                retries=self._retries,
+                transient=CacheFault,
+                on_retry=self._report,
+                requested=lambda error: error.retry_after,
+            )
+        except CacheFault as error:
+            raise _failed(error) from None
+
+    def _report(self, error: CacheFault, pause: float) -> None:
+        """Write one line for each pause: a cache that is down fails for many paths at once."""
         line = f"another attempt follows in {pause:g} s"
         if line not in self._reported:
             self._reported.add(line)
-            self._on_line(f"{message}; {line}")
+            self._on_line(f"{_failed(error).message}; {line}")
 
 
 def offered(found: Found) -> Mapping[str, tuple[int, int]]:
@@ -155,6 +156,11 @@ def offered(found: Found) -> Mapping[str, tuple[int, int]]:
         count, size = totals.get(offer.location, (0, 0))
         totals[offer.location] = (count + 1, size + offer.size)
     return totals
+
+
+def _failed(error: CacheFault) -> DownloadFailed:
+    message = f"{error.location} failed to send {error.path}: {error}"
+    return DownloadFailed(message, host=error.location, path=str(error.path))
 
 
 def _note(found: Found, path: StorePath, response: CacheResponse) -> None:

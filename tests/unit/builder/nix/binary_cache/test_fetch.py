@@ -1,11 +1,12 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.builder.nix.binary_cache import fetch
-from app.builder.nix.binary_cache.fetch import ATTEMPTS, Fetcher, FetchFailed, FetchStopped
+from app.builder.nix.binary_cache.fetch import RETRIES, Fetcher, FetchFailed, FetchStopped
 from tests.unit.builder.nix.binary_cache.caches import CacheServer, drop, serving, status, truncate
 
 LIMIT = 1000
@@ -32,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[CacheServer]:
 
 @pytest.fixture
 def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
-    monkeypatch.setattr(fetch, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(fetch, "RETRIES", replace(fetch.RETRIES, pause_seconds=0.001))
     fetcher = Fetcher(threading.Event())
     yield fetcher
     fetcher.close()
@@ -63,7 +64,7 @@ def test_a_server_that_stays_busy_is_given_up(server: CacheServer, fetcher: Fetc
     with pytest.raises(FetchFailed, match=rf"^{server.url}/file: the server answers 503$"):
         fetcher.get(f"{server.url}/file", LIMIT)
 
-    assert server.requests["file"] == ATTEMPTS
+    assert server.requests["file"] == 1 + RETRIES.times
 
 
 def test_a_refusal_is_not_tried_again(server: CacheServer, fetcher: Fetcher) -> None:
@@ -84,7 +85,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(server: CacheServer) -> None:
     fetcher.close()
 
     # And no server makes us wait for a quarter of an hour.
-    assert clock.waited == [7, fetch.LONGEST_DELAY]
+    assert clock.waited == [7, 60]
 
 
 def test_each_pause_is_longer_than_the_one_before(server: CacheServer) -> None:
@@ -96,7 +97,7 @@ def test_each_pause_is_longer_than_the_one_before(server: CacheServer) -> None:
         fetcher.get(f"{server.url}/file", LIMIT)
     fetcher.close()
 
-    assert len(clock.waited) == ATTEMPTS - 1
+    assert len(clock.waited) == RETRIES.times
     for attempt, seconds in enumerate(clock.waited):
         assert seconds is not None
         assert 0.25 * 2**attempt <= seconds <= 0.5 * 2**attempt

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CacheServer]:
-    monkeypatch.setattr(fetch, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(fetch, "RETRIES", replace(fetch.RETRIES, pause_seconds=0.001))
     with serving(directory) as server:
         yield server
 
