@@ -1,11 +1,13 @@
 """The images that were built last, with their digests and times, also after a restart.
 
 One record has all of them.  Pages and estimates read it; no pull depends on it.  Servers that
-share a storage read what others wrote before they write, so that a lost entry is rare.
+share a storage read what others wrote before they write, so that a lost entry is rare.  The record
+is large, so that images which are built one after another are written together.
 """
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -26,6 +28,8 @@ from app.storage.records.records import Records
 LIMIT = 500
 # Estimates use so many builds.
 _SAMPLES = 50
+# Images that were built in this time are written together; a crash loses them.
+_TOGETHER_SECONDS = 5
 _Text = Annotated[str, Field(max_length=255)]
 
 
@@ -72,6 +76,8 @@ class RecentImages:
         self._is_loaded = False
         self._writing: asyncio.Task[None] | None = None
         self._is_changed = False
+        self._is_closing = asyncio.Event()
+        self._written: bytes | None = None
 
     def add(self, reference: ImageReference, built: Built, seconds: Seconds) -> None:
         """Note an image at once, and write it in the background."""
@@ -97,7 +103,8 @@ class RecentImages:
             self._writing = asyncio.create_task(self._write())
 
     async def close(self) -> None:
-        """Wait for what is being written."""
+        """Write at once what is not written, and wait for it."""
+        self._is_closing.set()
         if self._writing is not None:
             await self._writing
 
@@ -139,15 +146,26 @@ class RecentImages:
     async def _write(self) -> None:
         try:
             while self._is_changed:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_closing.wait(), _TOGETHER_SECONDS)
                 self._is_changed = False
-                async with self._loading:
-                    self._merge(await self._records.read(_KEY) or ())
-                    self._is_loaded = True
-                await self._records.write(_KEY, tuple(self._images.values()))
+                await self._merge_stored()
+                self._written = self._records.encode(_KEY, tuple(self._images.values()))
+                await self._records.write_body(_KEY, self._written)
         except StorageUnavailable as error:
             logger.warning("recent images will be missing after a restart: {}", error)
         finally:
             self._writing = None
+
+    async def _merge_stored(self) -> None:
+        """Add what other servers wrote since the last write."""
+        async with self._loading:
+            (body,) = await self._records.bodies((_KEY,))
+            stored: tuple[RecentImage, ...] | None = None
+            if body is None or body != self._written:
+                (stored,) = self._records.decode_each((_KEY,), (body,))
+            self._merge(stored or ())
+            self._is_loaded = True
 
     def _merge(self, stored: Iterable[RecentImage]) -> None:
         """Keep the latest image of each name and tag, and the times of its last build."""

@@ -150,7 +150,7 @@ async def test_storage_that_fails_costs_only_the_entry_after_a_restart(
     async def fail(*_: object) -> None:
         raise StorageUnavailable("the disk is full")
 
-    monkeypatch.setattr(Records, "write", fail)
+    monkeypatch.setattr(Records, "write_body", fail)
     recent = recent_of(MemoryStorage())
     recent.add(reference("git"), image("1"), TIMES)
     await recent.close()
