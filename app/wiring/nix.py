@@ -128,6 +128,7 @@ async def open_substitution(
         remotes=remotes,
         client=client,
         directory=settings.state_path / "downloads",
+        workers=settings.workers,
     )
     return OpenNix(nix, realiser, store)
 

@@ -14,6 +14,7 @@ from app.builder.nix.substitution.client import CONNECTIONS, CacheClient
 from app.builder.nix.substitution.decoding import decoder
 from app.builder.nix.substitution.download import Download, DownloadUnusable
 from app.builder.nix.substitution.names import RecordingVisitor, replay
+from app.builder.nix.substitution.packing_order import PackingOrder, Turn
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths, joined
 from app.builder.nix.substitution.verifying import VerifiedArchive
 from app.builder.nix.substitution.volume import Volume
@@ -38,7 +39,8 @@ _NAMES = 32 << 20
 class SubstitutedStore:
     """``local`` reads this machine's paths, ``remotes`` are those of binary caches.
 
-    ``directory`` is for downloads in progress, which have no names there.
+    ``directory`` is for downloads in progress, which have no names there.  ``workers`` paths are
+    packed at a time.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SubstitutedStore:
         remotes: RemotePaths,
         client: CacheClient,
         directory: Path,
+        workers: int,
     ) -> None:
         self._local = local
         self._remotes = remotes
@@ -55,6 +58,7 @@ class SubstitutedStore:
         self._directory = directory
         self._small = Volume(_SMALL_VOLUME, most=CONNECTIONS - _MOST_LARGE)
         self._large = Volume(_LARGE_VOLUME, least=_FEWEST_LARGE, most=_MOST_LARGE)
+        self._order = PackingOrder(workers)
         self._downloads: dict[StorePath, Download] = {}
         self._names: Cache[StorePath, bytes] = Cache(_NAMES, size_of=len)
 
@@ -72,13 +76,13 @@ class SubstitutedStore:
             return
         size = remote.offer.size
         volume = self._small if size < _SMALL else self._large
-        async with volume.reserve(size):
-            arrived = asyncio.Event()
-            download = self._start(remote, arrived, asyncio.get_running_loop())
+        async with volume.reserve(size, work=remote.offer.substitute.nar_size):
+            turn = Turn()
+            download = self._start(remote, turn, asyncio.get_running_loop())
             self._downloads[path] = download
             try:
-                await arrived.wait()
-                yield
+                async with self._order.turn(turn):
+                    yield
             finally:
                 del self._downloads[path]
                 await threads.finish(download.close)
@@ -121,15 +125,19 @@ class SubstitutedStore:
         else:
             replay(recorded, visitor)
 
-    def _start(
-        self, remote: Remote, arrived: asyncio.Event, loop: asyncio.AbstractEventLoop
-    ) -> Download:
-        narinfo = remote.offer.substitute
-        arrival = Arrival(remote.offer.size, narinfo.nar_size)
+    def _start(self, remote: Remote, turn: Turn, loop: asyncio.AbstractEventLoop) -> Download:
+        size, nar_size = remote.offer.size, remote.offer.substitute.nar_size
+        arrival = Arrival(size, nar_size)
 
-        def on_progress(size: int | None) -> None:
-            if not arrived.is_set() and (size is None or arrival.is_due(size)):
-                loop.call_soon_threadsafe(arrived.set)
+        def on_progress(arrived: int | None) -> None:
+            if turn.granted.is_set():
+                return
+            if arrived is None or arrival.is_due(arrived):
+                loop.call_soon_threadsafe(self._order.grant, turn)
+            else:
+                turn.ready = arrived * nar_size // max(size, 1)
+                if self._order.wants_more:
+                    loop.call_soon_threadsafe(self._order.begin_early)
 
         download = Download(
             remote.caches.offers(remote.offer),

@@ -7,13 +7,20 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
-# Reservations that are ordered by their size.  Each waits for a bounded number of later ones.
+# Reservations that are ordered by their work.  Each waits for a bounded number of later ones.
 _BATCH = 32
 
 
+class _Waiting(NamedTuple):
+    size: int
+    work: int
+    turn: asyncio.Future[None]
+
+
 class Volume:
-    """Reservations are granted in batches, and in each the largest first: it takes the longest.
+    """Reservations are granted in batches, and in each the one with the most work first.
 
     One of more than all waits for the others' end.  ``least`` reservations are granted whatever
     their size, and never more than ``most``.
@@ -25,26 +32,28 @@ class Volume:
         self._most = most
         self._used = 0
         self._count = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         # The next is the last one.
-        self._batch: list[tuple[int, asyncio.Future[None]]] = []
+        self._batch: list[_Waiting] = []
 
     @asynccontextmanager
-    async def reserve(self, size: int) -> AsyncIterator[None]:
-        await self.take(size)
+    async def reserve(self, size: int, *, work: int | None = None) -> AsyncIterator[None]:
+        """Reserve; ``work`` is how much follows before the end, by default as much as ``size``."""
+        await self.take(size, work=work)
         try:
             yield
         finally:
             self.give_back(size)
 
-    async def take(self, size: int) -> None:
+    async def take(self, size: int, *, work: int | None = None) -> None:
         """Reserve until ``give_back`` is called with the same size."""
+        work = size if work is None else work
         size = min(size, self._size)
         if not self._batch and not self._waiting and self._fits(size):
             self._grant(size)
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
+        self._waiting.append(_Waiting(size, work, turn))
         try:
             await turn
         except asyncio.CancelledError:
@@ -70,21 +79,20 @@ class Volume:
 
     def _grant_waiting(self) -> None:
         while (waiting := self._next()) is not None:
-            size, turn = waiting
-            if not self._fits(size):
+            if not self._fits(waiting.size):
                 return
             self._batch.pop()
-            self._grant(size)
-            turn.set_result(None)
+            self._grant(waiting.size)
+            waiting.turn.set_result(None)
 
-    def _next(self) -> tuple[int, asyncio.Future[None]] | None:
+    def _next(self) -> _Waiting | None:
         """Return the reservation that is granted next, without those that were cancelled."""
         while self._batch or self._waiting:
             if not self._batch:
                 count = min(_BATCH, len(self._waiting))
                 batch = (self._waiting.popleft() for _ in range(count))
-                self._batch = sorted(batch, key=lambda waiting: -waiting[0])[::-1]
-            if not self._batch[-1][1].cancelled():
+                self._batch = sorted(batch, key=lambda waiting: -waiting.work)[::-1]
+            if not self._batch[-1].turn.cancelled():
                 return self._batch[-1]
             self._batch.pop()
         return None

@@ -128,3 +128,23 @@ async def test_reservation_granted_and_cancelled_in_one_turn_is_released() -> No
 
     async with asyncio.timeout(5), volume.reserve(10):
         pass
+
+
+async def test_reservation_with_the_most_work_is_granted_first() -> None:
+    volume = Volume(10)
+    await volume.take(10)
+    order: list[str] = []
+
+    async def use(name: str, size: int, work: int) -> None:
+        async with volume.reserve(size, work=work):
+            order.append(name)
+
+    tasks = [
+        asyncio.create_task(use("large", 10, 10)),
+        asyncio.create_task(use("compressed", 5, 50)),
+    ]
+    await turns()
+    volume.give_back(10)
+    await asyncio.gather(*tasks)
+
+    assert order == ["compressed", "large"]

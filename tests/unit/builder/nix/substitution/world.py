@@ -80,6 +80,7 @@ class World:
             remotes=self.remotes,
             client=self.client,
             directory=self.directory / "downloads",
+            workers=2,
         )
 
     async def find(self, *roots: StorePath) -> Found:
