@@ -1,7 +1,9 @@
 """How late a server's event loop is, and how much memory it takes, while it works."""
 
+import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pycurl
@@ -39,14 +41,31 @@ class Lateness:
 
 def peak(server: Server) -> int:
     """The largest resident set of the server's process."""
-    found = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
+    return max(int(_status(process)["VmHWM"].split()[0]) * 1024 for process in _processes(server))
+
+
+def cpu(server: Server) -> float:
+    """The CPU time of the server's process so far."""
+    ticks = 0
+    for process in _processes(server):
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        ticks = max(ticks, int(fields[11]) + int(fields[12]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _processes(server: Server) -> Iterator[Path]:
+    """Yield the directories in ``/proc`` of the server, and of processes that it was started by."""
+    state = server.environment["NIXERY_STATE_PATH"].encode()
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            environment = (status.parent / "environ").read_bytes()
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            environment = (process / "environ").read_bytes()
+            is_running = "VmHWM" in _status(process)
         except OSError:
             continue
-        state = server.environment["NIXERY_STATE_PATH"].encode()
-        if state in environment and b"NIXERY_PKGS_PATH" in environment and "VmHWM" in fields:
-            found = max(found, int(fields["VmHWM"].split()[0]) * 1024)
-    return found
+        if state in environment and b"NIXERY_PKGS_PATH" in environment and is_running:
+            yield process
+
+
+def _status(process: Path) -> dict[str, str]:
+    lines = (process / "status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
