@@ -67,6 +67,22 @@ async def test_names_are_listed_once_also_after_a_restart(opener: Open) -> None:
     assert servers.nix.starts["look"] == looks
 
 
+async def test_a_name_that_nothing_has_is_not_evaluated_once_the_names_are_listed(
+    opener: Open,
+) -> None:
+    servers = opener({"hello": package("hello-1")})
+    server = await servers.open()
+    await server.images.search("hello", 5, None)
+    starts = servers.nix.starts["evaluate"]
+
+    error = await failure(server, "hello/nonesuch")
+
+    assert isinstance(error, PackagesUnknown)
+    assert servers.nix.starts["evaluate"] == starts
+    await server.build("hello")
+    assert servers.nix.starts["evaluate"] > starts
+
+
 async def test_a_search_is_for_the_last_component_in_the_source_that_the_first_names(
     opener: Open,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Settings as /debug shows them, to the public."""
+"""What the services take from the settings, and what /debug shows of these to the public."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -7,12 +7,14 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.programs.local_store import LocalStore
 from app.builder.sources.definition import GitDefinition, PathDefinition
+from app.settings.sections import layers
 from app.settings.settings import Settings
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
 from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.wiring.nix import open_nix
+from app.wiring.services import load_profiles
 from app.wiring.shown import activity, shown_settings
 from tests.recorded_programs import RecordedPrograms
 
@@ -70,3 +72,11 @@ async def test_activity_counts_starts_of_nix_and_what_was_packed(tmp_path: Path)
     assert counts["nix.version"] == 2
     assert counts["packing.paths_packed"] == 0
     assert counts["evaluators.answered"] == 0
+
+
+async def test_the_shipped_layer_plans_are_used_unless_the_settings_have_none() -> None:
+    shipped = await load_profiles(Settings(plan=layers.SHIPPED), MemoryStorage())
+    none = await load_profiles(Settings(plan=layers.NO_PLAN), MemoryStorage())
+
+    assert shipped.identities
+    assert not none.identities
