@@ -1,4 +1,4 @@
-"""Pulls of built images by real clients, relative to the layers that Nixery makes.
+"""Time that real clients take to pull built images, relative to the layers that Nixery makes.
 
 usage: bench/clients.py [--rounds N] [--image NAME ...] [--client NAME ...]
 

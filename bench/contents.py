@@ -2,9 +2,9 @@
 
 usage: bench/contents.py [--packages DIRECTORY] [IMAGE ...]
 
-"Own files" are the layer of every image and the layer of links, compressed; their share of the
-image is the most by which changes of the file system can have made it grow.  "Programs" is what
-/bin would have if it had the programs themselves, compressed as a layer would be.
+"Own files" is the compressed size of the two layers without store paths: the files of every image,
+and its links to packages.  "Programs" is the compressed size of the programs themselves, which
+/bin would have in place of links.
 """
 
 import argparse

@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def _measure(client: str, channel: Channel, requests: int, connections: int) -> None:
-    """The server runs in the same process: its CPU time is that of all clients alike."""
+    """Measure one client.  The server is in the same process and adds as much CPU to each."""
     cpu, begun = _cpu(), time.perf_counter()
     run(client, [f"{channel.url}/file"] * requests, connections)
     wall, spent = time.perf_counter() - begun, _cpu() - cpu

@@ -4,7 +4,7 @@ usage: bench/indexes.py [--seconds N]
 
 Prints the time from the first request to the document, with empty storage and with the other
 architecture packed before, and the rate of requests for built ones.  New servers pull the same
-images in turn; the sums count.
+images in turn; their times are added.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How late a server's event loop is, and how much memory it takes, while it works."""
+"""Measure how late the event loop of a busy server is, and how much memory the server takes."""
 
 import os
 import threading

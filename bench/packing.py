@@ -189,8 +189,8 @@ def pack(
 ) -> tuple[Result, dict[str, float]]:
     """Pack in a new process, so that its memory can be measured.
 
-    Storage is kept until the end, because ext4 creates files slowly for minutes after others were
-    removed.  Gigabytes are removed at once; they have no baseline.
+    Storage is removed at the end, because ext4 creates files slowly for minutes after a removal.
+    Subjects without a baseline have gigabytes, and are removed at once.
     """
     storage = Path(tempfile.mkdtemp(dir=scratch, prefix="storage-"))
     parameters = {"codec": name, "storage": str(storage), "workers": workers}

@@ -67,7 +67,7 @@ def _serve(context: typer.Context) -> None:
 app.command("build", short_help="Build an image without a registry.")(build.command)
 app.command("prepare", short_help="Download the embedded packages.")(prepare.command)
 app.command("popcount", short_help="Count references in a binary cache.")(popcount.command)
-app.command("plan", short_help="Write a layer plan for NIXERY_POPULARITY.")(plan.command)
+app.command("plan", short_help="Write a layer plan for NIXERY_PLAN.")(plan.command)
 app.command("preview", short_help="Print what a pull would take.")(preview.command)
 app.command("verify", short_help="Check the stored images for damage.")(verify.command)
 app.command("doctor", short_help="Check what the server needs.")(doctor.command)

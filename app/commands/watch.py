@@ -54,7 +54,7 @@ def command(
         str,
         typer.Argument(
             metavar="URL|ID",
-            help="The address of a build's page, as messages of the server have it; or its"
+            help="The address of a build's page, as the server prints it; or its"
             " identifier, at the server of the settings.",
         ),
     ],

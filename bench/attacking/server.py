@@ -48,7 +48,7 @@ class Served:
             return connection.getresponse().read()
 
     def memory_mib(self) -> float:
-        """Return the peak so far."""
+        """Return the peak of the server's memory so far."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 

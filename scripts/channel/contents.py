@@ -40,7 +40,7 @@ class _Package:
 
 
 def make(directory: Path, *, compression: str, size: int, paths: int) -> dict[str, object]:
-    """Return the public key, and how many paths and bytes the attribute ``everything`` has."""
+    """Write both.  Return the public key, and the paths and bytes of the attribute ``everything``."""
     originals = [one for one in _originals() if one.size <= size // _LARGEST]
     packages = _repeated(originals, size=size, paths=paths)
     (directory / "set").mkdir(parents=True, exist_ok=True)

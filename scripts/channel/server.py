@@ -63,7 +63,7 @@ class Channel:
         self._released = asyncio.Event()
 
     def release(self) -> None:
-        """Send what "hold" holds back, and hold back nothing until served again; from any thread."""
+        """Send the responses that "hold" delays, and delay none until served again; thread-safe."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._released.set)
 

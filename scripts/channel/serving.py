@@ -53,7 +53,7 @@ async def _cancel_others() -> None:
 
 @contextmanager
 def serving(channel: Channel) -> Iterator[Channel]:
-    """Serve in a thread; a second time at the same port."""
+    """Serve in a thread.  A channel that is served again keeps its port."""
     loop = asyncio.new_event_loop()
     started = threading.Event()
     task = loop.create_task(serve(channel, started.set))

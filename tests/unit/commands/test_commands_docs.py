@@ -4,12 +4,15 @@
 """
 
 import platform
+import re
 from pathlib import Path
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from app.commands.verbs import app
+from app.settings.names import CONFIG_VARIABLE, variables
+from app.settings.settings import Settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 BEGIN, END = "<!-- commands -->\n", "<!-- end of commands -->"
@@ -55,6 +58,16 @@ def test_page_lists_every_verb_and_option() -> None:
     page = PAGE.read_text()
 
     assert page[page.index(BEGIN) + len(BEGIN) : page.index(END)] == sections()
+
+
+def test_help_names_settings_by_their_current_variables() -> None:
+    current = {CONFIG_VARIABLE, *(variables(setting)[0] for setting in Settings.model_fields)}
+    texts = [f"{verb.help} {verb.short_help}" for verb in _CLI.commands.values()]
+
+    named = set(re.findall(r"\bNIXERY_[A-Z_]+\b", f"{sections()} {texts}"))
+
+    assert "NIXERY_PLAN" in named
+    assert named <= current
 
 
 if __name__ == "__main__":
