@@ -51,7 +51,7 @@ class Prometheus:
         return result
 
     def is_ready(self) -> bool:
-        """Tell whether it serves its API: until its storage is open, every path is 503."""
+        """Return whether it serves its API: until its storage is open, every path is 503."""
         try:
             return httpx.get(f"{self.url}/-/ready", timeout=30).is_success
         except httpx.TransportError:

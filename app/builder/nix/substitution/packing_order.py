@@ -15,7 +15,7 @@ class Turn:
 
 
 class PackingOrder:
-    """Grant turns to downloads, of which ``workers`` are packed at a time.
+    """Grant turns to downloads; at most ``workers`` of them are packed at a time.
 
     A download that is due hardly waits for the network.  If there are too few of these, the one
     with the most bytes to pack begins early.  Half of the workers stay free of early ones, which
