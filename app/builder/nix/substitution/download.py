@@ -203,13 +203,14 @@ class Download:
         if wanted.file_hash is not None and digest.digest() != wanted.file_hash:
             raise TransferFailed("the file does not have its FileHash", transient=False)
 
-    def _attempt(self, offer: Offer, transfer: Transfer, update: Callable[[bytes], None]) -> None:
+    def _attempt(
+        self, offer: Offer, transfer: Transfer, update: Callable[[bytearray], None]
+    ) -> None:
         problem: TransferFailed | None = None
-        unwritten = self._unwritten
 
         def take(part: bytes, start: int) -> bool:
             nonlocal problem
-            received = self._size + len(unwritten)
+            received = self._size + len(self._unwritten)
             new = part[received - start :] if start < received else part
             if time.monotonic() > self._policy.end:
                 problem = TransferFailed("it takes longer than one image may", transient=False)
@@ -218,8 +219,8 @@ class Download:
             elif received + len(new) > offer.most:
                 problem = TransferFailed("the file is larger than its NarSize", transient=False)
             else:
-                unwritten.extend(new)
-                if len(unwritten) >= _TOGETHER:
+                self._unwritten.extend(new)
+                if len(self._unwritten) >= _TOGETHER:
                     self._write(update)
             return problem is None
 
@@ -236,11 +237,11 @@ class Download:
         if problem is not None:
             raise problem
 
-    def _write(self, update: Callable[[bytes], None]) -> None:
-        data = bytes(self._unwritten)
-        if not data:
+    def _write(self, update: Callable[[bytearray], None]) -> None:
+        if not self._unwritten:
             return
-        self._unwritten.clear()
+        # Not copied: that would take a fiftieth of the CPU time of a first pull.
+        data, self._unwritten = self._unwritten, bytearray()
         update(data)
         left, position = memoryview(data), self._size
         while left:
