@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,18 @@ STYLED = {
 _FOR_PROGRAMS = ("/v2/", "/api/")
 
 
-@cache
+_LOADING = Lock()
+
+
 @blocking
 def _load() -> "jinja2.Environment":
-    """Return the templates, all of them compiled."""
+    """Return the templates; the first pages wait for one thread, which compiles them."""
+    with _LOADING:
+        return _compiled()
+
+
+@cache
+def _compiled() -> "jinja2.Environment":
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("app.routers.web"),
         autoescape=True,
