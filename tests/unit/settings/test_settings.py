@@ -304,3 +304,12 @@ def test_limits_apply_to_sources_without_their_own(
         "own": (7, 33, 1),
         "files": (5, 33, 44),
     }
+
+
+def test_a_directory_of_pages_has_to_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NIXERY_WEB_DIR", str(tmp_path))
+    assert load_settings().web_dir == tmp_path
+
+    monkeypatch.setenv("NIXERY_WEB_DIR", str(tmp_path / "absent"))
+    with pytest.raises(SettingsError, match=f"directory {tmp_path}/absent does not exist"):
+        load_settings()
