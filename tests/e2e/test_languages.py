@@ -75,6 +75,23 @@ lua -e 'print(require("lpeg").match(require("lpeg").P("a"), "a"))'
 ruby -e 'require "alpha"; require "vendored"; require "json"; require "set"; puts [$loaded, $vendored, [1].to_json, `./child.rb`.strip].join(" ")'
 ruby -e 'puts Gem::Specification.map(&:name).grep(/alpha|beta/).sort.uniq.join(" ")'
 """
+R = """
+set -e
+cd "$1"
+cat > child.R <<'END'
+#!/usr/bin/env Rscript
+cat("a child:", jsonlite::toJSON(1:2), "\\n")
+END
+chmod +x child.R && ./child.R
+Rscript --vanilla -e 'library(lifecycle); cat(is_present(deprecated()), dirname(find.package("rlang")), sd(c(1, 3)) > 1, "\\n")'
+R --no-save --quiet --no-echo -e 'cat(system("./child.R", intern = TRUE), "\\n")'
+mkdir -p mine/R added
+printf 'Package: mine\nVersion: 1.0\nTitle: T\nDescription: D.\nAuthor: A\nMaintainer: A <a@b.c>\nLicense: MIT\n' > mine/DESCRIPTION
+echo 'exportPattern("^m")' > mine/NAMESPACE
+echo 'mine <- function() jsonlite::unbox("installed")' > mine/R/mine.R
+R CMD INSTALL --library=added mine > log 2>&1 || cat log
+R_LIBS=added Rscript -e 'cat(mine::mine(), "\\n")'
+"""
 IMAGE = "bashinteractive/coreutils/python3/python3packages.requests/python3packages.pip/perl/perlpackages.json"
 
 
@@ -149,4 +166,22 @@ def test_lua_node_and_ruby_find_the_libraries_of_the_name(
         "2",
         "alpha true [1] alpha",
         "alpha beta",
+    ]
+
+
+@pytest.mark.full
+def test_r_finds_the_libraries_of_the_name(
+    new_server: ServerFactory, salted_full_packages: Path, docker: Docker
+) -> None:
+    server = new_server(salted_full_packages)
+    image = f"{server.address}/shell/which/r/rpackages.jsonlite/nixpkgslike.rlifecycle:latest"
+    pull(docker, image)
+
+    output = docker.run_as(["--user=4321"], image, "bash", "-c", R, "bash", "/tmp")
+
+    assert [line.strip() for line in output.splitlines()] == [
+        "a child: [1,2]",
+        "FALSE /lib/R/site-library TRUE",
+        "a child: [1,2]",
+        "installed",
     ]

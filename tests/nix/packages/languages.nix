@@ -68,6 +68,13 @@ in
     luaalpha = luaModule "alpha" [ (luaModule "beta" [ ]) ];
     nodealpha = nodeModule "alpha" [ (nodeModule "beta" [ ]) ];
     rubyalpha = gem "alpha" [ (gem "beta" [ ]) ];
+    # Debian's package in nixpkgs' place; the ones that it needs are in Debian's.
+    rlifecycle = runCommand "r-lifecycle-1.0.3" { } ''
+      mkdir -p $out/nix-support
+      cp -r ${super.rPackages.lifecycle}/lib/R/site-library $out/library
+      echo ${toString (map (name: super.debianPackages."r-cran-${name}") [ "cli" "glue" "rlang" ])} \
+        > $out/nix-support/propagated-build-inputs
+    '';
     rubyvendored = files "ruby-vendored" [ ] { "lib/ruby/vendor_ruby/vendored.rb" = "$vendored = true"; };
   };
 }

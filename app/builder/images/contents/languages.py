@@ -105,6 +105,15 @@ def _node(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
     return Additions((Symlink(b"node_modules", b"lib/node_modules"),) if libraries else ())
 
 
+def _r(_: Sequence[bytes], libraries: Sequence[bytes]) -> Additions:
+    """Return the search path of libraries.
+
+    The first place is where ``install.packages`` is to put others, as with Debian.
+    """
+    places = ["/usr/local/lib/R/site-library", _absolute(libraries)]
+    return _variables({"R_LIBS_SITE": ":".join(places)} if libraries else {})
+
+
 def _absolute(names: Sequence[bytes]) -> str:
     return ":".join("/" + name.decode() for name in names)
 
@@ -155,6 +164,12 @@ LANGUAGES = (
         interpreter=((b"bin", b"node"),),
         libraries=((b"lib", b"node_modules"),),
         compose=_node,
+    ),
+    Language(
+        interpreter=((b"bin", b"R"),),
+        # The second is Debian's.
+        libraries=((b"library",), (b"lib", b"R", b"site-library")),
+        compose=_r,
     ),
 )
 

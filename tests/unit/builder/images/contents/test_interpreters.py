@@ -199,8 +199,16 @@ async def test_the_number_of_store_paths_that_are_looked_at_is_bounded(
                 "RUBYLIB": "/lib/ruby/vendor_ruby:/lib/ruby/3.1.0",
             },
         ),
+        (
+            {b"bin": {b"R": b""}, b"lib": {b"R": {b"library": {b"stats": {b"DESCRIPTION": b""}}}}},
+            {
+                b"library": {b"alpha": {b"DESCRIPTION": b""}},
+                b"lib": {b"R": {b"site-library": {b"beta": {b"DESCRIPTION": b""}}}},
+            },
+            {"R_LIBS_SITE": "/usr/local/lib/R/site-library:/library:/lib/R/site-library"},
+        ),
     ],
-    ids=["lua", "gems", "ruby modules"],
+    ids=["lua", "gems", "ruby modules", "R"],
 )
 async def test_search_paths_have_the_directories_of_libraries(
     tmp_path: Path, interpreter: Node, libraries: Node, expected: Mapping[str, str]
