@@ -103,6 +103,7 @@ let
       main_program = attempt null (text (value.meta.mainProgram or null));
       description = attempt null (text (value.meta.description or null));
       homepage = attempt null (text (first (value.meta.homepage or null)));
+      documentation = attempt null (text (first (value.meta.documentation or null)));
       position = attempt null (text (value.meta.position or null));
       cpe = attempt null (text (identifiers.cpe or null));
       purl = attempt null (text (identifiers.purl or null));

@@ -63,6 +63,7 @@ PACKAGES: Mapping[str, Attribute] = {
         licenses=(License("GPL-3.0-or-later", free=True, spdx="GPL-3.0-or-later"),),
         description="A program that greets",
         homepage="https://example.org/hello",
+        documentation="https://example.org/hello/manual",
         position="pkgs/hello/default.nix:30",
         cpe="cpe:2.3:a:gnu:hello:2.12:*:*:*:*:*:*:*",
         purl="pkg:generic/hello@2.12",
@@ -180,6 +181,7 @@ class NixContract:
         assert hello.licenses == (License("GPL-3.0-or-later", free=True, spdx="GPL-3.0-or-later"),)
         assert hello.description == "A program that greets"
         assert hello.homepage == "https://example.org/hello"
+        assert hello.documentation == "https://example.org/hello/manual"
         assert hello.position == "pkgs/hello/default.nix:30"
         assert hello.cpe == "cpe:2.3:a:gnu:hello:2.12:*:*:*:*:*:*:*"
         assert hello.purl == "pkg:generic/hello@2.12"

@@ -93,6 +93,7 @@ def test_an_image_says_where_it_comes_from_and_what_is_in_it(
         "version": "1.2",
         "description": "A tool",
         "url": "https://example.org/tool",
+        "documentation": "https://example.org/tool/manual",
         "licenses": "Apache-2.0 AND MIT",
     }
     assert from_files["created"] == "1970-01-01T00:00:01Z"

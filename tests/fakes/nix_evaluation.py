@@ -142,6 +142,7 @@ class SetEvaluation:
             "main_program": package.main_program,
             "description": package.description,
             "homepage": package.homepage,
+            "documentation": package.documentation,
             "position": package.position,
             "cpe": package.cpe,
             "purl": package.purl,

@@ -93,6 +93,7 @@ def _derivation(package: Package, salt: str) -> str:
         "mainProgram": package.main_program,
         "description": package.description,
         "homepage": package.homepage,
+        "documentation": package.documentation,
         "position": package.position,
         "identifiers": {"cpe": package.cpe, "purl": package.purl},
     }

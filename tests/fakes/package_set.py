@@ -49,6 +49,7 @@ class Package:
     main_program: str | None = None
     description: str | None = None
     homepage: str | None = None
+    documentation: str | None = None
     position: str | None = None
     cpe: str | None = None
     purl: str | None = None

@@ -51,6 +51,7 @@ def _described(packages: Sequence[Found]) -> dict[str, str]:
             f"{_OCI}.version": _line(package.version or ""),
             f"{_OCI}.description": _line(package.description or ""),
             f"{_OCI}.url": package.homepage or "",
+            f"{_OCI}.documentation": package.documentation or "",
         }
     return {name: text for name, text in labels.items() if text}
 

@@ -28,7 +28,7 @@ from app.system.cache import Cache
 from app.system.concurrency import gather
 
 # Raise the format when nix/answers.nix returns more, or something else, for the same package.
-ATTRIBUTES = Kind(name="attributes", format=5, adapter=EVALUATION_RESULT)
+ATTRIBUTES = Kind(name="attributes", format=6, adapter=EVALUATION_RESULT)
 
 # Results kept in memory only, mostly of some 500 bytes each.
 _UNSTORED = 10_000

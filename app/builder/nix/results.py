@@ -96,6 +96,7 @@ class Metadata:
     main_program: _Plain = None
     description: _Shown | None = None
     homepage: Annotated[str, AfterValidator(_url)] | None = None
+    documentation: Annotated[str, AfterValidator(_url)] | None = None
     position: Annotated[str, AfterValidator(_position)] | None = None
     cpe: Annotated[str, AfterValidator(_identifier("cpe:"))] | None = None
     purl: Annotated[str, AfterValidator(_identifier("pkg:"))] | None = None

@@ -15,6 +15,7 @@ in
     meta = {
       description = "A tool";
       homepage = [ "https://example.org/tool" ];
+      documentation = "https://example.org/tool/manual";
       license = [ { spdxId = "MIT"; } { spdxId = "Apache-2.0"; } ];
     };
   };

@@ -38,6 +38,15 @@ def test_one_package_describes_its_image() -> None:
     }  # fmt: skip
 
 
+def test_documentation_is_stated_where_a_package_does() -> None:
+    tool = package("tool", documentation="https://example.org/manual", licenses=[])
+    other = package("other", documentation="javascript:alert(1)", licenses=[])
+
+    assert labels(tool) == {"title": "tool", "documentation": "https://example.org/manual"}
+    assert labels(other) == {"title": "other"}
+    assert labels(tool, other) == {"title": "tool, other"}
+
+
 def test_several_packages_have_a_title_and_licenses_in_common() -> None:
     a = package("a", version="1", homepage="https://a.example/", licenses=licenses("MIT", "X11"))
     b = package("b", licenses=licenses("MIT"))
