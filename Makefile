@@ -44,7 +44,7 @@ test: ## set up, lint, all tests with real clients; what .ci/run runs
 	$(AS_ROOT) $(PYTEST) -m "(nix or e2e) and not full"
 
 test-full: ## the same, and packages outside the small set (minutes, a download of gigabytes)
-	@python3 scripts/setup.py test
+	@python3 scripts/setup.py full
 	$(check)
 	$(coverage)
 	$(AS_ROOT) $(PYTEST) -m "nix or e2e or full"

