@@ -16,13 +16,14 @@ def command(
     full: Annotated[
         bool, typer.Option("--full", help="Prepare all packages, not only the small set.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Download the embedded packages and put them into the Nix store.
 
     The packages come from the Debian archive that this machine uses. Run this once; a server
     without other settings then serves them. Prints the directory of the package set.
     """
-    prepare(["--full"] if full else [])
+    prepare([*(["--full"] if full else []), *(["--json"] if as_json else [])])
 
 
 def generator(options: Sequence[str], *, tree: Path = EMBEDDED_PACKAGES) -> list[str]:

@@ -1,5 +1,8 @@
 """The Debian package set, built for real: its programs run, and it is what its page describes."""
 
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,6 +43,17 @@ def test_a_program_runs_where_nothing_but_its_closure_is(small: Path, attribute:
 def test_every_attribute_has_a_program_that_is_run_or_is_a_library(lock: Lock) -> None:
     covered = {lock.attributes[attribute] for attribute in SMALL} | {"bash"}
     assert set(lock.attributes.values()) - covered == {"zlib1g", "libx11-6"}
+
+
+def test_the_prepared_directory_is_printed_as_json(small: Path) -> None:
+    command = (sys.executable, "-m", "app", "prepare", "--json")
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert json.loads(done.stdout) == {
+        "directory": str(small),
+        "set": "small",
+        "systems": ["x86_64-linux", "aarch64-linux"],
+    }
 
 
 @pytest.mark.alone

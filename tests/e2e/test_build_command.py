@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.collector import attributes, collecting
 from tests.e2e.clients import Containerd, Docker, Podman
 from tests.e2e.docker_registry import serving_docker_registry
 from tests.e2e.process import succeed
@@ -48,6 +49,21 @@ def test_an_image_is_built_into_the_docker_daemon(docker: Docker, server: Server
 
     assert built["digest"] == server.digest("jq")
     assert docker.run("jq:latest", "jq", "-n", "40 + 2") == "42\n"
+
+
+def test_a_build_without_a_server_is_traced(server: Server, packages: Path, tmp_path: Path) -> None:
+    own = Server(tmp_path / "own", packages)  # nothing is built there
+
+    with collecting() as collector:
+        own.environment["NIXERY_OTLP_ENDPOINT"] = collector.url
+        built = own.command("build", "jq", "-o", str(tmp_path / "jq.tar"))
+        assert built.returncode == 0, built.stderr
+
+    assert server.digest("jq") in built.stdout
+    spans = {span.name: span for span in collector.spans}
+    assert {"build", "evaluate", "pack"} <= set(spans)
+    assert attributes(spans["build"])["nixery.outcome"] == "succeeded"
+    assert spans["pack"].parent_span_id == spans["build"].span_id
 
 
 def test_an_archive_loads_and_runs_in_podman(archive: Path, podman: Podman, server: Server) -> None:

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         choices=sorted(ARCHITECTURES),
         help="default: both; for the full set, this machine's",
     )
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
     command.set_defaults(run=run_prepare)
 
     command = commands.add_parser("lock", help="resolve the wanted packages; write a lock")
@@ -81,16 +82,18 @@ def parser() -> argparse.ArgumentParser:
 
 def run_prepare(arguments: argparse.Namespace, place: Workplace) -> int:
     place.store.check()  # before minutes of downloads
+    systems = tuple(arguments.system or default_systems(place, full=arguments.full))
     preparation = Preparation(
         attributes=chosen_list(arguments),
-        systems=tuple(arguments.system or default_systems(place, full=arguments.full)),
+        systems=systems,
         place=place,
         tree=SetDirectory(TREE),
     )
     directory = preparation.prepare()
     if directory != TREE:
         report(f"serve it with NIXERY_PKGS_PATH={directory}")
-    print(directory)
+    result = {"directory": str(directory), "set": preparation.attributes, "systems": list(systems)}
+    print(json.dumps(result) if arguments.json else directory)
     return 0
 
 

@@ -12,7 +12,9 @@ from app.commands.prepare import generator
 from app.settings.expressions import EMBEDDED_PACKAGES
 
 
-@pytest.mark.parametrize(("arguments", "options"), [([], []), (["--full"], ["--full"])])
+@pytest.mark.parametrize(
+    ("arguments", "options"), [([], []), (["--full"], ["--full"]), (["--json"], ["--json"])]
+)
 def test_command_executes_the_generator_of_the_installed_expressions(
     arguments: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,18 +1,13 @@
 """Traces, received as a collector of OpenTelemetry does."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.builder.jobs.job import Job
@@ -24,52 +19,13 @@ from app.system.workers import Workers
 from app.telemetry.measures import Measures
 from app.telemetry.tracing import Tracing, open_tracing
 from app.wiring.measures import observe_build, open_traces
-
-
-@dataclass
-class Collector:
-    url: str = ""
-    paths: list[str] = field(default_factory=list)
-    requests: list[ExportTraceServiceRequest] = field(default_factory=list)
-
-    @property
-    def spans(self) -> list[Any]:
-        return [
-            span
-            for request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
+from tests.collector import Collector, attributes, collecting
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    found = Collector()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            found.paths.append(self.path)
-            found.requests.append(ExportTraceServiceRequest.FromString(body))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        found.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with collecting() as found:
         yield found
-        server.shutdown()
-        thread.join()
-
-
-def attributes(span: Any) -> dict[str, Any]:  # noqa: ANN401  # a message of protobuf
-    return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
 
 
 def finished_job(tracing: Tracing) -> Job[str]:
