@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 EVIL = "<script>window.stolen=1</script><img src=x onerror=window.stolen=1>"
 # Resolves when the log of the page has a text.
-_LOGGED = """new Promise((resolve) => {
+LOGGED = """new Promise((resolve) => {
   const log = document.getElementById("log");
   const look = () => log.textContent.includes(%r) && resolve(log.textContent);
   new MutationObserver(look).observe(log, { childList: true });
@@ -75,7 +75,7 @@ def test_a_build_is_shown_live_and_ends_with_its_image(
     browser.open(shown.url + started.headers["location"])
     loads = browser.loads
     assert "running" in text(browser)
-    browser.evaluate(_LOGGED % "slow")
+    browser.evaluate(LOGGED % "slow")
     browser.screenshot(tmp_path / "build.png")
     browser.wait_for_load(loads)  # at its end the page loads itself again
     assert "succeeded" in text(browser)
