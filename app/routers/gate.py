@@ -5,12 +5,14 @@ costs more than a manifest and cancels work that should go on.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 from fastapi.responses import Response
 from loguru import logger
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ErrorCode
@@ -78,7 +80,8 @@ class Gate:
 
         try:
             refusal = (_refusal(scope) if registry else None) or _refused_query(scope)
-            await (refusal or self._app)(scope, receive, respond)
+            with suppress(ClientDisconnect):  # before it had sent the request's body
+                await (refusal or self._app)(scope, receive, respond)
         except Exception as error:  # noqa: BLE001  # the client gets a registry's response to any error
             logger.opt(exception=error).error("{} {} failed unexpectedly", scope["method"], path)
             if started:
