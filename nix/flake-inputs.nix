@@ -31,9 +31,11 @@ let
   fromText = url:
     let
       plain = match "(git\\+|tarball\\+|file\\+)?(https?://[^?#]*|file://[^?#]*|ssh://[^?#]*).*" url;
+      local = match "(path:)?(/[^?#]*).*" url;
       short = match "[a-z]+:([^/?#]+/[^/?#]+).*" url;
     in
     if plain != null then builtins.elemAt plain 1
+    else if local != null then builtins.elemAt local 1
     else if short != null then builtins.head short
     else url;
   place = name: set:

@@ -50,6 +50,7 @@ TEST = DEMO | {
     "ssh-agent": "openssh-client",
     "curl": "curl",
     "gcc": "gcc",
+    "g++": "g++",  # and the C library's headers
     "zstd": "zstd",
     "debootstrap": "debootstrap",
     "qemu-aarch64-static": "qemu-user-static",
@@ -59,6 +60,9 @@ FULL = TEST | {"npm": "npm"}
 NEEDS: dict[str, dict[str, str]] = {"dev": DEV, "demo": DEMO, "test": TEST, "full": FULL}
 # Programs that later releases of Debian have in a package of their own.
 SPLIT = {"docker": "docker-cli"}
+# BuildKit's client is part of earlier releases' docker, and a plugin of this package's.
+DOCKER_CLI = Path("/var/lib/dpkg/info/docker-cli.list")
+BUILDX = {"/usr/libexec/docker/cli-plugins/docker-buildx": "docker-buildx"}
 
 # Debian starts and enables services on installation; tests start their own.
 UNITS = {
@@ -84,6 +88,8 @@ def main() -> None:
     needs = NEEDS[sys.argv[1]]
     install_debian(missing(needs))
     install_debian(missing({need: SPLIT[need] for need in needs.keys() & SPLIT.keys()}))
+    if "docker" in needs and DOCKER_CLI.exists():
+        install_debian(missing(BUILDX))
     uv = find_uv()
     # Use the machine's certificates, as apt, pip and git do, in place of uv's own.
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")

@@ -26,6 +26,14 @@ def prepare(*arguments: str) -> Path:
     return Path(done.stdout.strip())
 
 
+def difficult_packages(directory: Path) -> Path:
+    """Write a set of tests/nix/packages over the packages that are prepared on this machine."""
+    (directory / "default.nix").write_text(
+        f"{{ ... }}@arguments: import {TEST_PACKAGES} ({{ debian = {prepare()}; }} // arguments)\n"
+    )
+    return directory
+
+
 def nix(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
         command, env=environment or nix_environment(), check=False, capture_output=True, text=True

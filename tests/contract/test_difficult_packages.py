@@ -6,23 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.stores import TEST_PACKAGES, build, closure, evaluate, failure, nix, prepare
+from tests.contract.stores import (
+    TEST_PACKAGES,
+    build,
+    closure,
+    difficult_packages,
+    evaluate,
+    failure,
+    nix,
+)
 
 pytestmark = pytest.mark.nix
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _prepared() -> None:
-    prepare()
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return difficult_packages(tmp_path_factory.mktemp("packages"))
 
 
-def refused(attribute: str, config: str = "{ }") -> str:
-    expression = f"(import {TEST_PACKAGES} {{ config = {config}; }}).{attribute}.outPath"
-    return failure("nix-instantiate", "--eval", "-E", expression)
+def with_config(packages: Path, attribute: str, config: str) -> str:
+    return f"(import {packages} {{ config = {config}; }}).{attribute}.outPath"
 
 
-def allowed(attribute: str, config: str) -> bool:
-    return isinstance(evaluate(f"(import {TEST_PACKAGES} {{ config = {config}; }}).{attribute}.outPath"), str)  # fmt: skip
+def refused(packages: Path, attribute: str, config: str = "{ }") -> str:
+    return failure("nix-instantiate", "--eval", "-E", with_config(packages, attribute, config))
+
+
+def allowed(packages: Path, attribute: str, config: str) -> bool:
+    return isinstance(evaluate(with_config(packages, attribute, config)), str)
 
 
 @pytest.mark.parametrize(
@@ -37,18 +48,18 @@ def allowed(attribute: str, config: str) -> bool:
     ],
 )  # fmt: skip
 def test_a_package_config_does_not_allow_is_refused_in_nixpkgs_words(
-    attribute: str, reason: str, config: str
+    packages: Path, attribute: str, reason: str, config: str
 ) -> None:
-    output = refused(attribute)
+    output = refused(packages, attribute)
     assert f"Package \u2018{attribute}-1.0\u2019 in {TEST_PACKAGES}" in output
     assert reason in output
     assert "refusing to evaluate" in output
-    assert allowed(attribute, config)
+    assert allowed(packages, attribute, config)
 
 
-def test_allowing_one_unfree_package_allows_no_other() -> None:
+def test_allowing_one_unfree_package_allows_no_other(packages: Path) -> None:
     config = '{ allowUnfreePredicate = p: p.pname == "unfree-other"; }'
-    assert "unfree license" in refused("unfree-package", config)
+    assert "unfree license" in refused(packages, "unfree-package", config)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +72,10 @@ def test_allowing_one_unfree_package_allows_no_other() -> None:
         ("misses-an-attribute", "attributeNobodyHas"),
     ],
 )
-def test_a_package_that_cannot_be_evaluated_says_why(attribute: str, complaint: str) -> None:
-    assert complaint in refused(attribute)
+def test_a_package_that_cannot_be_evaluated_says_why(
+    packages: Path, attribute: str, complaint: str
+) -> None:
+    assert complaint in refused(packages, attribute)
 
 
 @pytest.mark.parametrize(
@@ -74,29 +87,31 @@ def test_a_package_that_cannot_be_evaluated_says_why(attribute: str, complaint: 
         ("no-output", "failed to produce output path"),
     ],
 )
-def test_a_build_that_fails_leaves_words_to_know_it_by(attribute: str, last_words: str) -> None:
+def test_a_build_that_fails_leaves_words_to_know_it_by(
+    packages: Path, attribute: str, last_words: str
+) -> None:
     salt = f"{attribute}-{time.time_ns()}"
-    command = ("nix-build", "--no-out-link", TEST_PACKAGES, "-A", attribute, "--argstr", "salt")
+    command = ("nix-build", "--no-out-link", packages, "-A", attribute, "--argstr", "salt")
     assert last_words in failure(*command, salt)
 
 
-def test_a_slow_build_takes_its_time_whenever_it_is_salted() -> None:
+def test_a_slow_build_takes_its_time_whenever_it_is_salted(packages: Path) -> None:
     for _ in range(2):
         begin = time.monotonic()
-        salted = f'(import {TEST_PACKAGES} {{ salt = "{time.time_ns()}"; }})'
+        salted = f'(import {packages} {{ salt = "{time.time_ns()}"; }})'
         out = Path(nix("nix-build", "--no-out-link", "-E", f"{salted}.slow-1").strip())
         assert time.monotonic() - begin >= 1
         assert (out / "slow").read_text() == "1\n"
 
 
-def test_names_that_differ_in_case_alone_are_different_packages() -> None:
+def test_names_that_differ_in_case_alone_are_different_packages(packages: Path) -> None:
     names = ["foo", "Foo", "nested.Deep.foo", "nested.Deep.Foo", "twoFaced", "TwoFaced"]
-    built = [evaluate(f"(import {TEST_PACKAGES} {{ }}).{name}.outPath") for name in names]
+    built = [evaluate(f"(import {packages} {{ }}).{name}.outPath") for name in names]
     assert len(set(map(str, built))) == len(names)
 
 
-def test_what_is_not_a_package_does_not_look_like_one() -> None:
-    expression = f"""let set = import {TEST_PACKAGES} {{ }}; in map set.lib.isDerivation
+def test_what_is_not_a_package_does_not_look_like_one(packages: Path) -> None:
+    expression = f"""let set = import {packages} {{ }}; in map set.lib.isDerivation
         ([ set.a-function set.a-string set.a-set ] ++ builtins.attrValues set.not-packages)"""
     values = evaluate(expression)
     assert isinstance(values, list)
@@ -104,15 +119,17 @@ def test_what_is_not_a_package_does_not_look_like_one() -> None:
     assert len(values) == 12
 
 
-def test_outputs_come_in_the_order_given() -> None:
-    (out,) = build(TEST_PACKAGES, ["multi-output"])
+def test_outputs_come_in_the_order_given(packages: Path) -> None:
+    (out,) = build(packages, ["multi-output"])
     assert (out / "bin/multi-output").is_file()
-    expression = f"let p = (import {TEST_PACKAGES} {{ }}).multi-output; in [ p.outputs p.meta.outputsToInstall ]"
+    expression = (
+        f"let p = (import {packages} {{ }}).multi-output; in [ p.outputs p.meta.outputsToInstall ]"
+    )
     assert evaluate(expression) == [["bin", "out", "doc"]] * 2
 
 
-def test_the_odd_tree_is_odd_in_every_way() -> None:
-    (out,) = build(TEST_PACKAGES, ["tree-oddities"])
+def test_the_odd_tree_is_odd_in_every_way(packages: Path) -> None:
+    (out,) = build(packages, ["tree-oddities"])
     share = out / "share"
     names = {os.fsencode(path.name) for path in share.iterdir()}
     assert {
@@ -131,21 +148,21 @@ def test_the_odd_tree_is_odd_in_every_way() -> None:
     assert max(len(str(path)) for path in out.rglob("*")) > 500
 
 
-def test_a_store_path_may_be_a_file_a_link_or_nothing_but_a_directory() -> None:
-    file, link, tree = build(TEST_PACKAGES, ["single-file", "single-link", "empty-tree"])
+def test_a_store_path_may_be_a_file_a_link_or_nothing_but_a_directory(packages: Path) -> None:
+    file, link, tree = build(packages, ["single-file", "single-link", "empty-tree"])
     assert file.is_file()
     assert link.is_symlink()
     assert list(tree.iterdir()) == []
 
 
-def test_a_package_may_refer_to_more_paths_than_an_image_has_layers() -> None:
-    assert len(closure(build(TEST_PACKAGES, ["many-paths"]))) > 150
+def test_a_package_may_refer_to_more_paths_than_an_image_has_layers(packages: Path) -> None:
+    assert len(closure(build(packages, ["many-paths"]))) > 150
 
 
-def test_the_difficult_packages_are_there_for_arm_too() -> None:
-    expression = f"""with import {TEST_PACKAGES} {{ system = "aarch64-linux"; }};
+def test_the_difficult_packages_are_there_for_arm_too(packages: Path) -> None:
+    expression = f"""with import {packages} {{ system = "aarch64-linux"; }};
         [ hello.outPath foo.pname or foo.name system ]"""
-    x86 = evaluate(f"(import {TEST_PACKAGES} {{ }}).hello.outPath")
+    x86 = evaluate(f"(import {packages} {{ }}).hello.outPath")
     values = evaluate(expression)
     assert isinstance(values, list)
     assert values[0] != x86

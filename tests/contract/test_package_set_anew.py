@@ -11,7 +11,7 @@ from nix.debian.generator.nixstore import nix_environment
 from nix.debian.generator.prepare import Preparation
 from nix.debian.generator.release import Release
 from nix.debian.generator.seed import VersionsGone, seed, versions_gone
-from nix.debian.generator.setdir import TREE, SetDirectory, refresh
+from nix.debian.generator.setdir import SetDirectory, refresh
 from nix.debian.generator.workplace import Host, Workplace, read_host
 from tests.contract.mirror import make_mirror
 from tests.contract.stores import Stranger, evaluate, hashes, make_stranger, nix, prepare
@@ -20,21 +20,26 @@ pytestmark = pytest.mark.e2e
 
 NATIVE = "x86_64-linux"
 BOTH = (NATIVE, "aarch64-linux")
-TRIXIE = Release("debian", "trixie")
+RELEASES = ("bookworm", "trixie")
 
 
 @pytest.fixture(scope="module")
-def lock() -> Lock:
-    prepare()
-    return read_lock(SetDirectory(TREE).lock(NATIVE))
+def prepared() -> SetDirectory:
+    """The committed set, or where that is of another release, the one resolved here."""
+    return SetDirectory(prepare())
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory, lock: Lock) -> Stranger:
+def lock(prepared: SetDirectory) -> Lock:
+    return read_lock(prepared.lock(NATIVE))
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory, prepared: SetDirectory) -> Stranger:
     """A sandbox with an empty store, after one preparation."""
     stranger = make_stranger(tmp_path_factory.mktemp("stranger"))
     place = Workplace(read_host(), stranger.cache, stranger.store)
-    Preparation("small", (NATIVE,), place, SetDirectory(TREE)).prepare()
+    Preparation("small", (NATIVE,), place, prepared).prepare()
     return stranger
 
 
@@ -42,7 +47,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory, lock: Lock) -> Stranger:
 def source(tmp_path_factory: pytest.TempPathFactory, lock: Lock, stranger: Stranger) -> Mapping[str, str]:  # fmt: skip
     """An archive with the lock's packages, under the names of two releases."""
     packages = [stranger.cache / f"debs/{deb.sha256}.deb" for deb in lock.debs.values()]
-    return make_mirror(tmp_path_factory.mktemp("mirror"), ("bookworm", "trixie"), packages)
+    return make_mirror(tmp_path_factory.mktemp("mirror"), RELEASES, packages)
 
 
 def at(stranger: Stranger, source: Mapping[str, str], release: Release, cache: Path) -> Workplace:
@@ -94,7 +99,7 @@ def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
     made = preparation.prepare()
     printed = capsys.readouterr().err
     assert "the archive no longer has hello 0.1-1" in printed
-    assert f"resolving again for debian bookworm, into {made}" in printed
+    assert f"resolving again for {lock.release}, into {made}" in printed
     assert made.is_relative_to(place.cache)
     assert tree.lock(NATIVE).read_bytes() == before
     # The archive has what the committed lock was made from, so the same is found again.
@@ -107,26 +112,32 @@ def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
 def test_another_release_is_resolved_anew_and_machines_it_lacks_are_left_out(
     stranger: Stranger,
     source: Mapping[str, str],
+    prepared: SetDirectory,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = at(stranger, source, TRIXIE, tmp_path / "cache")
-    preparation = Preparation("small", BOTH, place, SetDirectory(TREE))
+    release = read_lock(prepared.lock(NATIVE)).release
+    [codename] = set(RELEASES) - {release.codename}
+    other = Release("debian", codename)
+    place = at(stranger, source, other, tmp_path / "cache")
+    preparation = Preparation("small", BOTH, place, prepared)
     made = SetDirectory(preparation.prepare())
     printed = capsys.readouterr().err
-    assert "made for debian bookworm; this machine has debian trixie" in printed
-    assert "resolving again for debian trixie" in printed
+    assert f"made for {release}; this machine has {other}" in printed
+    assert f"resolving again for {other}" in printed
     assert "leaving out aarch64-linux" in printed
-    assert read_lock(made.lock(NATIVE)).release == TRIXIE
+    assert read_lock(made.lock(NATIVE)).release == other
     assert not made.lock("aarch64-linux").exists()
 
     assert preparation.prepare() == made.path
     assert "resolving" not in capsys.readouterr().err
 
 
-def test_a_set_in_the_cache_is_a_package_source_by_itself(lock: Lock, tmp_path: Path) -> None:
+def test_a_set_in_the_cache_is_a_package_source_by_itself(
+    prepared: SetDirectory, lock: Lock, tmp_path: Path
+) -> None:
     copy = SetDirectory(tmp_path / "copy")
     refresh(copy)
     write_lock(lock, copy.lock(NATIVE))
     paths = "(import {} {{ }}).git.outPath"
-    assert evaluate(paths.format(copy.path)) == evaluate(paths.format(TREE))
+    assert evaluate(paths.format(copy.path)) == evaluate(paths.format(prepared.path))

@@ -1,5 +1,6 @@
 """Programs that build images from a Dockerfile, behind one face."""
 
+import resource
 from pathlib import Path
 from typing import Protocol
 
@@ -38,15 +39,23 @@ class Buildah:
     def __init__(self, home: Path) -> None:
         self._root = home / "root"
         self.command = ("buildah", "--root", str(self._root), "--runroot", str(home / "run"))
+        # Newer releases raise the limits, which root may be forbidden to do.
+        limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+        self._limits = [
+            "--ulimit={}={}:{}".format(name, *resource.getrlimit(limit))
+            for name, limit in limits.items()
+        ]
 
     def build(self, context: Path, tag: str) -> None:
         succeed(
-            *self.command, "bud", "--isolation=chroot", "--tls-verify=false", f"--tag={tag}",
-            str(context),
+            *self.command, "bud", "--isolation=chroot", "--tls-verify=false", *self._limits,
+            f"--tag={tag}", str(context),
         )  # fmt: skip
 
     def run(self, tag: str, *command: str) -> str:
-        container = succeed(*self.command, "from", "--pull-never", f"localhost/{tag}").strip()
+        container = succeed(
+            *self.command, "from", "--pull-never", *self._limits, f"localhost/{tag}"
+        ).strip()
         return succeed(*self.command, "run", "--isolation=chroot", container, "--", *command)
 
     def close(self) -> None:

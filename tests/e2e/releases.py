@@ -48,7 +48,7 @@ def unpack(codename: str, choose: Callable[[Index], Iterable[str]], tree: Path) 
     with exclusive(place.cache), private_apt(place, release, host.architecture.debian) as apt:
         apt.update()
         archive = Archive(apt, apt.packages(), Downloads(place.downloads), place.cache / "scans")
-        debs = [archive.deb(package) for package in choose(archive.index)]
+        debs = [archive.deb(package) for package in dict.fromkeys(choose(archive.index))]
         archive.downloads.fetch(apt, debs)
     tree.mkdir()
     for deb in debs:

@@ -51,7 +51,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("authority")
     new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-x509")
     ca, key = directory / "ca.pem", directory / "ca.key"
-    succeed(*new, "-subj", "/CN=authority", "-keyout", str(key), "-out", str(ca))
+    # Python 3.13 refuses an authority that does not name what its key is for.
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    succeed(*new, "-subj", "/CN=authority", *usage, "-keyout", str(key), "-out", str(ca))
     succeed(
         *new, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
         "-addext", "basicConstraints=critical,CA:FALSE", "-CA", str(ca), "-CAkey", str(key),

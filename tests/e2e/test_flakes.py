@@ -157,6 +157,20 @@ def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
     assert int(response.headers["Retry-After"]) <= 10
 
 
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_input_that_is_missing_on_this_machine_is_a_403_that_names_it(
+    start: StartFlake, company: Repository, *, locked: bool
+) -> None:
+    commit(company, "path:/no/library")
+    if locked:
+        lock(company, "/no/library", "sha256-" + "A" * 43 + "=")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 403, response.text
+    assert "its input library does not exist on this machine" in message(response)
+
+
 @pytest.mark.parametrize(
     ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False)]
 )

@@ -33,7 +33,24 @@ with/bin/python -c 'import requests; print("in a venv that has the system:", req
 python3 -m venv new
 new/bin/python -c 'import importlib.util as u; print("in a new venv:", u.find_spec("requests"))'
 mkdir project
-printf 'from setuptools import setup\\nsetup(name="mine", version="1", py_modules=["mine"])' > project/setup.py
+printf '[build-system]\\nrequires = []\\nbuild-backend = "backend"\\nbackend-path = ["."]\\n' > project/pyproject.toml
+cat > project/backend.py <<'END'
+import zipfile
+
+FILES = {
+    "METADATA": "Metadata-Version: 2.1\\nName: mine\\nVersion: 1\\n",
+    "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "RECORD": "",
+}
+
+def build_wheel(directory, *_):
+    name = "mine-1-py3-none-any.whl"
+    with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
+        wheel.write("mine.py")
+        for file, content in FILES.items():
+            wheel.writestr(f"mine-1.dist-info/{file}", content)
+    return name
+END
 echo 'print("installed by pip")' > project/mine.py
 new/bin/pip install -q --disable-pip-version-check --no-index --no-build-isolation ./project
 new/bin/python -m mine
@@ -55,6 +72,7 @@ perl -MJSON -e 'print JSON->new->encode([1]), "\\n"; print qx(perl -MJSON -e "pr
 """
 NIXPKGS = """
 cd /tmp
+python3 --version
 python3 -c 'import os, sys, alpha, gamma; print(sys.prefix, sys.base_prefix, os.path.realpath(gamma.__file__).startswith("/nix") and gamma.__file__.removeprefix("/usr"))'
 python3 -c 'import subprocess; print(subprocess.check_output(["python3", "-c", "import alpha; print(\\"in a child\\")"], text=True), end="")'
 python3 -m venv --system-site-packages --without-pip v && v/bin/python -c 'import alpha; print("in a venv")'
@@ -132,14 +150,15 @@ def test_nixpkgs_layout_is_composed_with_what_libraries_propagate(
     image = f"{server.address}/shell/gnugrep/perl/{like}python/{like}alpha/{like}perlalpha:latest"
     pull(skopeo, image)
 
-    output = skopeo.run(image, "bash", "-c", NIXPKGS).splitlines()
+    first, *output = skopeo.run(image, "bash", "-c", NIXPKGS).splitlines()
+    release = first.removeprefix("Python ").rpartition(".")[0]
 
     assert output == [
-        "/usr /usr /lib/python3.11/site-packages/gamma.py",
+        f"/usr /usr /lib/python{release}/site-packages/gamma.py",
         "in a child",
         "in a venv",
         "perl 1",
-        "only libraries: python3.11-alpha",
+        f"only libraries: python{release}-alpha",
     ]
 
 

@@ -154,4 +154,4 @@ def test_a_volume_takes_the_programs_of_an_image(
     output = docker.run_as(options, "foreign-volume", "/nix/bin/htop", "--version")
 
     docker.call("volume", "rm", "tools")
-    assert output.startswith("htop 3.2.2")
+    assert output.startswith("htop 3.")

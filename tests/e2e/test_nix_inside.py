@@ -15,7 +15,7 @@ echo profile: $(profile)
 program=$(readlink -f /bin/hello)
 path=${program%/bin/hello}
 echo hello needs: $(nix-store --query --requisites /bin/hello | grep -Eo 'glibc|hello')
-echo size: $(nix-store --query --size $path)
+test $(nix-store --query --size $path) = $(nix-store --dump $path | wc -c) && echo its size
 nix-store --verify --check-contents 2>&1 | tail -1
 nix store verify --all 2>/dev/null && echo verified
 nix store ls $path/bin 2>/dev/null
@@ -70,7 +70,7 @@ def test_nix_in_an_image_queries_builds_installs_and_collects_garbage(
     assert queried == [
         "profile: hello nix-bin",
         "hello needs: glibc hello",
-        "size: 167112",
+        "its size",
         "checking store hashes...",
         "verified",
         "./hello",

@@ -19,12 +19,18 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("has", "expected"), [(("dockerd", "docker"), []), (("dockerd",), ["docker-cli"])]
+    ("has", "expected"),
+    [
+        (("dockerd", "docker"), [[]]),
+        (("dockerd",), [["docker-cli"], ["docker-buildx"]]),
+        (("dockerd", "docker", "list"), [[], ["docker-buildx"]]),
+        (("dockerd", "docker", "list", "buildx"), [[], []]),
+    ],
 )
 def test_a_program_in_a_package_of_its_own_is_installed_too(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, has: tuple[str, ...], expected: list[str]
+    machine: Path, monkeypatch: pytest.MonkeyPatch, has: tuple[str, ...], expected: list[list[str]]
 ) -> None:
-    """Debian 12 has the command docker in docker.io, Debian 13 in docker-cli."""
+    """Debian 12 has docker and BuildKit's client in docker.io, Debian 13 in two more packages."""
     installed: list[list[str]] = []
 
     def install(packages: list[str]) -> None:
@@ -32,11 +38,15 @@ def test_a_program_in_a_package_of_its_own_is_installed_too(
         if "docker.io" in packages:
             for program in has:
                 (machine / program).touch()
+        if "docker-cli" in packages:
+            (machine / "list").touch()
 
     monkeypatch.setattr(setup, "install_debian", install)
+    monkeypatch.setattr(setup, "DOCKER_CLI", machine / "list")
+    monkeypatch.setattr(setup, "BUILDX", {str(machine / "buildx"): "docker-buildx"})
     monkeypatch.setattr(sys, "argv", ["setup.py", "test"])
 
     setup.main()
 
     assert "docker.io" in installed[0]
-    assert installed[1:] == [expected]
+    assert installed[1:] == expected

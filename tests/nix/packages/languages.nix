@@ -4,6 +4,8 @@ self: super:
 
 let
   inherit (super) lib runCommand;
+  release = lib.head (builtins.match "([0-9]+\\.[0-9]+).*" super.python3.version);
+  perl = lib.head (builtins.match "([0-9.]+).*" super.perl.version);
 
   library = name: needed: commands: runCommand name { } ''
     mkdir -p $out/nix-support $out/bin
@@ -11,15 +13,15 @@ let
     echo program > $out/bin/${name}
     ${commands}
   '';
-  module = name: imports: library "python3.11-${name}" (imports ++ [ python ]) ''
-    mkdir -p $out/lib/python3.11/site-packages
-    echo '${lib.concatMapStringsSep "; " (other: "import ${lib.removePrefix "python3.11-" other.name}") imports}' \
-      > $out/lib/python3.11/site-packages/${name}.py
+  module = name: imports: library "python${release}-${name}" (imports ++ [ python ]) ''
+    mkdir -p $out/lib/python${release}/site-packages
+    echo '${lib.concatMapStringsSep "; " (other: "import ${lib.removePrefix "python${release}-" other.name}") imports}' \
+      > $out/lib/python${release}/site-packages/${name}.py
   '';
-  perlModule = name: uses: library "perl5.36.0-${name}" uses ''
-    mkdir -p $out/lib/perl5/site_perl/5.36.0
-    echo 'package ${name}; ${lib.concatMapStringsSep " " (other: "use ${lib.removePrefix "perl5.36.0-" other.name};") uses} 1;' \
-      > $out/lib/perl5/site_perl/5.36.0/${name}.pm
+  perlModule = name: uses: library "perl${perl}-${name}" uses ''
+    mkdir -p $out/lib/perl5/site_perl/${perl}
+    echo 'package ${name}; ${lib.concatMapStringsSep " " (other: "use ${lib.removePrefix "perl${perl}-" other.name};") uses} 1;' \
+      > $out/lib/perl5/site_perl/${perl}/${name}.pm
   '';
 
   # Without a reference to an interpreter, since only the full set has these.
@@ -49,11 +51,11 @@ let
   };
 
   # Debian's name for the directory has as many letters, and is compiled in.
-  python = runCommand "python3-3.11.2" { } ''
+  python = runCommand "python3-${super.python3.version}" { } ''
     cp -r ${super.python3} $out
     chmod -R u+w $out
-    sed -i s/dist-packages/site-packages/g $out/bin/python3.11
-    mkdir $out/lib/python3.11/site-packages
+    sed -i s/dist-packages/site-packages/g $out/bin/python${release}
+    mkdir $out/lib/python${release}/site-packages
   '';
   gamma = module "gamma" [ ];
   beta = module "beta" [ gamma ];

@@ -5,7 +5,7 @@ import re
 
 from app.builder.nix.door import Evaluation, EvaluationStopped, InputUnreachable
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
-from app.builder.nix.programs.fetch_failures import input_at, unreachable
+from app.builder.nix.programs.fetch_failures import input_at, missing_input, unreachable
 from app.builder.nix.results import EvaluationResult, Failed, parse
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
@@ -79,4 +79,7 @@ def evaluation_failure(
             f"{message}; evaluations of source {evaluation.source} may use"
             f" {memory} MiB (evaluation_memory)"
         )
+    name = missing_input(message, text, evaluation.package_set.flake)
+    if name:
+        message = f"its input {name} does not exist on this machine: {message}"
     return EvaluationFailed(_NOT_FOUND.sub(_SEARCH_PATH, message))
