@@ -1,6 +1,5 @@
 """Programs that build images from a Dockerfile, behind one face."""
 
-import resource
 from pathlib import Path
 from typing import Protocol
 
@@ -39,12 +38,8 @@ class Buildah:
     def __init__(self, home: Path) -> None:
         self._root = home / "root"
         self.command = ("buildah", "--root", str(self._root), "--runroot", str(home / "run"))
-        # Newer releases raise the limits, which root may be forbidden to do.
-        limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-        self._limits = [
-            "--ulimit={}={}:{}".format(name, *resource.getrlimit(limit))
-            for name, limit in limits.items()
-        ]
+        # Releases have different defaults, and root may be forbidden to raise a limit.
+        self._limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=16384:16384")
 
     def build(self, context: Path, tag: str) -> None:
         succeed(
