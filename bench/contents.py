@@ -46,7 +46,7 @@ def measured(server: Server, name: str) -> Sizes:
     files = {program for program in programs if program.is_file()}
     return Sizes(
         image=sum(layer["size"] for layer in layers),
-        own=layers[0]["size"] + layers[-1]["size"],
+        own=layers[-1]["size"],
         programs=sum(len(zlib.compress(file.read_bytes(), 6)) for file in files),
     )
 

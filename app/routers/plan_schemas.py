@@ -75,7 +75,7 @@ class PlannedImage(BaseModel):
     packages: list[PlannedPackage]
     totals: Totals
     layers: list[PlannedLayer] = Field(
-        description="Those of store paths, the lowest first; two more have the image's own files"
+        description="Those of store paths, the lowest first; one more has the image's own files"
     )
     paths: list[PlannedPath] = Field(max_length=1000, description="The first 1000, by path")
     builds: list[str] = Field(max_length=1000, description="The first 1000 derivations to build")

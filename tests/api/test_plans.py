@@ -24,7 +24,7 @@ async def test_the_plan_has_sizes_layers_and_places(client: httpx.AsyncClient) -
         "size": 500,
         "download_size": 300,
         "builds": 0,
-        "layers": 3,
+        "layers": 2,
     }
     assert image["paths"][1]["cache"] == "https://cache.example"
 

@@ -94,15 +94,10 @@ class Composer:
         """
         request = ingredients.request
         services = _services(ingredients)
-        base_layer, *layers = await gather(
-            (
-                self._packer.contents_layer(base_entries()),
-                *(self._packer.layer(plan.paths) for plan in plans),
-            )
-        )
+        layers = await gather(self._packer.layer(plan.paths) for plan in plans)
         # Packing a path from a binary cache also finds its names: read them afterwards.
         files = await self._files(ingredients, services, closure)
-        links_layer = await self._packer.contents_layer(files.entries)
+        own_layer = await self._packer.contents_layer(files.with_base(base_entries()))
         config = ImageConfig(
             architecture=ARCHITECTURES[request.system],
             created=ingredients.pinned.revision.date or _NO_DATE,
@@ -117,12 +112,11 @@ class Composer:
             labels=image_labels(ingredients),
             user=_user(services, interactive=request.interactive),
             layers=(
-                ImageLayer(base_layer, "nix: files of every image"),
                 *(
                     ImageLayer(layer, describe_paths(plan.paths))
                     for layer, plan in zip(layers, plans, strict=True)
                 ),
-                ImageLayer(links_layer, "nix: links to the packages"),
+                ImageLayer(own_layer, "nix: files of every image, and links to the packages"),
             ),
         )
         return Composition(config, files.links.collisions)

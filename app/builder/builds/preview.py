@@ -24,8 +24,8 @@ from app.errors import RegistryError
 from app.oci import Digest
 from app.request import ARCHITECTURES, ImageRequest
 
-# Layers of every image: its own files, and the links to the packages.
-_OWN_LAYERS = 2
+# The layer of an image's own files and of the links to the packages.
+_OWN_LAYERS = 1
 
 
 class Place(StrEnum):
@@ -78,7 +78,7 @@ class PreviewedImage:
 
     ``paths`` is the whole closure, and ``layers`` are those of a pull, if ``is_complete``; else
     some packages have to be built first.  ``builds`` are the derivations that would be built.
-    ``own_layers`` have the image's own files and the links to the packages.
+    ``own_layers`` counts the layer of the image's own files and links to the packages.
     """
 
     architecture: str

@@ -1,4 +1,4 @@
-"""The files of every image: one layer, with the same bytes in all images.
+"""The files of every image, the same in all images.
 
 docs/contents.md promises them to users.
 """

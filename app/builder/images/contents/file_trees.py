@@ -58,6 +58,11 @@ class ImageFiles:
         added = (entry for entry in self.additions.entries if entry.name not in merged)
         return (*self.links.entries, *added)
 
+    def with_base(self, base: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Return all entries over those of ``base``, for one layer."""
+        found = {entry.name: entry for part in (base, self.entries) for entry in part}
+        return tuple(found.values())
+
 
 class FileTrees:
     """Reads and caches file trees.

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 # Seconds that a layer costs a client, and bytes of NAR that it handles in a second.
-LAYER_SECONDS = 0.014
+LAYER_SECONDS = 0.018
 BYTES_PER_SECOND = 250_000_000
 # What one second of a client counts that pulls SERIES images, and pulls them again after a part
 # of the packages CHANGED.  A second of every first pull counts 1.
 SERIES = 300
-SERIES_WEIGHT = 0.06
-UPDATE_WEIGHT = 0.18
+SERIES_WEIGHT = 0.04
+UPDATE_WEIGHT = 0.12
 CHANGED = 0.055
 # Names in fewer samples are grouped only with names of the same samples: there may be very many.
 _RARE = 4

@@ -74,11 +74,11 @@ def test_links_are_relative() -> None:
     assert not any(link.target.startswith(b"/") for link in links)
 
 
-def test_the_layer_always_has_the_same_bytes() -> None:
+def test_the_files_always_have_the_same_bytes() -> None:
     complete = archive_order(base_entries())
 
     assert len(complete) == len(base_entries())
-    # A change of this digest changes the bottom layer of every image.
+    # A change of this digest changes the top layer of every image.
     digest = hashlib.sha256()
 
     def deliver(buffer: bytearray, filled: int) -> bytearray:
