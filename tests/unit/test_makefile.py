@@ -12,7 +12,7 @@ SETUP = {
     "coverage": "dev",
     "lint": "dev",
     "test": "test",
-    "test-full": "test",
+    "test-full": "full",
     "demo": "demo",
     "image": "demo",
     "book": "dev",
