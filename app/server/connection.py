@@ -30,9 +30,9 @@ MakeProtocol = Callable[..., asyncio.Protocol]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """``head_seconds`` is the time for a request's head, and for each piece of its body.
+    """``head_seconds`` is the time for a request's head, and then for its body.
 
-    It starts with the connection, the first byte of a head, or the piece before.
+    It starts with the connection, the first byte of a head, or the first of a body.
     ``stall_seconds`` is the time in which a client has to read some of a response.
     """
 

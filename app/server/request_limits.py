@@ -28,8 +28,8 @@ class Phase(Enum):
 class RequestReader:
     """``begun`` counts complete heads.
 
-    ``events`` changes at each progress of a request.  Bytes of a head do not count, so that a slow
-    head does not restart the time-out.
+    ``events`` changes where a request or its body begins or ends.  The bytes between do not count,
+    so that one that arrives byte by byte does not restart the time-out.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class RequestReader:
         self._enter(Phase.BODY)
 
     def on_body(self, _body: bytes) -> None:
-        self._enter(Phase.BODY)
+        self._bytes = 0
 
     def on_message_complete(self) -> None:
         self._enter(Phase.BETWEEN)

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from app.server.connection import ConnectionLimits
 from tests.served import served
@@ -23,6 +23,10 @@ def application() -> FastAPI:
     @app.post("/")
     async def root() -> str:
         return "fine"
+
+    @app.post("/read")
+    async def read(request: Request) -> str:
+        return f"{len(await request.body())} bytes"
 
     return app
 
@@ -155,6 +159,23 @@ def test_an_incomplete_request_times_out(begin: bytes) -> None:
             answer += piece
 
     assert time.monotonic() - begun < 20
+
+
+def test_a_body_sent_byte_by_byte_times_out() -> None:
+    begun = time.monotonic()
+
+    with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
+        client.sendall(CHUNKED.replace(b"/", b"/read", 1))
+        while not is_readable(client) and time.monotonic() - begun < 20:
+            client.sendall(b"1\r\na\r\n")
+
+    assert time.monotonic() - begun < 20
+
+
+def is_readable(client: socket.socket) -> bool:
+    """Wait a moment for a response or the end of the connection."""
+    readable, _, _ = select.select([client], [], [], 0.05)
+    return bool(readable)
 
 
 def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
