@@ -25,7 +25,7 @@ class LayerSettings(BaseModel):
         LAYERS,
         ge=1,
         le=LAYERS,
-        description="Maximum number of package layers in an image; two more layers are the image's"
+        description="Maximum number of package layers in an image; one more layer is the image's"
         " own. Clients accept some 125 layers, and users need room for 60.",
     )
     codec: CodecName = Field(

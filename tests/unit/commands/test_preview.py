@@ -48,7 +48,7 @@ def test_sizes_places_and_layers_are_printed(
         "  store paths   3: 1 packed, 1 in the Nix store, 1 in a binary cache",
         "  unpacked      3.00 kB",
         "  to download   300 B",
-        "  layers        3; 0 of them stored",
+        "  layers        2; 0 of them stored",
         "  to build      0 derivations",
     ]
     assert world.images.builds == []
