@@ -2,7 +2,7 @@
 
 usage: bench/contents.py [--packages DIRECTORY] [IMAGE ...]
 
-"Own files" is the compressed size of the two layers without store paths: the files of every image,
+"Own files" is the compressed size of the layer without store paths: the files of every image,
 and its links to packages.  "Programs" is the compressed size of the programs themselves, which
 /bin would have in place of links.
 """

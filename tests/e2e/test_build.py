@@ -168,7 +168,7 @@ async def test_another_budget_compresses_nothing_again(start: Open) -> None:
     image = await build(state, "shell/git")
 
     assert paths_packed(state) == 0
-    assert len(image.blobs) == 5 + 2 + 1
+    assert len(image.blobs) == 5 + 1 + 1
 
 
 async def test_an_image_leaves_room_for_layers_and_its_name_asks_for_fewer(start: Open) -> None:
@@ -182,8 +182,8 @@ async def test_an_image_leaves_room_for_layers_and_its_name_asks_for_fewer(start
         await build(one, name),
     )
 
-    # With the image's own two layers, and its configuration.
-    assert len(few.blobs) <= 16 + 2 + 1 < len(image.blobs) < len(planless.blobs) <= 63 + 2 + 1
+    # With the layer of the image's own, and its configuration.
+    assert len(few.blobs) <= 16 + 1 + 1 < len(image.blobs) < len(planless.blobs) <= 63 + 1 + 1
 
 
 async def test_an_image_cut_or_packed_in_another_way_is_another_image(
