@@ -60,8 +60,7 @@ def empty_client(name: str, home: Path) -> Iterator[Client]:
     """Start a client whose storage is new, in the empty directory ``home``.
 
     Removing images is not the same: ext4 does not use the inodes of files that were deleted in the
-    last minutes, and searches for others.  A pull then takes up to a third longer, most if it has
-    many layers.
+    last minutes, and searches for others: a quarter of docker's samples of the processor.
     """
     own, below = home / name, home / "containerd"
     own.mkdir(exist_ok=True)
