@@ -32,7 +32,7 @@ MakeProtocol = Callable[..., asyncio.Protocol]
 class ConnectionLimits:
     """``head_seconds`` is the time for a request's head, and then for its body.
 
-    It starts with the connection, the first byte of a head, or the first of a body.
+    It starts with the connection, the first byte of a head, or the end of the head.
     ``stall_seconds`` is the time in which a client has to read some of a response.
     """
 

@@ -120,7 +120,7 @@ class Server:
         process, self._process = self._process, None
         for _ in range(times):
             process.interrupt()
-            time.sleep(0.5)
+            time.sleep(0.5)  # signals that are pending together are delivered as one
         return process.wait(timeout=60)
 
     def pause(self) -> None:

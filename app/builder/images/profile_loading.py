@@ -54,7 +54,7 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
         _, plan = await _load(partial(to_thread.run_sync, _read, Path(source)), source)
         return plan
     # Importing httpx takes 4 MB of memory, and most servers do not need it.
-    from app.builder.images.profile_download import download, shown_url  # noqa: PLC0415
+    from app.builder.images.profile_download import download, shown_url  # noqa: PLC0415  # see above
 
     try:
         shown = shown_url(source)
