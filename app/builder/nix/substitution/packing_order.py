@@ -15,11 +15,11 @@ class Turn:
 
 
 class PackingOrder:
-    """Grant turns to downloads; at most ``workers`` of them are packed at a time.
+    """Grant turns to downloads that are due, and early to others while workers are idle.
 
-    A download that is due hardly waits for the network.  If there are too few of these, the one
-    with the most bytes to pack begins early.  Half of the workers stay free of early ones, which
-    wait for the network, so that one that becomes due does not wait for them.
+    A download that is due hardly waits for the network.  If fewer than ``workers`` have turns, the
+    one with the most bytes to pack begins early.  Half of the workers stay free of early ones,
+    which wait for the network, so that one that becomes due does not wait for them.
     """
 
     def __init__(self, workers: int) -> None:
