@@ -22,6 +22,7 @@ let
     parseDrvName stringLength toJSON tryEval typeOf unsafeDiscardStringContext;
 
   find = import ./lookup.nix set;
+  inherit (import ./text.nix) utf8;
 
   # ---- metadata; null where a value is absent, of another type, or raises an error
 
@@ -30,7 +31,8 @@ let
     if result.success then result.value else default;
 
   text = value:
-    if isString value && stringLength value <= 1000 then unsafeDiscardStringContext value else null;
+    if isString value && stringLength value <= 1000
+    then utf8 (unsafeDiscardStringContext value) else null;
 
   license = value:
     if isString value then { name = text value; spdx = null; free = true; }

@@ -7,7 +7,8 @@
 #   start     how many of them to skip
 #   within    null, or the name of a set: the result is then the names in it
 # output    lines on standard error, each "trace: MARKER JSON":
-#   ["names", [...]]                     all attributes at the top, if start is 0 and only is null
+#   ["names", [...]]                     all attributes at the top, if start is 0 and only is null;
+#                                        "" for each that no image name can have
 #   [0]                                  the evaluation of the first attribute starts
 #   [0, "package"]                       its kind (see names.nix)
 #   [1, "packages", ["numpy", ...]]      with the names in the set
@@ -25,6 +26,7 @@ let
   input = fromJSON request;
   set = import ./package-set.nix input;
   inherit (import ./names.nix set) inner innerOf kind;
+  inherit (import ./text.nix) printable;
   find = import ./lookup.nix set;
 
   emit = event: trace "${input.marker} ${toJSON event}";
@@ -44,7 +46,8 @@ let
   all = foldl' (_: number: seq (look number) true) true
     (genList (n: n + input.start) (length subjects - input.start));
 
-  named = if input.only == null && input.start == 0 then emit [ "names" (attrNames set) ] all else all;
+  names = map (name: if printable name then name else "") (attrNames set);
+  named = if input.only == null && input.start == 0 then emit [ "names" names ] all else all;
 in
 if ! isAttrs set then throw "the package source is not a set of packages"
 else if input.within != null then innerOf input.within

@@ -89,11 +89,13 @@ def test_a_failed_build_is_told_with_its_log(newer: Server) -> None:
 
 # ---- errors that Nix cannot catch
 
-UNCATCHABLE = """{ system, ... }:
+# The bytes of two names and of a description are not UTF-8.
+UNCATCHABLE = b"""{ system, ... }:
 let package = derivation { name = "package"; inherit system; builder = "/bin/sh"; }; in {
   cacert = package; iana-etc = package;
   aborts = abort "no"; calls = ({ a }: a) { }; index = builtins.elemAt [ ] 3; recurs = let x = x; in x;
-  aset = { recurseForDerivations = true; inner = package; };
+  aset = { recurseForDerivations = true; inner = package; "inn\xe9r" = package; };
+  "odd\xe9" = package; latin = package // { meta.description = "\xe9 is latin-1, \xc3\xa9 is not"; };
   zset = { requests = package; requestc = x: x; requestz = abort "no"; };
   zebra = package; p7zip = package; zip = package; gzip = package; xzip = package; lzip = package;
 }"""
@@ -102,7 +104,7 @@ let package = derivation { name = "package"; inherit system; builder = "/bin/sh"
 @pytest.fixture(scope="module")
 def uncatchable(nix: NewerNix, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("uncatchable")
-    (home / "set.nix").write_text(UNCATCHABLE)
+    (home / "set.nix").write_bytes(UNCATCHABLE)
     server = Server(home / "server", home / "set.nix", within=nix.within, PATH=nix.path)
     yield server.start()
     server.stop()
@@ -142,6 +144,17 @@ def test_names_are_listed_behind_errors_that_cannot_be_caught(
     answer = uncatchable.get(f"/v2/{unknown}/manifests/latest")
 
     assert proposed in answer.json()["errors"][0]["message"]
+
+
+def test_bytes_that_are_not_utf8_cost_a_set_no_other_name(uncatchable: Server) -> None:
+    search = uncatchable.get("/api/search?q=latin").json()["packages"]
+    nested = uncatchable.get("/v2/aset.innen/manifests/latest").json()["errors"][0]["message"]
+    latin = uncatchable.get("/v2/latin/manifests/latest")
+
+    assert search == ["latin"]
+    assert "(did you mean aset.inner?)" in nested
+    # The package evaluates; what it lacks is a builder.
+    assert "JSON" not in latin.text
 
 
 # ---- untrusted sources, by the same attacks as in test_reaching.py
