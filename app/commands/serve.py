@@ -34,8 +34,16 @@ def serve() -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
-    log.set_up(level=settings.log_level, form=settings.log_format)
     _allow_files()
+    with log.in_background(sys.stderr) as stream:
+        log.set_up(level=settings.log_level, form=settings.log_format, stream=stream)
+        received = _listen_and_serve(settings)
+    if received is not None:
+        signal.raise_signal(received)
+
+
+def _listen_and_serve(settings: Settings) -> signal.Signals | None:
+    """Return the signal that stopped the server.  Raises SystemExit if it cannot start."""
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
@@ -44,12 +52,10 @@ def serve() -> None:
     logger.info("listening on {}", url_of(listener))
     try:
         with listener:
-            received = uvloop.run(_serve(settings, listener))
+            return uvloop.run(_serve(settings, listener))
     except (OperatorError, RegistryError) as error:
         logger.error("{}", error)
         sys.exit(CANNOT_START)
-    if received is not None:
-        signal.raise_signal(received)
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> signal.Signals | None:

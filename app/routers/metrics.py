@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from app.routers.dependencies import Services
 from app.state import AppState
-from app.telemetry.lookups import CACHE_REQUESTS, LOOKUPS, STORED
+from app.telemetry.lookups import CACHE_REQUESTS, LOG, LOOKUPS, STORED
 from app.telemetry.measures import DiskSpace
 
 router = APIRouter(tags=["operations"])
@@ -50,6 +50,7 @@ def families(state: AppState, disks: Mapping[str, DiskSpace]) -> Iterator[Metric
     yield from _builds(state)
     yield from _work(state)
     yield _stored()
+    yield _log()
     yield from _space(disks)
 
 
@@ -123,6 +124,14 @@ def _work(state: AppState) -> Iterator[Metric]:
 def _stored() -> Metric:
     meaning = "Bytes written to the storage: layers, documents (manifests and configs) and records"
     return _counter("nixery_stored_bytes", meaning, "kind", sorted(STORED.items()))
+
+
+def _log() -> Metric:
+    dropped = CounterMetricFamily(
+        "nixery_log_dropped_lines", "Lines of the log that were dropped: it was not read in time"
+    )
+    dropped.add_metric((), LOG["dropped"])
+    return dropped
 
 
 def _space(disks: Mapping[str, DiskSpace]) -> Iterator[Metric]:

@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import version
@@ -11,11 +13,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
+from app.telemetry.background_stream import BackgroundStream
+from app.telemetry.lookups import count_dropped_lines
 from app.telemetry.request_id import REQUEST_ID
 from app.text.sanitize import one_line, printable
 
 if TYPE_CHECKING:
     from loguru import Message, Record
+
+LogStream = TextIO | BackgroundStream
 
 VERSION = version("nixery")
 
@@ -28,6 +34,7 @@ _HUMAN = (
 # Extra fields that are not values bound to a record.
 _OWN = frozenset({"version", "values", "trace"})
 _VALUE_LIMIT = 1000
+_DRAIN_SECONDS = 5
 _INVALID_REQUESTS = (
     "Invalid HTTP request",
     "Unsupported upgrade",
@@ -57,7 +64,7 @@ class _Forward(logging.Handler):
 class _AccessLines(logging.Handler):
     """Write lines of requests as ``_line`` does, without Loguru, whose record costs more than they."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: LogStream) -> None:
         super().__init__()
         self._stream = stream
 
@@ -74,7 +81,7 @@ class _AccessLines(logging.Handler):
         _write(self._stream, json.dumps(document))
 
 
-def _write(stream: TextIO, line: str) -> None:
+def _write(stream: LogStream, line: str) -> None:
     """Write a line in one call, so that lines of several threads do not mix."""
     stream.write(f"{line}\n")
     stream.flush()
@@ -128,7 +135,24 @@ def _line(message: "Message") -> str:
     return json.dumps(document, default=str)
 
 
-def set_up(*, level: str, form: LogFormat, stream: TextIO = sys.stderr) -> None:
+@contextmanager
+def in_background(stream: TextIO) -> Iterator[BackgroundStream]:
+    """Make a stream for ``set_up`` whose callers do not wait for the reader of ``stream``.
+
+    At the end wait for the last lines, some seconds if the reader stalls.
+    """
+
+    def report(lines: int) -> None:
+        logger.warning("{} lines of the log were dropped, because it was not read in time", lines)
+
+    lines = BackgroundStream(stream, on_dropped=report, count_dropped=count_dropped_lines)
+    try:
+        yield lines
+    finally:
+        lines.drain(_DRAIN_SECONDS)
+
+
+def set_up(*, level: str, form: LogFormat, stream: LogStream = sys.stderr) -> None:
     """Log to a stream; each line has the version of the server, and its request if there is one."""
     human = form is LogFormat.HUMAN or (form is LogFormat.AUTO and stream.isatty())
     logger.remove()

@@ -1,6 +1,7 @@
-"""Counters of cache lookups, requests to binary caches and stored bytes, for the whole process.
+"""Counters of cache lookups, requests to binary caches, stored bytes and lost lines of the log.
 
-Caches of one kind are opened in several places, so the counters are not passed to each.
+They are those of the whole process: caches of one kind are opened in several places, so the
+counters are not passed to each.
 """
 
 import threading
@@ -24,6 +25,9 @@ CACHE_REQUESTS: Counter[str] = Counter()
 STORED: Counter[str] = Counter()
 """Bytes written to the storage: ``layers``, ``documents`` (manifests, configs) and ``records``."""
 
+LOG: Counter[str] = Counter()
+"""Lines of the log: ``dropped``, because its reader did not keep up."""
+
 _LOCK = threading.Lock()  # records are decoded, and caches queried, in threads
 
 
@@ -43,9 +47,15 @@ def count_stored(kind: str, size: int) -> None:
         STORED[kind] += size
 
 
+def count_dropped_lines(count: int) -> None:
+    with _LOCK:
+        LOG["dropped"] += count
+
+
 def as_activity() -> dict[str, int]:
     """Return all counters by name, as /debug shows them."""
     lookups = ((f"lookups.{kind}.{result}", count) for (kind, result), count in LOOKUPS.items())
     requests = ((f"caches.{outcome}", count) for outcome, count in CACHE_REQUESTS.items())
     stored = ((f"stored.{kind}", size) for kind, size in STORED.items())
-    return dict(sorted(chain(lookups, requests, stored)))
+    log = ((f"log.{outcome}", count) for outcome, count in LOG.items())
+    return dict(sorted(chain(lookups, requests, stored, log)))

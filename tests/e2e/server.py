@@ -1,5 +1,6 @@
 """The real server as a process of its own, configured by environment as an operator would."""
 
+import itertools
 import re
 import signal
 import ssl
@@ -12,12 +13,15 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.process import SYSTEM_PATH, Process, program
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NIX_PROGRAMS = ("nix", "nix-build", "nix-instantiate", "nix-store", "nix-env")
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
 # Reading all certificate authorities takes longer than most requests, and none is needed.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+_MARKS = itertools.count(1)
 
 
 class Server:
@@ -30,7 +34,7 @@ class Server:
         self, home: Path, packages: Path, within: Sequence[str] = (), **settings: str
     ) -> None:
         self.within = within
-        self._command = (*within, sys.executable, "-m", "app")
+        self.start_command = (*within, sys.executable, "-m", "app")
         self.storage = home / "storage"
         self._nix_log = home / "nix-starts"
         self._log = home / "log"
@@ -56,6 +60,16 @@ class Server:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def complete_log(self) -> str:
+        """Return the log of a running server with all lines that were logged before this call.
+
+        A thread writes it, in order: the line of a request of our own comes after them.
+        """
+        mark = f"/healthz?log={next(_MARKS)}"
+        assert self.get(mark).is_success
+        wait_until(lambda: f"{mark} HTTP" in self.log, explain=lambda: self.log[-4000:])
+        return self.log
+
     @property
     def nix_starts(self) -> list[str]:
         """One line for each Nix program started: its name and arguments."""
@@ -64,7 +78,7 @@ class Server:
     def start(self) -> "Server":
         assert self._process is None, "already running"
         self._log.unlink(missing_ok=True)
-        self._process = Process(self._command, log=self._log, env=self.environment)
+        self._process = Process(self.start_command, log=self._log, env=self.environment)
         self._process.wait_until(self._answers)
         return self
 
@@ -106,7 +120,7 @@ class Server:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Of the command line, with this server's settings; it may run or not."""
         return subprocess.run(
-            [*self._command, *words],
+            [*self.start_command, *words],
             env=self.environment,
             capture_output=True,
             text=True,

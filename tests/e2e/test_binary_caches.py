@@ -76,7 +76,7 @@ def test_a_source_that_may_not_build_never_builds_what_has_no_trusted_signature(
     page = server.get(build["page"]).json()
     assert not any("building /nix" in line for line in page["log"]), page["log"]
     assert any("is not trusted" in line for line in page["log"]), page["log"]
-    assert "the signature by team-1" in server.log
+    assert "the signature by team-1" in server.complete_log()
 
 
 def test_an_unsigned_path_is_called_so(make_server: MakeServer, cache: BinaryCache) -> None:
@@ -124,7 +124,7 @@ def test_a_build_for_want_of_a_trusted_signature_is_no_secret(
     [build] = server.get("/builds").json()["finished"]
     warning = f"warning: {cache.url}: the signature by team-1 of /nix/store/"
     assert any(line.startswith(warning) for line in server.get(build["page"]).json()["log"])
-    assert f"{cache.url}: the signature by team-1 of" in server.log
+    assert f"{cache.url}: the signature by team-1 of" in server.complete_log()
 
 
 def test_a_build_that_fails_for_want_of_a_trusted_signature_says_so(

@@ -60,7 +60,9 @@ def test_a_changed_diff_id_is_caught_and_made_again(server: Server) -> None:
     assert (verified.returncode, sorted(named)) == (1, sorted(changed))
     server.start()
     assert assert_whole(server) == digest
-    assert server.log.count("a stored record is damaged and will be made again") == len(changed)
+    assert server.complete_log().count("a stored record is damaged and will be made again") == len(
+        changed
+    )
     assert server.command("verify").returncode == 0
     server.stop()
 

@@ -129,11 +129,11 @@ def test_of_both_codecs_each_client_takes_the_one_that_it_reads_best(
     names = ("skopeo", "docker", "newer_docker", "podman")
     for name in (*names, "newer_skopeo", "newer_podman", "containerd"):
         client: Client = request.getfixturevalue(name)
-        before = len(both.log)
+        before = len(both.complete_log())
         pull(client, image)
         assert client.run(image, "jq", "-n", "40+2") == "42\n"
         # The log has digests with an escaped colon.
-        since = both.log[before:].replace("%3A", ":")
+        since = both.complete_log()[before:].replace("%3A", ":")
         fetched[name] = {one.digest for one in (gzip, zstd) if one.digest in since}
 
     # ctr fetches all manifests of its platform, and unpacks the first.

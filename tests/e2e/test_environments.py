@@ -169,7 +169,7 @@ def test_a_builder_cannot_read_passwords(
 
     assert empty_cache.requests
     assert response.status_code == 200, response.text
-    assert "hunter2" not in server.log
+    assert "hunter2" not in server.complete_log()
 
 
 class _Private(http.server.BaseHTTPRequestHandler):

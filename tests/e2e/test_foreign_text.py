@@ -76,7 +76,7 @@ def test_log_and_pages_are_clean(server: Server) -> None:
     for name in ("disguised", "disguised-throw", "disguised-build"):
         server.get(f"/v2/{name}/manifests/latest")
 
-    assert clean(server.log)
+    assert clean(server.complete_log())
     for accept in ("text/html", "application/json"):
         builds = server.get("/builds", Accept="application/json").json()["finished"]
         for page in ("/builds", *(build["page"] for build in builds)):

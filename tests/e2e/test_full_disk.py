@@ -110,7 +110,7 @@ def test_a_full_state_directory_is_told_and_room_is_all_it_takes(
     problems = {check["name"]: check["problem"] for check in ready.json()["checks"]}
     assert "state directory is full" in problems.pop("state")
     assert set(problems.values()) == {""}
-    assert not re.search(r"Traceback|internal error", server.log)
+    assert not re.search(r"Traceback|internal error", server.complete_log())
 
     shutil.rmtree(names)
 

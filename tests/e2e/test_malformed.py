@@ -24,7 +24,7 @@ def test_malformed_requests_leave_the_server_serving_and_its_log_free_of_errors(
     assert len(answered) > REQUESTS / 2
     assert server.digest(NAME) == digest
     assert server.get("/readyz").status_code == 200
-    lines = server.log.splitlines()
+    lines = server.complete_log().splitlines()
     # Nothing of a client's words may begin a line of its own.
     levels = {json.loads(line)["level"] for line in lines}
     assert levels <= {"debug", "info", "warning"}

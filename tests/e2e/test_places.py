@@ -141,4 +141,4 @@ def test_files_that_no_directory_can_hold_are_refused_with_the_reason(
 
         assert answer.status_code == 403
         assert f"the files of source strangers cannot be unpacked: {why}" in answer.text
-    assert "Traceback" not in server.log
+    assert "Traceback" not in server.complete_log()

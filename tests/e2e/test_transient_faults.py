@@ -228,4 +228,4 @@ def is_told_of(server: Server, answer: httpx.Response, cache: BinaryCache, fault
     latest = server.get("/builds").json()["finished"][0]
     assert cache.url in latest["message"], fault
     assert "/nix/store/" in latest["message"], fault
-    assert message[:100] in server.log.replace("\\", ""), fault
+    assert message[:100] in server.complete_log().replace("\\", ""), fault

@@ -120,7 +120,7 @@ def test_hundreds_of_pulls_through_everything_that_can_break(
         finally:
             run.close()
     for server in servers:
-        assert "internal error" not in server.log
+        assert "internal error" not in server.complete_log()
         server.stop()
     assert run.checks.pulls >= 300, (SEED, run.disturbed)
     assert set(run.checks.digests) == set(NAMES)
