@@ -125,4 +125,5 @@ def _commands(request: Request, image: str) -> list[tuple[str, str]]:
         ("containerd, ctr", f"ctr images pull {'--plain-http ' if plain else ''}{full}"),
         ("buildah", f"buildah from {'--tls-verify=false ' if plain else ''}{full}"),
         ("skopeo", f"{copied}{full} oci-archive:{archive}.tar"),
+        ("crane", f"crane pull {'--insecure ' if plain else ''}--format=oci {full} {archive}"),
     ]

@@ -133,6 +133,7 @@ async def test_the_page_has_packages_layers_digest_and_each_clients_command(
         "podman pull --tls-verify=false registry/hello:latest",
         "ctr images pull --plain-http registry/hello:latest",
         "docker://registry/hello:latest oci-archive:hello-latest.tar",
+        "crane pull --insecure --format=oci registry/hello:latest hello-latest",
     ):
         assert text in page.text
     assert (await client.get("/images/hello")).text == page.text

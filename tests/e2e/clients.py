@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts import rootfs
-from tests.e2e.process import Process, both_streams, run, succeed
+from tests.e2e.process import SYSTEM_PATH, Process, both_streams, run, succeed
+
+# Plugins of containerd that need a network of containers.
+_KUBERNETES = [
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.images",
+    "io.containerd.cri.v1.runtime",
+]
 
 
 class Client(Protocol):
@@ -108,22 +115,27 @@ class Containerd:
 
     name = "containerd"
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, programs: Path = Path("/usr/bin")) -> None:
         self.socket = home / "containerd.sock"
+        self._programs = programs
         config = home / "config.toml"
         config.write_text(
             "version = 2\n"
             f"root = {json.dumps(str(home / 'root'))}\n"
             f"state = {json.dumps(str(home / 'state'))}\n"
-            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f"disabled_plugins = {json.dumps(_KUBERNETES)}\n"
             f"[grpc]\naddress = {json.dumps(str(self.socket))}\n"
         )
-        self._daemon = Process(["containerd", "--config", str(config)], log=home / "log")
+        self._daemon = Process(
+            [str(programs / "containerd"), "--config", str(config)],
+            log=home / "log",
+            env={"PATH": f"{programs}:{SYSTEM_PATH}"},
+        )
         self._daemon.wait_until(lambda: run(*self.command, "version").returncode == 0)
 
     @property
     def command(self) -> tuple[str, ...]:
-        return ("ctr", "--address", str(self.socket))
+        return (str(self._programs / "ctr"), "--address", str(self.socket))
 
     def pull_command(self, image: str, *options: str) -> tuple[str, ...]:
         options = options or ("--plain-http",)
