@@ -31,6 +31,7 @@ from app.errors import (
 from app.routers.address import address
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
+from app.routers.image_details import ImageNotBuilt
 from app.routers.responses import add_warnings, answer
 from app.routers.web.rendering import error_page, is_browser
 from app.text.sanitize import excerpt_for_client, one_line, one_line_for_client
@@ -119,7 +120,8 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     message = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND and message == HTTPStatus.NOT_FOUND.phrase:
         message = "there is nothing at this address"
-    return _unsupported(request, error.status_code, message, error.headers or _NONE)
+    plan = error.plan if isinstance(error, ImageNotBuilt) else ""
+    return _unsupported(request, error.status_code, message, error.headers or _NONE, plan=plan)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -131,11 +133,16 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _unsupported(
-    request: Request, status: int, message: str, headers: Mapping[str, str] = _NONE
+    request: Request,
+    status: int,
+    message: str,
+    headers: Mapping[str, str] = _NONE,
+    *,
+    plan: str = "",
 ) -> Response:
     message = one_line_for_client(message, _MESSAGE_LIMIT)
     if is_browser(request):
-        return error_page(status, message, headers)
+        return error_page(status, message, headers, plan=plan)
     return error_response(request, status, error_body(ErrorCode.UNSUPPORTED, message), headers)
 
 

@@ -31,13 +31,22 @@ _SHOWN = 2_000
 _VERSIONED = re.compile(r"(.+?)-(\d.*)")
 
 
+class ImageNotBuilt(HTTPException):
+    """The server knows no image of this name; its plan shows what a pull takes."""
+
+    def __init__(self, name: RepositoryName, tag: Tag) -> None:
+        image = f"{name}:{tag}"
+        super().__init__(404, f"{image} was not built or pulled here lately; a pull builds it")
+        self.plan = f"/plan/{image}"
+
+
 async def details_of(services: AppState, name: RepositoryName, tag: Tag) -> ImageDetails:
-    """Raises HTTPException if the image is not built, NameInvalid, StorageUnavailable."""
+    """Raises ImageNotBuilt, NameInvalid, StorageUnavailable."""
     reference = ImageReference(name, tag)
     built = await services.images.built(reference)
     found = _of_built(built) if built else _of_recent(await services.images.recent.find(reference))
     if found is None:
-        raise HTTPException(404, f"{name}:{tag} is not built here yet, or not lately: pull it")
+        raise ImageNotBuilt(name, tag)
     digest, media_type, manifests = found
     counts = await services.layer_use.counts()
     return ImageDetails(

@@ -74,7 +74,8 @@ class PhaseTime(BaseModel):
 class BuildProgress(BaseModel):
     phases: list[PhaseTime] = Field(description="In their order; waiting in queues has none")
     remaining_seconds: float | None = Field(
-        description="An estimate from earlier builds; null without any, and at the end"
+        description="An estimate from earlier builds; null without any, if this one takes much"
+        " longer than all of them, and at the end"
     )
     estimated_from: int = Field(description="How many earlier builds the estimate uses")
 

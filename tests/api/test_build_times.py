@@ -42,6 +42,21 @@ async def test_a_running_build_has_its_phases_and_an_estimate(
     assert re.search(r'id="phases">fetch \d+\.\d s, running<', shown)
 
 
+async def test_the_page_of_a_build_that_outlasts_all_others_has_no_estimate(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    registry.images.recent.add(ImageReference.parse("htop", "latest"), IMAGE, {Phase.PACK: 0.0})
+    page = await running(client, registry)
+    (job,) = registry.jobs.running
+
+    with job.progress.phases.running(Phase.FETCH):
+        build = (await client.get(page)).json()
+        shown = (await client.get(page, headers=BROWSER)).text
+
+    assert (build["remaining_seconds"], build["estimated_from"]) == (None, 1)
+    assert 'id="remaining">unknown: longer than all earlier builds<' in shown
+
+
 async def test_a_first_build_has_no_estimate(client: httpx.AsyncClient, registry: Registry) -> None:
     page = await running(client, registry)
 

@@ -115,6 +115,16 @@ async def test_what_is_not_built_is_not_found_and_not_built(
     assert registry.jobs.counts.started == before
 
 
+async def test_the_page_of_an_image_that_is_not_built_leads_to_its_plan(
+    client: httpx.AsyncClient,
+) -> None:
+    page = await client.get("/images/shell/git:v1", headers=BROWSER)
+
+    assert page.status_code == 404
+    assert 'href="/plan/shell/git:v1"' in page.text
+    assert 'href="/plan' not in (await client.get("/images", headers=BROWSER)).text
+
+
 @pytest.mark.usefixtures("versions")
 async def test_the_page_has_packages_layers_digest_and_each_clients_command(
     client: httpx.AsyncClient,

@@ -1,4 +1,4 @@
-"""crane, oras and containerd of the newest Debian pull, wait and report as the docs say."""
+"""crane, oras and containerd of the newest Debian pull, wait for builds and print errors."""
 
 import json
 import re

@@ -70,20 +70,24 @@ class Phases:
 
 
 def remaining_seconds(phases: Phases, samples: Sequence[Seconds]) -> float | None:
-    """Estimate the rest of a build by the medians of other builds; None without any.
+    """Estimate the rest of a build by the medians of other builds.
 
-    A phase that has ended needs no more time, and a build skips no phase that most others have.
+    A phase that has ended needs no more time, and a build skips no phase that most others have. A
+    running phase is compared with those that took longer. None without other builds, and if a
+    running phase exceeds all others by more than the rest would take.
     """
     if not samples:
         return None
     spent, running = phases.seconds, phases.current
     order = list(Phase)
     reached = max((order.index(phase) for phase in spent), default=-1)
-    left = 0.0
+    left = over = 0.0
     for number, phase in enumerate(order):
-        expected = statistics.median(sample.get(phase, 0) for sample in samples)
+        others = [sample.get(phase, 0) for sample in samples]
         if number > reached:
-            left += expected
+            left += statistics.median(others)
         elif phase in running:
-            left += max(expected - spent[phase], 0)
-    return left
+            longer = [seconds for seconds in others if seconds > spent[phase]]
+            left += statistics.median(longer) - spent[phase] if longer else 0
+            over += max(spent[phase] - max(others), 0)
+    return None if over > left else left

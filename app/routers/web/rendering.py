@@ -101,11 +101,16 @@ def page(
     return _Page(template, values, status, {**_HEADERS, **headers})
 
 
-def error_page(status: int, message: str, headers: Mapping[str, str] = _NONE) -> Response:
+def error_page(
+    status: int, message: str, headers: Mapping[str, str] = _NONE, *, plan: str = ""
+) -> Response:
+    """``plan`` is the path of the page about a pull of the missing image."""
     title = HTTPStatus(status).phrase
     if status == HTTPStatus.NOT_FOUND:
         title = "Page not found"
-    return page("error.html", status=status, headers=headers, title=title, message=message)
+    return page(
+        "error.html", status=status, headers=headers, title=title, message=message, plan=plan
+    )
 
 
 def document(body: str, headers: Mapping[str, str] = _NONE) -> Response:

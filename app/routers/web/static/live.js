@@ -20,9 +20,10 @@ events.addEventListener("state", (event) => {
     .map((one) => `${one.phase} ${one.seconds.toFixed(1)} s${one.running ? ", running" : ""}`)
     .join("; ");
   const count = state.estimated_from;
-  document.getElementById("remaining").textContent = count
-    ? `about ${Math.round(state.remaining_seconds)} s, by ${count} earlier build${count > 1 ? "s" : ""}`
-    : "unknown";
+  const left = state.remaining_seconds;
+  const known = left !== null && `about ${Math.round(left)} s, by ${count} earlier build${count > 1 ? "s" : ""}`;
+  document.getElementById("remaining").textContent =
+    known || (count ? "unknown: longer than all earlier builds" : "unknown");
 });
 events.addEventListener("restart", () => log.replaceChildren());
 events.addEventListener("log", (event) => {

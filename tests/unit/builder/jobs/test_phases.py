@@ -65,7 +65,19 @@ def test_without_earlier_builds_nothing_is_estimated(clock: Clock) -> None:
     assert remaining_seconds(Phases(clock), ()) is None
 
 
-def test_the_estimate_is_what_the_median_build_still_needs(clock: Clock) -> None:
+def test_a_build_that_outlasts_all_others_has_no_estimate(clock: Clock) -> None:
+    samples = [{Phase.FETCH: fetch, Phase.PACK: 4.0} for fetch in (1.0, 30.0)]
+    phases = Phases(clock)
+
+    with phases.running(Phase.FETCH):
+        clock.now += 34
+        assert remaining_seconds(phases, samples) == 4
+        clock.now += 1
+        assert remaining_seconds(phases, samples) is None
+    assert remaining_seconds(phases, samples) == 4
+
+
+def test_the_estimate_is_what_the_median_of_longer_builds_still_needs(clock: Clock) -> None:
     samples = [
         {Phase.EVALUATE: 2.0, Phase.FETCH: fetch, Phase.PACK: 10.0, Phase.STORE: 1.0}
         for fetch in (1.0, 20.0, 300.0)
@@ -80,7 +92,7 @@ def test_the_estimate_is_what_the_median_build_still_needs(clock: Clock) -> None
         assert remaining_seconds(phases, samples) == 31
     with phases.running(Phase.FETCH):
         clock.now += 15
-        assert remaining_seconds(phases, samples) == 16
+        assert remaining_seconds(phases, samples) == (160 - 15) + 11
         clock.now += 100
-        assert remaining_seconds(phases, samples) == 11
+        assert remaining_seconds(phases, samples) == (300 - 115) + 11
     assert remaining_seconds(phases, samples) == 11
