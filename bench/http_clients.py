@@ -2,8 +2,9 @@
 
 usage: bench/http_clients.py [--requests N] [--connections N] [--latency SECONDS] [CLIENT...]
 
-Clients other than pycurl and httpx are not among the project's dependencies: `uv run --with
-aiohttp --with urllib3 python bench/http_clients.py` measures all of them.
+``one thread`` is pycurl with all connections in one thread.  Clients other than pycurl and httpx are
+not among the project's dependencies: `uv run --with aiohttp --with urllib3 python
+bench/http_clients.py` measures all of them.
 """
 
 import argparse
@@ -25,6 +26,8 @@ import pycurl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.builder.nix.binary_cache.exchange import TransferOptions
+from app.builder.nix.binary_cache.transfer_thread import TransferThread
 from scripts.channel.server import Channel
 from scripts.channel.serving import serving
 
@@ -86,8 +89,30 @@ async def _httpx(urls: Iterator[str], connections: int) -> None:
         await asyncio.gather(*(work() for _ in range(connections)))
 
 
+async def _one_thread(urls: Iterator[str], connections: int) -> None:
+    """Measure pycurl as the server uses it for binary caches: one thread for all connections."""
+    transfers = TransferThread(TransferOptions(), connections=connections)
+
+    async def work() -> None:
+        for url in urls:
+            body = bytearray()
+
+            def take(part: bytes, _: int, body: bytearray = body) -> bool:
+                body.extend(part)
+                return True
+
+            with transfers.exchange() as exchange:
+                await transfers.get(exchange, url, take)
+
+    async def run() -> None:
+        await asyncio.gather(*(work() for _ in range(connections)))
+
+    await transfers.run(run)
+    transfers.close()
+
+
 _THREADED = {"pycurl": _pycurl, "http.client": _http_client, "urllib3": _urllib3}
-_ASYNC = {"aiohttp": _aiohttp, "httpx": _httpx}
+_ASYNC = {"one thread": _one_thread, "aiohttp": _aiohttp, "httpx": _httpx}
 
 
 def run(client: str, urls: list[str], connections: int) -> None:

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
+from app.builder.nix.binary_cache.exchange import TransferFailed, shown
 from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT
-from app.builder.nix.binary_cache.transfer import TransferFailed, shown
 from app.builder.nix.closure import STORE, StorePath
 from app.builder.nix.programs.cache_configuration import CacheConfiguration
 from app.builder.nix.substitution.caches import CacheFault, Caches, Trust, can_stream

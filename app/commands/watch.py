@@ -10,7 +10,7 @@ import httpx
 import typer
 from pydantic import BaseModel
 
-from app.builder.nix.binary_cache.transfer import shown
+from app.builder.nix.binary_cache.exchange import shown
 from app.commands.exit_status import ERROR
 from app.commands.failures import exit_on_errors
 from app.commands.terminal import ProgressLine

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from app.builder.nix.binary_cache.exchange import TransferOptions
 from app.builder.nix.binary_cache.signatures import TrustedKeys
-from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import STORE
 from app.builder.nix.door import NixEvaluator, NixRealiser
 from app.builder.nix.programs.cache_configuration import CacheConfiguration

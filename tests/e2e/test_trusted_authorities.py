@@ -20,7 +20,8 @@ exec env -u SSL_CERT_FILE -u SSL_CERT_DIR -- "$@"
 DOWNLOADS = """
 import asyncio, sys, threading
 from app.builder.images.profile_download import download
-from app.builder.nix.binary_cache.transfer import Transfer, TransferOptions
+from app.builder.nix.binary_cache.exchange import TransferOptions
+from app.builder.nix.binary_cache.transfer import Transfer
 from app.builder.sources.channel import new_client
 
 async def requests(url):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.builder.nix.binary_cache.exchange import TransferOptions
 from app.builder.nix.binary_cache.signatures import TrustedKeys, fingerprint
-from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import StorePath
 from app.builder.nix.programs.cache_configuration import CacheConfiguration
 from app.builder.nix.substitution.caches import Trust

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from app.builder.nix.binary_cache.exchange import shown
 from app.builder.nix.binary_cache.fetch import Fetcher, FetchFailed
 from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT, NarInfo, parse_narinfo
-from app.builder.nix.binary_cache.transfer import shown
 from app.builder.nix.closure import STORE
 from app.errors import OperatorError
 from app.system.blocking import blocking

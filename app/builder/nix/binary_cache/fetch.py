@@ -5,13 +5,14 @@ import threading
 from itertools import count
 from math import inf
 
-from app.builder.nix.binary_cache.transfer import (
-    Transfer,
+from app.builder.nix.binary_cache.exchange import (
     TransferFailed,
     TransferOptions,
     TransferStopped,
     shown,
 )
+from app.builder.nix.binary_cache.small_file import SmallFile
+from app.builder.nix.binary_cache.transfer import Transfer
 from app.errors import OperatorError
 from app.system.blocking import blocking
 from app.system.retrying import Retries
@@ -19,8 +20,6 @@ from app.system.retrying import Retries
 # Separate from the global generator, whose sequence others may depend on.
 _SPREAD = random.Random()  # noqa: S311  spread, not secret
 RETRIES = Retries(times=5, seconds=inf, pause_seconds=0.5)
-# Statuses of a missing path.  As in Nix also 403, which a bucket without permission to list sends.
-NOT_THERE = frozenset({403, 404, 410})
 
 
 class FetchFailed(OperatorError):
@@ -49,7 +48,7 @@ class Fetcher:
             if self._stop.is_set():
                 raise FetchStopped
             try:
-                return self.get_once(url, size_limit)
+                return self._get_once(url, size_limit)
             except TransferStopped:
                 raise FetchStopped from None
             except TransferFailed as error:
@@ -59,34 +58,15 @@ class Fetcher:
                 self._wait(pause if error.retry_after is not None else _spread(pause))
         raise AssertionError("the last attempt returns or raises")
 
-    @blocking
-    def get_once(self, url: str, size_limit: int, seconds: float = 0) -> bytes | None:
-        """Make one attempt, which ends after ``seconds`` unless they are 0.
-
-        Raises TransferFailed, TransferStopped.
-        """
-        body = bytearray()
-
-        def take(part: bytes, _: int) -> bool:
-            body.extend(part)
-            return len(body) <= size_limit
-
-        try:
-            self.transfer().get(url, take, seconds=seconds)
-        except TransferFailed as error:
-            if error.status in NOT_THERE:
-                return None
-            raise
-        if len(body) > size_limit:
-            raise TransferFailed(f"more than {size_limit} bytes", transient=False)
-        return bytes(body)
-
-    def transfer(self) -> Transfer:
-        """Return this thread's connection."""
+    def _get_once(self, url: str, size_limit: int) -> bytes | None:
+        """Raises TransferFailed, TransferStopped."""
         own: Transfer | None = self._own.__dict__.get("transfer")
         if own is None:
             own = self._own.__dict__["transfer"] = Transfer(self._options, self._stop)
-        return own
+        file = SmallFile(size_limit)
+        with file.judging():
+            own.get(url, file.take)
+        return file.body
 
     def close(self) -> None:
         """Close this thread's connection."""

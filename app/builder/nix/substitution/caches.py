@@ -1,11 +1,12 @@
 """The binary caches of a source, in the order of their priorities."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
+from app.builder.nix.binary_cache.exchange import TransferFailed, shown
 from app.builder.nix.binary_cache.narinfo import (
     SIZE_LIMIT,
     NarInfoInvalid,
@@ -13,7 +14,6 @@ from app.builder.nix.binary_cache.narinfo import (
     parse_substitute,
 )
 from app.builder.nix.binary_cache.signatures import TrustedKeys
-from app.builder.nix.binary_cache.transfer import TransferFailed, shown
 from app.builder.nix.closure import StorePath
 from app.builder.nix.substitution.client import CacheClient
 from app.builder.nix.substitution.decoding import SUPPORTED
@@ -111,10 +111,9 @@ class Caches:
             priority = self.known[cache.url]
         return replace(cache, priority=priority)
 
-    @blocking
-    def _read_priority(self, cache: Cache) -> int | None:
+    async def _read_priority(self, cache: Cache) -> int | None:
         try:
-            document = self.client.get(f"{cache.url}/nix-cache-info", SIZE_LIMIT)
+            document = await self.client.get(f"{cache.url}/nix-cache-info", SIZE_LIMIT)
         except TransferFailed:
             return None
         lines = (document or b"").decode(errors="replace").splitlines()
@@ -124,14 +123,13 @@ class Caches:
         priority = fields.get("Priority", "")
         return int(priority) if priority.isdecimal() and len(priority) < 10 else _PRIORITY
 
-    @blocking
-    def _query(self, caches: Sequence[Cache], path: StorePath) -> CacheResponse:
+    async def _query(self, caches: Sequence[Cache], path: StorePath) -> CacheResponse:
         faults: list[CacheFault] = []
         unsigned: Unsigned | None = None
         unsupported: Unsupported | None = None
         for position, cache in enumerate(caches):
             try:
-                substitute = self._narinfo(cache, path)
+                substitute = await self.narinfo(cache, path)
             except (TransferFailed, NarInfoInvalid) as error:
                 faults.append(CacheFault(cache.location, path, error))
                 continue
@@ -143,30 +141,49 @@ class Caches:
                 unsupported = Unsupported(path)
             else:
                 offer = _offer(cache, substitute, [*caches[position + 1 :]])
-                return CacheResponse(offer=offer, present=present(substitute.references))
+                return CacheResponse(offer=offer, present=_present(substitute.references))
         if faults:
             raise faults[0]
         return CacheResponse(unsigned=unsigned, unsupported=unsupported)
 
-    def offers(self, first: Offer) -> Iterator[Offer]:
-        """Yield the offer, and then, from threads, those of later caches for the same archive."""
-        yield first
-        for position, cache in enumerate(first.others):
-            try:
-                substitute = self._narinfo(cache, first.substitute.path)
-            except (TransferFailed, NarInfoInvalid):
-                continue
-            if substitute is not None and _is_same(substitute, first.substitute):
-                yield _offer(cache, substitute, [*first.others[position + 1 :]])
+    def offers(self, first: Offer) -> "Offers":
+        return Offers(self, first)
 
-    def _narinfo(self, cache: Cache, path: StorePath) -> Substitute | None:
-        document = self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)
+    async def narinfo(self, cache: Cache, path: StorePath) -> Substitute | None:
+        """Query one cache, in the client's thread.  Raises TransferFailed, NarInfoInvalid."""
+        document = await self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)
         return None if document is None else parse_substitute(document, path)
 
     def _is_trusted(self, cache: Cache, substitute: Substitute) -> bool:
         if cache.trusted or not self.trust.required:
             return True
         return substitute.is_trusted(self.trust.keys)
+
+
+class Offers:
+    """An offer, and then those of later caches for the same archive."""
+
+    def __init__(self, caches: Caches, first: Offer) -> None:
+        self._caches = caches
+        self._first = first
+        self._is_used = False
+        self._others = list(first.others)
+
+    async def next(self) -> Offer | None:
+        """Return the next one, in the client's thread; None at the end."""
+        if not self._is_used:
+            self._is_used = True
+            return self._first
+        wanted = self._first.substitute
+        while self._others:
+            cache = self._others.pop(0)
+            try:
+                substitute = await self._caches.narinfo(cache, wanted.path)
+            except (TransferFailed, NarInfoInvalid):
+                continue
+            if substitute is not None and _is_same(substitute, wanted):
+                return _offer(cache, substitute, self._others)
+        return None
 
 
 def can_stream(urls: Sequence[str]) -> bool:
@@ -204,4 +221,9 @@ def _is_same(one: Substitute, other: Substitute) -> bool:
 
 @blocking
 def present(paths: Collection[StorePath]) -> frozenset[StorePath]:
+    """Return the paths that have files on this machine."""
+    return _present(paths)
+
+
+def _present(paths: Collection[StorePath]) -> frozenset[StorePath]:
     return frozenset(path for path in paths if os.path.lexists(str(path)))

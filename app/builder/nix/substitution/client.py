@@ -1,14 +1,12 @@
-"""Threads for requests to binary caches, each with a connection that is kept open."""
+"""Requests to binary caches, by one thread, over connections that are kept open."""
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from app.builder.nix.binary_cache.fetch import Fetcher
-from app.builder.nix.binary_cache.transfer import Transfer, TransferFailed, TransferOptions
-from app.system.blocking import blocking
+from app.builder.nix.binary_cache.exchange import TransferFailed, TransferOptions
+from app.builder.nix.binary_cache.small_file import SmallFile
+from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
 from app.telemetry.lookups import count_cache_request
 
 T = TypeVar("T")
@@ -20,66 +18,48 @@ _STALLS = 2
 
 
 class CacheClient:
-    """Narinfos and archives have threads of their own, so that neither waits for the other."""
+    """Narinfos and archives have connections of their own: neither waits for the other."""
 
     def __init__(self, options: TransferOptions) -> None:
-        self._stop = threading.Event()
         self._seconds = _STALLS * options.stall_seconds
-        self._fetcher = Fetcher(self._stop, options)
-        self._queries = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="narinfo")
-        self._downloads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="download")
-        self._started: asyncio.Future[None] | None = None
+        self._thread = TransferThread(options, connections=2 * CONNECTIONS)
+        self._requests = asyncio.Semaphore(CONNECTIONS)
+        self._downloads = asyncio.Semaphore(CONNECTIONS)
 
-    @blocking
-    def get(self, url: str, size_limit: int) -> bytes | None:
-        """Return the body, or None if the server does not have it.
+    async def query(self, work: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Run work that calls ``get`` in the thread.  Raises TransferStopped."""
+        return await self._thread.run(work)
 
-        Raises TransferFailed, TransferStopped.
+    async def get(self, url: str, size_limit: int) -> bytes | None:
+        """Return the body, or None if the server does not have it; in the thread.
+
+        Raises TransferFailed.
         """
         try:
-            body = self._fetcher.get_once(url, size_limit, self._seconds)
+            body, _ = await self.get_dated(url, size_limit)
         except TransferFailed:
             count_cache_request("failed")
             raise
         count_cache_request("absent" if body is None else "found")
         return body
 
-    @blocking
-    def get_dated(self, url: str, size_limit: int) -> tuple[bytes | None, str]:
+    async def get_dated(self, url: str, size_limit: int) -> tuple[bytes | None, str]:
         """Do the same, and return the time by the server's clock, "" if it sends none."""
-        body = self._fetcher.get_once(url, size_limit, self._seconds)
-        return body, self._fetcher.transfer().date
+        file = SmallFile(size_limit)
+        async with self._requests:
+            with self._thread.exchange() as exchange, file.judging():
+                await self._thread.get(exchange, url, file.take, seconds=self._seconds)
+            return file.body, exchange.date
 
-    async def query(self, work: Callable[[], T]) -> T:
-        """Run work that calls ``get`` in a thread."""
-        loop = asyncio.get_running_loop()
-        if self._started is None:
-            self._started = loop.run_in_executor(self._queries, self._start_threads)
-        if not self._started.done():
-            await asyncio.shield(self._started)
-        return await loop.run_in_executor(self._queries, work)
+    def start(self, download: Callable[[TransferThread], Coroutine[None, None, T]]) -> Running[T]:
+        """Begin a download in the thread, in the order of the calls."""
 
-    def start(self, download: Callable[[Transfer], None]) -> Future[None]:
-        """Run a download in a thread, in the order of the calls."""
-        return self._downloads.submit(lambda: download(self._fetcher.transfer()))
+        async def run() -> T:
+            async with self._downloads:
+                return await download(self._thread)
 
-    @blocking
-    def _start_threads(self) -> None:
-        """Start all threads before the first of them has work.
-
-        Starting a thread includes waiting until it runs: the event loop would stand still for
-        milliseconds each time while others compute.
-        """
-        are_all_there = threading.Event()
-        try:
-            for threads in (self._queries, self._downloads):
-                for _ in range(CONNECTIONS):
-                    threads.submit(are_all_there.wait)
-        finally:
-            are_all_there.set()
+        return self._thread.submit(run)
 
     def close(self) -> None:
-        """Stop all transfers, which takes a second at most."""
-        self._stop.set()
-        self._queries.shutdown(wait=False, cancel_futures=True)
-        self._downloads.shutdown(wait=False, cancel_futures=True)
+        """Cancel all transfers; these have ended soon after."""
+        self._thread.close()

@@ -1,19 +1,20 @@
-"""One archive of a binary cache, written to a file that is read while it grows.
+"""One archive of a binary cache, which is read while it is downloaded.
 
 Reading and downloading do not wait for each other, so a slow reader does not idle the connection.
 """
 
+import asyncio
 import hashlib
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Protocol
 
-from app.builder.nix.binary_cache.transfer import Transfer, TransferFailed, TransferStopped
+from app.builder.nix.binary_cache.exchange import Exchange, TransferFailed
+from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
+from app.builder.nix.substitution.download_buffer import DownloadBuffer
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.system import threads
@@ -22,8 +23,6 @@ from app.system.state_directory import translate_state_errors
 
 # A reader checks in this interval whether its work was cancelled.
 _CHECK_SECONDS = 0.2
-# libcurl hands over 16 KiB at a time: written one by one, they would cost most of a download's CPU.
-_TOGETHER = 256 * 1024
 
 
 class DownloadUnusable(Exception):
@@ -34,52 +33,53 @@ class DownloadUnusable(Exception):
         self.location = location
 
 
+class Offers(Protocol):
+    async def next(self) -> Offer | None:
+        """Return the next cache's offer of the archive; None at the end."""
+
+
+class Start(Protocol):
+    def __call__(
+        self, download: Callable[[TransferThread], Coroutine[None, None, None]], /
+    ) -> Running[None]:
+        """Begin a download in the thread of transfers."""
+
+
 class Download:
     """``offers`` are tried in order until the first byte has been read.
 
-    ``on_progress`` is called by the downloading thread, with the number of bytes written so far, or
-    None at the end.
+    ``on_progress`` is called by the thread of transfers, with the number of bytes that can be read
+    so far, or None at the end.
     """
 
     def __init__(
         self,
-        offers: Iterable[Offer],
+        offers: Offers,
         *,
         directory: Path,
         policy: RetryPolicy,
         on_progress: Callable[[int | None], None],
     ) -> None:
-        self._offers = iter(offers)
+        self._offers = offers
         self._unused: Offer | None = None
         self._policy = policy
         self._on_progress = on_progress
-        self._directory = directory
-        self._file: BinaryIO | None = None
+        self._buffer = DownloadBuffer(directory)
         self._changed = threading.Condition()
-        self._cancelled = threading.Event()
         self._size = 0
-        self._unwritten = bytearray()
         self._position = 0
+        self._digest = hashlib.sha256()
         self._ended = False
         self._is_claimed = False
         self._is_read = False
-        self._error: Exception | None = None
-        self._running: Future[None] = Future()
+        self._error: BaseException | None = None
+        self._running: Running[None] | None = None
         self.offer: Offer | None = None
 
-    @blocking
-    def run(self, transfer: Transfer) -> None:
-        """Download the archive.  Errors are raised by ``read`` and ``finish``."""
-        error: Exception | None = None
-        try:
-            with translate_state_errors():
-                self._directory.mkdir(parents=True, exist_ok=True)
-                # It has no name: nothing is left of it after a crash.
-                self._file = _unnamed_file(self._directory)
-            self._run(transfer)
-        except Exception as raised:  # noqa: BLE001  raised where the archive is read
-            error = raised
-        self._end(error)
+    def start(self, submit: Start) -> None:
+        """Begin; errors are raised by ``read`` and ``finish``."""
+        self._running = running = submit(self._run)
+        running.result.add_done_callback(self._end)
 
     @blocking
     def read(self, size: int) -> bytes:
@@ -92,8 +92,11 @@ class Download:
                 raise self._error
             self._is_read = True
             left = self._size - self._position
-            part = os.pread(self._descriptor, min(size, left), self._position)
-            self._position += len(part)
+        # Without the lock, for which all other downloads would wait.
+        with translate_state_errors():
+            part = self._buffer.read(min(size, left), self._position)
+        self._position += len(part)
+        self._digest.update(part)
         return part
 
     def claim(self) -> bool:
@@ -109,150 +112,130 @@ class Download:
 
     @blocking
     def finish(self) -> None:
-        """Wait for the end of the download.  Raises what ``read`` does."""
+        """Read the rest, and verify the file.  Raises what ``read`` does."""
         while self.read(1 << 20):
             pass
+        wanted = self.current.substitute.file_hash
+        if wanted is not None and self._digest.digest() != wanted:
+            raise DownloadUnusable(self.current.location, "the file does not have its FileHash")
 
     @property
     def current(self) -> Offer:
         assert self.offer is not None
         return self.offer
 
-    @property
-    def _descriptor(self) -> int:
-        assert self._file is not None
-        return self._file.fileno()
-
-    def start(self, submit: Callable[[Callable[[Transfer], None]], Future[None]]) -> None:
-        self._running = submit(self.run)
-        self._running.add_done_callback(self._abandon)
-
     @blocking
     def close(self) -> None:
         """Cancel the download, wait until it has ended, and delete the file."""
         self._stop()
-        if self._file is not None:
-            self._file.close()
+        self._buffer.close()
 
     @blocking
-    def next_offer(self) -> Offer | None:
+    def next_offer(self, submit: Start) -> Offer | None:
         """Cancel the download, and return the offer that would have been tried next."""
         self._stop()
-        return self._unused or next(self._offers, None)
+        found = [self._unused]
+
+        async def query(_: TransferThread) -> None:
+            found[:] = [await self._offers.next()]
+
+        if self._unused is None:
+            submit(query).result.result()
+        return found[0]
 
     def _stop(self) -> None:
-        self._cancelled.set()
+        if self._running is None:
+            return
         self._running.cancel()
         with self._changed:
             while not self._ended:
                 self._changed.wait()
 
-    def _abandon(self, running: Future[None]) -> None:
-        """End a download that was cancelled before a thread began it, or that none could begin."""
-        if running.cancelled():
-            self._end(TransferStopped())
-        elif isinstance(error := running.exception(), Exception) and not self._ended:
-            self._end(error)
-
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, result: Future[None]) -> None:
         with self._changed:
-            self._error, self._ended = error, True
+            self._error, self._ended = result.exception(), True
             self._changed.notify_all()
         self._on_progress(None)
 
-    def _run(self, transfer: Transfer) -> None:
+    async def _run(self, transfers: TransferThread) -> None:
         first: DownloadUnusable | None = None
-        for offer in self._fresh_offers():
-            if self._cancelled.is_set():
-                raise TransferStopped
-            try:
-                with translate_state_errors():
-                    self._fetch(offer, transfer)
-            except TransferFailed as error:
-                first = first or DownloadUnusable(offer.location, str(error))
-            else:
-                return
+        with transfers.exchange() as exchange, translate_state_errors():
+            while (offer := await self._next_offer()) is not None:
+                try:
+                    await self._fetch(offer, transfers, exchange)
+                except TransferFailed as error:
+                    first = first or DownloadUnusable(offer.location, str(error))
+                else:
+                    self._buffer.finish()
+                    self._show()
+                    return
         assert first is not None
         raise first
 
-    def _fresh_offers(self) -> Iterator[Offer]:
-        for offer in self._offers:
-            with self._changed:
-                if self._is_read:
-                    self._unused = offer
-                    return
-                self.offer, self._size = offer, 0
-            os.ftruncate(self._descriptor, 0)
-            yield offer
+    async def _next_offer(self) -> Offer | None:
+        offer = await self._offers.next()
+        if offer is None:
+            return None
+        with self._changed:
+            if self._is_read:
+                self._unused = offer
+                return None
+            self.offer, self._size = offer, 0
+        self._buffer.clear()
+        return offer
 
-    def _fetch(self, offer: Offer, transfer: Transfer) -> None:
-        """Raises TransferFailed, TransferStopped, OSError."""
-        digest = hashlib.sha256()
+    async def _fetch(self, offer: Offer, transfers: TransferThread, exchange: Exchange) -> None:
+        """Raises TransferFailed, OSError."""
         failures = 0
         while True:
-            before = self._size
+            before = self._buffer.size
             try:
-                self._attempt(offer, transfer, digest.update)
+                await self._attempt(offer, transfers, exchange)
                 break
             except TransferFailed as error:
-                failures = 1 if self._size > before else failures + 1
-                self._pause(offer, error, failures)
-        wanted = offer.substitute
-        if wanted.file_size is not None and self._size != wanted.file_size:
+                failures = 1 if self._buffer.size > before else failures + 1
+                await self._pause(offer, error, failures)
+        wanted = offer.substitute.file_size
+        if wanted is not None and self._buffer.size != wanted:
             raise TransferFailed("the file does not have its FileSize", transient=False)
-        if wanted.file_hash is not None and digest.digest() != wanted.file_hash:
-            raise TransferFailed("the file does not have its FileHash", transient=False)
 
-    def _attempt(
-        self, offer: Offer, transfer: Transfer, update: Callable[[bytearray], None]
-    ) -> None:
+    async def _attempt(self, offer: Offer, transfers: TransferThread, exchange: Exchange) -> None:
+        buffer, most, end = self._buffer, offer.most, self._policy.end
         problem: TransferFailed | None = None
 
         def take(part: bytes, start: int) -> bool:
             nonlocal problem
-            received = self._size + len(self._unwritten)
+            received = buffer.size
             new = part[received - start :] if start < received else part
-            if time.monotonic() > self._policy.end:
-                problem = TransferFailed("it takes longer than one image may", transient=False)
-            elif start > received:
+            if start > received:
                 problem = TransferFailed("a range that was not requested", transient=True)
-            elif received + len(new) > offer.most:
+            elif received + len(new) > most:
                 problem = TransferFailed("the file is larger than its NarSize", transient=False)
-            else:
-                self._unwritten.extend(new)
-                if len(self._unwritten) >= _TOGETHER:
-                    self._write(update)
+            elif buffer.write(new):
+                if time.monotonic() > end:
+                    problem = TransferFailed("it takes longer than one image may", transient=False)
+                self._show()
             return problem is None
 
-        try:
-            transfer.get(
-                offer.url,
-                take,
-                offset=self._size,
-                seconds=max(self._policy.end - time.monotonic(), 1),
-                is_cancelled=self._cancelled.is_set,
-            )
-        finally:
-            self._write(update)
+        await transfers.get(
+            exchange,
+            offer.url,
+            take,
+            offset=buffer.size,
+            seconds=max(end - time.monotonic(), 1),
+        )
         if problem is not None:
             raise problem
 
-    def _write(self, update: Callable[[bytearray], None]) -> None:
-        if not self._unwritten:
-            return
-        # Not copied: that would take a fiftieth of the CPU time of a first pull.
-        data, self._unwritten = self._unwritten, bytearray()
-        update(data)
-        left, position = memoryview(data), self._size
-        while left:
-            count = os.pwrite(self._descriptor, left, position)
-            left, position = left[count:], position + count
+    def _show(self) -> None:
+        """Let the reader have what was written."""
+        size = self._buffer.readable
         with self._changed:
-            self._size = position
+            self._size = size
             self._changed.notify_all()
-        self._on_progress(position)
+        self._on_progress(size)
 
-    def _pause(self, offer: Offer, error: TransferFailed, failures: int) -> None:
+    async def _pause(self, offer: Offer, error: TransferFailed, failures: int) -> None:
         """Wait before the next attempt, or raise the error."""
         pause = self._policy.retries.pause(failures, error.retry_after)
         if not error.transient or pause is None or time.monotonic() + pause > self._policy.end:
@@ -261,9 +244,4 @@ class Download:
             f"{offer.location} failed to send {offer.substitute.path}: {error};"
             f" another attempt follows in {pause:g} s"
         )
-        if self._cancelled.wait(pause):
-            raise TransferStopped
-
-
-def _unnamed_file(directory: Path) -> BinaryIO:
-    return cast("BinaryIO", tempfile.TemporaryFile(dir=directory, buffering=0))
+        await asyncio.sleep(pause)

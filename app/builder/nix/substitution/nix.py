@@ -26,10 +26,13 @@ from app.builder.nix.substitution.registry import Remote, RemotePaths
 from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.errors import StoreUnavailable
 from app.system.retrying import Retries
+from app.system.workers import Workers
 from app.text.size import MIB
 
 # A garbage collection may delete local paths between the walk and their roots.
 _WALKS = 4
+# Threads that look for files, or search closures.
+_LOOKS = 4
 
 _Keep = Callable[[Sequence[StorePath]], Awaitable[frozenset[StorePath]]]
 
@@ -74,6 +77,7 @@ class SubstitutingRealiser:
         self._remotes = remotes
         self._retries = retries
         self._seconds = seconds
+        self._workers = Workers(_LOOKS)
         self._priorities: dict[str, int] = {}
 
     @asynccontextmanager
@@ -165,13 +169,13 @@ class SubstitutingRealiser:
         absent: set[StorePath] = set()
         kept: set[StorePath] = set()
         for _ in range(_WALKS):
-            here = await self._client.query(partial(present, wanted - absent))
+            here = await self._workers.run(present, wanted - absent)
             found = await finder.find(wanted - here, absent=absent)
             local = (found.local | here) - kept
             valid = await keep(sorted(local))
             kept |= valid
             if valid == local:
-                lacking = await self._client.query(partial(found.lacking, wanted - here))
+                lacking = await self._workers.run(found.lacking, wanted - here)
                 return found, lacking
             absent |= local - valid
         raise StoreUnavailable("the Nix store loses paths while they are looked up")

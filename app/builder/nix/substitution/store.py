@@ -178,7 +178,7 @@ class SubstitutedStore:
 
     def _turn_to_next(self, remote: Remote, download: Download, failure: DownloadFailed) -> None:
         """Raise VisitAgain if another cache has the same archive."""
-        following = download.next_offer()
+        following = download.next_offer(self._client.start)
         if following is not None:
             remote.policy.on_retry(f"{failure.message}; {following.location} has it as well")
             self._remotes.replace(following.substitute.path, replace(remote, offer=following))

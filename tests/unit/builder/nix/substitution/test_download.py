@@ -1,45 +1,77 @@
-"""Downloads that no thread runs."""
+"""Downloads that end before they begin."""
 
-from concurrent.futures import Future
+import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
-from app.builder.nix.binary_cache.transfer import TransferStopped
+from app.builder.nix.binary_cache.exchange import TransferOptions, TransferStopped
+from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
 from app.builder.nix.substitution.download import Download
+from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
 from tests.unit.builder.nix.substitution.world import RETRIES
 
 
+class Failing:
+    """Offers of caches whose narinfos cannot be made, as without memory."""
+
+    async def next(self) -> Offer | None:
+        raise MemoryError("no connection")
+
+
 def make(directory: Path, progress: list[int | None]) -> Download:
     policy = RetryPolicy(retries=RETRIES, seconds=1, on_retry=lambda _: None)
-    return Download((), directory=directory, policy=policy, on_progress=progress.append)
+    return Download(Failing(), directory=directory, policy=policy, on_progress=progress.append)
+
+
+def submit(
+    transfers: TransferThread, work: Callable[[TransferThread], Coroutine[None, None, None]]
+) -> Running[None]:
+    return transfers.submit(lambda: work(transfers))
 
 
 def test_an_error_of_the_thread_is_raised_to_the_reader(tmp_path: Path) -> None:
-    """Such as libcurl's, if it cannot make a connection."""
     progress: list[int | None] = []
+    transfers = TransferThread(TransferOptions(), connections=1)
     download = make(tmp_path, progress)
-    failed: Future[None] = Future()
-    failed.set_exception(MemoryError("no connection"))
 
-    download.start(lambda _: failed)
+    download.start(lambda work: submit(transfers, work))
 
-    assert progress == [None]
     with pytest.raises(MemoryError):
         download.read(1)
     download.close()
+    assert progress == [None]
+    transfers.close()
 
 
 def test_a_download_that_was_cancelled_before_its_turn_ends(tmp_path: Path) -> None:
     progress: list[int | None] = []
+    transfers = TransferThread(TransferOptions(), connections=1)
     download = make(tmp_path, progress)
-    waiting: Future[None] = Future()
-    download.start(lambda _: waiting)
 
+    async def wait() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    download.start(lambda _: transfers.submit(wait))
     download.close()
 
-    assert waiting.cancelled()
+    assert progress == [None]
+    with pytest.raises(TransferStopped):
+        download.read(1)
+    transfers.close()
+
+
+def test_a_download_of_a_client_that_was_closed_ends(tmp_path: Path) -> None:
+    progress: list[int | None] = []
+    transfers = TransferThread(TransferOptions(), connections=1)
+    transfers.close()
+    download = make(tmp_path, progress)
+
+    download.start(lambda work: submit(transfers, work))
+    download.close()
+
     assert progress == [None]
     with pytest.raises(TransferStopped):
         download.read(1)

@@ -322,13 +322,17 @@ async def test_a_cache_that_sends_too_little_is_given_up(tmp_path: Path, kind: s
 
 
 async def test_a_full_disk_is_a_fault_of_the_server(
-    tmp_path: Path, cache: Channel, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Small archives need no disk before they are packed."""
+    large = {A: {b"data": bytes(range(256)) * 4096}}
+    cache = Channel(fill(tmp_path / "cache", large, compression="none"))
+
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
     with opened(World(tmp_path, [cache])) as world:
-        monkeypatch.setattr("app.builder.nix.substitution.download.os.pwrite", full)
+        monkeypatch.setattr("app.builder.nix.substitution.download_buffer.os.pwrite", full)
         with pytest.raises(StorageUnavailable, match="state directory is full"):
             await packed(world, MemoryStorage(), A)
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.builder.nix.binary_cache.exchange import TransferOptions
 from app.builder.nix.binary_cache.signatures import TrustedKeys
-from app.builder.nix.binary_cache.transfer import TransferOptions
 from app.builder.nix.closure import StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches, Trust
 from app.builder.nix.substitution.client import CacheClient

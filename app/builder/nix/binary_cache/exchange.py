@@ -1,0 +1,238 @@
+"""HTTP requests by libcurl, as Nix makes them: proxies, netrc, certificates, HTTP/2.
+
+libcurl reads ``http_proxy``, ``https_proxy`` and ``no_proxy`` from the environment by itself.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from app.system.certificates import trusted_file
+from app.system.on_demand import OnDemand
+from app.system.retrying import is_transient_status
+
+if TYPE_CHECKING:
+    import pycurl
+else:
+    pycurl = OnDemand("pycurl")
+
+Write = Callable[[bytes, int], bool]
+
+_REDIRECTS = 5
+_BUFFER = 256 * 1024
+_SUCCESSES = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+
+
+class TransferStopped(Exception):
+    """The transfer was cancelled, or all of them were."""
+
+
+class TransferFailed(Exception):
+    """One line with the reason, without the URL.
+
+    ``retry_after`` is the pause in seconds that the server requested.  ``status`` is 0 unless the
+    server sent an HTTP error.
+    """
+
+    def __init__(
+        self, reason: str, *, transient: bool, status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.transient = transient
+        self.status = status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """``netrc`` and ``certificates`` are files, or "" for none and the system's own."""
+
+    netrc: str = ""
+    certificates: str = ""
+    stall_seconds: int = 30
+
+
+class Exchange:
+    """A request and its response.  One thread uses it, for one after the other.
+
+    ``handle`` is libcurl's; the caller lets it perform between ``begin`` and ``end``.
+    """
+
+    def __init__(self, options: TransferOptions) -> None:
+        self._head = _Head()
+        self._body = _Body(self._head, _ignore)
+        self.handle = curl = pycurl.Curl()
+        protocols = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
+        settings: dict[int, int | str] = {
+            pycurl.NOSIGNAL: 1,
+            pycurl.PROTOCOLS: protocols,
+            pycurl.FOLLOWLOCATION: 1,
+            pycurl.REDIR_PROTOCOLS: protocols,
+            pycurl.MAXREDIRS: _REDIRECTS,
+            pycurl.CONNECTTIMEOUT: options.stall_seconds,
+            pycurl.LOW_SPEED_LIMIT: 1,
+            pycurl.LOW_SPEED_TIME: options.stall_seconds,
+            pycurl.BUFFERSIZE: _BUFFER,
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
+            pycurl.USERAGENT: "nixery",
+            # Requests no encoding, and decodes what is sent nevertheless, as objects of a bucket.
+            pycurl.ACCEPT_ENCODING: "identity",
+        }
+        if options.netrc and Path(options.netrc).is_file():
+            settings[pycurl.NETRC] = pycurl.NETRC_OPTIONAL
+            settings[pycurl.NETRC_FILE] = options.netrc
+        if certificates := options.certificates or trusted_file():
+            settings[pycurl.CAINFO] = certificates
+        for name, value in settings.items():
+            curl.setopt(name, value)
+        curl.setopt(pycurl.HEADERFUNCTION, self._head.line)
+
+    def begin(self, url: str, write: Write, *, offset: int = 0, seconds: float = 0) -> None:
+        """Prepare a request for a file from byte ``offset`` on, for at most ``seconds`` unless 0.
+
+        ``write`` receives parts of the body with the position of each; it returns False to end the
+        transfer, which is then complete.  A file that was sent encoded is requested from its start.
+        """
+        if self._head.is_encoded:
+            offset = 0
+        self._head.reset()
+        self._body = _Body(self._head, write)
+        curl = self.handle
+        curl.setopt(pycurl.URL, url)
+        curl.setopt(pycurl.WRITEFUNCTION, self._body.take)
+        if offset:
+            curl.setopt(pycurl.RANGE, f"{offset}-")
+        else:
+            curl.unsetopt(pycurl.RANGE)
+        curl.setopt(pycurl.TIMEOUT_MS, math.ceil(seconds * 1000))
+
+    def end(self, code: int = 0, message: str = "") -> None:
+        """Judge the response; ``code`` and ``message`` are libcurl's.  Raises TransferFailed.
+
+        An error of ``write`` is raised again.
+        """
+        body = self._body
+        if code and not body.has_enough:
+            raise _failure(code, message)
+        if body.failure is not None:
+            raise body.failure
+        self._judge()
+
+    @property
+    def date(self) -> str:
+        """The Date header of the response, "" without one."""
+        return self._head.date
+
+    def _judge(self) -> None:
+        head = self._head
+        if head.status in _SUCCESSES:
+            return
+        if head.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise TransferFailed("the file is shorter than before", transient=False)
+        why = f"the server answers {head.status}"
+        if head.status == HTTPStatus.UNAUTHORIZED:
+            why = f"{why}, no netrc file has its password or it is wrong"
+        raise TransferFailed(
+            why,
+            transient=is_transient_status(head.status),
+            status=head.status,
+            retry_after=head.retry_after,
+        )
+
+
+class _Body:
+    """The body of a response, which is passed on if the status is a success."""
+
+    def __init__(self, head: "_Head", write: Write) -> None:
+        self._head = head
+        self._write = write
+        self._received = 0
+        self.has_enough = False
+        self.failure: Exception | None = None
+
+    def take(self, part: bytes) -> int:
+        """Return how many bytes were taken; libcurl ends the transfer if these are not all."""
+        head = self._head
+        if head.status not in _SUCCESSES:
+            return len(part)
+        try:
+            self.has_enough = not self._write(part, head.start + self._received)
+        except Exception as error:  # noqa: BLE001  raised when libcurl has ended the transfer
+            self.failure, self.has_enough = error, True
+        self._received += len(part)
+        return 0 if self.has_enough else len(part)
+
+
+def _ignore(_: bytes, __: int) -> bool:
+    return True
+
+
+class _Head:
+    """The status line and the headers of the last response."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.status = 0
+        self.start = 0
+        self.date = ""
+        self.is_encoded = False
+        self.retry_after: float | None = None
+
+    def line(self, line: bytes) -> None:
+        if line.startswith(b"HTTP/"):
+            self.reset()
+            words = line.split()
+            self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+            return
+        name, _, value = line.partition(b":")
+        match name.lower():
+            case b"retry-after":
+                # The form with a date would need a trusted clock.
+                seconds = value.strip()
+                self.retry_after = float(seconds) if seconds.isdigit() else None
+            case b"content-encoding":
+                self.is_encoded = True
+            case b"date":
+                self.date = value.strip().decode(errors="replace")
+            case b"content-range":
+                first = value.strip().removeprefix(b"bytes ").partition(b"-")[0]
+                if self.status == HTTPStatus.PARTIAL_CONTENT and first.isdigit():
+                    self.start = int(first)
+            case _:
+                pass
+
+
+def shown(url: str) -> str:
+    """Return the URL without possible secrets: the user part and the query."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=netloc, query="", fragment="").geturl()
+
+
+def _failure(code: int, message: str) -> TransferFailed:
+    # Errors that a second attempt does not change.
+    lasting = {
+        pycurl.E_TOO_MANY_REDIRECTS,
+        pycurl.E_UNSUPPORTED_PROTOCOL,
+        pycurl.E_URL_MALFORMAT,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+    }
+    match code:
+        case pycurl.E_TOO_MANY_REDIRECTS:
+            message = f"more than {_REDIRECTS} redirects"
+        case pycurl.E_UNSUPPORTED_PROTOCOL:
+            message = "not an http or https URL"
+        case pycurl.E_PARTIAL_FILE | pycurl.E_GOT_NOTHING:
+            message = "the connection broke in the middle of the response"
+        case pycurl.E_OPERATION_TIMEDOUT:
+            message = "the server sends nothing, or too slowly"
+        case _:
+            message = message or f"libcurl error {code}"
+    return TransferFailed(message, transient=code not in lasting)
