@@ -20,7 +20,10 @@ usr/share/nano/of-tree usr/share/of-share/x var/cache/of-cache/x
 var/lib/of-lib/x var/log/of-log var/run/of-run var/spool/of-spool
 """
 DOCKERFILE = """
+FROM {minimal} AS minimal
 FROM {image}
+COPY --from=minimal /bin/sh /opt/static/sh
+COPY --from=minimal /nix /opt/nix
 COPY tree /
 COPY tool /usr/local/bin
 COPY tool /usr/local/bin/nano
@@ -36,6 +39,7 @@ set -eu
 export PATH
 for file in $TREE; do test -e /$file || echo missing $file; done
 echo tool $(tool) copied $(copied) of-local $(of-local) nano $(nano)
+echo static $(/opt/static/sh -c "echo runs") $(/opt/nix/bin/sh -c 'echo too')
 echo tac $(/bin/tac) $(/usr/bin/tac /etc/nsswitch.conf | tail -n 1)
 bash -l -c 'echo login $OF_TREE'
 (set -u; . /etc/os-release; echo release $VERSION_ID $VERSION $HOME_URL) | wc -w
@@ -48,7 +52,9 @@ cat $SSL_CERT_FILE /usr/lib/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt
 @pytest.fixture(scope="module")
 def context(server: Server, docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = f"{server.address}/shell:latest"
+    minimal = f"{server.address}/minimal:latest"
     pull(docker, image)
+    pull(docker, minimal)
     context = tmp_path_factory.mktemp("context")
     tool = "#!/bin/sh\necho tool\n"
     for name in (*TREE.split(), *(f"../{name}" for name in ("tool", "replaced/bin/tac"))):
@@ -57,7 +63,7 @@ def context(server: Server, docker: Docker, tmp_path_factory: pytest.TempPathFac
         path.write_text("export OF_TREE=yes\n" if path.name.endswith(".sh") else tool)
         path.chmod(0o755)
     (context / "certificates.pem").write_text("mine\n")
-    (context / "Dockerfile").write_text(DOCKERFILE.format(image=image))
+    (context / "Dockerfile").write_text(DOCKERFILE.format(image=image, minimal=minimal))
     return context
 
 
@@ -79,9 +85,26 @@ def test_files_are_added_and_replaced_and_trees_merge(context: Path, builder: Bu
 
     assert output == [
         "tool tool copied tool of-local tool nano tool",
+        "static runs too",
         "tac tool passwd: files",  # a tree replaces a link; other names keep their program
         "login yes",
         "4",
         *["mine"] * 6,
         "tool",
     ]
+
+
+def test_docker_copies_through_links(
+    context: Path, server: Server, docker: Docker, tmp_path: Path
+) -> None:
+    """Into a container as COPY does, and out of it with -L."""
+    container = docker.call("create", "--network=none", f"{server.address}/shell:latest", "sort")
+    try:
+        docker.call("cp", f"{context}/tool", f"{container.strip()}:/bin/sort")
+        docker.call("cp", "-L", f"{container.strip()}:/usr/bin/sort", str(tmp_path / "file"))
+        output = docker.call("start", "--attach", container.strip())
+    finally:
+        docker.call("rm", "--force", container.strip())
+
+    assert output == "tool\n"
+    assert (tmp_path / "file").read_text() == (context / "tool").read_text()

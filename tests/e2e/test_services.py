@@ -1,5 +1,6 @@
 """Services start by their images' own command, serve, log to standard output, and stop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ pytestmark = pytest.mark.e2e
 
 # Packages to look into a container with; none of them has a service.
 TOOLS = "bashinteractive/coreutils"
+NGINX, REDIS = f"nginx/curl/{TOOLS}", f"redis/{TOOLS}"
+HTTP, SET = "curl -sS http://localhost/here", "redis-cli set key value 2>/dev/null"
+# Pod Security's level "restricted", with an id of OpenShift.
+RESTRICTED = ("--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=1000680000:0")
 PSQL = "psql -h /run/postgresql -U postgres -Atc"
 
 
@@ -23,14 +28,20 @@ class Outcome:
     log: str
 
 
-def serve(client: Docker | Podman, image: str, request: str, lasting: str = "") -> Outcome:
+def serve(
+    client: Docker | Podman,
+    image: str,
+    request: str,
+    lasting: str = "",
+    options: Sequence[str] = (),
+) -> Outcome:
     """Start the image, repeat a request inside of it until there is an answer, and stop it.
 
     ``lasting`` is a request that has not ended by then.
     """
     pull(client, image)
     limits = LIMITS if isinstance(client, Podman) else ()
-    container = client.call("run", "--detach", "--network=none", *limits, image).strip()
+    container = client.call("run", "--detach", "--network=none", *limits, *options, image).strip()
     try:
         inside = ("exec", container, "bash", "-c")
         answer = client.call(*inside, f"until {request}; do :; done")
@@ -50,12 +61,8 @@ def test_services_of_the_small_set_serve_log_and_stop(
     server: Server, name: str, request: pytest.FixtureRequest
 ) -> None:
     client: Docker | Podman = request.getfixturevalue(name)
-    nginx = serve(
-        client, f"{server.address}/nginx/curl/{TOOLS}:latest", "curl -sS http://localhost/here"
-    )
-    redis = serve(
-        client, f"{server.address}/redis/{TOOLS}:latest", "redis-cli set key value 2>/dev/null"
-    )
+    nginx = serve(client, f"{server.address}/{NGINX}:latest", HTTP)
+    redis = serve(client, f"{server.address}/{REDIS}:latest", SET)
 
     assert "404 Not Found" in nginx.answer
     assert "GET /here HTTP" in nginx.log
@@ -64,6 +71,28 @@ def test_services_of_the_small_set_serve_log_and_stop(
     assert "Ready to accept connections" in redis.log
     assert "User requested shutdown" in redis.log
     assert (redis.user, redis.status) == ("redis", "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "state"),
+    [(NGINX, HTTP, "/var/lib/nginx"), (REDIS, SET, "/var/lib/redis")],
+    ids=["nginx", "redis"],
+)
+def test_services_start_as_any_user_and_on_a_read_only_root(
+    server: Server, docker: Docker, name: str, request_: str, state: str
+) -> None:
+    plain = f"{server.address}/{name}:latest"
+    nonroot = f"{server.address}/nonroot/{name}:latest"
+    read_only = ("--read-only", f"--tmpfs={state}")
+
+    for image, options, user in (
+        (plain, ["--user=1000"], "user"),
+        (plain, read_only, "root" if name == NGINX else "redis"),
+        (nonroot, [], "nonroot"),
+        (nonroot, [*RESTRICTED, *read_only], "user1000680000"),
+    ):
+        found = serve(docker, image, request_, options=options)
+        assert (found.user, found.status) == (user, "0"), found.log
 
 
 @pytest.mark.full
@@ -82,3 +111,14 @@ def test_postgresql_makes_its_database_serves_and_stops(
     assert found.answer.endswith("2026-01-01 11:00:00\n")
     assert "database system is ready to accept connections" in found.log
     assert (found.user, found.status) == ("postgres", "0")
+
+    directories = [f"--tmpfs={path}" for path in ("/var/lib/postgresql", "/run/postgresql", "/tmp")]
+    found = serve(
+        docker,
+        f"{server.address}/nonroot/postgresql/{TOOLS}:latest",
+        f"{PSQL} 'select 1' 2>/dev/null",
+        options=[*RESTRICTED, "--read-only", *directories, "--env=POSTGRES_PASSWORD=secret"],
+    )
+
+    assert found.answer.endswith("1\n")
+    assert (found.user, found.status) == ("user1000680000", "0"), found.log
