@@ -55,4 +55,10 @@ class Buildah:
 
     def close(self) -> None:
         """Undo the mount that the storage leaves, as in ``Podman``."""
-        succeed("sh", "-c", 'umount "$1" 2>/dev/null || true', "sh", str(self._root / "overlay"))
+        succeed(
+            "sh",
+            "-c",
+            'umount --recursive "$1" 2>/dev/null || true',
+            "sh",
+            str(self._root / "overlay"),
+        )
