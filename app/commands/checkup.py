@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from app.builder.nix.closure import STORE
 from app.builder.nix.programs.command import NixCommand
@@ -14,7 +16,7 @@ from app.builder.nix.programs.installation import number_of
 from app.builder.sources.definition import ChannelDefinition
 from app.builder.sources.opened import check_opened
 from app.commands.cache_health import CacheHealth, caches_of, sample_paths
-from app.commands.findings import Finding, attempt, ok, problem, warning
+from app.commands.findings import Finding, Outcome, attempt, ok, problem, warning
 from app.errors import OperatorError, RegistryError
 from app.settings.environment import process_environment
 from app.settings.sections.storage import FilesystemBackend
@@ -39,9 +41,15 @@ _SPACE_ADVICE = "free space, or use a larger disk"
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """``nix`` may be missing; the checks report it."""
+    """``nix`` may be missing; the checks report it.
+
+    ``state`` is the finding of the state directory.  If that does not work, ``working`` are the
+    settings with a temporary one.
+    """
 
     settings: Settings
+    working: Settings
+    state: Finding
     nix: NixCommand
     stack: AsyncExitStack
     workers: Workers
@@ -53,10 +61,7 @@ class Checkup:
         for finding in await self._caches():
             yield finding
         yield await self._storage()
-        attempt_state = partial(self.workers.run, state_directory.attempt, self.settings.state_path)
-        advice = "make the directory of NIXERY_STATE_PATH writable"
-        fine = f"{self.settings.state_path} can be written"
-        yield await attempt("state", attempt_state, fine=fine, advice=advice)
+        yield self.state
         for finding in await self.workers.run(disks, self.settings):
             yield finding
         async for finding in self._sources():
@@ -100,7 +105,7 @@ class Checkup:
             return [problem("cache", error.message, "see the check of Nix")]
         urls = caches_of(self.settings.definitions, configuration)
         health = CacheHealth(
-            client=open_client(self.settings, self.stack, configuration),
+            client=open_client(self.working, self.stack, configuration),
             trust=trust_of(configuration),
             now=lambda: datetime.now(UTC),
             store=await self.workers.run(sample_paths),
@@ -123,9 +128,9 @@ class Checkup:
 
     async def _sources(self) -> AsyncIterator[Finding]:
         sources = open_sources(
-            self.settings,
+            self.working,
             self.stack,
-            environment=_environment(self.settings),
+            environment=_environment(self.working),
             storage=MemoryStorage(),
             workers=self.workers,
         )
@@ -154,8 +159,23 @@ class Checkup:
 async def open_checkup(settings: Settings) -> AsyncIterator[Checkup]:
     async with AsyncExitStack() as stack:
         workers = Workers(_WORKERS)
-        nix = await start_nix(settings, stack, environment=_environment(settings), workers=workers)
-        yield Checkup(settings, nix, stack, workers)
+        state = await _state(settings, workers)
+        working = settings
+        if state.outcome is Outcome.PROBLEM:
+            directory = await workers.run(partial(mkdtemp, prefix="nixery-"))
+            stack.push_async_callback(workers.run, partial(rmtree, directory, ignore_errors=True))
+            working = settings.model_copy(update={"state_path": Path(directory)})
+        nix = await start_nix(working, stack, environment=_environment(working), workers=workers)
+        yield Checkup(settings, working, state, nix, stack, workers)
+
+
+async def _state(settings: Settings, workers: Workers) -> Finding:
+    return await attempt(
+        "state",
+        partial(workers.run, state_directory.attempt, settings.state_path),
+        fine=f"{settings.state_path} can be written",
+        advice="make the directory of NIXERY_STATE_PATH writable",
+    )
 
 
 @blocking

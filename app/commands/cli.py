@@ -24,13 +24,17 @@ def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:
     if not had_output:
         report("nixery: standard output is closed\n")
         return ERROR
-    from app.commands.verbs import app  # noqa: PLC0415  # see above
-
-    status = _status_of(partial(app, args=list(arguments), prog_name="nixery", obj=serve))
+    status = _status_of(partial(_run_verb, arguments, serve))
     if was_output_replaced():
         return PIPE_CLOSED
     lost = finish_output()
     return status or lost
+
+
+def _run_verb(arguments: Sequence[str], serve: Callable[[], None]) -> None:
+    from app.commands.verbs import app  # noqa: PLC0415  # the server does without
+
+    app(args=list(arguments), prog_name="nixery", obj=serve)
 
 
 def _status_of(command: Callable[[], object]) -> int:

@@ -1,20 +1,18 @@
 """Write an image to a file, a directory or a program; the bytes are those that are served."""
 
 import asyncio
-import os
 import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from app.commands.layout import path_of
-from app.errors import OperatorError
+from app.commands.output_files import CannotWrite, writing
 from app.oci import Descriptor, Digest
 from app.settings.environment import process_environment
 from app.system import process
@@ -27,10 +25,6 @@ _LOAD_SECONDS = 3600
 _REASON_LIMIT = 500
 
 OpenBlob = Callable[[Digest], BinaryIO]
-
-
-class CannotWrite(OperatorError):
-    """The destination cannot take the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +48,40 @@ def write_tar(exported: Exported, open_blob: OpenBlob, file: BinaryIO) -> None:
 
 @blocking
 def write_tar_file(exported: Exported, open_blob: OpenBlob, path: Path) -> None:
-    """Write a file whole or not at all; ``-`` is standard output.  Raises OSError."""
+    """``-`` is standard output.  Raises CannotWrite, OSError."""
     if str(path) == "-":
         write_tar(exported, open_blob, sys.stdout.buffer)
         return
-    with _replacing(path) as partial, partial.open("wb") as file:
+    with writing(path) as file:
         write_tar(exported, open_blob, file)
 
 
 @blocking
 def write_directory(exported: Exported, open_blob: OpenBlob, directory: Path) -> None:
-    """Write an image layout; blobs that are there with their size are left.  Raises OSError.
+    """Write an image layout; blobs that are there with their size are left.  Raises CannotWrite.
 
     The index is written last: until then the directory holds its former image, or none.
     """
     if directory.exists() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
         raise CannotWrite(f"{directory} has other files; give a new directory or an image layout")
-    (directory / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+    _make(directory / "blobs" / "sha256")
     for blob in exported.blobs:
         path = directory / path_of(blob)
         if path.is_file() and path.stat().st_size == blob.size:
             continue
-        with (
-            _replacing(path) as partial,
-            partial.open("wb") as file,
-            open_blob(blob.digest) as content,
-        ):
+        with writing(path) as file, open_blob(blob.digest) as content:
             shutil.copyfileobj(content, file, _COPY)
     for name, body in sorted(exported.documents.items(), key=_is_index):
-        with _replacing(directory / name) as partial:
-            partial.write_bytes(body)
+        with writing(directory / name) as file:
+            file.write(body)
+
+
+@blocking
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"cannot make {directory}: {error.strerror}") from error
 
 
 async def load_into_docker(exported: Exported, open_blob: OpenBlob) -> None:
@@ -104,17 +102,6 @@ async def load_into_docker(exported: Exported, open_blob: OpenBlob) -> None:
 
 def _is_index(document: tuple[str, bytes]) -> bool:
     return document[0] == "index.json"
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes ``path`` at the end."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

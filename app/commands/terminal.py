@@ -1,6 +1,5 @@
 """Progress on standard error, and results in a file or on standard output."""
 
-import os
 import sys
 import time
 from contextlib import suppress
@@ -12,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from app.builder.nix.binary_cache.reading import Tally
+from app.commands.output_files import writing
 from app.system.blocking import blocking
 from app.text.sanitize import one_line
 
@@ -114,17 +114,10 @@ class Progress:
 
 @blocking
 def write_document(document: bytes, output: Path | None) -> None:
-    """Write a file whole or not at all; on standard output, add a newline.  Raises OSError."""
+    """On standard output, add a newline.  Raises CannotWrite, OSError."""
     if output is None:
         sys.stdout.buffer.write(document + b"\n")
         sys.stdout.buffer.flush()
-    elif output.is_symlink() or (output.exists() and not output.is_file()):
-        # /dev/null or a pipe must not be replaced.
-        output.write_bytes(document)
     else:
-        partial = output.with_name(f".{output.name}.{os.getpid()}")
-        try:
-            partial.write_bytes(document)
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
+        with writing(output) as file:
+            file.write(document)

@@ -127,7 +127,7 @@ def _read(client: httpx.Client, url: str) -> Page:
             except ValueError:
                 raise CannotWatch(f"{shown(url)} is not the page of a build") from None
         reason = f"the server answers {response.status_code}"
-    raise CannotWatch(f"{shown(url)}: {reason}")
+    raise CannotWatch(f"{shown(url)}: {reason}; is the server running, and is this its address?")
 
 
 def _print(page: Page, before: Page | None, *, as_json: bool) -> None:

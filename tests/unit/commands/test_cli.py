@@ -42,6 +42,20 @@ def test_exit_status_of_a_server(
     assert capsys.readouterr().err == ("reason\n" if status == 1 else "")
 
 
+def test_ctrl_c_while_the_verbs_are_imported_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "app.commands.verbs":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "app.commands.verbs")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+
+    assert run("config") == 130
+
+
 @pytest.mark.slow
 def test_server_without_channels_does_not_import_libraries_that_it_does_not_use() -> None:
     program = """

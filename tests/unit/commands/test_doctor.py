@@ -207,6 +207,25 @@ def outcomes(out: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
+def test_a_state_directory_that_does_not_work_is_one_problem_among_the_checks(
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    machine.nix()
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("NIXERY_STATE_PATH", str(tmp_path / "file" / "state"))
+    monkeypatch.setenv("NIXERY_STORAGE", "memory")
+
+    assert run("--json") == 1
+
+    found = outcomes(capsys.readouterr().out)
+    assert [check for check, outcome in found.items() if outcome == "problem"] == ["state"]
+    assert {"nix", "storage", "disk", "source"} <= found.keys()
+
+
+@pytest.mark.slow
 def test_machine_without_a_problem_has_status_0(
     machine: Machine, cache: CacheServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import stat
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +14,8 @@ import pytest
 
 from app.builder.images.image import BuiltImage, BuiltIndex, Child
 from app.commands import layout
-from app.commands.exporting import CannotWrite, Exported, write_directory, write_tar_file
+from app.commands.exporting import Exported, write_directory, write_tar_file
+from app.commands.output_files import CannotWrite
 from app.errors import BlobUnknown
 from app.oci import Descriptor, Digest, MediaType
 from app.reference import ImageReference
@@ -87,6 +91,42 @@ def test_a_failed_archive_leaves_the_former_file(tmp_path: Path) -> None:
 
     assert path.read_bytes() == b"former"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["link", "device", "pipe"])
+def test_an_archive_does_not_replace_what_is_not_a_file(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "out", tmp_path / "target"
+    reader = threading.Thread(target=lambda: target.write_bytes(path.read_bytes()))
+    if kind == "link":
+        path.symlink_to(target)
+    elif kind == "device":
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    else:
+        os.mkfifo(path)
+        reader.start()
+    before = path.lstat().st_mode
+
+    write_tar_file(exported(), open_blob, path)
+
+    assert path.lstat().st_mode == before
+    if kind == "pipe":
+        reader.join()
+    if kind != "device":
+        assert tarfile.is_tarfile(target)
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar"
+    path.symlink_to("/dev/full")
+    layout = tmp_path / "file"
+    layout.write_bytes(b"")
+
+    with pytest.raises(CannotWrite, match=f"cannot write {path}: No space left on device"):
+        write_tar_file(exported(), open_blob, path)
+    with pytest.raises(CannotWrite, match=f"cannot write {tmp_path}/no/image.tar: No such file"):
+        write_tar_file(exported(), open_blob, tmp_path / "no" / "image.tar")
+    with pytest.raises(CannotWrite, match=r"cannot make .*: Not a directory"):
+        write_directory(exported(), open_blob, layout / "layout")
 
 
 def test_a_directory_with_other_files_is_refused(tmp_path: Path) -> None:
