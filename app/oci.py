@@ -18,6 +18,10 @@ WHITEOUT_PREFIX = b".wh."
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX = re.compile(r"[a-f0-9]+")
+# Made once: an image needs hundreds of keys.
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 class MediaType(StrEnum):
@@ -85,6 +89,4 @@ class Descriptor:
 
 def canonical_json(value: object) -> bytes:
     """Return JSON with sorted keys, without white space, in UTF-8: the form that is hashed."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(value).encode()

@@ -38,6 +38,12 @@ class RememberedRecords(Generic[T]):
                     known[key] = self._known[key] = value
         return [known[key] for key in keys]
 
+    def remembered(self, key: Digest) -> T | None:
+        """Return the value if it is in memory."""
+        value = self._known.get(key)
+        count_lookups(self._kind, Result.MEMORY, value is not None)
+        return value
+
     async def write(self, key: Digest, value: T) -> None:
         await self._records.write(key, value)
         self._known[key] = value

@@ -150,17 +150,14 @@ class LayerPacker:
         return known or await self._layer_flights.run(key, partial(self._merge, codec, key, paths))
 
     async def _path(self, path: StorePath) -> tuple[PackedPath, ...]:
-        found = [await self._stored.path(codec, path) for codec in self._codecs]
+        found = [self._stored.remembered(codec, path) for codec in self._codecs]
         known = tuple(one for one in found if one is not None)
         if len(known) == len(self._codecs):
             return known
         return await self._path_flights.run(path, partial(self._pack_path, path))
 
     async def _pack_path(self, path: StorePath) -> tuple[PackedPath, ...]:
-        """Pack in the codecs that are missing, from one read.
-
-        None is missing if another server has stored the path since the caller looked.
-        """
+        """Pack in the codecs that are not stored, from one read."""
         found = {codec: await self._stored.path(codec, path) for codec in self._codecs}
         missing = [codec for codec, packed in found.items() if packed is None]
         if missing:

@@ -30,6 +30,11 @@ class StoredLayers:
         known = await self.paths.read(record.path_key(codec, path))
         return known if known and await self._existence.has(known.layer.descriptor) else None
 
+    def remembered(self, codec: Codec, path: StorePath) -> PackedPath | None:
+        """Return a path that is known to be stored without a look."""
+        known = self.paths.remembered(record.path_key(codec, path))
+        return known if known and self._existence.trust((known.layer.descriptor,)) else None
+
     async def has_all(self, codec: Codec, layers: Sequence[tuple[StorePath, ...]]) -> bool:
         """Return whether all layers are stored, or all their paths, from which they can be made."""
         single = [path for paths in layers if len(paths) == 1 for path in paths]

@@ -116,9 +116,17 @@ class LateStorage(MemoryStorage):
         return await super().read_each(keys)
 
 
+class CountingStorage(MemoryStorage):
+    reads = 0
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        self.reads += 1
+        return await super().read_each(keys)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("with_codec", ["gzip", "both"])
-async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_again(
+async def test_a_path_that_another_server_stores_meanwhile_has_its_layer(
     packer_for: PackerFactory, with_codec: str
 ) -> None:
     storage = LateStorage()
@@ -128,7 +136,21 @@ async def test_a_path_that_another_server_has_stored_meanwhile_is_not_packed_aga
 
     assert await other.layer([SMALL]) == expected
     assert storage.misses == 0
-    assert other.counters.paths_packed == 0
+
+
+@pytest.mark.slow
+async def test_each_path_is_looked_up_once_and_then_remembered(packer_for: PackerFactory) -> None:
+    storage = CountingStorage()
+    packer = packer_for(storage)
+    paths = [SMALL, ODD]
+
+    await asyncio.gather(*(packer.layer([path]) for path in paths for _ in range(3)))
+
+    assert storage.reads == len(paths)
+    await packer.layer(paths)
+    assert storage.reads == len(paths) + 1  # for the record of the layer of both
+    await asyncio.gather(*(packer.layer([path]) for path in paths))
+    assert storage.reads == len(paths) + 1
 
 
 @pytest.mark.slow
