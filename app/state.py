@@ -20,6 +20,7 @@ from app.builder.names.search import FoundPackages
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Location
+from app.system.loop_share import LoopShare
 from app.telemetry.measures import Measures
 from app.telemetry.tracing import Tracing
 
@@ -239,3 +240,4 @@ class AppState:
     responses: Counter[int] = field(default_factory=Counter)
     sent: Sent = field(default_factory=Sent)
     streams: LiveStreams = field(default_factory=LiveStreams)
+    loop_share: LoopShare = field(default_factory=LoopShare)

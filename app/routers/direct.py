@@ -1,6 +1,7 @@
 """The routes of a pull, without the framework's routing.
 
-A pull is the version check, a manifest and some twenty blobs.  The framework's routing and
+A pull is the version check, a manifest and some twenty blobs; the probe of the process must not
+wait either.  The framework's routing and
 dependency injection cost several times as much as these responses, so their paths are matched
 here.  The functions are those that the router would call, and all other requests go to the router:
 ``tests/api/test_direct.py`` compares the responses of both ways.
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import RegistryError
 from app.routers.blobs import get_blob
 from app.routers.errors import registry_error
+from app.routers.health import get_health
 from app.routers.manifests import get_manifest
 from app.routers.version import get_version
 
@@ -37,6 +39,8 @@ class Direct:
         path: str = scope["path"]
         if path == "/v2/":
             await _respond(get_version, scope, receive, send)
+        elif path == "/healthz":
+            await _respond(get_health, scope, receive, send)
         elif found := _CONTENT.fullmatch(path):
             name, kind, last = found.groups()
             if kind == "manifests":

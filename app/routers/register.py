@@ -27,6 +27,7 @@ from app.routers import (
 )
 from app.routers.direct import Direct
 from app.routers.gate import Gate
+from app.routers.paced import Paced
 from app.routers.schemas import ERROR
 from app.routers.web.static_pages import Pages
 
@@ -43,8 +44,10 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
     # The framework's redirects to a path with or without slash are absolute, with the wrong
     # scheme behind a proxy.
     app.router.redirect_slashes = False
+    # What is added last runs first.
+    app.add_middleware(Paced)
     app.add_middleware(Direct)
-    app.add_middleware(Gate)  # in front of Direct: what is added last runs first
+    app.add_middleware(Gate)
     errors.install(app)
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
