@@ -26,6 +26,7 @@ from app.system import state_directory
 from app.system.blocking import blocking
 from app.system.environment import child_environment
 from app.system.workers import Workers
+from app.telemetry.measures import DiskSpace
 from app.text.size import MIB
 from app.wiring.nix import open_client, start_nix, trust_of
 from app.wiring.services import load_profiles
@@ -34,8 +35,6 @@ from app.wiring.storage import storage_of
 
 _WORKERS = 4
 _NIXPKGS_NIX = (2, 18)
-_LOW_SHARE = 20  # a disk with less than this part free ...
-_LOW_BYTES = 10 << 30  # ... and less than this is low
 _SPACE_ADVICE = "free space, or use a larger disk"
 
 
@@ -191,12 +190,12 @@ def disks(settings: Settings) -> list[Finding]:
 def _space(name: str, directory: Path, least: int) -> Finding:
     there = next((one for one in (directory, *directory.parents) if one.exists()), Path("/"))
     status = os.statvfs(there)
-    free, size = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
-    message = f"{name}, {directory}: {free / 1e9:,.1f} of {size / 1e9:,.1f} GB are free"
-    if free < least:
+    space = DiskSpace(status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize)
+    message = f"{name}, {directory}: {space}"
+    if space.free < least:
         advice = f"{_SPACE_ADVICE}: with less than NIXERY_STORE_FREE, builds are stopped"
         return problem("disk", message, advice)
-    if free < min(size / _LOW_SHARE, _LOW_BYTES) or free < 2 * least:
+    if space.is_low or space.free < 2 * least:
         return warning("disk", message, _SPACE_ADVICE)
     return ok("disk", message)
 

@@ -7,9 +7,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from loguru import logger
 from prometheus_client import Histogram
 
 _INTERVAL_SECONDS = 0.25
+_DISK_SECONDS = 60
+_LOW_SHARE = 20  # a disk with less than this part free ...
+_LOW_BYTES = 10 << 30  # ... and less than this is low
 _BUILD_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -19,6 +23,13 @@ class DiskSpace:
 
     free: int
     total: int
+
+    @property
+    def is_low(self) -> bool:
+        return self.free < min(self.total / _LOW_SHARE, _LOW_BYTES)
+
+    def __str__(self) -> str:
+        return f"{self.free / 1e9:,.1f} of {self.total / 1e9:,.1f} GB are free"
 
 
 def _build_seconds() -> Histogram:
@@ -83,3 +94,13 @@ class Measures:
             expected = loop.time() + _INTERVAL_SECONDS
             await asyncio.sleep(_INTERVAL_SECONDS)
             self.loop_delay.observe(max(loop.time() - expected, 0))
+
+    async def watch_disks(self) -> None:
+        """Log each disk once when it becomes low, and again after it had space; until cancelled."""
+        low: frozenset[str] = frozenset()
+        while True:
+            spaces = await self.disks()
+            before, low = low, frozenset(name for name, space in spaces.items() if space.is_low)
+            for name in sorted(low - before):
+                logger.warning("the disk of {} is almost full: {}", name, spaces[name])
+            await asyncio.sleep(_DISK_SECONDS)

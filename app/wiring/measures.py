@@ -21,13 +21,14 @@ _STORE = Path("/nix/store")
 
 
 def open_measures(settings: Settings, stack: AsyncExitStack, workers: Workers) -> Measures:
-    """Start to measure the delay of the event loop; leaving the stack ends it."""
+    """Start to measure the event loop's delay and the disks; leaving the stack ends it."""
     directories = {"state": settings.state_path, "nix-store": _STORE}
     backend = settings.backend
     if isinstance(backend, FilesystemBackend):
         directories["storage"] = backend.path
     measures = Measures(disks=partial(workers.run, _spaces, directories))
-    stack.push_async_callback(_end, asyncio.create_task(measures.watch_loop()))
+    for work in (measures.watch_loop(), measures.watch_disks()):
+        stack.push_async_callback(_end, asyncio.create_task(work))
     return measures
 
 
