@@ -12,8 +12,10 @@ import httpx
 import pytest
 import typer
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from app.commands.verbs import app as commands
+from app.routers import front, images, plans
 from app.routers.register import include_routers
 from app.settings.names import variables
 from app.settings.settings import Settings
@@ -137,6 +139,19 @@ def wanted() -> Iterator[str]:
 
 def test_every_command_setting_error_route_and_metric_is_in_the_book(text: str) -> None:
     assert [name for name in sorted(set(wanted())) if name not in text] == []
+
+
+def test_every_page_for_people_is_in_the_book(text: str) -> None:
+    routes = [*front.front.routes, *front.router.routes, *images.pages.routes, *plans.pages.routes]
+    forms = [
+        route.path.replace("{image:path}", "<name>:<tag>")
+        for route in routes
+        if isinstance(route, APIRoute)
+    ]
+
+    assert forms
+    # As a word: "/plan/<name>" is part of the path of the API.
+    assert [one for one in forms if not re.search(rf"(?<![\w>]){re.escape(one)}", text)] == []
 
 
 def test_every_example_is_in_the_book(text: str) -> None:
