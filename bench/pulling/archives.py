@@ -12,12 +12,12 @@ from app.builder.images.packing import codec
 from app.builder.images.packing.packer import LayerPacker
 from app.builder.nix.binary_cache.narinfo import Substitute, parse_substitute
 from app.builder.nix.closure import Closure, StorePath
-from app.builder.nix.nar_store import Archive, NarStore
 from app.builder.nix.substitution.decoding import decoder
 from app.builder.nix.substitution.verifying import VerifiedArchive
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.filesystem import FilesystemStorage
 from app.system.workers import Workers
+from tests.nar_store import Archive, NarStore
 
 
 def packing(directory: Path, scratch: Path) -> tuple[float, float]:

@@ -150,7 +150,7 @@ def test_every_page_for_people_is_in_the_book(text: str) -> None:
     ]
 
     assert forms
-    # As a word: "/plan/<name>" is part of the path of the API.
+    # "/plan/<name>" also ends the path of the API.
     assert [one for one in forms if not re.search(rf"(?<![\w>]){re.escape(one)}", text)] == []
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.builder.nix.closure import StoreObject, StorePath
-from app.builder.nix.nar_store import Archive, NarStore
 from app.builder.nix.store import Store
 from tests.archives import archive_of
 from tests.contract.store_contract import Contents, MakeStore, StoreContract
+from tests.nar_store import Archive, NarStore
 from tests.unit.builder.images.packing.trees import closure_query, local_store, plant_path
 
 

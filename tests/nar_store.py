@@ -1,4 +1,4 @@
-"""Store paths that are read as Nix archives, from any place."""
+"""A store whose paths are read as Nix archives: the door to a stream without a cache behind it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
