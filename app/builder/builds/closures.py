@@ -15,11 +15,14 @@ from app.oci import Digest
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.concurrency import gather
+from app.system.workers import Workers
 
 # Closures of packages that were requested by name: some hundred store paths each.
 _LIMIT = 256
+_WORKERS = 2
 
 _Objects = tuple[StoreObject, ...]
 
@@ -40,6 +43,7 @@ class Closures:
         self._store = store
         self._records = Records(storage=storage, kind=CLOSURES)
         self._cache: Cache[StorePath, Closure] = Cache(_LIMIT)
+        self._workers = Workers(_WORKERS)
 
     async def read(self, paths: Iterable[StorePath]) -> Closure | None:
         """Return the union of the recorded closures; None if one of them is not recorded."""
@@ -67,8 +71,17 @@ class Closures:
         """
         wanted = sorted(set(paths))
         closure = await self._store.closure(wanted)
-        await gather(self._records.write(_key(path), closure.below(path)) for path in wanted)
+        await gather(self._record(closure, path) for path in wanted)
         return closure
+
+    async def _record(self, closure: Closure, path: StorePath) -> None:
+        body = await self._workers.run(self._encode, closure, path)
+        await self._records.write_body(_key(path), body)
+
+    @blocking
+    def _encode(self, closure: Closure, path: StorePath) -> bytes:
+        """Return the record of a path's closure; 3,000 paths take 30 ms."""
+        return self._records.encode(_key(path), closure.below(path))
 
 
 def _key(path: StorePath) -> Digest:

@@ -9,6 +9,7 @@ from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.substitution.caches import Caches
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
+from app.system.blocking import blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Job:
     remotes: dict[StorePath, Remote] = field(default_factory=dict)
     announce: Callable[[StorePath], None] | None = None
 
+    @blocking
     def closure(self, paths: Iterable[StorePath]) -> tuple[list[StoreObject], set[StorePath]]:
         """Return the remote part of a closure, and the local paths that it leads to."""
         objects: dict[StorePath, StoreObject] = {}
@@ -85,6 +87,7 @@ class RemotePaths:
             job.announce(path)
 
 
+@blocking
 def joined(remote: list[StoreObject], local: Closure | None) -> Closure:
     """A path that this machine has is described as it is here."""
     objects = {item.path: item for item in remote}

@@ -22,6 +22,7 @@ from app.errors import DownloadFailed
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache
+from app.system.workers import Workers
 
 # Bytes of downloads that have not been packed.  They share the bandwidth: with more, all of them
 # would end late, and packing would wait.  Small ones, whose time is mostly latency, have their own
@@ -34,6 +35,7 @@ _FEWEST_LARGE = 4
 _MOST_LARGE = 8
 # Names of packed paths, until their links are made.
 _NAMES = 32 << 20
+_BRIEF = 2
 
 
 class SubstitutedStore:
@@ -61,11 +63,15 @@ class SubstitutedStore:
         self._order = PackingOrder(workers)
         self._downloads: dict[StorePath, Download] = {}
         self._names: Cache[StorePath, bytes] = Cache(_NAMES, size_of=len)
+        # A closure of 3,000 paths takes 60 ms.
+        self._brief = Workers(_BRIEF)
 
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of paths that this machine has, or that the job downloads."""
-        objects, local = (self._remotes.current or Job()).closure(paths)
-        return joined(objects, await self._local.closure(sorted(local)) if local else None)
+        job = self._remotes.current or Job()
+        objects, local = await self._brief.run(job.closure, paths)
+        here = await self._local.closure(sorted(local)) if local else None
+        return await self._brief.run(joined, objects, here)
 
     @asynccontextmanager
     async def fetching(self, path: StorePath) -> AsyncIterator[None]:
