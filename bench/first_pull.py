@@ -9,7 +9,7 @@ Each round starts servers with an empty Nix store, one for each way, and request
 The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
 decompressing, hashing and packing, and of the cache on this machine, over the cores.  On a busy
 machine compare with the time of that packing in the same round, and the CPU times of both.
-Evaluation ends with the first request for a narinfo.
+Evaluation ends with the first request for a narinfo, from which the times of steps count.
 """
 
 import argparse
@@ -88,6 +88,13 @@ def _report(
             f" liveness {streamed.lateness * 1000:.0f} ms at most);"
             f" by way of Nix {stored.rest:.2f} s ({stored.rest / streamed.rest:.1f} times as long,"
             f" {stored.memory // _MIB} MiB, liveness {stored.lateness * 1000:.0f} ms)",
+            flush=True,
+        )
+        print(
+            "; ".join(
+                f"{step} {first:.2f} to {last:.2f} s"
+                for step, (first, last) in streamed.steps.items()
+            ),
             flush=True,
         )
         if today is not None:

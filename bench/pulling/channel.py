@@ -18,14 +18,18 @@ _CONNECTIONS = 48
 
 
 class Cache:
-    """The channel in a process of its own."""
+    """The channel in a process of its own.
+
+    ``narinfos`` and ``archives`` are the times of requests, by the wall clock.
+    """
 
     def __init__(self, directory: Path, latency: float, bandwidth: float) -> None:
         command = [sys.executable, "-m", "scripts.channel", "serve", str(directory)]
         command += ["--latency", str(latency), "--bandwidth", str(bandwidth)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self._line()
-        self.first: list[float] = []
+        self.narinfos: list[float] = []
+        self.archives: list[float] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
@@ -40,7 +44,8 @@ class Cache:
 
     def _listen(self) -> None:
         while line := self._line():
-            self.first.append(float(line.split()[-1]))
+            kind, moment = line.split()
+            (self.archives if kind == "nar" else self.narinfos).append(float(moment))
 
     def stop(self) -> None:
         self._process.terminate()

@@ -16,13 +16,17 @@ _IMAGE = "/v2/sim/everything/manifests/latest"
 
 @dataclass(frozen=True)
 class Pull:
-    """Times in seconds; ``cpu`` and ``memory``, its peak in bytes, are those of the server."""
+    """Times in seconds; ``cpu`` and ``memory``, its peak in bytes, are those of the server.
+
+    ``steps`` are the first and last time of each step, from the first request for a narinfo on.
+    """
 
     evaluation: float
     rest: float
     cpu: float
     memory: int
     lateness: float
+    steps: dict[str, tuple[float, float]]
 
 
 def pull(
@@ -56,7 +60,8 @@ def pull(
 
 
 def _pull(server: Server, cache: Cache, address: str) -> Pull:
-    cache.first.clear()
+    cache.narinfos.clear()
+    cache.archives.clear()
     late = Lateness(server)
     before, begun = cpu(server), time.time()
     try:
@@ -65,8 +70,19 @@ def _pull(server: Server, cache: Cache, address: str) -> Pull:
         lateness = late.stop()
     ended = time.time()
     assert response.status_code == 200, response.text
-    first = min((moment for moment in cache.first if moment > begun), default=begun)
-    return Pull(first - begun, ended - first, cpu(server) - before, peak(server), lateness)
+    first = min((moment for moment in cache.narinfos if moment > begun), default=begun)
+    # A blob is written for the last time when its layer is packed.
+    layers = [file.stat().st_mtime for file in (server.storage / "blobs").glob("*/*")]
+    steps = {
+        step: (min(times) - first, max(times) - first)
+        for step, times in {
+            "narinfos requested": cache.narinfos,
+            "archives requested": cache.archives,
+            "layers packed": layers,
+        }.items()
+        if times
+    }
+    return Pull(first - begun, ended - first, cpu(server) - before, peak(server), lateness, steps)
 
 
 def _settings(channel: Path, cache: Cache, home: Path, *, streaming: bool) -> dict[str, str]:

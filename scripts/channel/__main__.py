@@ -70,13 +70,13 @@ def _fault(text: str) -> Fault:
 
 
 def _announce(channel: Channel) -> Callable[[], None]:
-    """Print the URL, and the wall clock's time of each request for a narinfo."""
+    """Print the URL, and the wall clock's time of each request for a narinfo or an archive."""
 
-    def narinfo(path: str) -> None:
-        if path.endswith(".narinfo"):
-            print(f"narinfo {time.time()}", flush=True)
+    def announce(path: str) -> None:
+        if path.endswith(".narinfo") or path.startswith("/nar/"):
+            print(f"{'nar' if path.startswith('/nar/') else 'narinfo'} {time.time()}", flush=True)
 
-    channel.on_request = narinfo
+    channel.on_request = announce
     return lambda: print(channel.url, flush=True)
 
 
