@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 _REMEMBERED = 1024  # addresses; parsing one takes longer than finding an image in memory
 _SITE_BITS = 64  # one client may use all addresses of a /64
+# Proxies in a row.  A client that is itself trusted may send any number of addresses.
+_HOPS = 16
 
 
 class ProxyHeader(StrEnum):
@@ -57,10 +59,10 @@ def same_client(address: str) -> str:
 
 
 def addresses_of(header: ProxyHeader, values: list[str]) -> list[str]:
-    """Return the addresses in the header's lines, in order; "" for invalid ones."""
-    elements = [element.strip() for value in values for element in value.split(",")]
+    """Return the nearest addresses in the header's lines, in order; "" for invalid ones."""
+    elements = ",".join(values).rsplit(",", _HOPS)[-_HOPS:]
     if header is ProxyHeader.X_FORWARDED_FOR:
-        return [_bare(element) for element in elements]
+        return [_bare(element.strip()) for element in elements]
     return [_bare(_parameter(element, "for")) for element in elements]
 
 
@@ -73,12 +75,13 @@ def _parameter(element: str, name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Remove the port and the brackets of IPv6."""
+    """Remove the port, the brackets and the zone of IPv6; return "" for another text."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    return text if _address(text) is not None else ""
+    address = _address(text)
+    return "" if address is None else str(address)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

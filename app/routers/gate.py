@@ -36,6 +36,8 @@ _ESCAPED = error_body(
     ErrorCode.NAME_INVALID,
     "names, tags and digests contain nothing that needs percent-encoding",
 )
+_MOST_PARAMETERS = 64
+_TOO_MANY = error_body(ErrorCode.UNSUPPORTED, "a query has at most 64 parameters")
 _REPEATED = error_body(ErrorCode.UNSUPPORTED, "each parameter of a query may be given once")
 
 
@@ -107,10 +109,16 @@ def _refusal(scope: Scope) -> Response | None:
 
 
 def _refused_query(scope: Scope) -> Response | None:
-    """Refuse a parameter that is given twice: the framework would ignore all but the last."""
+    """Refuse a parameter that is given twice: the framework would ignore all but the last.
+
+    Parsing a long query would delay other clients.
+    """
     query: bytes = scope["query_string"]
-    if b"&" not in query:
+    separators = query.count(b"&")
+    if separators == 0:
         return None
+    if separators >= _MOST_PARAMETERS:
+        return error_response(Request(scope), HTTPStatus.BAD_REQUEST, _TOO_MANY)
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     names = [name for name, _ in given if name not in _MAY_REPEAT]
     if len(names) == len(set(names)):

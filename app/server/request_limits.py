@@ -12,6 +12,8 @@ import httptools
 # Other servers have the same limit; real clients, with tokens and cookies, send a few KiB.
 _HEAD_BYTES = 64 << 10
 _HEADERS = 200
+# Of the method's target.  Paths and queries are split into any number of parts.
+_TARGET_BYTES = 8 << 10
 
 
 class MalformedRequest(Exception):
@@ -60,6 +62,8 @@ class RequestReader:
         except httptools.HttpParserError:
             if self._headers > _HEADERS:
                 raise MalformedRequest("The request has too many headers.") from None
+            if len(self._url) > _TARGET_BYTES:
+                raise MalformedRequest("The address of the request is too long.") from None
             raise MalformedRequest("Invalid HTTP request received.") from None
         if self._bytes > _HEAD_BYTES:
             raise MalformedRequest("The head of the request is too large.")
@@ -74,6 +78,8 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        if len(self._url) > _TARGET_BYTES:
+            raise MalformedRequest
 
     def on_header(self, _name: bytes, _value: bytes) -> None:
         """Count a header or a trailer."""

@@ -348,6 +348,15 @@ async def test_repeated_parameters_of_a_query_are_refused(
     assert registry.images.builds == []
 
 
+async def test_a_query_with_very_many_parameters_is_refused(
+    client: httpx.AsyncClient, registry: Registry
+) -> None:
+    response = await client.get("/v2/hello/manifests/latest?" + "&_w=1" * 65)
+
+    assert assert_error(response, 400, "UNSUPPORTED") == "a query has at most 64 parameters"
+    assert registry.images.builds == []
+
+
 async def test_parameters_of_mirrors_and_redirects_may_be_repeated(
     client: httpx.AsyncClient,
 ) -> None:

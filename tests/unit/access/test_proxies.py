@@ -55,3 +55,19 @@ def test_addresses_of_forwarded() -> None:
 )
 def test_all_addresses_of_a_64_are_one_client(address: str, client: str) -> None:
     assert same_client(address) == client
+
+
+def test_of_any_number_of_addresses_the_nearest_are_read() -> None:
+    far = ["203.0.113.5"] * 20_000
+
+    found = addresses_of(ProxyHeader.X_FORWARDED_FOR, [", ".join([*far, "10.1.2.3", "::1"])])
+
+    assert len(found) < 100
+    assert found[-2:] == ["10.1.2.3", "::1"]
+    assert forwarded_client("127.0.0.1", found, TRUSTED) == "203.0.113.5"
+
+
+def test_the_zone_of_an_address_is_not_kept() -> None:
+    found = addresses_of(ProxyHeader.X_FORWARDED_FOR, ["fe80::1%" + "a" * 60_000])
+
+    assert found == ["fe80::1"]

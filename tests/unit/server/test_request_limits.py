@@ -76,6 +76,15 @@ def test_an_endless_head_is_refused(address: str, begin: bytes, go_on: bytes) ->
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
+def test_a_long_address_is_refused_and_a_long_header_is_not(address: str) -> None:
+    with connect(address) as client:
+        client.sendall(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"address of the request is too long" in read_all(client)
+    with connect(address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\nx: " + b"a" * 9000 + b"\r\n\r\n")
+        assert read_all(client).startswith(b"HTTP/1.1 405")
+
+
 def test_a_head_with_very_many_headers_is_refused(address: str) -> None:
     with connect(address) as client:
         client.sendall(b"GET / HTTP/1.1\r\n" + b"x: a\r\n" * 250)
