@@ -78,16 +78,20 @@ def _or_refuse(document: Descriptor | None) -> Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """``refused`` are types with the quality zero."""
+    """The known types of a request; ``refused`` are those with the quality zero.
+
+    ``is_empty`` is whether the request accepts no type by name, known or not.
+    """
 
     types: frozenset[str]
     refused: frozenset[str]
+    is_empty: bool
 
     def takes(self, media_type: MediaType) -> bool:
         """Return whether the client accepts a type, also by a wildcard; without a header, all."""
         if media_type in self.types:
             return True
-        anything = not self.types or not self.types.isdisjoint(_WILDCARDS)
+        anything = self.is_empty or not self.types.isdisjoint(_WILDCARDS)
         return anything and media_type not in self.refused
 
     @property
@@ -96,15 +100,25 @@ class _Accepted:
 
 
 _OCI = frozenset({MediaType.OCI_MANIFEST, MediaType.OCI_INDEX, *_WILDCARDS})
+_KNOWN = _OCI | _DOCKER
+# Real clients send less than 600 characters.  A cache of longer texts would be one of any size.
+_CACHED_LENGTH = 2048
 
 
-@lru_cache(maxsize=256)
 def _accepted_types(accept: tuple[str, ...]) -> _Accepted:
+    if sum(map(len, accept)) > _CACHED_LENGTH:
+        return _parse(accept)
+    return _parse_cached(accept)
+
+
+def _parse(accept: tuple[str, ...]) -> _Accepted:
     entries = [_entry(entry) for header in accept for entry in header.split(",")]
-    return _Accepted(
-        frozenset(name for name, accepted in entries if name and accepted),
-        frozenset(name for name, accepted in entries if name and not accepted),
-    )
+    accepted = {name for name, is_accepted in entries if name and is_accepted}
+    refused = {name for name, is_accepted in entries if not is_accepted}
+    return _Accepted(_KNOWN & accepted, _KNOWN & refused, is_empty=not accepted)
+
+
+_parse_cached = lru_cache(maxsize=256)(_parse)
 
 
 def _entry(entry: str) -> tuple[str, bool]:

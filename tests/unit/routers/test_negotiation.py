@@ -1,6 +1,7 @@
 """Which rendering a client gets."""
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -192,3 +193,18 @@ def test_a_client_without_indexes_misses_nothing_if_only_the_codec_differs() -> 
     assert choose(index, [MediaType.DOCKER_LIST], "amd64") == Choice(DOCKER_LIST)
     assert choose(index, [MediaType.OCI_MANIFEST], "amd64") == Choice(OCI)
     assert choose(index, [MediaType.DOCKER_MANIFEST], "amd64") == Choice(DOCKER)
+
+
+def test_accept_headers_of_any_length_are_not_kept_in_memory() -> None:
+    def accept(number: int) -> list[str]:
+        types = ",".join(f"a/{number}-{one}" for one in range(5000))
+        return [f"{types},{MediaType.DOCKER_MANIFEST}"]
+
+    choose(IMAGE, accept(0), "amd64")
+    tracemalloc.start()
+    for number in range(1, 20):
+        assert choose(IMAGE, accept(number), "amd64").document is DOCKER
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 1 << 20
