@@ -6,6 +6,7 @@ A stream ends when the server stops.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -29,6 +30,8 @@ _INTERVAL_SECONDS = 0.5
 _SILENT_SECONDS = 15
 _LONGEST_SECONDS = 900
 _RECONNECT_MILLISECONDS = 2000
+# Python refuses to convert a number of thousands of digits.
+_POSITION = re.compile(r"[0-9]{1,18}")
 _HEADERS = {
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # nginx would hold back the events
@@ -73,7 +76,7 @@ async def get_events(
     client = client_of(request.scope)
     if not services.streams.admits(client):
         raise TooManyRequests("too many clients follow builds; reload the page", retry_after=5)
-    position = int(last_event_id) if last_event_id.isdecimal() else after
+    position = int(last_event_id) if _POSITION.fullmatch(last_event_id) else after
     return _Stream(_events(job, services, position), services.streams, client)
 
 

@@ -206,6 +206,19 @@ async def test_a_stream_ends_after_its_time_and_the_page_connects_again(
     assert "end" not in dict(follower.events)
 
 
+@pytest.mark.parametrize("last", ["9" * 5000, "-1", "1e3", "²", ""])
+async def test_what_is_not_the_number_of_a_line_is_ignored(
+    registry: Registry, last: str
+) -> None:
+    job = registry.pull("hello")
+    page = f"/builds/{job.identifier}/events"
+    follower = Follower(registry, page, headers={"last-event-id": last})
+
+    await follower.task
+
+    assert follower.status == 200
+
+
 async def test_there_are_no_events_of_an_unknown_build(registry: Registry) -> None:
     follower = Follower(registry, "/builds/0123456789ab/events")
     await follower.task

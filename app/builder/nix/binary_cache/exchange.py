@@ -24,6 +24,7 @@ Write = Callable[[bytes, int], bool]
 
 _REDIRECTS = 5
 _BUFFER = 256 * 1024
+_DIGITS = 18  # of a number in a header
 _SUCCESSES = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 
 
@@ -171,6 +172,11 @@ def _ignore(_: bytes, __: int) -> bool:
     return True
 
 
+def _is_number(text: bytes) -> bool:
+    """Return whether the text is a number; Python refuses to convert thousands of digits."""
+    return text.isdigit() and len(text) <= _DIGITS
+
+
 class _Head:
     """The status line and the headers of the last response."""
 
@@ -188,21 +194,21 @@ class _Head:
         if line.startswith(b"HTTP/"):
             self.reset()
             words = line.split()
-            self.status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+            self.status = int(words[1]) if len(words) > 1 and _is_number(words[1]) else 0
             return
         name, _, value = line.partition(b":")
         match name.lower():
             case b"retry-after":
                 # The form with a date would need a trusted clock.
                 seconds = value.strip()
-                self.retry_after = float(seconds) if seconds.isdigit() else None
+                self.retry_after = float(seconds) if _is_number(seconds) else None
             case b"content-encoding":
                 self.is_encoded = True
             case b"date":
                 self.date = value.strip().decode(errors="replace")
             case b"content-range":
                 first = value.strip().removeprefix(b"bytes ").partition(b"-")[0]
-                if self.status == HTTPStatus.PARTIAL_CONTENT and first.isdigit():
+                if self.status == HTTPStatus.PARTIAL_CONTENT and _is_number(first):
                     self.start = int(first)
             case _:
                 pass

@@ -162,3 +162,14 @@ def test_a_failure_keeps_the_secrets_of_a_url(server: CacheServer, fetcher: Fetc
 def test_a_server_that_is_not_there_is_a_failure(fetcher: Fetcher) -> None:
     with pytest.raises(FetchFailed, match=r"^http://127.0.0.1:1/file: .*Could not connect"):
         fetcher.get("http://127.0.0.1:1/file", LIMIT)
+
+
+@pytest.mark.parametrize("code", [200, 206, 429])
+def test_numbers_of_any_length_in_headers_are_ignored(
+    server: CacheServer, fetcher: Fetcher, code: int
+) -> None:
+    digits = "9" * 5000
+    headers = {"Content-Range": f"bytes {digits}-{digits}/{digits}", "Retry-After": digits}
+    server.faults["file"] = [lambda handler: handler.answer(code, b"content", headers)]
+
+    assert fetcher.get(f"{server.url}/file", LIMIT) == b"content"
