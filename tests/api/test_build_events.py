@@ -207,9 +207,7 @@ async def test_a_stream_ends_after_its_time_and_the_page_connects_again(
 
 
 @pytest.mark.parametrize("last", ["9" * 5000, "-1", "1e3", "²", ""])
-async def test_what_is_not_the_number_of_a_line_is_ignored(
-    registry: Registry, last: str
-) -> None:
+async def test_what_is_not_the_number_of_a_line_is_ignored(registry: Registry, last: str) -> None:
     job = registry.pull("hello")
     page = f"/builds/{job.identifier}/events"
     follower = Follower(registry, page, headers={"last-event-id": last})
