@@ -93,6 +93,7 @@ FORGING = {
     "recursive-structured": _with("recursive-nix"),
     "host-paths": _with("__impureHostDeps"),
     "host-paths-structured": _with("__impureHostDeps"),
+    "forges-messages": r"messages\.drv failed with exit code 1",
     "content-addressed": "feature 'ca-derivations' is disabled",
     "fetches-file": _UNREADABLE,
     "merges": _UNREADABLE,
@@ -187,6 +188,7 @@ def lay_out(directory: Path, nix: Callable[..., str]) -> Place:
         "derivation": derivation,
         "forged": text,
         "output": output,
+        "queried": str(directory / "queried"),
         "hash": _hash(nix, keeper / "noted"),
         "flatHash": _hash(nix, keeper / "noted-flat", "--flat"),
         "ownHash": _hash(nix, keeper / "own"),
@@ -264,6 +266,8 @@ def expect_refusal(server: Server, place: Place, attack: str) -> None:
     message = answer.json()["errors"][0]["message"]
     assert re.search(FORGING[attack], message), message
     assert SECRET not in answer.text
+    # A builder that forges messages of Nix names a store there.
+    assert not (place.tree.parent / "queried").exists()
     assert Path(place.output).name[:32] not in answer.text
 
 

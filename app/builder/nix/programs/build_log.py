@@ -1,6 +1,10 @@
 """Parse what Nix prints while it realises (``--log-format internal-json``).
 
 Nix: src/libutil/logging.hh, ActivityType and ResultType.
+
+A builder can print messages in Nix's form, which Nix passes on as its own (handleJSONLogMessage).
+They have no ``raw_msg``, which Nix's errors have.  So other messages count as Nix's only while no
+builder runs.
 """
 
 import json
@@ -55,7 +59,7 @@ class BuildLog:
             return
         try:
             event = json.loads(text.removeprefix(_PREFIX))
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         match event:
             case {"action": "start", "type": int(kind), "id": int(number)}:
@@ -66,7 +70,10 @@ class BuildLog:
                 if kind in (_LOG_LINE, _POST_BUILD_LINE):
                     self._log(number, text)
             case {"action": "msg", "level": int(level), "msg": str(message)}:
-                self._message(level, message)
+                if self._running and "raw_msg" not in event:
+                    self._doubtful_message(level, message)
+                else:
+                    self._message(level, message)
             case _:
                 pass
 
@@ -131,6 +138,12 @@ class BuildLog:
             self._unknown.append(cleaned)
         elif level > _WARNING:
             self._listing = False
+
+    def _doubtful_message(self, level: int, message: str) -> None:
+        """Take what a builder may have written; Nix's own downloads in builders report so too."""
+        if level in (_ERROR, _WARNING):
+            self.fetches.note_of_builder(one_line(message, _MESSAGE_LIMIT))
+            self._report(message)
 
     def _error(self, error: str) -> None:
         """Keep the first errors: later ones are consequences."""

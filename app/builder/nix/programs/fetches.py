@@ -36,6 +36,7 @@ class Fetches:
         self._failed: dict[str, str] = {}  # the reason, by URL
         self._retried: dict[str, str] = {}
         self._unsigned: dict[str, str] = {}
+        self._of_builders: dict[str, str] = {}
 
     def start(self, activity: int, path: str, cache: str) -> None:
         self._running[activity] = path, cache
@@ -58,6 +59,12 @@ class Fetches:
             _keep(self._unsigned, found[1], found[2])
         elif (found := _LACKS_SIGNATURE.search(message)) and found[1] in self._caches:
             _keep(self._unsigned, found[1], self._caches[found[1]])
+
+    def note_of_builder(self, message: str) -> None:
+        """Parse a warning or an error that a builder may have written."""
+        found = _UNABLE.search(message)
+        if found and not _RETRYING.search(found[2]):
+            _keep(self._of_builders, found[1], found[2])
 
     @property
     def running(self) -> tuple[tuple[str, str], ...]:
@@ -91,7 +98,8 @@ class Fetches:
     @property
     def other_failures(self) -> list[tuple[str, str]]:
         """Failed downloads of builders: the URL and the reason of each."""
-        return [item for item in self._failed.items() if not _OF_CACHE.fullmatch(item[0])]
+        failed = {**self._failed, **self._of_builders}
+        return [item for item in failed.items() if not _OF_CACHE.fullmatch(item[0])]
 
     def _reason(self, cache: str) -> str:
         for failures in (self._failed, self._retried):

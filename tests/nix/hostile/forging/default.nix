@@ -100,6 +100,14 @@ in
   # ---- Nix's own builders
   fetches-file = package "fetches" { system = "builtin"; builder = "builtin:fetchurl"; url = "file://${secret}"; outputHash = place.hash; outputHashMode = "flat"; outputHashAlgo = "sha256"; executable = false; unpack = false; };
   merges = package "merges" { system = "builtin"; builder = "builtin:buildenv"; derivations = "true 5 1 ${place.secret-directory}"; manifest = "/dev/null"; };
+  # ---- messages in Nix's form: a store to query, and a full disk
+  forges-messages = package "messages" {
+    messages = map (message: "@nix " + builtins.toJSON ({ action = "msg"; } // message)) [
+      { level = 1; msg = "ignoring substitute for '${builtins.placeholder "out"}' from 'local?root=${place.queried}', as it's not signed by any of the keys"; }
+      { level = 0; msg = "error: No space left on device"; }
+    ];
+    args = [ "-c" "printf '%s\\n' \"$messages\" | /bin/sed 's/ @nix/\\n@nix/g'; exit 1" ];
+  };
   # ---- drvAttrs that are not those of the derivation
   attributes-functor = fine // { drvAttrs = fine.drvAttrs // { __functor = _: _: fine.drvAttrs; }; };
   attributes-of-another = fine // { inherit (copies secret) drvAttrs; };

@@ -7,6 +7,7 @@ from app.text import sanitize
 from app.text.sanitize import one_line
 
 LEAF = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0.drv"
+OUTPUT = "/nix/store/cw1cj5n21xrqcyn5grrp104psm0f3yw1-leaf-1.0"
 TREE = "/nix/store/dc2nrrdbjkpb16vwzx0kbzygsxqymz0w-tree-1.0.drv"
 
 
@@ -31,7 +32,7 @@ def end(number: int) -> dict[str, object]:
 
 
 def error(text: str) -> dict[str, object]:
-    return {"action": "msg", "level": 0, "msg": text}
+    return {"action": "msg", "level": 0, "msg": text, "raw_msg": text}
 
 
 def test_lines_carry_the_name_of_what_is_built() -> None:
@@ -177,3 +178,52 @@ def test_derivation_with_another_name_is_shown_whole() -> None:
     _, lines = log_of(begin(1, "/elsewhere/x.drv"), log_line(1, "hello"))
 
     assert lines[-1] == "/elsewhere/x.drv> hello"
+
+
+def of_builder(level: int, text: str) -> dict[str, object]:
+    """A message that Nix passes on: those of its own errors have ``raw_msg``."""
+    return {"action": "msg", "level": level, "msg": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ignoring substitute for '{OUTPUT}' from 'local?root=/', as it's not signed by",
+        f"error: '{OUTPUT}' from 'local?root=/' lacks a signature",
+        f"error: unable to download 'http://cache/{OUTPUT[11:43]}.narinfo': HTTP error 500",
+        f"file '{OUTPUT[11:43]}.narinfo' does not exist in binary cache 'http://cache'",
+        "'http://cache' does not appear to be a binary cache",
+        "error: No space left on device",
+        "don't know how to build these paths:",
+        OUTPUT,
+    ],
+)
+def test_messages_that_a_builder_forges_are_lines_of_its_log(text: str) -> None:
+    forged = [of_builder(level, text) for level in range(8)]
+    log, _ = log_of(begin(1, LEAF), *forged, of_builder(3, OUTPUT), end(1))
+
+    assert (log.fetches.unsigned, log.unknown, log.reason, log.failed) == ({}, (), "", "")
+    assert log.fetches.faults({OUTPUT}) == []
+
+
+def test_failed_downloads_of_builders_are_known() -> None:
+    text = "error: unable to download 'https://ftp.example.org/a.tar.gz': HTTP error 404"
+    log, lines = log_of(begin(1, LEAF), of_builder(1, text))
+
+    assert log.fetches.other_failures == [("https://ftp.example.org/a.tar.gz", "HTTP error 404")]
+    assert lines[-1] == text
+
+
+def test_messages_before_a_build_are_those_of_nix() -> None:
+    text = f"substitute for '{OUTPUT}' from 'http://cache', as it's not signed by any of the keys"
+    log, _ = log_of(of_builder(1, text), begin(1, LEAF), end(1))
+
+    assert log.fetches.unsigned == {OUTPUT: "http://cache"}
+
+
+def test_json_of_any_depth_is_ignored() -> None:
+    log, lines = log_of()
+
+    log.feed("@nix " + "[" * 200_000)
+
+    assert (log.reason, lines) == ("", [])

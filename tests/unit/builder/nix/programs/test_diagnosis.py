@@ -40,7 +40,7 @@ ONE = Finished(1, b"", b"", 1.0)
 
 def message(text: str) -> dict[str, object]:
     level = {"error": 0, "warning": 1}.get(text.partition(":")[0], 3)
-    return {"action": "msg", "level": level, "msg": text}
+    return {"action": "msg", "level": level, "msg": text} | ({} if level else {"raw_msg": text})
 
 
 BUILDING: dict[str, object] = {

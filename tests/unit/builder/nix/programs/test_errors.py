@@ -61,7 +61,7 @@ def log_with(*lines: str, failure: str = FAILURES[0]) -> BuildLog:
     events = [
         {"action": "start", "type": 105, "id": 1, "fields": [LEAF]},
         *({"action": "result", "type": 101, "id": 1, "fields": [line]} for line in lines),
-        {"action": "msg", "level": 0, "msg": failure},
+        {"action": "msg", "level": 0, "msg": failure, "raw_msg": failure},
     ]
     for event in events:
         log.feed("@nix " + json.dumps(event))
