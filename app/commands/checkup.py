@@ -1,7 +1,7 @@
 """The checks of ``nixery doctor``, each of one thing that the server needs."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from app.builder.nix.closure import STORE
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.installation import number_of
-from app.builder.sources.definition import ChannelDefinition
+from app.builder.sources.definition import ChannelDefinition, PathDefinition
 from app.builder.sources.opened import check_opened
 from app.commands.cache_health import CacheHealth, caches_of, sample_paths
 from app.commands.findings import Finding, Outcome, attempt, ok, problem, warning
@@ -62,6 +62,8 @@ class Checkup:
         yield await self._storage()
         yield self.state
         for finding in await self.workers.run(disks, self.settings):
+            yield finding
+        for finding in changed_by_server(self.settings):
             yield finding
         async for finding in self._sources():
             yield finding
@@ -175,6 +177,19 @@ async def _state(settings: Settings, workers: Workers) -> Finding:
         fine=f"{settings.state_path} can be written",
         advice="make the directory of NIXERY_STATE_PATH writable",
     )
+
+
+def changed_by_server(settings: Settings) -> Iterator[Finding]:
+    """Report sources whose files the server itself writes: each pull would see a change."""
+    written = {"NIXERY_STATE_PATH": settings.state_path}
+    if isinstance(settings.backend, FilesystemBackend):
+        written["NIXERY_STORAGE_PATH"] = settings.backend.path
+    paths = [one for one in settings.definitions if isinstance(one, PathDefinition)]
+    for source in paths:
+        for variable, directory in written.items():
+            if any(directory.is_relative_to(read) for read in (source.location, *source.reads)):
+                message = f"{variable} is inside {source.name}: it always counts as being changed"
+                yield problem("source", message, f"choose a directory outside {source.location}")
 
 
 @blocking

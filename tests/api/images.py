@@ -98,6 +98,11 @@ class TinyImages:
         packages = tuple(sorted(set(reference.name.components)))
         return self.jobs.remembered_result(f"{'/'.join(packages)}:{reference.reference}")
 
+    def forget(self) -> None:
+        """Leave what is on storage only, as after a restart."""
+        failures = FailureLifetimes(transient=5, failed=60, unknown=600)
+        self.jobs = Jobs(failures=failures, result_seconds=0, remember=10, history=10)
+
     def preview(self, reference: ImageReference, client: str) -> Job[ImagePreview]:
         name, tag = reference.name, str(reference.reference)
 

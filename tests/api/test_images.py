@@ -75,14 +75,11 @@ async def test_an_image_whose_config_is_damaged_is_not_described(
 
 @pytest.mark.usefixtures("versions")
 async def test_pages_of_recent_images_survive_a_restart(
-    client: httpx.AsyncClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, registry: Registry
 ) -> None:
     before = (await client.get("/api/images/hello")).json()
 
-    async def nothing(_: object) -> None:
-        return None
-
-    monkeypatch.setattr(registry.images, "built", nothing)
+    registry.images.forget()
 
     assert (await client.get("/api/images/hello")).json() == before
     assert (await client.get("/images/hello:v1.0", headers=BROWSER)).status_code == 200

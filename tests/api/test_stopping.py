@@ -1,6 +1,8 @@
 """A stop: builds end or are cancelled, and their clients get a response."""
 
+import asyncio
 import socket
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +91,30 @@ def test_a_second_stop_ends_builds_at_once_and_their_clients_get_503(
     assert_error(response, 503, "UNAVAILABLE")
     assert registry.jobs.running == ()
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.slow
+def test_a_response_is_not_cut_off_while_its_work_is_being_ended() -> None:
+    app, asked = FastAPI(), threading.Event()
+    ended: list[asyncio.Event] = []
+
+    @app.get("/")
+    async def wait() -> str:
+        ended.append(asyncio.Event())
+        asked.set()
+        await ended[0].wait()
+        return "ended"
+
+    async def end(_: float) -> None:
+        # Longer than a response may take once its work has ended.
+        await asyncio.sleep(3)
+        ended[0].set()
+
+    with ThreadPoolExecutor() as threads:
+        with served(app, drain_seconds=0, on_stop=end) as address:
+            pulled = threads.submit(httpx.get, address, timeout=30)
+            assert asked.wait(30)
+        assert pulled.result().json() == "ended"
 
 
 @pytest.mark.slow

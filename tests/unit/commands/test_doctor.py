@@ -18,7 +18,7 @@ from app.builder.nix.substitution.client import CacheClient
 from app.builder.sources.definition import PathDefinition
 from app.commands import cli
 from app.commands.cache_health import CacheHealth, caches_of, sample_paths
-from app.commands.checkup import disks
+from app.commands.checkup import changed_by_server, disks
 from app.commands.findings import Finding, Outcome
 from app.settings.settings import Settings
 from tests.recorded_programs import RecordedPrograms
@@ -167,6 +167,16 @@ def test_full_disk_is_a_problem(tmp_path: Path) -> None:
     assert "NIXERY_STORE_FREE" in store.advice
     assert [one.check for one in others] == ["disk", "disk"]
     assert disks(Settings(state_path=tmp_path, store_free=0))[0].outcome is not Outcome.PROBLEM
+
+
+def test_files_of_the_server_inside_a_package_set_are_a_problem(tmp_path: Path) -> None:
+    outside = Settings(pkgs_path=tmp_path / "set", state_path=tmp_path / "state")
+    inside = Settings(pkgs_path=tmp_path, state_path=tmp_path / "state")
+
+    assert list(changed_by_server(outside)) == []
+    (found, *_) = changed_by_server(inside)
+    assert found.outcome is Outcome.PROBLEM
+    assert "NIXERY_STATE_PATH is inside" in found.message
 
 
 class Machine:
