@@ -54,6 +54,12 @@ class LoopShare:
             await self._enter(client)
         return await self._in_steps(start())
 
+    async def run_accepted(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run work that a request with a turn of its own has started: it counts as begun."""
+        if self._is_over():
+            await self._turn_in(self._begun)
+        return await self._in_steps(start())
+
     def _is_over(self) -> bool:
         return self._spent >= self._seconds or bool(self._begun) or bool(self._new)
 

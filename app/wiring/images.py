@@ -31,6 +31,7 @@ from app.builder.service import ImageService
 from app.builder.sources.choice import SourceChoice
 from app.oci import Digest
 from app.settings.settings import Settings
+from app.system.loop_share import LoopShare
 from app.system.workers import Workers
 from app.wiring.jobs import (
     evaluation_queue,
@@ -52,6 +53,7 @@ class OpenImages:
     search: PackageSearch
     packer: LayerPacker
     lost: Callable[[Digest], None]
+    loop_share: LoopShare
 
 
 def open_images(
@@ -91,13 +93,14 @@ def open_images(
         queues=queues,
     )
     stack.push_async_callback(images.close)
-    jobs = new_jobs(settings)
+    loop_share = LoopShare()
+    jobs = new_jobs(settings, loop_share)
     # Jobs that still run are cancelled before anything that they use is closed.
     stack.push_async_callback(jobs.drain, 0)
     builder = IndexBuilder(
         images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
     )
-    previewer = _previewer(settings, images, builder, packer)
+    previewer = _previewer(settings, images, builder, packer, loop_share)
     stack.push_async_callback(previewer.jobs.drain, 0)
     service = ImageService(
         jobs=jobs,
@@ -111,7 +114,8 @@ def open_images(
     )
     waiting = (evaluation, queues.building, queues.packing, previewer.queue)
     search = _search(settings, sources, attributes)
-    return OpenImages(service, jobs, waiting, search, packer, partial(_lost, builds, indexes))
+    lost = partial(_lost, builds, indexes)
+    return OpenImages(service, jobs, waiting, search, packer, lost, loop_share)
 
 
 def _composer(
@@ -132,10 +136,14 @@ def _composer(
 
 
 def _previewer(
-    settings: Settings, images: ImageBuilder, builder: IndexBuilder, packer: LayerPacker
+    settings: Settings,
+    images: ImageBuilder,
+    builder: IndexBuilder,
+    packer: LayerPacker,
+    loop_share: LoopShare,
 ) -> ImagePreviewer:
     return ImagePreviewer(
-        jobs=preview_jobs(settings),
+        jobs=preview_jobs(settings, loop_share),
         images=images,
         indexes=builder,
         packer=packer,

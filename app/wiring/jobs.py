@@ -7,6 +7,7 @@ from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.settings.settings import Settings
+from app.system.loop_share import LoopShare
 
 _HISTORY = 200
 _OUTCOMES = 10_000
@@ -14,12 +15,13 @@ _TRANSIENT_SECONDS = 10
 _PREVIEW_FAILURES = 1_000
 
 
-def new_jobs(settings: Settings) -> Jobs[Built]:
+def new_jobs(settings: Settings, loop_share: LoopShare) -> Jobs[Built]:
     return Jobs(
         failures=_failures(settings),
         result_seconds=0,
         remember=_OUTCOMES,
         history=_HISTORY,
+        loop_share=loop_share,
     )
 
 
@@ -31,10 +33,16 @@ def _failures(settings: Settings) -> FailureLifetimes:
     )
 
 
-def preview_jobs(settings: Settings) -> Jobs[ImagePreview]:
+def preview_jobs(settings: Settings, loop_share: LoopShare) -> Jobs[ImagePreview]:
     """Return jobs without pages; what they found may change at once, so it is not remembered."""
     failures = _failures(settings)
-    return Jobs(failures=failures, result_seconds=0, remember=_PREVIEW_FAILURES, history=0)
+    return Jobs(
+        failures=failures,
+        result_seconds=0,
+        remember=_PREVIEW_FAILURES,
+        history=0,
+        loop_share=loop_share,
+    )
 
 
 def preview_queue(settings: Settings) -> WorkQueue:

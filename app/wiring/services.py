@@ -90,6 +90,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
             explain_not_found=settings.explain_not_found,
             measures=measures,
             tracing=tracing,
+            loop_share=images.loop_share,
         )
 
 

