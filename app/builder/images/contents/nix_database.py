@@ -1,7 +1,9 @@
 """Nix's database of valid paths, for a closure (Nix: src/libstore/schema.sql)."""
 
+from collections.abc import Mapping
+
 from app.builder.images.contents.sqlite_file import Index, Row, Table, Trigger, database
-from app.builder.nix.closure import Closure
+from app.builder.nix.closure import Closure, StorePath
 
 # The version of the schema, in the file beside the database.
 SCHEMA = b"10"
@@ -48,50 +50,56 @@ def nix_database(closure: Closure) -> bytes:
     The paths count as built here, so that Nix trusts them without signatures.
     """
     numbers = {path: number for number, path in enumerate(closure.paths, 1)}
+    return database(
+        (*_valid_paths(closure, numbers), *_references(closure, numbers), *_derivation_outputs())
+    )
+
+
+def _valid_paths(closure: Closure, numbers: Mapping[StorePath, int]) -> tuple[Table | Index, ...]:
     rows: list[tuple[int, Row]] = []
-    references: list[tuple[int, int]] = []
     for path, item in closure.objects.items():
-        number = numbers[path]
         digest = f"sha256:{item.nar_hash}"
         row = (None, str(path), digest, _TIME, None, item.nar_size, _TRUSTED, None, None)
-        rows.append((number, row))
-        references += sorted((number, numbers[reference]) for reference in item.references)
-    numbered = list(enumerate(references, 1))
-    return database(
-        (
-            Table("ValidPaths", _VALID_PATHS, rows),
-            Index(
-                "sqlite_autoindex_ValidPaths_1",
-                "ValidPaths",
-                None,
-                [(str(path), number) for path, number in numbers.items()],
-            ),
-            Table(
-                "sqlite_sequence",
-                "CREATE TABLE sqlite_sequence(name,seq)",
-                [(1, ("ValidPaths", len(rows)))],
-            ),
-            Table("Refs", _REFS, numbered),
-            Index("sqlite_autoindex_Refs_1", "Refs", None, [(*pair, n) for n, pair in numbered]),
-            Index(
-                "IndexReferrer",
-                "Refs",
-                "CREATE INDEX IndexReferrer on Refs(referrer)",
-                [(referrer, n) for n, (referrer, _) in numbered],
-            ),
-            Index(
-                "IndexReference",
-                "Refs",
-                "CREATE INDEX IndexReference on Refs(reference)",
-                sorted((reference, n) for n, (_, reference) in numbered),
-            ),
-            Trigger("DeleteSelfRefs", "ValidPaths", _DELETE),
-            Table("DerivationOutputs", _OUTPUTS),
-            Index("sqlite_autoindex_DerivationOutputs_1", "DerivationOutputs", None),
-            Index(
-                "IndexDerivationOutputs",
-                "DerivationOutputs",
-                "CREATE INDEX IndexDerivationOutputs on DerivationOutputs(path)",
-            ),
-        )
+        rows.append((numbers[path], row))
+    by_path = [(str(path), number) for path, number in numbers.items()]
+    sequence = "CREATE TABLE sqlite_sequence(name,seq)"
+    return (
+        Table("ValidPaths", _VALID_PATHS, rows),
+        Index("sqlite_autoindex_ValidPaths_1", "ValidPaths", None, by_path),
+        Table("sqlite_sequence", sequence, [(1, ("ValidPaths", len(rows)))]),
+    )
+
+
+def _references(
+    closure: Closure, numbers: Mapping[StorePath, int]
+) -> tuple[Table | Index | Trigger, ...]:
+    pairs: list[tuple[int, int]] = []
+    for path, item in closure.objects.items():
+        pairs += sorted((numbers[path], numbers[reference]) for reference in item.references)
+    numbered = list(enumerate(pairs, 1))
+    return (
+        Table("Refs", _REFS, numbered),
+        Index("sqlite_autoindex_Refs_1", "Refs", None, [(*pair, n) for n, pair in numbered]),
+        Index(
+            "IndexReferrer",
+            "Refs",
+            "CREATE INDEX IndexReferrer on Refs(referrer)",
+            [(referrer, n) for n, (referrer, _) in numbered],
+        ),
+        Index(
+            "IndexReference",
+            "Refs",
+            "CREATE INDEX IndexReference on Refs(reference)",
+            sorted((reference, n) for n, (_, reference) in numbered),
+        ),
+        Trigger("DeleteSelfRefs", "ValidPaths", _DELETE),
+    )
+
+
+def _derivation_outputs() -> tuple[Table | Index, ...]:
+    by_path = "CREATE INDEX IndexDerivationOutputs on DerivationOutputs(path)"
+    return (
+        Table("DerivationOutputs", _OUTPUTS),
+        Index("sqlite_autoindex_DerivationOutputs_1", "DerivationOutputs", None),
+        Index("IndexDerivationOutputs", "DerivationOutputs", by_path),
     )
