@@ -20,6 +20,7 @@ LOGGED = """new Promise((resolve) => {
   new MutationObserver(look).observe(log, { childList: true });
   look();
 })"""
+FAULTS = Path(__file__).with_name("page_faults.js").read_text()
 _WIDTHS = "[...document.querySelectorAll('%s')].map((one) => one.getBoundingClientRect().width)"
 _NARROWEST = """[...document.querySelectorAll("dd, pre")]
   .map((one) => one.getBoundingClientRect().width)
@@ -136,6 +137,23 @@ def test_pages_fit_a_phone_and_a_dark_screen(
             browser.screenshot(tmp_path / f"phone-{number}.png")
     finally:
         browser.command("Emulation.clearDeviceMetricsOverride")
+        browser.command("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_labels_headings_and_contrast(
+    browser: Browser, shown: Server, scheme: str
+) -> None:
+    shown.digest("jq")
+    shown.get("/v2/broken-build/manifests/latest")
+    failed = shown.get("/api/builds").json()["finished"][0]["page"]
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.command("Emulation.setEmulatedMedia", features=media)
+    try:
+        for path in ("/", "/builds", failed, "/search?q=j", "/images/jq:latest", "/plan/jq"):
+            browser.open(shown.url + path)
+            assert browser.evaluate(FAULTS) == [], path
+    finally:
         browser.command("Emulation.setEmulatedMedia", features=[])
 
 
