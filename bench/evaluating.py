@@ -1,10 +1,10 @@
-"""Time to evaluate a new name: in an evaluator that stays, and in a new Nix process.
+"""Time to evaluate a new name: in evaluators that stay, and in a new Nix process.
 
 usage: bench/evaluating.py [--packages DIRECTORY] [--rounds N]
 
-Both evaluate the same names one by one, in turns.  The first evaluation of an evaluator starts it
-and imports the package set; it is shown separately.  So is a repeated name, which a server
-evaluates only once.
+All evaluate the same names one by one, in turns; the derivation files exist.  The first evaluation of
+an evaluator starts it and imports the package set; it is shown separately.  So is a repeated name,
+which a server evaluates only once.  A read-only evaluator writes no derivation files.
 """
 
 import argparse
@@ -76,21 +76,27 @@ async def measure(packages: Path, rounds: int, home: Path) -> None:
         first.append(await milliseconds(nix, replace(apart, revision=f"first {number}"), "hello"))
         await nix.close()
     started: list[float] = []
-    new: list[float] = []
-    known: list[float] = []
+    new: dict[bool, list[float]] = {False: [], True: []}
+    known: dict[bool, list[float]] = {False: [], True: []}
     for number in range(rounds):
         kept = replace(apart, revision=f"round {number}")
-        await nix.evaluate(kept, ())
+        for read_only in new:
+            await nix.evaluate(replace(kept, read_only=read_only), ())
         for name in names:
             started.append(await milliseconds(nix, apart, name))
-            new.append(await milliseconds(nix, kept, name))
-            known.append(await milliseconds(nix, kept, name))
+            for read_only, times in new.items():
+                evaluation = replace(kept, read_only=read_only)
+                times.append(await milliseconds(nix, evaluation, name))
+                known[read_only].append(await milliseconds(nix, evaluation, name))
+        assert nix.evaluators.is_readable(replace(kept, read_only=True))
     await nix.close()
     print(f"{'evaluation of one name':44}median ms       min       max  count")
     slow = show("new Nix process", started)
     show("evaluator, including its start", first)
-    quick = show("evaluator, new name", new)
-    show("evaluator, repeated name", known)
+    quick = show("evaluator, new name", new[False])
+    show("evaluator, repeated name", known[False])
+    show("read-only evaluator, new name", new[True])
+    show("read-only evaluator, repeated name", known[True])
     print(f"{'new process / evaluator, new name':44}{slow / quick:9.1f}")
 
 

@@ -14,7 +14,10 @@
 # The derivation that a restricted set claims is not used: the store has derivations of other
 # sources, and files that look like derivations.  It is derived again from the package's drvAttrs.
 # The caller compares path with the outputs in the derivation file.
-set: { names, explain, restricted, ... }:
+#
+# With read_only there may be no such file.  A package then has `confirmed` as well: whether its
+# drvAttrs make its derivation and its path.
+set: { names, explain, restricted, read_only ? false, ... }:
 
 let
   inherit (builtins)
@@ -116,20 +119,29 @@ let
 
   guarded = import ./guarded.nix;
 
+  made = value:
+    (if restricted then guarded.builtins else builtins).derivationStrict
+      (value.drvAttrs or (throw "a package without drvAttrs is ${guarded.untrusted}"));
+
   # The package's own drvPath is evaluated too: nixpkgs raises the errors of its policy there.
   remade = value:
-    let
-      attributes = value.drvAttrs or (throw "a package without drvAttrs is ${guarded.untrusted}");
-      inherit (guarded.builtins.derivationStrict attributes) drvPath;
-    in
+    let inherit (made value) drvPath; in
     if value.drvPath or none == drvPath then drvPath
     else throw "its drvPath is not the derivation that its drvAttrs make";
 
-  built = value: {
-    derivation = text (if restricted then remade value else value.drvPath or none);
-    path = text (value.outPath or none);
-    output = text (value.outputName or "out");
-  };
+  confirmed = value: { derivation, path, output }:
+    let outputs = made value; in
+    outputs.drvPath == derivation && removeAttrs outputs [ "drvPath" ] ? ${output} && outputs.${output} == path;
+
+  built = value:
+    let
+      claimed = {
+        derivation = text (if restricted then remade value else value.drvPath or none);
+        path = text (value.outPath or none);
+        output = text (value.outputName or "out");
+      };
+    in
+    claimed // (if read_only then { confirmed = attempt false (confirmed value claimed); } else { });
 
   guard = value:
     if explain then { success = true; inherit value; } else tryEval (deepSeq value value);

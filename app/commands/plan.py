@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -193,8 +194,9 @@ async def _outputs(directory: Path, system: str, *, is_file: bool) -> Mapping[st
     with tempfile.TemporaryDirectory() as home:
         async with _nix(Path(home)) as nix:
             names = (await list_names(nix, evaluation)).candidates
+            read_only = replace(evaluation, read_only=True)
             for start in range(0, len(names), _AT_ONCE):
-                answers = await evaluate_apart(nix, evaluation, names[start : start + _AT_ONCE])
+                answers = await evaluate_apart(nix, read_only, names[start : start + _AT_ONCE])
                 found.update((a.attribute, a.path) for a in answers if isinstance(a, Found))
     return found
 

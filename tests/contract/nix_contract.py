@@ -15,7 +15,7 @@ import pytest
 from app.builder.nix.closure import StorePath
 from app.builder.nix.door import (
     Allowed,
-    DerivationsGone,
+    DerivationsMissing,
     Evaluation,
     EvaluationStopped,
     InputUnreachable,
@@ -144,7 +144,7 @@ class NixContract:
     def subject(self, make_nix: MakeNix) -> NixUnderTest:
         return make_nix(PACKAGES)
 
-    @pytest.fixture(params=["kept", "own process", "untrusted"])
+    @pytest.fixture(params=["kept", "own process", "untrusted", "read-only", "read-only untrusted"])
     def evaluation(self, request: pytest.FixtureRequest, subject: NixUnderTest) -> Evaluation:
         """Each way of evaluation in turn."""
         return evaluation_of(subject, request.param)
@@ -225,11 +225,22 @@ class NixContract:
     async def test_a_name_without_a_package_has_its_reason(
         self, subject: NixUnderTest, name: str, result: EvaluationResult
     ) -> None:
-        for way in ("kept", "untrusted"):
+        for way in ("kept", "untrusted", "read-only", "read-only untrusted"):
             results = await subject.nix.evaluate(evaluation_of(subject, way), [name, "hello"])
 
             assert results[0] == result
             assert isinstance(results[1], Found)
+
+    @pytest.mark.parametrize("way", ["read-only", "read-only untrusted"])
+    async def test_a_read_only_evaluation_writes_no_derivations(
+        self, subject: NixUnderTest, way: str
+    ) -> None:
+        tree, leaf = await found(subject, "tree", way=way), await found(subject, "leaf", way=way)
+        places = [subject.store_directory / one.derivation.base for one in (tree, leaf)]
+
+        assert not any(place.exists() for place in places)
+        assert await found(subject, "tree") == tree
+        assert all(place.exists() for place in places)
 
     async def test_a_set_may_have_other_packages_for_another_system(
         self, subject: NixUnderTest, evaluation: Evaluation
@@ -498,11 +509,28 @@ class NixContract:
                     subject, replace(leaf, path=tree.path), replace(REALISE_OPTIONS, build=build)
                 )
 
+    async def test_what_is_built_needs_derivations_and_what_is_cached_does_not(
+        self, subject: NixUnderTest
+    ) -> None:
+        cached = await found(subject, "cached", way="read-only")
+        options = replace(REALISE_OPTIONS, build=False, substituters=subject.cache)
+        assert not subject.nix.needs_derivations(options)
+        assert await realise(subject, cached, options)
+
+        tree = await found(subject, "tree", way="read-only")
+        assert subject.nix.needs_derivations(REALISE_OPTIONS)
+        for work in (realise(subject, tree), subject.nix.preview([tree], REALISE_OPTIONS)):
+            with pytest.raises(DerivationsMissing):
+                await work
+
+        assert await found(subject, "tree") == tree
+        assert await realise(subject, tree)
+
     async def test_a_deleted_derivation_is_reported(self, subject: NixUnderTest) -> None:
         leaf = await found(subject, "leaf", way="own process")
         assert await subject.delete(leaf.derivation)
 
-        with pytest.raises(DerivationsGone):
+        with pytest.raises(DerivationsMissing):
             await realise(subject, leaf)
 
         assert await found(subject, "leaf", way="own process") == leaf
@@ -560,7 +588,7 @@ class NixContract:
         leaf = await found(subject, "leaf", way="own process")
         assert await subject.delete(leaf.derivation)
 
-        with pytest.raises(DerivationsGone):
+        with pytest.raises(DerivationsMissing):
             await subject.nix.preview([leaf], REALISE_OPTIONS)
 
     async def test_a_preview_of_a_claimed_path_is_refused(self, subject: NixUnderTest) -> None:
@@ -596,16 +624,20 @@ class NixContract:
 
 
 def evaluation_of(subject: NixUnderTest, way: str) -> Evaluation:
-    """Return an evaluation in a process that stays, in one of its own, or of an untrusted set."""
+    """Return an evaluation in a process that stays, in one of its own, or of an untrusted set.
+
+    A read-only evaluation is in a process that stays unless the set is untrusted.
+    """
     return Evaluation(
         source="team",
         package_set=subject.package_set,
         system=subject.system,
         allowed=Allowed(unfree=False, insecure=False, broken=False),
-        restricted=way == "untrusted",
+        restricted=way.endswith("untrusted"),
         seconds=100,
         memory=1024 * 1024 * 1024,
         revision=None if way == "own process" else "1",
+        read_only=way.startswith("read-only"),
     )
 
 

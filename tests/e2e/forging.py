@@ -211,7 +211,10 @@ def _hash(nix: Callable[..., str], file: Path, *options: str) -> str:
 
 
 def settings(place: Place) -> str:
-    """Of a server that has the keeper as its default source."""
+    """Of a server that has the keeper as its default source.
+
+    The sources that may not build are evaluated without derivation files.
+    """
     return "".join(
         f'[[sources]]\nname = "{name}"\nkind = "path"\nlocation = "{place.tree}"\n'
         f"trusted = {trusted}\nsubstituters = []\nbuild = {build}\n"
@@ -219,6 +222,7 @@ def settings(place: Place) -> str:
             ("forger", "false", "true"),
             ("forger-cached", "false", "false"),
             ("careless", "true", "true"),
+            ("careless-cached", "true", "false"),
         )
     )
 
@@ -273,10 +277,29 @@ def expect_refusal(server: Server, place: Place, attack: str) -> None:
 
 def expect_no_claim(server: Server, attack: str) -> None:
     """Neither where nothing is built nor for a source that is trusted."""
-    for source, expected in (("forger-cached", FORGING[attack]), ("careless", _CLAIMED)):
+    for source, expected in (
+        ("forger-cached", FORGING[attack]),
+        ("careless", _CLAIMED),
+        ("careless-cached", _CLAIMED),
+    ):
         answer = server.get(f"/v2/{source}/{attack}/manifests/latest")
         assert answer.status_code == 403, answer.text
         assert re.search(expected, answer.json()["errors"][0]["message"]), answer.text
+
+
+def expect_nothing_without_derivations(server: Server, place: Place) -> None:
+    """The same attacks where the evaluation has to know the outputs itself."""
+    for attack, reason in FORGING.items():
+        answer = server.get(f"/v2/forger-cached/{attack}/manifests/latest")
+
+        # The same attack on another source may have left an output that is not valid.
+        assert answer.status_code in {403, 503}, answer.text
+        message = answer.json()["errors"][0]["message"]
+        assert re.search(f"{reason}|only serves what a binary cache has|^Nix failed", message), (
+            message
+        )
+        assert SECRET not in answer.text
+        assert Path(place.output).name[:32] not in answer.text
 
 
 def image_bytes(server: Server, name: str) -> bytes:

@@ -53,7 +53,8 @@ def running(*, of: int | None = None, home: Path | None = None) -> list[int]:
         except (OSError, ProcessLookupError):
             continue
         ours = parent == of if home is None else f"HOME={home}".encode() in environment
-        if b"repl" in arguments and ours:
+        kept = b"repl" in arguments or arguments[0].endswith(b"nix-instantiate")
+        if kept and ours:
             found.append(int(process.name))
     return found
 
@@ -97,14 +98,20 @@ def forget_roots(process: int) -> None:
     (Path("/nix/var/nix/temproots") / str(process)).unlink()
 
 
+@pytest.fixture(params=["writing", "read-only"])
+def either(request: pytest.FixtureRequest, make_door: MakeDoor) -> Door:
+    """What a source may not build needs no derivation files."""
+    return make_door(location=LOOKUP, build=request.param == "writing")
+
+
 # ---- the same answers
 
 
-async def answers(door: Door, names: Sequence[str], *, kept: bool) -> list[EvaluationResult | str]:
+async def answers(door: Door, names: Sequence[str], **ways: object) -> list[EvaluationResult | str]:
     found: list[EvaluationResult | str] = []
     for name in names:
         async with opened(await door.pinned()) as evaluation:
-            asked = evaluation if kept else replace(evaluation, revision=None)
+            asked = replace(evaluation, **ways)  # type: ignore[arg-type]
             try:
                 found += await evaluate_apart(door.nix, asked, [name])
             except RegistryError as error:
@@ -120,14 +127,16 @@ async def test_an_evaluator_answers_as_a_process_for_each_question_does(
     async with opened(await door.pinned()) as evaluation:
         names = (await list_names(door.nix, evaluation)).candidates
     # Whether a limit ends them or they end by themselves is a matter of the machine.
-    slow = {"spins", "chatters", "eats", "hugeOutputs", "deep", "fetches"}
+    slow = {"spins", "chatters", "eats", "hugeOutputs", "hugeMetadata", "deep", "fetches"}
     names = tuple(name for name in names if name not in slow)
     names = (*names, *(name.lower() for name in names if name != name.lower()), "nope", "lib")
 
-    apart = await answers(door, names, kept=False)
-    kept = await answers(door, names, kept=True)
+    apart = await answers(door, names, revision=None)
+    kept = await answers(door, names)
+    read_only = await answers(door, names, read_only=True)
 
     assert dict(zip(names, kept, strict=True)) == dict(zip(names, apart, strict=True))
+    assert dict(zip(names, read_only, strict=True)) == dict(zip(names, apart, strict=True))
     assert len(names) > 10
 
 
@@ -166,23 +175,23 @@ async def test_names_that_would_be_typed_as_code_are_just_unknown(lookup: Door, 
 # ---- one start for many questions
 
 
-async def test_the_second_question_about_new_names_starts_nothing(lookup: Door) -> None:
-    await lookup.packages("hello")
-    before = lookup.nix.starts.copy()
+async def test_the_second_question_about_new_names_starts_nothing(either: Door) -> None:
+    await either.packages("hello")
+    before = either.nix.starts.copy()
 
-    packages = await lookup.packages("2ping", "bashinteractive", "hello")
+    packages = await either.packages("2ping", "bashinteractive", "hello")
 
     assert [package.pname for package in packages] == ["2ping", "bash-interactive", "hello"]
-    assert lookup.nix.starts == before == Counter(evaluator=1)
+    assert either.nix.starts == before == Counter(evaluator=1)
 
 
-async def test_questions_that_come_at_once_each_have_their_own_answer(lookup: Door) -> None:
+async def test_questions_that_come_at_once_each_have_their_own_answer(either: Door) -> None:
     names = ["hello", "bashInteractive", "_2ping", "github", "dotted.name", "Twin", "tWin", "many"]
 
-    found = await asyncio.gather(*(lookup.package(name) for name in names))
+    found = await asyncio.gather(*(either.package(name) for name in names))
 
     assert [package.attribute for package in found] == names
-    assert lookup.nix.starts == Counter(evaluator=1)
+    assert either.nix.starts == Counter(evaluator=1)
 
 
 async def test_a_source_nobody_trusts_has_a_process_for_each_question(make_door: MakeDoor) -> None:
@@ -381,8 +390,8 @@ async def test_in_a_crowd_of_leavers_failures_and_kills_every_answer_is_the_righ
 # ---- ends and new beginnings
 
 
-async def test_a_killed_evaluator_is_replaced(lookup: Door) -> None:
-    await lookup.package("hello")
+async def test_a_killed_evaluator_is_replaced(either: Door) -> None:
+    await either.package("hello")
     process = evaluator()
 
     os.kill(process, signal.SIGKILL)
@@ -390,8 +399,8 @@ async def test_a_killed_evaluator_is_replaced(lookup: Door) -> None:
     await until(lambda: not Path(f"/proc/{process}").exists())
     await turns()  # the loop handles its end
 
-    assert (await lookup.package("2ping")).pname == "2ping"
-    assert lookup.nix.starts == Counter(evaluator=2)
+    assert (await either.package("2ping")).pname == "2ping"
+    assert either.nix.starts == Counter(evaluator=2)
 
 
 async def test_one_killed_while_it_is_asked_is_no_error(make_door: MakeDoor) -> None:
@@ -445,21 +454,21 @@ async def test_the_longest_unused_goes_when_there_are_too_many(
     assert nix.starts["evaluator"] == 6
 
 
-async def test_one_that_nobody_uses_is_ended(lookup: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_nobody_uses_is_ended(either: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluators, "_IDLE_SECONDS", 0.2)
-    await lookup.package("hello")
+    await either.package("hello")
 
     await ended(evaluator())
 
-    assert (await lookup.package("2ping")).pname == "2ping"
-    assert lookup.nix.starts == Counter(evaluator=2)
+    assert (await either.package("2ping")).pname == "2ping"
+    assert either.nix.starts == Counter(evaluator=2)
 
 
-async def test_all_are_ended_when_the_door_closes(lookup: Door) -> None:
-    await lookup.package("hello")
+async def test_all_are_ended_when_the_door_closes(either: Door) -> None:
+    await either.package("hello")
     assert running(of=os.getpid())
 
-    await lookup.nix.close()
+    await either.nix.close()
 
     assert running(of=os.getpid()) == []
 
@@ -468,10 +477,15 @@ async def test_all_are_ended_when_the_door_closes(lookup: Door) -> None:
 def test_a_server_leaves_no_evaluator_behind(
     new_server: ServerFactory, how: str, tmp_path: Path
 ) -> None:
-    server = new_server()
+    settings = tmp_path / "nixery.toml"
+    settings.write_text(
+        f'[[sources]]\nname = "team"\nkind = "path"\nlocation = "{LOOKUP}"\nbuild = false\n'
+    )
+    server = new_server(NIXERY_CONFIG=str(settings))
     server.digest("hello")
+    assert server.get("/v2/team/nope/manifests/latest").status_code == 404
     home = server.storage.parent / "state" / "home"
-    (process,) = running(home=home)
+    assert len(running(home=home)) == 2
 
     if how == "stopped":
         server.stop()
@@ -479,7 +493,7 @@ def test_a_server_leaves_no_evaluator_behind(
         server.kill()  # with its group, to which no evaluator belongs
 
     deadline = time.monotonic() + 10
-    while process in running(home=home) and time.monotonic() < deadline:
+    while running(home=home) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert running(home=home) == []
 
@@ -534,13 +548,14 @@ async def test_a_derivation_deleted_under_an_evaluator_is_written_again(
     door = make_door(location=written(tmp_path / "set", one=package.replace("NAME", name)))
     one = await door.package("one")
     assert not deletes(one.derivation), "what an evaluator wrote is safe while it lives"
-    forget_roots(evaluator())
+    stale = evaluator()
+    forget_roots(stale)
     assert deletes(one.derivation)
 
     await door.realise(one)
 
     assert Path(str(one.path)).exists()
-    assert running(of=os.getpid()) == []
+    assert evaluator() != stale
 
 
 async def test_an_evaluator_whose_derivations_are_gone_fails_by_itself(

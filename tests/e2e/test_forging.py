@@ -35,6 +35,10 @@ def test_anothers_files_are_refused(forged: Server, place: Place, attack: str) -
     forging.expect_refusal(forged, place, attack)
 
 
+def test_anothers_files_are_refused_without_derivations(forged: Server, place: Place) -> None:
+    forging.expect_nothing_without_derivations(forged, place)
+
+
 @pytest.mark.parametrize("attack", CLAIMING)
 def test_a_path_that_the_derivation_does_not_make_is_refused(forged: Server, attack: str) -> None:
     forging.expect_no_claim(forged, attack)

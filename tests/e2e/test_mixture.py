@@ -51,8 +51,9 @@ def paths(nix: NewerNix, packages: Path) -> dict[str, str]:
 
 @dataclass
 class Machine:
-    """A server with a Nix store of its own."""
+    """A server with a Nix store of its own, both below ``home``."""
 
+    home: Path
     nix: NewerNix
     server: Server
     paths: dict[str, str]
@@ -62,6 +63,11 @@ class Machine:
         query = ("nix-store", "--check-validity", "--print-invalid", *self.paths.values())
         invalid = self.nix.run(*query).split()
         return {name for name, path in self.paths.items() if path not in invalid}
+
+    def derivations(self) -> set[str]:
+        """Return the names of the derivation files in its Nix store."""
+        files = (self.home / "nix" / "store").glob("*.drv")
+        return {file.stem.partition("-")[2] for file in files}
 
     @property
     def realised(self) -> set[str]:
@@ -101,7 +107,7 @@ class Machines:
             NIX_CONFIG=f"substitute = true\ntrusted-public-keys = {self.cache.key}",
             **settings,
         )
-        self.made.append(Machine(nix, server, self.paths))
+        self.made.append(Machine(home, nix, server, self.paths))
         server.start()
         return self.made[-1]
 
@@ -159,3 +165,30 @@ def test_a_source_that_may_not_build_never_realises(machines: Machines) -> None:
     assert "elsewhere-1.0" in answer.json()["errors"][0]["message"]
     assert machine.realised == set()
     assert machine.valid() == {"leaf"}
+
+
+def test_a_pull_of_what_is_cached_writes_no_derivations(machines: Machines) -> None:
+    written = machines.make(NIXERY_CACHE_STREAMING="false")
+    wanted = [image(written, name) for name in ("team/tree", "team/local")]
+    assert written.derivations() >= {"tree-1.0", "leaf-1.0", "local-1.0"}
+
+    machine = machines.make()
+    before = machine.derivations()
+    assert [image(machine, name) for name in ("team/tree", "team/local")] == wanted
+    assert machine.server.get("/v2/team/nonesuch/manifests/latest").status_code == 404
+
+    assert machine.derivations() == before
+    activity = machine.server.get("/debug").json()["activity"]
+    kept = [line for line in machine.server.nix_starts if "read-only.nix" in line]
+    assert (len(kept), activity.get("nix.evaluate", 0)) == (1, 0)
+
+
+def test_what_must_be_built_gets_derivations(machines: Machines) -> None:
+    machine = machines.make()
+    image(machine, "team/tree")
+    assert machine.derivations() == set()
+
+    image(machine, "team/elsewhere")
+
+    assert machine.derivations() >= {"elsewhere-1.0", "input-1.0"}
+    assert machine.valid() == {"elsewhere"}

@@ -13,7 +13,7 @@ from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.door import (
     Attribute,
     AttributeScan,
-    DerivationsGone,
+    DerivationsMissing,
     Evaluation,
     EvaluationStopped,
     InputUnreachable,
@@ -104,6 +104,10 @@ class FakeNix:
         """See ``Nix.names_within``."""
         return (await self._open("names_within", evaluation)).inner(name)
 
+    def needs_derivations(self, options: RealiseOptions) -> bool:
+        """See ``Nix.needs_derivations``."""
+        return options.build
+
     async def realise(
         self,
         packages: Sequence[Found],
@@ -114,7 +118,7 @@ class FakeNix:
     ) -> None:
         """See ``Nix.realise``."""
         await self._begin("realise")
-        derivations = [self._derivation(package) for package in packages]
+        derivations = [self._derivation(package, options) for package in packages]
         if options.build:
             await self._build_all(derivations, options, on_line)
         for package, derivation in zip(packages, derivations, strict=True):
@@ -132,7 +136,7 @@ class FakeNix:
         await self._begin("preview")
         local, cached, builds, unavailable = set(), {}, set(), set()
         for package in packages:
-            derivation = self._derivation(package)
+            derivation = self._derivation(package, options)
             if derivation.outputs.get(package.output) != package.path:
                 raise BuildFailed(
                     f"{package.derivation} has no output {package.output} at {package.path}"
@@ -183,11 +187,10 @@ class FakeNix:
         if faults := self._faults.get(method):
             raise faults.popleft()
 
-    def _derivation(self, package: Found) -> Derivation:
-        derivation = self.store.derivation(package.derivation)
-        if derivation is None:
-            raise DerivationsGone(str(package.derivation))
-        return derivation
+    def _derivation(self, package: Found, options: RealiseOptions) -> Derivation:
+        if options.build and not self.store.is_written(package.derivation):
+            raise DerivationsMissing(str(package.derivation))
+        return self.store.derivation(package.derivation)
 
     def _substitute_all(
         self,

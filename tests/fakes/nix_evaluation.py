@@ -34,7 +34,7 @@ class CaughtError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SetEvaluation:
-    """``attributes`` evaluated as ``limits`` allow; derivations are written to ``store``."""
+    """``attributes`` evaluated as ``limits`` allow, with derivations in ``store``."""
 
     attributes: Mapping[str, Attribute]
     limits: door.Evaluation
@@ -149,6 +149,8 @@ class SetEvaluation:
         }
         if package.refusal:
             return Failed(**metadata)  # type: ignore[arg-type]
-        derivation = self.store.instantiate(package, self.attributes, self.limits.system)
+        derivation = self.store.instantiate(
+            package, self.attributes, self.limits.system, write=not self.limits.read_only
+        )
         made = {"derivation": derivation.path, "output": output, "path": derivation.outputs[output]}
         return Found(**metadata, **made)  # type: ignore[arg-type]

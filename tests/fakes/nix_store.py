@@ -47,26 +47,33 @@ class FakeStore:
         self._roots = directory / "roots"
         self._roots.mkdir()
         self._derivations: dict[StorePath, Derivation] = {}
+        self._written: set[StorePath] = set()
         self._objects: dict[StorePath, StoreObject] = {}
 
     def instantiate(
-        self, package: Package, attributes: Mapping[str, Attribute], system: str
+        self, package: Package, attributes: Mapping[str, Attribute], system: str, *, write: bool
     ) -> Derivation:
-        """Write the derivation of a package, and those of its dependencies."""
+        """Return the derivation of a package; ``write`` its file and those of its dependencies."""
         inputs = {}
         for name in sorted(package.references):
             dependency = attributes[name]
             assert isinstance(dependency, Package), name
-            inputs[name] = self.instantiate(dependency, attributes, system)
+            inputs[name] = self.instantiate(dependency, attributes, system, write=write)
         identity = [system, repr(package), *(one.path.base for one in inputs.values())]
         derivation = Derivation(_path(identity, f"{package.name}.drv"), package, inputs)
         self._derivations[derivation.path] = derivation
-        (self.directory / derivation.path.base).touch()
+        if write:
+            self._written.add(derivation.path)
+            (self.directory / derivation.path.base).touch()
         return derivation
 
-    def derivation(self, path: StorePath) -> Derivation | None:
-        """Return a derivation that was written and not deleted."""
-        return self._derivations.get(path)
+    def derivation(self, path: StorePath) -> Derivation:
+        """Return a derivation that was instantiated, whether its file is there or not."""
+        return self._derivations[path]
+
+    def is_written(self, path: StorePath) -> bool:
+        """Return whether the file of a derivation was written and not deleted."""
+        return path in self._written
 
     def is_valid(self, path: StorePath) -> bool:
         return path in self._objects
@@ -124,7 +131,7 @@ class FakeStore:
         roots = (StorePath.parse(str(link.readlink())) for link in self._roots.glob("*/*"))
         if path in self.closure(roots):
             return False
-        self._derivations.pop(path, None)
+        self._written.discard(path)
         self._objects.pop(path, None)
         place = self.directory / path.base
         if place.is_dir() and not place.is_symlink():

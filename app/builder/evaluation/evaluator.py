@@ -17,7 +17,7 @@ from app.builder.evaluation.selection import (
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.nix.door import (
-    DerivationsGone,
+    DerivationsMissing,
     Evaluation,
     NixEvaluator,
     NixRealiser,
@@ -34,11 +34,14 @@ from app.builder.sources.revision import Revision
 from app.builder.sources.source import Source
 from app.builder.sources.upstream import SourceMoved
 from app.errors import BuildFailed
+from app.system.cache import Cache
 
 T = TypeVar("T")
 
 # Attempts, because a garbage collector may delete derivations before they are realised.
 _EVALUATIONS = 4
+# The number of revisions that are known to have packages that no cache has.
+_BUILT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class PackageEvaluator:
         self._results = results
         self._is_listed = is_listed
         self._is_ruled_out = is_ruled_out
+        self._built: Cache[tuple[str, str, str], bool] = Cache(_BUILT)
 
     async def available(
         self,
@@ -174,25 +178,32 @@ class PackageEvaluator:
         work: Callable[[Sequence[Found], RealiseOptions], Awaitable[T]],
     ) -> T:
         options = _options(pinned)
-        gone: DerivationsGone | None = None
+        missing: DerivationsMissing | None = None
         for _ in range(_EVALUATIONS):
-            if gone is not None:
-                # The result was cached before a garbage collection.  A process that has not
-                # evaluated these names before writes the derivations again.
+            if missing is not None:
+                # The evaluation was read-only, or a garbage collection followed it.
                 names = [package.attribute for package in packages]
                 async with opened(pinned) as evaluation:
-                    await evaluate_apart(self._nix, replace(evaluation, revision=None), names)
+                    await evaluate_apart(self._nix, evaluation, names)
             try:
                 return await work(packages, options)
-            except DerivationsGone as error:
-                gone = error
-        raise BuildFailed(f"{gone} does not exist, although its package refers to it")
+            except DerivationsMissing as error:
+                missing = error
+                self._built[_key(pinned)] = True
+        raise BuildFailed(f"{missing} does not exist, although its package refers to it")
 
     async def _evaluate(
         self, pinned: Pinned, progress: Progress, names: Sequence[str]
     ) -> tuple[EvaluationResult, ...]:
         async with self._queue.slot(progress), opened(pinned) as evaluation:
-            return await evaluate_apart(self._nix, evaluation, names)
+            read_only = replace(evaluation, read_only=self._may_read(pinned))
+            return await evaluate_apart(self._nix, read_only, names)
+
+    def _may_read(self, pinned: Pinned) -> bool:
+        """Return whether the packages are probably cached, so that no derivation is needed."""
+        if self._built.get(_key(pinned)):
+            return False
+        return not self._realiser.needs_derivations(_options(pinned))
 
 
 def _options(pinned: Pinned) -> RealiseOptions:
@@ -205,6 +216,10 @@ def _options(pinned: Pinned) -> RealiseOptions:
         sandboxed=definition.needs_sandbox,
         trusted=definition.trusted,
     )
+
+
+def _key(pinned: Pinned) -> tuple[str, str, str]:
+    return pinned.source.name, pinned.revision.pin, pinned.system
 
 
 @asynccontextmanager

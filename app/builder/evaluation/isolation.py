@@ -72,7 +72,7 @@ async def _results(
         if len(names) == 1:
             return (_raised(evaluation, error),)
         # New processes, so that no limit ends the kept evaluator, which other requests use.
-        evaluation = replace(evaluation, revision=None)
+        evaluation = replace(evaluation, revision=None, read_only=False)
         if isinstance(error, EvaluationStopped):
             # Half of the time for each half, so that both take no longer than the whole.
             seconds = max(evaluation.seconds / 2, _LEAST_SECONDS)

@@ -26,8 +26,8 @@ class InputUnreachable(SourceUnavailable):
     """A host that the package set fetches from is unreachable: the set may be correct."""
 
 
-class DerivationsGone(Exception):
-    """The garbage collector deleted a derivation after its evaluation: evaluate again."""
+class DerivationsMissing(Exception):
+    """A derivation file is needed that was not written, or was deleted: evaluate again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class Evaluation:
 
     ``restricted`` confines it to the package set's own files, without network.  ``source`` is
     its name in messages.  ``revision`` identifies the current files of the set; with None no
-    process that has read them is kept.
+    process that has read them is kept.  ``read_only``: the results are needed without derivation
+    files, which are then written only for a set that does not evaluate without them.
     """
 
     source: str
@@ -89,6 +90,7 @@ class Evaluation:
     seconds: float
     memory: int
     revision: str | None = None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,9 @@ class NixEvaluator(Protocol):
 class NixRealiser(Protocol):
     """Make the outputs of derivations valid store paths."""
 
+    def needs_derivations(self, options: RealiseOptions) -> bool:
+        """Return whether ``realise`` needs derivation files even where nothing is built."""
+
     async def realise(
         self,
         packages: Sequence[Found],
@@ -177,13 +182,13 @@ class NixRealiser(Protocol):
         """Make the packages' output paths valid, and keep them until the roots are released.
 
         Transient faults are retried.  Raises BuildFailed, BuildTimedOut, PolicyRefused,
-        DerivationsGone, DownloadFailed, StoreUnavailable.
+        DerivationsMissing, DownloadFailed, StoreUnavailable.
         """
 
     async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
         """Return what ``realise`` would do, without doing it.
 
-        Raises BuildFailed for a path that its derivation does not have, DerivationsGone,
+        Raises BuildFailed for a path that its derivation does not have, DerivationsMissing,
         DownloadFailed, StoreUnavailable.
         """
 

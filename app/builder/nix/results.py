@@ -107,7 +107,8 @@ class Metadata:
 class Found(Metadata):
     """``path`` is the path of ``output``, which the attribute selects: mostly the first.
 
-    The server has read the path in the derivation; the package set only claims it.
+    The server has read the path in the derivation, or Nix has derived it again; the package set
+    only claims it.
     """
 
     attribute: str

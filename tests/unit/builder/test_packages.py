@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.builder.nix.door import DerivationsGone, EvaluationStopped
+from app.builder.nix.door import DerivationsMissing, EvaluationStopped
 from app.builder.nix.results import License
 from app.errors import (
     BuildFailed,
@@ -136,16 +136,30 @@ async def test_a_limit_that_one_name_exceeds_is_not_the_failure_of_the_others(
 @pytest.mark.slow
 async def test_derivations_that_were_collected_are_written_again(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
-    server.nix.fail_next("realise", DerivationsGone("x.drv"), DerivationsGone("x.drv"))
+    server.nix.fail_next("realise", DerivationsMissing("x.drv"), DerivationsMissing("x.drv"))
 
     await server.build("hello")
 
     assert server.nix.starts["realise"] == 3
 
 
+async def test_what_must_be_built_is_evaluated_again_once_for_a_revision(
+    opener: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await opener(ATTRIBUTES).open()
+    # As with a binary cache that lacks the packages.
+    monkeypatch.setattr(server.nix, "needs_derivations", lambda _: False)
+
+    await server.build("hello")
+    assert (server.nix.starts["evaluate"], server.nix.starts["realise"]) == (2, 2)
+
+    await server.build("jq")
+    assert (server.nix.starts["evaluate"], server.nix.starts["realise"]) == (3, 3)
+
+
 async def test_derivations_that_are_always_gone_end_in_a_failure(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
-    server.nix.fail_next("realise", *[DerivationsGone("x.drv")] * 4)
+    server.nix.fail_next("realise", *[DerivationsMissing("x.drv")] * 4)
 
     error = await failure(server, "hello")
 

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.builder.nix.door import Attribute, AttributeScan, Evaluation, InputUnreachable, Kind
 from app.builder.nix.programs import output
 from app.builder.nix.programs.repl_pool import ReplPool
-from app.builder.nix.programs.repl_session import RequestFailed
 from app.builder.nix.programs.request import OUTPUT
+from app.builder.nix.programs.session import RequestFailed
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
 from app.system.process import Finished, LimitExceeded, ProgramMissing
@@ -108,7 +108,8 @@ class AttributeReader:
         function: str,
     ) -> T | None:
         try:
-            return await self._evaluators.request(evaluation, names, read, function)
+            running = self._evaluators.running(evaluation)
+            return await self._evaluators.request(running, names, read, function)
         except LimitExceeded as error:
             raise output.limit_exceeded(error, evaluation) from None
         except ProgramMissing:

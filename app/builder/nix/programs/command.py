@@ -13,7 +13,7 @@ from loguru import logger
 from app.builder.nix.closure import STORE, Closure, StorePath
 from app.builder.nix.door import (
     AttributeScan,
-    DerivationsGone,
+    DerivationsMissing,
     Evaluation,
     RealiseOptions,
 )
@@ -147,13 +147,13 @@ class NixCommand:
         end = time.monotonic() + options.seconds
 
         async def attempt() -> None:
-            await self._require(wanted)
+            await self._require(wanted, options)
             if not options.build:
                 await self._realiser.check_claims(wanted)
             try:
                 await self._realiser.attempt(wanted, options, end=end, roots=roots, on_line=on_line)
             except RegistryError:
-                await self._require(wanted)
+                await self._require(wanted, options)
                 raise
             await self._check(wanted, roots)
 
@@ -170,6 +170,7 @@ class NixCommand:
         lacking = [one for one in wanted if StorePath.parse(one.path) not in local]
         planned = DryRun()
         if lacking:
+            await self._require(lacking, options)
             planned = await dry_run(
                 self._programs,
                 self._configuration,
@@ -187,15 +188,23 @@ class NixCommand:
             unknown=frozenset(StorePath.parse(one.path) for one in lacking),
         )
 
+    def needs_derivations(self, options: RealiseOptions) -> bool:
+        return options.build
+
     async def valid_paths(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
         """Raises StoreUnavailable."""
         return await valid_paths(self._programs, self._options, paths)
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
-        """Raise BuildFailed if a path is not an output of its derivation; DerivationsGone."""
-        wanted = _wanted(packages)
-        await self._require(wanted)
-        await self._realiser.check_claims(wanted)
+        """Raise BuildFailed if a path is not an output of its derivation.
+
+        Without a derivation file the evaluation has checked the path.
+        """
+        await self._realiser.check_claims(_wanted(packages))
+
+    async def require_derivations(self, packages: Sequence[Found], options: RealiseOptions) -> None:
+        """Raises DerivationsMissing if ``realise`` would."""
+        await self._require(_wanted(packages), options)
 
     async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
         """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
@@ -237,12 +246,15 @@ class NixCommand:
         await self.evaluators.close()
         await self._configuration.close()
 
-    async def _require(self, wanted: Sequence[Wanted]) -> None:
-        deleted = await self._workers.run(absent, [one.derivation for one in wanted])
-        if deleted:
+    async def _require(self, wanted: Sequence[Wanted], options: RealiseOptions) -> None:
+        """Raise DerivationsMissing if Nix gets derivations, and one is not there."""
+        if not options.build:
+            return
+        missing = await self._workers.run(absent, [one.derivation for one in wanted])
+        if missing:
             # A process does not write again a derivation that it wrote before.
             await self.evaluators.invalidate()
-            raise DerivationsGone(deleted[0])
+            raise DerivationsMissing(missing[0])
 
     async def _check(self, wanted: Sequence[Wanted], roots: TemporaryRoots) -> None:
         """Raise BuildFailed if the derivation did not make the path that its package claims."""

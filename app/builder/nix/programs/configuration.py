@@ -44,8 +44,15 @@ class NixConfiguration:
         """Remove the files of processes that have exited.  Raises StorageUnavailable."""
         self._directories.sweep()
 
+    async def directory(self) -> Path:
+        """Return a directory that only the server's user can read, until ``close``."""
+        async with self._opening:
+            if self._directory is None:
+                self._directory = await self._directories.create()
+            return self._directory.path
+
     async def evaluation(self, *, restricted: bool) -> dict[str, str]:
-        """Raises StorageUnavailable, as the others."""
+        """Return the environment of evaluations.  Raises StorageUnavailable, as the others."""
         if restricted:
             return await self._private(for_untrusted_evaluation(self._environment))
         return await self._private(self._environment)
@@ -77,10 +84,8 @@ class NixConfiguration:
         text = "\n".join(filter(None, (config, more)))
         if not text.strip():
             return rest
+        directory = await self.directory()
+        home = directory / str(self._numbers.setdefault(text, len(self._numbers)))
         async with self._opening:
-            if self._directory is None:
-                self._directory = await self._directories.create()
-            number = self._numbers.setdefault(text, len(self._numbers))
-            home = self._directory.path / str(number)
             await self._workers.run(write_private, home / "nix" / "nix.conf", f"{text}\n")
         return {**rest, "XDG_CONFIG_HOME": str(home)}

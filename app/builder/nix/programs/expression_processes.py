@@ -8,7 +8,15 @@ from app.builder.nix.door import Evaluation
 from app.builder.nix.programs import output
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
-from app.builder.nix.programs.request import OUTPUT, fetching, options, subject, variables
+from app.builder.nix.programs.request import (
+    OUTPUT,
+    READ_ONLY,
+    READ_WRITE,
+    fetching,
+    options,
+    subject,
+    variables,
+)
 from app.system.process import Finished, LimitExceeded, Limits
 
 _TAIL = 1024 * 1024  # an error may be long, and its start is what counts
@@ -61,13 +69,11 @@ class ExpressionProcesses:
 
         Raises LimitExceeded, Unavailable.
         """
-        body = json.dumps({**subject(evaluation), **request})
+        read_only = {"read_only": evaluation.read_only}
+        body = json.dumps({**subject(evaluation), **read_only, **request})
         command = [
-            "nix-instantiate",
-            "--eval",
-            "--strict",
+            *(READ_ONLY if evaluation.read_only else READ_WRITE),
             "--json",
-            "--read-write-mode",
             str(self._directory / expression),
             "--argstr",
             "request",

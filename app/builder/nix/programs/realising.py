@@ -15,7 +15,7 @@ from functools import partial
 
 from loguru import logger
 
-from app.builder.nix.door import DerivationsGone, RealiseOptions
+from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
 from app.builder.nix.programs.configuration import NixConfiguration
@@ -41,6 +41,7 @@ from app.system.workers import Workers
 _GRACE_SECONDS = 10  # for Nix to stop its builders
 _SIGNERS_SECONDS = 10
 _SIGNERS_QUERIED = 3
+_NOT_WRITTEN = "not written"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,9 +74,9 @@ class Realiser:
         self._size = size
 
     async def check_claims(self, wanted: Sequence[Wanted]) -> None:
-        """Raise BuildFailed if a path is not an output of its derivation; DerivationsGone."""
+        """Raise BuildFailed if a path is not an output of its derivation, where that is a file."""
         for one in wanted:
-            if await self._workers.run(_path_of, one) != one.path:
+            if await self._workers.run(_path_of, one) not in {one.path, _NOT_WRITTEN}:
                 raise BuildFailed(f"{one.derivation} has no output {one.output} at {one.path}")
 
     async def attempt(
@@ -208,6 +209,6 @@ def _path_of(wanted: Wanted) -> str | None:
     try:
         return read_outputs(wanted.derivation).get(wanted.output)
     except FileNotFoundError:
-        raise DerivationsGone(wanted.derivation) from None
+        return _NOT_WRITTEN
     except (OSError, ValueError):
         return None

@@ -13,6 +13,9 @@ _BUILD_NOTHING = ("--option", "allow-import-from-derivation", "false")
 # The new name and the old.
 SHOW_CONFIGURATION = (("config", "show"), ("show-config",))
 OPTIONS = (*FEATURES, *_BUILD_NOTHING)
+_EVALUATE = ("nix-instantiate", "--eval", "--strict")
+READ_ONLY = (*_EVALUATE, "--readonly-mode")
+READ_WRITE = (*_EVALUATE, "--read-write-mode")
 # The longest waits for a host, in seconds.
 _CONNECT_SECONDS = 10
 _SILENT_SECONDS = 20

@@ -41,7 +41,10 @@ class NixStore(NixRealiser, Protocol):
     """Nix's store, with what is needed to use it without realising anything."""
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
-        """Raise BuildFailed if a path is not that of its derivation's output; DerivationsGone."""
+        """Raise BuildFailed if a path is not that of its derivation's output."""
+
+    async def require_derivations(self, packages: Sequence[Found], options: RealiseOptions) -> None:
+        """Raises DerivationsMissing if ``realise`` would."""
 
     async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
         """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
@@ -120,11 +123,15 @@ class SubstitutingRealiser:
                 on_line(f"warning: {ignored}")
                 logger.bind(source=options.source).warning("a binary cache is ignored: {}", ignored)
             raise not_cached(options.source, found, lacking, self._trust)
+        to_realise = [package for package in packages if package.path in lacking]
+        await self._nix.require_derivations(to_realise, options)
         for location, (count, size) in offered(found).items():
             on_line(f"{count} store paths ({size // MIB} MiB) come from {location}")
-        to_realise = [package for package in packages if package.path in lacking]
         if to_realise:
             await self._nix.realise(to_realise, options, roots=roots, on_line=on_line)
+
+    def needs_derivations(self, options: RealiseOptions) -> bool:
+        return self._caches(options) is None and self._nix.needs_derivations(options)
 
     async def preview(self, packages: Sequence[Found], options: RealiseOptions) -> StorePreview:
         caches = self._caches(options)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from app.builder.nix.door import Allowed, Evaluation, PackageSet
@@ -33,6 +34,7 @@ class Kept(ReplPool):
         self.rows = deque(rows)
         self.requests: list[tuple[str, ...]] = []
         self.invalidated = 0
+        self.unreadable = False
         self.workers = Workers(1)
 
     async def request(
@@ -42,12 +44,21 @@ class Kept(ReplPool):
         read: Callable[[list[object]], T],
         function: str = "answer",
     ) -> T | None:
-        assert evaluation == EVALUATION
+        assert replace(evaluation, read_only=False) == EVALUATION
         self.requests.append((function, *names))
         row = self.rows.popleft() if self.rows else None
         if isinstance(row, Exception):
             raise row
         return None if row is None else await self.workers.run(read, row)
+
+    def running(self, evaluation: Evaluation) -> Evaluation:
+        return evaluation
+
+    def is_readable(self, evaluation: Evaluation) -> bool:
+        return evaluation.read_only and not self.unreadable
+
+    def set_unreadable(self, evaluation: Evaluation) -> None:
+        self.unreadable |= evaluation.read_only
 
     async def invalidate(self) -> None:
         self.invalidated += 1

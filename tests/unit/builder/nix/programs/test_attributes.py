@@ -12,7 +12,7 @@ from app.builder.nix.door import (
     InputUnreachable,
 )
 from app.builder.nix.programs.attributes import AttributeReader
-from app.builder.nix.programs.repl_session import RequestFailed
+from app.builder.nix.programs.session import RequestFailed
 from app.errors import EvaluationFailed
 from app.system.process import Finished, OutOfTime, ProgramMissing
 from app.system.workers import Workers

@@ -1,12 +1,13 @@
 """Closures and checks of outputs, as the door to Nix makes them of its programs' output."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.builder.nix.closure import StorePath
-from app.builder.nix.door import DerivationsGone, RealiseOptions
+from app.builder.nix.door import DerivationsMissing, RealiseOptions
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Bounds
@@ -74,18 +75,18 @@ async def test_a_closure_that_cannot_be_listed_is_queried_again(
     assert len(programs.starts) == 2
 
 
-async def test_outputs_of_a_deleted_derivation_are_not_checked(nix: NixCommand) -> None:
-    with pytest.raises(DerivationsGone):
-        await nix.check_outputs([DELETED])
+async def test_outputs_are_checked_where_there_is_a_derivation(nix: NixCommand) -> None:
+    await nix.check_outputs([DELETED])
 
 
-async def test_a_deleted_derivation_is_neither_realised_nor_previewed(
+async def test_a_deleted_derivation_is_not_realised(
     nix: NixCommand, programs: RecordedPrograms
 ) -> None:
     options = RealiseOptions(source="team", seconds=60, build=True, substituters=None)
     async with nix.temporary_roots() as roots:
-        with pytest.raises(DerivationsGone):
+        with pytest.raises(DerivationsMissing):
             await nix.realise([DELETED], options, roots=roots, on_line=lambda _: None)
-    with pytest.raises(DerivationsGone):
-        await nix.preview([DELETED], options)
+    with pytest.raises(DerivationsMissing):
+        await nix.require_derivations([DELETED], options)
+    await nix.require_derivations([DELETED], replace(options, build=False))
     assert programs.starts == []

@@ -31,7 +31,7 @@ FETCHING = (
 # Limits of builds, which those of an evaluation must replace.
 OPTIONS = {"cores": "3", "connect-timeout": "15", "stalled-download-timeout": "15"}
 SETTINGS = tuple(word for pair in OPTIONS.items() for word in ("--option", *pair))
-INSTANTIATE = ("nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode")
+INSTANTIATE = ("nix-instantiate", "--eval", "--strict", "--read-write-mode", "--json")
 RESTRICTION = (
     *NO_BUILDS,
     *("--option", "restrict-eval", "true"),
@@ -116,6 +116,7 @@ async def test_a_trusted_set_is_evaluated_without_builds_and_search_path(
         "system": SYSTEM,
         "restricted": False,
         "config": {"unfree": True, "insecure": False, "broken": ["old"]},
+        "read_only": False,
         "names": [],
         "explain": True,
     }
@@ -151,6 +152,17 @@ async def test_an_untrusted_set_is_evaluated_in_restricted_mode(
         *("--option", "nix-path", ""),
     )
     assert start.request["restricted"] is True
+
+
+async def test_a_read_only_evaluation_writes_no_derivations_and_confirms_paths(
+    nix: NixCommand, programs: RecordedPrograms
+) -> None:
+    await nix.evaluate(replace(UNTRUSTED, read_only=True), [])
+
+    assert programs.start.command[:5] == (
+        *("nix-instantiate", "--eval", "--strict", "--readonly-mode", "--json"),
+    )
+    assert programs.start.request["read_only"] is True
 
 
 async def test_an_untrusted_set_has_no_credentials_and_no_proxy(

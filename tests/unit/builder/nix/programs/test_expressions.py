@@ -1,6 +1,8 @@
 """Names are evaluated in a kept process first, and in a new one where that fails."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +10,7 @@ from app.builder.nix.door import Evaluation, EvaluationStopped, OneOfManyFailed
 from app.builder.nix.programs import claims
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
-from app.builder.nix.programs.repl_session import RequestFailed
+from app.builder.nix.programs.session import RequestFailed
 from app.builder.nix.results import Failed, Found, NotFound, Validity
 from app.errors import EvaluationFailed, Unavailable
 from app.system.process import OutOfTime, ProgramMissing
@@ -25,13 +27,17 @@ PACKAGE = {
     "path": PATH,
 }
 UNKNOWN = {"status": "unknown"}
+CONFIRMED = {**PACKAGE, "confirmed": True}
+READ_ONLY = replace(EVALUATION, read_only=True)
+NONE = '[{"status": "unknown"}]'
 
 
 class Processes(ExpressionProcesses):
-    """Prints ``printed`` for each evaluation."""
+    """Prints ``printed`` for each evaluation; raises ``error`` for each read-only one."""
 
-    def __init__(self, printed: str) -> None:
+    def __init__(self, printed: str, error: Exception | None = None) -> None:
         self.printed = printed
+        self.error = error
         self.requests: list[Mapping[str, object]] = []
 
     async def evaluate(
@@ -41,13 +47,17 @@ class Processes(ExpressionProcesses):
         evaluation: Evaluation,
         request: Mapping[str, object],
     ) -> bytes:
-        assert (kind, expression, evaluation) == ("evaluate", "evaluate.nix", EVALUATION)
+        assert (kind, expression) == ("evaluate", "evaluate.nix")
+        assert replace(evaluation, read_only=False) == EVALUATION
         self.requests.append(request)
+        if evaluation.read_only and self.error:
+            raise self.error
         return self.printed.encode()
 
 
-def expressions(kept: Kept, printed: str = "") -> Expressions:
-    return Expressions(processes=Processes(printed), evaluators=kept, workers=Workers(1))
+def expressions(kept: Kept, printed: str = "", error: Exception | None = None) -> Expressions:
+    processes = Processes(printed, error)
+    return Expressions(processes=processes, evaluators=kept, workers=Workers(1))
 
 
 @pytest.fixture
@@ -142,3 +152,79 @@ async def test_other_failures_end_the_evaluation(error: Exception, raised: type[
 async def test_unexpected_output_is_an_error(printed: str) -> None:
     with pytest.raises(EvaluationFailed, match="unexpected output from the evaluation of team"):
         await expressions(Kept(), printed).evaluate(EVALUATION, ["a"], explain=False)
+
+
+# ---- without derivation files
+
+
+async def test_confirmed_path_needs_no_derivation(derivations: dict[str, dict[str, str]]) -> None:
+    derivations.clear()
+    kept = Kept([CONFIRMED, UNKNOWN])
+
+    package, unknown = await expressions(kept).evaluate(READ_ONLY, ["tool", "none"], explain=False)
+
+    assert isinstance(package, Found)
+    assert (str(package.path), unknown) == (PATH, NotFound())
+
+
+async def test_new_process_confirms_paths_too(derivations: dict[str, dict[str, str]]) -> None:
+    derivations.clear()
+
+    [package] = await expressions(Kept(), json.dumps([CONFIRMED])).evaluate(
+        READ_ONLY, ["tool"], explain=False
+    )
+
+    assert isinstance(package, Found)
+
+
+@pytest.mark.parametrize(
+    "row", [PACKAGE, {**PACKAGE, "confirmed": False}, {**PACKAGE, "confirmed": 1}, "nonsense"]
+)
+async def test_path_that_is_not_confirmed_is_compared_with_the_derivation(
+    derivations: dict[str, dict[str, str]], row: object
+) -> None:
+    derivations[DERIVATION] = {"out": PATH.replace("tool", "other")}
+    kept = Kept([CONFIRMED, row], [PACKAGE, PACKAGE])
+
+    results = await expressions(kept).evaluate(READ_ONLY, ["tool", "odd"], explain=False)
+
+    for result in results:
+        assert isinstance(result, Failed)
+        assert result.message == "its outPath is not an output of its derivation"
+    assert kept.is_readable(READ_ONLY)
+
+
+@pytest.mark.usefixtures("derivations")
+async def test_set_that_does_not_evaluate_read_only_is_evaluated_with_derivations() -> None:
+    kept = Kept(None, [PACKAGE])
+    error = EvaluationFailed("path '/nix/store/x' is not valid")
+
+    [package] = await expressions(kept, error=error).evaluate(READ_ONLY, ["tool"], explain=False)
+
+    assert isinstance(package, Found)
+    assert not kept.is_readable(READ_ONLY)
+
+
+async def test_incomplete_response_of_a_read_only_process_is_replaced() -> None:
+    kept = Kept(RequestFailed(), [UNKNOWN])
+
+    assert await expressions(kept).evaluate(READ_ONLY, ["none"], explain=False) == (NotFound(),)
+
+
+async def test_limit_of_a_read_only_evaluation_is_not_exceeded_twice() -> None:
+    kept = Kept(None, [UNKNOWN])
+
+    with pytest.raises(EvaluationStopped):
+        await expressions(kept, error=EvaluationStopped("stopped")).evaluate(
+            READ_ONLY, ["none"], explain=False
+        )
+
+    assert kept.is_readable(READ_ONLY)
+
+
+async def test_reason_is_never_that_of_a_read_only_evaluation() -> None:
+    error = EvaluationFailed("path '/nix/store/x' is not valid")
+
+    assert await expressions(Kept(), NONE, error).evaluate(READ_ONLY, ["x"], explain=True) == (
+        NotFound(),
+    )

@@ -34,6 +34,7 @@ class RecordingNix:
         self.valid = set(valid)
         self.realised: list[StorePath] = []
         self.checked: list[StorePath] = []
+        self.needed: list[StorePath] = []
         self._directory = directory
 
     @asynccontextmanager
@@ -42,6 +43,12 @@ class RecordingNix:
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
         self.checked += [package.path for package in packages]
+
+    async def require_derivations(self, packages: Sequence[Found], _: RealiseOptions) -> None:
+        self.needed += [package.path for package in packages]
+
+    def needs_derivations(self, options: RealiseOptions) -> bool:
+        return options.build
 
     async def keep(self, paths: Sequence[StorePath], _: TemporaryRoots) -> frozenset[StorePath]:
         return frozenset(self.valid.intersection(paths))
