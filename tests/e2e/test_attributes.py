@@ -318,6 +318,7 @@ async def test_a_slow_listing_is_not_waited_for_and_goes_on(
     assert isinstance(pending, NamesPending)
     assert str(pending).startswith("no such package: gitt (the names of its source are still being")
     assert await listing.index.names(pinned) == ("git",)
+    monkeypatch.undo()
     again = await listing.index.explained([pinned], error)
 
     assert again.detail["suggestions"] == ["git"]

@@ -134,8 +134,8 @@ def test_a_flake_without_inputs_needs_no_lock_file(start: StartFlake, company: R
 
 def commit_input_at(port: int, company: Repository, kind: str, *, locked: bool) -> str:
     """Give the flake an input on this port of the machine; return its address."""
-    scheme = "git+http" if kind == "git" else "http"
-    address = f"127.0.0.1:{port}/library{'' if kind == 'git' else '.tar.gz'}"
+    scheme = {"git": "git+http", "ssh": "git+ssh"}.get(kind, "http")
+    address = f"127.0.0.1:{port}/library{'.tar.gz' if kind == 'tarball' else ''}"
     commit(company, f"{scheme}://{address}")
     if locked:
         lock(company, f"http://{address}", "sha256-" + "A" * 43 + "=")
@@ -143,7 +143,7 @@ def commit_input_at(port: int, company: Repository, kind: str, *, locked: bool) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False)]
+    ("kind", "locked"), [("tarball", False), ("tarball", True), ("git", False), ("ssh", False)]
 )
 def test_an_input_that_cannot_be_reached_is_a_503_that_names_it(
     start: StartFlake, company: Repository, closed_port: int, kind: str, *, locked: bool
@@ -169,6 +169,17 @@ def test_an_input_that_is_missing_on_this_machine_is_a_403_that_names_it(
 
     assert response.status_code == 403, response.text
     assert "its input library does not exist on this machine" in message(response)
+
+
+def test_an_input_that_is_refused_is_a_403_that_names_it(
+    start: StartFlake, company: Repository
+) -> None:
+    commit(company, "git+file:///no/library")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 403, response.text
+    assert "its input library cannot be fetched: the repository does not exist" in message(response)
 
 
 @pytest.mark.parametrize(

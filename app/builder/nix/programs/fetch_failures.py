@@ -1,8 +1,7 @@
-"""Distinguish an unreachable host from a missing file, in what Nix and git print."""
+"""Recognize an unreachable host in what Nix and git print."""
 
 import re
 
-from app.builder.nix.door import Flake
 from app.system.retrying import is_transient_status
 
 # Nix repeats messages of curl and git, and git repeats those of curl and ssh.
@@ -23,9 +22,6 @@ _NETWORK = re.compile(
     r"|operation too slow|connect to host|hung up unexpectedly|unexpected disconnect",
     re.IGNORECASE,
 )
-_ABSENT = re.compile("No such file or directory|does not exist")
-# Nix from 2.20 prints a second slash.
-_ABSENT_PATH = re.compile(rf"'/?(?P<path>/[^'\n]*)'.*(?:{_ABSENT.pattern})")
 _RATE_LIMIT = re.compile(r"rate limit", re.IGNORECASE)
 
 
@@ -43,24 +39,6 @@ def unreachable(message: str, stderr: str) -> str | None:
         return None
     repositories = [match["repository"] for match in _FETCHING.finditer(stderr)]
     return next((address for address in reversed(repositories) if address), "")
-
-
-def input_at(stderr: str, flake: Flake | None) -> str | None:
-    """Return the name of the flake's input that Nix could not fetch, if only one matches."""
-    places = flake.places if flake else ()
-    found = {name for name, place in places if place in stderr}
-    return found.pop() if len(found) == 1 else None
-
-
-def missing_input(message: str, stderr: str, flake: Flake | None) -> str | None:
-    """Return the name of the flake's input that is a missing path of this machine, if any.
-
-    The message for clients has no paths; ``stderr`` does.
-    """
-    if flake is None or not _ABSENT.search(message):
-        return None
-    missing = {match["path"] for match in _ABSENT_PATH.finditer(stderr)}
-    return next((name for name, place in flake.places if place in missing), None)
 
 
 def _is_transient(text: str) -> bool:

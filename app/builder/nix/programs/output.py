@@ -5,7 +5,8 @@ import re
 
 from app.builder.nix.door import Evaluation, EvaluationStopped, InputUnreachable
 from app.builder.nix.programs.errors import evaluation_error, exit_reason
-from app.builder.nix.programs.fetch_failures import input_at, missing_input, unreachable
+from app.builder.nix.programs.fetch_failures import unreachable
+from app.builder.nix.programs.input_failures import input_at, missing_input, refused
 from app.builder.nix.results import EvaluationResult, Failed, parse
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
@@ -82,4 +83,5 @@ def evaluation_failure(
     name = missing_input(message, text, evaluation.package_set.flake)
     if name:
         message = f"its input {name} does not exist on this machine: {message}"
+    message = refused(message, text, evaluation.package_set.flake) or message
     return EvaluationFailed(_NOT_FOUND.sub(_SEARCH_PATH, message))
