@@ -11,13 +11,13 @@ from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
 # Part of the build key: another grouping makes another image.
-GROUPING = "time-2"
+GROUPING = "time-3"
 
 # From this NAR size in bytes a path has a layer of its own, whatever its cohort.
 FLOOR = 8_000_000
 # Below this NAR size a path without a cohort shares a layer, if its closure has at most so many
 # paths: an update of any of them rebuilds it, so those with few seldom change.
-SMALL = 200_000
+SMALL = 100_000
 SHALLOW = 3
 # The most layers for the groups that exceed the budget.  With a profile they are divided by use.
 # Without one they are divided by name, if they are large, so that an upgrade does not renew all.

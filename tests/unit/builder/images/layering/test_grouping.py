@@ -101,7 +101,7 @@ def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_a_large_rest(
     assert sum(len(layer.paths) > 1 for layer in before) == 16
 
 
-@pytest.mark.parametrize(("size", "layers"), [(SMALL, 1), (2 * SMALL, 2), (MB, 8), (9 * MB, 16)])
+@pytest.mark.parametrize(("size", "layers"), [(200_000, 1), (400_000, 2), (MB, 8), (9 * MB, 16)])
 def test_a_small_rest_without_a_plan_is_in_few_layers(size: int, layers: int) -> None:
     paths = [StoreObject(store_path(f"p{i}-1"), size, ()) for i in range(109)]
 
@@ -162,6 +162,14 @@ def test_paths_in_a_layer_are_sorted_by_name_then_hash() -> None:
 
     assert list(layer.paths) == sorted(layer.paths, key=lambda path: (path.name, path.base))
     assert layer.paths[0] == one.path
+
+
+@pytest.mark.parametrize(("size", "layers"), [(99_999, 1), (100_000, 8), (199_999, 8)])
+def test_a_path_of_a_tenth_of_a_megabyte_has_a_layer_of_its_own(size: int, layers: int) -> None:
+    """In a shared layer it would be downloaded again with each path that changes beside it."""
+    paths = closure({f"p{i}-1": (size, ()) for i in range(8)})
+
+    assert len(plan_layers(paths, None, BUDGET)) == layers
 
 
 def test_small_paths_without_a_cohort_share_layers_if_they_need_few_paths() -> None:
