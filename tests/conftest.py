@@ -34,10 +34,12 @@ pytest.register_assert_rewrite(
 )
 
 
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Set up hypothesis, but not in the process that only distributes tests to workers."""
-    if isinstance(collector, pytest.Session):
-        import_module("tests.examples")
+def pytest_collectstart() -> None:
+    """Set up hypothesis, but not in the process that only distributes tests to workers.
+
+    The first collector with this hook is this directory, before any file of tests.
+    """
+    import_module("tests.examples")
 
 
 @pytest.hookimpl(wrapper=True)
