@@ -66,18 +66,17 @@ def open_images(
     workers: Workers,
     profiles: LayerProfiles,
 ) -> OpenImages:
-    storage = stored.storage
     evaluation, queues = evaluation_queue(settings), work_queues(settings)
     attributes = AttributeIndex(
-        nix=nix.evaluator, storage=storage, workers=workers, share=settings.client_share
+        nix=nix.evaluator, storage=stored.storage, workers=workers, share=settings.client_share
     )
     stack.push_async_callback(attributes.close)
     packer = _packer(settings, stored, nix.store)
     stack.push_async_callback(packer.close)
-    catalogue = Catalogue(storage=storage, sources=sources.by_component.keys())
+    catalogue = Catalogue(storage=stored.storage, sources=sources.by_component.keys())
     stack.push_async_callback(catalogue.close)
-    builds = BuildRecords(storage=storage, existence=stored.existence, kind=BUILDS)
-    indexes = BuildRecords(storage=storage, existence=stored.existence, kind=INDEXES)
+    builds = BuildRecords(storage=stored.storage, existence=stored.existence, kind=BUILDS)
+    indexes = BuildRecords(storage=stored.storage, existence=stored.existence, kind=INDEXES)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
     images = ImageBuilder(
@@ -87,7 +86,7 @@ def open_images(
         composer=_composer(settings, stored, packer, workers, profiles, store=nix.store),
         records=builds,
         contents=ImageContents(
-            storage=storage, closures=Closures(storage=storage, store=nix.store)
+            storage=stored.storage, closures=Closures(storage=stored.storage, store=nix.store)
         ),
         blobs=stored.blobs,
         queues=queues,
