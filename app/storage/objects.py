@@ -24,6 +24,11 @@ _FOREIGN = frozenset(
 # O_NONBLOCK: opening a pipe would wait for a writer.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NOTED = 10_000
+# A file of holes may claim any size, and hashing a terabyte takes an hour.  Objects are compressed,
+# so that no file system stores one in a thousandth of its size.
+_HOLES_SIZE = 64 << 20
+_HOLES_RATIO = 1024
+_BLOCK = 512  # of st_blocks
 
 
 @blocking_class
@@ -72,12 +77,17 @@ class Objects:
             raise ObjectNotFound(key)
         if not stat.S_ISREG(status.st_mode):
             raise self._foreign(key, "it is not a file")
+        if status.st_size > max(_HOLES_SIZE, status.st_blocks * _BLOCK * _HOLES_RATIO):
+            raise self._foreign(key, "it consists of holes")
 
     def absent(self, key: str, error: OSError) -> Exception:
         if error.errno in _ABSENT:
             return ObjectNotFound(key)
         if error.errno in _FOREIGN:
             return self._foreign(key, error.strerror or str(error))
+        if error.errno == errno.EACCES and os.path.lexists(self.path(key)):
+            # The file's own permissions: those of the directory would hide it.
+            return self._foreign(key, "the server may not read it")
         return error
 
     def _foreign(self, key: str, reason: str) -> ObjectNotFound:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -119,4 +120,58 @@ def test_what_is_not_a_file_is_made_again(server: Server, kind: str, instead: st
 
     server.start()
     assert assert_whole(server) == digest
+    server.stop()
+
+
+def to_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def to_link_to_pipe(file: Path) -> None:
+    pipe = file.with_name(f".{file.name}")
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    file.unlink()
+    file.symlink_to(pipe.name)
+
+
+def to_holes(file: Path) -> None:
+    os.truncate(file, 1 << 42)
+
+
+def to_nested_lists(file: Path) -> None:
+    file.write_bytes(b"[" * 1_000_000)
+
+
+def to_the_future(file: Path) -> None:
+    os.utime(file, (4e9, 4e9))
+
+
+def to_socket(file: Path) -> None:
+    file.unlink()
+    os.mknod(file, 0o600 | stat.S_IFSOCK)
+
+
+CHANGES = (to_socket, to_link_to_pipe, to_holes, to_nested_lists, to_the_future, to_pipe)
+
+
+def test_changes_of_every_file_delay_no_pull(server: Server) -> None:
+    server.start()
+    digest = server.digest(NAME)
+    for change in CHANGES:
+        for file in tuple(server.storage.rglob("*")):
+            if file.is_file() and not file.is_symlink():
+                change(file)
+        if change is CHANGES[-1]:
+            server.stop()
+            server.start()
+
+        assert server.digest(NAME) == digest, change
+        # A client that misses a blob has it by its next pull.
+        manifest = server.get(f"/v2/{NAME}/manifests/latest").json()
+        for blob in (manifest["config"], *manifest["layers"]):
+            server.get(f"/v2/{NAME}/blobs/{blob['digest']}")
+        assert server.digest(NAME) == digest, change
+        assert assert_whole(server) == digest, change
     server.stop()

@@ -4,14 +4,16 @@ import hashlib
 import os
 import shutil
 import stat
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from app.errors import StorageUnavailable
-from app.storage import spool
-from app.storage.base import Content, LocalFile
+from app.oci import Digest
+from app.storage import keys, spool
+from app.storage.base import Content, LocalFile, ObjectNotFound
 from app.storage.filesystem import FilesystemStorage
 from tests.contract.storage_contract import fetch
 
@@ -246,3 +248,28 @@ async def test_an_object_deleted_while_it_is_adopted_is_stored_in_the_end(
         await adopt(storage, KEY, b"layer")
 
     assert await storage.read(KEY) == b"layer"
+
+
+async def test_a_file_that_the_server_may_not_read_is_stored_again() -> None:
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as directory:
+        os.chown(directory, 65534 if user == 0 else user, -1)
+        try:
+            if user == 0:
+                os.seteuid(65534)
+            storage = FilesystemStorage(Path(directory) / "store")
+            await storage.start()
+            for key, body in ((f"paths/{'a' * 64}", b"record"), (keys.blob(Digest.of(b"layer")), b"layer")):
+                await storage.write(key, body)
+                (Path(directory) / "store" / key).chmod(0)
+                with pytest.raises(ObjectNotFound):
+                    await storage.read(key)
+
+                if key.startswith("blobs"):
+                    await adopt(storage, key, body)
+                else:
+                    await storage.create(key, body)
+
+                assert await storage.read(key) == body
+        finally:
+            os.seteuid(user)

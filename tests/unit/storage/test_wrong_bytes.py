@@ -265,3 +265,17 @@ async def test_records_and_manifests_are_not_hashed(
         (root / key).write_bytes(b"ydob")
         assert await storage.size(key) == 4
     assert hashed == []
+
+
+async def test_a_file_of_holes_is_not_hashed(
+    storage: FilesystemStorage, root: Path, hashed: list[str], logged: list[str]
+) -> None:
+    os.truncate(root / KEY, 1 << 42)
+
+    with pytest.raises(ObjectNotFound):
+        await storage.size(KEY)
+
+    assert hashed == []
+    assert any("it consists of holes" in line for line in logged)
+    await adopt(storage)
+    assert await storage.size(KEY) == len(BODY)
