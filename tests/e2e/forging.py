@@ -93,6 +93,7 @@ FORGING = {
     "recursive-structured": _with("recursive-nix"),
     "host-paths": _with("__impureHostDeps"),
     "host-paths-structured": _with("__impureHostDeps"),
+    "makes-pipe": "has an unsupported type",
     "forges-messages": r"messages\.drv failed with exit code 1",
     "content-addressed": "feature 'ca-derivations' is disabled",
     "fetches-file": _UNREADABLE,

@@ -259,7 +259,10 @@ async def test_a_file_that_the_server_may_not_read_is_stored_again() -> None:
                 os.seteuid(65534)
             storage = FilesystemStorage(Path(directory) / "store")
             await storage.start()
-            for key, body in ((f"paths/{'a' * 64}", b"record"), (keys.blob(Digest.of(b"layer")), b"layer")):
+            for key, body in (
+                (f"paths/{'a' * 64}", b"record"),
+                (keys.blob(Digest.of(b"layer")), b"layer"),
+            ):
                 await storage.write(key, body)
                 (Path(directory) / "store" / key).chmod(0)
                 with pytest.raises(ObjectNotFound):

@@ -27,6 +27,8 @@ _REFUSED = re.compile(
     r"exportReferencesGraph|cannot export references|has '__noChroot' set"
     r"|illegal reference specifier|is not allowed to (?:refer|have)|is too large at \d+ bytes"
     r"|suspicious ownership or permission"
+    # Devices, pipes and sockets; names that file systems do not take.
+    r"|^file '.*' has an unsupported type|File name too long"
 )
 _SIGNALS = {6: "aborted", 9: "was killed", 11: "crashed"}
 

@@ -100,6 +100,8 @@ in
   # ---- Nix's own builders
   fetches-file = package "fetches" { system = "builtin"; builder = "builtin:fetchurl"; url = "file://${secret}"; outputHash = place.hash; outputHashMode = "flat"; outputHashAlgo = "sha256"; executable = false; unpack = false; };
   merges = package "merges" { system = "builtin"; builder = "builtin:buildenv"; derivations = "true 5 1 ${place.secret-directory}"; manifest = "/dev/null"; };
+  # ---- an output that no archive can have
+  makes-pipe = package "pipe" { args = [ "-c" "/bin/mkdir $out; /bin/mkfifo $out/pipe; /bin/true; exit 0" ]; };
   # ---- messages in Nix's form: a store to query, and a full disk
   forges-messages = package "messages" {
     messages = map (message: "@nix " + builtins.toJSON ({ action = "msg"; } // message)) [

@@ -75,6 +75,11 @@ def attempt(
         ),
         (attempt(BUILDING, FAILED), BuildFailed, "failed with exit code 1"),
         (
+            attempt(BUILDING, f"error: file '{PATH}/device' has an unsupported type"),
+            BuildFailed,
+            "has an unsupported type",
+        ),
+        (
             attempt(BUILDING, REFUSED_500.replace("/nar/1.nar.xz", "/hello.tar.gz"), FAILED),
             DownloadFailed,
             f"{CACHE}/hello.tar.gz failed while {DERIVATION} was built: HTTP error 500",
