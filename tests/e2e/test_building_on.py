@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.builders import Buildah, Builder, DockerBuilder
 from tests.e2e.clients import Docker, pull
-from tests.e2e.server import Server
+from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
 
@@ -108,3 +108,23 @@ def test_docker_copies_through_links(
 
     assert output == "tool\n"
     assert (tmp_path / "file").read_text() == (context / "tool").read_text()
+
+
+@pytest.mark.full
+def test_an_image_of_the_most_layers_has_room_for_sixty_more(
+    new_server: ServerFactory, docker: Docker, tmp_path: Path
+) -> None:
+    """Docker has a limit of 127 layers in all."""
+    server = new_server(NIXERY_PLAN="none")
+    image = f"{server.address}/shell/git/python3/curl/openssh/nix/perl/htop:latest"
+    pull(docker, image)
+    layers = docker.call("image", "inspect", "--format={{len .RootFS.Layers}}", image).strip()
+    (tmp_path / "tool").write_text("last")
+    copies = "".join(f"COPY tool /opt/{number}\n" for number in range(60))
+    (tmp_path / "Dockerfile").write_text(f"FROM {image}\n{copies}")
+    builder = DockerBuilder(docker, buildkit=True)
+
+    builder.build(tmp_path, "sixty-more")
+
+    assert layers == "64"
+    assert builder.run("sixty-more", "sh", "-c", "cat /opt/59; git --version").startswith("lastgit")
