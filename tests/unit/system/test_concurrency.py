@@ -31,3 +31,39 @@ async def test_results_come_in_order_and_a_failure_as_itself() -> None:
     assert await gather([after(0.02, "a"), after(0, "b")]) == ("a", "b")
     with pytest.raises(ValueError, match="bad"):
         await gather([after(10, "a"), after(0, "bad")])
+
+
+async def test_many_coroutines_do_not_start_in_one_turn_of_the_event_loop() -> None:
+    loop = asyncio.get_running_loop()
+    started = turns = 0
+    most = 0
+
+    async def start() -> None:
+        nonlocal started
+        started += 1
+
+    def turn(before: int) -> None:
+        nonlocal most, turns
+        turns += 1
+        most = max(most, started - before)
+        if started < 1000:
+            loop.call_soon(turn, started)
+
+    loop.call_soon(turn, 0)
+    await gather(start() for _ in range(1000))
+
+    assert (started, most <= 32, turns > 20) == (1000, True, True)
+
+
+async def test_coroutines_that_follow_a_failure_are_not_started() -> None:
+    started: list[int] = []
+
+    async def start(number: int) -> None:
+        started.append(number)
+        if number == 3:
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match="3"):
+        await gather([start(number) for number in range(1000)])
+
+    assert len(started) < 100
