@@ -91,6 +91,22 @@ def test_a_flake_whose_inputs_are_locked_is_served_without_a_warning(
         assert "Warning" not in response.headers
 
 
+def test_a_flake_is_evaluated_without_derivation_files(
+    start: StartFlake, company: Repository, library: Path
+) -> None:
+    commit(company, f"path:{library}")
+    lock(company, str(library), nar_hash(library))
+    server = start("build = false")
+
+    for name in ("tool", "default"):
+        response = server.get(f"/v2/company/{name}/manifests/latest")
+        assert response.status_code == 200 or f"not there: {name}-1" in message(response)
+
+    activity = server.get("/debug").json()["activity"]
+    read_only = [line for line in server.nix_starts if "read-only.nix" in line]
+    assert (len(read_only), activity.get("nix.evaluate", 0)) == (1, 0)
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_a_flake_in_a_subdirectory_is_served(
     start: StartFlake, company: Repository, library: Path, *, locked: bool
