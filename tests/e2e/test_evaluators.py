@@ -53,7 +53,11 @@ def running(*, of: int | None = None, home: Path | None = None) -> list[int]:
         except (OSError, ProcessLookupError):
             continue
         ours = parent == of if home is None else f"HOME={home}".encode() in environment
-        kept = b"repl" in arguments or arguments[0].endswith(b"nix-instantiate")
+        # The shell that passes requests to a read-only evaluator has the same arguments.
+        kept = b"repl" in arguments or (
+            arguments[0].endswith(b"nix-instantiate")
+            and any(argument.endswith(b"read-only.nix") for argument in arguments)
+        )
         if kept and ours:
             found.append(int(process.name))
     return found
