@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,12 @@ image // {
   unfree = image.tool // { name = "unfree"; meta.license = { free = false; shortName = "own"; }; };
   insecure = image.tool // { name = "insecure"; meta.knownVulnerabilities = [ "CVE-2000-0001" ]; };
   broken = image.tool // { name = "broken"; meta.broken = true; };
+  failing = derivation {
+    name = "failing-SALT";
+    inherit system;
+    builder = "/bin/sh";
+    args = [ "-c" "echo half > $out; exit 1" ];
+  };
   endless =
     let each = f: builtins.foldl' (last: n: f n) image.tool (builtins.genList (n: n) 3000);
     in each (a: each (b: each (c: image.tool)));
@@ -51,9 +58,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With packages that no store has yet."""
     home = tmp_path_factory.mktemp("policies")
     repository = Repository(home / "upstream")
-    fresh = IMAGE.read_text().replace("tool-VERSION", f"tool-{uuid.uuid4().hex}")
+    salt = uuid.uuid4().hex
+    fresh = IMAGE.read_text().replace("tool-VERSION", f"tool-{salt}")
     (repository.path / "image.nix").write_text(fresh)
-    repository.commit(PACKAGES)
+    repository.commit(PACKAGES.replace("SALT", salt))
     repository.git("tag", "v1")
     settings = home / "nixery.toml"
     settings.write_text(SETTINGS.format(location=repository.url))
@@ -97,3 +105,15 @@ def test_what_one_source_allows_it_serves_whatever_the_other_says(server: Server
         answer = server.get(f"/v2/{name}/manifests/main")
 
         assert answer.status_code == 200, answer.text
+
+
+def test_what_a_build_that_failed_left_is_not_in_the_store(server: Server) -> None:
+    failed = server.get("/v2/lax/failing/manifests/v1")
+    refused = server.get("/v2/strict/failing/manifests/v1")
+
+    assert (failed.status_code, refused.status_code) == (403, 403), refused.text
+    [error] = refused.json()["errors"]
+    assert REFUSALS["strict/tool"] in error["message"]
+    # Nix leaves the output of a builder, so the refusal must not go by the file.
+    [path] = error["detail"]["paths"]
+    assert Path(path).read_text() == "half\n"

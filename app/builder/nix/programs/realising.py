@@ -15,6 +15,7 @@ from functools import partial
 
 from loguru import logger
 
+from app.builder.nix.closure import StorePath
 from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs import path_info
 from app.builder.nix.programs.build_log import BuildLog
@@ -27,6 +28,7 @@ from app.builder.nix.programs.diagnosis import (
     ignored_signature,
     out_of_time,
 )
+from app.builder.nix.programs.keeping import valid_paths
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, realising, substitution
 from app.builder.nix.programs.store_size import StoreSize, StoreTooLarge
@@ -95,7 +97,7 @@ class Realiser:
         Unavailable.
         """
         paths = sorted({one.path for one in wanted})
-        growing = bool(await self._workers.run(absent, paths))
+        growing = bool(await self._invalid(paths))
         for step in _steps(options):
             log = BuildLog(on_line)
             try:
@@ -166,8 +168,14 @@ class Realiser:
         return ended
 
     async def _missing(self, log: BuildLog, paths: Sequence[str]) -> frozenset[str]:
-        candidates = {*paths, *log.fetches.started, *log.unknown}
-        return frozenset(await self._workers.run(absent, sorted(candidates)))
+        return await self._invalid(sorted({*paths, *log.fetches.started, *log.unknown}))
+
+    async def _invalid(self, paths: Sequence[str]) -> frozenset[str]:
+        """Return the paths that are not in the store; a build that failed may leave its output."""
+        missing = frozenset(await self._workers.run(absent, paths))
+        left = [StorePath.parse(path) for path in paths if path not in missing]
+        valid = await valid_paths(self._programs, self._options, left)
+        return missing.union(str(path) for path in left if path not in valid)
 
     async def _signers(self, path: str, cache: str) -> tuple[str, ...] | None:
         """Return the names of the keys, or None if the cache does not respond."""
