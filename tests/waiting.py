@@ -8,7 +8,7 @@ import termios
 import time
 from collections.abc import Callable
 
-_SECONDS = 60.0
+_SECONDS = 300.0  # as long as a build on a busy machine
 _PAUSE = 0.01
 
 

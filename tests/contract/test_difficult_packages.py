@@ -1,11 +1,13 @@
 """The packages made to be difficult are as difficult as their comments claim."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from nix.debian.generator.nixstore import nix_environment
 from tests.contract.stores import (
     TEST_PACKAGES,
     build,
@@ -13,8 +15,8 @@ from tests.contract.stores import (
     difficult_packages,
     evaluate,
     failure,
-    nix,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nix
 
@@ -95,13 +97,25 @@ def test_a_build_that_fails_leaves_words_to_know_it_by(
     assert last_words in failure(*command, salt)
 
 
-def test_a_slow_build_takes_its_time_whenever_it_is_salted(packages: Path) -> None:
+def test_a_held_build_lasts_until_its_gate_is_there_whenever_it_is_salted(
+    packages: Path, tmp_path: Path
+) -> None:
+    gate, log = tmp_path / "held-1", tmp_path / "log"
     for _ in range(2):
-        begin = time.monotonic()
-        salted = f'(import {packages} {{ salt = "{time.time_ns()}"; }})'
-        out = Path(nix("nix-build", "--no-out-link", "-E", f"{salted}.slow-1").strip())
-        assert time.monotonic() - begin >= 1
-        assert (out / "slow").read_text() == "1\n"
+        gate.unlink(missing_ok=True)
+        salted = f'(import {packages} {{ salt = "{time.time_ns()}"; gates = "{tmp_path}"; }})'
+        command = ("nix-build", "--no-out-link", "-E", f"{salted}.held-1")
+        with (
+            log.open("w") as errors,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=nix_environment()
+            ) as process,
+        ):
+            wait_until(lambda: "held-1 waits" in log.read_text() or process.poll() is not None)
+            assert process.poll() is None
+            gate.touch()
+            out, _ = process.communicate()
+        assert (Path(out.strip()) / "held").read_text() == "1\n"
 
 
 def test_names_that_differ_in_case_alone_are_different_packages(packages: Path) -> None:

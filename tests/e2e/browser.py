@@ -3,11 +3,14 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.process import SYSTEM_PATH
 
@@ -23,7 +26,17 @@ _OPTIONS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
-_SECONDS = 60
+_SECONDS = 300
+
+
+class Navigated(Exception):
+    """Another page, or the same again, was loaded before the answer to a command."""
+
+    def __init__(self, method: str, parameters: object) -> None:
+        super().__init__(
+            f"a page was loaded during {method} {parameters}: "
+            "wait with loading() for a page that loads itself again"
+        )
 
 
 class Browser:
@@ -51,35 +64,49 @@ class Browser:
         os.close(read)
         os.close(write)
         os.set_blocking(self._read, True)
+        with ExitStack() as closing:
+            closing.callback(self.close)
+            self._session = self._attach()
+            for domain in ("Page", "Network", "Log", "Runtime"):
+                self.command(f"{domain}.enable")
+            closing.pop_all()
+
+    def _attach(self) -> str:
         target = self._send("Target.createTarget", {"url": "about:blank"})["targetId"]
         attached = self._send("Target.attachToTarget", {"targetId": target, "flatten": True})
-        self._session: str = attached["sessionId"]
-        for domain in ("Page", "Network", "Log", "Runtime"):
-            self.command(f"{domain}.enable")
+        session: str = attached["sessionId"]
+        return session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def open(self, address: str) -> None:
         """Return when the page is loaded."""
-        loads = self._loads
-        self.command("Page.navigate", url=address)
-        self.wait_for_load(loads)
+        with self.loading():
+            self.command("Page.navigate", url=address)
 
     def submit(self, script: str) -> None:
         """Run a script that leads to another page; return when that is loaded."""
+        with self.loading(), suppress(Navigated):
+            self.evaluate(script)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Return when a page has been loaded since the beginning of the block.
+
+        What makes a page load itself again belongs into the block, and scripts for the page
+        before or after it.
+        """
         loads = self._loads
-        self.evaluate(script)
-        self.wait_for_load(loads)
-
-    @property
-    def loads(self) -> int:
-        return self._loads
-
-    def wait_for_load(self, loads: int) -> None:
-        """Return after the load that follows so many."""
-        while self._loads <= loads:
+        yield
+        while self._loads == loads:
             self._receive()
 
     def evaluate(self, script: str) -> Any:  # noqa: ANN401  # a JSON value
-        """Return the value, or what the promise resolves to."""
+        """Return the value, or what the promise resolves to; raise Navigated without the page."""
         answer = self.command(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
@@ -95,8 +122,8 @@ class Browser:
 
     def close(self) -> None:
         os.close(self._write)
-        self._process.terminate()
-        self._process.wait(_SECONDS)
+        self._process.kill()
+        self._process.wait()
         os.close(self._read)
         shutil.rmtree(self._profile, ignore_errors=True)
 
@@ -106,12 +133,16 @@ class Browser:
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._number:
             pass
+        if "navigated or closed" in answer.get("error", {}).get("message", ""):
+            raise Navigated(method, parameters)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            readable, _, _ = select.select([self._read], [], [], _SECONDS)
+            assert readable, f"chromium sent nothing for {_SECONDS} s"
             part = os.read(self._read, 1 << 16)
             assert part, "chromium has ended"
             self._buffer += part

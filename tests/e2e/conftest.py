@@ -1,9 +1,11 @@
 """What end-to-end tests share: clients, started once, packages, and servers."""
 
+import itertools
 import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo
 from tests.e2e.door import SMALL, Door, MakeDoor, doors
+from tests.e2e.heldbuilds import HeldBuild
 from tests.e2e.newer_nix import NewerNix, own_nix, unpack_nix
 from tests.e2e.newer_podman import NewerPodman
 from tests.e2e.process import succeed
@@ -104,7 +107,7 @@ def _prepared(*options: str) -> Path:
 
 @pytest.fixture(scope="session")
 def salted_packages(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same and tests/nix/packages over it: failing and slow builds that this session is
+    """The same and tests/nix/packages over it: failing and held builds that this session is
     the first to see."""
     return _salted(packages, tmp_path_factory.mktemp("packages"))
 
@@ -116,11 +119,23 @@ def salted_full_packages(full_packages: Path, tmp_path_factory: pytest.TempPathF
 
 
 def _salted(packages: Path, directory: Path) -> Path:
-    (directory / "default.nix").write_text(
+    gates = directory / "gates"
+    gates.mkdir()
+    package_set = directory / "set"
+    package_set.mkdir()
+    (package_set / "default.nix").write_text(
         f"arguments: import {ROOT}/tests/nix/packages (arguments // {{\n"
-        f'  debian = {packages};\n  salt = "{uuid.uuid4().hex}";\n}})\n'
+        f'  debian = {packages};\n  salt = "{uuid.uuid4().hex}";\n  gates = "{gates}";\n}})\n'
     )
-    return directory
+    return package_set
+
+
+@pytest.fixture
+def held_build(salted_packages: Path) -> Iterator[HeldBuild]:
+    """A build of ``salted_packages`` that lasts until the test releases it, or ends."""
+    build = HeldBuild(salted_packages.with_name("gates"))
+    yield build
+    build.release()
 
 
 @pytest.fixture
@@ -145,16 +160,15 @@ def server(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def _factory(packages: Path, home: Path) -> Iterator[ServerFactory]:
-    made: list[Server] = []
+    numbers = itertools.count()
+    with ExitStack() as servers:
 
-    def make(packages: Path = packages, **settings: str) -> Server:
-        server = Server(home / f"server-{len(made)}", packages, **settings)
-        made.append(server)
-        return server.start()
+        def make(packages: Path = packages, **settings: str) -> Server:
+            server = Server(home / f"server-{next(numbers)}", packages, **settings)
+            servers.callback(server.stop)
+            return server.start()
 
-    yield make
-    for server in made:
-        server.stop()
+        yield make
 
 
 # The last one changes daily, and may be broken on a day.

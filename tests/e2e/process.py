@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -53,7 +54,10 @@ def both_streams(*command: str) -> str:
 
 class Process:
     """A child in a session of its own, so that it can be ended with all it started; asked to
-    end by the kernel when the tests themselves are killed."""
+    end by the kernel when the tests themselves are killed.
+
+    As a context manager it ends with the block, whatever the block raises.
+    """
 
     def __init__(
         self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
@@ -72,6 +76,16 @@ class Process:
                 start_new_session=True,
             )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        # One that hangs must not hide the error of the block.
+        if error is None:
+            self.stop()
+        else:
+            self.kill()
+
     @property
     def pid(self) -> int:
         return self._popen.pid
@@ -80,17 +94,35 @@ class Process:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
-    def wait_until(self, ready: Callable[[], bool], *, timeout: float = 60) -> Self:
+    def wait_until(self, ready: Callable[[], bool], *, timeout: float = 300) -> Self:
+        """Return when it is ready; otherwise kill it, since its owner is not made."""
+
         def is_ready() -> bool:
             assert self._popen.poll() is None, f"ended before it was ready:\n{self.log[-4000:]}"
             return ready()
 
-        wait_until(is_ready, seconds=timeout, explain=lambda: self.log[-4000:])
+        try:
+            wait_until(is_ready, seconds=timeout, explain=lambda: self.log[-4000:])
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def interrupt(self) -> None:
-        """As Ctrl-C does."""
+        """As Ctrl-C does; return when the signal has arrived.
+
+        Signals that are pending together are delivered as one.
+        """
         self._popen.send_signal(signal.SIGINT)
+        wait_until(lambda: self._popen.poll() is not None or not self._is_pending(signal.SIGINT))
+
+    def _is_pending(self, number: signal.Signals) -> bool:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return any(
+            int(line.split()[1], 16) & 1 << (number - 1)
+            for line in status.splitlines()
+            if line.startswith(("SigPnd:", "ShdPnd:"))
+        )
 
     def pause(self) -> None:
         self._popen.send_signal(signal.SIGSTOP)
@@ -115,5 +147,6 @@ class Process:
 
     def kill(self) -> None:
         """Power off: SIGKILL to the process and everything it started."""
-        os.killpg(self._popen.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait(30)

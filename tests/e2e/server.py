@@ -6,7 +6,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -78,8 +77,8 @@ class Server:
     def start(self) -> "Server":
         assert self._process is None, "already running"
         self._log.unlink(missing_ok=True)
-        self._process = Process(self.start_command, log=self._log, env=self.environment)
-        self._process.wait_until(self._answers)
+        process = Process(self.start_command, log=self._log, env=self.environment)
+        self._process = process.wait_until(self._answers)
         return self
 
     def _answers(self) -> bool:
@@ -108,6 +107,15 @@ class Server:
         assert answer.status_code == 200, f"{name}: {answer.status_code} {answer.text}\n{self.log}"
         return answer.headers["Docker-Content-Digest"]
 
+    def stages(self) -> list[str]:
+        """Return the stage of each running build."""
+        return [build["stage"] for build in self.get("/builds").json()["running"]]
+
+    def redirects(self) -> int:
+        """Return how often a client was redirected to wait for a build."""
+        count: int = self.get("/debug").json()["responses"].get("307", 0)
+        return count
+
     def stop(self) -> None:
         """As systemd or an engine stops it; SIGTERM is raised again when all is finished."""
         if self._process is None:
@@ -134,8 +142,7 @@ class Server:
         process, self._process = self._process, None
         for _ in range(times):
             process.interrupt()
-            time.sleep(0.5)  # signals that are pending together are delivered as one
-        return process.wait(timeout=60)
+        return process.wait(timeout=300)
 
     def pause(self) -> None:
         """It answers nothing until it is resumed, and does not know that."""

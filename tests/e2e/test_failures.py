@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from tests.e2e.clients import Client
+from tests.e2e.heldbuilds import HeldBuild
 from tests.e2e.server import Server, ServerFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -127,14 +129,17 @@ def test_no_message_tells_where_a_package_set_lies_or_its_secrets(
 
 
 def test_more_than_the_queue_holds_is_told_when_to_come_back(
-    salted_packages: Path, new_server: ServerFactory
+    salted_packages: Path, new_server: ServerFactory, held_build: HeldBuild
 ) -> None:
     server = new_server(
         salted_packages, NIXERY_BUILDS="1", NIXERY_QUEUE="0", NIXERY_REDIRECT_SECONDS="0.5"
     )
-    first = httpx.get(f"{server.url}/v2/slow-3/manifests/latest")
+    path = f"/v2/{held_build.package}/manifests/latest"
+    first = httpx.get(server.url + path, timeout=120)
+    # The first request may be redirected before its build has a place.
+    wait_until(lambda: server.stages() == ["building"])
 
-    answer = httpx.get(f"{server.url}/v2/slow-10/manifests/latest")
+    answer = httpx.get(f"{server.url}/v2/no-output/manifests/latest", timeout=120)
 
     [error] = answer.json()["errors"]
     seconds = int(answer.headers["Retry-After"])
@@ -142,7 +147,8 @@ def test_more_than_the_queue_holds_is_told_when_to_come_back(
     assert (answer.status_code, error["code"]) == (429, "TOOMANYREQUESTS")
     assert error["message"] == f"too many builds wait for building; try again in {seconds} s"
     assert 0 < seconds <= 600
-    assert server.get("/v2/slow-3/manifests/latest").status_code == 200
+    held_build.release()
+    assert server.get(path).status_code == 200
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import httpx
 import pytest
 
 from tests.e2e.clients import Containerd, pull
+from tests.e2e.heldbuilds import HeldBuild
 from tests.e2e.process import run, succeed
 from tests.e2e.releases import unpack
 from tests.e2e.server import Server, ServerFactory
+from tests.waiting import wait_until
 
 # The newest Debian changes daily.
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
@@ -94,15 +97,20 @@ def test_the_newest_containerd_pulls_and_runs(
     "tool", [("crane", "manifest"), ("oras", "manifest", "fetch", "--plain-http")]
 )
 def test_tools_wait_for_a_build_and_print_the_reason_of_a_failure(
-    programs: Path, registry: Server, tool: tuple[str, ...]
+    programs: Path, registry: Server, held_build: HeldBuild, tool: tuple[str, ...]
 ) -> None:
     command = (str(programs / tool[0]), *tool[1:])
+    name, before = held_build.package, registry.redirects()
 
-    manifest = succeed(*command, f"{registry.address}/slow-5:latest")
+    with ThreadPoolExecutor(1) as pool, held_build:
+        pulled = pool.submit(succeed, *command, f"{registry.address}/{name}:latest")
+        wait_until(lambda: registry.redirects() > before or pulled.done())
+        held_build.release()
+        manifest = pulled.result()
     unknown = run(*command, f"{registry.address}/jqq:latest")
     failed = run(*command, f"{registry.address}/broken-build:latest")
 
-    assert manifest.strip() == registry.get("/v2/slow-5/manifests/latest").text
+    assert manifest.strip() == registry.get(f"/v2/{name}/manifests/latest").text
     assert unknown.returncode != 0
     assert "did you mean jq?" in unknown.stderr
     assert failed.returncode != 0

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.browser import Browser
+from tests.e2e.heldbuilds import HeldBuild
 from tests.e2e.server import Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -29,9 +30,8 @@ _NARROWEST = """[...document.querySelectorAll("dd, pre")]
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +68,22 @@ def test_a_person_finds_a_package_from_the_front_page(
 
 
 def test_a_build_is_shown_live_and_ends_with_its_image(
-    browser: Browser, shown: Server, tmp_path: Path
+    browser: Browser, shown: Server, held_build: HeldBuild, tmp_path: Path
 ) -> None:
-    started = httpx.post(f"{shown.url}/api/builds", json={"image": "coreutils/slow-7"}, timeout=60)
+    image = f"coreutils/{held_build.package}"
+    started = httpx.post(f"{shown.url}/api/builds", json={"image": image}, timeout=60)
     assert started.status_code == 202
 
     browser.open(shown.url + started.headers["location"])
-    loads = browser.loads
     assert "running" in text(browser)
-    browser.evaluate(LOGGED % "slow")
+    browser.evaluate(LOGGED % f"{held_build.package} waits")
     browser.screenshot(tmp_path / "build.png")
-    browser.wait_for_load(loads)  # at its end the page loads itself again
+    with browser.loading():  # at its end the page loads itself again
+        held_build.release()
     assert "succeeded" in text(browser)
 
     browser.submit("document.querySelector('main a[href^=\"/images/\"]').click()")
-    assert shown.digest("coreutils/slow-7") in text(browser)
+    assert shown.digest(image) in text(browser)
     areas = browser.evaluate(_WIDTHS % ".layers rect")
     assert len(areas) > 3
     assert min(areas) > 0

@@ -13,8 +13,10 @@ import pytest
 
 from app.oci import Digest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo, pull
+from tests.e2e.heldbuilds import HeldBuild
 from tests.e2e.process import Process, succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -48,14 +50,13 @@ def proxy(
     port = free_port()
     (home / "nginx.conf").write_text(configuration(home))
     (home / "nixery.conf").write_text(recommended(home, port, server.address))
-    nginx = Process(
+    proxy = Proxy(f"localhost:{port}", home / "certificates", server)
+    with Process(
         ["nginx", "-e", "stderr", "-c", str(home / "nginx.conf"), "-g", "daemon off;"],
         log=home / "log",
-    )
-    proxy = Proxy(f"localhost:{port}", home / "certificates", server)
-    nginx.wait_until(lambda: answers(proxy))
-    yield proxy
-    nginx.stop()
+    ) as nginx:
+        nginx.wait_until(lambda: answers(proxy))
+        yield proxy
 
 
 def recommended(home: Path, port: int, upstream: str) -> str:
@@ -123,9 +124,15 @@ def answers(proxy: Proxy) -> bool:
 
 
 def test_every_client_pulls_a_slow_build_through_tls(
-    proxy: Proxy, skopeo: Skopeo, containerd: Containerd, docker: Docker, podman: Podman
+    proxy: Proxy,
+    *,
+    held_build: HeldBuild,
+    skopeo: Skopeo,
+    containerd: Containerd,
+    docker: Docker,
+    podman: Podman,
 ) -> None:
-    image = f"{proxy.address}/coreutils/slow-2:latest"
+    image = f"{proxy.address}/coreutils/{held_build.package}:latest"
     # Docker takes certificates from /etc only, and takes any for localhost.
     verified: dict[Client, tuple[str, ...]] = {
         skopeo: ("--src-tls-verify=true", f"--src-cert-dir={proxy.certificates}"),
@@ -134,17 +141,25 @@ def test_every_client_pulls_a_slow_build_through_tls(
         podman: ("--tls-verify=true", f"--cert-dir={proxy.certificates}"),
     }
 
+    before = proxy.server.redirects()
     with ThreadPoolExecutor(len(verified)) as pool:
-        for pulled in [pool.submit(pull, c, image, *options) for c, options in verified.items()]:
+        with held_build:
+            pulls = [pool.submit(pull, c, image, *options) for c, options in verified.items()]
+            wait_until(
+                lambda: (
+                    proxy.server.redirects() >= before + 4 * len(pulls)
+                    or any(pulled.done() for pulled in pulls)
+                )
+            )
+        for pulled in pulls:
             pulled.result()
 
     for client in verified:
-        assert client.run(image, "cat", "/slow") == "2\n"
-    assert proxy.server.get("/debug").json()["responses"]["307"] > 0
+        assert client.run(image, "cat", "/held") == held_build.contents
 
 
-def test_redirects_name_no_host_and_no_scheme(proxy: Proxy) -> None:
-    answer = proxy.get("/v2/slow-1/manifests/latest")
+def test_redirects_name_no_host_and_no_scheme(proxy: Proxy, held_build: HeldBuild) -> None:
+    answer = proxy.get(f"/v2/{held_build.package}/manifests/latest")
 
     assert answer.status_code == 307
     assert answer.headers["Location"].startswith(("?", "/"))

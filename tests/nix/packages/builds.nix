@@ -1,5 +1,5 @@
-# Builds that fail, and builds that take their time.
-{ salt }:
+# Builds that fail, and builds that last until a test lets them finish.
+{ salt, gates }:
 
 self: super:
 
@@ -7,7 +7,17 @@ let
   inherit (super) lib;
   inherit (self) runCommand;
   salted = name: script: runCommand name { inherit salt; } script;
-  slow = seconds: salted "slow-${seconds}" "sleep ${seconds}; mkdir -p $out/bin; echo ${seconds} > $out/slow";
+  # Lasts until the file of its name is in `gates`; fails after half an hour without it.
+  held = number: runCommand "held-${number}" { inherit salt gates; } ''
+    echo "held-${number} waits"
+    for turn in $(seq 9000); do
+      [ ! -e "$gates/held-${number}" ] || break
+      sleep 0.2
+    done
+    [ -e "$gates/held-${number}" ]
+    mkdir -p $out/bin
+    echo ${number} > $out/held
+  '';
 in
 {
   broken-build = salted "broken-build" ''
@@ -35,4 +45,4 @@ in
   # Starts a process that holds the log open after the build has failed.
   lingering-build = salted "lingering-build" "sleep 30 & echo 'left one behind' >&2; exit 1";
 }
-// lib.listToAttrs (map (seconds: lib.nameValuePair "slow-${seconds}" (slow seconds)) [ "1" "2" "3" "5" "7" "10" "30" "60" "180" ])
+// lib.listToAttrs (map (number: lib.nameValuePair "held-${number}" (held number)) (lib.genList toString 20))
