@@ -1,40 +1,23 @@
 """Errors, with the codes of the distribution specification.
 
     RegistryError
-      NameInvalid              400 NAME_INVALID
-      DigestInvalid            400 DIGEST_INVALID
-      ManifestUnknown          404 MANIFEST_UNKNOWN
-        ImageUnknown           the name or tag is wrong; 403 for clients that hide a 404
-          TagUnknown           the source does not have this revision
-          PackagesUnknown      the package set has no such attributes
-            NamesPending       the same, before any names can be suggested
-          NotADerivation       the attribute exists but is not a package
-      NameUnknown              404 NAME_UNKNOWN
-      BlobUnknown              404 BLOB_UNKNOWN
-      NotAcceptable            406 UNSUPPORTED
-      RangeInvalid             416 UNSUPPORTED
-      PaginationInvalid        400 UNSUPPORTED
-      Refused                  403 UNKNOWN: most clients print the message of this status
-        PolicyRefused          a setting of the source forbids it (unfree, insecure, broken, ...)
-          NotCached            the source may not build and no binary cache has the package
-        EvaluationFailed       the package set raised an error or exceeded a limit
-        BuildFailed            a derivation failed; names it and its last log lines
-        BuildTimedOut          a limit ended the build; names the limit
-        PackingTimedOut        packing took longer than one image may
-        LinksTooMany           an image may not have so many links to packages
-        Unpackable             an image cannot hold an entry of a store path
-      TooManyRequests          429 TOOMANYREQUESTS with Retry-After
-        StillBuilding          the request timed out; the build continues
-      Unavailable              503 UNAVAILABLE: the operator has to act, or waiting helps
-        StorageUnavailable
-        StoreUnreadable        a store path is gone, or changed while it was packed
-        StoreUnavailable       a transient failure of Nix or its store
-        DownloadFailed         a binary cache or another host failed; names the host and the path
-        SourceUnavailable      the source cannot be reached and no revision is known
-        Draining               the server is stopping
+      NameInvalid         400 NAME_INVALID
+      DigestInvalid       400 DIGEST_INVALID
+      ManifestUnknown     404 MANIFEST_UNKNOWN
+        ImageUnknown      or 403 for clients that hide the message of a 404
+      NameUnknown         404 NAME_UNKNOWN
+      BlobUnknown         404 BLOB_UNKNOWN
+      NotAcceptable       406 UNSUPPORTED
+      RangeInvalid        416 UNSUPPORTED
+      PaginationInvalid   400 UNSUPPORTED
+      Refused             403 UNKNOWN: most clients print the message of this status
+      TooManyRequests     429 TOOMANYREQUESTS with Retry-After
+      Unavailable         503 UNAVAILABLE: the operator has to act, or waiting helps
 
-``app.routers.errors`` maps the classes to statuses, ``app.failure`` keeps errors as values.  Codes: distribution-spec, "Error Codes";
-UNKNOWN and UNAVAILABLE are extensions that all registries use.
+Subclasses have the status of the nearest class above them.
+``app.routers.errors`` maps the classes to statuses, ``app.failure`` keeps errors as values.  The
+codes are those of the specification ("Error Codes"); UNKNOWN and UNAVAILABLE are extensions that
+all registries use.
 """
 
 from enum import StrEnum
@@ -58,9 +41,10 @@ class OperatorError(Exception):
 
 
 class RegistryError(Exception):
-    """``message`` is one line for the user's terminal, ``detail`` is for programs.
+    """An error that a client gets in the registry's format.
 
-    ``page`` is the identifier of the job whose page explains the failure, "" without one.
+    ``message`` is one line for the user's terminal; ``detail`` is for programs.  ``page`` is the
+    identifier of the job whose page explains the failure, "" without one.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.UNKNOWN
@@ -73,19 +57,25 @@ class RegistryError(Exception):
 
 
 class NameInvalid(RegistryError):
+    """The image name is not a valid repository name, or has two architectures."""
+
     code = ErrorCode.NAME_INVALID
 
 
 class DigestInvalid(RegistryError):
+    """The digest does not have the form of one, or is not a SHA-256."""
+
     code = ErrorCode.DIGEST_INVALID
 
 
 class ManifestUnknown(RegistryError):
+    """No image has this manifest, or it is no longer stored."""
+
     code = ErrorCode.MANIFEST_UNKNOWN
 
 
 class ImageUnknown(ManifestUnknown):
-    """A person has to correct the name or the tag of a pull.
+    """The name or the tag of the pull is wrong, and a person has to correct it.
 
     A missing digest and a tag that only tools request are not of this class: tools depend on 404.
     """
@@ -111,7 +101,7 @@ class PackagesUnknown(ImageUnknown):
 
 
 class NamesPending(PackagesUnknown):
-    """PackagesUnknown before the names of the package set are listed; a retry may suggest some."""
+    """The same, before the names of the package set are listed; a retry may suggest some."""
 
     def __init__(self, packages: tuple[str, ...]) -> None:
         super().__init__(
@@ -128,10 +118,14 @@ class NotADerivation(ImageUnknown):
 
 
 class NameUnknown(RegistryError):
+    """No source has these packages, in a list of tags or a search."""
+
     code = ErrorCode.NAME_UNKNOWN
 
 
 class BlobUnknown(RegistryError):
+    """The blob is not stored, or is no longer stored."""
+
     code = ErrorCode.BLOB_UNKNOWN
 
 
@@ -142,7 +136,10 @@ class NotAcceptable(RegistryError):
 
 
 class RangeInvalid(RegistryError):
-    """The requested range is outside the blob, which has ``size`` bytes."""
+    """The requested range is outside the blob.
+
+    ``size`` is that of the blob, in bytes.
+    """
 
     code = ErrorCode.UNSUPPORTED
 
@@ -152,6 +149,8 @@ class RangeInvalid(RegistryError):
 
 
 class PaginationInvalid(RegistryError):
+    """A parameter of a list is invalid."""
+
     code = ErrorCode.UNSUPPORTED
 
 
@@ -160,7 +159,7 @@ class Refused(RegistryError):
 
 
 class PolicyRefused(Refused):
-    pass
+    """A setting of the source forbids the package: unfree, insecure, broken."""
 
 
 class NotCached(PolicyRefused):
@@ -172,7 +171,10 @@ class EvaluationFailed(Refused):
 
 
 class BuildFailed(Refused):
-    """``log`` holds the last lines of the derivation's log, for the build's page."""
+    """A derivation does not build, or has other outputs than its package claims.
+
+    ``log`` holds the last lines of the derivation's log, for the build's page.
+    """
 
     def __init__(self, message: str, *, derivation: str = "", log: tuple[str, ...] = ()) -> None:
         super().__init__(message, {"derivation": derivation} if derivation else None)
@@ -181,11 +183,11 @@ class BuildFailed(Refused):
 
 
 class BuildTimedOut(Refused):
-    pass
+    """The build took longer than its source allows."""
 
 
 class PackingTimedOut(Refused):
-    """Finished layers are stored, so the next request continues from there."""
+    """Packing took longer than one image may; the next pull continues from there."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
@@ -195,7 +197,10 @@ class PackingTimedOut(Refused):
 
 
 class LinksTooMany(Refused):
-    """``packages`` are the names of the packages that the links point to."""
+    """The links of an image exceed a bound.
+
+    ``packages`` are the names of the packages that the links point to.
+    """
 
     def __init__(self, packages: tuple[str, ...], reason: str) -> None:
         super().__init__(
@@ -205,14 +210,20 @@ class LinksTooMany(Refused):
 
 
 class Unpackable(Refused):
-    """``path`` is a store path, as text."""
+    """No image can hold the files of a store path.
+
+    ``path`` is a store path, as text.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} fits in no image: {reason}", {"path": path})
 
 
 class TooManyRequests(RegistryError):
-    """``retry_after`` is an estimate in whole seconds."""
+    """The server is busy, or the client has used its share.
+
+    ``retry_after`` is an estimate in whole seconds.
+    """
 
     code = ErrorCode.TOOMANYREQUESTS
 
@@ -222,7 +233,10 @@ class TooManyRequests(RegistryError):
 
 
 class StillBuilding(TooManyRequests):
-    """``page`` is the identifier of the running job."""
+    """The client cannot be redirected to wait for the build.
+
+    ``page`` is the identifier of the running job.
+    """
 
     def __init__(self, message: str, *, retry_after: int, page: str = "") -> None:
         super().__init__(message, retry_after=retry_after)
@@ -236,11 +250,14 @@ class Unavailable(RegistryError):
 
 
 class StorageUnavailable(Unavailable):
-    pass
+    """The storage cannot be read or written."""
 
 
 class StoreUnreadable(Unavailable):
-    """``path`` is a store path, as text."""
+    """A store path is missing or damaged.
+
+    ``path`` is a store path, as text.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} cannot be packed: {reason}", {"path": path})
@@ -251,7 +268,10 @@ class StoreUnavailable(Unavailable):
 
 
 class DownloadFailed(Unavailable):
-    """``host`` is the binary cache or the URL of a file; ``path`` is the store path, or ""."""
+    """A download failed, after retries.
+
+    ``host`` is the binary cache or the URL of a file; ``path`` is the store path, or "".
+    """
 
     def __init__(self, message: str, *, host: str, path: str = "") -> None:
         super().__init__(message, {"cache": host, "path": path})
@@ -260,8 +280,8 @@ class DownloadFailed(Unavailable):
 
 
 class SourceUnavailable(Unavailable):
-    pass
+    """The package source cannot be reached, or its files cannot be used."""
 
 
 class Draining(Unavailable):
-    pass
+    """The server is stopping."""
