@@ -69,7 +69,7 @@ class DigestInvalid(RegistryError):
 
 
 class ManifestUnknown(RegistryError):
-    """No image has this manifest, or it is no longer stored."""
+    """No image has this manifest, or it was deleted."""
 
     code = ErrorCode.MANIFEST_UNKNOWN
 
@@ -124,7 +124,7 @@ class NameUnknown(RegistryError):
 
 
 class BlobUnknown(RegistryError):
-    """The blob is not stored, or is no longer stored."""
+    """The blob was never stored, or it was deleted."""
 
     code = ErrorCode.BLOB_UNKNOWN
 

@@ -23,7 +23,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: RegistryError, *, page: str = "") -> Self:
-        """``page`` is used if the error does not carry a page yet."""
+        """Return the error as a value; ``page`` is used if it does not carry a page yet."""
         page = error.page or page
         return cls(type(error), error.message, error.detail, page, {**vars(error), "page": page})
 

@@ -38,7 +38,10 @@ class MediaType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """``algorithm:hex`` (image-spec, descriptor.md "Digests").  This server creates only sha256."""
+    """A digest, ``algorithm:hex`` as text (image-spec, descriptor.md "Digests").
+
+    This server creates only sha256.
+    """
 
     algorithm: str
     hex: str
@@ -69,7 +72,7 @@ class Digest:
 
 
 def _validated_digest(value: object) -> Digest:
-    """Raises ValueError, as pydantic requires."""
+    """Parse a digest.  Raises ValueError, as pydantic requires."""
     if isinstance(value, Digest):
         return value
     try:
@@ -80,7 +83,10 @@ def _validated_digest(value: object) -> Digest:
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """``size`` is the exact number of bytes the digest covers."""
+    """A reference to a blob or a manifest (image-spec, descriptor.md).
+
+    ``size`` is the exact number of bytes that the digest covers.
+    """
 
     media_type: MediaType
     digest: Digest

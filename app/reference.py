@@ -25,7 +25,7 @@ class RepositoryName:
 
     @classmethod
     def parse(cls, text: str) -> "RepositoryName":
-        """Raises NameInvalid."""
+        """Parse a name, as it stands in a path.  Raises NameInvalid."""
         if len(text) > NAME_LIMIT:
             raise NameInvalid(f"a repository name has at most {NAME_LIMIT} characters")
         if not NAME.fullmatch(text):
@@ -49,7 +49,10 @@ class Tag:
 
     @classmethod
     def parse(cls, text: str) -> "Tag":
-        """Raises ImageUnknown: no source has a revision with an invalid tag."""
+        """Parse a tag.
+
+        Raises ImageUnknown: no source has a revision with an invalid tag.
+        """
         if not TAG.fullmatch(text):
             raise ImageUnknown("a tag is made of letters, digits, . _ and -, at most 128")
         return cls(text)
@@ -73,6 +76,9 @@ class ImageReference:
 
     @classmethod
     def parse(cls, name: str, reference: str) -> "ImageReference":
-        """Raises NameInvalid, DigestInvalid (for any text with a colon), ImageUnknown."""
+        """Parse a name, and a tag or a digest.
+
+        Raises NameInvalid, DigestInvalid (for any text with a colon), ImageUnknown.
+        """
         parsed = Digest.parse(reference) if ":" in reference else Tag.parse(reference)
         return cls(RepositoryName.parse(name), parsed)

@@ -36,13 +36,13 @@ COMPONENT_LIMIT = 64
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """``packages`` are sorted and unique; ``source`` is None for the default source.
+    """An image name, parsed.
 
-    ``named`` are the packages in the name itself; the others are part of every image or of
-    ``meta``, the names that stand for packages.  ``one_system`` if the name has an architecture: it
-    is not that of an index.  ``first`` is the architecture that an index begins with, which
-    decides nothing.  ``few_layers`` images are for clients and programs that handle many layers
-    badly.
+    ``packages`` are sorted and unique.  ``source`` is None for the default source.  ``named`` are
+    the packages in the name itself; the others are part of every image or of ``meta``, the names
+    that stand for packages.  ``one_system`` is true if the name has an architecture: it is not that
+    of an index.  ``first`` is the architecture that an index begins with, which decides nothing.
+    ``few_layers`` images are for clients and programs that handle many layers badly.
     """
 
     source: str | None
@@ -59,9 +59,9 @@ class ImageRequest:
     def parse(
         cls, name: RepositoryName, *, sources: Collection[str], system: str
     ) -> "ImageRequest":
-        """``sources`` are possible first components; ``system`` is the default.
+        """Parse the components of a name.
 
-        Raises NameInvalid.
+        ``sources`` are possible first components; ``system`` is the default.  Raises NameInvalid.
         """
         if len(name.components) > COMPONENT_LIMIT:
             raise NameInvalid(f"an image name has at most {COMPONENT_LIMIT} components")

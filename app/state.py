@@ -118,7 +118,7 @@ class Queue(Protocol):
 
 class Blobs(Protocol):
     async def locate(self, digest: Digest) -> Location:
-        """Raises BlobUnknown."""
+        """Return where the blob is.  Raises BlobUnknown."""
 
     async def read(self, digest: Digest) -> bytes:
         """Return a small blob.  Raises BlobUnknown."""
@@ -137,7 +137,7 @@ class BlobExistence(Protocol):
 
 class Manifests(Protocol):
     async def read(self, digest: Digest) -> Manifest:
-        """Raises ManifestUnknown."""
+        """Return the stored manifest.  Raises ManifestUnknown."""
 
 
 class Readiness(Protocol):
@@ -192,9 +192,10 @@ class LiveStreams:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """``settings`` are public: they are without secrets.
+    """Facts about this server, for ``/debug``.
 
-    ``plan`` counts the packages in the layer plans.
+    ``settings`` are public: they are without secrets.  ``plan`` counts the packages in the layer
+    plans.
     """
 
     version: str
@@ -212,11 +213,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """``external_url`` is the server's public address, "" if the settings have none.
+    """All that routes use.
 
-    ``architecture`` is what clients get that accept no index.
-    ``explain_not_found`` selects 403 for mistyped images where the client hides the text of a 404.
-    ``activity`` returns counters since the start, by names such as ``nix.evaluate``.
+    ``external_url`` is the server's public address, "" if the settings have none.
+
+    ``architecture`` is what clients get that accept no index. ``explain_not_found`` selects 403 for
+    mistyped images where the client hides the text of a 404. ``activity`` returns counters since
+    the start, by names such as ``nix.evaluate``.
     """
 
     images: Images

@@ -49,7 +49,9 @@ class _Noted(Enum):
 
 
 class ImageService:
-    """``system`` is the server's own Nix system.  A name without an architecture has an index, if
+    """The entry of the routes to images: finds, builds, previews and lists them.
+
+    ``system`` is the server's own Nix system.  A name without an architecture has an index, if
     ``builder`` makes indexes; else its image is for ``system``.
     """
 

@@ -82,7 +82,7 @@ async def _build(reference: ImageReference, output: str) -> Built:
 
 
 async def _exported(state: AppState, reference: ImageReference, built: Built) -> Exported:
-    """Raises ManifestUnknown."""
+    """Return the files of an image as they are stored.  Raises ManifestUnknown."""
     manifests = {one: (await state.manifests.read(one.digest)).body for one in manifests_of(built)}
     own = image_for(built, state.architecture)
     documents = documents_of(built, reference, json.loads(manifests[own.manifest]))
@@ -92,7 +92,7 @@ async def _exported(state: AppState, reference: ImageReference, built: Built) ->
 
 
 async def _write(exported: Exported, open_blob: OpenBlob, output: str) -> None:
-    """Raises CannotWrite, OSError."""
+    """Write the image to the output that the user chose.  Raises CannotWrite, OSError."""
     if output == _DAEMON:
         await load_into_docker(exported, open_blob)
     elif output.startswith(_LAYOUT_PREFIX):

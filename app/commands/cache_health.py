@@ -35,7 +35,10 @@ _CLOCK_ADVICE = "set the clock, for example by an NTP service: certificates may 
 
 @dataclass(slots=True)
 class CacheHealth:
-    """``store`` has paths of this machine, whose narinfos are requested."""
+    """Checks binary caches by requests for narinfos.
+
+    ``store`` has paths of this machine, whose narinfos are requested.
+    """
 
     client: CacheClient
     trust: Trust

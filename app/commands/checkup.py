@@ -40,7 +40,9 @@ _SPACE_ADVICE = "free space, or use a larger disk"
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """``nix`` may be missing; the checks report it.
+    """The parts of the server that are checked.
+
+    ``nix`` may be missing; the checks report it.
 
     ``state`` is the finding of the state directory.  If that does not work, ``working`` are the
     settings with a temporary one.

@@ -18,7 +18,10 @@ _DOCKER_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """``identity_token`` replaces the password in OAuth 2; all may be ""."""
+    """What a registry accepts as proof of the user.
+
+    ``identity_token`` replaces the password in OAuth 2; all may be "".
+    """
 
     user: str = ""
     password: str = field(default="", repr=False)

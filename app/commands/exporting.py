@@ -29,7 +29,10 @@ OpenBlob = Callable[[Digest], BinaryIO]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """``documents`` are whole files by path; ``blobs`` are read from the storage."""
+    """An image as the files of an OCI layout.
+
+    ``documents`` are whole files by path; ``blobs`` are read from the storage.
+    """
 
     documents: dict[str, bytes]
     blobs: tuple[Descriptor, ...]
@@ -48,7 +51,7 @@ def write_tar(exported: Exported, open_blob: OpenBlob, file: BinaryIO) -> None:
 
 @blocking
 def write_tar_file(exported: Exported, open_blob: OpenBlob, path: Path) -> None:
-    """``-`` is standard output.  Raises CannotWrite, OSError."""
+    """Write to a file; ``-`` is standard output.  Raises CannotWrite, OSError."""
     if str(path) == "-":
         write_tar(exported, open_blob, sys.stdout.buffer)
         return

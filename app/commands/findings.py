@@ -18,7 +18,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``message`` is one line without secrets; ``advice`` is what to do, "" if all is well."""
+    """The result of one check.
+
+    ``message`` is one line without secrets; ``advice`` is what to do, "" if all is well.
+    """
 
     check: str
     outcome: Outcome

@@ -41,7 +41,10 @@ _DESTINATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """``host`` has the port; ``tag`` is "" for that of the image."""
+    """Where an image is pushed to.
+
+    ``host`` has the port; ``tag`` is "" for that of the image.
+    """
 
     host: str
     repository: str
@@ -69,7 +72,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """``present`` blobs were in the registry already."""
+    """What a push has sent.
+
+    ``sent`` and ``present`` count blobs; ``present`` were in the registry already.
+    """
 
     destination: str
     digest: str
@@ -159,7 +165,7 @@ class Transfer:
         self._line = ProgressLine(sys.stderr)
 
     async def push(self, built: Built, tag: str) -> None:
-        """Raises CannotPush, RegistryError."""
+        """Push the image.  Raises CannotPush, RegistryError."""
         try:
             await self._push_blobs(blobs_of(built))
         finally:

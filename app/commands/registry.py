@@ -44,7 +44,7 @@ class RegistryClient:
         self._authorization = ""
 
     async def has_blob(self, blob: Descriptor) -> bool:
-        """Raises CannotPush."""
+        """Return whether the registry has the blob.  Raises CannotPush."""
         response = await self._send("HEAD", self._url(f"blobs/{blob.digest}"))
         if response.status_code in {HTTPStatus.OK, HTTPStatus.TEMPORARY_REDIRECT}:
             return True
@@ -69,7 +69,7 @@ class RegistryClient:
             raise self._refused(sent)
 
     async def push_manifest(self, reference: str, manifest: Descriptor, body: bytes) -> None:
-        """``reference`` is a tag or the digest.  Raises CannotPush."""
+        """Push a manifest; ``reference`` is a tag or the digest.  Raises CannotPush."""
         headers = {"content-type": str(manifest.media_type)}
         url = self._url(f"manifests/{reference}")
         response = await self._send("PUT", url, headers, lambda: body)

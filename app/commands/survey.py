@@ -27,7 +27,10 @@ class WantedPaths:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """``wanted`` are the hash parts of the store paths."""
+    """A query of one binary cache.
+
+    ``wanted`` are the hash parts of the store paths.
+    """
 
     location: str
     wanted: tuple[str, ...]

@@ -150,7 +150,7 @@ def _read_object(storage: Storage, key: str, digest: Digest) -> _ObjectState | N
 
 @blocking
 def _content(file: BinaryIO, digest: Digest) -> _ObjectState:
-    """Raises OSError."""
+    """Compare the bytes of a file with a digest.  Raises OSError."""
     read, size = hashlib.sha256(), 0
     while chunk := file.read(_CHUNK):
         read.update(chunk)
@@ -163,7 +163,7 @@ def _content(file: BinaryIO, digest: Digest) -> _ObjectState:
 
 @blocking
 def _record(file: BinaryIO, kind: Kind[Any], key: Digest) -> _ObjectState:
-    """Raises OSError."""
+    """Compare a record with its key and its checksum.  Raises OSError."""
     body = file.read(READ_LIMIT + 1)
     if len(body) > READ_LIMIT:
         return _ObjectState(len(body), "damaged, too large")

@@ -78,7 +78,7 @@ class Warmed:
 
 @blocking
 def _listed(file: Path) -> Iterator[str]:
-    """Raises OSError, NameInvalid."""
+    """Return the names that a file lists.  Raises OSError, NameInvalid."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -113,7 +113,7 @@ class _FileResponse(Response):
         self._span = span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises BlobUnknown and StorageUnavailable before anything is sent."""
+        """Send the response.  Raises BlobUnknown, StorageUnavailable before anything is sent."""
         with self._location.file or await self._opened() as file:
             await send(
                 {

@@ -67,7 +67,7 @@ async def get_build(request: Request, identifier: str, services: Services) -> Re
 
 
 def find_job(services: AppState, identifier: str) -> Job[Any]:
-    """Raises HTTPException."""
+    """Return the job of a page.  Raises HTTPException."""
     job = services.jobs.find(identifier)
     if job is None:
         raise HTTPException(

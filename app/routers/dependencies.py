@@ -31,13 +31,13 @@ def services(request: Request) -> AppState:
 
 
 def image_reference(request: Request) -> ImageReference:
-    """Raises NameInvalid, DigestInvalid, ImageUnknown."""
+    """Parse the path of a request.  Raises NameInvalid, DigestInvalid, ImageUnknown."""
     path = request.path_params
     return ImageReference.parse(path["name"], path["reference"])
 
 
 def content_digest(request: Request) -> Digest:
-    """Raises NameInvalid, DigestInvalid."""
+    """Parse the path of a request.  Raises NameInvalid, DigestInvalid."""
     path = request.path_params
     RepositoryName.parse(path["name"])
     return Digest.parse(path["digest"])

@@ -64,9 +64,10 @@ def status_of(error: type[RegistryError]) -> HTTPStatus:
 
 
 def error_body(code: ErrorCode, message: str, detail: Mapping[str, object] = _NONE) -> bytes:
-    """``message`` is sanitized already; ``detail`` is sanitized here.
+    """Return the JSON of an error (distribution-spec, "Error Codes").
 
-    There is exactly one entry: docker and podman read no more (distribution-spec, "Error Codes").
+    ``message`` is sanitized already; ``detail`` is sanitized here.  There is exactly one entry:
+    docker and podman read no more.
     """
     shown = {one_line_for_client(key, 50): _presentable(value) for key, value in detail.items()}
     entry = {"code": code, "message": message, "detail": shown}

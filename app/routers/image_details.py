@@ -41,7 +41,10 @@ class ImageNotBuilt(HTTPException):
 
 
 async def details_of(services: AppState, name: RepositoryName, tag: Tag) -> ImageDetails:
-    """Raises ImageNotBuilt, NameInvalid, StorageUnavailable."""
+    """Read the details of a built image.
+
+    Raises ImageNotBuilt, NameInvalid, StorageUnavailable.
+    """
     reference = ImageReference(name, tag)
     built = await services.images.built(reference)
     found = _of_built(built) if built else _of_recent(await services.images.recent.find(reference))

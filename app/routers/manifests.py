@@ -122,7 +122,7 @@ async def _built(request: Request, reference: ImageReference, state: AppState) -
 
 
 async def _made(request: Request, reference: ImageReference, state: AppState) -> Response:
-    """Raises ManifestLost."""
+    """Respond with the manifest of a built image.  Raises ManifestLost."""
     architecture = architecture_of(request.headers.get("user-agent", ""))
     pull = state.images.pull(reference, client_of(request.scope), architecture)
     built = await await_build(request, pull, state)

@@ -14,7 +14,10 @@ _WILDCARDS = frozenset({"*/*", "application/*", "application/json"})
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``warning`` describes what the client does not get, "" if it gets everything."""
+    """The chosen document.
+
+    ``warning`` describes what the client does not get, "" if it gets everything.
+    """
 
     document: Descriptor
     warning: str = ""

@@ -53,7 +53,10 @@ def is_current(request: Request, digest: Digest) -> bool:
 
 
 def add_warnings(response: Response, warnings: Iterable[str]) -> None:
-    """distribution-spec, "Warnings": one header line each, so that quotes delimit exactly one."""
+    """Add a header line for each warning (distribution-spec, "Warnings").
+
+    Quotes delimit exactly one warning in a line.
+    """
     for warning, _ in zip(warnings, range(_WARNINGS), strict=False):
         response.headers.append(
             "warning", f'299 - "{_quotable(one_line(warning, _WARNING_LIMIT))}"'

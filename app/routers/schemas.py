@@ -16,7 +16,7 @@ class ErrorEntry(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """distribution-spec, "Error Codes"; always exactly one entry."""
+    """The body of an error (distribution-spec, "Error Codes"), always with exactly one entry."""
 
     errors: list[ErrorEntry] = Field(min_length=1, max_length=1)
 

@@ -72,7 +72,10 @@ async def refuse_method() -> Response:
 
 
 async def _body(request: Request) -> BuildRequest:
-    """Raises HTTPException for a longer body than any image needs, RequestValidationError."""
+    """Parse the body of a request.
+
+    Raises HTTPException for a longer body than any image needs, RequestValidationError.
+    """
     body = b""
     async for part in request.stream():
         body += part

@@ -30,10 +30,11 @@ MakeProtocol = Callable[..., asyncio.Protocol]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """``head_seconds`` is the time for a request's head, and then for its body.
+    """Times that a client has, in seconds.
 
-    It starts with the connection, the first byte of a head, or the end of the head.
-    ``stall_seconds`` is the time in which a client has to read some of a response.
+    ``head_seconds`` is the time for a request's head, and then for its body.  It starts with the
+    connection, the first byte of a head, or the end of the head.  ``stall_seconds`` is the time in
+    which a client has to read some of a response.
     """
 
     head_seconds: float = 60.0

@@ -28,10 +28,11 @@ class Phase(Enum):
 
 
 class RequestReader:
-    """``begun`` counts complete heads.
+    """Reads the bytes that a connection receives, without keeping them.
 
-    ``events`` changes where a request or its body begins or ends.  The bytes between do not count,
-    so that one that arrives byte by byte does not restart the time-out.
+    ``begun`` counts complete heads.  ``events`` changes where a request or its body begins or ends.
+    The bytes between do not count, so that one that arrives byte by byte does not restart the
+    time-out.
     """
 
     def __init__(self) -> None:

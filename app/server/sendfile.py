@@ -46,9 +46,10 @@ def is_supported() -> bool:
 
 
 class SendfileProtocol(HttpToolsProtocol):
-    """``stall_seconds`` is the time in which a client has to read some of a file.
+    """A protocol of uvicorn, with files that the kernel sends.
 
-    Files bypass the transport's buffer, which has a timer of its own.
+    ``stall_seconds`` is the time in which a client has to read some of a file.  Files bypass the
+    transport's buffer, which has a timer of its own.
     """
 
     stall_seconds: float

@@ -30,11 +30,12 @@ OnStop = Callable[[float], Awaitable[None]]
 
 
 class Server:
-    """uvicorn on one listening socket, in one event loop.
+    """A uvicorn server on one listening socket, in one event loop.
 
-    A stop waits ``drain_seconds`` for responses under way.  At the same time it calls ``on_stop``
+    A stop waits ``drain_seconds`` for responses in progress.  At the same time it calls ``on_stop``
     with as many seconds, to end the work that responses wait for.  Responses that are not sent a
     moment after both are interrupted.  A second stop leaves no more time.
+
     Without ``sendfile`` files pass through Python.  ``limits`` apply to each connection.
     """
 
@@ -78,7 +79,10 @@ class Server:
 
 
 class _Stopping(uvicorn.Server):
-    """uvicorn ends an application's lifespan only after the last response is sent."""
+    """A uvicorn server that ends the application's work when it stops.
+
+    uvicorn ends an application's lifespan only after the last response is sent.
+    """
 
     def __init__(
         self,

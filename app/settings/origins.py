@@ -25,7 +25,10 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """``place`` is the variable or the file, "" for a default."""
+    """Where a value was set.
+
+    ``place`` is the variable or the file, "" for a default.
+    """
 
     kind: OriginKind
     place: str = ""

@@ -30,9 +30,10 @@ _MANIFESTS = {
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """``size`` is what the digest covers; ``at`` is monotonic, and -inf once the blob was missing.
+    """When a blob was last found.
 
-    It is trusted in its ``epoch`` only, which ends when any blob is found missing.
+    ``size`` is what the digest covers, in bytes.  ``at`` is monotonic, and -inf once the blob was
+    missing.  The entry is trusted in its ``epoch`` only, which ends when any blob is found missing.
     """
 
     size: int

@@ -25,7 +25,10 @@ _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENO
 
 
 class SpoolFile(FileIO):
-    """``path`` is that of a named file; None for one without a name."""
+    """A file that is being written.
+
+    ``path`` is that of a named file; None for one without a name.
+    """
 
     def __init__(self, descriptor: int, path: Path | None) -> None:
         super().__init__(descriptor, "w+b")

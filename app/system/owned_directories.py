@@ -21,7 +21,10 @@ from app.system.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class OwnedDirectory:
-    """``descriptor`` holds the lock.  Only the server's user can read the directory."""
+    """A directory of this process, which only the server's user can read.
+
+    ``descriptor`` holds the lock.
+    """
 
     path: Path
     descriptor: int

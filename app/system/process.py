@@ -55,9 +55,10 @@ class OutOfSpace(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``memory`` and ``output`` are in bytes; the output is that of both streams together.
+    """What a program may take.
 
-    ``tail`` is how many bytes of standard error are kept, ``grace_seconds`` how long the program
+    ``memory`` and ``output`` are in bytes; the output is that of both streams together.  ``tail``
+    is how many bytes of standard error are kept.  ``grace_seconds`` is the time that the program
     has to clean up after SIGTERM.
     """
 
@@ -70,7 +71,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """``code`` is negative for a signal; ``stderr`` has the last bytes only."""
+    """The outcome of a program.
+
+    ``code`` is negative for a signal; ``stderr`` has the last bytes only.
+    """
 
     code: int
     stdout: bytes

@@ -69,7 +69,10 @@ async def _no_disks() -> Mapping[str, DiskSpace]:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """``disks`` returns the space of each directory that the server writes to, by its purpose."""
+    """Histograms and gauges of one server.
+
+    ``disks`` returns the space of each directory that the server writes to, by its purpose.
+    """
 
     build_seconds: Histogram = field(default_factory=_build_seconds)
     phase_seconds: Histogram = field(default_factory=_phase_seconds)

@@ -65,7 +65,10 @@ class Tracing:
 
 
 def open_tracing(endpoint: str) -> Tracing:
-    """``endpoint`` takes OTLP over HTTP.  Raises Unavailable if the extra is not installed."""
+    """Start to send spans to ``endpoint``, which takes OTLP over HTTP.
+
+    Raises Unavailable if the extra is not installed.
+    """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,

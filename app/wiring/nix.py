@@ -40,7 +40,10 @@ _DOWNLOAD_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class OpenNix:
-    """``realiser`` makes paths valid in ``store``."""
+    """The halves of Nix that the settings select.
+
+    ``realiser`` makes paths valid in ``store``.
+    """
 
     evaluator: NixEvaluator
     realiser: NixRealiser
@@ -54,7 +57,10 @@ async def open_nix(
     environment: Mapping[str, str],
     workers: Workers,
 ) -> NixCommand:
-    """Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox."""
+    """Open Nix for the configured sources.
+
+    Raises StoreUnavailable; Unavailable if an untrusted source needs a sandbox.
+    """
     nix = await start_nix(settings, stack, environment=environment, workers=workers)
     logger.info("using {}", await nix.version())
     await _require_sandbox(nix, settings)
@@ -154,7 +160,7 @@ def trust_of(configuration: CacheConfiguration) -> Trust:
 
 
 async def check_nix(nix: NixCommand) -> None:
-    """Raises StoreUnavailable."""
+    """Check that Nix can be started, for readiness.  Raises Unavailable, StoreUnavailable."""
     await nix.version()
 
 

@@ -16,7 +16,10 @@ from app.system.workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class OpenSources:
-    """``by_component`` has those that the first component of an image name can choose."""
+    """The configured sources.
+
+    ``by_component`` has those that the first component of an image name can choose.
+    """
 
     by_name: Mapping[str, Source]
     by_component: Mapping[str, Source]

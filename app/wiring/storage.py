@@ -21,7 +21,7 @@ class OpenStorage:
 
 
 async def open_storage(settings: Settings, stack: AsyncExitStack) -> OpenStorage:
-    """Raises StorageUnavailable."""
+    """Open the storage that the settings select.  Raises StorageUnavailable."""
     storage = storage_of(settings)
     await storage.start()
     stack.push_async_callback(storage.close)

@@ -28,7 +28,7 @@ _Objects = tuple[StoreObject, ...]
 
 
 def _complete(objects: _Objects) -> _Objects:
-    """Raises ValueError if a reference is missing."""
+    """Return the objects.  Raises ValueError if a reference is missing."""
     Closure(objects)
     return objects
 

@@ -22,7 +22,10 @@ _Text = Annotated[str, Field(max_length=_LIMIT)]
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
-    """``licenses`` are SPDX identifiers where the package set has them, else its own names."""
+    """A package of an image, as pages and lists show it.
+
+    ``licenses`` are SPDX identifiers where the package set has them, else its own names.
+    """
 
     attribute: _Text
     version: _Text
@@ -34,7 +37,10 @@ class PackageFacts:
 
 @dataclass(frozen=True, slots=True)
 class ImagePackages:
-    """``closure`` is None if a part of it is not recorded."""
+    """The packages of an image, and the store paths that they need.
+
+    ``closure`` is None if a part of it is not recorded.
+    """
 
     packages: tuple[PackageFacts, ...]
     closure: Closure | None
@@ -63,7 +69,7 @@ class ImageContents:
         return ImagePackages(packages, closure)
 
     async def write(self, manifest: Digest, ingredients: Ingredients) -> None:
-        """Raises StorageUnavailable."""
+        """Record the packages of the image with this manifest.  Raises StorageUnavailable."""
         await self._records.write(contents_record_key(manifest), package_facts(ingredients))
 
 

@@ -56,7 +56,10 @@ class _Entry:
 
 
 class FinishedImages:
-    """``base_of`` returns the source of packages that a source lacks; None for nowhere."""
+    """A cache of finished pulls: the image of each name and tag, with what decided it.
+
+    ``base_of`` returns the source of packages that a source lacks; None for nowhere.
+    """
 
     def __init__(
         self, *, existence: BlobExistenceCache, base_of: Callable[[Source], Source | None]

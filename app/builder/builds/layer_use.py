@@ -17,7 +17,11 @@ _KEPT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LayerCounts:
-    """``images`` is how many images were looked at; ``by_layer`` counts them by layer digest."""
+    """The number of recent images that have each layer.
+
+    ``images`` is the number of all images that were examined; ``by_layer`` has a number for each
+    layer digest.
+    """
 
     images: int
     by_layer: Mapping[str, int]
@@ -30,7 +34,7 @@ class LayerUse:
         self._layers: Cache[Digest, frozenset[str]] = Cache(_KEPT)
 
     async def counts(self) -> LayerCounts:
-        """Raises StorageUnavailable."""
+        """Count the layers of the recent images.  Raises StorageUnavailable."""
         by_layer: Counter[str] = Counter()
         recent = await self._recent.latest(_IMAGES)
         for image in recent:

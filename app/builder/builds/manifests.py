@@ -14,7 +14,10 @@ from app.system.cache import Cache
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``media_type`` is the document's own ``mediaType``; ``body`` the bytes the digest covers."""
+    """A stored manifest or index.
+
+    ``media_type`` is the document's own ``mediaType``; ``body`` the bytes the digest covers.
+    """
 
     digest: Digest
     media_type: str

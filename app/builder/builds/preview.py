@@ -40,7 +40,9 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreviewedPath:
-    """``size`` is in compressed bytes as clients download them, None if it is not packed.
+    """A store path of an image that is not built, and where a pull would take it from.
+
+    ``size`` is in compressed bytes as clients download them, None if it is not packed.
 
     ``nar_size`` is None for a path whose size is not known before it exists.  ``download_size`` are
     bytes that the server would download from ``cache``.
@@ -99,7 +101,10 @@ class LacksArchitecture:
 
 @dataclass(frozen=True, slots=True)
 class ImagePreview:
-    """``digest`` is that of the image or index if a pull would find it stored."""
+    """What a pull would take, for each architecture of the name.
+
+    ``digest`` is that of the image or index if a pull would find it stored.
+    """
 
     source: str
     revision: str
@@ -109,7 +114,10 @@ class ImagePreview:
 
 
 class ImagePreviewer:
-    """``jobs`` are those of previews; ``queue`` bounds queries to Nix's store and binary caches."""
+    """Find out what pulls would take, in jobs.
+
+    ``jobs`` are those of previews; ``queue`` bounds queries to Nix's store and binary caches.
+    """
 
     def __init__(
         self,
@@ -129,10 +137,12 @@ class ImagePreviewer:
     async def preview(
         self, key: str, request: ImageRequest, pinned: Pinned, progress: Progress
     ) -> ImagePreview:
-        """``key`` is that of the request and the source's revision.
+        """Return what a pull of the request would take at this revision.
 
-        Raises what ``IndexBuilder.recipe`` and ``PackageEvaluator.preview`` raise,
-        TooManyRequests, StorageUnavailable.
+        ``key`` is that of the request and the source's revision.
+
+        Raises what ``IndexBuilder.recipe`` and ``PackageEvaluator.preview`` raise, TooManyRequests,
+        StorageUnavailable.
         """
         recipe = await self._indexes.recipe(key, request, pinned, progress)
         built = await self._indexes.stored(recipe)

@@ -34,7 +34,7 @@ _Text = Annotated[str, Field(max_length=255)]
 
 
 def _name(text: str) -> str:
-    """Raises ValueError."""
+    """Return the text if it is the name of a repository.  Raises ValueError."""
     try:
         return str(RepositoryName.parse(text))
     except NameInvalid as error:
@@ -43,7 +43,9 @@ def _name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecentImage:
-    """``digest`` is that of the index or the only manifest, ``manifests`` those of its images.
+    """An image that was built or found again.
+
+    ``digest`` is that of the index or the only manifest, ``manifests`` those of its images.
 
     ``seconds`` are the times of the build that made it; empty if it was only found again.
     """
@@ -66,7 +68,10 @@ _KEY = RECENT.key()
 
 
 class RecentImages:
-    """``sources`` are the path components that select a source."""
+    """The record of recent images.
+
+    ``sources`` are the path components that select a source.
+    """
 
     def __init__(self, *, storage: Storage, sources: Collection[str]) -> None:
         self._records = Records(storage=storage, kind=RECENT)
@@ -114,7 +119,7 @@ class RecentImages:
         return tuple(reversed(self._images.values()))[:count]
 
     async def find(self, reference: ImageReference) -> RecentImage | None:
-        """Raises StorageUnavailable."""
+        """Return the recent image of a reference, if there is one.  Raises StorageUnavailable."""
         await self._load()
         return self._images.get(self._key(reference))
 

@@ -23,7 +23,9 @@ _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of service
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """``lacking`` are names that the source does not have; ``base`` supplies them.
+    """Which source each package of a request comes from.
+
+    ``lacking`` are names that the source does not have; ``base`` supplies them.
 
     ``own`` are the packages of the source itself, if they had to be evaluated for this.
     """
@@ -94,7 +96,10 @@ class Ingredients:
 
 
 class Supplier:
-    """``sources`` are all of the server's, by name; ``default`` is the base of most others."""
+    """Find the names that a source lacks, and the source that supplies them.
+
+    ``sources`` are all of the server's, by name; ``default`` is the base of most others.
+    """
 
     def __init__(
         self,

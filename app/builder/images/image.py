@@ -19,8 +19,9 @@ class LayerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``diff_id`` is the digest of the uncompressed tar (image-spec, config.md "Layer DiffID").
+    """A stored layer.
 
+    ``diff_id`` is the digest of the uncompressed tar (image-spec, config.md "Layer DiffID").
     ``zstd`` is the same tar in zstd beside gzip, if the server makes both.  It has a record of its
     own, and is not part of this one's.
     """

@@ -16,7 +16,7 @@ def shown_url(source: str) -> str:
 
 
 async def download(source: str) -> bytes:
-    """Raises ProfileUnreadable, OSError."""
+    """Return the document at a URL.  Raises ProfileUnreadable, OSError."""
     body = bytearray()
     try:
         async with (

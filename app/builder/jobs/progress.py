@@ -11,10 +11,11 @@ _STAGE_LIMIT = 200
 
 
 class Progress:
-    """``stage`` describes the present work, "" before the first; ``log`` has the last lines.
+    """What a running job does.
 
-    ``phases`` are its times.  ``clients`` are the clients that the job runs for.  Parts of a job use a queue in ``turns``, so
-    that a job takes one place of it at a time.
+    ``stage`` describes the present work, "" before the first; ``log`` has the last lines.
+    ``phases`` are its times.  ``clients`` are the clients that the job runs for.  Parts of a job
+    enter a queue in ``turns``, so that a job takes one place of it at a time.
     """
 
     __slots__ = ("_log", "_parts", "clients", "phases", "stage", "turns")

@@ -19,7 +19,11 @@ _LONGEST_RETRY = 600
 
 @dataclass(eq=False, slots=True)
 class _Ticket:
-    """``place`` and ``slot`` are the clients whose shares it uses, "" for no client."""
+    """A place in the queue.
+
+    ``place`` and ``slot`` are the clients whose shares of waiting and of running work it uses, ""
+    for no client.
+    """
 
     clients: Clients
     number: int

@@ -14,7 +14,10 @@ from app.system.single_flight import SingleFlight
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``run`` raises a RegistryError that describes the problem, if there is one."""
+    """One condition of readiness.
+
+    ``run`` raises a RegistryError that describes the problem, if there is one.
+    """
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]

@@ -13,14 +13,19 @@ from app.request import UnfinishedName
 
 @dataclass(frozen=True, slots=True)
 class FoundPackages:
-    """``names`` as in an image name, best match first."""
+    """The result of a search.
+
+    ``names`` have the form of image names, the best match first.
+    """
 
     source: str
     names: tuple[str, ...]
 
 
 class PackageSearch:
-    """``sources`` are by the path component that selects them; ``default`` serves all other names.
+    """Search the names of each served source.
+
+    ``sources`` are by the path component that selects them; ``default`` serves all other names.
 
     ``systems`` are those of names without an architecture, the server's own first.
     """

@@ -67,7 +67,7 @@ class NameIndex:
     @classmethod
     @blocking
     def of(cls, attributes: Iterable[str], *, complete: bool = True) -> "NameIndex":
-        """``complete`` states whether these are all names of the set."""
+        """Index the names; ``complete`` states whether these are all names of the set."""
         attributes = tuple(attributes)
         # In the order of Nix, which sorts them: the sorting holds Python's interpreter for a fifth of
         # the time that it takes with a set.

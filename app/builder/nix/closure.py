@@ -21,7 +21,10 @@ _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class StorePath:
-    """``/nix/store/<hash>-<name>``, stored without the directory."""
+    """A path of the Nix store.
+
+    ``/nix/store/<hash>-<name>``, stored without the directory.
+    """
 
     base: str
 
@@ -57,10 +60,11 @@ class StorePath:
 
 @dataclass(frozen=True, slots=True)
 class StoreObject:
-    """A valid store path; ``nar_size`` in bytes, ``references`` sorted, self reference dropped.
+    """A valid store path, with what Nix's database has about it.
 
-    ``nar_hash`` is the SHA-256 of the Nix archive in base 16; "" only where layers are planned
-    for packages that are not in the store.
+    ``nar_size`` is in bytes.  ``references`` are sorted, without the path itself.  ``nar_hash`` is
+    the SHA-256 of the Nix archive in base 16; "" only where layers are planned for packages that
+    are not in the store.
     """
 
     path: StorePath
@@ -70,12 +74,12 @@ class StoreObject:
 
 
 class Closure:
-    """Store objects complete under references, in path order."""
+    """Store objects and all that they refer to, in the order of their paths."""
 
     __slots__ = ("_objects",)
 
     def __init__(self, objects: Iterable[StoreObject]) -> None:
-        """Raises ValueError if a reference is missing."""
+        """Take the objects in any order.  Raises ValueError if a reference is missing."""
         self._objects: dict[StorePath, StoreObject] = {
             item.path: item for item in sorted(objects, key=lambda item: item.path)
         }

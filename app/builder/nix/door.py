@@ -32,10 +32,11 @@ class DerivationsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flake:
-    """``directory`` contains its flake.nix; ``date`` is the commit's, in seconds since 1970.
+    """A flake, and how to refer to its inputs.
 
-    ``wrapped``: the reference is another flake, whose only input is this one.
-    ``places``: the names of its inputs, and how messages of Nix refer to each.
+    ``directory`` contains flake.nix.  ``date`` is that of the commit, in seconds since 1970.
+    ``wrapped``: the reference is another flake, whose only input is this one.  ``places`` has the
+    name of each input, and how messages of Nix refer to it.
     """
 
     directory: str
@@ -65,7 +66,10 @@ class PackageSet:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Each rule is true (all), false (none), or the allowed pnames.  Results depend on them."""
+    """The packages that nixpkgs would refuse, and that the operator allows.
+
+    Each rule is true (all), false (none), or a set of pnames.  Results depend on the rules.
+    """
 
     unfree: bool | tuple[str, ...]
     insecure: bool | tuple[str, ...]
@@ -95,10 +99,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class RealiseOptions:
-    """How packages may be realised.  ``substituters`` None means those of nix.conf.
+    """How packages of one source may be realised.
 
-    ``sandboxed`` forbids Nix to build without its sandbox where the kernel does not offer one.
-    Builds of a source that is not ``trusted`` see no passwords.
+    ``substituters`` None means those of nix.conf.  ``sandboxed`` forbids Nix to build without its
+    sandbox where the kernel does not offer one.  Builds of a source that is not ``trusted`` get no
+    passwords.
     """
 
     source: str
@@ -114,7 +119,10 @@ Kind = Literal["package", "packages", "set", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """``inner`` are the names in a set that declares itself to contain packages."""
+    """An attribute by its ``number`` in the scanned list, and what it is.
+
+    ``inner`` are the names in a set that declares itself to contain packages.
+    """
 
     number: int
     kind: Kind
@@ -123,7 +131,9 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class AttributeScan:
-    """``names`` are all names at the top; () unless the list starts with the first attribute.
+    """The attributes that a scan reached.
+
+    ``names`` are all names at the top; () unless the list starts with the first attribute.
 
     ``failure`` ended the evaluation at the attribute ``failed_at``.
     """

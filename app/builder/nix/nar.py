@@ -17,7 +17,11 @@ LONGEST_TARGET = 4095
 
 
 def encode(*strings: bytes) -> bytes:
-    """Return the strings as an archive has them: length, bytes, and zeros up to whole words."""
+    """Return the strings as an archive has them.
+
+    Each is its length in eight bytes, little endian, then its bytes, then zeros up to a multiple
+    of eight.
+    """
     return b"".join(
         len(string).to_bytes(_WORD, "little") + string + bytes(-len(string) % _WORD)
         for string in strings
@@ -158,7 +162,7 @@ class _File:
 
 
 class _Stream:
-    """``limit`` bytes of a source, with a look ahead."""
+    """A source of at most ``limit`` bytes, with a buffer for looking ahead."""
 
     def __init__(self, source: Source, limit: int) -> None:
         self._source = source

@@ -16,11 +16,12 @@ class CachedPath:
 
 @dataclass(frozen=True, slots=True)
 class StorePreview:
-    """``objects`` are the known members of the closures, and ``local`` those that are valid here.
+    """What Nix would download and build for packages.
 
-    ``cached`` are paths that would be downloaded.  ``builds`` are derivations that would be built,
-    and ``unavailable`` paths that may not be built and that no cache has.  The closure of a path
-    in ``unknown`` is not known before it is built or downloaded.
+    ``objects`` are the known members of the closures, and ``local`` those that are valid here.
+    ``cached`` are paths that would be downloaded.  ``builds`` are derivations that would be built.
+    ``unavailable`` are paths that may not be built and that no cache has.  The closure of a path in
+    ``unknown`` is not known before it is built or downloaded.
     """
 
     objects: dict[StorePath, StoreObject] = field(default_factory=dict)

@@ -69,7 +69,10 @@ _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """``name`` is the SPDX identifier where the package set knows one, and so is ``spdx``."""
+    """A license, as the package set describes it.
+
+    ``name`` is the SPDX identifier where the package set knows one, and so is ``spdx``.
+    """
 
     name: _Shown | None
     free: bool
@@ -105,7 +108,9 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Metadata):
-    """``path`` is the path of ``output``, which the attribute selects: mostly the first.
+    """A package.
+
+    ``path`` is the path of ``output``, which the attribute selects: mostly the first.
 
     The server has read the path in the derivation, or Nix has derived it again; the package set
     only claims it.
@@ -165,7 +170,10 @@ class MetaPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotAPackage:
-    """``kind`` with its article: "a function"."""
+    """An attribute that is another value.
+
+    ``kind`` with its article: "a function".
+    """
 
     attribute: str
     kind: str

@@ -63,7 +63,10 @@ class StateDirectory(_Strict):
 
 
 class Service(_Strict):
-    """``user`` runs the command; ``packages`` are in the image as well."""
+    """The service of a package: users, files and the command of the image.
+
+    ``user`` runs the command; ``packages`` are in the image as well.
+    """
 
     users: Annotated[tuple[User, ...], Field(max_length=8)] = ()
     directories: Annotated[tuple[StateDirectory, ...], Field(max_length=32)] = ()

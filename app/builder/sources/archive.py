@@ -38,7 +38,10 @@ class ArchiveInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveHead:
-    """``commit`` is None if the archive has no global comment, in which git writes it."""
+    """The facts that are at the start of an archive.
+
+    ``commit`` is None if the archive has no global comment, in which git writes it.
+    """
 
     commit: str | None
     date: int

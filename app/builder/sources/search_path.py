@@ -29,7 +29,10 @@ class Searched(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """``owner`` is the name of the source that has this search path."""
+    """The sources that the files of one source refer to.
+
+    ``owner`` is the name of the source that has this search path.
+    """
 
     owner: str
     entries: Mapping[str, tuple[Searched, Tag]]

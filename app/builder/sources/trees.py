@@ -36,7 +36,10 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Trees:
-    """``keep`` is the number of trees that are not removed when others are added."""
+    """The directory of all source trees.
+
+    ``keep`` is the number of trees that are not removed when others are added.
+    """
 
     def __init__(self, *, directory: Path, workers: Workers, keep: int) -> None:
         self._directory = directory

@@ -18,7 +18,10 @@ _NAME = 24
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """``x`` and ``y`` are those of the upper left corner."""
+    """A store path in the picture.
+
+    ``x`` and ``y`` are the place of its upper left corner.
+    """
 
     name: str
     full_name: str
@@ -30,7 +33,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """``edges`` are SVG paths from a node to what it refers to; ``hidden`` counts other paths."""
+    """The picture of a closure.
+
+    ``edges`` are SVG paths from a node to what it refers to.  ``hidden`` counts the store paths
+    that are not shown.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[str, ...]

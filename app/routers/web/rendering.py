@@ -104,7 +104,10 @@ def page(
 def error_page(
     status: int, message: str, headers: Mapping[str, str] = _NONE, *, plan: str = ""
 ) -> Response:
-    """``plan`` is the path of the page about a pull of the missing image."""
+    """Return a page with a message.
+
+    ``plan`` is the path of the page about a pull of the missing image.
+    """
     title = HTTPStatus(status).phrase
     if status == HTTPStatus.NOT_FOUND:
         title = "Page not found"

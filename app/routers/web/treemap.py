@@ -10,7 +10,10 @@ _LEAST = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """``index`` is that of the size; the others are in units of the picture."""
+    """A rectangle of the picture.
+
+    ``index`` is that of the size; the others are in units of the picture.
+    """
 
     index: int
     x: float

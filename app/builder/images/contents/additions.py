@@ -8,7 +8,10 @@ from app.builder.images.packing.entry import Directory, Entry
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """``entries`` take precedence over the packages' files; no name is there twice."""
+    """Files and environment variables beside the links to packages.
+
+    ``entries`` take precedence over the packages' files; no name is there twice.
+    """
 
     entries: tuple[Entry, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,10 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """``created_by``: the text that ``docker history`` shows for the layer."""
+    """A layer, and its line in the history of the image.
+
+    ``created_by``: the text that ``docker history`` shows for the layer.
+    """
 
     layer: Layer
     created_by: str
@@ -39,7 +42,9 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
+    """The values of an image's configuration (image-spec, config.md).
+
+    ``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
 
     ``environment`` has variables beside those of every image, or in their place; ``user`` is that
     of a service.
@@ -57,7 +62,9 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class ImageDocuments:
-    """``docker_manifest`` is schema 2, or None: that schema has no zstd layers.
+    """The documents of an image for one architecture, as the bytes that are stored.
+
+    ``docker_manifest`` is schema 2, or None: that schema has no zstd layers.
 
     ``zstd_manifest`` is a second manifest, if the layers are in gzip and in zstd.
     """

@@ -15,7 +15,10 @@ FILE = RegularFile()
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """``leads_to``: the directory at the link's end, relative to the store; None for all else."""
+    """A symbolic link.
+
+    ``leads_to`` is the directory at its end, relative to the store; None if it leads elsewhere.
+    """
 
     target: bytes
     leads_to: bytes | None

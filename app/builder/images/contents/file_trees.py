@@ -141,7 +141,10 @@ class FileTrees:
         return ImageFiles(links, added)
 
     async def _read_file(self, path: StorePath, place: bytes) -> bytes:
-        """Raises UnsupportedTree, StoreUnreadable."""
+        """Return the content of a file of a store path.
+
+        Raises UnsupportedTree, StoreUnreadable.
+        """
         try:
             async with self._store.fetching(path):
                 return await self._workers.run(read_file, path, place, self._store, most=MOST_BYTES)

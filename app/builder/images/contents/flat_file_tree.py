@@ -56,7 +56,7 @@ def flatten(file_tree: FileTree) -> FlatFileTree:
 
 @blocking
 def unflatten(flat: FlatFileTree) -> FileTree:
-    """``flat`` is complete."""
+    """Return the tree of a complete flat one."""
     linked = {_name(name): _tree(tree) for name, tree in flat.linked.items()}
     match flat.root:
         case dict() as tree:

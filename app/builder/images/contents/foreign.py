@@ -20,7 +20,11 @@ MOST_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """``directory``: where programs have it; ``flags``: its libraries' in the loader's cache."""
+    """The dynamic loader of one architecture, as other distributions have it.
+
+    ``directory`` is where their programs look for it.  ``flags`` are those of its libraries in the
+    loader's cache (glibc: sysdeps/generic/ldconfig.h).
+    """
 
     name: bytes
     directory: bytes
@@ -46,7 +50,10 @@ ReadBytes = Callable[[StorePath, bytes], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """``packages`` are those given, without the loader that the additions replace."""
+    """The packages of an image, and the files for programs of other distributions.
+
+    ``packages`` are those given, without the loader that the additions replace.
+    """
 
     packages: tuple[Package, ...]
     additions: Additions

@@ -15,7 +15,10 @@ _ZSTD = {"io.github.containers.compression.zstd": "true"}
 
 @dataclass(frozen=True, slots=True)
 class IndexDocuments:
-    """``docker_list`` is Docker's manifest list, or None: a child has no manifest for it."""
+    """An index, and the same as Docker's manifest list.
+
+    ``docker_list`` is None if one of the images has no manifest for it.
+    """
 
     index: bytes
     docker_list: bytes | None

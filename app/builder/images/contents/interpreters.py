@@ -25,7 +25,10 @@ ReadTree = Callable[[Sequence[StorePath]], Awaitable[Sequence[FileTree]]]
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """``packages`` have the libraries that the named ones need, without other files."""
+    """The libraries that interpreters need beside the requested packages.
+
+    ``packages`` contain these libraries and no other files.
+    """
 
     packages: tuple[Package, ...]
     additions: Additions

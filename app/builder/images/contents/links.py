@@ -13,7 +13,10 @@ class _NoDirectory(Exception):
 
 
 class Links:
-    """``tree_of`` returns what is at a store path of the closure, its links not followed."""
+    """Follows symbolic links, up to as many steps as Linux.
+
+    ``tree_of`` returns what is at a store path of the closure, without following its links.
+    """
 
     def __init__(self, closure: Iterable[StorePath], tree_of: Callable[[StorePath], Node]) -> None:
         self._closure = {path.base.encode(): path for path in closure}

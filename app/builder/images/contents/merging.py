@@ -31,7 +31,10 @@ _RESERVED = frozenset({b"nix", b"dev", b"proc", b"sys"})
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """``kept`` is None where the image's own files keep the name."""
+    """A name that several packages provide, and the two store paths that differ in it.
+
+    ``kept`` is None where the image's own files keep the name.
+    """
 
     name: bytes
     kept: StorePath | None
@@ -99,8 +102,11 @@ class Merger:
         trees: Sequence[Claim],
         trail: frozenset[bytes],
     ) -> Merged:
-        """``directory`` ends in a slash; ``trail`` are the locations of the directories above,
-        which are not followed again."""
+        """Merge the trees that packages have at one directory of the image.
+
+        ``directory`` ends in a slash.  ``trail`` has the locations of the directories above, which
+        are not followed again.
+        """
         if directory.count(b"/") > DEEPEST:
             raise UnsupportedTree(f"they are more than {DEEPEST} directories deep")
         # Directories into which the image puts no name of its own are the same under every name.

@@ -25,7 +25,7 @@ _WRITTEN_BY = 3_008_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``rows`` have their numbers, which rise."""
+    """A table; ``rows`` are row numbers with their values, in ascending order."""
 
     name: str
     sql: str
@@ -34,9 +34,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """``keys`` are sorted; the last value of each is the row's number.
+    """An index of a table.
 
-    ``sql`` is None for an index that SQLite makes for a constraint.
+    ``keys`` are sorted, and the last value of each is the number of its row.  ``sql`` is None for
+    an index that SQLite makes for a constraint.
     """
 
     name: str

@@ -13,7 +13,10 @@ from app.system.cache import Cache
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """``left_out`` are names that would delete others."""
+    """The archive entries of a directory and of all that is in it.
+
+    ``left_out`` are names that clients would read as whiteouts (image-spec, layer.md).
+    """
 
     archived: Archived
     left_out: tuple[bytes, ...]
@@ -33,7 +36,7 @@ def make_subtree(name: bytes, tree: Tree, location: bytes) -> Subtree:
 def _walk(
     name: bytes, tree: Tree, location: bytes, tar: list[bytes], left_out: list[bytes]
 ) -> None:
-    """``name`` and ``location`` end in a slash."""
+    """Append the entries of a directory.  ``name`` and ``location`` end in a slash."""
     # Made as bytes at once: these are thousands of links, and a client waits.
     tar.append(header.directory(name, mode=0o755))
     for base in sorted(tree.children):

@@ -25,7 +25,10 @@ _SHELLS = ("bash", "sh")
 
 @dataclass(frozen=True, slots=True)
 class SymlinkTree:
-    """``shells``: the shells in bin, the preferred one first."""
+    """The root of an image, as entries of its layer.
+
+    ``shells`` are the shells in bin, the preferred one first.
+    """
 
     entries: tuple[Entry, ...]
     collisions: tuple[Collision, ...]

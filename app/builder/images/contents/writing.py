@@ -26,7 +26,7 @@ def _write(
     entries: dict[bytes, Entry],
     collisions: list[Collision],
 ) -> None:
-    """``directory`` ends in a slash."""
+    """Write what is in a merged directory; ``directory`` is its name with a slash at the end."""
     threads.check()
     if directory.count(b"/") > DEEPEST:
         raise UnsupportedTree(f"they are more than {DEEPEST} directories deep")

@@ -61,7 +61,10 @@ class Buffers:
 
 
 class BlockStream:
-    """``deliver`` gets a buffer and how much of it is filled, and returns one of the same size."""
+    """A stream that fills buffers of one size.
+
+    ``deliver`` takes a buffer and the number of bytes in it, and returns another buffer.
+    """
 
     def __init__(self, first: bytearray, deliver: Callable[[bytearray, int], bytearray]) -> None:
         self._deliver = deliver

@@ -47,11 +47,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """``compress`` and ``decompress`` release the GIL.
+    """A compression, with one library, version and level.
 
-    ``decompress`` takes the size to expect, and raises ValueError for damaged data.  ``prefix``
-    begins every layer with the directories above store paths, ``end`` ends it.  ``block_cost`` is
-    all memory that a block takes while it is compressed.
+    ``compress`` and ``decompress`` release the GIL.  ``decompress`` takes the size to expect, and
+    raises ValueError for damaged data.  ``prefix`` begins every layer: it has the directories above
+    store paths.  ``end`` ends every layer.  ``block_cost`` is all memory, in bytes, that a block
+    takes while it is compressed.
     """
 
     media_type: MediaType

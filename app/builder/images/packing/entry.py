@@ -17,7 +17,10 @@ _ABOVE_PATHS = frozenset({_STORE, _STORE.rpartition(b"/")[0]})
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """``name`` is relative to the image's root, without a slash at its end; ROOT is the root."""
+    """A directory of an image.
+
+    ``name`` is relative to the image's root, without a slash at its end; ROOT is the root.
+    """
 
     name: bytes
     mode: int = 0o755

@@ -17,8 +17,9 @@ class InOrder:
     """Runs pieces of work in threads, and delivers their results in order.
 
     At most ``limit`` pieces are submitted and not finished.  Beyond that the submitting thread
-    does not wait: it does the oldest piece that no thread has started.  So one thread for each core but the submitter's keeps all cores busy.  With one
-    more, the submitter would lose its core at times to threads that wait for what it reads.
+    does not wait: it does the oldest piece that no thread has started.  So one thread for each core
+    but the submitter's keeps all cores busy.  With one more, the submitter would lose its core at
+    times to threads that wait for what it reads.
 
     Pieces are started in order, by any thread.  Before its result is taken, each waits for the
     one before it, which has started: a deadlock is impossible.
@@ -34,7 +35,7 @@ class InOrder:
     def add(
         self, work: Callable[[], T], take: Callable[[T], None], end: Callable[[], None]
     ) -> None:
-        """``end`` is called whether the piece succeeds or fails.
+        """Submit a piece of work; ``take`` gets its result, and ``end`` is called in any case.
 
         Raises the error of an earlier piece, once that is known; then the piece is not accepted.
         """

@@ -32,7 +32,10 @@ def merge_layers(
     limit: int,
     buffers: Buffers,
 ) -> None:
-    """``blob`` has one codec, that of the parts.  Raises PartUnusable."""
+    """Write a layer of the parts in their order.
+
+    ``blob`` has one codec, that of the parts.  Raises PartUnusable.
+    """
     [codec] = blob.codecs
     inflated = InOrder(threads, limit=limit)
 

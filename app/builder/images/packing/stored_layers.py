@@ -15,7 +15,10 @@ from app.system.concurrency import gather
 
 
 class StoredLayers:
-    """``paths`` and ``layers`` are the records, which may name blobs that are missing."""
+    """The layers that can be used without packing.
+
+    ``paths`` and ``layers`` are the records, which may name blobs that are missing.
+    """
 
     def __init__(self, *, storage: Storage, existence: BlobExistenceCache) -> None:
         self.paths = RememberedRecords(storage=storage, kind=record.PATHS)

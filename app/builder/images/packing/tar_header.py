@@ -37,7 +37,7 @@ def padding(size: int) -> bytes:
 
 
 def directory(name: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> bytes:
-    """``name`` ends with a slash."""
+    """Return the header of a directory; ``name`` ends in a slash."""
     return _header(name, mode, uid, gid, 0, _DIRECTORY, b"")
 
 
@@ -52,7 +52,7 @@ class FileHeaders:
     """
 
     def __init__(self, directory: bytes) -> None:
-        """``directory`` ends with a slash."""
+        """Prepare the headers of the files in one directory; ``directory`` ends in a slash."""
         self._directory = directory
         self._is_plain = directory.isascii()
         self._room = _NAME - len(directory)

@@ -50,7 +50,10 @@ class TransferFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
-    """``netrc`` and ``certificates`` are files, or "" for none and the system's own."""
+    """Options of all requests to binary caches.
+
+    ``netrc`` and ``certificates`` are files, or "" for none and the system's own.
+    """
 
     netrc: str = ""
     certificates: str = ""

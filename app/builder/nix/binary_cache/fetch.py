@@ -59,7 +59,7 @@ class Fetcher:
         raise AssertionError("the last attempt returns or raises")
 
     def _get_once(self, url: str, size_limit: int) -> bytes | None:
-        """Raises TransferFailed, TransferStopped."""
+        """Return the body; None without such a file.  Raises TransferFailed, TransferStopped."""
         own: Transfer | None = self._own.__dict__.get("transfer")
         if own is None:
             own = self._own.__dict__["transfer"] = Transfer(self._options, self._stop)

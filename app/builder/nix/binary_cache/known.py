@@ -50,7 +50,10 @@ class KnownNarInfos:
 
     @classmethod
     def open(cls, path: Path, *, cache: str) -> Self:
-        """``cache`` is the location of the binary cache.  Raises KnownUnusable."""
+        """Open the file, and make it if it is missing.
+
+        ``cache`` is the location of the binary cache.  Raises KnownUnusable.
+        """
         with ExitStack() as opened:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

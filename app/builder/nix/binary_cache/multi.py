@@ -16,10 +16,11 @@ Outcome = tuple[int, str]
 
 
 class Multi:
-    """``connections`` are kept open.  To be used in the event loop that it was made in.
+    """Transfers by one multi handle of libcurl, for use in the event loop that it was made in.
 
-    libcurl names the sockets and the time that it waits for, and is called when one of them is due.
-    It starts a thread of its own for each name that it resolves.
+    At most ``connections`` idle connections stay open.  libcurl names the sockets and the time that
+    it waits for, and is called when one of them is due.  It starts a thread of its own for each
+    host name that it resolves.
     """
 
     def __init__(self, connections: int) -> None:

@@ -21,7 +21,11 @@ class NarInfoInvalid(OperatorError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NarInfo:
-    """``references`` are in the narinfo's order and may include the path itself."""
+    """What a narinfo states about its store path.
+
+    ``nar_size`` is in bytes.  ``references`` are in the narinfo's order and may include the path
+    itself.
+    """
 
     path: StorePath
     nar_size: int
@@ -140,14 +144,14 @@ def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
 
 
 def _size(text: str) -> int:
-    """Raises ValueError."""
+    """Parse a number of bytes.  Raises ValueError."""
     if not _SIZE.fullmatch(text):
         raise ValueError(f"not a size: {text[:100]!r}")
     return int(text)
 
 
 def _sha256(text: str) -> bytes:
-    """Raises ValueError for another algorithm."""
+    """Parse a SHA-256.  Raises ValueError, also for another algorithm."""
     algorithm, digest = nix32.parse_hash(text)
     if algorithm != "sha256":
         raise ValueError(f"not a SHA-256 hash: {text[:100]!r}")

@@ -16,7 +16,10 @@ def encode(data: bytes) -> str:
 
 
 def decode(text: str, size: int) -> bytes:
-    """Raises ValueError if the text is not the encoding of ``size`` bytes."""
+    """Return the ``size`` bytes that the text encodes.
+
+    Raises ValueError if the text is not the encoding of so many bytes.
+    """
     number = 0
     for digit in text:
         if digit not in _VALUES:

@@ -37,7 +37,10 @@ class Tally:
 
 @blocking_class
 class NarInfoReader:
-    """``report`` is called after every path."""
+    """Reads narinfos by several threads.
+
+    ``report`` is called after every path.
+    """
 
     def __init__(
         self,

@@ -10,7 +10,10 @@ NOT_THERE = frozenset({403, 404, 410})
 
 
 class SmallFile:
-    """``take`` receives the body, and ``body`` is None if the server does not have it."""
+    """A body of at most ``size_limit`` bytes.
+
+    ``take`` receives it in parts.  ``body`` is None if the server does not have the file.
+    """
 
     def __init__(self, size_limit: int) -> None:
         self._size_limit = size_limit

@@ -34,7 +34,10 @@ Start = Callable[[str, str, Evaluation, dict[str, object], int], Awaitable[Finis
 
 
 class AttributeReader:
-    """``start`` evaluates an expression in a new process."""
+    """Reads the kinds of attributes, in a kept process where possible.
+
+    ``start`` evaluates an expression in a new process.
+    """
 
     def __init__(self, *, evaluators: ReplPool, start: Start, workers: Workers) -> None:
         self._evaluators = evaluators

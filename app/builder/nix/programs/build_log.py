@@ -88,7 +88,7 @@ class BuildLog:
         return tuple(self._unknown)
 
     def built(self, derivation: str) -> bool:
-        """Return whether its builder was started."""
+        """Return whether the builder of the derivation was started."""
         return derivation in self._started
 
     @property

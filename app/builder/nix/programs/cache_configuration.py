@@ -41,7 +41,7 @@ async def cache_configuration(
 
 
 def parse_configuration(document: object, certificates: str = "") -> CacheConfiguration:
-    """Raises ValueError."""
+    """Parse the JSON of ``nix show-config``.  Raises ValueError."""
     if not isinstance(document, dict):
         raise ValueError("not an object")  # noqa: TRY004  foreign data
     return CacheConfiguration(

@@ -38,7 +38,10 @@ def _checked_or_deleted(result: EvaluationResult) -> EvaluationResult:
 
 
 def _checked(result: EvaluationResult) -> EvaluationResult:
-    """Raises FileNotFoundError.  No message has the right path, which would help a forger."""
+    """Return the result, or an error in its place.  Raises FileNotFoundError.
+
+    No message has the right path, which would help a forger.
+    """
     if not isinstance(result, Found):
         return result
     try:

@@ -50,9 +50,10 @@ _TRANSIENT = (DownloadFailed, StoreUnavailable)
 
 
 class NixCommand:
-    """``expressions`` is the directory with evaluate.nix.
+    """Nix's programs, and the evaluators that are kept.
 
-    ``options`` are settings of Nix for every call.
+    ``expressions`` is the directory with evaluate.nix.  ``options`` are settings of Nix for every
+    call.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class NixCommand:
         return options.build
 
     async def valid_paths(self, paths: Iterable[StorePath]) -> frozenset[StorePath]:
-        """Raises StoreUnavailable."""
+        """Return the paths that are valid now.  Raises StoreUnavailable."""
         return await valid_paths(self._programs, self._options, paths)
 
     async def check_outputs(self, packages: Sequence[Found]) -> None:
@@ -203,7 +204,7 @@ class NixCommand:
         await self._realiser.check_claims(_wanted(packages))
 
     async def require_derivations(self, packages: Sequence[Found], options: RealiseOptions) -> None:
-        """Raises DerivationsMissing if ``realise`` would."""
+        """Raise DerivationsMissing if ``realise`` would."""
         await self._require(_wanted(packages), options)
 
     async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
@@ -211,7 +212,7 @@ class NixCommand:
         return await keep(self._programs, self._options, paths, roots)
 
     async def cache_configuration(self) -> CacheConfiguration:
-        """Raises StoreUnavailable, Unavailable."""
+        """Return Nix's own settings of binary caches.  Raises StoreUnavailable, Unavailable."""
         certificates = self._configuration.certificates
         return await cache_configuration(self._programs, self._options, certificates=certificates)
 

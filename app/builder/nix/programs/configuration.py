@@ -27,7 +27,10 @@ _CERTIFICATES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")
 
 
 class NixConfiguration:
-    """``environment`` is a child's.  The owner must call ``close``."""
+    """Files with the operator's settings, and the environments that refer to them.
+
+    ``environment`` is the one that child processes inherit.  The owner must call ``close``.
+    """
 
     def __init__(
         self, *, environment: Mapping[str, str], directory: Path, workers: Workers

@@ -23,7 +23,10 @@ _HEADINGS = {
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """``unknown`` are paths that cannot be built, and that no binary cache has."""
+    """The lists of a dry run.
+
+    ``unknown`` are paths that cannot be built, and that no binary cache has.
+    """
 
     builds: frozenset[StorePath] = frozenset()
     downloads: frozenset[StorePath] = frozenset()
@@ -38,8 +41,9 @@ async def dry_run(
     *,
     seconds: float,
 ) -> DryRun:
-    """``arguments`` are paths or derivations with an output, and settings for every call.
+    """Return what a realisation would do.
 
+    ``arguments`` are paths or derivations with an output, and settings for every call.
     Raises StoreUnavailable, Unavailable.
     """
     command = [

@@ -23,7 +23,10 @@ _TAIL = 1024 * 1024  # an error may be long, and its start is what counts
 
 
 class ExpressionProcesses:
-    """``directory`` has the expressions; ``settings`` are arguments for every command."""
+    """Starts Nix for single evaluations.
+
+    ``directory`` has the expressions; ``settings`` are arguments for every command.
+    """
 
     def __init__(
         self,

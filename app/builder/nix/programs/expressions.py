@@ -23,7 +23,10 @@ from app.system.workers import Workers
 
 
 class _Checked(NamedTuple):
-    """``results`` is None if the path of a package cannot be checked."""
+    """Results with their claims checked.
+
+    ``results`` is None if the path of a package cannot be checked.
+    """
 
     results: tuple[EvaluationResult, ...] | None
 

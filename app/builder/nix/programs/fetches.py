@@ -22,7 +22,10 @@ _REASON = "the download is incomplete"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``path`` is the wanted store path, or its hash, or "" if the message has neither."""
+    """A failed download, and the cache that is the cause.
+
+    ``path`` is the wanted store path, or its hash, or "" if the message has neither.
+    """
 
     cache: str
     path: str

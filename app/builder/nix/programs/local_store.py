@@ -31,7 +31,10 @@ _CLOSED = -1
 
 
 class LocalStore:
-    """``query`` returns the closure of paths; Nix has a database of them."""
+    """The paths in a store directory.
+
+    ``query`` returns the closure of paths, which Nix's database has.
+    """
 
     def __init__(self, directory: Path, *, query: ClosureQuery) -> None:
         self._directory = os.fsencode(directory) + b"/"
@@ -48,7 +51,7 @@ class LocalStore:
 
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Raises UnreadablePath, UnsupportedTree, Stopped."""
+        """Visit a path on the disk.  Raises UnreadablePath, UnsupportedTree, Stopped."""
         try:
             _visit(self._directory, path.base.encode(), visitor)
         except OSError as error:
@@ -63,7 +66,10 @@ class LocalStore:
 
 @dataclass(slots=True)
 class _Directory:
-    """``location`` ends in a slash; ``entries`` are those not yet visited."""
+    """A directory during a visit.
+
+    ``location`` ends in a slash; ``entries`` are those not yet visited.
+    """
 
     location: bytes
     entries: Iterator["os.DirEntry[bytes]"]

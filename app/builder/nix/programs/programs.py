@@ -21,10 +21,11 @@ _RETRIES = Retries(times=3, seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """``store_seconds`` limits a query to the store.
+    """Limits of Nix's programs and of its store.
 
-    ``store_free`` is how many bytes realisations leave free on the disk of the store, and
-    ``store_size`` how many the store may have, without limit if it is 0.
+    ``store_seconds`` limits a query to the store.  ``store_free`` is the number of bytes that
+    realisations leave free on the disk of the store.  ``store_size`` is the number of bytes that
+    the store may have; 0 means no limit.
     """
 
     store_seconds: float = 60
@@ -37,7 +38,10 @@ BOUNDS = Bounds()
 
 
 class Programs:
-    """``starts`` counts the processes by purpose; ``store_seconds`` limits ``query``."""
+    """Runs Nix's programs in the environments of ``configuration``.
+
+    ``starts`` counts the processes by purpose; ``store_seconds`` limits ``query``.
+    """
 
     def __init__(self, *, configuration: NixConfiguration, store_seconds: float) -> None:
         self.starts: Counter[str] = Counter()

@@ -33,9 +33,9 @@ _MOST_REQUESTS = 10_000
 
 
 class ReadOnlySession(Session):
-    """``parent`` is a directory of the server's own.
+    """Evaluates without writing derivation files; an error that Nix cannot catch ends the process.
 
-    An error that Nix cannot catch ends the process.
+    ``parent`` is a directory of the server's own.
     """
 
     def __init__(self, kept: Kept, parent: Path) -> None:

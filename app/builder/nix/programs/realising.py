@@ -56,7 +56,10 @@ class Wanted:
 
 
 class Realiser:
-    """``options`` are arguments with the settings of Nix for every call."""
+    """Runs single attempts of a realisation, within the limits of disk and store.
+
+    ``options`` are arguments with the settings of Nix for every call.
+    """
 
     def __init__(
         self,

@@ -43,10 +43,11 @@ T = TypeVar("T")
 
 
 class ReplPool:
-    """``expressions`` is the directory of conversation.nix; ``settings`` are arguments for Nix.
+    """The kept processes of all sources; beyond a bound the least recently used is stopped.
 
-    ``starts`` counts the processes under ``evaluator``.  ``answered`` counts the responses,
-    errors included.
+    ``expressions`` is the directory of conversation.nix; ``settings`` are arguments for Nix.
+    ``starts`` counts the processes under ``evaluator``.  ``answered`` counts the responses, errors
+    included.
     """
 
     def __init__(

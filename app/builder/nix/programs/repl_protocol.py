@@ -17,7 +17,10 @@ _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """``marker`` consists of letters and digits."""
+    """The requests and responses of one process.
+
+    ``marker`` consists of letters and digits.
+    """
 
     marker: str
 

@@ -108,7 +108,7 @@ def _read(
     count: int,
     read: Callable[[list[object]], T],
 ) -> T | None:
-    """Raises RequestFailed."""
+    """Parse the rows, and return what ``read`` returns for them.  Raises RequestFailed."""
     document = response(printed)
     if document is None:
         raise RequestFailed

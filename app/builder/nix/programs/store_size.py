@@ -27,7 +27,10 @@ class StoreTooLarge(Exception):
 
 
 class StoreSize:
-    """``most`` is in bytes; 0 disables the limit.  ``options`` are settings of Nix."""
+    """The limit on the size of the Nix store.
+
+    ``most`` is in bytes; 0 disables the limit.  ``options`` are settings of Nix.
+    """
 
     def __init__(
         self,

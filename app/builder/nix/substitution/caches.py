@@ -74,7 +74,10 @@ class CacheResponse:
 
 @dataclass(slots=True)
 class Caches:
-    """``known`` remembers the priorities of caches for all sources."""
+    """The binary caches of one source.
+
+    ``known`` has the priorities of caches that were read before, for all sources.
+    """
 
     urls: Sequence[str]
     client: CacheClient

@@ -77,7 +77,10 @@ class _Readable:
 
 
 class _Pieces:
-    """``next_piece`` returns decompressed bytes, at most ``_OUTPUT``; none at the end."""
+    """A reader of pieces.
+
+    ``next_piece`` returns decompressed bytes, at most ``_OUTPUT``; none at the end.
+    """
 
     def __init__(self, next_piece: Callable[[], bytes]) -> None:
         self._next = next_piece

@@ -46,7 +46,9 @@ class Start(Protocol):
 
 
 class Download:
-    """``offers`` are tried in order until the first byte has been read.
+    """A download in progress.
+
+    ``offers`` are tried in order until the first byte has been read.
 
     ``on_progress`` is called by the thread of transfers, with the number of bytes that can be read
     so far, or None at the end.
@@ -185,7 +187,7 @@ class Download:
         return offer
 
     async def _fetch(self, offer: Offer, transfers: TransferThread, exchange: Exchange) -> None:
-        """Raises TransferFailed, OSError."""
+        """Download the offer, and resume it after faults.  Raises TransferFailed, OSError."""
         failures = 0
         while True:
             before = self._buffer.size

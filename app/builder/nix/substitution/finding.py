@@ -21,7 +21,9 @@ Find = Callable[[StorePath], Awaitable[CacheResponse]]
 
 @dataclass(slots=True)
 class Found:
-    """``offers`` are the paths to download, and ``local`` those that this machine has.
+    """The members of a closure, by where they are.
+
+    ``offers`` are the paths to download, and ``local`` those that this machine has.
 
     ``missing`` paths are in no cache, and ``unsupported`` ones only Nix can download.
     """
@@ -72,7 +74,10 @@ def _ignore(_: object) -> None:
 
 
 class ClosureFinder:
-    """``on_line`` receives a line for each retry, and ``on_offer`` each offer when it is found."""
+    """Follows references from narinfo to narinfo.
+
+    ``on_line`` receives a line for each retry, and ``on_offer`` each offer when it is found.
+    """
 
     def __init__(
         self,

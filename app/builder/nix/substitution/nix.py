@@ -44,7 +44,7 @@ class NixStore(NixRealiser, Protocol):
         """Raise BuildFailed if a path is not that of its derivation's output."""
 
     async def require_derivations(self, packages: Sequence[Found], options: RealiseOptions) -> None:
-        """Raises DerivationsMissing if ``realise`` would."""
+        """Raise DerivationsMissing if ``realise`` would."""
 
     async def keep(self, paths: Sequence[StorePath], roots: TemporaryRoots) -> frozenset[StorePath]:
         """Return the paths that are valid, which the roots keep.  Raises StoreUnavailable."""
@@ -57,7 +57,9 @@ class NixStore(NixRealiser, Protocol):
 
 
 class SubstitutingRealiser:
-    """``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches.
+    """A realiser that gives Nix only what must be built or downloaded by Nix.
+
+    ``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches.
 
     ``seconds`` is how long the downloads of one image may take, if its source allows more.
     """

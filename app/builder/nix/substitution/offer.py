@@ -10,7 +10,10 @@ _EXCESS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """``location`` is the URL without secrets.  A ``trusted`` cache needs no signatures."""
+    """A binary cache.
+
+    ``location`` is the URL without secrets.  A ``trusted`` cache needs no signatures.
+    """
 
     url: str
     location: str

@@ -39,10 +39,10 @@ _BRIEF = 2
 
 
 class SubstitutedStore:
-    """``local`` reads this machine's paths, ``remotes`` are those of binary caches.
+    """A store of local and of remote paths.
 
-    ``directory`` is for downloads in progress, which have no names there.  ``workers`` paths are
-    packed at a time.
+    ``local`` reads this machine's paths, ``remotes`` are those of binary caches.  ``directory`` is
+    for downloads in progress, which have no names there.  ``workers`` paths are packed at a time.
     """
 
     def __init__(
@@ -108,7 +108,10 @@ class SubstitutedStore:
 
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Raises UnreadablePath, UnsupportedTree, DownloadFailed, StorageUnavailable, Stopped."""
+        """Visit a path on the disk or in its download.
+
+        Raises UnreadablePath, UnsupportedTree, DownloadFailed, StorageUnavailable, Stopped.
+        """
         remote = self._remotes.get(path)
         if remote is None:
             self._local.visit(path, visitor)

@@ -51,7 +51,10 @@ _SSH = (
 
 
 class GitAccess:
-    """``directory`` is for the program that prints the credentials for git."""
+    """Access to the repository of one source.
+
+    ``directory`` is for the program that prints the credentials for git.
+    """
 
     def __init__(
         self,

@@ -10,10 +10,12 @@ from app.builder.sources.git.command import GitFailed
 
 
 class RefCache:
-    """``query`` returns all refs; its result or failure is cached for ``seconds``.
+    """The refs of one repository.
 
-    Not a SingleFlight: a caller does not join a query that started before, whose result may lack
-    a tag that was pushed since.
+    ``query`` returns all refs; its result or failure is cached for ``seconds``.
+
+    Not a SingleFlight: a caller does not join a query that started before, whose result may lack a
+    tag that was pushed since.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class RefCache:
         self._result: Mapping[str, str] | GitFailed = {}
 
     async def refs(self) -> Mapping[str, str]:
-        """Raises GitFailed."""
+        """Return the commit of each ref.  Raises GitFailed."""
         queries_before = self._queries
         async with self._lock:
             if self._result_of <= queries_before and self._clock() >= self._until:
