@@ -124,7 +124,7 @@ class Blobs(Protocol):
         """Return a small blob.  Raises BlobUnknown."""
 
     def open(self, digest: Digest) -> BinaryIO:
-        """Blocks.  Raises BlobUnknown."""
+        """Return the blob as a stream; blocks.  Raises BlobUnknown."""
 
 
 class BlobExistence(Protocol):
@@ -215,11 +215,10 @@ class Sent:
 class AppState:
     """All that routes use.
 
-    ``external_url`` is the server's public address, "" if the settings have none.
-
-    ``architecture`` is what clients get that accept no index. ``explain_not_found`` selects 403 for
-    mistyped images where the client hides the text of a 404. ``activity`` returns counters since
-    the start, by names such as ``nix.evaluate``.
+    ``external_url`` is the server's public address, "" if the settings have none.  ``architecture``
+    is what clients get that accept no index.  ``explain_not_found`` selects 403 for mistyped images
+    where the client hides the text of a 404.  ``activity`` returns counters since the start, by
+    names such as ``nix.evaluate``.
     """
 
     images: Images

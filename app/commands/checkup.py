@@ -42,10 +42,8 @@ _SPACE_ADVICE = "free space, or use a larger disk"
 class Checkup:
     """The parts of the server that are checked.
 
-    ``nix`` may be missing; the checks report it.
-
-    ``state`` is the finding of the state directory.  If that does not work, ``working`` are the
-    settings with a temporary one.
+    ``nix`` may be missing; the checks report it.  ``state`` is the finding of the state directory.
+    If that does not work, ``working`` are the settings with a temporary one.
     """
 
     settings: Settings

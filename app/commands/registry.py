@@ -176,7 +176,7 @@ class RegistryClient:
             reason = f": {first.get('code', '')} {first.get('message', '')}"
         except (ValueError, LookupError, AttributeError, TypeError):
             reason = ""
-        text = f"{self._base} answers {response.status_code} for {self._repository}{reason}"
+        text = f"{self._base} responded with {response.status_code} for {self._repository}{reason}"
         return CannotPush(one_line(text, _REASON_LIMIT))
 
     def _is_own(self, url: str) -> bool:

@@ -126,7 +126,7 @@ def _read(client: httpx.Client, url: str) -> Page:
                 return Page.model_validate_json(response.content)
             except ValueError:
                 raise CannotWatch(f"{shown(url)} is not the page of a build") from None
-        reason = f"the server answers {response.status_code}"
+        reason = f"the server responded with {response.status_code}"
     raise CannotWatch(f"{shown(url)}: {reason}; is the server running, and is this its address?")
 
 

@@ -1,11 +1,12 @@
 """The routes of a pull, without the framework's routing.
 
-A pull is the version check, a manifest and some twenty blobs; the probe of the process must not
-wait either.  The framework's routing and
-dependency injection cost several times as much as these responses, so their paths are matched
-here.  The functions are those that the router would call, and all other requests go to the router:
-``tests/api/test_direct.py`` compares the responses of both ways.
-Rules that apply to all requests belong into ``Gate``, which is in front of both.
+A pull is the version check, a manifest and some twenty blobs.  The framework's routing and
+dependency injection cost several times as much as these responses, so their paths are matched here.
+The probe of the process is here too, because it must not wait behind other requests.
+
+The functions are those that the router would call, and all other requests go to the router:
+``tests/api/test_direct.py`` compares the responses of both ways.  Rules that apply to all requests
+belong in ``Gate``, which is in front of both.
 """
 
 import re

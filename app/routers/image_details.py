@@ -90,7 +90,7 @@ def _of_built(built: Built) -> _Found:
 
 
 def _of_recent(image: RecentImage | None) -> _Found | None:
-    """An image that was pulled before a restart: as far as it is known, it has not moved since."""
+    """Return an image that was pulled before a restart; its tag may have moved since."""
     return (image.digest, image.media_type, image.manifests) if image else None
 
 

@@ -19,7 +19,7 @@ class StallTimer:
         self._check: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Writing is paused: from now on the buffer only shrinks."""
+        """Start when writing is paused, after which the buffer only shrinks."""
         self.stop()
         self._expect_less_than(self._transport.get_write_buffer_size())
 

@@ -19,8 +19,8 @@ class ObjectNotFound(Exception):
 class LocalFile:
     """A finished file on this machine, at least until it is opened.
 
-    ``file`` is the same, open: a turn of threads to open it would cost as much as to send it.  The
-    caller of ``locate`` closes it.
+    ``file`` is that file, open: opening it later, in a thread, would take as long as sending it.
+    The caller of ``locate`` closes it.
     """
 
     path: Path
@@ -106,14 +106,14 @@ class Storage(Protocol):
 
     @blocking
     def spool(self) -> BinaryIO:
-        """An empty file near the store that vanishes when closed, unless adopted.
+        """Return an empty file on the storage's disk, deleted when it is closed unless adopted.
 
         Its ``write`` raises StorageUnavailable when the disk is full.
         """
 
     @blocking
     def open(self, key: str) -> BinaryIO:
-        """The object as a seekable stream, for workers; raises ObjectNotFound."""
+        """Return the object as a seekable stream, for workers.  Raise ObjectNotFound."""
 
     @blocking
     def open_raw(self, key: str) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Blobs and manifests that are known to be stored: images of known layers need no look.
+"""Which blobs and manifests are stored, cached so that images are served without queries.
 
 A blob that was seen is trusted for some minutes.  One that turns out to be missing or damaged
 ends the trust in all others: whatever removed it may have removed more.  The size of a blob is

@@ -31,14 +31,16 @@ T = TypeVar("T")
 
 # Enough to fill the queue of a disk; reads of the page cache return at once.
 _THREADS = 16
-# Looks by one thread, if there are many: a slow disk gets several requests at a time.
+# Lookups by one thread, if there are many: a slow disk gets several requests at a time.
 _TOGETHER = 32
 
 
 class FilesystemStorage:
-    """Data to the disk, link, directory to the disk: this order keeps the promise of a storage.
+    """A storage in a directory.
 
-    The directory is one file system, with hard links, and may be shared by several servers.
+    The data is forced to the disk, then linked to its name, then the directory is forced to the
+    disk.  So an object that is visible is whole, also after a power cut.  The directory is one file
+    system, with hard links, and may be shared by several servers.
     """
 
     def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -122,7 +124,7 @@ class FilesystemStorage:
             return await threads.run(partial(work, *args, **kwargs), limiter=self._limiter)
 
     async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
-        """Look at several keys in each thread: a thread for each costs several times the look."""
+        """Look up several keys in each thread: a thread for each key costs several times more."""
         names = [checked(key) for key in keys]
         parts = [names[start : start + _TOGETHER] for start in range(0, len(names), _TOGETHER)]
         found = await asyncio.gather(*(self._run(_each, look, part) for part in parts))

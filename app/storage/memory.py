@@ -83,6 +83,6 @@ class MemoryStorage:
 
 @blocking
 def _content(file: BinaryIO) -> bytes:
-    """Layers may have gigabytes."""
+    """Return the bytes of a spool file, in a worker: layers may have gigabytes."""
     file.seek(0)
     return file.read()

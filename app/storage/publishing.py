@@ -26,7 +26,9 @@ _STAGING = ".staging"
 
 @blocking_class
 class Publisher:
-    """An object that has a name is on the disk.  Keys are valid; methods raise OSError.
+    """Writes objects: one that has a name is on the disk.
+
+    Keys are valid; methods raise OSError.
 
     ``content`` notes each object that is written here, which is then not hashed again.
     """

@@ -95,7 +95,7 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
 
 
 async def load_profiles(settings: Settings, storage: Storage) -> LayerProfiles:
-    """Return the layer plans of the settings.  Raises PopularityUnavailable."""
+    """Return the layer plans of the settings.  Raises ProfileUnavailable."""
     match settings.plan:
         case layers.SHIPPED:
             return await to_thread.run_sync(shipped_profiles, PLANS)

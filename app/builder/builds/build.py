@@ -32,7 +32,7 @@ from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
 
-# Raise when an image of the same packages becomes another image.
+# To be raised when the same packages give another image.
 FORMAT = 3
 _COLLISIONS_SHOWN = 20
 
@@ -78,7 +78,7 @@ class ImageBuilder:
         self.contents = contents
         self._blobs = blobs
         self._queues = queues
-        # An image may be wanted by a job of its own and by that of an index.
+        # A job of its own and that of an index may need the same image.
         self._flights: SingleFlight[Digest, BuiltImage] = SingleFlight()
 
     async def close(self) -> None:
@@ -166,7 +166,7 @@ class ImageBuilder:
             async with self._packing(progress):
                 return await self.composer.compose(ingredients, plans, closure)
         except StoreUnreadable:
-            progress.write("a packed layer has disappeared; it is packed again")
+            progress.write("a packed layer was deleted; it is packed again")
             return None
 
     async def _compose_realised(self, ingredients: Ingredients, progress: Progress) -> Composition:

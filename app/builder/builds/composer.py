@@ -137,7 +137,7 @@ class Composer:
 
 
 def _main_programs(ingredients: Ingredients) -> list[str | None]:
-    """Return those of the image's packages, but for what every image or ``foreign`` adds."""
+    """Return the main programs of the packages, without those that every image has."""
     request = ingredients.request
     added = {*ALWAYS, *(name for name in request.packages if name not in request.named)}
     packages = ingredients.packages.items()

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class IndexBuilder:
-    """Images by ``images``, and indexes of them; ``systems`` are those of an index, in its order."""
+    """Builds indexes of the images of several systems, which are listed in their order."""
 
     def __init__(
         self,
@@ -123,12 +123,12 @@ class IndexBuilder:
     def _recipe(
         self, request: ImageRequest, pinned: Pinned, found: Iterable[Recipe | RegistryError]
     ) -> IndexRecipe:
-        recipes = self._with_onebase_of(tuple(found))
+        recipes = self._with_one_base(tuple(found))
         parts = tuple(map(Part, map(ARCHITECTURES.__getitem__, self._ordered(request)), recipes))
         key = index_key(request, pinned, self.systems, self._images.layering, base_of(recipes))
         return IndexRecipe(key, pinned, parts)
 
-    def _with_onebase_of(
+    def _with_one_base(
         self, recipes: Sequence[Recipe | RegistryError]
     ) -> tuple[Recipe | RegistryError, ...]:
         """Let all recipes use one revision of the base, which may have moved between them."""

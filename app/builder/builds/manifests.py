@@ -1,4 +1,4 @@
-"""Manifests as stored, those requested last cached in memory."""
+"""Stored manifests, with a cache of those requested last."""
 
 import json
 from collections.abc import Callable

@@ -43,7 +43,6 @@ class PreviewedPath:
     """A store path of an image that is not built, and where a pull would take it from.
 
     ``size`` is in compressed bytes as clients download them, None if it is not packed.
-
     ``nar_size`` is None for a path whose size is not known before it exists.  ``download_size`` are
     bytes that the server would download from ``cache``.
     """

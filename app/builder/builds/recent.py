@@ -46,7 +46,6 @@ class RecentImage:
     """An image that was built or found again.
 
     ``digest`` is that of the index or the only manifest, ``manifests`` those of its images.
-
     ``seconds`` are the times of the build that made it; empty if it was only found again.
     """
 

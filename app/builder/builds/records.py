@@ -40,7 +40,7 @@ INDEXES = Kind(name="indexes", format=1, adapter=TypeAdapter(BuiltIndex), refere
 
 
 class BuildRecords(Generic[T]):
-    """A record counts only while all blobs and manifests that it names are stored."""
+    """Records of builds, each valid only while all blobs and manifests that it names are stored."""
 
     def __init__(self, *, storage: Storage, existence: BlobExistenceCache, kind: Kind[T]) -> None:
         self._storage = storage
@@ -75,7 +75,7 @@ class BuildRecords(Generic[T]):
         return settled
 
     def lost_document(self, digest: Digest) -> None:
-        """Make builds again whose manifest or index is missing or damaged."""
+        """Drop the cached builds that have this missing or damaged manifest or index."""
         self._existence.invalidate(digest)
         for key in self._cache:
             built = self._cache.get(key)
@@ -83,12 +83,12 @@ class BuildRecords(Generic[T]):
                 self._cache.pop(key)
 
     async def _note(self, key: Digest, built: T) -> None:
-        """Keep the build, with its objects seen in storage: the next request needs no look."""
+        """Cache the build and the existence of its objects: the next request reads no storage."""
         self._cache[key] = built
         await self._existence.has_all(chain(built.manifests, built.blobs))
 
     async def _has_manifests(self, built: T) -> bool:
-        """Whole: a damaged one is made again as if it were not there."""
+        """Return whether all manifests are stored and undamaged."""
         digests = _digests(built)
         try:
             bodies = await gather(self._storage.read(keys.manifest(digest)) for digest in digests)

@@ -25,9 +25,8 @@ _PURPOSES = {"cacert": "CA certificates (cacert)", "iana-etc": "names of service
 class Supply:
     """Which source each package of a request comes from.
 
-    ``lacking`` are names that the source does not have; ``base`` supplies them.
-
-    ``own`` are the packages of the source itself, if they had to be evaluated for this.
+    ``lacking`` are names that the source does not have; ``base`` supplies them.  ``own`` are the
+    packages of the source itself, if they had to be evaluated for this.
     """
 
     lacking: tuple[str, ...]

@@ -28,7 +28,9 @@ async def download(source: str) -> bytes:
                 body += chunk
                 check_size(body)
     except httpx.HTTPStatusError as error:
-        raise ProfileUnreadable(f"the server answers {error.response.status_code}") from error
+        raise ProfileUnreadable(
+            f"the server responded with {error.response.status_code}"
+        ) from error
     except httpx.HTTPError as error:
         raise ProfileUnreadable(str(error) or type(error).__name__) from error
     return bytes(body)

@@ -24,10 +24,9 @@ class JobState(StrEnum):
 class Job(Generic[T]):
     """A task of the server, and its outcome when it has ended.
 
-    ``identifier`` names the job's page; ``title`` is the requested image, for people.
-
-    ``request`` is the identifier of the HTTP request that started it, "" without one. A job that
-    continues ``after`` another has the page, the progress and the start of that one.
+    ``identifier`` names the job's page; ``title`` is the requested image, for people.  ``request``
+    is the identifier of the HTTP request that started it, "" without one. A job that continues
+    ``after`` another has the page, the progress and the start of that one.
     """
 
     __slots__ = (

@@ -49,7 +49,6 @@ class Jobs(Generic[T]):
     """Starts at most one job for each key, and remembers how it ended.
 
     ``remember`` bounds the outcomes that are kept, ``history`` the pages with their logs.
-
     ``loop_share`` is that of the event loop in which the jobs run, with others; None for no limit.
     A failure has a page, perhaps without its log, for as long as it is remembered.
     """

@@ -26,7 +26,6 @@ class PackageSearch:
     """Search the names of each served source.
 
     ``sources`` are by the path component that selects them; ``default`` serves all other names.
-
     ``systems`` are those of names without an architecture, the server's own first.
     """
 

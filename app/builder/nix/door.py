@@ -134,7 +134,6 @@ class AttributeScan:
     """The attributes that a scan reached.
 
     ``names`` are all names at the top; () unless the list starts with the first attribute.
-
     ``failure`` ended the evaluation at the attribute ``failed_at``.
     """
 
@@ -203,7 +202,7 @@ class NixRealiser(Protocol):
         """
 
     def temporary_roots(self) -> AbstractAsyncContextManager[TemporaryRoots]:
-        """Open a place for roots, which keep paths from the garbage collector."""
+        """Open a directory for roots, which protect paths from the garbage collector."""
 
 
 class Nix(NixEvaluator, NixRealiser, Protocol):

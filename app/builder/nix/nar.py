@@ -81,7 +81,7 @@ class _Archive:
         self._stream.require_end()
 
     def _node(self, name: bytes) -> bool:
-        """Visit the node whose type is next; return whether it is a directory, which is open."""
+        """Visit the next node.  Return whether it is a directory, whose entries then follow."""
         stream = self._stream
         if stream.accept(_REGULAR):
             self._file(name)

@@ -1,4 +1,4 @@
-"""What realising packages would take, found out without realising anything."""
+"""What realising packages would download and build."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -32,7 +32,7 @@ def _derivation(value: object) -> StorePath:
 
 
 def _plain(text: str) -> str | None:
-    """Return None for a text that is not plain: a sanitized one could equal an allowed name."""
+    """Return None for a text with other characters: sanitized, it could equal an allowed name."""
     return text if is_plain(text) else None
 
 
@@ -129,7 +129,7 @@ class Validity(StrEnum):
     ALWAYS = "always"
     """The package set raises this error on every machine."""
     PROCESS = "process"
-    """Unknown from the message; cached in memory only."""
+    """The message does not show how long; the failure is cached in memory only."""
     MINUTES = "minutes"
     """A limit of time or memory, or a missing file: an idle or repaired machine may succeed."""
     NEVER = "never"

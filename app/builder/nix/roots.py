@@ -1,4 +1,4 @@
-"""Temporary roots keep store paths from Nix's garbage collector while they are packed.
+"""Temporary roots protect store paths from Nix's garbage collector while they are packed.
 
 They are links in a directory of this process, which Nix registers as indirect roots.
 """

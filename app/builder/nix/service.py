@@ -1,6 +1,6 @@
 """How a package's service is started: the attribute ``nixery`` of a package.
 
-A package set writes these values, so everything has a form and a bound.
+A package set writes these values, so each is validated and bounded.
 """
 
 import re

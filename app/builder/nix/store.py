@@ -22,7 +22,7 @@ ReadBuffers = Sequence[bytearray | memoryview]
 
 
 class UnsupportedTree(Exception):
-    """A tree that no image can hold: the package is at fault, not the store."""
+    """A tree that no image can hold.  The cause is the package, not the store."""
 
 
 class UnreadablePath(Exception):
@@ -30,12 +30,12 @@ class UnreadablePath(Exception):
 
 
 class VisitAgain(UnreadablePath):
-    """The source of a path failed during the visit; another visit reads it from another one."""
+    """The source of a path failed during the visit; another visit uses another source."""
 
 
 @blocking
 def repeated(visit: Callable[[], T]) -> T:
-    """Return the result of a visit, which begins from its start after VisitAgain."""
+    """Return the result of a visit; repeat it from its start after VisitAgain."""
     while True:
         with suppress(VisitAgain):
             return visit()
@@ -79,7 +79,7 @@ class Visitor(Protocol):
         """End the directory entered last."""
 
     def file(self, name: bytes, file: File) -> None:
-        """Take a regular file.  A content that is not read is skipped."""
+        """Take a regular file.  Content that is not read is skipped."""
 
     def symlink(self, name: bytes, target: bytes) -> None: ...
 

@@ -118,7 +118,7 @@ async def test_cache_that_does_not_work_is_a_problem_without_its_password(
     found = await examine(client, *[secret] * 3, f"file://{tmp_path}")
 
     assert [one.outcome for one in found] == [*[Outcome.PROBLEM] * 3, Outcome.OK, Outcome.OK]
-    assert "the server answers 500" in found[0].message
+    assert "the server responded with 500" in found[0].message
     assert "nix-cache-info is missing" in found[1].message
     assert "only Nix can open" in found[3].message
     assert not any("hunter2" in one.message for one in found)

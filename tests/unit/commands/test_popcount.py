@@ -167,7 +167,7 @@ def test_error_of_a_cache_names_its_url(
     message = failure(capsys, "popcount", "--cache", server.url)
 
     assert message == (
-        f"nixery popcount: {server.url}/nix-cache-info: the server answers 401, no netrc file has its"
+        f"nixery popcount: {server.url}/nix-cache-info: the server responded with 401, no netrc file has its"
         " password or it is wrong\n"
     )
 

@@ -96,7 +96,7 @@ def test_transient_failures_are_retried(
 
     assert run(registry) == 0
 
-    assert "answers 503 for team/git; another attempt follows" in capsys.readouterr().err
+    assert "responded with 503 for team/git; another attempt follows" in capsys.readouterr().err
 
 
 Fault = tuple[int, dict[str, str], bytes]
@@ -107,21 +107,21 @@ HEAD_IS_MISSING: Fault = (404, {}, b"")
 @pytest.mark.parametrize(
     ("faults", "reason"),
     [
-        ([(400, {}, b"")], "answers 400 for team/git"),
+        ([(400, {}, b"")], "responded with 400 for team/git"),
         ([(403, {}, b"")], "denies access"),
         ([(401, {"WWW-Authenticate": "Negotiate"}, b"")], "denies access"),
-        ([HEAD_IS_MISSING, (202, {}, b"")], "answers 202"),
+        ([HEAD_IS_MISSING, (202, {}, b"")], "responded with 202"),
         ([HEAD_IS_MISSING, (202, {"Location": "/up"}, b""), (400, {}, b"x" * (2 << 20))], "400"),
         (
             [HEAD_IS_MISSING, (404, {}, b'{"errors":[{"code":"NAME_INVALID","message":"no"}]}')],
-            "answers 404 for team/git: NAME_INVALID no",
+            "responded with 404 for team/git: NAME_INVALID no",
         ),
-        ([(307, {}, b""), (200, {}, b""), (413, {}, b"{}")], "answers 413"),
+        ([(307, {}, b""), (200, {}, b""), (413, {}, b"{}")], "responded with 413"),
         (
             [(200, {}, b""), (200, {}, b""), (201, {"Docker-Content-Digest": "sha256:1"}, b"")],
             "as sha256:1",
         ),
-        ([(500, {}, b"")] * 3, "answers 500"),
+        ([(500, {}, b"")] * 3, "responded with 500"),
         ([HEAD_IS_MISSING, (202, {"Location": "http://host:port/"}, b"")], "invalid address"),
     ],
 )

@@ -112,7 +112,11 @@ def test_server_may_restart(pages: Pages) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(404, "no such build"), (500, "answers 500"), ({"state": "running"}, "is not the page")],
+    [
+        (404, "no such build"),
+        (500, "responded with 500"),
+        ({"state": "running"}, "is not the page"),
+    ],
 )
 def test_server_that_sends_no_build_is_an_error(
     pages: Pages,

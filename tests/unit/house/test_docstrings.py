@@ -1,6 +1,8 @@
-"""A docstring starts with a sentence that stands alone, as CONTRIBUTING.md asks."""
+"""A docstring starts with a sentence that stands alone, and names only what exists."""
 
 import ast
+import builtins
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,9 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+CLASS_NAME = re.compile(r"\b(?:[A-Z][a-z0-9]+){2,}\b")
+# Names of Nix and of a project.
+FOREIGN = frozenset({"ActivityType", "ResultType", "OpenTelemetry"})
 
 
 def first_lines() -> Iterator[tuple[str, str]]:
@@ -35,3 +40,22 @@ def test_docstrings_start_with_a_line_of_their_own() -> None:
     assert not [
         (place, line) for place, line in first_lines() if len(line) > 1 and line[-1] not in ".:?"
     ]
+
+
+def test_names_in_docstrings_exist() -> None:
+    """A class that was renamed may stay in the docstrings of its callers."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    known = {*dir(builtins), *FOREIGN}
+    for node in nodes:
+        if isinstance(node, ast.ClassDef | ast.alias):
+            known.add(node.name)
+        elif isinstance(node, ast.Name):
+            known.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            known.add(node.attr)
+    texts = [
+        ast.get_docstring(node) or "" for node in nodes if isinstance(node, ast.Module | Documented)
+    ]
+
+    assert {name for text in texts for name in CLASS_NAME.findall(text)} <= known

@@ -15,10 +15,10 @@ _ABSENT = Directory(b"")
 def service_additions(
     services: Mapping[str, Service], base: Sequence[Entry], *, nonroot: bool
 ) -> Additions:
-    """Return what the services need, given by their packages' names.
+    """Return what the services need; ``services`` are by the names of their packages.
 
-    With ``nonroot`` all is that user's.  Raises UnsupportedTree for services that exclude each
-    other, or files of the image.
+    With ``nonroot`` all files belong to that user.  Raises UnsupportedTree if two services, or a
+    service and a file of the image, exclude each other.
     """
     if not services:
         return Additions()

@@ -10,7 +10,7 @@ from app.builder.images.packing.entry import Directory, Entry
 class Additions:
     """Files and environment variables beside the links to packages.
 
-    ``entries`` take precedence over the packages' files; no name is there twice.
+    ``entries`` take precedence over the packages' files; their names are unique.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -31,7 +31,7 @@ def join(additions: Iterable[Additions]) -> Additions:
 def over(base: Iterable[Entry], entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Return both, with the directories above the entries.
 
-    So a directory of one package gets an entry of its own if there is an addition in it.
+    A directory of a package thus gets an entry of its own if an addition is below it.
     """
     found = {entry.name: entry for entry in base}
     for entry in entries:

@@ -44,7 +44,7 @@ def targets(claims: Iterable[Claim]) -> Iterator[bytes]:
 
 
 def as_tree(claim: Claim, trail: frozenset[bytes]) -> Claim | None:
-    """Return the directory itself, or the one a link leads to; None for all else.
+    """Return the claim's directory, or the one that its link leads to; None for others.
 
     ``trail`` are locations that are not followed again.
     """

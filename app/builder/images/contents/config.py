@@ -44,10 +44,9 @@ class ImageLayer:
 class ImageConfig:
     """The values of an image's configuration (image-spec, config.md).
 
-    ``architecture`` as Go names it; ``created`` with a time zone; layers from the bottom.
-
-    ``environment`` has variables beside those of every image, or in their place; ``user`` is that
-    of a service.
+    ``architecture`` is Go's name for it.  ``created`` has a time zone.  ``layers`` are given from
+    the bottom.  ``environment`` has variables beside those of every image, or in their place.
+    ``user`` is that of a service, "" for the default.
     """
 
     architecture: str
@@ -64,9 +63,8 @@ class ImageConfig:
 class ImageDocuments:
     """The documents of an image for one architecture, as the bytes that are stored.
 
-    ``docker_manifest`` is schema 2, or None: that schema has no zstd layers.
-
-    ``zstd_manifest`` is a second manifest, if the layers are in gzip and in zstd.
+    ``docker_manifest`` is schema 2, or None: that schema has no zstd layers.  ``zstd_manifest`` is
+    a second manifest, if the layers are in gzip and in zstd.
     """
 
     config: bytes
@@ -106,8 +104,8 @@ def command(
 ) -> tuple[str, ...]:
     """Return a container's default command, by the rules of docs/contents.md.
 
-    ``shells`` are those of the image, the preferred one first; ``interactive`` if the name asks for
-    one.  ``services`` and ``main_programs`` are those of the packages in the name.
+    ``shells`` are those of the image, the preferred one first.  ``interactive`` is true if the name
+    requests a shell.  ``services`` and ``main_programs`` are those of the packages in the name.
     """
     if interactive and shells:
         return (shells[0],)

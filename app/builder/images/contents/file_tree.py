@@ -51,7 +51,7 @@ Node = RegularFile | Link | Tree
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """A store path's own names, and ``linked``: directories of other paths that links lead to."""
+    """The names of a store path; ``linked`` are directories of other paths that links lead to."""
 
     root: Node
     linked: Mapping[bytes, Tree]

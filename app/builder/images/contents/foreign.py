@@ -95,8 +95,9 @@ async def compose_loader(packages: Sequence[Package], read: ReadBytes) -> Adopte
 def adapted(content: bytes, loader: Loader, path: StorePath) -> bytes:
     """Return the loader with the directories and the cache of other distributions.
 
-    The lengths of names are compiled in.  The embedded package set has names of dashes
-    (nix/debian/builder/adjustments.py), nixpkgs has the C library's own directories.
+    Each name is replaced by one of the same length, which is compiled into the loader.  In the
+    embedded package set these names are dashes (nix/debian/builder/adjustments.py), in nixpkgs the
+    directories of the C library itself.
     """
     usual = [
         *(b"/lib/%b/" % loader.triplet, b"/usr/lib/%b/" % loader.triplet),

@@ -1,7 +1,7 @@
 """The libraries that interpreters of an image find: those of its packages, and what these need.
 
-A library refers to the libraries it needs.  So the image merges the library directories of what
-the named packages refer to, directly or through other libraries, and nothing else of them.
+A library refers to the libraries that it needs.  So the image merges the library directories of
+all libraries that the named packages refer to, directly or through others, and no other files.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Languages whose libraries an image composes with their interpreter.
 
-A language is a row of ``LANGUAGES``; ``interpreters`` knows none by name.
+A language is a row of ``LANGUAGES``; the code in ``interpreters`` is the same for all.
 """
 
 import re
@@ -16,8 +16,9 @@ Place = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """An interpreter is a package that has all of ``interpreter``; libraries are directories.
+    """A language: how its interpreter and its libraries are found, and what they need.
 
+    An interpreter is a package that has all places of ``interpreter``.  Libraries are directories.
     ``compose`` takes the interpreters' own places that match ``interpreter``, and the directories
     of the other packages' libraries in the order of ``libraries``.
     """

@@ -43,7 +43,7 @@ class Links:
         return None
 
     def node(self, names: list[bytes]) -> Node | None:
-        """Return what is at the place, given as its names from the store on."""
+        """Return the node at a place, which is given by its names from the store directory on."""
         path = self._closure.get(names[0])
         if path is None:
             return None

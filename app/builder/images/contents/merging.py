@@ -163,7 +163,7 @@ class Merger:
         self._add(merged, directory, base, below)
 
     def _settle_single(self, merged: Merged, directory: bytes, base: bytes, claim: Claim) -> None:
-        """Settle a name that nothing else claims, as most of a large package."""
+        """Settle a name that one package alone claims, which is the common case."""
         if not isinstance(claim.node, Tree):
             self._add(merged, directory, base, STORE_PREFIX + claim.location)
         else:

@@ -1,4 +1,7 @@
-"""Directories of packages whose name is a link in the image: their files go where it leads."""
+"""Move files of a package if the image has a link in place of their directory.
+
+The files go into the directory that the link leads to.
+"""
 
 import posixpath
 from collections.abc import Iterator, Mapping

@@ -47,9 +47,9 @@ _DIRECTORIES = (
 
 @blocking
 def nix_additions(packages: Sequence[Package], closure: Closure, *, nonroot: bool) -> Additions:
-    """Return nothing unless one of the packages has ``bin/nix-store``.
+    """Return the state of Nix; nothing unless one of the packages has ``bin/nix-store``.
 
-    With ``nonroot`` Nix's state is that user's.  Raises UnsupportedTree beyond the bound.
+    With ``nonroot`` the state belongs to that user.  Raises UnsupportedTree beyond the bound.
     """
     if not any(map(_has_nix, packages)):
         return Additions()

@@ -1,4 +1,4 @@
-"""A store path's file tree, out of one pass over it and over the paths that its links lead into."""
+"""Read the file tree of a store path, in one pass over it and over each path that it links to."""
 
 from collections.abc import Iterable
 from copy import copy
@@ -23,8 +23,8 @@ _THROUGH = 2
 def read_file_tree(path: StorePath, store: StoreReader, closure: Iterable[StorePath]) -> FileTree:
     """Read the names below the path, and below directories that links lead to.
 
-    ``closure`` is the path's own.  Links out of it dangle in images, and what else the store has
-    belongs to other packages.  Raises UnreadablePath, UnsupportedTree, Stopped.
+    ``closure`` is that of the path.  A link to a path outside of it dangles in images, so it is not
+    followed.  Raises UnreadablePath, UnsupportedTree, Stopped.
     """
     return _Reader(store, closure).read(path)
 

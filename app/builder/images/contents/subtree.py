@@ -1,4 +1,4 @@
-"""A directory that one package alone has: the same entries in every image with the package."""
+"""The entries of a directory that one package alone has; every image with the package has them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ from app.builder.nix.store import File
 
 
 class TreeBuilder:
-    """A visitor.  Its links have a target and lead nowhere; ``links`` follows them later."""
+    """A visitor that builds a tree.  Links are not followed here; ``links`` does so later."""
 
     def __init__(self, bound: Bound) -> None:
         self._bound = bound

@@ -24,8 +24,8 @@ _CHOSEN = (
     *range(10001, 10100),
     *range(1_000_000_000, 1_005_000_000, 10_000),
 )
-# Everyone can write /tmp, also in containers with a read-only root.  Group 0 is what runtimes give
-# an id without an entry.
+# All users can write to /tmp, also in containers with a read-only root.  Runtimes give group 0 to
+# an ID without an entry.
 _LINES = dict.fromkeys(f"user{uid}:x:{uid}:0::/tmp:/bin/sh\n" for uid in _CHOSEN)
 USERS = _NAMED + "".join(_LINES)
 

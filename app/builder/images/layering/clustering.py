@@ -1,4 +1,4 @@
-"""Cohorts: the names that share a layer, chosen so that clients wait the least.
+"""Choose cohorts, the names that share a layer, so that clients wait as little as possible.
 
 The cost of a set of cohorts is estimated on sampled images.  A shared layer saves its layer in
 each image, and is downloaded again for each combination of its members.  docs/layering.md has the
@@ -21,7 +21,7 @@ UPDATE_WEIGHT = 0.12
 CHANGED = 0.055
 # Names in fewer samples are grouped only with names of the same samples: there may be very many.
 _RARE = 4
-# More combinations of members never pay, and would take long to weigh.
+# More combinations of members never save time, and comparing them would take long.
 _COMBINATIONS = 64
 
 

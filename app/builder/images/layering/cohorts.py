@@ -135,7 +135,7 @@ def _draw_images(graph: _Graph, requested: list[StorePath], bits: list[int], *, 
 def _usage(
     graph: _Graph, images: Mapping[str, int], users: Mapping[str, int]
 ) -> Mapping[str, Usage]:
-    """Describe the names that the samples have, but for large ones, which share no layer."""
+    """Describe the sampled names, without large ones, which have layers of their own."""
     sizes: defaultdict[str, int] = defaultdict(int)
     for name, size in zip(graph.names, graph.sizes, strict=True):
         sizes[name] = max(sizes[name], size)

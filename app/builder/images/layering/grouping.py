@@ -109,7 +109,7 @@ def _members(closure: Closure, plan: LayerProfile | None) -> list[_Member]:
 
 
 def referrers_first(closure: Closure) -> list[StorePath]:
-    """Return the paths in an order in which no path stands before a referrer.
+    """Return the paths so that each stands after all paths that refer to it.
 
     Paths that are part of a cycle of references, or below one, are left out.
     """

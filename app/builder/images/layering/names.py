@@ -1,4 +1,4 @@
-"""Package names that outlast a release: without hash and version."""
+"""Package names without hash and version, which stay the same between releases."""
 
 import re
 

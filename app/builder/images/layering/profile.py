@@ -1,4 +1,4 @@
-"""The layer profile: what is learnt of a package set in order to cut the layers of one image."""
+"""The layer profile: statistics of a package set that decide the layers of an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

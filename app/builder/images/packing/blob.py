@@ -136,7 +136,7 @@ class _Blocks:
         for part in parts:
             self._compress(*part, end=_nothing)
         # Pieces end in order, so the buffer is free when the last one has ended.
-        self._compress(*last, end=partial(self._buffers.give_back, buffer))
+        self._compress(*last, end=partial(self._buffers.put_back, buffer))
         self._filling = None
         return self.begin()
 
@@ -147,7 +147,7 @@ class _Blocks:
         """Wait until no thread works for the blob, which may then be closed, also after a failure."""
         self._members.wait()
         if self._filling is not None:
-            self._buffers.give_back(self._filling)
+            self._buffers.put_back(self._filling)
 
     def _compress(
         self, number: int, codec: Codec, part: memoryview, *, end: Callable[[], None]

@@ -25,7 +25,7 @@ class Buffers:
 
     @blocking
     def take(self, advance: Callable[[], bool]) -> bytearray:
-        """The caller must hold no buffer, or callers deadlock.
+        """Return a free buffer.  The caller must not hold another, or callers deadlock.
 
         Buffers that the caller has passed on to threads do not count.  ``advance`` works on them
         until one may be free, and returns False if there are none: all buffers are then in use by
@@ -37,7 +37,7 @@ class Buffers:
         except IndexError:
             return bytearray(self._size)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def put_back(self, buffer: bytearray) -> None:
         self._idle.append(buffer)
         self._permits.release()
 
@@ -45,7 +45,7 @@ class Buffers:
     def reserve(self, advance: Callable[[], bool]) -> None:
         """Reserve room for a block that has memory of its own."""
         self._acquire(advance)
-        # An idle buffer is memory too, and the room for it has just been given away.
+        # An idle buffer is memory too, and its room has just been taken.
         with suppress(IndexError):
             self._idle.pop()
 

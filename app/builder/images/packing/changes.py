@@ -1,4 +1,4 @@
-"""Bytes that should be the same and are not: of two packings, or of one layer in two codecs."""
+"""Errors for bytes that differ: of two packings of a path, or of one layer in two codecs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

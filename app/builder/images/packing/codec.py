@@ -89,7 +89,7 @@ def find(name: str) -> Codec:
 
 
 def isal_gzip() -> Codec:
-    """Return level 2, since level 3 gives other bytes on each generation of processors.
+    """Return ISA-L's gzip at level 2; level 3 gives other bytes on each processor generation.
 
     The first bytes are flushed separately, because ISA-L's loop for long inputs must not begin a
     stream.  It files the third position under a hash of the stream's address, so that one process

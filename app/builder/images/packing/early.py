@@ -14,8 +14,8 @@ async def packing_early(
 ) -> AsyncIterator[None]:
     """Pack paths of the caller's job as soon as the store announces them.
 
-    A failure cancels the caller, and is raised in its place.  At the end the caller has packed
-    what it needs, and what it does not need is given up.
+    A failure cancels the caller, and is raised in its place.  When the context ends, packing of
+    paths that the caller has not requested is cancelled.
     """
     tasks: list[asyncio.Task[object]] = []
     try:

@@ -1,4 +1,4 @@
-"""Do work in parallel, and take its results in the order of submission."""
+"""Run work in parallel, and deliver the results in the order of submission."""
 
 import threading
 from collections import deque
@@ -66,7 +66,7 @@ class InOrder:
 
     @blocking
     def advance(self) -> bool:
-        """Help until the oldest piece has ended; return False if there is none."""
+        """Do work until the oldest piece has ended; return False if there is none."""
         if not self._pieces:
             return False
         oldest = self._pieces[0].outcome

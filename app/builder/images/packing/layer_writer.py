@@ -45,9 +45,10 @@ _MEMORY = 64 << 20
 
 
 class LayerWriter:
-    """The bytes depend on the codecs and the input alone, not on ``workers``.
+    """Writes blobs, whose bytes depend on the codecs and the input alone, not on ``workers``.
 
-    Results are in the order of the codecs.  ``brief`` are workers for tasks that compress little, so that these do not wait for large paths.
+    Results are in the order of the codecs.  ``brief`` are workers for tasks that compress little,
+    so that these do not wait for large paths.
     """
 
     def __init__(

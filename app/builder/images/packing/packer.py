@@ -48,7 +48,10 @@ class PackingCounters:
 
 
 class LayerPacker:
-    """The same paths give the same bytes, in any order, with any workers and any stored layers."""
+    """Makes layers.
+
+    The same paths give the same bytes, whatever their order, the workers and the stored layers.
+    """
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class StoredLayers:
         return known if known and await self._existence.has(known.layer.descriptor) else None
 
     def remembered(self, codec: Codec, path: StorePath) -> PackedPath | None:
-        """Return a path that is known to be stored without a look."""
+        """Return a path that is known to be stored, without reading the storage."""
         known = self.paths.remembered(record.path_key(codec, path))
         return known if known and self._existence.trust((known.layer.descriptor,)) else None
 

@@ -1,8 +1,8 @@
-"""A store path as a tar stream: a function of what Nix would put into its archive alone.
+"""A store path as a tar stream, which depends only on what Nix would archive.
 
 Entries come in the order of their names' bytes, each directory before its content.  The
-executable bit is the only mode.  It has neither owners nor times nor hard links, which
-``nix-store --optimise`` makes on one machine and not on another.
+executable bit is the only mode.  Owners, times and hard links are left out: ``nix-store
+--optimise`` makes hard links on some machines only.
 """
 
 from app.builder.images.packing import tar_header as header

@@ -115,7 +115,7 @@ class Exchange:
         curl.setopt(pycurl.TIMEOUT_MS, math.ceil(seconds * 1000))
 
     def end(self, code: int = 0, message: str = "") -> None:
-        """Judge the response; ``code`` and ``message`` are libcurl's.  Raises TransferFailed.
+        """Check the response; ``code`` and ``message`` are libcurl's.  Raises TransferFailed.
 
         An error of ``write`` is raised again.
         """
@@ -124,20 +124,20 @@ class Exchange:
             raise _failure(code, message)
         if body.failure is not None:
             raise body.failure
-        self._judge()
+        self._check()
 
     @property
     def date(self) -> str:
         """The Date header of the response, "" without one."""
         return self._head.date
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         head = self._head
         if head.status in _SUCCESSES:
             return
         if head.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise TransferFailed("the file is shorter than before", transient=False)
-        why = f"the server answers {head.status}"
+        why = f"the server responded with {head.status}"
         if head.status == HTTPStatus.UNAUTHORIZED:
             why = f"{why}, no netrc file has its password or it is wrong"
         raise TransferFailed(

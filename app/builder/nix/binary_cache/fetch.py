@@ -64,7 +64,7 @@ class Fetcher:
         if own is None:
             own = self._own.__dict__["transfer"] = Transfer(self._options, self._stop)
         file = SmallFile(size_limit)
-        with file.judging():
+        with file.received():
             own.get(url, file.take)
         return file.body
 

@@ -105,9 +105,9 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
             content_address=ContentAddress.parse(fields["CA"]) if fields.get("CA") else None,
         )
     except KeyError as error:
-        raise NarInfoInvalid(f"no narinfo: it has no {error.args[0]}") from None
+        raise NarInfoInvalid(f"invalid narinfo: {error.args[0]} is missing") from None
     except ValueError as error:
-        raise NarInfoInvalid(f"no narinfo: {error}") from None
+        raise NarInfoInvalid(f"invalid narinfo: {error}") from None
 
 
 def _fields(document: bytes) -> Mapping[str, str]:
@@ -116,13 +116,13 @@ def _fields(document: bytes) -> Mapping[str, str]:
     try:
         lines = document.decode().splitlines()
     except ValueError as error:
-        raise NarInfoInvalid(f"no narinfo: {error}") from None
+        raise NarInfoInvalid(f"invalid narinfo: {error}") from None
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon and line:
-            raise NarInfoInvalid(f"no narinfo: a line without a colon: {line[:100]!r}")
+            raise NarInfoInvalid(f"invalid narinfo: a line without a colon: {line[:100]!r}")
         if name in fields and name != "Sig":
-            raise NarInfoInvalid(f"no narinfo: two lines with {name[:100]!r}")
+            raise NarInfoInvalid(f"invalid narinfo: two lines with {name[:100]!r}")
         fields[name] = f"{fields[name]}\n{value.strip()}" if name in fields else value.strip()
     return fields
 
@@ -133,11 +133,11 @@ def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
         nar_size = _size(fields["NarSize"])
         references = tuple(StorePath.parse(base) for base in fields.get("References", "").split())
     except KeyError as error:
-        raise NarInfoInvalid(f"no narinfo: it has no {error.args[0]}") from None
+        raise NarInfoInvalid(f"invalid narinfo: {error.args[0]} is missing") from None
     except ValueError as error:
-        raise NarInfoInvalid(f"no narinfo: {error}") from None
+        raise NarInfoInvalid(f"invalid narinfo: {error}") from None
     if nar_size <= 0:
-        raise NarInfoInvalid("no narinfo: NarSize is not above 0")
+        raise NarInfoInvalid("invalid narinfo: NarSize is not above 0")
     if path.hash_part != hash_part:
         raise NarInfoInvalid(f"the narinfo of {hash_part} is that of {path}")
     return NarInfo(path, nar_size, references)

@@ -71,7 +71,7 @@ class NarInfoReader:
         fresh: list[NarInfo] = []
         try:
             for outcome in self._fetch([part for part in wanted if part not in found]):
-                narinfo = self._judge(outcome)
+                narinfo = self._checked(outcome)
                 self._report(self.tally)
                 if narinfo is not None:
                     found[narinfo.path.hash_part] = narinfo
@@ -98,7 +98,7 @@ class NarInfoReader:
             for n in found.values()
         )
 
-    def _judge(self, outcome: NarInfo | Exception | None) -> NarInfo | None:
+    def _checked(self, outcome: NarInfo | Exception | None) -> NarInfo | None:
         match outcome:
             case NarInfo():
                 self._failures = 0

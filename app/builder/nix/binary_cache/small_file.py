@@ -25,8 +25,8 @@ class SmallFile:
         return len(self._received) <= self._size_limit
 
     @contextmanager
-    def judging(self) -> Iterator[None]:
-        """Make the transfer in this context.  Raises TransferFailed."""
+    def received(self) -> Iterator[None]:
+        """Set ``body`` after the transfer that is made in this context.  Raises TransferFailed."""
         try:
             yield
         except TransferFailed as error:

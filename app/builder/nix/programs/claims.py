@@ -24,7 +24,7 @@ def check_claims(results: Sequence[EvaluationResult]) -> tuple[EvaluationResult,
 
 @blocking
 def check_each_claim(results: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]:
-    """Do the same, and replace each package without a derivation by an error as well."""
+    """Do as ``check_claims``, and also replace each package without a derivation."""
     return tuple(map(_checked_or_deleted, results))
 
 

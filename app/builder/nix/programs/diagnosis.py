@@ -144,7 +144,7 @@ def _path(attempt: Attempt, fault: Fault) -> str:
 
 
 def _not_cached(attempt: Attempt, finished: Finished, ignored: str) -> RegistryError:
-    """List the wanted outputs first, then what they refer to."""
+    """Return the error for paths that no cache has: wanted outputs first, then their references."""
     log, wanted, missing = attempt.log, attempt.wanted, attempt.missing
     source = attempt.options.source
     absent = [path for path in wanted if path in missing and path not in log.fetches.unsigned]
@@ -161,7 +161,7 @@ def _not_cached(attempt: Attempt, finished: Finished, ignored: str) -> RegistryE
 
 
 def _with(message: str, ignored: str) -> str:
-    """Put the ignored signature first: what was built instead matters less."""
+    """Put the ignored signature first: it is the reason for the build."""
     if not ignored:
         return message
     room = max(_MESSAGE_LIMIT - len(ignored), _LEAST)

@@ -9,7 +9,7 @@ from app.text.sanitize import one_line, one_line_for_client
 _MESSAGE_LIMIT = 300
 _REASON_LIMIT = 260
 _ERROR = re.compile(r"^(\s*)error:[ \t]*(\S.*)$")
-# Search from the end: a package set may print a megabyte of lines that look like errors.
+# Searched from the end: a package set may print a megabyte of lines that look like errors.
 _LAST_ERROR = re.compile(
     rb"(?s:(?P<before>.*^))(?:[ \t]|\x1b\[[0-9;]*m)*error:(?:[ \t]|\x1b\[[0-9;]*m)*[^\s\x1b]",
     re.MULTILINE,

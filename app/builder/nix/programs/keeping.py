@@ -1,4 +1,4 @@
-"""Valid paths of the store, and their roots; nothing is built or downloaded."""
+"""Find valid paths of the store and make roots for them, without building or downloading."""
 
 from collections.abc import Iterable, Sequence
 

@@ -15,7 +15,7 @@ from app.text.sanitize import one_line
 from app.text.size import MIB
 
 _ADDRESS = 120
-# Nix adds advice that is useless to a client: it cannot change the search path.
+# Nix adds advice that does not help a client, which cannot change the search path.
 _NOT_FOUND = re.compile(r"(file '[^']+' was not found) in the Nix search path.*")
 _SEARCH_PATH = r"\1: the source has no such name in its search path (see the setting search_path)"
 _MEMORY = re.compile(r"out of memory|bad_alloc|Cannot allocate memory", re.IGNORECASE)

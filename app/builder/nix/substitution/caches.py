@@ -41,7 +41,7 @@ class CacheFault(Exception):
         super().__init__(str(error))
         self.location = location
         self.path = path
-        # A narinfo that is not one comes from a proxy or a login page.
+        # An invalid narinfo comes from a proxy or a login page.
         self.transient = error.transient if isinstance(error, TransferFailed) else True
         self.retry_after = error.retry_after if isinstance(error, TransferFailed) else None
 

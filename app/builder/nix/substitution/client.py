@@ -47,7 +47,7 @@ class CacheClient:
         """Do the same, and return the time by the server's clock, "" if it sends none."""
         file = SmallFile(size_limit)
         async with self._requests:
-            with self._thread.exchange() as exchange, file.judging():
+            with self._thread.exchange() as exchange, file.received():
                 await self._thread.get(exchange, url, file.take, seconds=self._seconds)
             return file.body, exchange.date
 

@@ -48,10 +48,8 @@ class Start(Protocol):
 class Download:
     """A download in progress.
 
-    ``offers`` are tried in order until the first byte has been read.
-
-    ``on_progress`` is called by the thread of transfers, with the number of bytes that can be read
-    so far, or None at the end.
+    ``offers`` are tried in order until the first byte has been read.  ``on_progress`` is called by
+    the thread of transfers, with the number of bytes that can be read so far, or None at the end.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What was downloaded of a file: in memory if it is small, else in a file without a name."""
+"""The downloaded bytes of a file: in memory if they are few, else in a file without a name."""
 
 import os
 import tempfile

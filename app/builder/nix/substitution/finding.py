@@ -23,9 +23,8 @@ Find = Callable[[StorePath], Awaitable[CacheResponse]]
 class Found:
     """The members of a closure, by where they are.
 
-    ``offers`` are the paths to download, and ``local`` those that this machine has.
-
-    ``missing`` paths are in no cache, and ``unsupported`` ones only Nix can download.
+    ``offers`` are the paths to download, and ``local`` those that this machine has.  ``missing``
+    paths are in no cache, and ``unsupported`` ones only Nix can download.
     """
 
     offers: dict[StorePath, Offer] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Leave out what binary caches have when Nix realises packages: it is packed without Nix's store.
+"""Realise packages without Nix where binary caches have them: these never enter Nix's store.
 
 Nix builds what no cache has.  Paths that this machine has are read from its store.
 """
@@ -60,7 +60,6 @@ class SubstitutingRealiser:
     """A realiser that gives Nix only what must be built or downloaded by Nix.
 
     ``substituters`` are those of nix.conf; ``retries`` are for transient faults of caches.
-
     ``seconds`` is how long the downloads of one image may take, if its source allows more.
     """
 

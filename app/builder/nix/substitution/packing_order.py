@@ -15,7 +15,7 @@ class Turn:
 
 
 class PackingOrder:
-    """Grant turns to downloads that are due, and early to others while workers are idle.
+    """Grants turns to downloads that are due, and early ones to others while workers are idle.
 
     A download that is due hardly waits for the network.  If fewer than ``workers`` have turns, the
     one with the most bytes to pack begins early.  Half of the workers stay free of early ones,

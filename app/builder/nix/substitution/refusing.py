@@ -14,7 +14,7 @@ _KEYS_SHOWN = 2
 def not_cached(
     source: str, found: Found, lacking: Mapping[StorePath, Collection[StorePath]], trust: Trust
 ) -> NotCached:
-    """List the wanted outputs first, then what they refer to."""
+    """Return the error for paths that no cache has: wanted outputs first, then their references."""
     only = f"source {source} only serves what a binary cache has (build = false)"
     missing = frozenset().union(*lacking.values())
     paths = sorted(missing, key=lambda path: (path not in lacking, path))

@@ -48,7 +48,7 @@ class Job:
 
 
 class RemotePaths:
-    """Those of all jobs together: a path that two jobs need is downloaded for both."""
+    """The remote paths of all jobs.  A path that two jobs need is downloaded for each of them."""
 
     def __init__(self) -> None:
         self._jobs: list[Job] = []
@@ -89,7 +89,7 @@ class RemotePaths:
 
 @blocking
 def joined(remote: list[StoreObject], local: Closure | None) -> Closure:
-    """A path that this machine has is described as it is here."""
+    """Return one closure.  A path in both is described as on this machine."""
     objects = {item.path: item for item in remote}
     if local is not None:
         objects.update(local.objects)

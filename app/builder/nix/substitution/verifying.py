@@ -14,7 +14,7 @@ class WrongContent(UnreadablePath):
 
 
 class VerifiedArchive:
-    """A source that raises WrongContent at its end, or where it gets larger than ``size``."""
+    """A source that raises WrongContent at its end, or as soon as it exceeds ``size`` bytes."""
 
     def __init__(self, source: Source, *, size: int, digest: bytes) -> None:
         self._source = source

@@ -20,10 +20,11 @@ class _Waiting(NamedTuple):
 
 
 class Volume:
-    """Reservations are granted in batches, and in each the one with the most work first.
+    """A number of bytes that reservations share.
 
-    One of more than all waits for the others' end.  ``least`` reservations are granted whatever
-    their size, and never more than ``most``.
+    Reservations are granted in batches, and in each batch the one with the most work first.  A
+    reservation of more than ``size`` waits until all others have ended.  ``least`` reservations are
+    granted whatever their size, and never more than ``most``.
     """
 
     def __init__(self, size: int, *, least: int = 0, most: int | None = None) -> None:
@@ -43,10 +44,10 @@ class Volume:
         try:
             yield
         finally:
-            self.give_back(size)
+            self.release(size)
 
     async def take(self, size: int, *, work: int | None = None) -> None:
-        """Reserve until ``give_back`` is called with the same size."""
+        """Reserve until ``release`` is called with the same size."""
         work = size if work is None else work
         size = min(size, self._size)
         if not self._batch and not self._waiting and self._fits(size):
@@ -58,12 +59,12 @@ class Volume:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back(size)
+                self.release(size)
             else:
                 self._grant_waiting()
             raise
 
-    def give_back(self, size: int) -> None:
+    def release(self, size: int) -> None:
         self._used -= min(size, self._size)
         self._count -= 1
         self._grant_waiting()

@@ -121,7 +121,9 @@ async def _failure(source: str) -> str:
 
 
 async def test_a_failure_names_the_url_and_the_reason(server: _Server) -> None:
-    assert f"at {server.url}/gone: the server answers 404" in await _failure(f"{server.url}/gone")
+    assert f"at {server.url}/gone: the server responded with 404" in await _failure(
+        f"{server.url}/gone"
+    )
     assert f"at {server.url}/page.html: not JSON" in await _failure(f"{server.url}/page.html")
 
 
@@ -158,7 +160,7 @@ async def test_the_last_response_of_a_url_is_used_when_it_does_not_respond(
 
     warnings = [line for line in log if "as the last time" in line]
     assert len(warnings) == 2
-    assert "the server answers 404" in warnings[0]
+    assert "the server responded with 404" in warnings[0]
     assert "secret" not in "".join(log)
     assert "token" not in "".join(await storage.keys(""))
 

@@ -181,7 +181,7 @@ def test_after_any_failure_all_buffers_are_free_and_earlier_results_are_taken(co
             filling = buffers.take(work.advance)
             for number in range(pieces):
                 piece = partial(fail_at, broken, number)
-                work.add(piece, taken.append, partial(buffers.give_back, filling))
+                work.add(piece, taken.append, partial(buffers.put_back, filling))
                 filling = None
                 filling = buffers.take(work.advance)
             work.finish()
@@ -192,7 +192,7 @@ def test_after_any_failure_all_buffers_are_free_and_earlier_results_are_taken(co
         finally:
             work.wait()
             if filling is not None:
-                buffers.give_back(filling)
+                buffers.put_back(filling)
 
     questions = [(drawn.randrange(1, 60), drawn.randrange(80)) for _ in range(60)]
     with ThreadPoolExecutor(max(1, cores - 1)) as shared, ThreadPoolExecutor(cores) as givers:

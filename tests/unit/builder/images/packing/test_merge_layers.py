@@ -98,7 +98,7 @@ def test_room_for_a_block_takes_the_place_of_an_idle_buffer() -> None:
     buffers = Buffers(2, size=10)
     first = [buffers.take(no_more) for _ in range(2)]
     for buffer in first:
-        buffers.give_back(buffer)
+        buffers.put_back(buffer)
 
     buffers.reserve(no_more)
     used_again = buffers.take(no_more)

@@ -61,7 +61,7 @@ def test_busy_servers_and_broken_connections_are_tried_again(
 def test_a_server_that_stays_busy_is_given_up(server: CacheServer, fetcher: Fetcher) -> None:
     server.faults["file"] = [status(503)] * 20
 
-    with pytest.raises(FetchFailed, match=rf"^{server.url}/file: the server answers 503$"):
+    with pytest.raises(FetchFailed, match=rf"^{server.url}/file: the server responded with 503$"):
         fetcher.get(f"{server.url}/file", LIMIT)
 
     assert server.requests["file"] == 1 + RETRIES.times
@@ -70,7 +70,7 @@ def test_a_server_that_stays_busy_is_given_up(server: CacheServer, fetcher: Fetc
 def test_a_refusal_is_not_tried_again(server: CacheServer, fetcher: Fetcher) -> None:
     server.faults["file"] = [status(400)]
 
-    with pytest.raises(FetchFailed, match="the server answers 400"):
+    with pytest.raises(FetchFailed, match="the server responded with 400"):
         fetcher.get(f"{server.url}/file", LIMIT)
 
     assert server.requests["file"] == 1

@@ -148,7 +148,7 @@ def test_a_portal_that_answers_everything_with_a_page_ends_the_run(server: Cache
     for part in many:
         server.faults[f"{part}.narinfo"] = [garbage]
 
-    with pytest.raises(NarInfoInvalid, match="no narinfo"):
+    with pytest.raises(NarInfoInvalid, match="invalid narinfo"):
         reader_of(server.url).read(many)
 
 

@@ -93,6 +93,6 @@ async def test_what_is_given_back_goes_to_the_next_and_a_cancelled_one_is_passed
     await asyncio.wait((second,))
     assert not third.done()
 
-    volume.give_back(10)
+    volume.release(10)
 
     await third

@@ -82,7 +82,9 @@ async def test_a_missing_or_wrong_password_is_called_so(
     netrc = tmp_path / "netrc"
     netrc.write_text(text)
 
-    with pytest.raises(DownloadFailed, match="answers 401, no netrc file has its password or"):
+    with pytest.raises(
+        DownloadFailed, match="responded with 401, no netrc file has its password or"
+    ):
         await pull(World(tmp_path, [cache], netrc=str(netrc)))
 
 

@@ -144,7 +144,7 @@ async def test_reservation_with_the_most_work_is_granted_first() -> None:
         asyncio.create_task(use("compressed", 5, 50)),
     ]
     await turns()
-    volume.give_back(10)
+    volume.release(10)
     await asyncio.gather(*tasks)
 
     assert order == ["compressed", "large"]
