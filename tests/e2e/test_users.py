@@ -49,10 +49,12 @@ IMAGE = "shell/git/openssh/python3/gnugrep"
             "65534 /tmp nobody",  # plain: ok
         ),
         ("shell/git", ["--user=12345:0"], "12345 /tmp user12345"),
+        ("shell/git", ["--user=4711:118", *READ_ONLY], "4711 /tmp user4711"),
+        ("shell/git", ["--user=999"], "999 /tmp user999"),
         ("shell/git", ["--user=1000680000:0", *READ_ONLY], "1000680000 /tmp user1000680000"),
-        ("shell/git", ["--user=4711", "--env=HOME=/tmp"], "4711 /tmp nameless"),
+        ("shell/git", ["--user=424242", "--env=HOME=/tmp"], "424242 /tmp nameless"),
         ("nonroot/shell/git", [], "65532 /home/nonroot nonroot"),
-        ("nonroot/shell/git", ["--user=4711:4711"], "4711 /home/nonroot nameless"),
+        ("nonroot/shell/git", ["--user=424242:424242"], "424242 /home/nonroot nameless"),
         (
             "nonroot/shell/git",
             ["--user=1000680000:0", "--tmpfs=/home/nonroot", *READ_ONLY],
@@ -67,6 +69,21 @@ def test_users_have_a_home_that_they_can_write(
     pull(docker, image)
 
     assert docker.run_as(options, image, "sh", "-c", USER).split() == expected.split()
+
+
+def test_shells_of_people_have_a_home_that_an_unknown_user_can_write(
+    server: Server, docker: Docker, podman: Podman
+) -> None:
+    image = f"{server.address}/shell/git:latest"
+    pull(docker, image)
+    pull(podman, image)
+
+    for client in (docker, podman):
+        for shell in (("bash", "-ic"), ("bash", "-lc"), ("sh", "-lc")):
+            unknown = client.run_as(["--user=424242"], image, *shell, USER)
+            assert unknown.split()[:2] == ["424242", "/tmp"], (client.name, shell)
+            root = client.run_as(["--env=HOME=/"], image, *shell, "set -u; echo $HOME")
+            assert root == "/\n"
 
 
 def named(home: str, name: str) -> list[str]:
@@ -95,9 +112,9 @@ def test_git_ssh_and_python_work_for_users_that_platforms_choose(
         ):
             output = client.run_as([f"--user={user}"], plain, *run)
             assert output.splitlines() == expected, client.name
-    pod = (*READ_ONLY, "--tmpfs=/home/nonroot", "--user=4711:0")
+    pod = (*READ_ONLY, "--tmpfs=/home/nonroot", "--user=424242:0")
     assert docker.run_as(pod, nonroot, *run).splitlines() == nameless("/home/nonroot")
     # Podman, like CRI-O, adds a name.
-    assert podman.run_as(["--user=4711:0"], nonroot, *run).splitlines() == named(
-        "/home/nonroot", "4711"
+    assert podman.run_as(["--user=424242:0"], nonroot, *run).splitlines() == named(
+        "/home/nonroot", "424242"
     )

@@ -32,13 +32,21 @@ SUPPORT_URL=""
 BUG_REPORT_URL=""
 """
 
+# Docker's home of a user id that is not in /etc/passwd is /, which only root can write.
+_HOME = """\
+if [ "${HOME-}" = / ] && [ ! -w / ]; then export HOME=/tmp; fi
+"""
+
 # For login shells, as other distributions have it.
-_PROFILE = """\
+_PROFILE = (
+    _HOME
+    + """\
 for script in /etc/profile.d/*.sh; do
   if [ -r "$script" ]; then . "$script"; fi
 done
 unset script
 """
+)
 
 # What installers and programs expect; 0755.
 _DIRECTORIES = """
@@ -74,6 +82,8 @@ def base_entries() -> tuple[Entry, ...]:
         Directory(b"root", mode=0o700),
         *HOMES,
         *_LINKS,
+        # An interactive bash whose home is / reads it.
+        File(b".bashrc", _HOME.encode()),
         File(b"etc/group", GROUPS.encode()),
         File(b"etc/nsswitch.conf", _NSSWITCH.encode()),
         File(b"etc/passwd", USERS.encode()),

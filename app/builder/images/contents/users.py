@@ -15,14 +15,24 @@ _NAMED = (
     "nobody:x:65534:65534:nobody:/tmp:/bin/false\n"  # plain: ok
 )
 
-# Ids that platforms and users choose, and that would have neither a name nor a home: the first one
-# of macOS; those of Linux machines; examples of Kubernetes' documentation; ids above 10000, as
-# guides to hardening advise; and the first ids of OpenShift's projects.
+# Ids that platforms and users choose, and that would have neither a name nor a home.  The C library
+# reads the lines in turn: the commonest ids first, and not too many of them (docs/contents.md).
 _CHOSEN = (
-    *(501, 2000, 3000, 5000, 10000, 12345, 65533),
-    *range(1002, 2000),
+    # The first users of macOS; guides to hardening; the first ids of OpenShift's projects.
+    *(501, 10000, 12345, 65533),
+    *range(1002, 2050),
     *range(10001, 10100),
     *range(1_000_000_000, 1_005_000_000, 10_000),
+    # Agents and services of machines, as `--user $(id -u)` passes them.  Package scripts that add
+    # system users find places between these.
+    *(33, 65, 70, 82, *range(100, 140), 185, 405, 472, 499, 500, *range(502, 511), 911),
+    *range(980, 1000),
+    # Round numbers, patterns, and the last ids of 16 bits.
+    *(*range(11000, 60000, 1000), 11111, 22222, 33333, 44444, 55555, 31337, 42424, 54321, 54322),
+    *(20001, 50001, 61000, 64198, 65530, 65531, 65535, 66666, 77777, 88888, 99999),
+    *(100000, 100001, 123456, 200000, 999999, 1000000),
+    # Programs that add users search from 1000 upwards, and find the gap.
+    *range(2100, 10000),
 )
 # All users can write to /tmp, also in containers with a read-only root.  Runtimes give group 0 to
 # an ID without an entry.

@@ -8,7 +8,7 @@ from app.builder.images.packing.entry import Directory, File, Symlink
 from app.builder.nix.service import Service, StateDirectory, User
 from app.builder.nix.store import UnsupportedTree
 
-WEB = User(name="web", uid=33, home="/var/www")
+WEB = User(name="web", uid=300, home="/var/www")
 SERVICE = Service(
     users=(WEB,),
     directories=(StateDirectory(path="/var/lib/web", user="web", mode="0750"),),
@@ -25,13 +25,13 @@ def test_accounts_are_added_to_those_of_the_image() -> None:
 
     entries = {entry.name: entry for entry in added.entries}
     for name, line in (
-        (b"etc/passwd", b"web:x:33:33:web:/var/www:/bin/sh\n"),
-        (b"etc/group", b"web:x:33:\n"),
+        (b"etc/passwd", b"web:x:300:300:web:/var/www:/bin/sh\n"),
+        (b"etc/group", b"web:x:300:\n"),
     ):
         before = base[name]
         assert isinstance(before, File)
         assert entries[name] == File(name, before.content + line)
-    assert entries[b"var/lib/web"] == Directory(b"var/lib/web", mode=0o750, uid=33, gid=33)
+    assert entries[b"var/lib/web"] == Directory(b"var/lib/web", mode=0o750, uid=300, gid=300)
     assert entries[b"var/log/web/access.log"] == Symlink(b"var/log/web/access.log", b"/dev/stdout")
     assert added.environment == {"DATA": "/var/lib/web"}
 
@@ -55,7 +55,7 @@ def test_two_services_may_have_one_user() -> None:
 
 def test_users_of_services_take_the_places_of_chosen_ids() -> None:
     one = Service(users=(User(name="one", uid=1500, home="/srv/one"),))
-    other = Service(users=(User(name="user2000", uid=300, home="/srv/one"),))
+    other = Service(users=(User(name="user2000", uid=400, home="/srv/one"),))
 
     added = service_additions({"one": one, "other": other}, base_entries(), nonroot=False)
 
@@ -67,7 +67,7 @@ def test_users_of_services_take_the_places_of_chosen_ids() -> None:
     assert len(set(ids)) == len(ids)
     assert lines[-2:] == [
         ["one", "x", "1500", "1500", "one", "/srv/one", "/bin/sh"],
-        ["user2000", "x", "300", "300", "user2000", "/srv/one", "/bin/sh"],
+        ["user2000", "x", "400", "400", "user2000", "/srv/one", "/bin/sh"],
     ]
 
 
@@ -79,7 +79,7 @@ def directory(path: str) -> Service:
     ("other", "message"),
     [
         (Service(users=(User(name="web", uid=34),)), r"the user web \(34\) of other exists"),
-        (Service(users=(User(name="w", uid=33),)), r"the user w \(33\) of other exists"),
+        (Service(users=(User(name="w", uid=300),)), r"the user w \(300\) of other exists"),
         (
             Service(users=(User(name="nonroot", uid=34),)),
             r"the user nonroot \(34\) of other exists",

@@ -41,8 +41,19 @@ def test_users_and_groups_have_names() -> None:
     assert all(user[1] in groups.values() for user in users.values())
     assert len({user[0] for user in users.values()}) == len(users)
     # Ids that users and platforms choose.
-    for uid in ("501", "1234", "10001", "12345", "1000680000"):
+    for uid in ("33", "501", "999", "1234", "4711", "9999", "10001", "54321", "1000680000"):
         assert users[f"user{uid}"] == [uid, "0", "", "/tmp"]
+
+
+def test_programs_that_add_users_find_free_ids() -> None:
+    ids = {int(line.split(":")[2]) for line in text(b"etc/passwd").splitlines()}
+
+    # adduser takes the first from 1000 on, and of system users from 100 on; useradd the one after
+    # the last, and of system users the one before the first of these.
+    assert min(set(range(1000, 60000)) - ids) == 2050
+    assert len(set(range(2000, 2100)) - ids) == 50
+    assert len(set(range(100, 999)) - ids) > 800
+    assert max(ids & set(range(1000, 60001))) < 60000
 
 
 def test_names_are_looked_up_in_files_and_hosts_in_dns() -> None:
@@ -88,4 +99,4 @@ def test_the_files_always_have_the_same_bytes() -> None:
     stream = BlockStream(bytearray(1 << 16), deliver)
     write_entries(stream, complete)
     stream.flush()
-    assert digest.hexdigest().startswith("9c61f25a2eebf7d95e4e2427")
+    assert digest.hexdigest().startswith("74f7092e2cdccf2bfea458fd")
