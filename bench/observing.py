@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pycurl
@@ -51,6 +52,19 @@ def cpu(server: Server) -> float:
         fields = (process / "stat").read_text().rpartition(")")[2].split()
         ticks = max(ticks, int(fields[11]) + int(fields[12]))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_by_thread(server: Server) -> dict[str, float]:
+    """The CPU time of the server's threads by their names, as the kernel has them."""
+    found: dict[str, float] = {}
+    for process in _processes(server):
+        for stat in process.glob("task/*/stat"):
+            with suppress(OSError):  # the thread has ended
+                head, _, rest = stat.read_text().rpartition(")")
+                name, fields = head.partition("(")[2], rest.split()
+                ticks = int(fields[11]) + int(fields[12])
+                found[name] = found.get(name, 0) + ticks / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def _processes(server: Server) -> Iterator[Path]:

@@ -20,7 +20,8 @@ _CONNECTIONS = 48
 class Cache:
     """The channel in a process of its own.
 
-    ``narinfos`` and ``archives`` are the times of requests, by the wall clock.
+    ``narinfos`` and ``archives`` are the times of requests, by the wall clock, and ``sent`` those
+    when archives had been sent.
     """
 
     def __init__(self, directory: Path, latency: float, bandwidth: float) -> None:
@@ -30,6 +31,7 @@ class Cache:
         self.url = self._line()
         self.narinfos: list[float] = []
         self.archives: list[float] = []
+        self.sent: list[float] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
@@ -43,9 +45,10 @@ class Cache:
         return self._process.stdout.readline().strip()
 
     def _listen(self) -> None:
+        times = {"narinfo": self.narinfos, "archive": self.archives, "sent": self.sent}
         while line := self._line():
             kind, moment = line.split()
-            (self.archives if kind == "nar" else self.narinfos).append(float(moment))
+            times[kind].append(float(moment))
 
     def stop(self) -> None:
         self._process.terminate()

@@ -2,16 +2,33 @@
 
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.observing import Lateness, cpu, peak
+import httpx
+
+from bench.observing import Lateness, cpu, cpu_by_thread, peak
 from bench.pulling.channel import Cache
+from bench.pulling.settling import settle
 from tests.e2e.newer_nix import NewerNix, own_nix
 from tests.e2e.process import SYSTEM_PATH
 from tests.e2e.server import Server
 
 _IMAGE = "/v2/sim/everything/manifests/latest"
+_NAMING = Path(__file__).parent / "naming"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A server to be measured.
+
+    ``tree`` is another source tree than this one; ``is_old`` means that it has no way but Nix's.
+    """
+
+    streaming: bool = True
+    tree: Path | None = None
+    is_old: bool = False
 
 
 @dataclass(frozen=True)
@@ -19,6 +36,7 @@ class Pull:
     """Times in seconds; ``cpu`` and ``memory``, its peak in bytes, are those of the server.
 
     ``steps`` are the first and last time of each step, from the first request for a narinfo on.
+    ``threads`` is the CPU time by kind of thread.
     """
 
     evaluation: float
@@ -26,44 +44,43 @@ class Pull:
     cpu: float
     memory: int
     lateness: float
-    steps: dict[str, tuple[float, float]]
+    steps: Mapping[str, tuple[float, float]]
+    threads: Mapping[str, float]
 
 
-def pull(
-    channel: Path,
-    cache: Cache,
-    nix: NewerNix | None,
-    *,
-    streaming: bool,
-    tree: Path | None = None,
-) -> Pull:
-    """Start a server, of this source tree or another one, and request the manifest from it."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        within = (nix.with_store(Path(home)) if nix else own_nix(Path(home))).within
+def pull(channel: Path, cache: Cache, nix: NewerNix | None, way: Way) -> Pull:
+    """Start a server, and request the manifest from it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        within: Sequence[str] = (nix.with_store(home) if nix else own_nix(home)).within
         key = (channel / "public").read_text()
         environment = {
             "PATH": nix.path if nix else SYSTEM_PATH,
+            "PYTHONPATH": str(_NAMING),
             "NIX_CONFIG": f"trusted-public-keys = {key}\nbuild-users-group =",
         }
-        if tree is None:
-            environment |= _settings(channel, cache, Path(home), streaming=streaming)
-            server = Server(Path(home), channel / "set", within, **environment)
-        else:
+        packages = channel / "set"
+        if way.is_old:
             environment["NIX_CONFIG"] += f"\nsubstituters = {cache.url}"
-            packages = _with_base(channel / "set", Path(home, "set"))
-            server = Server(Path(home), packages, (*within, "env", "-C", str(tree)), **environment)
+            packages = _with_base(packages, home / "set")
+        else:
+            environment |= _settings(channel, cache, home, streaming=way.streaming)
+        if way.tree is not None:
+            within = (*within, "env", "-C", str(way.tree))
+        server = Server(home, packages, within, **environment)
         server.start()
+        settle(channel)
         try:
-            return _pull(server, cache, _IMAGE if tree is None else _IMAGE.replace("/sim", ""))
+            return _pull(server, cache, _IMAGE.replace("/sim", "") if way.is_old else _IMAGE)
         finally:
             server.stop()
 
 
 def _pull(server: Server, cache: Cache, address: str) -> Pull:
-    cache.narinfos.clear()
-    cache.archives.clear()
+    for times in (cache.narinfos, cache.archives, cache.sent):
+        times.clear()
     late = Lateness(server)
-    before, begun = cpu(server), time.time()
+    before, threads_before, begun = cpu(server), cpu_by_thread(server), time.time()
     try:
         response = server.get(address, timeout=1200)
     finally:
@@ -71,18 +88,44 @@ def _pull(server: Server, cache: Cache, address: str) -> Pull:
     ended = time.time()
     assert response.status_code == 200, response.text
     first = min((moment for moment in cache.narinfos if moment > begun), default=begun)
-    # A blob is written for the last time when its layer is packed.
-    layers = [file.stat().st_mtime for file in (server.storage / "blobs").glob("*/*")]
+    threads = {
+        kind: seconds - threads_before.get(kind, 0)
+        for kind, seconds in cpu_by_thread(server).items()
+    }
     steps = {
         step: (min(times) - first, max(times) - first)
-        for step, times in {
-            "narinfos requested": cache.narinfos,
-            "archives requested": cache.archives,
-            "layers packed": layers,
-        }.items()
+        for step, times in (_requests(cache) | _blobs(server, response)).items()
         if times
     }
-    return Pull(first - begun, ended - first, cpu(server) - before, peak(server), lateness, steps)
+    return Pull(
+        first - begun,
+        ended - first,
+        cpu(server) - before,
+        peak(server),
+        lateness,
+        steps,
+        threads,
+    )
+
+
+def _requests(cache: Cache) -> dict[str, list[float]]:
+    return {
+        "narinfos requested": cache.narinfos,
+        "archives requested": cache.archives,
+        "archives sent": cache.sent,
+    }
+
+
+def _blobs(server: Server, response: httpx.Response) -> dict[str, list[float]]:
+    """Return when each blob was written for the last time: when it was packed."""
+    manifest = response.json()
+    own, config = manifest["layers"][-1]["digest"], manifest["config"]["digest"]
+    times = {
+        f"sha256:{file.name}": file.stat().st_mtime
+        for file in (server.storage / "blobs").glob("*/*")
+    }
+    last = {"own files and links": times.pop(own), "config": times.pop(config)}
+    return {"paths packed": list(times.values())} | {name: [at] for name, at in last.items()}
 
 
 def _settings(channel: Path, cache: Cache, home: Path, *, streaming: bool) -> dict[str, str]:

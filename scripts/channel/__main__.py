@@ -70,13 +70,22 @@ def _fault(text: str) -> Fault:
 
 
 def _announce(channel: Channel) -> Callable[[], None]:
-    """Print the URL, and the wall clock's time of each request for a narinfo or an archive."""
+    """Print the URL, and the wall clock's time of each request, and of each archive that was sent."""
 
-    def announce(path: str) -> None:
-        if path.endswith(".narinfo") or path.startswith("/nar/"):
-            print(f"{'nar' if path.startswith('/nar/') else 'narinfo'} {time.time()}", flush=True)
+    def note(kind: str) -> None:
+        print(f"{kind} {time.time()}", flush=True)
 
-    channel.on_request = announce
+    def requested(path: str) -> None:
+        if path.endswith(".narinfo"):
+            note("narinfo")
+        elif path.startswith("/nar/"):
+            note("archive")
+
+    def sent(path: str) -> None:
+        if path.startswith("/nar/"):
+            note("sent")
+
+    channel.on_request, channel.on_sent = requested, sent
     return lambda: print(channel.url, flush=True)
 
 

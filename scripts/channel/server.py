@@ -52,6 +52,7 @@ class Channel:
     port: int = 0
     sent: int = 0
     on_request: Callable[[str], None] = lambda _: None
+    on_sent: Callable[[str], None] = lambda _: None
     _free_at: float = 0
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -126,6 +127,7 @@ class Channel:
         body = file.read_bytes()
         body = kind(body) if callable(kind) else body
         await self._send(writer, body, head, kind, fault.headers if fault else {})
+        self.on_sent(path)
         return None
 
     async def _send(
