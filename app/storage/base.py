@@ -94,8 +94,8 @@ class Storage(Protocol):
     async def adopt(self, key: str, file: BinaryIO) -> None:
         """Store a spool file (from ``spool``), whole, under a content-addressed key.
 
-        An existing object of that key and size is left as it is.  The caller closes the file, and
-        must not write to it any more.
+        An existing object of that key and size is left as it is.  The file is then closed; after an
+        error the caller closes it, and must not write to it any more.
         """
 
     async def delete(self, key: str) -> None:

@@ -83,6 +83,7 @@ class MemoryStorage:
 
 @blocking
 def _content(file: BinaryIO) -> bytes:
-    """Return the bytes of a spool file, in a worker: layers may have gigabytes."""
+    """Return the bytes of a spool file, and close it, in a worker: layers may have gigabytes."""
     file.seek(0)
-    return file.read()
+    with file:
+        return file.read()

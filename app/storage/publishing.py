@@ -76,14 +76,16 @@ class Publisher:
         return body
 
     def adopt(self, key: str, file: BinaryIO) -> None:
+        """Store the file, and close it."""
         ours = spool.flushed(file)
         if ours is not None:
             self._publish_content(key, ours)
-            return
-        with self.spool() as copy:
-            file.seek(0)
-            shutil.copyfileobj(file, copy, _COPIED)
-            self._publish_content(key, copy)
+        else:
+            with self.spool() as copy:
+                file.seek(0)
+                shutil.copyfileobj(file, copy, _COPIED)
+                self._publish_content(key, copy)
+        file.close()
 
     def _publish_content(self, key: str, file: SpoolFile) -> None:
         """Replace a damaged object: one of other bytes than the digest, or another size."""

@@ -9,6 +9,7 @@ A backend is held to them in three lines::
 
 import hashlib
 import io
+import os
 import tempfile
 import threading
 from abc import ABC, abstractmethod
@@ -142,7 +143,7 @@ class StorageContract(ABC):
             file.write(LARGE)
             file.seek(7)
             await storage.adopt(KEY, file)
-            assert not file.closed
+            assert file.closed
 
         assert await storage.read(KEY) == LARGE
 
@@ -183,12 +184,12 @@ class StorageContract(ABC):
     async def test_a_file_that_is_not_a_spool_file_is_adopted_by_copy(
         self, storage: Storage
     ) -> None:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile() as file, os.fdopen(os.dup(file.fileno()), "r+b") as other:
             file.write(LARGE)
             await storage.adopt(KEY, file)
-            file.seek(0)
-            file.write(b"changed afterwards")
-            file.flush()
+            other.seek(0)
+            other.write(b"changed afterwards")
+            other.flush()
 
         assert await storage.read(KEY) == LARGE
 

@@ -115,7 +115,7 @@ class BucketObjects:
 
     @blocking
     def adopt(self, key: str, file: BinaryIO) -> None:
-        """Upload the file unless an object of its size is there."""
+        """Upload the file unless an object of its size is there, and close it."""
         try:
             stored = self.size(key)
         except ObjectNotFound:
@@ -123,6 +123,7 @@ class BucketObjects:
         else:
             if stored != file.seek(0, os.SEEK_END):
                 self.upload(key, file, replace=True)
+        file.close()
 
     @blocking
     def upload(self, key: str, file: BinaryIO, *, replace: bool) -> bool:

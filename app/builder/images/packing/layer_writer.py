@@ -141,12 +141,12 @@ class LayerWriter:
 
     @blocking
     def _write(
-        self, codecs: Sequence[Codec], read: Callable[[BlobWriter], None], spools: ExitStack
+        self, codecs: Sequence[Codec], read: Callable[[BlobWriter], None], spools: list[BinaryIO]
     ) -> tuple[tuple[BinaryIO, PackedPath], ...]:
-        files = [spools.enter_context(self._storage.spool()) for _ in codecs]
-        blob = BlobWriter(tuple(zip(codecs, files, strict=True)))
+        spools.extend(self._storage.spool() for _ in codecs)
+        blob = BlobWriter(tuple(zip(codecs, spools, strict=True)))
         read(blob)
-        return tuple(zip(files, blob.finish(), strict=True))
+        return tuple(zip(spools, blob.finish(), strict=True))
 
     @blocking
     def _read_tree(self, path: StorePath, blob: BlobWriter) -> None:
@@ -210,11 +210,19 @@ def _cost(codecs: Sequence[Codec], block_size: int) -> int:
 
 
 @asynccontextmanager
-async def _spooling() -> AsyncIterator[ExitStack]:
-    """Close spool files at the end, by a thread: that waits for the disk."""
-    spools = ExitStack()
+async def _spooling() -> AsyncIterator[list[BinaryIO]]:
+    """Close the spool files that were not stored, by a thread: that waits for the disk."""
+    spools: list[BinaryIO] = []
     with translate_disk_errors():
         try:
             yield spools
         finally:
-            await threads.finish(spools.close)
+            if not all(file.closed for file in spools):
+                await threads.finish(partial(_close, spools))
+
+
+@blocking
+def _close(files: Sequence[BinaryIO]) -> None:
+    with ExitStack() as all_of_them:
+        for file in files:
+            all_of_them.callback(file.close)
