@@ -97,7 +97,7 @@ async def _one_thread(urls: Iterator[str], connections: int) -> None:
         for url in urls:
             body = bytearray()
 
-            def take(part: bytes, _: int, body: bytearray = body) -> bool:
+            def take(part: bytes | bytearray, _: int, body: bytearray = body) -> bool:
                 body.extend(part)
                 return True
 

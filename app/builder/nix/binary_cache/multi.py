@@ -77,8 +77,8 @@ class Multi:
             self._timer = self._loop.call_later(milliseconds / 1000, due)
 
     def _act(self, descriptor: int, events: int) -> None:
-        self._multi.socket_action(descriptor, events)
-        queued = 1
+        _, active = self._multi.socket_action(descriptor, events)
+        queued = len(self._running) - active
         while queued:
             queued, succeeded, failed = self._multi.info_read()
             for handle in succeeded:

@@ -20,7 +20,7 @@ class SmallFile:
         self._received = bytearray()
         self.body: bytes | None = None
 
-    def take(self, part: bytes, _: int) -> bool:
+    def take(self, part: bytes | bytearray, _: int) -> bool:
         self._received += part
         return len(self._received) <= self._size_limit
 

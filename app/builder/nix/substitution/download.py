@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Protocol
 
 from app.builder.nix.binary_cache.exchange import Exchange, TransferFailed
 from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
 from app.builder.nix.substitution.download_buffer import DownloadBuffer
+from app.builder.nix.substitution.download_files import DownloadFiles
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
 from app.system import threads
@@ -56,7 +56,7 @@ class Download:
         self,
         offers: Offers,
         *,
-        directory: Path,
+        files: DownloadFiles,
         policy: RetryPolicy,
         on_progress: Callable[[int | None], None],
     ) -> None:
@@ -64,7 +64,7 @@ class Download:
         self._unused: Offer | None = None
         self._policy = policy
         self._on_progress = on_progress
-        self._buffer = DownloadBuffer(directory)
+        self._buffer = DownloadBuffer(files)
         self._changed = threading.Condition()
         self._size = 0
         self._position = 0
@@ -124,9 +124,14 @@ class Download:
         assert self.offer is not None
         return self.offer
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is nothing to wait for, and no file to give back."""
+        return self._ended and not self._buffer.has_file
+
     @blocking
     def close(self) -> None:
-        """Cancel the download, wait until it has ended, and delete the file."""
+        """Cancel the download, wait until it has ended, and give the file back."""
         self._stop()
         self._buffer.close()
 
@@ -203,7 +208,7 @@ class Download:
         buffer, most, end = self._buffer, offer.most, self._policy.end
         problem: TransferFailed | None = None
 
-        def take(part: bytes, start: int) -> bool:
+        def take(part: bytes | bytearray, start: int) -> bool:
             nonlocal problem
             received = buffer.size
             new = part[received - start :] if start < received else part

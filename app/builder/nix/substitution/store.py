@@ -13,6 +13,7 @@ from app.builder.nix.substitution.arrival import Arrival
 from app.builder.nix.substitution.client import CONNECTIONS, CacheClient
 from app.builder.nix.substitution.decoding import decoder
 from app.builder.nix.substitution.download import Download, DownloadUnusable
+from app.builder.nix.substitution.download_files import DownloadFiles
 from app.builder.nix.substitution.names import RecordingVisitor, replay
 from app.builder.nix.substitution.packing_order import PackingOrder, Turn
 from app.builder.nix.substitution.registry import Job, Remote, RemotePaths, joined
@@ -57,7 +58,7 @@ class SubstitutedStore:
         self._local = local
         self._remotes = remotes
         self._client = client
-        self._directory = directory
+        self._files = DownloadFiles(directory)
         self._small = Volume(_SMALL_VOLUME, most=CONNECTIONS - _MOST_LARGE)
         self._large = Volume(_LARGE_VOLUME, least=_FEWEST_LARGE, most=_MOST_LARGE)
         self._order = PackingOrder(workers)
@@ -91,7 +92,8 @@ class SubstitutedStore:
                     yield
             finally:
                 del self._downloads[path]
-                await threads.finish(download.close)
+                if not download.is_closed:
+                    await threads.finish(download.close)
 
     @contextmanager
     def announcing(self, found: Callable[[StorePath], None]) -> Iterator[None]:
@@ -150,7 +152,7 @@ class SubstitutedStore:
 
         download = Download(
             remote.caches.offers(remote.offer),
-            directory=self._directory,
+            files=self._files,
             policy=remote.policy,
             on_progress=on_progress,
         )
@@ -162,7 +164,7 @@ class SubstitutedStore:
         """Read a path that was not announced, such as one whose files are read after packing."""
         download = Download(
             remote.caches.offers(remote.offer),
-            directory=self._directory,
+            files=self._files,
             policy=remote.policy,
             on_progress=lambda *_: None,
         )

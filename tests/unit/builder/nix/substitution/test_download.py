@@ -9,6 +9,7 @@ import pytest
 from app.builder.nix.binary_cache.exchange import TransferOptions, TransferStopped
 from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
 from app.builder.nix.substitution.download import Download
+from app.builder.nix.substitution.download_files import DownloadFiles
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
 from tests.unit.builder.nix.substitution.world import RETRIES
@@ -23,7 +24,9 @@ class Failing:
 
 def make(directory: Path, progress: list[int | None]) -> Download:
     policy = RetryPolicy(retries=RETRIES, seconds=1, on_retry=lambda _: None)
-    return Download(Failing(), directory=directory, policy=policy, on_progress=progress.append)
+    return Download(
+        Failing(), files=DownloadFiles(directory), policy=policy, on_progress=progress.append
+    )
 
 
 def submit(

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.builder.nix.substitution.download_buffer import DownloadBuffer
+from app.builder.nix.substitution.download_files import DownloadFiles
 
 PART = bytes(range(256)) * 64
 
@@ -15,7 +18,7 @@ def read_all(buffer: DownloadBuffer) -> bytes:
 
 
 def test_a_small_file_stays_in_memory(tmp_path: Path) -> None:
-    buffer = DownloadBuffer(tmp_path / "downloads")
+    buffer = DownloadBuffer(DownloadFiles(tmp_path / "downloads"))
 
     assert not buffer.write(PART)
     assert (buffer.size, buffer.readable) == (len(PART), 0)
@@ -28,7 +31,7 @@ def test_a_small_file_stays_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_large_file_can_be_read_while_it_is_written(tmp_path: Path) -> None:
-    buffer = DownloadBuffer(tmp_path)
+    buffer = DownloadBuffer(DownloadFiles(tmp_path))
     parts = 0
     while not buffer.write(PART):
         parts += 1
@@ -36,7 +39,6 @@ def test_a_large_file_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     assert buffer.read(written, 0) == PART * (parts + 1)
 
     buffer.write(b"end")
-    assert buffer.readable == written
     buffer.finish()
 
     assert read_all(buffer) == PART * (parts + 1) + b"end"
@@ -45,7 +47,7 @@ def test_a_large_file_can_be_read_while_it_is_written(tmp_path: Path) -> None:
 
 
 def test_another_cache_begins_with_an_empty_file(tmp_path: Path) -> None:
-    buffer = DownloadBuffer(tmp_path)
+    buffer = DownloadBuffer(DownloadFiles(tmp_path))
     while not buffer.write(PART):
         pass
 
@@ -55,3 +57,60 @@ def test_another_cache_begins_with_an_empty_file(tmp_path: Path) -> None:
 
     assert read_all(buffer) == b"other"
     buffer.close()
+
+
+def test_a_file_is_used_again_while_another_download_runs(tmp_path: Path) -> None:
+    files = DownloadFiles(tmp_path)
+    running, first = DownloadBuffer(files), DownloadBuffer(files)
+    for buffer in (running, first):
+        buffer.write(PART * 100)
+    first.close()
+
+    second = DownloadBuffer(files)
+    second.write(PART * 20)
+    second.finish()
+
+    # What the file had before is not a part of the second download.
+    assert read_all(second) == PART * 20
+    second.close()
+    running.close()
+
+
+def test_files_are_closed_with_the_last_download(tmp_path: Path) -> None:
+    files = DownloadFiles(tmp_path)
+    one, other = files.take(), files.take()
+    one.write(PART)
+
+    files.give_back(one)
+    assert files.take() is one
+    files.give_back(one)
+    assert not one.closed
+    files.give_back(other)
+
+    assert one.closed
+    assert other.closed
+
+
+def test_large_files_are_not_kept(tmp_path: Path) -> None:
+    files = DownloadFiles(tmp_path)
+    one, other = files.take(), files.take()
+    one.truncate(1 << 30)
+
+    files.give_back(one)
+
+    assert one.closed
+    files.give_back(other)
+
+
+def test_a_directory_that_cannot_be_made_leaves_nothing_in_use(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    files = DownloadFiles(blocked)
+    with pytest.raises(OSError, match="file"):
+        files.take()
+    blocked.unlink()
+
+    only = files.take()
+    files.give_back(only)
+
+    assert only.closed
