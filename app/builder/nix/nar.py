@@ -10,7 +10,7 @@ from app.builder.nix.store import ReadBuffers, UnreadablePath, Visitor, check_de
 from app.system import threads
 from app.system.blocking import blocking
 
-_BUFFER = 1 << 16
+_BUFFER = 1 << 18
 _WORD = 8
 LONGEST_NAME = 255
 LONGEST_TARGET = 4095

@@ -17,7 +17,7 @@ from app.builder.nix.store import UnreadablePath
 # Returns up to so many bytes; none at the end.
 Read = Callable[[int], bytes]
 
-_READ = 128 * 1024
+_READ = 512 * 1024
 _OUTPUT = 256 * 1024
 # Those of the largest presets: zstd -19 and --long, xz -9.
 _ZSTD_WINDOW = 1 << 27
