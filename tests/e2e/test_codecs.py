@@ -3,7 +3,6 @@
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,9 +85,9 @@ def test_gzip_layers_of_several_paths_are_read_by_every_client(
     blobs = [gzip_server.get(f"/v2/{image}/blobs/{d['digest']}") for d in manifest["layers"]]
     (shared,) = (blob.content for blob in blobs if len(store_paths(blob.content)) > 1)
     names = store_paths(shared)
-    # What has just run is among them, each path with a member or more of its own.
     assert any("-jq-" in name for name in names)
-    assert sum(1 for _ in members(shared)) >= 1 + len(names) + 1
+    # podman decompresses ahead, but not beyond the end of a member.
+    assert [is_one_member(blob.content) for blob in blobs] == [True] * len(blobs)
 
 
 def test_zlib_makes_the_same_image_as_gzip_in_fewer_bytes(
@@ -183,9 +182,8 @@ def store_paths(layer: bytes) -> set[str]:
     return {name[2] for name in parts if name[:2] == ["nix", "store"] and len(name) > 2}
 
 
-def members(content: bytes) -> Iterator[bytes]:
-    """The parts of a gzip file that are gzip files themselves (RFC 1952, 2.2)."""
-    while content:
-        member = zlib.decompressobj(wbits=31)
-        yield member.decompress(content)
-        content = member.unused_data
+def is_one_member(content: bytes) -> bool:
+    """Return whether a gzip file is not a sequence of such files (RFC 1952, 2.2)."""
+    member = zlib.decompressobj(wbits=31)
+    member.decompress(content)
+    return member.eof and not member.unused_data

@@ -1,28 +1,40 @@
 """Turn tar bytes into layer blobs in one pass: hash, compress, hash again, write.
 
-A blob has the codec's prefix, the members of its paths' blocks, and the codec's end.
+A blob has the codec's prefix, the compressed blocks of its paths, and the codec's end.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
 from app.builder.images.image import Layer
 from app.builder.images.packing.blocks import BlockStream, Buffers
-from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.codec import BEGINNING, Codec
+from app.builder.images.packing.crc32 import combine, crc32
 from app.builder.images.packing.inorder import InOrder
 from app.builder.images.packing.record import PackedPath
+from app.builder.images.packing.tar_header import END_OF_ARCHIVE
 from app.oci import Descriptor, Digest
 from app.system.blocking import blocking
 from app.system.disk import translate_disk_errors
 from app.system.threads import check
 
 
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A block of a tar; ``size`` and ``check`` are the size and the CRC-32 of the block itself."""
+
+    data: bytes
+    size: int
+    check: int
+
+
 class BlobWriter:
-    """Write the members of one tar, which come in order, in one blob for each codec.
+    """Write the blocks of one tar, which come in order, in one blob for each codec.
 
     ``blobs`` are the codecs, and the file that gets each one's blob.
     """
@@ -30,24 +42,20 @@ class BlobWriter:
     def __init__(self, blobs: Sequence[tuple[Codec, BinaryIO]]) -> None:
         self.codecs = tuple(codec for codec, _ in blobs)
         self._blobs = tuple(_Blob(codec, file) for codec, file in blobs)
-        self._diff_id = hashlib.sha256()
-        self._tar_size = 0
-        # The prefix and the end of the archive are the same in all codecs.
-        self._diff_id.update(self.codecs[0].prefix.tar)
+        self._diff_id = hashlib.sha256(BEGINNING)
 
     def add_tar(self, block: memoryview | bytes) -> None:
         self._diff_id.update(block)
-        self._tar_size += len(block)
 
-    def add_member(self, member: bytes, codec: int = 0) -> None:
-        """Add a member to the blob of a codec, by its number."""
-        self._blobs[codec].add_member(member)
+    def add_block(self, block: Compressed, codec: int = 0) -> None:
+        """Add a block to the blob of a codec, by its number."""
+        self._blobs[codec].add_block(block)
 
     def finish(self) -> tuple[PackedPath, ...]:
         """Return the result in each codec."""
-        self._diff_id.update(self.codecs[0].end.tar)
+        self._diff_id.update(END_OF_ARCHIVE)
         diff_id = Digest("sha256", self._diff_id.hexdigest())
-        return tuple(blob.finish(diff_id, self._tar_size) for blob in self._blobs)
+        return tuple(blob.finish(diff_id) for blob in self._blobs)
 
 
 class _Blob:
@@ -56,29 +64,38 @@ class _Blob:
         self._file = file
         self._digest = hashlib.sha256()
         self._size = 0
-        self._members: list[int] = []
-        self._write(codec.prefix.compressed)
+        self._tar_size = 0
+        self._check = crc32(BEGINNING)
+        self._blocks: list[int] = []
+        self._checks: list[int] = []
+        self._write(codec.prefix)
 
-    def add_member(self, member: bytes) -> None:
-        self._members.append(len(member))
-        self._write(member)
+    def add_block(self, block: Compressed) -> None:
+        self._tar_size += block.size
+        self._check = combine(self._check, block.check, block.size)
+        self._blocks.append(len(block.data))
+        self._checks.append(block.check)
+        self._write(block.data)
 
-    def finish(self, diff_id: Digest, tar_size: int) -> PackedPath:
-        self._write(self._codec.end.compressed)
+    def finish(self, diff_id: Digest) -> PackedPath:
+        check = combine(self._check, crc32(END_OF_ARCHIVE), len(END_OF_ARCHIVE))
+        end = self._codec.end(check, len(BEGINNING) + self._tar_size + len(END_OF_ARCHIVE))
+        self._write(end)
         digest = Digest("sha256", self._digest.hexdigest())
         return PackedPath(
             layer=Layer(Descriptor(self._codec.media_type, digest, self._size), diff_id),
-            tar_size=tar_size,
-            prefix=len(self._codec.prefix.compressed),
-            members=tuple(self._members),
-            end=len(self._codec.end.compressed),
+            tar_size=self._tar_size,
+            prefix=len(self._codec.prefix),
+            blocks=tuple(self._blocks),
+            checks=tuple(self._checks),
+            end=len(end),
         )
 
-    def _write(self, member: bytes) -> None:
-        self._digest.update(member)
-        self._size += len(member)
+    def _write(self, part: bytes) -> None:
+        self._digest.update(part)
+        self._size += len(part)
         with translate_disk_errors():
-            self._file.write(member)
+            self._file.write(part)
 
 
 @blocking
@@ -109,14 +126,14 @@ class _Blocks:
         self._blob = blob
         sizes = [codec.block_size for codec in blob.codecs]
         parts = sum(max(sizes) // size for size in sizes)
-        self._members = InOrder(threads, limit=limit * parts)
+        self._pieces = InOrder(threads, limit=limit * parts)
         self._buffers = buffers
         self._short = min(sizes)
         self._filling: bytearray | None = None
         self._is_first = True
 
     def begin(self) -> bytearray:
-        self._filling = self._buffers.take(self._members.advance)
+        self._filling = self._buffers.take(self._pieces.advance)
         return self._filling
 
     def deliver(self, buffer: bytearray, filled: int) -> bytearray:
@@ -125,7 +142,7 @@ class _Blocks:
         if self._is_first and filled < self._short:
             # Most store paths are one short block: the reading thread compresses it.
             for number, codec in enumerate(self._blob.codecs):
-                self._add(block, number, codec.compress(block))
+                self._add(block, number, _compressed(codec, block))
             return buffer
         self._is_first = False
         *parts, last = [
@@ -141,23 +158,28 @@ class _Blocks:
         return self.begin()
 
     def finish(self) -> None:
-        self._members.finish()
+        self._pieces.finish()
 
     def release(self) -> None:
         """Wait until no thread works for the blob, which may then be closed, also after a failure."""
-        self._members.wait()
+        self._pieces.wait()
         if self._filling is not None:
             self._buffers.put_back(self._filling)
 
     def _compress(
         self, number: int, codec: Codec, part: memoryview, *, end: Callable[[], None]
     ) -> None:
-        self._members.add(partial(codec.compress, part), partial(self._add, part, number), end)
+        work = partial(_compressed, codec, part)
+        self._pieces.add(work, partial(self._add, part, number), end)
 
-    def _add(self, part: memoryview, number: int, member: bytes) -> None:
+    def _add(self, part: memoryview, number: int, block: Compressed) -> None:
         if number == 0:
             self._blob.add_tar(part)
-        self._blob.add_member(member, number)
+        self._blob.add_block(block, number)
+
+
+def _compressed(codec: Codec, part: memoryview) -> Compressed:
+    return Compressed(codec.compress(part), len(part), crc32(part))
 
 
 def _nothing() -> None:

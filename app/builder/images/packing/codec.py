@@ -1,4 +1,7 @@
-"""Compression of one block into one independent gzip member or zstd frame.
+"""Compression of one block of a tar, independently of the others.
+
+A blob in gzip is one member: a header, the compressed blocks, and a trailer.  Each block is deflated
+by itself and ends at a byte.  In zstd each block is a frame.
 
 The bytes of a layer depend on the library, its version, the level and, with ISA-L, on the
 processor's features (docs/packing.md).  ``identity`` has all of them, and the digest of a
@@ -11,7 +14,8 @@ import random
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from struct import pack
+from typing import Protocol, cast
 
 import zstandard
 
@@ -19,16 +23,20 @@ from app.builder.images.packing.tar_header import END_OF_ARCHIVE, directory
 from app.oci import MediaType
 
 try:
-    from isal import ISAL_VERSION, igzip_lib, isal_zlib
+    from isal import ISAL_VERSION, isal_zlib
     from isal import __version__ as isal_version
 except ImportError:  # not built for this machine
     _HAS_ISAL = False
 else:
     _HAS_ISAL = True
 
-# Raise when the tar stream or the cutting changes.
-_FORMAT = 1
-_GZIP = 31
+# Raise when the tar stream, the cutting or the frame around blocks changes.
+_FORMAT = 2
+# Deflate without a header and a trailer.
+_RAW = -15
+# No file name and no time, by an unknown operating system; and an empty last block (RFC 1951).
+_GZIP_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+_LAST_BLOCK = b"\x03\x00"
 # gzip looks back 32 KiB and gains nothing from larger blocks; zstd looks back over a whole block.
 _GZIP_BLOCK = 1 << 20
 _ZSTD_BLOCK = 4 << 20
@@ -36,13 +44,8 @@ _ZSTD_BLOCK = 4 << 20
 # block.  Measured: 2.4 and 4.9 MiB.
 _GZIP_COST = _GZIP_BLOCK + (5 << 19)
 _ZSTD_COST = _ZSTD_BLOCK + (5 << 20)
-_PARENTS = directory(b"nix/", mode=0o755) + directory(b"nix/store/", mode=0o755)
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    tar: bytes
-    compressed: bytes
+# The tar of every layer begins with the directories above store paths.
+BEGINNING = directory(b"nix/", mode=0o755) + directory(b"nix/store/", mode=0o755)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,10 @@ class Codec:
     """A compression, with one library, version and level.
 
     ``compress`` and ``decompress`` release the GIL.  ``decompress`` takes the size to expect, and
-    raises ValueError for damaged data.  ``prefix`` begins every layer: it has the directories above
-    store paths.  ``end`` ends every layer.  ``block_cost`` is all memory, in bytes, that a block
+    raises ValueError for data that is not one complete compressed block; gzip does not notice other
+    damage, so the caller compares the CRC-32.  ``prefix`` begins every blob, up to and including
+    the compressed BEGINNING.  ``end`` returns the end of a blob whose tar has this CRC-32 and size,
+    from the compressed END_OF_ARCHIVE on.  ``block_cost`` is all memory, in bytes, that a block
     takes while it is compressed.
     """
 
@@ -61,8 +66,8 @@ class Codec:
     block_cost: int
     compress: Callable[[memoryview | bytes], bytes]
     decompress: Callable[[bytes, int], bytes]
-    prefix: Member
-    end: Member
+    prefix: bytes
+    end: Callable[[int, int], bytes]
 
 
 def find_all(name: str) -> tuple[Codec, ...]:
@@ -100,46 +105,36 @@ def isal_gzip() -> Codec:
     # The loop for short inputs takes up to 16 bytes; four are enough of a beginning.
     beginning = 4
     # The stubs declare the class as an instance.
-    isal_error = cast("type[Exception]", igzip_lib.error)
+    isal_error = cast("type[Exception]", isal_zlib.error)
 
     def compress(block: memoryview | bytes) -> bytes:
-        stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP)
+        stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, _RAW)
         view = memoryview(block)
         parts = (
             stream.compress(view[:beginning]),
             stream.flush(isal_zlib.Z_SYNC_FLUSH),
             stream.compress(view[beginning:]),
-            stream.flush(),
+            stream.flush(isal_zlib.Z_SYNC_FLUSH),
         )
         return b"".join(parts)
 
-    def decompress(member: bytes, size: int) -> bytes:
-        try:
-            return igzip_lib.decompress(member, igzip_lib.DECOMP_GZIP, 15, size)
-        except isal_error as error:
-            raise ValueError(f"not a gzip member: {error}") from error
+    def decompress(block: bytes, size: int) -> bytes:
+        return _inflate(isal_zlib.decompressobj(_RAW), block, size, isal_error)
 
-    library = f"isal-{isal_version}-{ISAL_VERSION}"
-    block = (_GZIP_BLOCK, _GZIP_COST)
-    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", block, compress, decompress)
+    return _gzip(f"isal-{isal_version}-{ISAL_VERSION}/{level}", compress, decompress)
 
 
 def zlib_gzip() -> Codec:
     level = 6
 
     def compress(block: memoryview | bytes) -> bytes:
-        stream = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
-        return stream.compress(block) + stream.flush()
+        stream = zlib.compressobj(level, zlib.DEFLATED, _RAW)
+        return stream.compress(block) + stream.flush(zlib.Z_SYNC_FLUSH)
 
-    def decompress(member: bytes, size: int) -> bytes:
-        try:
-            return zlib.decompress(member, _GZIP, size)
-        except zlib.error as error:
-            raise ValueError(f"not a gzip member: {error}") from error
+    def decompress(block: bytes, size: int) -> bytes:
+        return _inflate(zlib.decompressobj(_RAW), block, size, zlib.error)
 
-    library = f"zlib-{zlib.ZLIB_RUNTIME_VERSION}"
-    block = (_GZIP_BLOCK, _GZIP_COST)
-    return _codec(MediaType.OCI_LAYER_GZIP, f"{library}/{level}", block, compress, decompress)
+    return _gzip(f"zlib-{zlib.ZLIB_RUNTIME_VERSION}/{level}", compress, decompress)
 
 
 def zstd() -> Codec:
@@ -150,36 +145,69 @@ def zstd() -> Codec:
         # to make them is too short to be measured.
         return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(block)
 
-    def decompress(member: bytes, size: int) -> bytes:
+    def decompress(block: bytes, size: int) -> bytes:
         try:
-            return zstandard.ZstdDecompressor().decompress(member, max_output_size=size)
+            return zstandard.ZstdDecompressor().decompress(block, max_output_size=size)
         except zstandard.ZstdError as error:
             raise ValueError(f"not a zstd frame: {error}") from error
 
     library = "zstd-" + ".".join(map(str, zstandard.ZSTD_VERSION))
-    block = (_ZSTD_BLOCK, _ZSTD_COST)
-    return _codec(MediaType.OCI_LAYER_ZSTD, f"{library}/{level}", block, compress, decompress)
+    last = compress(END_OF_ARCHIVE)
+    return Codec(
+        media_type=MediaType.OCI_LAYER_ZSTD,
+        identity=_identity(f"{library}/{level}", _ZSTD_BLOCK, compress),
+        block_size=_ZSTD_BLOCK,
+        block_cost=_ZSTD_COST,
+        compress=compress,
+        decompress=decompress,
+        prefix=compress(BEGINNING),
+        end=lambda _check, _size: last,
+    )
 
 
-def _codec(
-    media_type: MediaType,
+def _gzip(
     library: str,
-    block: tuple[int, int],
     compress: Callable[[memoryview | bytes], bytes],
     decompress: Callable[[bytes, int], bytes],
 ) -> Codec:
-    block_size, block_cost = block
-    trial = hashlib.sha256(compress(_sample())).hexdigest()[:16]
+    last = compress(END_OF_ARCHIVE) + _LAST_BLOCK
     return Codec(
-        media_type=media_type,
-        identity=f"{library}/{block_size}/{_FORMAT}/{trial}",
-        block_size=block_size,
-        block_cost=block_cost,
+        media_type=MediaType.OCI_LAYER_GZIP,
+        identity=_identity(library, _GZIP_BLOCK, compress),
+        block_size=_GZIP_BLOCK,
+        block_cost=_GZIP_COST,
         compress=compress,
         decompress=decompress,
-        prefix=Member(_PARENTS, compress(_PARENTS)),
-        end=Member(END_OF_ARCHIVE, compress(END_OF_ARCHIVE)),
+        prefix=_GZIP_HEADER + compress(BEGINNING),
+        end=lambda check, size: last + pack("<II", check, size & 0xFFFFFFFF),
     )
+
+
+class _Stream(Protocol):
+    """A decompressing object of zlib's or ISA-L's."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _inflate(stream: _Stream, block: bytes, size: int, error: type[Exception]) -> bytes:
+    """Decompress a block.  Raises ValueError unless another one may follow it."""
+    try:
+        tar = stream.decompress(block, size + 1)
+        beyond = stream.decompress(_LAST_BLOCK, 1)
+    except (error, EOFError) as failure:
+        raise ValueError(f"not a deflated block: {failure}") from failure
+    if beyond or stream.unused_data or not stream.eof:
+        raise ValueError("not a deflated block: it is incomplete, or ends the stream")
+    return tar
+
+
+def _identity(library: str, block_size: int, compress: Callable[[bytes], bytes]) -> str:
+    trial = hashlib.sha256(compress(_sample())).hexdigest()[:16]
+    return f"{library}/{block_size}/{_FORMAT}/{trial}"
 
 
 def _sample() -> bytes:

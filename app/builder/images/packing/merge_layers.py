@@ -1,6 +1,6 @@
 """Make a layer of several store paths from their blobs: copied, not compressed again.
 
-The members are inflated on the way, since digests do not compose: the diff ID needs the tar.
+The blocks are decompressed on the way, since digests do not compose: the diff ID needs the tar.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,9 +8,10 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import BinaryIO
 
-from app.builder.images.packing.blob import BlobWriter
+from app.builder.images.packing.blob import BlobWriter, Compressed
 from app.builder.images.packing.blocks import Buffers
 from app.builder.images.packing.codec import Codec
+from app.builder.images.packing.crc32 import crc32
 from app.builder.images.packing.inorder import InOrder
 from app.builder.images.packing.record import PackedPath
 from app.errors import StorageUnavailable
@@ -39,22 +40,22 @@ def merge_layers(
     [codec] = blob.codecs
     inflated = InOrder(threads, limit=limit)
 
-    def take(member: bytes, tar: bytes) -> None:
+    def take(compressed: Compressed, tar: bytes) -> None:
         blob.add_tar(tar)
-        blob.add_member(member)
+        blob.add_block(compressed)
 
     try:
-        for file, length, size in _members(parts, codec.block_size):
+        for file, length, size, crc in _blocks(parts, codec.block_size):
             check()
             buffers.reserve(inflated.advance)
             try:
-                member = _read(file, length)
-                work = partial(_inflate, codec, member, size)
-                inflated.add(work, partial(take, member), buffers.release)
+                compressed = Compressed(_read(file, length), size, crc)
+                work = partial(_decompress, codec, compressed)
+                inflated.add(work, partial(take, compressed), buffers.release)
             except BaseException:
                 buffers.release()
                 raise
-            del member, work  # the piece keeps them as long as they are needed
+            del compressed, work  # the piece keeps them as long as they are needed
         inflated.finish()
     except ValueError as error:
         raise PartUnusable(
@@ -66,28 +67,28 @@ def merge_layers(
         inflated.wait()
 
 
-def _inflate(codec: Codec, member: bytes, size: int) -> bytes:
-    tar = codec.decompress(member, size)
-    if len(tar) != size:
-        raise ValueError(f"a member unpacks to {len(tar)} bytes instead of {size}")
+def _decompress(codec: Codec, block: Compressed) -> bytes:
+    tar = codec.decompress(block.data, block.size)
+    if len(tar) != block.size or crc32(tar) != block.check:
+        raise ValueError("a block unpacks to other bytes")
     return tar
 
 
-def _members(
+def _blocks(
     parts: Iterable[tuple[BinaryIO, PackedPath]], block_size: int
-) -> Iterator[tuple[BinaryIO, int, int]]:
-    """Yield for each member its file, positioned at it, its length and its unpacked size."""
+) -> Iterator[tuple[BinaryIO, int, int, int]]:
+    """Yield for each block its file, positioned at it, its length, unpacked size and CRC-32."""
     for file, packed in parts:
         file.seek(packed.prefix)
         left = packed.tar_size
-        for length in packed.members:
+        for length, crc in zip(packed.blocks, packed.checks, strict=True):
             size = min(left, block_size)
-            yield file, length, size
+            yield file, length, size, crc
             left -= size
 
 
 def _read(file: BinaryIO, length: int) -> bytes:
-    member = file.read(length)
-    if len(member) != length:
+    data = file.read(length)
+    if len(data) != length:
         raise ValueError("a blob is too short")
-    return member
+    return data

@@ -1,6 +1,6 @@
 """Turn store paths into layers; each path is compressed once, and records keep the result.
 
-A path is packed as a layer of its own.  A layer of several paths is made of the members of
+A path is packed as a layer of its own.  A layer of several paths is made of the blocks of
 their layers without compressing, so that another grouping costs little.  A record whose blob is
 missing is ignored.
 """

@@ -13,27 +13,32 @@ from app.oci import Digest
 from app.storage.records.kind import Kind
 
 _Bytes = Annotated[int, Field(ge=0)]
+_Check = Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
 @dataclass(frozen=True, slots=True)
 class PackedPath:
-    """A store path as a layer of its own, and the places of its members in that blob.
+    """A store path as a layer of its own, and the places of its blocks in that blob.
 
-    ``prefix``, ``members`` and ``end`` are lengths in bytes that add up to the blob's.
-    ``tar_size`` is the size of the unpacked members, each of them a whole block except the last.
+    ``prefix``, ``blocks`` and ``end`` are lengths in bytes that add up to the blob's.
+    ``tar_size`` is the size of the unpacked blocks, which have one size except the last.
+    ``checks`` are their CRC-32.
     """
 
     layer: Layer
     tar_size: _Bytes
     prefix: _Bytes
-    members: tuple[_Bytes, ...]
+    blocks: tuple[_Bytes, ...]
+    checks: tuple[_Check, ...]
     end: _Bytes
 
 
 def _complete(packed: PackedPath) -> PackedPath:
-    """Return the argument.  Raises ValueError if its lengths do not add up."""
-    if packed.prefix + sum(packed.members) + packed.end != packed.layer.descriptor.size:
+    """Return the argument.  Raises ValueError for lengths that do not add up, or missing checks."""
+    if packed.prefix + sum(packed.blocks) + packed.end != packed.layer.descriptor.size:
         raise ValueError("the parts do not add up to the blob")
+    if len(packed.checks) != len(packed.blocks):
+        raise ValueError("not each block has a checksum")
     return packed
 
 
@@ -43,7 +48,7 @@ def _blob(layer: Layer) -> tuple[Digest, ...]:
 
 PATHS = Kind(
     name="paths",
-    format=1,
+    format=2,
     adapter=TypeAdapter(Annotated[PackedPath, AfterValidator(_complete)]),
     references=lambda packed: _blob(packed.layer),
 )

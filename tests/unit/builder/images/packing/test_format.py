@@ -17,9 +17,13 @@ from tests.unit.builder.images.packing.trees import ODDITIES, local_store, plant
 
 # Diff IDs by the format's number.
 STORE_PATH: Mapping[int, str] = {
-    1: "3cc13ff4bf81fba6789ea91470bbd8e7b3d7c98fc7b2ece036deb865fa9e63b3"
+    1: "3cc13ff4bf81fba6789ea91470bbd8e7b3d7c98fc7b2ece036deb865fa9e63b3",
+    2: "3cc13ff4bf81fba6789ea91470bbd8e7b3d7c98fc7b2ece036deb865fa9e63b3",
 }
-LINKS: Mapping[int, str] = {1: "d0da71bb92654429170870aff4ea4233304cb71d494ce6baf0d1cbb0e100ca44"}
+LINKS: Mapping[int, str] = {
+    1: "d0da71bb92654429170870aff4ea4233304cb71d494ce6baf0d1cbb0e100ca44",
+    2: "d0da71bb92654429170870aff4ea4233304cb71d494ce6baf0d1cbb0e100ca44",
+}
 RAISE = (
     "the tar stream has changed, and layers that were packed keep their keys: raise _FORMAT in"
     " app/builder/images/packing/codec.py, and write the new diff ID down here beside the old one"

@@ -17,7 +17,6 @@ import pytest
 from app.builder.images.image import Layer
 from app.builder.images.packing import codec
 from app.builder.images.packing.changes import BytesChanged
-from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.entry import Directory, Entry, File, Symlink, archived
 from app.builder.images.packing.packer import LayerPacker, PackingCounters
 from app.builder.images.packing.tree import TreeWriter
@@ -661,8 +660,6 @@ async def test_entries_that_are_not_a_tree_are_refused(
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_prefix_and_end_are_the_same_in_every_layer(name: str) -> None:
-    one: Codec = codec.find(name)
+    one, other = codec.find(name), codec.find(name)
 
-    assert (one.prefix, one.end) == (codec.find(name).prefix, codec.find(name).end)
-    assert len(one.prefix.tar) == 1024
-    assert one.end.tar == bytes(1024)
+    assert (one.prefix, one.end(7, 8)) == (other.prefix, other.end(7, 8))
