@@ -40,7 +40,7 @@ def assert_empty_index(response: httpx.Response) -> None:
 class Conformance:
     """For suites with the fixtures ``registry``, its client, and ``image``, which is in it."""
 
-    def test_a_registry_says_that_it_is_one(self, registry: httpx.Client) -> None:
+    def test_a_registry_identifies_itself(self, registry: httpx.Client) -> None:
         assert registry.get("/v2/").status_code == 200
 
     def test_empty_tag_list(self, registry: httpx.Client, image: Image) -> None:
@@ -90,7 +90,7 @@ class Conformance:
             assert len(content) == (descriptor["size"] if method == "GET" else 0)
             assert method == "HEAD" or str(Digest.of(content)) == descriptor["digest"]
 
-    def test_referrers_of_what_is_there(self, registry: httpx.Client, image: Image) -> None:
+    def test_referrers_of_a_stored_manifest(self, registry: httpx.Client, image: Image) -> None:
         assert_empty_index(registry.get(f"/v2/{image.name}/referrers/{image.digest}"))
 
     @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ async def test_what_is_not_the_number_of_a_line_is_ignored(registry: Registry, l
     assert follower.status == 200
 
 
-async def test_there_are_no_events_of_an_unknown_build(registry: Registry) -> None:
+async def test_events_of_an_unknown_build_are_404(registry: Registry) -> None:
     follower = Follower(registry, "/builds/0123456789ab/events")
     await follower.task
 

@@ -31,7 +31,7 @@ def descendants(error: type[RegistryError]) -> list[type[RegistryError]]:
 
 
 @pytest.mark.parametrize("error", descendants(RegistryError), ids=lambda error: error.__name__)
-def test_every_error_has_the_status_its_documentation_says(error: type[RegistryError]) -> None:
+def test_every_error_has_its_documented_status(error: type[RegistryError]) -> None:
     assert errors.__doc__ is not None
     documented = {
         line.split()[0]: int(line.split()[1])

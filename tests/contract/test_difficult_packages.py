@@ -74,7 +74,7 @@ def test_allowing_one_unfree_package_allows_no_other(packages: Path) -> None:
         ("misses-an-attribute", "attributeNobodyHas"),
     ],
 )
-def test_a_package_that_cannot_be_evaluated_says_why(
+def test_a_package_that_cannot_be_evaluated_has_a_reason(
     packages: Path, attribute: str, complaint: str
 ) -> None:
     assert complaint in refused(packages, attribute)

@@ -85,7 +85,7 @@ def test_what_the_archive_no_longer_has_is_named(
         seed(place, pinned)
 
 
-def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
+def test_if_a_version_is_gone_the_set_is_resolved_again_outside_the_tree(
     stranger: Stranger,
     source: Mapping[str, str],
     lock: Lock,
@@ -109,7 +109,7 @@ def test_where_a_version_is_gone_the_set_is_resolved_anew_outside_the_tree(
     assert "resolving" not in capsys.readouterr().err
 
 
-def test_another_release_is_resolved_anew_and_machines_it_lacks_are_left_out(
+def test_another_release_is_resolved_again_without_architectures_it_lacks(
     stranger: Stranger,
     source: Mapping[str, str],
     prepared: SetDirectory,

@@ -98,7 +98,7 @@ async def test_packages_are_listed_and_functions_and_data_are_not(listing: Listi
     assert not {"lib", "config", "callpackage", "writetext", "system", "debianpackages"} & names
 
 
-async def test_names_that_raise_abort_or_recurse_cost_nobody_else_their_place(
+async def test_names_that_raise_abort_or_recurse_remove_no_other_name(
     listing: Listing,
 ) -> None:
     names = set(await listing.index.names(await listing.pinned(HOSTILE)))
@@ -187,7 +187,7 @@ async def test_names_with_dots_quotes_capitals_and_other_letters_are_resumed_beh
     assert names == ("a.bx", "capitalx")
 
 
-async def test_functions_and_data_are_no_names_of_sets(
+async def test_functions_and_data_are_not_names_of_sets(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
     location = written(
@@ -218,7 +218,7 @@ async def test_traces_of_the_set_itself_are_not_believed(
     assert listing.nix.starts["list"] == 2
 
 
-async def test_all_who_ask_at_once_share_one_listing_and_later_ones_the_memory(
+async def test_concurrent_callers_share_one_listing_and_later_ones_the_cache(
     listing: Listing,
 ) -> None:
     pinned = await listing.pinned(DEBIAN)
@@ -343,7 +343,7 @@ async def test_a_listing_that_a_limit_ended_goes_on_and_keeps_what_it_had(
     assert {"aset.one", "git", "zset.one", "endless", "huge"} == set(names)
 
 
-async def test_what_there_is_no_time_for_is_listed_without_being_looked_at(
+async def test_names_beyond_the_time_limit_are_listed_without_evaluation(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
     endless = {f"b{number:02}": ENDLESS for number in range(30)}

@@ -86,7 +86,7 @@ def test_an_unknown_name_is_refused_by_that_name_alone(start: StartSources, name
     assert "bash" not in response.text
 
 
-def test_a_base_package_that_is_asked_for_by_name_is_the_sources_own(start: StartSources) -> None:
+def test_a_base_package_in_the_name_is_the_sources_own(start: StartSources) -> None:
     response = manifest(start(), "company/tool/cacert")
 
     assert response.status_code == 404
@@ -147,7 +147,7 @@ def test_a_base_that_does_not_evaluate_is_named_as_such(start: StartSources, bas
 
 
 @pytest.mark.parametrize("settings", ['base = ""', 'base = "company"'])
-def test_without_a_base_the_image_lacks_what_the_source_lacks_and_says_so(
+def test_without_a_base_a_warning_names_what_the_image_lacks(
     start: StartSources, company: Repository, settings: str
 ) -> None:
     server = start(company=f'kind = "git"\nlocation = "{company.url}"\n{settings}')

@@ -114,7 +114,7 @@ def test_the_wanted_outputs_are_named_where_the_cache_lacks_them(
     assert "not there: elsewhere-1.0 (see" in answer.json()["errors"][0]["message"]
 
 
-def test_a_build_for_want_of_a_trusted_signature_is_no_secret(
+def test_a_build_caused_by_an_untrusted_signature_is_reported(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     server = make_server(WRONG_KEY)
@@ -127,7 +127,7 @@ def test_a_build_for_want_of_a_trusted_signature_is_no_secret(
     assert f"{cache.url}: the signature by team-1 of" in server.complete_log()
 
 
-def test_a_build_that_fails_for_want_of_a_trusted_signature_says_so(
+def test_a_failed_build_names_the_untrusted_signature(
     make_server: MakeServer, cache: BinaryCache, every_nix: NewerNix, packages: Path
 ) -> None:
     permit = packages.with_name("permit")

@@ -171,7 +171,7 @@ async def test_another_budget_compresses_nothing_again(start: Open) -> None:
     assert len(image.blobs) == 5 + 1 + 1
 
 
-async def test_an_image_leaves_room_for_layers_and_its_name_asks_for_fewer(start: Open) -> None:
+async def test_an_image_leaves_room_for_layers_and_its_name_may_request_fewer(start: Open) -> None:
     state = await start("one")
     name = "shell/git/htop/python3/nginx/curl/perl"
     one = await start("two", plan="none")

@@ -56,7 +56,7 @@ def test_the_newer_podman_prefers_zstd(newer_podman: NewerPodman) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_who_accepts_schema_2_alone_is_told_why_zstd_layers_are_nothing_for_it(
+def test_a_client_of_schema_2_alone_gets_the_reason_why_it_cannot_have_zstd(
     method: str, zstd_server: Server
 ) -> None:
     path = f"{zstd_server.url}/v2/coreutils/jq/manifests/latest"

@@ -63,7 +63,7 @@ def layers(server: Server, name: str) -> list[str]:
     return [layer["digest"] for layer in answer.json()["layers"]]
 
 
-def test_an_image_says_where_it_comes_from_and_what_is_in_it(
+def test_labels_have_the_origin_and_the_packages_of_an_image(
     new_server: ServerFactory, tmp_path: Path
 ) -> None:
     repository = Repository(tmp_path / "upstream")
@@ -129,7 +129,7 @@ def test_nonroot_owns_its_home_and_little_else(
     assert output == ["65532", "nonroot", "nonroot", home, home, "written", "refused", "written"]
 
 
-def test_the_files_of_every_image_are_there_and_say_so(server: Server, docker: Docker) -> None:
+def test_every_image_has_the_documented_files(server: Server, docker: Docker) -> None:
     image = f"{server.address}/shell/gnugrep:latest"
     pull(docker, image)
 

@@ -53,7 +53,7 @@ def test_the_demo_pulls_and_runs_at_the_first_try(trixie: Debian) -> None:
     assert "2.26" in trixie.run("nix", "--version", directory=CLONE, timeout=60)
 
 
-def test_an_installed_server_says_what_to_serve(trixie: Debian) -> None:
+def test_an_installed_server_prepares_the_packages(trixie: Debian) -> None:
     """The committed locks are of Debian 12, so the packages are resolved for this release."""
     nixery = f"{CLONE}/.venv/bin/nixery"
 

@@ -125,7 +125,7 @@ def server(
         ("classic/ourtool", "cacert-1.0 iana-etc-1.0 ourtool-1.0"),
     ],
 )
-def test_what_the_example_says_can_be_pulled_is_pulled(
+def test_names_in_the_example_can_be_pulled(
     server: Server, skopeo: Skopeo, name: str, packages: str
 ) -> None:
     client: Client = skopeo

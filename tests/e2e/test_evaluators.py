@@ -198,7 +198,7 @@ async def test_questions_that_come_at_once_each_have_their_own_answer(either: Do
     assert either.nix.starts == Counter(evaluator=1)
 
 
-async def test_a_source_nobody_trusts_has_a_process_for_each_question(make_door: MakeDoor) -> None:
+async def test_an_untrusted_source_has_a_process_for_each_request(make_door: MakeDoor) -> None:
     strangers = make_door(location=LOOKUP, trusted=False)
 
     await strangers.package("hello")
@@ -207,7 +207,7 @@ async def test_a_source_nobody_trusts_has_a_process_for_each_question(make_door:
     assert strangers.nix.starts == Counter(evaluate=2)
 
 
-async def test_names_that_take_long_to_type_are_asked_of_a_process(lookup: Door) -> None:
+async def test_names_that_take_long_to_type_are_evaluated_in_a_new_process(lookup: Door) -> None:
     names = [f"name-{number}-{'x' * 60}" for number in range(200)]
 
     with pytest.raises(PackagesUnknown) as failure:
@@ -321,7 +321,7 @@ async def test_a_name_that_a_limit_ended_is_not_evaluated_again_for_a_while(
     assert hostile.nix.starts == before
 
 
-async def test_a_question_that_takes_long_keeps_nobody_waiting(make_door: MakeDoor) -> None:
+async def test_a_long_request_delays_no_other(make_door: MakeDoor) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=20)
     spinning = asyncio.create_task(hostile.package("spins"))
     await started()
@@ -334,7 +334,7 @@ async def test_a_question_that_takes_long_keeps_nobody_waiting(make_door: MakeDo
     await asyncio.gather(spinning, return_exceptions=True)
 
 
-async def test_whoever_leaves_does_not_leave_an_answer_for_the_next(
+async def test_a_cancelled_request_leaves_no_response_for_the_next(
     make_door: MakeDoor, tmp_path: Path
 ) -> None:
     slow = "builtins.foldl' (a: n: a) package (builtins.genList (n: n) 3000000)"
@@ -407,7 +407,7 @@ async def test_a_killed_evaluator_is_replaced(either: Door) -> None:
     assert either.nix.starts == Counter(evaluator=2)
 
 
-async def test_one_killed_while_it_is_asked_is_no_error(make_door: MakeDoor) -> None:
+async def test_an_evaluator_killed_during_a_request_causes_no_error(make_door: MakeDoor) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=4)
     asking = asyncio.create_task(hostile.packages("fine", "spins"))
 
@@ -458,7 +458,9 @@ async def test_the_longest_unused_goes_when_there_are_too_many(
     assert nix.starts["evaluator"] == 6
 
 
-async def test_one_that_nobody_uses_is_ended(either: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unused_evaluator_is_stopped(
+    either: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(evaluators, "_IDLE_SECONDS", 0.2)
     await either.package("hello")
 

@@ -79,9 +79,7 @@ def test_a_repository_that_proved_to_be_none_has_no_tags(server: Server) -> None
     assert server.get("/v2/coreutils/tags/list").json()["tags"] == ["latest"]
 
 
-def test_no_page_tells_where_things_lie_on_this_host(
-    failing_server: Server, salted_packages: Path
-) -> None:
+def test_pages_contain_no_paths_of_this_host(failing_server: Server, salted_packages: Path) -> None:
     failing_server.get("/v2/broken-build/manifests/latest")
     failing_server.get("/v2/frobnicator/manifests/latest")
     finished = failing_server.get("/builds").json()["finished"]
@@ -107,7 +105,7 @@ _TELLING = {
 }
 
 
-def test_no_message_tells_where_a_package_set_lies_or_its_secrets(
+def test_messages_contain_neither_paths_nor_secrets_of_a_package_set(
     packages: Path, new_server: ServerFactory, tmp_path: Path
 ) -> None:
     directory = tmp_path / "hidden"
@@ -128,7 +126,7 @@ def test_no_message_tells_where_a_package_set_lies_or_its_secrets(
             assert str(tmp_path.parent) not in output
 
 
-def test_more_than_the_queue_holds_is_told_when_to_come_back(
+def test_requests_beyond_the_queue_get_a_time_to_retry(
     salted_packages: Path, new_server: ServerFactory, held_build: HeldBuild
 ) -> None:
     server = new_server(

@@ -258,7 +258,8 @@ def test_a_repository_without_a_flake_is_explained_with_the_setting(
     response = manifest(start(), "company/tool")
 
     assert response.status_code == 403
-    assert 'there is no flake.nix; there is a default.nix, which kind = "git"' in message(response)
+    expected = 'there is no flake.nix; there is a default.nix, which kind = "git"'  # plain: ok
+    assert expected in message(response)
 
 
 def test_a_second_architecture_copies_the_flake_no_second_time(

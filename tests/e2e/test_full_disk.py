@@ -41,7 +41,7 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_and_room_is_all_it_takes(
+def test_a_full_disk_is_reported_leaves_no_files_and_recovers_with_space(
     disk: Path, servers: ServerFactory
 ) -> None:
     storage = disk / "storage"
@@ -86,7 +86,7 @@ def take_every_name(disk: Path) -> Path:
     return names
 
 
-def test_a_full_state_directory_is_told_and_room_is_all_it_takes(
+def test_a_full_state_directory_is_reported_and_recovers_with_space(
     disk: Path, servers: ServerFactory
 ) -> None:
     subprocess.run(["mount", "-o", "remount,nr_inodes=500", disk], check=True)

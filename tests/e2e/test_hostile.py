@@ -60,7 +60,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-async def test_each_fails_in_words_of_its_own_on_one_short_line(
+async def test_each_fails_with_a_message_of_its_own_on_one_short_line(
     hostile: Door, name: str, tmp_path: Path
 ) -> None:
     begun = time.monotonic()
@@ -78,7 +78,9 @@ async def test_each_fails_in_words_of_its_own_on_one_short_line(
 @pytest.mark.parametrize(
     "name", ["aborts", "recurses", "deep", "missing", "eats", "spins", "claims"]
 )
-async def test_none_poisons_what_was_asked_for_with_it(hostile: Door, name: str) -> None:
+async def test_hostile_names_do_not_fail_others_of_the_same_request(
+    hostile: Door, name: str
+) -> None:
     with pytest.raises(EvaluationFailed, match=f"^{name}: "):
         await hostile.packages("fine", name, "alsofine")
     starts = hostile.nix.starts["evaluate"]
@@ -107,13 +109,13 @@ async def test_the_machine_cannot_be_seen(hostile: Door, name: str, found: str) 
     assert (await hostile.package(name)).name == found
 
 
-async def test_huge_metadata_is_no_metadata(hostile: Door) -> None:
+async def test_huge_metadata_is_ignored(hostile: Door) -> None:
     package = await hostile.package("hugename")
 
     assert (package.attribute, package.name, package.pname) == ("hugeName", None, None)
 
 
-async def test_forged_metadata_is_no_permission(hostile: Door) -> None:
+async def test_forged_metadata_does_not_permit_a_package(hostile: Door) -> None:
     with pytest.raises(PolicyRefused, match="unfree"):
         await hostile.package("forges")
 
@@ -184,7 +186,7 @@ WHOLE_SETS = {
 
 
 @pytest.mark.parametrize("name", WHOLE_SETS)
-async def test_a_set_that_does_not_evaluate_at_all_says_why(
+async def test_a_set_that_does_not_evaluate_at_all_has_a_reason(
     make_door: MakeDoor, tmp_path: Path, name: str
 ) -> None:
     text, message = WHOLE_SETS[name]
@@ -199,7 +201,7 @@ async def test_a_set_that_does_not_evaluate_at_all_says_why(
     assert whole.nix.starts["evaluate"] == 2
 
 
-async def test_a_source_may_read_what_its_operator_says_it_reads(
+async def test_a_source_may_read_what_its_operator_lists(
     make_door: MakeDoor, tmp_path: Path
 ) -> None:
     (tmp_path / "set.nix").write_text(f"import {tmp_path}/other.nix")

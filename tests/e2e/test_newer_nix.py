@@ -64,7 +64,7 @@ def test_an_image_runs_and_is_the_same_as_the_oldest_nix_makes(
     assert new_server(salted_packages).digest("hello/jq") == digest
 
 
-def test_new_names_of_a_revision_are_asked_of_an_evaluator_that_stays(newer: Server) -> None:
+def test_new_names_of_a_revision_are_evaluated_in_a_kept_process(newer: Server) -> None:
     newer.digest("hello")
     before = evaluations(newer)
 
@@ -80,7 +80,7 @@ def test_a_name_that_is_not_there_is_answered_with_the_one_that_was_meant(newer:
     assert "hello" in answer.json()["errors"][0]["message"], answer.text
 
 
-def test_a_failed_build_is_told_with_its_log(newer: Server) -> None:
+def test_a_failed_build_is_reported_with_its_log(newer: Server) -> None:
     answer = newer.get("/v2/broken-build/manifests/latest")
 
     assert answer.status_code == 403
@@ -203,7 +203,7 @@ def test_what_reads_this_machine_is_refused(strangers: Server, attack: str) -> N
 
 
 @pytest.mark.parametrize("attack", CALLING)
-def test_what_calls_a_host_is_refused_and_nobody_is_called(
+def test_expressions_that_call_a_host_are_refused_without_a_connection(
     strangers: Server, host: Listener, attack: str
 ) -> None:
     before = host.heard

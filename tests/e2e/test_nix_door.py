@@ -42,7 +42,7 @@ async def test_names_are_found_as_clients_can_write_them(
     assert (await lookup.package(asked)).attribute == attribute
 
 
-async def test_all_names_are_asked_for_in_one_evaluation(lookup: Door) -> None:
+async def test_all_names_are_evaluated_together(lookup: Door) -> None:
     packages = await lookup.packages("hello", "2ping", "many", "python3packages.numpy")
 
     assert [p.pname for p in packages] == ["hello", "2ping", "many", "numpy"]
@@ -50,7 +50,7 @@ async def test_all_names_are_asked_for_in_one_evaluation(lookup: Door) -> None:
     assert len(lookup.nix.asked) == 1
 
 
-async def test_a_package_says_what_images_need_to_know(lookup: Door) -> None:
+async def test_a_package_has_the_metadata_that_images_need(lookup: Door) -> None:
     hello = await lookup.package("hello")
 
     assert (hello.name, hello.pname, hello.version) == ("hello-2.12", "hello", "2.12")
@@ -58,7 +58,7 @@ async def test_a_package_says_what_images_need_to_know(lookup: Door) -> None:
     assert (hello.main_program, hello.priority) == ("hello", 4)
 
 
-async def test_odd_metadata_is_no_metadata(lookup: Door) -> None:
+async def test_invalid_metadata_is_ignored(lookup: Door) -> None:
     odd = await lookup.package("oddmeta")
 
     assert (odd.licenses, odd.main_program, odd.priority) == ((), None, None)
@@ -101,7 +101,7 @@ async def test_bytes_that_are_not_utf8_are_replaced(
         ("hello.meta.license", "a set"),
     ],
 )
-async def test_what_is_no_package_is_called_what_it_is(lookup: Door, asked: str, kind: str) -> None:
+async def test_the_kind_of_other_values_is_named(lookup: Door, asked: str, kind: str) -> None:
     with pytest.raises(NotADerivation, match=f"is {kind}, not a package"):
         await lookup.package(asked)
 
@@ -127,7 +127,7 @@ async def test_all_unknown_names_are_reported_at_once(lookup: Door) -> None:
         ("refusing", "refusing: hello refuses"),
     ],
 )
-async def test_an_error_of_a_package_is_told_in_its_own_words(
+async def test_an_error_of_a_package_has_its_own_message(
     lookup: Door, asked: str, message: str
 ) -> None:
     with pytest.raises(EvaluationFailed, match=f"^{message}$"):
@@ -206,7 +206,7 @@ async def test_a_name_is_evaluated_once_for_a_revision_whatever_the_answer(looku
     assert len(lookup.nix.asked) == before
 
 
-async def test_those_who_ask_for_the_same_names_at_once_share_one_evaluation(lookup: Door) -> None:
+async def test_concurrent_callers_of_the_same_names_share_one_evaluation(lookup: Door) -> None:
     await asyncio.gather(*(lookup.packages("hello", "2ping") for _ in range(20)))
 
     assert lookup.nix.starts == Counter(evaluator=1)
@@ -240,12 +240,12 @@ async def test_another_policy_is_another_evaluation(make_door: MakeDoor) -> None
 # ---- Nix itself
 
 
-async def test_nix_tells_its_version_and_whether_it_sandboxes(lookup: Door) -> None:
+async def test_the_version_of_nix_and_its_sandbox_are_known(lookup: Door) -> None:
     assert "Nix" in await lookup.nix.version()
     assert await lookup.nix.sandboxed() in (True, False)
 
 
-async def test_no_nix_and_an_old_nix_are_told_from_each_other(
+async def test_a_missing_nix_and_an_old_nix_have_different_messages(
     make_door: MakeDoor, tmp_path: Path
 ) -> None:
     programs = tmp_path / "bin"

@@ -100,7 +100,7 @@ def test_a_tag_is_looked_up_among_those_its_source_allows(server: Server) -> Non
     assert "source strict serves latest and tags like v*, not main" in strict.text
 
 
-def test_what_one_source_allows_it_serves_whatever_the_other_says(server: Server) -> None:
+def test_a_source_serves_what_it_allows_whatever_another_allows(server: Server) -> None:
     for name in ("lax/other", "lax/unfree", "lax/insecure"):
         answer = server.get(f"/v2/{name}/manifests/main")
 

@@ -200,7 +200,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("source", REFUSALS)
-def test_who_is_not_let_in_reads_what_to_look_at(server: Server, source: str) -> None:
+def test_denied_access_names_the_setting_to_check(server: Server, source: str) -> None:
     answer = server.get(f"/v2/{source}/tool/manifests/latest")
 
     (error,) = answer.json()["errors"]
@@ -246,7 +246,7 @@ def test_another_authority_is_not_trusted(
         assert TOKEN not in answer.text + server.log
 
 
-def test_git_alone_may_be_told_whom_to_trust(
+def test_git_may_have_certificates_of_its_own(
     place: Place, own_environment: None, tmp_path: Path
 ) -> None:
     stranger = str(new_authority(tmp_path / "stranger").ca)

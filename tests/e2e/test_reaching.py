@@ -84,7 +84,7 @@ def strange(make_door: MakeDoor, tree: Path) -> Door:
 
 
 @pytest.mark.parametrize("attack", READING)
-async def test_what_reads_this_machine_is_refused_in_words_of_its_own(
+async def test_expressions_that_read_this_machine_are_refused_with_their_own_message(
     strange: Door, tree: Path, attack: str
 ) -> None:
     with pytest.raises(EvaluationFailed, match=f"^{attack}: .*({READING[attack]})") as failure:
@@ -95,7 +95,7 @@ async def test_what_reads_this_machine_is_refused_in_words_of_its_own(
 
 
 @pytest.mark.parametrize("attack", CALLING)
-async def test_what_calls_a_host_is_refused_and_nobody_is_called(
+async def test_expressions_that_call_a_host_are_refused_without_a_connection(
     strange: Door, host: Listener, attack: str
 ) -> None:
     before = host.heard

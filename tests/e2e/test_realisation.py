@@ -94,7 +94,7 @@ async def test_a_build_that_runs_out_of_time_really_ends(make_door: MakeDoor, sa
     assert await nothing_builds(slow)
 
 
-async def test_a_build_nobody_waits_for_any_longer_ends(builds: Door) -> None:
+async def test_a_build_without_waiting_callers_ends(builds: Door) -> None:
     slow = await builds.package("slow")
     task = asyncio.create_task(builds.realise(slow))
     for _ in range(500):
@@ -121,7 +121,7 @@ async def test_a_source_that_may_not_build_lists_what_is_missing(
     assert not Path(str(tree.path)).exists()
 
 
-async def test_a_source_that_may_not_build_serves_what_is_there(
+async def test_a_source_that_may_not_build_serves_valid_paths(
     make_door: MakeDoor, salted: Path
 ) -> None:
     await (built := make_door(location=salted)).realise(await built.package("leaf"))
@@ -130,7 +130,7 @@ async def test_a_source_that_may_not_build_serves_what_is_there(
     await door.realise(await door.package("leaf"))
 
 
-async def test_a_build_for_another_machine_says_so(builds: Door) -> None:
+async def test_a_build_for_another_machine_is_named_in_the_error(builds: Door) -> None:
     far = await builds.package("far")
 
     with pytest.raises(BuildFailed, match=r"far-1\.0\.drv can only be built on m68k-linux"):

@@ -39,7 +39,7 @@ def test_without_a_sandbox_the_server_does_not_start(tmp_path: Path, sandbox: st
     ("source", "sandbox"),
     [("", "true"), ("build = false", "false"), ("build_unsandboxed = true", "false")],
 )
-def test_it_starts_where_nothing_is_built_outside_or_the_source_says_so(
+def test_the_server_starts_if_nothing_is_built_outside_the_sandbox_or_the_source_allows_it(
     tmp_path: Path, source: str, sandbox: str
 ) -> None:
     server = server_of(tmp_path, source, sandbox)

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.e2e
 NAMES = ("shell/git", "jq/curl", "shell/jq", "python3")
 
 
-def test_two_servers_that_build_the_same_at_once_say_the_same(new_server: ServerFactory) -> None:
+def test_two_servers_that_build_the_same_at_once_give_the_same_digest(
+    new_server: ServerFactory,
+) -> None:
     one = new_server(NIXERY_WORKERS="1")
     other = new_server(NIXERY_WORKERS="4", NIXERY_STORAGE_PATH=str(one.storage))
 

@@ -159,7 +159,7 @@ async def test_policies_look_at_a_flakes_packages_and_not_at_what_these_depend_o
 
 
 @pytest.mark.parametrize(("kind", "second"), [("git", "other"), ("flake", "old.tool")])
-async def test_new_names_of_a_commit_are_asked_of_one_evaluator(
+async def test_new_names_of_a_commit_are_evaluated_in_one_process(
     repository: Repository, make_door: MakeDoor, kind: str, second: str
 ) -> None:
     (repository.path / "script").write_text("echo hello")
@@ -206,7 +206,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]
     subprocess.run(["umount", disk], check=True)
 
 
-async def test_a_disk_without_room_for_the_files_is_told_and_room_is_all_it_takes(
+async def test_a_full_disk_for_the_files_is_reported_and_recovers_with_space(
     repository: Repository, make_door: MakeDoor, small_disk: Path
 ) -> None:
     (repository.path / "large").write_bytes(random.randbytes(1024 * 1024))

@@ -86,7 +86,7 @@ def make_server(
         server.stop()
 
 
-def test_a_cache_that_fails_is_named_with_the_path_and_asked_again_by_the_next_pull(
+def test_a_failing_cache_is_named_with_the_path_and_queried_again_by_the_next_pull(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     server = make_server()
@@ -95,7 +95,7 @@ def test_a_cache_that_fails_is_named_with_the_path_and_asked_again_by_the_next_p
         cache.fail(pattern, kind)
         answer = server.get("/v2/team/tree/manifests/latest")
         cache.heal()
-        is_told_of(server, answer, cache, name)
+        check_reported(server, answer, cache, name)
 
     server.digest("team/tree")
 
@@ -110,13 +110,13 @@ def test_a_cache_that_is_down_is_named_and_nothing_is_remembered_longer_than_ten
 
         answer = server.get("/v2/team/tree/manifests/latest")
 
-        is_told_of(server, answer, gone, "down")
+        check_reported(server, answer, gone, "down")
         with serving(gone):
             time.sleep(int(answer.headers["Retry-After"]) + 0.5)
             server.digest("team/tree")
 
 
-def test_a_fault_that_passes_while_a_client_waits_is_none_of_its_business(
+def test_a_client_does_not_notice_a_transient_fault(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     server = make_server(NIXERY_RETRIES="3")
@@ -138,10 +138,10 @@ def test_a_source_that_may_build_is_not_refused_for_a_fault_of_its_cache(
 
     answer = server.get("/v2/team/tree/manifests/latest")
 
-    is_told_of(server, answer, cache, "nar-500")
+    check_reported(server, answer, cache, "nar-500")
 
 
-def test_a_cache_that_is_down_is_no_reason_to_build_from_source(
+def test_nothing_is_built_from_source_while_a_cache_is_down(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     with ExitStack() as stack:
@@ -151,7 +151,7 @@ def test_a_cache_that_is_down_is_no_reason_to_build_from_source(
 
         answer = server.get("/v2/team/tree/manifests/latest")
 
-        is_told_of(server, answer, gone, "down")
+        check_reported(server, answer, gone, "down")
         with serving(gone):
             # What no cache has is built.
             server.digest("team/tree/elsewhere")
@@ -220,7 +220,7 @@ def test_a_slow_answer_of_the_store_passes(
         assert "longer than 2 s for a query to its store" in answer.text
 
 
-def is_told_of(server: Server, answer: httpx.Response, cache: BinaryCache, fault: str) -> None:
+def check_reported(server: Server, answer: httpx.Response, cache: BinaryCache, fault: str) -> None:
     assert answer.status_code == 503, f"{fault}: {answer.text}"
     assert 0 < int(answer.headers["Retry-After"]) <= 10
     message = answer.json()["errors"][0]["message"]

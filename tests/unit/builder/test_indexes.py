@@ -313,7 +313,7 @@ async def test_an_evaluation_that_takes_too_long_fails_the_whole(opener: Open) -
 
 
 @pytest.mark.slow
-async def test_the_first_server_decides_what_is_left_out(opener: Open) -> None:
+async def test_the_first_server_decides_which_architectures_are_absent(opener: Open) -> None:
     """The second server evaluates what the first one could not."""
     servers = opener({"hello": HELLO, "odd": only("x86_64-linux", HELLO)})
     first = await servers.open(architectures=BOTH)

@@ -168,7 +168,7 @@ async def test_an_unknown_tag_is_unknown_until_the_source_looks_again(opener: Op
     await server.build("hello", "v1")
 
 
-async def test_a_source_that_cannot_be_reached_is_not_asked_again_at_once(opener: Open) -> None:
+async def test_an_unreachable_source_is_not_queried_again_at_once(opener: Open) -> None:
     server = await opener({"hello": HELLO}).open()
     server.tags["set"].error = SourceUnavailable("the source cannot be reached")
 

@@ -201,7 +201,7 @@ def test_missing_streams_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     sys.stdout.close()
 
 
-def test_a_command_without_standard_output_says_so(
+def test_a_command_without_standard_output_reports_it(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)

@@ -1,7 +1,8 @@
 """Phrases that CONTRIBUTING.md advises against are counted, and may only become fewer.
 
-A use that is right is marked where it stands, by ``plain: ok`` in a comment on its line; a line of
-a file without comments is listed in allowed.txt as ``path: text``.
+They are counted in the names of functions and classes, too.  A use that is right is marked where it
+stands, by ``plain: ok`` in a comment on its line; a line of a file without comments is listed in
+allowed.txt as ``path: text``.
 """
 
 import re
@@ -32,6 +33,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 ADVISED_AGAINST = _pattern()
+NAME = re.compile(r"(?:async )?(?:def|class) (\w+)")
 ALLOWED = frozenset(_lines(HERE / "allowed.txt"))
 
 
@@ -47,13 +49,20 @@ def _files(place: str) -> list[Path]:
     return [file for file in files if file.suffix in SUFFIXES and file.exists()]
 
 
+def _texts(line: str) -> list[str]:
+    """Return the line, and the name that it defines as words."""
+    defined = NAME.match(line)
+    return [line] if defined is None else [line, defined[1].replace("_", " ")]
+
+
 def _found(file: Path) -> list[str]:
     name = file.relative_to(ROOT).as_posix()
     return [
         f"{name}:{number}: {line}"
         for number, line in enumerate(_lines(file), 1)
         if MARK not in line and f"{name}: {line}" not in ALLOWED
-        for _ in ADVISED_AGAINST.finditer(line)
+        for text in _texts(line)
+        for _ in ADVISED_AGAINST.finditer(text)
     ]
 
 

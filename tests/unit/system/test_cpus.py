@@ -41,7 +41,7 @@ def test_a_process_uses_the_processors_it_may(
     assert usable_cpus(cgroups=tmp_path, own=own) == expected
 
 
-def test_where_there_are_no_cgroups_the_processors_count(tmp_path: Path, own: Path) -> None:
+def test_without_cgroups_the_processors_count(tmp_path: Path, own: Path) -> None:
     assert usable_cpus(cgroups=tmp_path, own=tmp_path / "missing") == 8
 
 

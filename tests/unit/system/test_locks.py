@@ -110,7 +110,7 @@ def test_a_lock_is_released_after_an_error(lock: Path) -> None:
 
 @pytest.mark.parametrize("by", ["asyncio", "anyio"])
 @pytest.mark.parametrize("step", [(os, "open"), (fcntl, "flock"), (os, "fstat")])
-async def test_a_task_cancelled_at_any_step_of_taking_it_lets_go(
+async def test_a_lock_is_released_if_the_task_is_cancelled_at_any_step(
     lock: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str], by: str
 ) -> None:
     lock.parent.mkdir()
@@ -145,7 +145,7 @@ async def test_a_task_cancelled_at_any_step_of_taking_it_lets_go(
         assert held
 
 
-async def test_a_task_cancelled_while_it_waits_or_holds_lets_go(
+async def test_a_lock_is_released_if_its_waiter_or_holder_is_cancelled(
     lock: Path, attempts: list[int | None]
 ) -> None:
     async with locked(lock, EXCLUSIVE, workers=WORKERS):

@@ -146,7 +146,7 @@ async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_program_may_clean_up_before_it_ends_however_much_it_has_to_say(
+async def test_a_program_may_clean_up_before_it_ends_however_much_it_prints(
     tmp_path: Path,
 ) -> None:
     # More than a pipe holds: the program would hang if its output were not read.

@@ -93,7 +93,7 @@ def test_a_collector_that_is_down_costs_nothing_but_the_spans() -> None:
     tracing.close()
 
 
-def test_without_the_extra_the_message_says_what_to_install(
+def test_without_the_extra_the_message_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)

@@ -59,7 +59,7 @@ def test_a_sentence_keeps_store_paths_and_loses_directories_of_the_host() -> Non
     assert shown == "at default.nix:3: builder for '/nix/store/abc-x.drv' failed in nixos/"
 
 
-def test_names_of_images_and_addresses_are_no_paths() -> None:
+def test_names_of_images_and_addresses_are_not_paths() -> None:
     text = "shell/git/htop is at https://example.org/v2/shell/git/manifests/latest"
 
     assert one_line_for_client(text, 300) == text

@@ -43,7 +43,7 @@ async def test_a_queried_closure_is_recorded_for_every_combination_of_paths() ->
     assert one.paths == (C, D)
 
 
-async def test_there_is_no_closure_if_that_of_one_path_is_not_recorded() -> None:
+async def test_a_closure_is_absent_if_that_of_one_path_is_not_recorded() -> None:
     closures = closures_in(MemoryStorage())
     await closures.query([A])
 

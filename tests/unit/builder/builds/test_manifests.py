@@ -33,7 +33,7 @@ async def test_a_manifest_is_read_from_storage_once() -> None:
     assert (first.media_type, first.body) == ("application/test", body(1))
 
 
-async def test_the_least_recently_asked_for_makes_room() -> None:
+async def test_the_least_recently_requested_is_evicted() -> None:
     storage = MemoryStorage()
     blobs = BlobStore(storage)
     lost: list[Digest] = []
@@ -52,7 +52,7 @@ async def test_the_least_recently_asked_for_makes_room() -> None:
     assert lost == [digests[1]]
 
 
-async def test_damaged_bytes_are_never_served_and_told_of() -> None:
+async def test_damaged_bytes_are_never_served_and_are_reported() -> None:
     lost: list[Digest] = []
     storage = MemoryStorage()
     digest = Digest.of(body(1))

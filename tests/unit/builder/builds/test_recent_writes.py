@@ -88,7 +88,7 @@ async def test_what_another_server_wrote_is_kept() -> None:
     assert await stored(storage) == ["git", "htop", "jq"]
 
 
-async def test_what_is_left_is_written_at_the_end() -> None:
+async def test_the_rest_is_written_at_the_end() -> None:
     storage = MemoryStorage()
     recent = RecentImages(storage=storage, sources=())
     add(recent, "git")

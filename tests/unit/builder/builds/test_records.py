@@ -52,7 +52,7 @@ async def test_a_build_without_its_manifest_is_forgotten(
     assert await opened(storage).read(KEY) is None
 
 
-async def test_a_build_without_a_layer_is_forgotten_once_somebody_missed_it(
+async def test_a_build_is_invalid_after_a_client_missed_its_layer(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
     existence = BlobExistenceCache(storage)
@@ -86,7 +86,7 @@ async def test_a_build_whose_manifest_is_damaged_is_forgotten(
     assert await opened(storage).read(KEY) is None
 
 
-async def test_a_build_is_looked_at_again_once_somebody_missed_its_manifest(
+async def test_a_build_is_checked_again_after_a_client_missed_its_manifest(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
     builds = opened(storage)
@@ -102,7 +102,7 @@ async def test_a_build_is_looked_at_again_once_somebody_missed_its_manifest(
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:abc", "no digest"])
-async def test_a_record_with_what_is_no_digest_is_a_miss(
+async def test_a_record_with_an_invalid_digest_is_a_miss(
     storage: MemoryStorage, image: BuiltImage, digest: str
 ) -> None:
     await opened(storage).write(KEY, image)

@@ -68,7 +68,7 @@ def asked() -> Asked:
     return asked
 
 
-async def test_only_what_is_not_known_is_asked_all_at_once(asked: Asked) -> None:
+async def test_unknown_names_are_evaluated_together(asked: Asked) -> None:
     cache = EvaluationResultCache(storage=MemoryStorage())
     await cache.results(SUBJECT, ["a", "none"], asked, is_listed=listed)
 
@@ -94,7 +94,7 @@ async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Ask
     assert asked.names == [("a",), ("a",)]
 
 
-async def test_who_asks_the_same_meanwhile_waits_for_the_one_answer(asked: Asked) -> None:
+async def test_a_second_caller_waits_for_the_running_evaluation(asked: Asked) -> None:
     cache = EvaluationResultCache(storage=MemoryStorage())
     asked.gate.clear()
     first = asyncio.create_task(cache.results(SUBJECT, ["a", "b"], asked, is_listed=listed))

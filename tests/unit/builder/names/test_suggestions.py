@@ -44,7 +44,7 @@ INDEX = NameIndex.of(NAMES)
         ("new\nline", None),
     ],
 )
-def test_names_are_given_as_an_image_name_says_them(attribute: str, text: str | None) -> None:
+def test_names_have_the_form_of_image_names(attribute: str, text: str | None) -> None:
     assert typed(attribute) == text
 
 
@@ -71,7 +71,7 @@ def test_what_was_probably_meant_comes_first(unknown: str, best: str) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["zzzzzzzz", "q", "", "x" * 255, "ackages", "python3"])
-def test_nothing_is_made_of_what_tells_nothing(unknown: str) -> None:
+def test_a_text_that_resembles_no_name_has_no_suggestions(unknown: str) -> None:
     assert INDEX.suggest(unknown, 3) == ()
 
 
@@ -114,7 +114,7 @@ def test_the_exact_name_comes_before_shorter_and_nested_ones() -> None:
     st.text(max_size=120) | st.text("abcA_.1-", max_size=10),
     st.integers(1, 5),
 )
-def test_any_text_gives_a_bounded_answer_of_names_that_can_be_asked_for(
+def test_any_text_gives_a_bounded_list_of_valid_names(
     names: list[str], text: str, limit: int
 ) -> None:
     index = NameIndex.of(names)
@@ -142,7 +142,7 @@ def test_every_name_is_found_by_itself_and_by_its_beginning(
     "name",
     ["helo", "3ping", "python3packages.numpi", "python3packages.numpi.dev", "python3packages"],
 )
-def test_what_is_not_among_the_names_is_no_package(name: str) -> None:
+def test_an_unlisted_name_is_not_a_package(name: str) -> None:
     assert INDEX.lacks(name)
 
 

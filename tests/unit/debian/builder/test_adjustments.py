@@ -101,7 +101,7 @@ def test_perls_own_modules_come_after_the_callers(store: Store) -> None:
     assert f'export PERL5LIB="${{PERL5LIB:+$PERL5LIB:}}{own}"' in (out / "bin/perl").read_text()
 
 
-def test_python_is_told_where_openssl_keeps_its_modules(store: Store) -> None:
+def test_python_gets_the_directory_of_openssl_modules(store: Store) -> None:
     store.shell()
     ssl = store.unit("libssl3", {"usr/lib/x86_64-linux-gnu/ossl-modules/legacy.so": b""})
     out = store.unit(

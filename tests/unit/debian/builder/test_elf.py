@@ -27,7 +27,7 @@ def loads(path: Path) -> list[Segment]:
     return [s for s in read_elf(path, 62).segments if s.kind == LOAD]
 
 
-def test_what_a_program_asks_for_is_read(tmp_path: Path) -> None:
+def test_the_needed_libraries_of_a_program_are_read(tmp_path: Path) -> None:
     elf = read_elf(put(tmp_path / "a", Sample(("liba.so.1", "libb.so.2"), runpath="/x:/y:")), 62)
     assert elf.needed == ("liba.so.1", "libb.so.2")
     assert elf.runpath == ("/x", "/y")
@@ -47,7 +47,7 @@ def test_what_a_program_asks_for_is_read(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_changed_program_asks_for_the_store(tmp_path: Path, sample: Sample) -> None:
+def test_a_changed_program_needs_libraries_of_the_store(tmp_path: Path, sample: Sample) -> None:
     elf = read_elf(changed(tmp_path / "a", sample), sample.machine)
     assert elf.interpreter == LOADER
     assert elf.runpath == LIBRARIES

@@ -62,7 +62,7 @@ def test_the_packagers_library_path_is_kept_where_it_means_something(store: Stor
     assert elf(out / "bin/tool").runpath == ("$ORIGIN/../lib", f"{out}/lib/tool")
 
 
-def test_a_library_nobody_provides_is_refused(store: Store) -> None:
+def test_a_library_without_a_provider_is_refused(store: Store) -> None:
     store.libc()
     with pytest.raises(LibrariesUnresolved, match=r"libgone\.so\.1"):
         store.unit(

@@ -166,7 +166,7 @@ def test_both_manifests_name_one_config_and_the_same_layers() -> None:
     )
 
 
-def test_there_is_no_schema_2_for_zstd() -> None:
+def test_zstd_has_no_schema_2() -> None:
     documents = image_documents(image_of(layer_of("a"), layer_of("b", MediaType.OCI_LAYER_ZSTD)))
 
     assert documents.docker_manifest is None

@@ -125,7 +125,7 @@ class CountingStorage(MemoryStorage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("with_codec", ["gzip", "both"])
-async def test_a_path_that_another_server_stores_meanwhile_has_its_layer(
+async def test_a_path_stored_by_another_server_during_packing_has_its_layer(
     packer_for: PackerFactory, with_codec: str
 ) -> None:
     storage = LateStorage()

@@ -76,7 +76,7 @@ def test_a_refusal_is_not_tried_again(server: CacheServer, fetcher: Fetcher) -> 
     assert server.requests["file"] == 1
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(server: CacheServer) -> None:
+def test_a_requested_pause_is_kept(server: CacheServer) -> None:
     server.faults["file"] = [status(429, {"Retry-After": "7"}), status(503, {"Retry-After": "900"})]
     clock = Clock()
     fetcher = Fetcher(clock)

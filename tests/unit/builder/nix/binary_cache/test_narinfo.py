@@ -23,7 +23,7 @@ LIBC = store_path("glibc-2.35-224")
 REAL = narinfo(GIT, [LIBC, GIT], nar_size=41_943_040)
 
 
-def test_a_narinfo_says_path_size_and_references_in_its_own_order() -> None:
+def test_a_narinfo_has_path_size_and_references_in_its_own_order() -> None:
     assert parse_narinfo(REAL, GIT.hash_part) == NarInfo(GIT, 41_943_040, (LIBC, GIT))
 
 
@@ -57,7 +57,7 @@ def test_the_narinfo_of_another_path_is_refused() -> None:
         (REAL, b"", "StorePath is missing"),
     ],
 )
-def test_what_is_no_narinfo_is_refused(before: bytes, after: bytes, complaint: str) -> None:
+def test_an_invalid_narinfo_is_refused(before: bytes, after: bytes, complaint: str) -> None:
     with pytest.raises(NarInfoInvalid, match=complaint):
         parse_narinfo(REAL.replace(before, after), GIT.hash_part)
 

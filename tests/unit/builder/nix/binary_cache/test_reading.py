@@ -87,7 +87,7 @@ def test_progress_counts_every_path_once(server: CacheServer) -> None:
     assert reader.tally == Tally(wanted=5, read=4, missing=1)
 
 
-def test_what_is_known_is_not_asked_for_again(server: CacheServer, known: KnownNarInfos) -> None:
+def test_known_narinfos_are_not_requested_again(server: CacheServer, known: KnownNarInfos) -> None:
     reader_of(server.url, known).read(PARTS[:3])
     before = narinfo_requests(server)
 
@@ -99,7 +99,7 @@ def test_what_is_known_is_not_asked_for_again(server: CacheServer, known: KnownN
     assert again.tally == Tally(wanted=5, known=3, read=1, missing=1)
 
 
-def test_what_is_missing_is_asked_for_again(server: CacheServer, known: KnownNarInfos) -> None:
+def test_missing_narinfos_are_requested_again(server: CacheServer, known: KnownNarInfos) -> None:
     missing = store_path("gone-1")
     reader_of(server.url, known).read([missing.hash_part])
     make_cache(server.directory, {"gone-1": []})
@@ -193,7 +193,9 @@ def test_a_closure_leaves_out_what_the_cache_does_not_have(server: CacheServer) 
     assert closure[store_path("curl-7")].references == (store_path("libc-1"),)
 
 
-def test_a_place_without_cache_information_is_no_cache(server: CacheServer, tmp_path: Path) -> None:
+def test_a_directory_without_cache_information_is_refused(
+    server: CacheServer, tmp_path: Path
+) -> None:
     (server.directory / "nix-cache-info").unlink()
     with pytest.raises(NotABinaryCache, match=rf"{server.url} is not a binary cache"):
         reader_of(server.url)
@@ -209,7 +211,7 @@ def test_the_cache_of_another_store_is_refused(directory: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_narinfos_are_asked_for_at_once(server: CacheServer, directory: Path) -> None:
+def test_many_narinfos_are_requested_concurrently(server: CacheServer, directory: Path) -> None:
     count = 32
     names = [f"p{number}-1" for number in range(count)]
     make_cache(directory, dict.fromkeys(names, ()))

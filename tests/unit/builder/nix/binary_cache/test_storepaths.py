@@ -29,6 +29,6 @@ def test_a_damaged_list_is_refused(length: int) -> None:
 
 
 @pytest.mark.parametrize("line", [b"/etc/passwd", b"\xff", b"/nix/store/" + b"a" * 1000])
-def test_a_line_that_is_no_store_path_is_named(line: bytes) -> None:
+def test_an_invalid_line_is_named(line: bytes) -> None:
     with pytest.raises(StorePathsInvalid, match="line 4"):
         read_store_paths(TEXT + line + b"\n")

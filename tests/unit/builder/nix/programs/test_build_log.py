@@ -62,7 +62,7 @@ def test_the_derivation_that_failed_is_named_and_not_the_one_that_needed_it() ->
         assert log.log(LEAF) == ("no frobnicator",)
 
 
-def test_a_failure_told_after_the_build_ended_still_has_its_log() -> None:
+def test_a_failure_reported_after_the_end_of_its_build_has_its_log() -> None:
     log, _ = log_of(
         begin(1, LEAF),
         log_line(1, "last line"),
@@ -110,7 +110,7 @@ def test_lines_that_are_not_events_are_passed_on() -> None:
     assert lines == ["warning: plain words", "warning: a substituter is slow"]
 
 
-def test_fetching_is_told() -> None:
+def test_downloads_are_reported() -> None:
     _, lines = log_of(
         {"action": "start", "type": 108, "id": 1, "fields": ["/nix/store/x", "http://cache"]}
     )

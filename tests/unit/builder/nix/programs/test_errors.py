@@ -86,6 +86,6 @@ def test_a_long_log_shows_its_end_within_one_message() -> None:
     assert len(message) <= 300
 
 
-def test_an_exit_reason_without_words_tells_the_signal() -> None:
+def test_an_exit_without_a_message_names_the_signal() -> None:
     assert exit_reason(Finished(-9, b"", b"", 1)) == "Nix was killed (signal 9)"
     assert exit_reason(Finished(7, b"", b"", 1)) == "Nix ended with code 7"

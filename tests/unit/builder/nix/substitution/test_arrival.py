@@ -42,7 +42,7 @@ def test_a_small_download_is_packed_when_it_has_ended() -> None:
     assert not Arrival(1000, 3000).is_due(1000)
 
 
-def test_another_cache_begins_anew() -> None:
+def test_another_cache_begins_again() -> None:
     clock = Clock()
     arrival = Arrival(100 * MB, 300 * MB, clock=clock)
     arrival.is_due(50 * MB)

@@ -111,7 +111,7 @@ def cache(tmp_path: Path) -> Channel:
 
 
 @pytest.mark.parametrize("build", [True, False])
-async def test_nix_is_not_asked_to_realise_what_a_cache_has(
+async def test_nix_does_not_realise_what_a_cache_has(
     tmp_path: Path, cache: Channel, *, build: bool
 ) -> None:
     with opened(World(tmp_path, [cache])) as world:
