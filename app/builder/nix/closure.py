@@ -17,6 +17,8 @@ STORE = "/nix/store"
 STORE_PREFIX = f"{STORE}/".encode()  # of a path in an image
 # Nix: src/libstore/path.cc; nix-base32 has no e, o, t, u.
 _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
+# Characters of an invalid path in a message; a valid one has fewer.
+_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +35,7 @@ class StorePath:
         """Parse a full path or a base name.  Raises ValueError."""
         base = text.removeprefix(f"{STORE}/")
         if not _BASE.fullmatch(base):
-            raise ValueError(f"not a store path: {text!r}")
+            raise ValueError(f"not a store path: {text[:_SHOWN]!r}")
         return cls(base)
 
     @property

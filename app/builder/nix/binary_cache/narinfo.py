@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from app.builder.nix.binary_cache import nix32
 from app.builder.nix.binary_cache.content_address import ContentAddress
-from app.builder.nix.binary_cache.signatures import TrustedKeys, fingerprint
+from app.builder.nix.binary_cache.signatures import MOST_SIGNATURES, TrustedKeys, fingerprint
 from app.builder.nix.closure import StorePath
 from app.errors import OperatorError
 
 # Most narinfos have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
 _SIZE = re.compile(r"[0-9]{1,18}")
+# Addresses are part of requests, messages and logs.
+_LONGEST_URL = 8192
 
 
 class NarInfoInvalid(OperatorError, ValueError):
@@ -95,7 +97,7 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
             path=info.path,
             nar_size=info.nar_size,
             references=info.references,
-            url=fields["URL"],
+            url=_url(fields["URL"]),
             # Nix does the same.
             compression=fields.get("Compression") or "bzip2",
             file_hash=_sha256(file_hash) if file_hash.startswith("sha256") else None,
@@ -111,8 +113,9 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
 
 
 def _fields(document: bytes) -> Mapping[str, str]:
-    """Return the fields; one that repeats has a line for each value."""
+    """Return the fields; signatures, which alone may repeat, have a line for each of the first."""
     fields: dict[str, str] = {}
+    signatures: list[str] = []
     try:
         lines = document.decode().splitlines()
     except ValueError as error:
@@ -121,10 +124,14 @@ def _fields(document: bytes) -> Mapping[str, str]:
         name, colon, value = line.partition(":")
         if not colon and line:
             raise NarInfoInvalid(f"invalid narinfo: a line without a colon: {line[:100]!r}")
-        if name in fields and name != "Sig":
+        if name == "Sig":
+            if len(signatures) < MOST_SIGNATURES:
+                signatures.append(value.strip())
+            continue
+        if name in fields:
             raise NarInfoInvalid(f"invalid narinfo: two lines with {name[:100]!r}")
-        fields[name] = f"{fields[name]}\n{value.strip()}" if name in fields else value.strip()
-    return fields
+        fields[name] = value.strip()
+    return fields | {"Sig": "\n".join(signatures)}
 
 
 def _parse(fields: Mapping[str, str], hash_part: str) -> NarInfo:
@@ -148,6 +155,13 @@ def _size(text: str) -> int:
     if not _SIZE.fullmatch(text):
         raise ValueError(f"not a size: {text[:100]!r}")
     return int(text)
+
+
+def _url(text: str) -> str:
+    """Raises ValueError."""
+    if len(text) > _LONGEST_URL:
+        raise ValueError(f"a URL of more than {_LONGEST_URL:,} characters")
+    return text
 
 
 def _sha256(text: str) -> bytes:

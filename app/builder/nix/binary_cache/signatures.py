@@ -18,7 +18,7 @@ else:
 _KEY_SIZE = 32
 _SIGNATURE_SIZE = 64
 # A narinfo is some hundred bytes; verifying a signature takes a tenth of a millisecond.
-_MOST_SIGNATURES = 100
+MOST_SIGNATURES = 100
 
 
 def fingerprint(
@@ -41,7 +41,7 @@ class TrustedKeys:
 
     def are_signed(self, signed: bytes, signatures: Sequence[str]) -> bool:
         """Return whether a trusted key signed the bytes; only the key of the same name counts."""
-        for signature in signatures[:_MOST_SIGNATURES]:
+        for signature in signatures[:MOST_SIGNATURES]:
             name, data = _decoded(signature, _SIGNATURE_SIZE)
             key = self._keys.get(name)
             if key is None or data is None:

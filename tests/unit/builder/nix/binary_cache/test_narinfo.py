@@ -62,6 +62,25 @@ def test_an_invalid_narinfo_is_refused(before: bytes, after: bytes, complaint: s
         parse_narinfo(REAL.replace(before, after), GIT.hash_part)
 
 
+@pytest.mark.parametrize("field", [b"StorePath: ", b"References: ", b"URL: ", b"NarHash: ", b"CA: "])
+def test_a_long_invalid_field_gives_a_short_message(field: bytes) -> None:
+    document = FILE.replace(b"References: ", b"CA: \nReferences: ")
+
+    with pytest.raises(NarInfoInvalid) as refused:
+        parse_substitute(document.replace(field, field + b"z" * 1_000_000), GIT)
+
+    assert len(str(refused.value)) < 500
+
+
+def test_only_the_first_signatures_are_kept() -> None:
+    names = [f"key-{number}" for number in range(200_000)]
+    signatures = "".join(f"Sig: {name}:AAAA==\n" for name in names)
+
+    substitute = parse_substitute(FILE + signatures.encode(), GIT)
+
+    assert substitute.signers == ("cache-1", *names[:99])
+
+
 @pytest.mark.slow
 @given(st.binary())
 def test_no_bytes_lead_to_another_error(document: bytes) -> None:
