@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 
 from app.builder.nix.closure import STORE
@@ -24,6 +23,7 @@ from app.settings.settings import Settings
 from app.storage.memory import MemoryStorage
 from app.system import state_directory
 from app.system.blocking import blocking
+from app.system.directory_trees import remove_tree
 from app.system.environment import child_environment
 from app.system.workers import Workers
 from app.telemetry.measures import DiskSpace
@@ -164,7 +164,7 @@ async def open_checkup(settings: Settings) -> AsyncIterator[Checkup]:
         working = settings
         if state.outcome is Outcome.PROBLEM:
             directory = await workers.run(partial(mkdtemp, prefix="nixery-"))
-            stack.push_async_callback(workers.run, partial(rmtree, directory, ignore_errors=True))
+            stack.push_async_callback(workers.run, partial(remove_tree, Path(directory)))
             working = settings.model_copy(update={"state_path": Path(directory)})
         nix = await start_nix(working, stack, environment=_environment(working), workers=workers)
         yield Checkup(settings, working, state, nix, stack, workers)

@@ -27,7 +27,9 @@ _LIMIT = 100_000
 _CHUNK = 1 << 20
 # Files of at most this size are read when they are located.
 _SMALL = 64 << 10
-_IDENTITY = struct.Struct("=QQqq")
+_IDENTITY = struct.Struct("=QQQQ")
+# A file may have any time: in nanoseconds, those beyond 2262 need more than 64 bits with a sign.
+_WORD = (1 << 64) - 1
 # Times of files move in ticks: a write within the tick of another one does not show.
 _TICK_SECONDS = 0.1
 # A file that is being written again and again is not an object.
@@ -147,7 +149,9 @@ class ContentCheck:
 
 
 def _identity(status: os.stat_result) -> bytes:
-    return _IDENTITY.pack(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _IDENTITY.pack(
+        status.st_ino, status.st_size, status.st_mtime_ns & _WORD, status.st_ctime_ns & _WORD
+    )
 
 
 @blocking

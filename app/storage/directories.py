@@ -3,7 +3,6 @@
 import errno
 import os
 import secrets
-import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from loguru import logger
 
 from app.system.blocking import blocking, blocking_class
+from app.system.directory_trees import remove_tree
 
 _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
@@ -82,7 +82,7 @@ class Directories:
 def remove(path: Path) -> None:
     """Remove a file or a whole directory, if it is there."""
     if stat.S_ISDIR(path.lstat().st_mode):
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)
 

@@ -1,7 +1,6 @@
 """Files below one directory, linked into place when they are finished and on the disk."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from anyio import CapacityLimiter
 from app.storage.base import LocalFile, Location, ObjectNotFound
 from app.storage.content_check import ContentCheck
 from app.storage.directories import sync
-from app.storage.keys import checked, checked_prefix, is_key
+from app.storage.keys import MOST_SEGMENTS, checked, checked_prefix, is_key
 from app.storage.objects import Objects
 from app.storage.publishing import Publisher
 from app.storage.spool import buffered
@@ -23,6 +22,7 @@ from app.system import threads
 from app.system.blocking import blocking
 from app.system.concurrency import gather
 from app.system.cpus import usable_cpus
+from app.system.directory_trees import files_below
 from app.system.disk import translate_disk_errors
 from app.system.single_flight import SingleFlight
 
@@ -153,11 +153,11 @@ class FilesystemStorage:
 
     @blocking
     def _keys(self, prefix: str) -> list[str]:
-        found = []
-        for directory, subdirectories, names in os.walk(self._root / prefix.rpartition("/")[0]):
-            subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
-            folder = Path(directory).relative_to(self._root)
-            found += [(folder / name).as_posix() for name in names]
+        directory = self._root / prefix.rpartition("/")[0]
+        found = (
+            file.relative_to(self._root).as_posix()
+            for file in files_below(directory, levels=MOST_SEGMENTS)
+        )
         return sorted(key for key in found if key.startswith(prefix) and is_key(key))
 
 

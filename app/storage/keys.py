@@ -8,10 +8,11 @@ import re
 
 from app.oci import Digest
 
+MOST_SEGMENTS = 8
 _SEGMENT = r"[a-z0-9][a-z0-9._-]{0,127}"
-_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,7}}")
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MOST_SEGMENTS - 1}}}")
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
-_PREFIX = re.compile(rf"(?:{_SEGMENT}/){{0,7}}(?:{_SEGMENT})?")
+_PREFIX = re.compile(rf"(?:{_SEGMENT}/){{0,{MOST_SEGMENTS - 1}}}(?:{_SEGMENT})?")
 
 
 def blob(digest: Digest) -> str:

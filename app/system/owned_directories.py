@@ -5,7 +5,6 @@ the next start removes both.
 """
 
 import os
-import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from app.system import threads
 from app.system.blocking import blocking
+from app.system.directory_trees import remove_tree
 from app.system.locks import EXCLUSIVE, take, try_exclusive
 from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
@@ -100,5 +100,5 @@ def _release(directory: OwnedDirectory) -> None:
 @blocking
 def _remove(lock: Path) -> None:
     """The caller must hold the lock."""
-    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    remove_tree(lock.with_suffix(""))
     lock.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import IO, cast
 
 from app.builder.sources.commits import FULL_COMMIT
 from app.builder.sources.unpacking import (
+    DEEPEST,
     MOST_BYTES,
     MOST_FILES,
     TOO_DEEP,
@@ -26,7 +27,6 @@ from app.system import threads
 from app.system.blocking import blocking
 
 _CHUNK = 1 << 20
-_DEEPEST = 200
 # The size of an unpacked archive: its files, and a header for each.
 _MOST_UNPACKED = MOST_BYTES + MOST_FILES * 2048
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
@@ -153,7 +153,7 @@ def _inside(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise FilesInvalid("a file is outside of the archive's directory")
-    if len(path.parts) > _DEEPEST:
+    if len(path.parts) > DEEPEST:
         raise FilesInvalid(TOO_DEEP)
     return PurePosixPath(*path.parts[1:])
 

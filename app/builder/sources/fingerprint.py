@@ -5,6 +5,7 @@ Unlike git, no file is ignored, because Nix can read them all.  Exceptions are `
 Python's ``__pycache__``, which differ between machines.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -12,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.builder.sources.unpacking import DEEPEST
 from app.system import threads
 from app.system.blocking import blocking
 
@@ -42,17 +44,21 @@ class Fingerprint:
         before, self._hashed, now = self._hashed, {}, time.time_ns()
         status = Path(self._path).stat()
         if stat.S_ISDIR(status.st_mode):
-            return self._tree(self._path, before, now).hex()
+            return self._tree(self._path, before, now, level=0).hex()
         return self._file(self._path, status, before, now).hex()
 
-    def _tree(self, directory: str, before: dict[str, _HashedFile], now: int) -> bytes:
+    def _tree(
+        self, directory: str, before: dict[str, _HashedFile], now: int, *, level: int
+    ) -> bytes:
         threads.check()
+        if level > DEEPEST:
+            raise OSError(errno.ENAMETOOLONG, f"more than {DEEPEST} levels of directories")
         rows: list[tuple[bytes, bytes]] = []
         with os.scandir(directory) as entries:
             for entry in entries:
                 if entry.name in _LEFT_OUT:
                     continue
-                row = self._row(entry, before, now)
+                row = self._row(entry, before, now, level=level + 1)
                 if row is not None:
                     mode, digest = row
                     name = os.fsencode(entry.name)
@@ -62,13 +68,13 @@ class Fingerprint:
         return _hash(b"tree", b"".join(row for _, row in sorted(rows)))
 
     def _row(
-        self, entry: os.DirEntry[str], before: dict[str, _HashedFile], now: int
+        self, entry: os.DirEntry[str], before: dict[str, _HashedFile], now: int, *, level: int
     ) -> tuple[bytes, bytes] | None:
         if entry.is_symlink():
             return b"120000", _hash(b"blob", os.fsencode(Path(entry.path).readlink()))
         status = entry.stat(follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
-            digest = self._tree(entry.path, before, now)
+            digest = self._tree(entry.path, before, now, level=level)
             # git does not record empty directories.
             return None if digest == _EMPTY_TREE else (b"40000", digest)
         if not stat.S_ISREG(status.st_mode):

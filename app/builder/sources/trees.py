@@ -13,7 +13,6 @@ used, and exclusive while it is created or removed.
 
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +25,7 @@ from pydantic import BaseModel
 from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.unpacking import translate_disk_errors, translate_file_errors
 from app.system.blocking import blocking
+from app.system.directory_trees import remove_tree
 from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.system.workers import Workers
 
@@ -114,7 +114,7 @@ def _remove(lock: Path) -> None:
 def _clear(directory: Path) -> None:
     """Delete the fingerprint first: without it a tree is not complete."""
     (directory / _FINGERPRINT).unlink(missing_ok=True)
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(directory)
 
 
 @blocking

@@ -10,8 +10,9 @@ from app.system.state_directory import translate_state_errors
 
 MOST_BYTES = 4 * 1024**3  # ten times what nixpkgs has
 MOST_FILES = 500_000
+DEEPEST = 200  # levels of directories
 TOO_LARGE = "they have more than 4 GiB"
-TOO_DEEP = "they have more than 200 levels of directories"
+TOO_DEEP = f"they have more than {DEEPEST} levels of directories"
 TOO_MANY = "there are too many"
 FULL = "the server's state directory is full; its operator has to free or add space"
 TOO_LONG = "a name or a link is too long"

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from app.storage import spool
+from app.oci import Digest
+from app.storage import keys, spool
 from app.storage.base import READ_LIMIT, ObjectNotFound
 from app.storage.filesystem import FilesystemStorage
+from tests.deep import deep
 
 KEY = f"blobs/sha256/{'a' * 64}"
 RECORD = f"builds/{'b' * 64}"
@@ -188,6 +190,32 @@ async def test_a_foreign_file_is_logged_once(storage: FilesystemStorage, root: P
     logger.remove(sink)
     assert len(logged) == 1
     assert RECORD in logged[0]
+
+
+@pytest.mark.parametrize("place", [RECORD, "tags/deep"])
+async def test_a_deep_directory_does_not_disturb_storage(root: Path, place: str) -> None:
+    storage = FilesystemStorage(root)
+    await storage.start()
+    with deep(root / place, 1100, within=root):
+        await assert_stores(storage)
+
+        assert {KEY, RECORD} <= set(await storage.keys(""))
+        for aside in (root / ".staging").iterdir():
+            os.utime(aside, (0, 0))
+        await FilesystemStorage(root).start()
+        assert list((root / ".staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", [-(2**31), 2**31, 2**33, 2**60])
+async def test_a_blob_of_any_time_is_found(
+    storage: FilesystemStorage, root: Path, seconds: int
+) -> None:
+    key = keys.blob(Digest.of(b"layer"))
+    await adopt(storage, key, b"layer")
+    os.utime(root / key, (seconds, seconds))
+
+    assert await storage.sizes([key]) == [5]
+    assert await FilesystemStorage(root).size(key) == 5
 
 
 async def test_a_file_that_was_moved_away_is_removed_later(

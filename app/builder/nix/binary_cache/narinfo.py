@@ -158,7 +158,7 @@ def _size(text: str) -> int:
 
 
 def _url(text: str) -> str:
-    """Raises ValueError."""
+    """Return the URL.  Raises ValueError if it is too long."""
     if len(text) > _LONGEST_URL:
         raise ValueError(f"a URL of more than {_LONGEST_URL:,} characters")
     return text

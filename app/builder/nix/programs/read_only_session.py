@@ -8,7 +8,6 @@ stops the evaluation at the end of its input, which is that of the server, howev
 import json
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 from app.builder.nix.programs.request import subject
 from app.builder.nix.programs.session import Kept, Session
 from app.system.blocking import blocking
+from app.system.directory_trees import remove_tree
 
 # $$ is the process that becomes the evaluation.
 _SCRIPT = """
@@ -53,7 +53,7 @@ class ReadOnlySession(Session):
         await super().end()
         directory, self._directory = self._directory, None
         if directory is not None:
-            await self._kept.workers.run(partial(shutil.rmtree, directory, ignore_errors=True))
+            await self._kept.workers.run(partial(remove_tree, directory))
 
     async def _exchange(self, names: Sequence[str], function: str) -> bytes:
         if self._directory is None:

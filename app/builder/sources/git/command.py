@@ -13,6 +13,7 @@ from app.builder.sources.git.access import GitAccess
 from app.builder.sources.git.errors import explain, host_of
 from app.errors import Unavailable
 from app.system.blocking import blocking
+from app.system.directory_trees import files_below
 from app.system.environment import for_git
 from app.system.locks import EXCLUSIVE, locked
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
@@ -200,7 +201,8 @@ _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 def _clear(repository: Path) -> None:
     """Delete the remains of a failed git.  The caller must hold the lock."""
     packs = repository / "objects" / "pack"
-    for left in (*repository.rglob("*.lock"), *packs.glob("tmp_*"), *packs.glob(".tmp-*")):
+    locks = [file for file in files_below(repository) if file.name.endswith(".lock")]
+    for left in (*locks, *packs.glob("tmp_*"), *packs.glob(".tmp-*")):
         left.unlink(missing_ok=True)
 
 

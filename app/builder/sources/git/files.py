@@ -10,7 +10,9 @@ from pathlib import Path
 from app.builder.sources.git.command import GitCommand, GitFailed, GitOutputTooLarge
 from app.builder.sources.git.errors import explain_files
 from app.builder.sources.unpacking import (
+    DEEPEST,
     MOST_BYTES,
+    TOO_DEEP,
     TOO_LARGE,
     TOO_MANY,
     FilesInvalid,
@@ -61,7 +63,7 @@ class GitFiles:
         return await self._workers.run(path.is_file)
 
     async def _measure(self, repository: Path, commit: str) -> None:
-        """Check the size first: a commit of a few kilobytes can have any number of files."""
+        """Check size and depth first: a commit of a few kilobytes can have any number of files."""
         arguments = ["--git-dir", str(repository), "ls-tree", "-r", "-l", "--full-tree", commit]
         with _translate_git_errors():
             try:
@@ -70,8 +72,7 @@ class GitFiles:
                 raise FilesInvalid(TOO_MANY) from None
             if finished.code != 0:
                 raise self._git.failed(finished)
-        if await self._workers.run(_size, finished.stdout) > MOST_BYTES:
-            raise FilesInvalid(TOO_LARGE)
+        await self._workers.run(_check, finished.stdout)
 
     async def _write(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         with _translate_git_errors():
@@ -91,9 +92,12 @@ def _translate_git_errors() -> Iterator[None]:
 
 
 @blocking
-def _size(listing: bytes) -> int:
-    """Return the total size of all files."""
-    return sum(int(size) for size in _SIZE.findall(listing))
+def _check(listing: bytes) -> None:
+    """Check the size of all files and the depth of each.  Raises FilesInvalid."""
+    if sum(int(size) for size in _SIZE.findall(listing)) > MOST_BYTES:
+        raise FilesInvalid(TOO_LARGE)
+    if any(path.count(b"/") > DEEPEST for path in listing.splitlines()):
+        raise FilesInvalid(TOO_DEEP)
 
 
 @blocking

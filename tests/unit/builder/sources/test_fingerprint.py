@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.sources.fingerprint import Fingerprint
+from tests.deep import deep
 from tests.unit.builder.sources.git.repository import Repository
 
 
@@ -34,6 +35,14 @@ def test_file_has_the_blob_hash_of_git(repository: Repository) -> None:
     file = repository.path / "default.nix"
 
     assert Fingerprint(str(file)).take() == repository.git("rev-parse", "HEAD:default.nix")
+
+
+def test_directories_without_end_are_an_error_of_the_source(tmp_path: Path) -> None:
+    with deep(tmp_path / "deep", 1200) as directory:
+        fingerprint = Fingerprint(str(directory))
+
+        with pytest.raises(OSError, match="more than 200 levels of directories"):
+            fingerprint.take()
 
 
 def test_compiled_python_modules_are_ignored(repository: Repository) -> None:

@@ -15,12 +15,12 @@ WORKERS = Workers(4)
 FILES = 3
 # Directories are emptied in any order: here the tree goes before the rest, and not to its end.
 KILLED = """
-import asyncio, os, shutil, signal, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from app.system.workers import Workers
 from app.builder.sources import trees as module
 
-def rmtree(directory, *, ignore_errors):
+def remove_tree(directory):
     for file in directory.glob("source/*"):
         file.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -33,7 +33,7 @@ async def main(name):
     async with trees.tree("place", name, make):
         pass
 
-shutil.rmtree = rmtree
+module.remove_tree = remove_tree
 asyncio.run(main(sys.argv[2]))
 """
 

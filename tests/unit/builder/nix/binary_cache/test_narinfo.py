@@ -62,7 +62,9 @@ def test_an_invalid_narinfo_is_refused(before: bytes, after: bytes, complaint: s
         parse_narinfo(REAL.replace(before, after), GIT.hash_part)
 
 
-@pytest.mark.parametrize("field", [b"StorePath: ", b"References: ", b"URL: ", b"NarHash: ", b"CA: "])
+@pytest.mark.parametrize(
+    "field", [b"StorePath: ", b"References: ", b"URL: ", b"NarHash: ", b"CA: "]
+)
 def test_a_long_invalid_field_gives_a_short_message(field: bytes) -> None:
     document = FILE.replace(b"References: ", b"CA: \nReferences: ")
 

@@ -15,6 +15,7 @@ from app.builder.sources.git import files as gitfiles
 from app.builder.sources.git.command import GitCommand
 from app.builder.sources.git.git import GitUpstream
 from app.errors import Refused, SourceUnavailable, TagUnknown
+from tests.deep import removing
 from tests.unit.builder.sources.git.repository import Repository, upstream
 
 pytestmark = pytest.mark.slow
@@ -319,6 +320,33 @@ async def test_commit_with_too_large_files_is_refused(
 
     with pytest.raises(Refused, match="cannot be unpacked: they have more than 4 GiB"):
         await content(source, commit)
+
+
+async def test_commit_with_too_deep_files_is_refused(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    tree = repository.git("rev-parse", f"{repository.commit('content')}^{{tree}}")
+    for _ in range(201):
+        tree = repository.tree(f"040000 tree {tree}\td")
+    commit = repository.git("commit-tree", tree, "-m", "deep")
+
+    with pytest.raises(Refused, match="cannot be unpacked: they have more than 200 levels"):
+        await content(source, commit)
+
+    assert list((tmp_path / "state" / "trees").iterdir()) == []
+
+
+async def test_commits_are_fetched_beside_a_branch_of_many_components(
+    repository: Repository, source: GitUpstream, tmp_path: Path
+) -> None:
+    first = repository.commit("1")
+    with removing(repository.path, tmp_path / "state"):
+        repository.git("update-ref", f"refs/heads/{'d/' * 1000}end", first)
+
+        assert (await source.find(first[:12])).label == first
+        second = repository.commit("2")
+        later = upstream(GitDefinition(name="set", location=repository.url), tmp_path / "state")
+        assert (await later.find(second[:12])).label == second
 
 
 async def test_commit_with_an_invalid_date_is_refused(
