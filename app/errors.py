@@ -25,6 +25,8 @@ from typing import ClassVar
 
 
 class ErrorCode(StrEnum):
+    """Codes of the distribution specification, and two extensions."""
+
     BLOB_UNKNOWN = "BLOB_UNKNOWN"
     DIGEST_INVALID = "DIGEST_INVALID"
     MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"

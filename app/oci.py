@@ -25,6 +25,8 @@ _CANONICAL = json.JSONEncoder(
 
 
 class MediaType(StrEnum):
+    """Media types of images (image-spec, media-types.md), and Docker's."""
+
     OCI_INDEX = "application/vnd.oci.image.index.v1+json"
     OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
     OCI_CONFIG = "application/vnd.oci.image.config.v1+json"

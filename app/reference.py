@@ -21,6 +21,8 @@ _RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:s
 
 @dataclass(frozen=True, slots=True)
 class RepositoryName:
+    """A repository name, valid by the distribution specification."""
+
     text: str
 
     @classmethod
@@ -45,6 +47,8 @@ class RepositoryName:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
+    """A valid tag."""
+
     text: str
 
     @classmethod
@@ -71,6 +75,8 @@ LATEST_TAG = Tag(LATEST)
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
+    """A repository name, and a tag or a digest."""
+
     name: RepositoryName
     reference: Tag | Digest
 

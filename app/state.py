@@ -48,6 +48,8 @@ class Pull(Protocol):
 
 
 class Images(Protocol):
+    """Images by name and tag."""
+
     def pull(self, reference: ImageReference, client: str, architecture: str = "") -> Pull:
         """Return at once; the tag is resolved by the server's own work.
 
@@ -81,6 +83,8 @@ class Images(Protocol):
 
 
 class Jobs(Protocol):
+    """The builds of this process."""
+
     @property
     def counts(self) -> JobCounts: ...
 
@@ -102,6 +106,8 @@ class Jobs(Protocol):
 
 
 class Queue(Protocol):
+    """A queue of work, and how long it is."""
+
     @property
     def name(self) -> str: ...
 
@@ -117,6 +123,8 @@ class Queue(Protocol):
 
 
 class Blobs(Protocol):
+    """The stored blobs."""
+
     async def locate(self, digest: Digest) -> Location:
         """Return where the blob is.  Raises BlobUnknown."""
 
@@ -128,6 +136,8 @@ class Blobs(Protocol):
 
 
 class BlobExistence(Protocol):
+    """Which blobs are known to be stored."""
+
     def size(self, digest: Digest) -> int | None:
         """Return the number of bytes that the blob has to have, None if unknown."""
 
@@ -136,15 +146,21 @@ class BlobExistence(Protocol):
 
 
 class Manifests(Protocol):
+    """The stored manifests."""
+
     async def read(self, digest: Digest) -> Manifest:
         """Return the stored manifest.  Raises ManifestUnknown."""
 
 
 class Readiness(Protocol):
+    """The checks of what the server needs."""
+
     async def results(self) -> Sequence[CheckResult]: ...
 
 
 class Search(Protocol):
+    """The search of package names."""
+
     async def __call__(
         self, text: str, limit: int, source: str | None, client: str
     ) -> FoundPackages:

@@ -11,6 +11,8 @@ _LIMIT = 500
 
 
 class Outcome(StrEnum):
+    """The result of a check, the best first."""
+
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"

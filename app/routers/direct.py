@@ -30,6 +30,8 @@ _METHODS = frozenset({"GET", "HEAD"})
 
 
 class Direct:
+    """ASGI middleware that handles the requests of pulls."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 

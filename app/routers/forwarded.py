@@ -19,6 +19,8 @@ _SCHEMES = frozenset({"http", "https"})
 
 
 class Forwarded:
+    """ASGI middleware that puts the values of trusted proxies into the scope."""
+
     def __init__(self, app: ASGIApp, *, trusted: tuple[Network, ...], header: ProxyHeader) -> None:
         self._app = app
         self._trusted = trusted

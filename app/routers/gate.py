@@ -42,6 +42,8 @@ _REPEATED = error_body(ErrorCode.UNSUPPORTED, "each parameter of a query may be 
 
 
 class Gate:
+    """ASGI middleware in front of all routes."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 

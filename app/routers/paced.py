@@ -17,6 +17,8 @@ _OPERATORS = frozenset({"/readyz", "/metrics"})
 
 
 class Paced:
+    """ASGI middleware that bounds the time of requests behind it."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 

@@ -10,6 +10,8 @@ _ERROR = 500
 
 
 class TracedRequests:
+    """ASGI middleware that records a span for each request."""
+
     def __init__(self, app: ASGIApp, *, tracing: Tracing) -> None:
         self._app = app
         self._tracing = tracing

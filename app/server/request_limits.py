@@ -21,6 +21,8 @@ class MalformedRequest(Exception):
 
 
 class Phase(Enum):
+    """The part of a request that is being read."""
+
     HEAD = "head"
     BODY = "body"
     """Also the trailers after the body."""

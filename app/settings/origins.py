@@ -18,6 +18,8 @@ _SEPARATED = ("architectures", "trusted_proxies")
 
 
 class OriginKind(StrEnum):
+    """The kind of place in which a value was set."""
+
     DEFAULT = "default"
     ENVIRONMENT = "environment"
     FILE = "file"

@@ -42,6 +42,8 @@ class RemoteUrl:
 
 @dataclass(frozen=True, slots=True)
 class Content:
+    """The bytes of a small object, which need not be opened."""
+
     body: bytes
 
     @property

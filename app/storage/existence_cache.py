@@ -49,6 +49,8 @@ class Trust(NamedTuple):
 
 
 class BlobExistenceCache:
+    """Caches that blobs exist, for some minutes; may be invalidated at any time."""
+
     def __init__(self, storage: Storage, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
         self._clock = clock

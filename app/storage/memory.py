@@ -17,6 +17,8 @@ _THREADS = 4
 
 
 class MemoryStorage:
+    """A storage that ends with its process."""
+
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
         self._limiter = CapacityLimiter(_THREADS)

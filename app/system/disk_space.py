@@ -9,7 +9,7 @@ from app.text.size import MIB
 
 
 class DiskFull(Exception):
-    pass
+    """Less space is free than has to stay free."""
 
 
 class DiskSpace:

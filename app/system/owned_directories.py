@@ -35,6 +35,8 @@ class OwnedDirectory:
 
 
 class OwnedDirectories:
+    """The directories of all processes below one parent."""
+
     def __init__(self, *, parent: Path, workers: Workers) -> None:
         self._parent = parent
         self._workers = workers

@@ -46,7 +46,7 @@ class LimitExceeded(Exception):
 
 
 class OutOfTime(LimitExceeded):
-    pass
+    """The program ran longer than its limit."""
 
 
 class OutOfSpace(LimitExceeded):

@@ -43,6 +43,8 @@ _INVALID_REQUESTS = (
 
 
 class LogFormat(StrEnum):
+    """The form of log lines."""
+
     AUTO = "auto"  # human on a terminal, JSON otherwise
     HUMAN = "human"
     JSON = "json"

@@ -11,6 +11,8 @@ from itertools import chain
 
 
 class Result(StrEnum):
+    """Where a lookup found its value."""
+
     MEMORY = "memory"
     STORAGE = "storage"
     ABSENT = "absent"

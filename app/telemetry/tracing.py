@@ -33,6 +33,8 @@ class Traced:
 
 
 class Tracing:
+    """A queue of spans that are sent to one endpoint."""
+
     def __init__(self, provider: "TracerProvider") -> None:
         self._provider = provider
         self._tracer = provider.get_tracer(_SERVICE, VERSION)

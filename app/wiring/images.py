@@ -47,6 +47,8 @@ from app.wiring.storage import OpenStorage
 
 @dataclass(frozen=True, slots=True)
 class OpenImages:
+    """The services of images, opened."""
+
     service: ImageService
     jobs: Jobs[Built]
     queues: tuple[WorkQueue, ...]

@@ -15,6 +15,8 @@ from app.storage.memory import MemoryStorage
 
 @dataclass(frozen=True, slots=True)
 class OpenStorage:
+    """The storage, and the cache of blob existence."""
+
     storage: Storage
     blobs: BlobStore
     existence: BlobExistenceCache

@@ -57,6 +57,8 @@ class Recipe:
 
 
 class ImageBuilder:
+    """Builds and stores images of one architecture each."""
+
     def __init__(
         self,
         *,

@@ -39,6 +39,8 @@ CLOSURES = Kind(
 
 
 class Closures:
+    """The recorded closures of store paths."""
+
     def __init__(self, *, storage: Storage, store: Store) -> None:
         self._store = store
         self._records = Records(storage=storage, kind=CLOSURES)

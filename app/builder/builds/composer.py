@@ -56,6 +56,8 @@ class Composition:
 
 
 class Composer:
+    """Plans and packs the layers of images, and describes them in a configuration."""
+
     def __init__(
         self, *, packer: LayerPacker, file_trees: FileTrees, layering: Layering, workers: Workers
     ) -> None:

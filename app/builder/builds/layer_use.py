@@ -28,6 +28,8 @@ class LayerCounts:
 
 
 class LayerUse:
+    """Counts which layers recent images share."""
+
     def __init__(self, *, manifests: Manifests, recent: RecentImages) -> None:
         self._manifests = manifests
         self._recent = recent

@@ -67,6 +67,8 @@ class PreviewedLayer:
 
 @dataclass(frozen=True, slots=True)
 class PreviewedPackage:
+    """A package of an image that is not built."""
+
     attribute: str
     version: str
     path: StorePath
@@ -94,6 +96,8 @@ class PreviewedImage:
 
 @dataclass(frozen=True, slots=True)
 class LacksArchitecture:
+    """An architecture without an image, and the reason."""
+
     architecture: str
     reason: str
 

@@ -39,6 +39,8 @@ Check = Callable[[dict[str, EvaluationResult]], object]
 
 
 class EvaluationResultCache:
+    """Results of evaluations, in memory and in storage."""
+
     def __init__(self, *, storage: Storage, failures: RecentFailures | None = None) -> None:
         self._stored = RememberedRecords(storage=storage, kind=ATTRIBUTES)
         self._unstored: Cache[Digest, EvaluationResult] = Cache(_UNSTORED)

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 
 class JobState(StrEnum):
+    """Whether a job runs, and how it ended."""
+
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -25,7 +27,7 @@ class Job(Generic[T]):
     """A task of the server, and its outcome when it has ended.
 
     ``identifier`` names the job's page; ``title`` is the requested image, for people.  ``request``
-    is the identifier of the HTTP request that started it, "" without one. A job that continues
+    is the identifier of the HTTP request that started it, "" without one.  A job that continues
     ``after`` another has the page, the progress and the start of that one.
     """
 

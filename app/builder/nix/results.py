@@ -148,6 +148,8 @@ class Failed(Metadata):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotFound:
+    """The package set has no attribute of this name."""
+
     status: Literal["unknown"] = "unknown"
 
 

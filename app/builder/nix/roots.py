@@ -33,6 +33,8 @@ class TemporaryRoots:
 
 
 class TemporaryRootsDirectory:
+    """The directories for roots of all processes with this state directory."""
+
     def __init__(self, *, directory: Path, workers: Workers) -> None:
         self._directories = OwnedDirectories(parent=directory, workers=workers)
 

@@ -57,6 +57,8 @@ class User(_Strict):
 
 
 class StateDirectory(_Strict):
+    """A directory that a service writes to, and its owner."""
+
     path: _Path
     user: _User = "root"
     mode: _Mode = "0755"

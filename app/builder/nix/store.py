@@ -115,5 +115,7 @@ class StoreReader(Protocol):
 
 
 class Store(StoreReader, Protocol):
+    """A store with the closures of its paths."""
+
     async def closure(self, paths: Sequence[StorePath]) -> Closure:
         """Return the closure of valid paths.  Raises StoreUnavailable."""

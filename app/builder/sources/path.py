@@ -16,6 +16,8 @@ from app.system.workers import Workers
 
 
 class PathUpstream:
+    """The upstream of a source that is a directory or file of this machine."""
+
     def __init__(self, *, definition: PathDefinition, workers: Workers) -> None:
         self._definition = definition
         self._workers = workers

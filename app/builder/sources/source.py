@@ -35,6 +35,8 @@ _RETRY_SECONDS = 30  # until the next query after an error, or for an unknown ta
 
 
 class Source:
+    """A package source: its definition, its upstream, and the revisions of its tags."""
+
     def __init__(
         self,
         *,

@@ -15,6 +15,8 @@ class SourceMoved(SourceUnavailable):
 
 
 class Upstream(Protocol):
+    """Where the files of a source come from."""
+
     async def find(self, tag: str) -> Revision:
         """Return the current revision of a tag.
 

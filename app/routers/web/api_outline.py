@@ -32,6 +32,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """A method of a path, as the outline shows it."""
+
     methods: str
     path: str
     summary: str

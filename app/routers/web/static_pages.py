@@ -9,6 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 
 class Pages(StaticFiles):
+    """Files of a directory, served at /."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if f"{scope['path']}/".startswith("/v2/"):
             # Registry clients need an error in JSON, not a page.

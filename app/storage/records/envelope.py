@@ -29,6 +29,8 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """A record whose checksum is correct."""
+
     head: Head
     value: bytes
 

@@ -11,6 +11,8 @@ from app.system.blocking import blocking
 
 
 class RecordVersion(Enum):
+    """Which version of the server wrote a record."""
+
     CURRENT = auto()
     EARLIER = auto()  # not read by this version; safe to delete
     LATER = auto()  # not read by this version; a newer server may use it

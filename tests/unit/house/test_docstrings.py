@@ -12,6 +12,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+# Their fields have descriptions.
+DESCRIBED = ("schemas.py", "settings/sections/")
 CLASS_NAME = re.compile(r"\b(?:[A-Z][a-z0-9]+){2,}\b")
 # Names of Nix and of a project.
 FOREIGN = frozenset({"ActivityType", "ResultType", "OpenTelemetry"})
@@ -59,3 +61,18 @@ def test_names_in_docstrings_exist() -> None:
     ]
 
     assert {name for text in texts for name in CLASS_NAME.findall(text)} <= known
+
+
+def test_public_classes_have_docstrings() -> None:
+    classes = [
+        (path.relative_to(ROOT).as_posix(), node)
+        for path in (ROOT / "app").rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+    assert not [
+        (path, node.name)
+        for path, node in classes
+        if ast.get_docstring(node) is None and not any(part in path for part in DESCRIBED)
+    ]

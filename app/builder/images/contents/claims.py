@@ -12,6 +12,8 @@ DEFAULT_PRIORITY = 5
 
 @dataclass(frozen=True, slots=True)
 class Package:
+    """A package of an image: its files and its priority; the lowest takes precedence."""
+
     path: StorePath
     file_tree: FileTree
     priority: int = DEFAULT_PRIORITY

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class RegularFile:
-    pass
+    """A regular file; its content is not read."""
 
 
 # One for all: a large package has tens of thousands.

@@ -28,6 +28,8 @@ FlatTop = FlatTree | tuple[str, str | None] | bool
 
 @dataclass(frozen=True, slots=True)
 class FlatFileTree:
+    """The stored form of a FileTree."""
+
     root: FlatTop
     linked: dict[str, FlatTree]
 

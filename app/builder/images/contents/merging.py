@@ -57,6 +57,8 @@ class SoleDirectory:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
+    """A name that the image does not have, because another entry has precedence."""
+
     kept: StorePath | None
     package: StorePath
 
@@ -82,6 +84,8 @@ Step = bytes | Dropped | SoleDirectory | Merged
 
 
 class Merger:
+    """Merges packages over the image's own entries, within a bound."""
+
     def __init__(self, base: Mapping[bytes, Entry], bound: Bound) -> None:
         self._base = base
         self._bound = bound

@@ -48,6 +48,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
+    """A trigger of a table."""
+
     name: str
     table: str
     sql: str

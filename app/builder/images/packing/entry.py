@@ -30,6 +30,8 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """A regular file of an image, with its content in memory."""
+
     name: bytes
     content: bytes
     mode: int = 0o644
@@ -39,6 +41,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Symlink:
+    """A symbolic link of an image."""
+
     name: bytes
     target: bytes
 

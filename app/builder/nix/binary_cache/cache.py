@@ -59,6 +59,8 @@ def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCa
 
 
 class HttpCache:
+    """A binary cache behind HTTP."""
+
     def __init__(self, url: str, fetcher: Fetcher) -> None:
         self._url = url.rstrip("/")
         self._fetcher = fetcher
@@ -77,6 +79,8 @@ class HttpCache:
 
 
 class DirectoryCache:
+    """A binary cache in a directory of this machine."""
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.location = str(directory)

@@ -18,7 +18,7 @@ _LONGEST_URL = 8192
 
 
 class NarInfoInvalid(OperatorError, ValueError):
-    pass
+    """A response is not the narinfo of the requested path; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)

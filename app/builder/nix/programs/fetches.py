@@ -33,6 +33,8 @@ class Fault:
 
 
 class Fetches:
+    """The state of the downloads of one realisation."""
+
     def __init__(self) -> None:
         self._running: dict[int, tuple[str, str]] = {}
         self._caches: dict[str, str] = {}  # by store path

@@ -44,6 +44,8 @@ class _Inputs:
 
 
 class Flakes:
+    """The flakes that are prepared for evaluation, each once."""
+
     def __init__(self, *, processes: ExpressionProcesses, workers: Workers) -> None:
         self._processes = processes
         self._workers = workers

@@ -23,7 +23,7 @@ _COST_FACTOR = 10
 
 
 class StoreTooLarge(Exception):
-    pass
+    """The store exceeds its limit; the message names the setting."""
 
 
 class StoreSize:

@@ -25,7 +25,7 @@ _XZ_MEMORY = 96 << 20
 
 
 class DecodingFailed(UnreadablePath):
-    pass
+    """The compressed data is damaged."""
 
 
 class _Decompressor(Protocol):

@@ -34,11 +34,15 @@ class DownloadUnusable(Exception):
 
 
 class Offers(Protocol):
+    """Binary caches that have an archive, in the order in which they are tried."""
+
     async def next(self) -> Offer | None:
         """Return the next cache's offer of the archive; None at the end."""
 
 
 class Start(Protocol):
+    """The function that submits a download to the thread of transfers."""
+
     def __call__(
         self, download: Callable[[TransferThread], Coroutine[None, None, None]], /
     ) -> Running[None]:

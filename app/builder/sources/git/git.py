@@ -30,6 +30,8 @@ _HISTORY_SECONDS = 30  # clients can query any number of abbreviations
 
 
 class GitUpstream:
+    """The upstream of a git or flake source."""
+
     def __init__(
         self,
         *,
