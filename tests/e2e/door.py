@@ -67,8 +67,9 @@ class Door:
 
     async def realise(self, *packages: Found) -> None:
         async with self.nix.temporary_roots() as roots:
+            named = {package.attribute: package for package in packages}
             await self.evaluator.realise(
-                await self.pinned(), packages, roots=roots, on_line=self.heard.append
+                await self.pinned(), named, roots=roots, on_line=self.heard.append
             )
 
 

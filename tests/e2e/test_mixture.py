@@ -192,3 +192,18 @@ def test_what_must_be_built_gets_derivations(machines: Machines) -> None:
 
     assert machine.derivations() >= {"elsewhere-1.0", "input-1.0"}
     assert machine.valid() == {"elsewhere"}
+
+
+def test_a_package_that_differs_without_derivations_is_the_one_with_them(
+    machines: Machines,
+) -> None:
+    by_nix = machines.make(NIXERY_CACHE_STREAMING="false")
+    wanted = image(by_nix, "team/wavering")
+    assert "written-1.0" in by_nix.derivations()
+
+    machine = machines.make()
+    plan = machine.server.get("/api/plan/team/wavering")
+
+    assert image(machine, "team/wavering") == wanted
+    assert "computed-1.0" not in machine.derivations()
+    assert "written-1.0" in plan.text

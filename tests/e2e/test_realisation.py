@@ -157,7 +157,7 @@ async def test_paths_are_roots_while_they_are_held_and_not_longer(builds: Door) 
     tree = await builds.package("tree")
     async with builds.nix.temporary_roots() as roots:
         await builds.evaluator.realise(
-            await builds.pinned(), [tree], roots=roots, on_line=builds.heard.append
+            await builds.pinned(), {"tree": tree}, roots=roots, on_line=builds.heard.append
         )
 
         assert str(tree.path) in store("--roots", str(tree.path))

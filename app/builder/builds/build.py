@@ -15,6 +15,7 @@ from app.builder.builds.composer import Composer, Composition, Layering
 from app.builder.builds.contents_record import ImageContents
 from app.builder.builds.records import BUILDS, BuildRecords
 from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
+from app.builder.evaluation.corrections import with_corrections
 from app.builder.evaluation.evaluator import PackageEvaluator, Pinned, subject
 from app.builder.images.contents.config import image_documents
 from app.builder.images.contents.merging import Collision
@@ -54,6 +55,10 @@ class Recipe:
     request: ImageRequest
     pinned: Pinned
     supply: Supply
+
+    def renewed(self) -> "Recipe":
+        """Return the recipe without packages that were evaluated for it."""
+        return replace(self, supply=replace(self.supply, own=None))
 
 
 class ImageBuilder:
@@ -134,8 +139,9 @@ class ImageBuilder:
         """Do what ``build`` does, with the image's own warnings only."""
         image = await self._records.read(recipe.key)
         if image is None:
-            make = partial(self._make, recipe, progress)
-            image = await self._flights.run(recipe.key, make)
+            make = partial(self._make, progress=progress)
+            work = partial(with_corrections, make, recipe, Recipe.renewed)
+            image = await self._flights.run(recipe.key, work)
         return image
 
     async def _make(self, recipe: Recipe, progress: Progress) -> BuiltImage:

@@ -7,11 +7,13 @@ or packed.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from app.builder.builds.build import ImageBuilder, Recipe
 from app.builder.builds.index_recipe import IndexRecipe
 from app.builder.builds.indexes import IndexBuilder
 from app.builder.builds.supply import Ingredients
+from app.builder.evaluation.corrections import with_corrections
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.image import Built, BuiltImage
 from app.builder.images.packing.packer import LayerPacker
@@ -155,7 +157,8 @@ class ImagePreviewer:
             if isinstance(one, RegistryError):
                 lacking.append(LacksArchitecture(architecture, one.message))
             else:
-                found.append(await self._image(one, progress.part(architecture)))
+                work = partial(self._image, progress=progress.part(architecture))
+                found.append(await with_corrections(work, one, Recipe.renewed))
         return ImagePreview(
             source=pinned.source.name,
             revision=pinned.revision.label,

@@ -64,10 +64,10 @@ class Ingredients:
     borrowed: frozenset[str]
     unpinned: tuple[str, ...]
 
-    def by_source(self) -> Iterator[tuple[Pinned, tuple[Found, ...]]]:
+    def by_source(self) -> Iterator[tuple[Pinned, dict[str, Found]]]:
         """Return the packages of each source, those of the base first."""
-        of_base = tuple(p for name, p in self.packages.items() if name in self.borrowed)
-        own = tuple(p for name, p in self.packages.items() if name not in self.borrowed)
+        of_base = {name: p for name, p in self.packages.items() if name in self.borrowed}
+        own = {name: p for name, p in self.packages.items() if name not in self.borrowed}
         if self.base is not None and of_base:
             yield self.base, of_base
         if own:

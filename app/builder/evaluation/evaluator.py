@@ -1,11 +1,12 @@
 """Evaluate names into packages, each once per revision, system and policy."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from app.builder.evaluation.corrections import PackagesChanged
 from app.builder.evaluation.isolation import evaluate_apart
 from app.builder.evaluation.result_cache import EvaluationResultCache
 from app.builder.evaluation.selection import (
@@ -154,43 +155,60 @@ class PackageEvaluator:
     async def realise(
         self,
         pinned: Pinned,
-        packages: Sequence[Found],
+        packages: Mapping[str, Found],
         *,
         roots: TemporaryRoots,
         on_line: Callable[[str], None],
     ) -> None:
         """Make the packages' paths valid until the roots are released.
 
-        Raises BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
+        The packages are by the names that they were evaluated by.  Raises PackagesChanged, BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
         StoreUnavailable.
         """
         realise = partial(self._realiser.realise, roots=roots, on_line=on_line)
         await self._with_derivations(pinned, packages, realise)
 
-    async def preview(self, pinned: Pinned, packages: Sequence[Found]) -> StorePreview:
-        """Return what ``realise`` would do.  Raises BuildFailed, DownloadFailed, StoreUnavailable."""
+    async def preview(self, pinned: Pinned, packages: Mapping[str, Found]) -> StorePreview:
+        """Return what ``realise`` would do.
+
+        Raises PackagesChanged, BuildFailed, DownloadFailed, StoreUnavailable.
+        """
         return await self._with_derivations(pinned, packages, self._realiser.preview)
 
     async def _with_derivations(
         self,
         pinned: Pinned,
-        packages: Sequence[Found],
+        packages: Mapping[str, Found],
         work: Callable[[Sequence[Found], RealiseOptions], Awaitable[T]],
     ) -> T:
         options = _options(pinned)
         missing: DerivationsMissing | None = None
         for _ in range(_EVALUATIONS):
             if missing is not None:
-                # The evaluation was read-only, or a garbage collection followed it.
-                names = [package.attribute for package in packages]
-                async with opened(pinned) as evaluation:
-                    await evaluate_apart(self._nix, evaluation, names)
+                await self._write_derivations(pinned, packages)
             try:
-                return await work(packages, options)
+                return await work(tuple(packages.values()), options)
             except DerivationsMissing as error:
                 missing = error
                 self._built[_key(pinned)] = True
         raise BuildFailed(f"{missing} does not exist, although its package refers to it")
+
+    async def _write_derivations(self, pinned: Pinned, packages: Mapping[str, Found]) -> None:
+        """Evaluate the packages again: that was read-only, or a garbage collection followed it.
+
+        Raises PackagesChanged if one is another package now; its cached result is replaced.
+        """
+        async with opened(pinned) as evaluation:
+            results = await evaluate_apart(self._nix, evaluation, tuple(packages))
+        changed = {
+            name: result
+            for (name, package), result in zip(packages.items(), results, strict=True)
+            if not _is_same(package, result)
+        }
+        if changed:
+            is_listed = partial(self._is_listed, pinned)
+            await self._results.correct(subject(pinned), changed, is_listed=is_listed)
+            raise PackagesChanged(tuple(changed))
 
     async def _evaluate(
         self, pinned: Pinned, progress: Progress, names: Sequence[str]
@@ -215,6 +233,14 @@ def _options(pinned: Pinned) -> RealiseOptions:
         substituters=definition.substituters,
         sandboxed=definition.needs_sandbox,
         trusted=definition.trusted,
+    )
+
+
+def _is_same(package: Found, result: EvaluationResult) -> bool:
+    return isinstance(result, Found) and (result.derivation, result.output, result.path) == (
+        package.derivation,
+        package.output,
+        package.path,
     )
 
 

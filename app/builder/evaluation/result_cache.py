@@ -111,20 +111,40 @@ class EvaluationResultCache:
         self._running.update(dict.fromkeys(keys.values(), done))
         try:
             found = dict(zip(keys, await evaluate(tuple(keys)), strict=True))
-            stored = {}
-            for name, result in found.items():
-                if isinstance(result, Failed) and result.validity != Validity.ALWAYS:
-                    self._failures.add(keys[name], result)
-                elif _is_storable(name, result, is_listed):
-                    stored[name] = result
-                else:
-                    self._unstored[keys[name]] = result
-            await gather(self._stored.write(keys[name], result) for name, result in stored.items())
+            await self._keep(keys, found, is_listed)
             return found
         finally:
             for key in keys.values():
                 del self._running[key]
             done.set()
+
+    async def correct(
+        self,
+        subject: dict[str, object],
+        results: Mapping[str, EvaluationResult],
+        *,
+        is_listed: Callable[[str], bool],
+    ) -> None:
+        """Replace the cached results of these names."""
+        keys = {name: attribute_key(subject, name) for name in results}
+        await self._keep(keys, results, is_listed)
+
+    async def _keep(
+        self,
+        keys: Mapping[str, Digest],
+        found: Mapping[str, EvaluationResult],
+        is_listed: Callable[[str], bool],
+    ) -> None:
+        """Store or cache each result."""
+        stored = {}
+        for name, result in found.items():
+            if isinstance(result, Failed) and result.validity != Validity.ALWAYS:
+                self._failures.add(keys[name], result)
+            elif _is_storable(name, result, is_listed):
+                stored[name] = result
+            else:
+                self._unstored[keys[name]] = result
+        await gather(self._stored.write(keys[name], result) for name, result in stored.items())
 
 
 def attribute_key(subject: dict[str, object], name: str) -> Digest:

@@ -18,5 +18,9 @@ rec {
   # In no cache, and its input neither.
   elsewhere = package "elsewhere-1.0" { } "${package "input-1.0" { } "input"}";
   local = package "local-1.0" { preferLocalBuild = true; allowSubstitutes = false; } "local";
+  # Another package where derivation files are written, which it looks for behind Nix's back.
+  wavering =
+    let file = builtins.unsafeDiscardStringContext elsewhere.drvPath;
+    in package (if builtins.pathExists file then "written-1.0" else "computed-1.0") { } "wavering";
   fragile = package "fragile-1.0" { args = [ "-c" "test -e ${permit} && /bin/mkdir $out" ]; } "";
 }

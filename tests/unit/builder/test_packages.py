@@ -157,6 +157,25 @@ async def test_what_must_be_built_is_evaluated_again_once_for_a_revision(
     assert (server.nix.starts["evaluate"], server.nix.starts["realise"]) == (3, 3)
 
 
+async def test_a_package_that_changes_when_derivations_are_written_is_corrected(
+    opener: Open,
+) -> None:
+    server = await opener(ATTRIBUTES).open()
+    server.nix.fail_next("realise", StoreUnavailable("busy"))
+    await failure(server, "hello/jq")
+    server.nix.packages = {**server.nix.packages, "hello": package("hello-2")}
+    server.nix.fail_next("realise", DerivationsMissing("x.drv"))
+
+    corrected = await server.build("hello")
+
+    evaluations = server.nix.starts["evaluate"]
+    assert await server.build("hello") == corrected
+    assert server.nix.starts["evaluate"] == evaluations
+    built = {path.name.partition("-")[2] for path in server.nix.store_directory.iterdir()}
+    assert "hello-2" in built
+    assert "hello-1" not in built
+
+
 async def test_derivations_that_are_always_gone_end_in_a_failure(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
     server.nix.fail_next("realise", *[DerivationsMissing("x.drv")] * 4)
