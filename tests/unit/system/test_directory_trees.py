@@ -36,7 +36,7 @@ def test_links_and_their_targets_stay_apart(tmp_path: Path) -> None:
     assert (tmp_path / "kept" / "file").read_text() == "kept"
 
 
-def test_a_missing_directory_is_no_error(tmp_path: Path) -> None:
+def test_a_missing_directory_is_not_an_error(tmp_path: Path) -> None:
     remove_tree(tmp_path / "missing")
 
     assert list(files_below(tmp_path / "missing")) == []
