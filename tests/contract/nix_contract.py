@@ -341,7 +341,7 @@ class NixContract:
     async def test_look_lists_the_attributes_until_one_ends_the_evaluation(
         self, subject: NixUnderTest, evaluation: Evaluation
     ) -> None:
-        looked = await subject.nix.look(evaluation)
+        looked = await subject.nix.scan(evaluation)
 
         assert looked.names == tuple(sorted(on_system(PACKAGES, subject.system)))
         ended = looked.names[looked.failed_at]
@@ -354,7 +354,7 @@ class NixContract:
         kept = ("hello", "aborts", "plain", "python3Packages", "throws", "version")
         subject = make_nix({name: PACKAGES[name] for name in kept})
 
-        looked = await subject.nix.look(evaluation_of(subject, "kept"), start=1)
+        looked = await subject.nix.scan(evaluation_of(subject, "kept"), start=1)
 
         assert (looked.names, looked.failed_at, looked.failure) == ((), -1, None)
         assert [(one.number, one.kind, one.inner) for one in looked.attributes] == [
@@ -368,7 +368,7 @@ class NixContract:
     async def test_look_takes_names(self, subject: NixUnderTest) -> None:
         names = ["hello", "python3packages.numpy", "nope", "throws", "plain"]
 
-        looked = await subject.nix.look(evaluation_of(subject, "kept"), only=names)
+        looked = await subject.nix.scan(evaluation_of(subject, "kept"), only=names)
 
         kinds = [one.kind for one in looked.attributes]
         assert kinds == ["package", "package", "other", "other", "set"]

@@ -78,11 +78,11 @@ class FakeNix:
         """See ``Nix.unpinned``."""
         return () if evaluation.package_set.flake is None else self.unpinned_inputs
 
-    async def look(
+    async def scan(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> AttributeScan:
-        """See ``Nix.look``."""
-        opened = await self._open("look", evaluation)
+        """See ``Nix.scan``."""
+        opened = await self._open("scan", evaluation)
         every = tuple(sorted(opened.attributes))
         listed = every if only is None and start == 0 else ()
         continues = only is not None and start == 0 and _is_kept(evaluation)

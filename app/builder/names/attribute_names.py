@@ -111,7 +111,7 @@ async def list_names(
         if share <= 0 or collected.room == 0:
             break
         try:
-            scan = await nix.look(replace(evaluation, seconds=share), start=collected.at)
+            scan = await nix.scan(replace(evaluation, seconds=share), start=collected.at)
         except EvaluationStopped:
             if seconds >= evaluation.seconds and not collected.names:
                 raise
@@ -150,7 +150,7 @@ async def packages_among(
     start = 0
     while start < len(names):
         try:
-            scan = await nix.look(evaluation, start=start, only=names)
+            scan = await nix.scan(evaluation, start=start, only=names)
         except EvaluationFailed:
             break  # the package set does not evaluate, or not in time
         found |= {names[one.number] for one in scan.attributes if one.kind == "package"}

@@ -158,7 +158,7 @@ class NixEvaluator(Protocol):
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
         """Return the inputs that a flake does not pin.  Raises the errors of ``evaluate``."""
 
-    async def look(
+    async def scan(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> AttributeScan:
         """Return what attributes are, from the ``start``-th on, without making derivations.

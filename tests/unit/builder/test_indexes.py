@@ -268,7 +268,7 @@ async def test_an_architecture_whose_names_cannot_be_listed_is_left_out_of_searc
     servers = opener(ATTRIBUTES)
     server = await servers.open(architectures=BOTH)
     assert (await server.images.search("amd64/hello", 5, None)).names == ("hello",)
-    servers.nix.fail_next("look", EvaluationFailed("no set for this system"))
+    servers.nix.fail_next("scan", EvaluationFailed("no set for this system"))
 
     assert (await server.images.search("hello", 5, None)).names == ("hello",)
 

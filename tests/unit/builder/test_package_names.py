@@ -59,12 +59,12 @@ async def test_names_are_listed_once_also_after_a_restart(opener: Open) -> None:
     servers = opener(ATTRIBUTES)
     search = (await servers.open()).images.search
     found = await search("hell", 5, None)
-    looks = servers.nix.starts["look"]
+    looks = servers.nix.starts["scan"]
 
     assert found.names == ("hello",)
     assert await search("hell", 5, None) == found
     assert await (await servers.open()).images.search("hell", 5, None) == found
-    assert servers.nix.starts["look"] == looks
+    assert servers.nix.starts["scan"] == looks
 
 
 async def test_a_name_that_nothing_has_is_not_evaluated_once_the_names_are_listed(
@@ -119,7 +119,7 @@ async def test_an_unknown_name_has_suggestions_of_its_set_or_a_similar_one(
 
 async def test_a_suggestion_that_could_not_be_listed_is_evaluated_first(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
-    server.nix.fail_next("look", EvaluationStopped("too slow"), EvaluationStopped("too slow"))
+    server.nix.fail_next("scan", EvaluationStopped("too slow"), EvaluationStopped("too slow"))
 
     error = await failure(server, "helo")
 
@@ -128,7 +128,7 @@ async def test_a_suggestion_that_could_not_be_listed_is_evaluated_first(opener: 
 
 async def test_names_that_cannot_be_listed_leave_the_error_as_it_is(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
-    server.nix.fail_next("look", EvaluationFailed("the set is broken"))
+    server.nix.fail_next("scan", EvaluationFailed("the set is broken"))
 
     error = await failure(server, "helo")
 
@@ -137,7 +137,7 @@ async def test_names_that_cannot_be_listed_leave_the_error_as_it_is(opener: Open
 
 async def test_names_that_cannot_be_listed_now_are_pending(opener: Open) -> None:
     server = await opener(ATTRIBUTES).open()
-    server.nix.fail_next("look", SourceUnavailable("the source is away"))
+    server.nix.fail_next("scan", SourceUnavailable("the source is away"))
 
     assert isinstance(await failure(server, "helo"), NamesPending)
 
@@ -150,7 +150,7 @@ async def test_a_search_raises_the_failure_of_the_list(opener: Open) -> None:
         with pytest.raises(EvaluationFailed) as raised:
             await server.images.search("hello", 5, None)
         assert raised.value.page == ""  # lists of names do not have pages
-    assert server.nix.starts["look"] == 1
+    assert server.nix.starts["scan"] == 1
 
 
 @pytest.mark.slow

@@ -44,10 +44,10 @@ class AttributeReader:
         self._start = start
         self._workers = workers
 
-    async def look(
+    async def scan(
         self, evaluation: Evaluation, *, start: int, only: Sequence[str] | None
     ) -> AttributeScan:
-        """See ``Nix.look``."""
+        """See ``Nix.scan``."""
         if only is not None and start == 0:
             kinds = await self._kinds(evaluation, only)
             if kinds is not None:

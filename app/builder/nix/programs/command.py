@@ -126,11 +126,11 @@ class NixCommand:
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
         return await self._flakes.unpinned(evaluation)
 
-    async def look(
+    async def scan(
         self, evaluation: Evaluation, *, start: int = 0, only: Sequence[str] | None = None
     ) -> AttributeScan:
         evaluation = await self._flakes.prepared(evaluation)
-        return await self._attributes.look(evaluation, start=start, only=only)
+        return await self._attributes.scan(evaluation, start=start, only=only)
 
     async def names_within(self, evaluation: Evaluation, name: str) -> tuple[str, ...]:
         evaluation = await self._flakes.prepared(evaluation)

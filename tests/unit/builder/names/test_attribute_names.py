@@ -65,7 +65,7 @@ async def test_attribute_without_end_costs_a_part_of_the_time(tmp_path: Path) ->
     found = await names(nix)
 
     assert (found.packages, found.unlooked) == (("a", "c"), ("b",))
-    assert nix.starts["look"] == 3
+    assert nix.starts["scan"] == 3
     assert asyncio.get_running_loop().time() == 30
 
 
@@ -93,14 +93,14 @@ async def test_names_beyond_the_limit_are_left_out(
 
 async def test_set_that_takes_longer_than_its_share_has_all_of_the_time(tmp_path: Path) -> None:
     nix = FakeNix(tmp_path, MIXED)
-    nix.fail_next("look", EvaluationStopped("stopped"))
+    nix.fail_next("scan", EvaluationStopped("stopped"))
 
     assert (await names(nix)).packages == ("a", "h")
 
 
 async def test_set_that_is_stopped_twice_has_no_names(tmp_path: Path) -> None:
     nix = FakeNix(tmp_path, MIXED)
-    nix.fail_next("look", EvaluationStopped("first"), EvaluationStopped("second"))
+    nix.fail_next("scan", EvaluationStopped("first"), EvaluationStopped("second"))
 
     with pytest.raises(EvaluationStopped, match="second"):
         await names(nix)
@@ -110,10 +110,10 @@ async def test_names_that_were_listed_outlive_a_later_stop(tmp_path: Path) -> No
     class Stopping(FakeNix):
         """A set that loads once."""
 
-        async def look(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # passed on
-            if self.starts["look"] > 0:
+        async def scan(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # passed on
+            if self.starts["scan"] > 0:
                 raise EvaluationStopped("stopped")
-            return await super().look(*args, **options)
+            return await super().scan(*args, **options)
 
     found = await names(Stopping(tmp_path, MIXED))
 
@@ -137,6 +137,6 @@ async def test_name_without_end_leaves_the_packages_before_it(tmp_path: Path) ->
 
 async def test_set_that_does_not_evaluate_has_no_packages(tmp_path: Path) -> None:
     nix = FakeNix(tmp_path, MIXED)
-    nix.fail_next("look", EvaluationFailed("syntax error"))
+    nix.fail_next("scan", EvaluationFailed("syntax error"))
 
     assert await packages_among(nix, EVALUATION, ["a"]) == frozenset()

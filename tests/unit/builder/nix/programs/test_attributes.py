@@ -62,7 +62,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Make:
 async def test_events_are_read_to_the_end(reader: Make) -> None:
     end = finished(stderr=EVENTS + 'trace: m [2, "other"]\n')
 
-    looked = await reader(Kept(), end).look(EVALUATION, start=0, only=None)
+    looked = await reader(Kept(), end).scan(EVALUATION, start=0, only=None)
 
     assert looked == AttributeScan(("a", "b", "c"), (*LISTED, Attribute(2, "other")))
 
@@ -70,7 +70,7 @@ async def test_events_are_read_to_the_end(reader: Make) -> None:
 async def test_attribute_that_ends_the_evaluation_is_known(reader: Make) -> None:
     end = finished(stderr=f"{EVENTS}error: out of order\n", code=1)
 
-    looked = await reader(Kept(), end).look(EVALUATION, start=0, only=None)
+    looked = await reader(Kept(), end).scan(EVALUATION, start=0, only=None)
 
     assert looked.attributes == LISTED
     assert looked.failed_at == 2
@@ -80,7 +80,7 @@ async def test_attribute_that_ends_the_evaluation_is_known(reader: Make) -> None
 async def test_end_between_two_attributes_is_that_of_the_next(reader: Make) -> None:
     events = EVENTS.removesuffix("trace: m [2]\n")
 
-    looked = await reader(Kept(), OutOfTime("60 s", events.encode())).look(
+    looked = await reader(Kept(), OutOfTime("60 s", events.encode())).scan(
         EVALUATION, start=0, only=None
     )
 
@@ -92,14 +92,14 @@ async def test_failure_before_any_attribute_is_that_of_the_set(reader: Make) -> 
     end = finished(stderr="error: syntax error\n", code=1)
 
     with pytest.raises(EvaluationFailed, match="syntax error"):
-        await reader(Kept(), end).look(EVALUATION, start=0, only=None)
+        await reader(Kept(), end).scan(EVALUATION, start=0, only=None)
 
 
 async def test_unreachable_input_ends_the_list(reader: Make) -> None:
     message = "error: unable to download 'http://x/y': HTTP error 503\n"
 
     with pytest.raises(InputUnreachable):
-        await reader(Kept(), finished(stderr=EVENTS + message, code=1)).look(
+        await reader(Kept(), finished(stderr=EVENTS + message, code=1)).scan(
             EVALUATION, start=0, only=None
         )
 
@@ -107,7 +107,7 @@ async def test_unreachable_input_ends_the_list(reader: Make) -> None:
 async def test_kinds_come_from_a_kept_process(reader: Make) -> None:
     kept = Kept(["package", "other"])
 
-    looked = await reader(kept).look(EVALUATION, start=0, only=["a", "b"])
+    looked = await reader(kept).scan(EVALUATION, start=0, only=["a", "b"])
 
     assert looked == AttributeScan((), (Attribute(0, "package"), Attribute(1, "other")))
     assert kept.requests == [("kinds", "a", "b")]
@@ -116,7 +116,7 @@ async def test_kinds_come_from_a_kept_process(reader: Make) -> None:
 async def test_name_that_fails_in_a_kept_process_is_not_a_package(reader: Make) -> None:
     kept = Kept(RequestFailed(), ["package"], RequestFailed(), None)
 
-    looked = await reader(kept).look(EVALUATION, start=0, only=["a", "b", "c"])
+    looked = await reader(kept).scan(EVALUATION, start=0, only=["a", "b", "c"])
 
     assert [one.kind for one in looked.attributes] == ["package", "other", "other"]
 
@@ -125,7 +125,7 @@ async def test_name_that_fails_in_a_kept_process_is_not_a_package(reader: Make) 
 async def test_new_process_looks_where_none_is_kept(
     reader: Make, row: ProgramMissing | None
 ) -> None:
-    looked = await reader(Kept(row), finished(stderr='trace: m [0]\ntrace: m [0, "set"]\n')).look(
+    looked = await reader(Kept(row), finished(stderr='trace: m [0]\ntrace: m [0, "set"]\n')).scan(
         EVALUATION, start=0, only=["a"]
     )
 
@@ -134,7 +134,7 @@ async def test_new_process_looks_where_none_is_kept(
 
 async def test_time_limit_of_a_kept_process_is_reported(reader: Make) -> None:
     with pytest.raises(EvaluationStopped):
-        await reader(Kept(OutOfTime("60 s", b""))).look(EVALUATION, start=0, only=["a"])
+        await reader(Kept(OutOfTime("60 s", b""))).scan(EVALUATION, start=0, only=["a"])
 
 
 @pytest.mark.parametrize(

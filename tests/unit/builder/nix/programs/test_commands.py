@@ -169,7 +169,7 @@ async def test_an_untrusted_set_has_no_credentials_and_no_proxy(
     nix: NixCommand, programs: RecordedPrograms
 ) -> None:
     await nix.evaluate(UNTRUSTED, [])
-    await nix.look(UNTRUSTED)
+    await nix.scan(UNTRUSTED)
 
     for start in programs.starts:
         assert "hunter2" not in str(start.environment)
@@ -238,7 +238,7 @@ async def test_an_untrusted_set_has_no_process_that_stays(
     programs.add("nix", code=1)
 
     await nix.evaluate(replace(UNTRUSTED, revision="1"), [])
-    await nix.look(replace(UNTRUSTED, revision="1"))
+    await nix.scan(replace(UNTRUSTED, revision="1"))
 
     assert [start.command[0] for start in programs.starts] == ["nix-instantiate"] * 2
 
@@ -249,7 +249,7 @@ async def test_names_are_listed_with_the_options_of_an_evaluation(
     nix: NixCommand, programs: RecordedPrograms, evaluation: Evaluation
 ) -> None:
     await nix.evaluate(evaluation, [])
-    await nix.look(evaluation, start=3)
+    await nix.scan(evaluation, start=3)
     await nix.names_within(evaluation, "python3Packages")
 
     evaluated, looked, within = programs.starts
