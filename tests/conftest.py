@@ -9,6 +9,11 @@ from loguru import logger
 
 from app.system.blocking import report_to
 from tests import blockedloop
+from tests.ownership import (
+    pytest_fixture_setup,
+    pytest_runtest_call,
+    pytest_runtest_teardown,
+)
 from tests.workers import (
     pytest_collection,
     pytest_collection_modifyitems,
@@ -19,8 +24,11 @@ from tests.workers import (
 __all__ = [
     "pytest_collection",
     "pytest_collection_modifyitems",
+    "pytest_fixture_setup",
     "pytest_ignore_collect",
+    "pytest_runtest_call",
     "pytest_runtest_protocol",
+    "pytest_runtest_teardown",
 ]
 
 report_to(blockedloop.fail)

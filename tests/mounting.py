@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ownership import start_process
+
 
 @contextmanager
 def mounted(arguments: tuple[str, ...], directory: Path) -> Iterator[Path]:
@@ -17,7 +19,7 @@ def mounted(arguments: tuple[str, ...], directory: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         private += ["--user", "--map-root-user"]
     script = 'directory=$1; shift; mount "$@" "$directory" && echo mounted && read wait'
-    with subprocess.Popen(
+    with start_process(
         [*private, "sh", "-c", script, "sh", str(directory), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

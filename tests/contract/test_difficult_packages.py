@@ -16,6 +16,7 @@ from tests.contract.stores import (
     evaluate,
     failure,
 )
+from tests.ownership import start_process
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.nix
@@ -97,25 +98,29 @@ def test_a_build_that_fails_leaves_words_to_know_it_by(
     assert last_words in failure(*command, salt)
 
 
+def built_after_release(packages: Path, gates: Path) -> Path:
+    log, gate = gates / "log", gates / "held-1"
+    salted = f'(import {packages} {{ salt = "{time.time_ns()}"; gates = "{gates}"; }})'
+    command = ("nix-build", "--no-out-link", "-E", f"{salted}.held-1")
+    # In a sandbox, builders would not see the gate.
+    environment = {**nix_environment(), "NIX_CONF_DIR": str(TEST_PACKAGES.parent)}
+    with log.open("w") as errors:
+        process = start_process(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+    wait_until(lambda: "held-1 waits" in log.read_text() or process.poll() is not None)
+    assert process.poll() is None
+    gate.touch()
+    out, _ = process.communicate()
+    gate.unlink()
+    return Path(out.strip())
+
+
 def test_a_held_build_lasts_until_its_gate_is_there_whenever_it_is_salted(
     packages: Path, tmp_path: Path
 ) -> None:
-    gate, log = tmp_path / "held-1", tmp_path / "log"
     for _ in range(2):
-        gate.unlink(missing_ok=True)
-        salted = f'(import {packages} {{ salt = "{time.time_ns()}"; gates = "{tmp_path}"; }})'
-        command = ("nix-build", "--no-out-link", "-E", f"{salted}.held-1")
-        with (
-            log.open("w") as errors,
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=nix_environment()
-            ) as process,
-        ):
-            wait_until(lambda: "held-1 waits" in log.read_text() or process.poll() is not None)
-            assert process.poll() is None
-            gate.touch()
-            out, _ = process.communicate()
-        assert (Path(out.strip()) / "held").read_text() == "1\n"
+        assert (built_after_release(packages, tmp_path) / "held").read_text() == "1\n"
 
 
 def test_names_that_differ_in_case_alone_are_different_packages(packages: Path) -> None:

@@ -14,6 +14,7 @@ from app.builder.nix.store import Store
 from tests.archives import archive_of
 from tests.contract.store_contract import MIXED, Contents, MakeStore, StoreContract
 from tests.nar_store import Archive, NarStore
+from tests.ownership import start_process
 from tests.unit.builder.images.packing.trees import closure_query, plant, plant_path
 
 pytestmark = pytest.mark.nix
@@ -24,7 +25,7 @@ def dumping(location: Path) -> Iterator[Archive]:
     """Run ``nix-store --dump`` and read its output."""
     if not os.path.lexists(location):
         raise FileNotFoundError(2, os.strerror(2))
-    with subprocess.Popen(["nix-store", "--dump", location], stdout=subprocess.PIPE) as process:
+    with start_process(["nix-store", "--dump", location], stdout=subprocess.PIPE) as process:
         assert isinstance(process.stdout, BufferedReader)
         yield Archive(process.stdout, 1 << 30)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.e2e.process import SYSTEM_PATH
+from tests.ownership import start_process
 
 _OPTIONS = (
     "--headless",
@@ -55,11 +56,12 @@ class Browser:
         self._read, write = os.pipe()
         # Chromium reads commands from 3 and writes to 4.
         script = f'exec "$@" 3<&{read} 4>&{write} {read}<&- {write}>&-'
-        self._process = subprocess.Popen(
+        self._process = start_process(
             ["bash", "-c", script, "bash", program, *_OPTIONS, f"--user-data-dir={self._profile}"],
             pass_fds=(read, write),
             stderr=subprocess.DEVNULL,
             env={"PATH": SYSTEM_PATH, "HOME": self._profile},
+            start_new_session=True,
         )
         os.close(read)
         os.close(write)

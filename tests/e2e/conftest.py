@@ -19,6 +19,7 @@ from tests.e2e.newer_podman import NewerPodman
 from tests.e2e.process import succeed
 from tests.e2e.releases import loaded, unpack, with_own_libraries
 from tests.e2e.server import ROOT, Server, ServerFactory
+from tests.ownership import current_owner
 
 # What skopeo depends on by its packaging and does not load.
 NOT_LOADED = ("golang-github-containers", "debconf", "perl", "dpkg")
@@ -160,11 +161,12 @@ def server(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def _factory(packages: Path, home: Path) -> Iterator[ServerFactory]:
-    numbers = itertools.count()
+    numbers, owner = itertools.count(), current_owner()
     with ExitStack() as servers:
 
         def make(packages: Path = packages, **settings: str) -> Server:
             server = Server(home / f"server-{next(numbers)}", packages, **settings)
+            server.owner = owner
             servers.callback(server.stop)
             return server.start()
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import asyncssh
 
 from tests.e2e.process import succeed
+from tests.ownership import current_owner, start_process
 
 _GIT_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -53,12 +54,14 @@ def ssh_host(root: Path, *, host_key: asyncssh.SSHKey, client: asyncssh.SSHKey) 
     """Serve the repositories below ``root`` to holders of the client's key; yield the port."""
     port: Future[int] = Future()
     stop = asyncio.Event()
+    owner = current_owner()
 
     async def serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         program, path = shlex.split(process.command or "")
         assert program == "git-upload-pack", process.command
-        upload = subprocess.Popen(  # noqa: ASYNC220 - forks and returns; asyncssh wants its pipes
+        upload = start_process(
             ["git", "upload-pack", str(root / path.lstrip("/"))],
+            owner,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

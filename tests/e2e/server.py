@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.process import SYSTEM_PATH, Process, program
+from tests.ownership import current_owner
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,7 @@ class Server:
             "NIXERY_STATE_PATH": str(home / "state"),
             **settings,
         }
+        self.owner = current_owner()
         self._process: Process | None = None
         self.address = ""
 
@@ -77,7 +79,7 @@ class Server:
     def start(self) -> "Server":
         assert self._process is None, "already running"
         self._log.unlink(missing_ok=True)
-        process = Process(self.start_command, log=self._log, env=self.environment)
+        process = Process(self.start_command, log=self._log, env=self.environment, owner=self.owner)
         self._process = process.wait_until(self._answers)
         return self
 

@@ -21,6 +21,7 @@ from app.builder.nix.binary_cache.reading import BATCH, CONNECTIONS
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.commands import cli, store_path_list
 from app.storage.memory import MemoryStorage
+from tests.ownership import start_process
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import (
     CacheServer,
@@ -129,7 +130,7 @@ def test_popcount_continues_after_it_was_killed(tmp_path: Path) -> None:
         # The last answers do not come before the first run is dead.
         for path in paths[-100:]:
             server.faults[f"{path.hash_part}.narinfo"] = [hang(released)]
-        first = subprocess.Popen([*command, "--cache", server.url], stderr=subprocess.DEVNULL)
+        first = start_process([*command, "--cache", server.url], stderr=subprocess.DEVNULL)
         wait_until(lambda: server.requests.total() > len(paths) - 100 + CONNECTIONS)
         wait_until(lambda: len(known_of(tmp_path / "known", server.url, paths)) == BATCH)
         first.kill()

@@ -1,8 +1,8 @@
 """A server killed while it packs leaves nothing half-made, and its successor serves."""
 
 import hashlib
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -22,13 +22,13 @@ def test_a_killed_server_leaves_no_partial_blob_and_its_successor_serves(
     delay: float, new_server: ServerFactory, skopeo: Skopeo
 ) -> None:
     server = new_server()
-    client = threading.Thread(target=ask, args=(server,))
-    client.start()
-    wait_for_packing(server)
-    time.sleep(delay)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server)
+        wait_for_packing(server)
+        time.sleep(delay)
 
-    server.kill()
-    client.join()
+        server.kill()
+        asked.result()
 
     assert not list(server.storage.glob("builds/*")), "it was too late to interrupt the packing"
     assert_whole(server.storage)

@@ -1,7 +1,6 @@
 """What the programs of a real server find in their environment."""
 
 import http.server
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from tests.e2e.binary_cache import BinaryCache, serving
 from tests.e2e.process import SYSTEM_PATH, program, succeed
 from tests.e2e.server import ServerFactory
+from tests.serving import serving as serving_host
 from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
@@ -210,8 +210,7 @@ def test_builders_of_an_untrusted_source_do_not_download_with_passwords_of_netrc
     handler = type("Handler", (_Private,), {"passwords": passwords})
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login joe password hunter2\n")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as host:
-        threading.Thread(target=host.serve_forever).start()
+    with serving_host(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as host:
         package_set = tmp_path / "downloading.nix"
         name, hash_of_another = f"downloading-{uuid.uuid4().hex}", "0" * 64
         package_set.write_text(
@@ -227,7 +226,6 @@ def test_builders_of_an_untrusted_source_do_not_download_with_passwords_of_netrc
         )
 
         response = server.get("/v2/strange/downloading/manifests/latest")
-        host.shutdown()
 
     assert response.status_code == 403, response.text
     assert ("hash mismatch" in response.text) == (trusted == "true")

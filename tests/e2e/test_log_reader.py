@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import ACCEPT, Server
+from tests.ownership import start_process
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -31,7 +31,7 @@ class Logging:
         url = f"http://127.0.0.1:{port}"
         self.reading, writing = os.pipe()
         os.write(writing, b"\n" * fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ))
-        self.process = subprocess.Popen(
+        self.process = start_process(
             server.start_command, env=server.environment, stderr=writing, start_new_session=True
         )
         os.close(writing)

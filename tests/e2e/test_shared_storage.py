@@ -1,6 +1,5 @@
 """Two servers on one storage, at the same time, and when one of them is killed."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -41,11 +40,11 @@ def test_a_server_goes_on_with_what_another_left_when_it_was_killed(
         with pytest.raises(httpx.TransportError):
             one.get(f"/v2/{name}/manifests/latest")
 
-    client = threading.Thread(target=ask)
-    client.start()
-    wait_for_packing(one)
-    one.kill()
-    client.join()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        wait_for_packing(one)
+        one.kill()
+        asked.result()
 
     digest = other.digest(name)
 

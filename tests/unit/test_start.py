@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ownership import start_process
+
 
 def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -73,7 +75,7 @@ def test_the_reason_is_one_line_without_a_traceback(
 @pytest.mark.slow
 def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
     command = f"ulimit -Sn 200; ulimit -Hn 3000; exec {sys.executable} -m app"
-    with subprocess.Popen(
+    server = start_process(
         ["sh", "-c", command],
         env={
             "PATH": os.environ["PATH"],
@@ -83,11 +85,12 @@ def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
         },
         stderr=subprocess.PIPE,
         text=True,
-    ) as server:
-        assert server.stderr is not None
-        output = server.stderr.readline()
-        limits = Path(f"/proc/{server.pid}/limits").read_text()
-        server.terminate()
+    )
+    assert server.stderr is not None
+    output = server.stderr.readline()
+    limits = Path(f"/proc/{server.pid}/limits").read_text()
+    server.terminate()
+    server.wait()
 
     assert "listening on" in output
     (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]

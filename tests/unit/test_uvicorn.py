@@ -9,11 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ownership import start_process
+
 pytestmark = pytest.mark.nix
 
 
 def start(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return start_process(
         [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0"],
         cwd=Path(__file__).parents[2],
         env={
@@ -30,19 +32,20 @@ def start(tmp_path: Path, **variables: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_plain_uvicorn_serves_the_registry_and_stops_in_order(tmp_path: Path) -> None:
-    with start(tmp_path) as server:
-        assert server.stderr is not None
-        lines = []
-        for line in server.stderr:
-            lines.append(line)
-            if "Uvicorn running on " in line:
-                break
-        address = lines[-1].partition("running on ")[2].split()[0]
-        version = httpx.get(f"{address}/v2/")
-        ready = httpx.get(f"{address}/readyz", timeout=30)
-        settings = httpx.get(f"{address}/debug").json()["settings"]
-        server.send_signal(signal.SIGTERM)
-        rest = server.stderr.read()
+    server = start(tmp_path)
+    assert server.stderr is not None
+    lines = []
+    for line in server.stderr:
+        lines.append(line)
+        if "Uvicorn running on " in line:
+            break
+    address = lines[-1].partition("running on ")[2].split()[0]
+    version = httpx.get(f"{address}/v2/")
+    ready = httpx.get(f"{address}/readyz", timeout=30)
+    settings = httpx.get(f"{address}/debug").json()["settings"]
+    server.send_signal(signal.SIGTERM)
+    rest = server.stderr.read()
+    server.wait()
 
     assert (version.status_code, version.json()) == (200, {})
     assert {check["name"] for check in ready.json()["checks"]} >= {"storage", "state", "nix"}
@@ -64,9 +67,10 @@ def test_plain_uvicorn_serves_the_registry_and_stops_in_order(tmp_path: Path) ->
 def test_plain_uvicorn_does_not_start_without_usable_services(
     tmp_path: Path, variables: dict[str, str], message: str
 ) -> None:
-    with start(tmp_path, **variables) as server:
-        assert server.stderr is not None
-        output = server.stderr.read()
+    server = start(tmp_path, **variables)
+    assert server.stderr is not None
+    output = server.stderr.read()
+    server.wait()
 
     assert server.returncode != 0
     assert message in output

@@ -17,6 +17,7 @@ import typer
 from app.commands import cli, standard_streams
 from app.commands.failures import exit_on_errors
 from app.commands.terminal import ProgressLine
+from tests.ownership import start_process
 
 ROOT = Path(__file__).parents[3]
 NIXERY = [sys.executable, "-m", "app"]
@@ -26,7 +27,7 @@ def start(arguments: Sequence[str], home: Path, **options: Any) -> subprocess.Po
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "NIXERY_STATE_PATH": str(home)}
     environment |= options.pop("variables", {})
     options.setdefault("stderr", subprocess.PIPE)
-    return subprocess.Popen([*NIXERY, *arguments], cwd=ROOT, env=environment, **options)
+    return start_process([*NIXERY, *arguments], cwd=ROOT, env=environment, **options)
 
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
@@ -52,7 +53,7 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_message(tmp_path: Path)
 def test_a_full_disk_and_a_closed_output_are_errors_with_a_message(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         into_full = start(["config"], tmp_path, stdout=full)
-    closed = subprocess.Popen(
+    closed = start_process(
         ["sh", "-c", 'exec "$@" >&-', "sh", *NIXERY, "config"], cwd=ROOT, stderr=subprocess.PIPE
     )
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from app.server.listening import listen, url_of
 from app.server.server import Server
+from tests.ownership import start_process
 from tests.served import served
 from tests.waiting import wait_until
 
@@ -50,7 +51,7 @@ class SlowServer:
     """A process with a request under way; ``answer`` lets it respond to ``client``."""
 
     def __init__(self, *, drain_seconds: float) -> None:
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[str] = start_process(
             [sys.executable, "-c", PROGRAM, str(drain_seconds)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
             stdin=subprocess.PIPE,

@@ -21,13 +21,14 @@ from app.storage import keys, spool
 from app.storage.base import Storage
 from app.storage.blobs import BlobStore
 from app.storage.filesystem import FilesystemStorage
+from tests.ownership import start_process
 
 Mount = Callable[..., Path]
 ROUNDS = 8
 
 
 def start(root: Path, task: str, spool_name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return start_process(
         [sys.executable, Path(__file__).with_name("writer.py"), root, task, spool_name],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         stdout=subprocess.PIPE,
@@ -59,11 +60,11 @@ async def test_a_killed_writer_leaves_only_whole_objects(tmp_path: Path, spool_n
     for _ in range(ROUNDS // 2):
         writers = [start(tmp_path, "until killed", spool_name) for _ in range(2)]
         for writer in writers:
-            with writer:
-                assert writer.stdout is not None
-                assert writer.stdout.readline() == "storing\n"
-                time.sleep(random.uniform(0, 0.1))
-                writer.kill()
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "storing\n"
+            time.sleep(random.uniform(0, 0.1))
+            writer.kill()
+            writer.wait()
 
     objects = [path for path in tmp_path.glob("[!.]*/**/*") if path.is_file()]
     litter = list((tmp_path / ".staging").iterdir())

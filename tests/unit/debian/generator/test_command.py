@@ -10,6 +10,7 @@ from nix.debian.generator.nixstore import nix_environment
 from nix.debian.generator.release import Release
 from nix.debian.generator.setdir import TREE
 from nix.debian.generator.workplace import read_host
+from tests.ownership import start_process
 
 GENERATE = TREE / "generate.py"
 
@@ -74,7 +75,7 @@ def test_second_run_waits_for_the_first(tmp_path: Path) -> None:
         f"with exclusive(Path({str(tmp_path)!r})): print('entered')"
     )
     with exclusive(tmp_path):
-        second = subprocess.Popen(
+        second = start_process(
             [sys.executable, "-c", script],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -19,6 +19,7 @@ from app.system.retrying import Retries
 from scripts.channel.server import Channel
 from scripts.channel.serving import serving
 from tests.mounting import mounted
+from tests.ownership import start_process
 from tests.unit.builder.images.packing.trees import store_path
 from tests.unit.builder.nix.substitution.killed import pack
 from tests.unit.builder.nix.substitution.test_faults import LASTING, TRANSIENT, UNTRUSTED, Edit
@@ -171,11 +172,12 @@ def kill(channel: Channel, home: Path, *, after: float) -> None:
     """Start a process that packs the root, and kill it after so many seconds."""
     module = "tests.unit.builder.nix.substitution.killed"
     command = [sys.executable, "-m", module, channel.url, KEY.public, str(home), str(ROOT)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(after)
-        process.kill()
+    process = start_process(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(after)
+    process.kill()
+    process.wait()
 
 
 async def test_kills_at_random(directory: Path, tmp_path: Path) -> None:
