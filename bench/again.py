@@ -1,10 +1,11 @@
 """Time from request to manifest: packed for the first time, packed before, and built before.
 
-usage: bench/again.py [--packages DIRECTORY] [--rounds N]
+usage: bench/again.py [--packages DIRECTORY] [--rounds N] [--against REVISION]
 
 A new server with empty storage serves images of the small set.  "Packed before" are new images of
 packages that were all in other images: their store paths must not be compressed again, only the
-image's own layer of links to its packages.
+image's own layer of links to its packages.  With another revision of this repository, its server
+answers the same requests in turn; the ratios are medians of time, and CPU time of the server.
 """
 
 import argparse
@@ -18,15 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.common import ROOT, small_set
+from bench.common import ROOT, cpu_seconds, small_set, source_tree
 
 FIRST = ("shell/git", "python3/curl", "jq/htop", "nginx/openssl", "perl/sqlite")
 PACKAGES = ("git", "python3", "curl", "jq", "htop", "nginx", "openssl", "perl", "sqlite", "shell")
@@ -40,6 +41,7 @@ class Measured:
     """The cost of one manifest; ``compressed`` is in bytes of tar."""
 
     seconds: float
+    cpu: float
     paths_packed: int
     compressed: int
 
@@ -53,12 +55,13 @@ class Server:
     def pull(self, name: str) -> Measured:
         """Request a manifest, following redirects."""
         before = self._activity()
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), cpu_seconds(self.pid)
         self.get(f"/v2/{name}/manifests/latest")
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, cpu_seconds(self.pid) - cpu
         after = self._activity()
         return Measured(
             seconds,
+            cpu,
             after["packing.paths_packed"] - before["packing.paths_packed"],
             after["packing.compressed_bytes"] - before["packing.compressed_bytes"],
         )
@@ -135,34 +138,71 @@ def combinations(count: int) -> list[str]:
     return found
 
 
-def show(what: str, pulls: Sequence[Measured]) -> None:
-    times = sorted(pull.seconds * 1000 for pull in pulls)
-    print(
-        f"{what:44}{statistics.median(times):9.1f} {times[-1]:9.1f}"
-        f" {sum(pull.paths_packed for pull in pulls):8}"
-        f" {sum(pull.compressed for pull in pulls) / len(pulls) / 1000:12.1f}"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").splitlines()[2].removeprefix("usage: "))
     parser.add_argument("--packages", type=Path, help="default: prepared now")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--against", metavar="REVISION")
     arguments = parser.parse_args()
     packages = arguments.packages or small_set()
-    new = combinations(arguments.rounds)
-    print(f"{'request to manifest':44}median ms    max ms    paths  kB of tar")
-    print(f"{'':44}{'':21}packed compressed, each")
-    with tempfile.TemporaryDirectory(prefix="nixery-bench-") as directory:
-        state = Path(directory)
-        with running(state, packages) as server:
-            show("packed for the first time", [server.pull(name) for name in FIRST])
-            show("packed before, another image", [server.pull(name) for name in new])
-            show("built before", [server.pull(name) for name in new])
-        with running(state, packages) as server:
-            show("built before, after a restart", [server.pull(name) for name in new])
-            rest = combinations(2 * arguments.rounds)[arguments.rounds :]
-            show("packed before, after a restart", [server.pull(name) for name in rest])
+    trees = {"this tree": ROOT}
+    with ExitStack() as stack:
+        if arguments.against:
+            trees[arguments.against] = stack.enter_context(source_tree(arguments.against))
+        states = {
+            tree: Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nixery-bench-")))
+            for tree in trees
+        }
+
+        @contextmanager
+        def servers() -> Iterator[dict[str, Server]]:
+            with ExitStack() as started:
+                yield {
+                    tree: started.enter_context(running(states[tree], packages, root))
+                    for tree, root in trees.items()
+                }
+
+        measure(servers, combinations(2 * arguments.rounds), arguments.rounds)
+
+
+def measure(
+    servers: Callable[[], AbstractContextManager[dict[str, Server]]], new: list[str], rounds: int
+) -> None:
+    """Print the costs of images; ``servers`` starts all servers, with the storage they had."""
+    print(f"{'request to manifest':42}median ms    max ms  CPU ms    paths  kB of tar")
+    print(f"{'':42}{'':25}  packed compressed, each")
+    with servers() as running_servers:
+        show("packed for the first time", pull_all(running_servers, FIRST))
+        show("packed before, another image", pull_all(running_servers, new[:rounds]))
+        show("built before", pull_all(running_servers, new[:rounds]))
+    with servers() as running_servers:
+        show("built before, after a restart", pull_all(running_servers, new[:rounds]))
+        show("packed before, after a restart", pull_all(running_servers, new[rounds:]))
+
+
+def pull_all(servers: dict[str, Server], names: Sequence[str]) -> dict[str, list[Measured]]:
+    """Pull each image from one server after another."""
+    pulls: dict[str, list[Measured]] = {tree: [] for tree in servers}
+    for name in names:
+        for tree, server in servers.items():
+            pulls[tree].append(server.pull(name))
+    return pulls
+
+
+def show(what: str, trees: dict[str, list[Measured]]) -> None:
+    medians: list[float] = []
+    costs: list[float] = []
+    for tree, pulls in trees.items():
+        times = sorted(pull.seconds * 1000 for pull in pulls)
+        medians.append(statistics.median(times))
+        costs.append(statistics.mean(pull.cpu for pull in pulls) * 1000)
+        print(
+            f"{what if not medians[1:] else '  ' + tree:40}{medians[-1]:11.1f} {times[-1]:9.1f}"
+            f"{costs[-1]:8.1f} {sum(pull.paths_packed for pull in pulls):8}"
+            f" {sum(pull.compressed for pull in pulls) / len(pulls) / 1000:10.1f}"
+        )
+    if medians[1:]:
+        print(f"  {'ratio':38}{medians[0] / medians[1]:11.2f}{costs[0] / costs[1]:18.2f}")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.builder.names.suggestions import typed
 from bench.again import Server, running
-from bench.common import ROOT, lock, small_set
+from bench.common import ROOT, lock, small_set, source_tree
 from bench.grouping.packageset import built_packages
-from bench.requests import IMAGE, Target, load, message, source_tree
+from bench.requests import IMAGE, Target, load, message
 
 BUILDS = 2
 SECONDS = 0.5

@@ -6,8 +6,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from nix.debian.generator.cache import cache_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = Path("/nix/store")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Missing(Exception):
@@ -97,6 +100,11 @@ def measure(command: Sequence[str | Path], *, directory: Path | None = None) -> 
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
 def own_cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -104,3 +112,14 @@ def own_cpu() -> float:
 
 def own_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def source_tree(revision: str) -> Iterator[Path]:
+    """Check a revision out; its packages must be those that are installed here."""
+    with tempfile.TemporaryDirectory(prefix="nixery-tree-") as directory:
+        archive = subprocess.run(
+            ["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", directory], input=archive.stdout, check=True)
+        yield Path(directory)

@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.builder.nix.closure import StorePath
 from app.builder.nix.nar import encode
+from bench.common import source_tree
 from bench.observing import cpu
 from bench.pulling.channel import Cache, served
-from bench.requests import source_tree
 from scripts.channel.cache import CacheWriter, SigningKey
 from tests.e2e.newer_nix import own_nix
 from tests.e2e.process import SYSTEM_PATH

@@ -29,11 +29,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.builder.nix.closure import StorePath
+from bench.common import source_tree
 from bench.pulling.archives import packing
 from bench.pulling.channel import Cache, ideal, root_of, served
 from bench.pulling.first import Pull, Way, pull
 from bench.pulling.settling import settle
-from bench.requests import source_tree
 from scripts.channel.contents import make
 from tests.e2e.newer_nix import unpack_nix
 

@@ -18,8 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.again import running
-from bench.common import ROOT, small_set
-from bench.requests import source_tree
+from bench.common import ROOT, small_set, source_tree
 
 IMPORTS = """
 import app.main

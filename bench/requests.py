@@ -33,18 +33,12 @@ from app.server.listening import listen, url_of
 from app.server.server import Server
 from bench.again import ACCEPT, running
 from bench.again import Server as RunningServer
-from bench.common import ROOT, small_set
+from bench.common import cpu_seconds, small_set, source_tree
 
 IMAGE = "shell/git"
 EMPTY = "an empty FastAPI route"
 ROUNDS = 5
 PULLS = 30
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +94,6 @@ def main() -> None:
             ):
                 other.pull(IMAGE)
                 report_pulls({"this tree": server, arguments.against: other})
-
-
-@contextmanager
-def source_tree(revision: str) -> Iterator[Path]:
-    """Check a revision out; its packages must be those that are installed here."""
-    with tempfile.TemporaryDirectory(prefix="nixery-tree-") as directory:
-        archive = subprocess.run(
-            ["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True
-        )
-        subprocess.run(["tar", "-x", "-C", directory], input=archive.stdout, check=True)
-        yield Path(directory)
 
 
 def report_pulls(servers: Mapping[str, RunningServer]) -> None:
