@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.builder.images.contents.additions import Additions, join
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree, Node, Tree
-from app.builder.images.contents.languages import COMPILED, LANGUAGES, Language, Place
+from app.builder.images.contents.languages import COMPILED, LANGUAGES, NAMES, Language, Place
 from app.builder.nix.closure import Closure, StorePath
 from app.builder.nix.store import UnsupportedTree
 
@@ -120,8 +120,13 @@ def _additions(language: Language, packages: Sequence[Package]) -> Additions:
 
 def _own(language: Language, package: Package) -> tuple[bytes, ...]:
     """Return the places of an interpreter; none if the package is not one."""
-    found = [tuple(_find(package.file_tree.root, place)) for place in language.interpreter]
-    return tuple(name for names in found for name in names) if all(found) else ()
+    found: list[bytes] = []
+    for place in language.interpreter:
+        names = tuple(_find(package.file_tree.root, place))
+        if not names:
+            return ()
+        found += names
+    return tuple(found)
 
 
 def _libraries(language: Language, package: Package) -> tuple[bytes, ...]:
@@ -134,12 +139,16 @@ def _find(node: Node, place: Place, kind: type[Node] | None = None) -> Iterator[
     if not isinstance(node, Tree):
         return
     first, *rest = place
-    for base, child in node.children.items():
-        if COMPILED[first].fullmatch(base):
-            if rest:
-                yield from (base + b"/" + name for name in _find(child, tuple(rest), kind))
-            elif kind is None or isinstance(child, kind):
-                yield base
+    if first in NAMES:
+        found = tuple(name for name in (first,) if name in node.children)
+    else:
+        found = tuple(filter(COMPILED[first].fullmatch, node.children))
+    for base in found:
+        child = node.children[base]
+        if rest:
+            yield from (base + b"/" + name for name in _find(child, tuple(rest), kind))
+        elif kind is None or isinstance(child, kind):
+            yield base
 
 
 def _matches(place: Place, name: bytes) -> bool:

@@ -181,3 +181,5 @@ COMPILED = {
     for place in (*language.interpreter, *language.libraries)
     for pattern in place
 }
+# Most patterns are a name: it is looked up.
+NAMES = frozenset(pattern for pattern in COMPILED if not set(pattern) & set(rb"\.?*+|()[]{}^$"))
