@@ -3,6 +3,8 @@
 docs/contents.md promises them to users.
 """
 
+from functools import cache
+
 from app.builder.images.contents.users import GROUPS, HOMES, USERS
 from app.builder.images.packing.entry import ROOT, Directory, Entry, File, Symlink
 from app.builder.nix.closure import STORE
@@ -74,6 +76,7 @@ _LINKS = (
 )
 
 
+@cache
 def base_entries() -> tuple[Entry, ...]:
     entries: list[Entry] = [
         Directory(ROOT),

@@ -1,7 +1,9 @@
 """Claims of packages to one name, and the directories that their links lead to."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from app.builder.images.contents.file_tree import FileTree, Link, Node, Tree
 from app.builder.images.packing.entry import Entry, Symlink
@@ -19,17 +21,17 @@ class Package:
     priority: int = DEFAULT_PRIORITY
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A package's node, and its location relative to the store.
 
-    ``moved`` are claims to names in the directory by nodes from elsewhere in the package.
+    ``moved`` are claims to names in the directory by nodes from elsewhere in the package.  A tuple,
+    since an image has one for each name, and a dataclass that is frozen takes twice the time.
     """
 
     package: Package
     node: Node
     location: bytes
-    moved: Mapping[bytes, "Claim"] = field(default_factory=dict)
+    moved: Mapping[bytes, "Claim"] = MappingProxyType({})
 
     def children(self) -> Iterator[tuple[bytes, "Claim"]]:
         """Yield what a directory has, by name."""

@@ -14,7 +14,7 @@ from app.builder.images.contents.file_tree import FileTree
 from app.builder.images.contents.flat_file_tree import FlatFileTree, complete, flatten, unflatten
 from app.builder.images.contents.foreign import MOST_BYTES, compose_loader
 from app.builder.images.contents.interpreters import compose_languages
-from app.builder.images.contents.nix_inside import nix_additions
+from app.builder.images.contents.nix_inside import has_nix, nix_additions
 from app.builder.images.contents.reading import read_file, read_file_tree
 from app.builder.images.contents.subtree import SubtreeCache
 from app.builder.images.contents.symlink_tree import SymlinkTree, merge
@@ -124,7 +124,9 @@ class FileTrees:
             for (path, priority), tree in zip(ordered, trees, strict=True)
         ]
         try:
-            nix = await self._workers.run(nix_additions, prioritized, closure, nonroot=nonroot)
+            nix = Additions()
+            if has_nix(prioritized):
+                nix = await self._workers.run(nix_additions, prioritized, closure, nonroot=nonroot)
             accounts = service_additions(services, over(base, nix.entries), nonroot=nonroot)
             composed = await compose_languages(prioritized, closure, read)
             adopted = await compose_loader(prioritized, self._read_file)

@@ -5,7 +5,6 @@ The files go into the directory that the link leads to.
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from app.builder.images.contents.claims import Claim
 from app.builder.images.contents.file_tree import Tree
@@ -47,7 +46,7 @@ def _find(claim: Claim, names: list[bytes]) -> Claim | None:
 
 
 def _without(claim: Claim, names: list[bytes]) -> Claim:
-    return replace(claim, node=_tree_without(claim.node, names))
+    return claim._replace(node=_tree_without(claim.node, names))
 
 
 def _tree_without(node: object, names: list[bytes]) -> Tree:

@@ -1,6 +1,6 @@
 """The state of Nix in an image: the database of its paths, a profile, roots, and build users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.builder.images.contents.additions import Additions
 from app.builder.images.contents.claims import Package
@@ -45,14 +45,17 @@ _DIRECTORIES = (
 )
 
 
+def has_nix(packages: Iterable[Package]) -> bool:
+    """Return whether one of the packages has ``bin/nix-store``."""
+    return any(map(_is_nix, packages))
+
+
 @blocking
 def nix_additions(packages: Sequence[Package], closure: Closure, *, nonroot: bool) -> Additions:
-    """Return the state of Nix; nothing unless one of the packages has ``bin/nix-store``.
+    """Return the state of Nix, for packages of which one has Nix.
 
     With ``nonroot`` the state belongs to that user.  Raises UnsupportedTree beyond the bound.
     """
-    if not any(map(_has_nix, packages)):
-        return Additions()
     rows = sum(1 + len(item.references) for item in closure.objects.values())
     if rows > _MOST_ROWS:
         raise UnsupportedTree(f"Nix's database would have more than {_MOST_ROWS:,} rows")
@@ -85,7 +88,7 @@ def nix_additions(packages: Sequence[Package], closure: Closure, *, nonroot: boo
     return Additions(entries, _ENVIRONMENT)
 
 
-def _has_nix(package: Package) -> bool:
+def _is_nix(package: Package) -> bool:
     root = package.file_tree.root
     programs = root.children.get(b"bin") if isinstance(root, Tree) else None
     return isinstance(programs, Tree) and b"nix-store" in programs.children

@@ -7,13 +7,14 @@ path.  Directories merge, and so do symlinks to directories where they have to.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from app.builder.images.contents.bound import Bound
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.merging import Collision, Merger
 from app.builder.images.contents.subtree import MakeSubtree, make_subtree, relative
 from app.builder.images.contents.well_known import add_well_known
-from app.builder.images.contents.writing import write_out
+from app.builder.images.contents.writing import Written, write_out
 from app.builder.images.packing.entry import Entry, Symlink
 from app.system.blocking import blocking
 
@@ -52,14 +53,15 @@ def merge(
     entries, collisions = write_out(merged, make)
     add_well_known(entries, own, bound)
     return SymlinkTree(
-        entries=tuple(map(_relative, entries.values())),
+        entries=tuple(starmap(_entry, entries.items())),
         collisions=tuple(collisions),
         shells=tuple(name for name in _SHELLS if b"bin/" + name.encode() in entries),
     )
 
 
-def _relative(entry: Entry) -> Entry:
-    if isinstance(entry, Symlink) and entry.target.startswith(b"/"):
-        directory = entry.name[: entry.name.rfind(b"/") + 1]
-        return Symlink(entry.name, relative(directory, entry.target))
-    return entry
+def _entry(name: bytes, written: Written) -> Entry:
+    if not isinstance(written, bytes):
+        return written
+    if written.startswith(b"/"):
+        written = relative(name[: name.rfind(b"/") + 1], written)
+    return Symlink(name, written)

@@ -39,6 +39,14 @@ _CHOSEN = (
 _LINES = dict.fromkeys(f"user{uid}:x:{uid}:0::/tmp:/bin/sh\n" for uid in _CHOSEN)
 USERS = _NAMED + "".join(_LINES)
 
+
+def _name_and_id(line: str) -> tuple[str, int]:
+    name, _, uid, *_ = line.split(":")
+    return name, int(uid)
+
+
+_BY_NAME_AND_ID = {part: line for line in _LINES for part in _name_and_id(line)}
+
 GROUPS = "root:x:0:\ntty:x:5:\nuser:x:1000:\nuser1001:x:1001:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
 # With `nonroot` the home is that of any user id that a platform chooses, in whatever group; and
@@ -54,21 +62,13 @@ HOMES = (
 def with_users(passwd: str, lines: str) -> str:
     """Return the file with more users, who take the places of chosen ids."""
     added = [_name_and_id(line) for line in lines.splitlines()]
-    names, ids = {name for name, _ in added}, {uid for _, uid in added}
-    kept = []
-    for line in passwd.splitlines(keepends=True):
-        name, uid = _name_and_id(line)
-        if line not in _LINES or (name not in names and uid not in ids):
-            kept.append(line)
-    return "".join(kept) + lines
+    taken = {line for one in added for part in one if (line := _BY_NAME_AND_ID.get(part))}
+    if taken:
+        passwd = "".join(line for line in passwd.splitlines(keepends=True) if line not in taken)
+    return passwd + lines
 
 
 def known_users(passwd: str) -> dict[int, str]:
     """Return names by id, without those of chosen ids."""
     lines = (line for line in passwd.splitlines(keepends=True) if line not in _LINES)
     return {uid: name for name, uid in map(_name_and_id, lines)}
-
-
-def _name_and_id(line: str) -> tuple[str, int]:
-    name, _, uid, *_ = line.split(":")
-    return name, int(uid)

@@ -75,8 +75,12 @@ def archive_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
             raise ValueError(f"twice in one layer: {entry.name!r}")
         if entry.name not in _ABOVE_PATHS:
             tree[entry.name] = entry
+    checked: set[bytes] = set()
     for name in tuple(tree):
-        below, parent = name, name.rpartition(b"/")[0]
+        below, parent = name, name[: max(name.rfind(b"/"), 0)]
+        if parent in checked:
+            continue
+        checked.add(parent)
         # An entry that is in the tree has parents, or will get them in this loop.
         while parent and parent not in tree and parent not in _ABOVE_PATHS:
             tree[parent] = Directory(parent)
@@ -93,32 +97,33 @@ def write_entries(stream: BlockStream, entries: Iterable[Entry]) -> None:
 
 def entries_digest(entries: Iterable[Entry]) -> Digest:
     """Return a digest of the entries in their order; different sequences have different input."""
-    digest = hashlib.sha256()
-    for entry in entries:
-        match entry:
-            case Directory(name, mode, uid, gid):
-                digest.update(b"d%d %d %d %d:%b" % (mode, uid, gid, len(name), name))
-            case File(name, content, mode, uid, gid):
-                numbers = (mode, uid, gid, len(name), len(content))
-                digest.update(b"f%d %d %d %d %d:%b%b" % (*numbers, name, content))
-            case Symlink(name, target):
-                digest.update(b"l%d %d:%b%b" % (len(name), len(target), name, target))
-            case Archived(digest=inner):
-                digest.update(b"a%b" % inner)
-    return Digest("sha256", digest.hexdigest())
+    return Digest("sha256", hashlib.sha256(b"".join(map(_identity, entries))).hexdigest())
+
+
+def _identity(entry: Entry) -> bytes:
+    match entry:
+        case Symlink(name, target):  # most entries
+            return b"l%d %d:%b%b" % (len(name), len(target), name, target)
+        case Archived(digest=inner):
+            return b"a%b" % inner
+        case Directory(name, mode, uid, gid):
+            return b"d%d %d %d %d:%b" % (mode, uid, gid, len(name), name)
+        case File(name, content, mode, uid, gid):
+            numbers = (mode, uid, gid, len(name), len(content))
+            return b"f%d %d %d %d %d:%b%b" % (*numbers, name, content)
 
 
 def _tar(entry: Entry) -> bytes:
     match entry:
+        case Symlink(name, target):  # most entries
+            return header.symlink(name, target)
+        case Archived(tar=tar):
+            return tar
         case Directory(name, mode, uid, gid):
             return header.directory(name + b"/", mode=mode, uid=uid, gid=gid)
         case File(name, content, mode, uid, gid):
             made = header.file(name, len(content), mode=mode, uid=uid, gid=gid)
             return made + content + header.padding(len(content))
-        case Symlink(name, target):
-            return header.symlink(name, target)
-        case Archived(tar=tar):
-            return tar
 
 
 def _order(entry: Entry) -> bytes:

@@ -13,7 +13,7 @@ from app.builder.images.contents.base import base_entries
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree, Tree
 from app.builder.images.contents.nix_database import nix_database
-from app.builder.images.contents.nix_inside import nix_additions
+from app.builder.images.contents.nix_inside import has_nix, nix_additions
 from app.builder.images.packing.entry import Directory, File
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from app.builder.nix.store import UnsupportedTree
@@ -98,7 +98,8 @@ def test_only_an_image_with_nix_has_its_state() -> None:
     objects = Closure(StoreObject(path, 1, (), sha256(path)) for path in (NIX, TOOL))
     tool, nix = package(TOOL, b"tool"), package(NIX, b"nix-store")
 
-    assert not nix_additions([tool], objects, nonroot=False).entries
+    assert not has_nix([tool])
+    assert has_nix([tool, nix])
 
     base = {entry.name: entry for entry in base_entries()}
     entries = {
