@@ -153,10 +153,8 @@ class ImageBuilder:
         for collision in composition.collisions[:_COLLISIONS_SHOWN]:
             progress.write(f"collision: {collision}")
         with progress.phases.running(Phase.STORE):
-            image = await self._write(composition)
-            image = replace(image, warnings=(*ingredients.warnings, *image.warnings))
-            await self.contents.write(image.manifest.digest, ingredients)
-            await self._records.write(recipe.key, image)
+            image, config = await self._write(composition, ingredients)
+            await self._records.write(recipe.key, image, (*image.manifests, config))
         return image
 
     async def _compose_packed(
@@ -206,28 +204,33 @@ class ImageBuilder:
                     raise
                 raise PackingTimedOut(self._queues.packing_seconds) from None
 
-    async def _write(self, composition: Composition) -> BuiltImage:
+    async def _write(
+        self, composition: Composition, ingredients: Ingredients
+    ) -> tuple[BuiltImage, Descriptor]:
+        """Return the image and its config."""
         documents = image_documents(composition.config)
         # At the same time, since most of a write is waiting for the disk.
-        config, manifest, docker, zstd = await gather(
+        config, manifest, docker, zstd, _ = await gather(
             (
                 self._write_config(documents.config),
                 self._write_manifest(MediaType.OCI_MANIFEST, documents.manifest),
                 self._write_manifest(MediaType.DOCKER_MANIFEST, documents.docker_manifest),
                 self._write_manifest(MediaType.OCI_MANIFEST, documents.zstd_manifest),
+                self.contents.write(Digest.of(documents.manifest), ingredients),
             )
         )
         assert config is not None
         assert manifest is not None
         layers = [item.layer for item in composition.config.layers]
         zstd_layers = {layer.zstd for layer in layers if layer.zstd is not None}
-        return BuiltImage(
+        image = BuiltImage(
             manifest=manifest,
             docker_manifest=docker,
             blobs=frozenset({config, *(layer.descriptor for layer in layers), *zstd_layers}),
-            warnings=_warnings(composition.collisions),
+            warnings=(*ingredients.warnings, *_warnings(composition.collisions)),
             zstd_manifest=zstd,
         )
+        return image, config
 
     async def _write_config(self, document: bytes) -> Descriptor | None:
         digest = await self._blobs.write_blob(document)

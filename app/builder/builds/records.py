@@ -1,5 +1,6 @@
 """Images and indexes built before, by their keys."""
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
@@ -64,8 +65,11 @@ class BuildRecords(Generic[T]):
         """Return the stored record, although objects that it names may be missing."""
         return await self._records.read(key)
 
-    async def write(self, key: Digest, built: T) -> None:
+    async def write(self, key: Digest, built: T, documents: Iterable[Descriptor] = ()) -> None:
+        """``documents`` are those that the caller has just stored: they need no look."""
         await self._records.write(key, built)
+        for document in documents:
+            self._existence.note(document)
         await self._note(key, built)
 
     async def settle(self, key: Digest, built: T) -> T:
