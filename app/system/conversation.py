@@ -6,12 +6,13 @@ After an error part of a response may still arrive, so the caller can only ``end
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from io import FileIO
 
 from app.system.process import Limits, OutOfSpace, OutOfTime, Program
 from app.text.size import MIB
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_STATM = 256  # longer than seven numbers
 
 
 class ProgramEnded(Exception):
@@ -69,8 +70,8 @@ class Conversation:
         """Return the bytes of memory that the program occupies; 0 after its exit."""
         if self.ended:
             return 0
-        fields = Path(f"/proc/{self.pid}/statm").read_text().split()
-        return int(fields[1]) * _PAGE
+        with FileIO(f"/proc/{self.pid}/statm") as file:
+            return int(file.read(_STATM).split()[1]) * _PAGE
 
     async def end(self) -> None:
         await self._program.stop()

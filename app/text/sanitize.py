@@ -123,6 +123,8 @@ def _beginning(text: str, size: int) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isascii() and text.isprintable() and "  " not in text:  # as most
+        return text.strip()
     return _SPACE.sub(" ", _visible(text)).strip()
 
 

@@ -1,8 +1,7 @@
 """The outputs of a derivation file (Nix: src/libstore/derivations.cc, unparse)."""
 
-import os
 import re
-from pathlib import Path
+from io import FileIO
 
 from app.system.blocking import blocking
 
@@ -11,6 +10,8 @@ _START = re.compile(r'Derive\(\[|DrvWithVersion\("[^"\\]*",\[')
 _OUTPUT = re.compile(r'\("([^"\\]+)","([^"\\]*)","[^"\\]*","[^"\\]*"\)(,?)')
 # What follows the outputs may be gigabytes.
 _OUTPUTS_LIMIT = 1024 * 1024
+# Almost all outputs end before.
+_MOST_OUTPUTS = 4096
 
 
 def parse_outputs(text: str) -> dict[str, str]:
@@ -38,7 +39,10 @@ def parse_outputs(text: str) -> dict[str, str]:
 @blocking
 def read_outputs(derivation: str) -> dict[str, str]:
     """Parse the outputs of a file.  Raises OSError, ValueError."""
-    with Path(derivation).open("rb", buffering=0) as file:
-        # ``read`` allocates as much as it may return, which takes longer than to read a small file.
-        size = min(os.fstat(file.fileno()).st_size, _OUTPUTS_LIMIT)
-        return parse_outputs(file.read(size).decode(errors="replace"))
+    with FileIO(derivation) as file:
+        start = file.read(_MOST_OUTPUTS)
+        try:
+            return parse_outputs(start.decode(errors="replace"))
+        except ValueError:
+            rest = file.read(_OUTPUTS_LIMIT - len(start))
+            return parse_outputs((start + rest).decode(errors="replace"))

@@ -49,7 +49,8 @@ class Expressions:
             results = await self._read_only(evaluation, names)
             if results is not None:
                 return results
-        evaluation = replace(evaluation, read_only=False)
+        if evaluation.read_only:
+            evaluation = replace(evaluation, read_only=False)
         try:
             kept = None if explain else await self._from_kept_process(evaluation, names, _checked)
         except RequestFailed:

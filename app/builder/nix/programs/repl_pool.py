@@ -89,10 +89,7 @@ class ReplPool:
         if not evaluation.read_only and len(request(names, function)) > _LONGEST_REQUEST:
             return None
         session = await self._session(evaluation)
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await session.busy.acquire()
-        except TimeoutError:
+        if not await _acquired(session.busy):
             return None
         result, usable = None, False
         try:
@@ -146,25 +143,11 @@ class ReplPool:
 
     async def _session(self, evaluation: Evaluation) -> Session:
         """Return the session of an evaluation, and stop the least recently used beyond the limit."""
-        environment = await self._configuration.evaluation(restricted=evaluation.restricted)
-        directory = await self._configuration.directory()
-        session = self._kept.pop(evaluation, None)
-        if session is not None and session.ended:
-            self._dropped.append(session)
-            session = None
+        session = self._running(evaluation)
         if session is None:
-            kept = Kept(
-                evaluation=evaluation,
-                command=self._command(evaluation),
-                environment={**environment, **variables(evaluation, self._expressions)},
-                # All kept processes together may use as much as one evaluation.
-                most_memory=evaluation.memory / _MOST,
-                starts=self._starts,
-                workers=self._workers,
-            )
-            session = (
-                ReadOnlySession(kept, directory) if evaluation.read_only else ReplSession(kept)
-            )
+            new = await self._new_session(evaluation)
+            # Another request may have made one at the same time.
+            session = self._running(evaluation) or new
         self._kept[evaluation] = session
         for other, one in tuple(self._kept.items())[:-_MOST]:
             self._drop(other, one)
@@ -172,6 +155,28 @@ class ReplPool:
             self._sweeping = asyncio.create_task(self._sweep())
         await self._end_dropped()
         return session
+
+    def _running(self, evaluation: Evaluation) -> Session | None:
+        """Take the session of an evaluation out, unless its process has exited."""
+        session = self._kept.pop(evaluation, None)
+        if session is not None and session.ended:
+            self._dropped.append(session)
+            return None
+        return session
+
+    async def _new_session(self, evaluation: Evaluation) -> Session:
+        environment = await self._configuration.evaluation(restricted=evaluation.restricted)
+        directory = await self._configuration.directory()
+        kept = Kept(
+            evaluation=evaluation,
+            command=self._command(evaluation),
+            environment={**environment, **variables(evaluation, self._expressions)},
+            # All kept processes together may use as much as one evaluation.
+            most_memory=evaluation.memory / _MOST,
+            starts=self._starts,
+            workers=self._workers,
+        )
+        return ReadOnlySession(kept, directory) if evaluation.read_only else ReplSession(kept)
 
     def _command(self, evaluation: Evaluation) -> tuple[str, ...]:
         expressions = self._expressions
@@ -201,6 +206,17 @@ class ReplPool:
     async def _end_dropped(self) -> None:
         while self._dropped:
             await self._dropped.pop().end()
+
+
+async def _acquired(busy: asyncio.Lock) -> bool:
+    """Take the lock; return False if that takes too long."""
+    if busy.locked():
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await busy.acquire()
+        except TimeoutError:
+            return False
+    return await busy.acquire()
 
 
 def _key(evaluation: Evaluation) -> tuple[str, str | None, str]:

@@ -5,14 +5,13 @@ of a terminal.  A secret marker distinguishes a response from all of them.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.system.blocking import blocking
 
-_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+# Nix writes these and two backslashes for one (src/libexpr/print.cc).
+_ESCAPED = ((rb"\"", b'"'), (rb"\n", b"\n"), (rb"\r", b"\r"), (rb"\t", b"\t"), (rb"\$", b"$"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,12 @@ def request(names: Sequence[str], function: str = "answer") -> bytes:
 
 def unescape(literal: bytes) -> bytes:
     """Return the value of a string that Nix printed, without its quotes."""
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), literal)
+    # A quoted JSON text has an escape for each of its quotes: a pattern would take 0.5 ms for them.
+    # Strings of Nix end at a zero byte, so none has one.
+    text = literal.replace(rb"\\", b"\0")
+    for escaped, meant in _ESCAPED:
+        text = text.replace(escaped, meant)
+    return text.replace(b"\0", b"\\")
 
 
 def _hexadecimal(document: object) -> bytes:
