@@ -194,7 +194,7 @@ async def test_a_file_is_hashed_once_and_by_a_worker(
 
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(restarted.locate, KEY)
+            group.start_soon(restarted.size, KEY)
     await assert_whole(restarted)
 
     assert len(hashed) == 1
