@@ -153,25 +153,28 @@ class LayerPacker:
         return known or await self._layer_flights.run(key, partial(self._merge, codec, key, paths))
 
     async def _path(self, path: StorePath) -> tuple[PackedPath, ...]:
-        found = [self._stored.remembered(codec, path) for codec in self._codecs]
+        wanted = {codec: record.path_key(codec, path) for codec in self._codecs}
+        found = [self._stored.remembered(key) for key in wanted.values()]
         known = tuple(one for one in found if one is not None)
-        if len(known) == len(self._codecs):
+        if len(known) == len(wanted):
             return known
-        return await self._path_flights.run(path, partial(self._pack_path, path))
+        return await self._path_flights.run(path, partial(self._pack_path, path, wanted))
 
-    async def _pack_path(self, path: StorePath) -> tuple[PackedPath, ...]:
+    async def _pack_path(
+        self, path: StorePath, wanted: Mapping[Codec, Digest]
+    ) -> tuple[PackedPath, ...]:
         """Pack in the codecs that are not stored, from one read."""
-        found = {codec: await self._stored.path(codec, path) for codec in self._codecs}
+        found = {codec: await self._stored.path(key) for codec, key in wanted.items()}
         missing = [codec for codec, packed in found.items() if packed is None]
         if missing:
             packed = await self._writer.pack_path(path, missing)
             self._count(paths_packed=1, compressed_bytes=sum(one.tar_size for one in packed))
-            settled = await gather(map(partial(self._settle_path, path), missing, packed))
+            keys_of_missing = [wanted[codec] for codec in missing]
+            settled = await gather(map(partial(self._settle_path, path), keys_of_missing, packed))
             found.update(zip(missing, settled, strict=True))
         return tuple(one for one in found.values() if one is not None)
 
-    async def _settle_path(self, path: StorePath, codec: Codec, packed: PackedPath) -> PackedPath:
-        key = record.path_key(codec, path)
+    async def _settle_path(self, path: StorePath, key: Digest, packed: PackedPath) -> PackedPath:
         self._existence.note(packed.layer.descriptor)
         known = await self._stored.paths.settle(key, packed)
         if not await self._existence.has(known.layer.descriptor):

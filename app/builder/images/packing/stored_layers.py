@@ -29,13 +29,13 @@ class StoredLayers:
         known = await self.layers.read(key)
         return known if known and await self._existence.has(known.descriptor) else None
 
-    async def path(self, codec: Codec, path: StorePath) -> PackedPath | None:
-        known = await self.paths.read(record.path_key(codec, path))
+    async def path(self, key: Digest) -> PackedPath | None:
+        known = await self.paths.read(key)
         return known if known and await self._existence.has(known.layer.descriptor) else None
 
-    def remembered(self, codec: Codec, path: StorePath) -> PackedPath | None:
+    def remembered(self, key: Digest) -> PackedPath | None:
         """Return a path that is known to be stored, without reading the storage."""
-        known = self.paths.remembered(record.path_key(codec, path))
+        known = self.paths.remembered(key)
         return known if known and self._existence.trust((known.layer.descriptor,)) else None
 
     async def has_all(self, codec: Codec, layers: Sequence[tuple[StorePath, ...]]) -> bool:
