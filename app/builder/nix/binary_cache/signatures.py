@@ -34,6 +34,8 @@ class TrustedKeys:
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._keys: dict[str, bytes] = {}
+        # Made when they are needed, which imports the library.
+        self._made: dict[str, ed25519.Ed25519PublicKey] = {}
         for key in keys:
             name, data = _decoded(key, _KEY_SIZE)
             if data is not None:
@@ -43,15 +45,19 @@ class TrustedKeys:
         """Return whether a trusted key signed the bytes; only the key of the same name counts."""
         for signature in signatures[:MOST_SIGNATURES]:
             name, data = _decoded(signature, _SIGNATURE_SIZE)
-            key = self._keys.get(name)
-            if key is None or data is None:
+            if name not in self._keys or data is None:
                 continue
             try:
-                ed25519.Ed25519PublicKey.from_public_bytes(key).verify(data, signed)
+                self._key(name).verify(data, signed)
             except exceptions.InvalidSignature:
                 continue
             return True
         return False
+
+    def _key(self, name: str) -> "ed25519.Ed25519PublicKey":
+        if name not in self._made:
+            self._made[name] = ed25519.Ed25519PublicKey.from_public_bytes(self._keys[name])
+        return self._made[name]
 
 
 def _decoded(text: str, size: int) -> tuple[str, bytes | None]:

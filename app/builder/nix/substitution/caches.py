@@ -92,6 +92,10 @@ class Caches:
 
     async def _ordered(self) -> list[Cache]:
         if self._order is None:
+            if len(self.urls) == 1:
+                # No priority to compare: one request less before the first narinfo.
+                self._order = [_parse(self.urls[0])]
+                return self._order
             caches = await gather(map(self._opened, self.urls))
             order = sorted(caches, key=lambda cache: cache.priority)
             if any(self._is_unknown(url) for url in self.urls):

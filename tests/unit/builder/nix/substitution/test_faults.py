@@ -247,6 +247,15 @@ async def test_the_cache_of_the_lower_priority_is_queried_first(tmp_path: Path) 
         assert found.offers[B].location == early.url
 
 
+async def test_the_priority_of_a_single_cache_is_not_queried(
+    tmp_path: Path, cache: Channel
+) -> None:
+    with opened(World(tmp_path, [cache])) as world:
+        await world.find(B)
+
+    assert cache.requests == [f"/{B.hash_part}.narinfo"]
+
+
 async def test_a_cache_that_is_down_is_named(tmp_path: Path) -> None:
     down = Channel(tmp_path, port=1)
     with opened(World(tmp_path, [])) as world:
