@@ -12,7 +12,7 @@ from app.system.blocking import blocking
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """``size``: the bytes that the archive has at most."""
+    """An archive; ``size`` is the most bytes that it has."""
 
     source: Source
     size: int
@@ -23,7 +23,7 @@ OpenArchive = Callable[[StorePath], AbstractContextManager[Archive]]
 
 
 class NarStore:
-    """``query`` returns the closure of paths."""
+    """A store of archives; ``query`` returns the closure of paths."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class NarStore:
 
     @blocking
     def visit(self, path: StorePath, visitor: Visitor) -> None:
-        """Raises UnreadablePath, UnsupportedTree, Stopped."""
+        """Visit the entries of an archive.  Raises UnreadablePath, UnsupportedTree, Stopped."""
         try:
             with self._open(path) as archive:
                 visit_archive(archive.source, path.base.encode(), visitor, limit=archive.size)

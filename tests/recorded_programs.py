@@ -19,9 +19,10 @@ case {fails_with} in "" | "$1") exit {code} ;; esac
 
 @dataclass(frozen=True)
 class Start:
-    """``environment`` is without the variables that a shell adds.
+    """A start of a program.
 
-    ``configuration`` are the lines of the nix.conf that the environment names.
+    ``environment`` is without the variables that a shell adds.  ``configuration`` are the lines of
+    the nix.conf that the environment names.
     """
 
     command: tuple[str, ...]
@@ -44,7 +45,7 @@ class Start:
 
 
 class RecordedPrograms:
-    """``directory`` is a PATH with nothing but these programs."""
+    """Programs that record their starts; ``directory`` is a PATH with nothing else."""
 
     def __init__(self, home: Path) -> None:
         self.directory = home / "bin"

@@ -36,8 +36,9 @@ class Fault:
 
 @dataclass
 class Channel:
-    """``latency`` in seconds for each request, ``bandwidth`` in bytes a second; 0: unlimited.
+    """A simulated host of channels and of their binary cache.
 
+    ``latency`` is in seconds for each request, ``bandwidth`` in bytes a second; 0 means unlimited.
     ``authorization`` is the header that each request must have, "" for none.
     """
 

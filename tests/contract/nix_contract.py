@@ -109,11 +109,11 @@ REALISE_OPTIONS = RealiseOptions(source="team", seconds=100, build=True, substit
 
 
 class NixUnderTest(Protocol):
-    """``delete`` removes a path as a garbage collector would, and returns False if it is kept.
+    """An implementation of Nix, and access to its store.
 
-    ``store_directory`` is where the trees of store paths are.
-
-    ``cache`` are the substituters that have the packages with ``is_cached``.
+    ``delete`` removes a path as a garbage collector would, and returns False if it is kept.
+    ``store_directory`` is where the trees of store paths are.  ``cache`` are the substituters that
+    have the packages with ``is_cached``.
     """
 
     package_set: PackageSet
@@ -138,7 +138,10 @@ MakeNix = Callable[..., NixUnderTest]
 
 
 class NixContract:
-    """``make_nix`` takes attributes, and ``set_error`` for a set that does not evaluate."""
+    """The promises of the door to Nix.
+
+    ``make_nix`` takes attributes, and ``set_error`` for a set that does not evaluate.
+    """
 
     @pytest.fixture
     def subject(self, make_nix: MakeNix) -> NixUnderTest:

@@ -22,7 +22,10 @@ AUTH = (USER, PASSWORD)
 
 @dataclass
 class World:
-    """``host`` is where images go; ``architectures`` those of the images of the next push."""
+    """A registry and a server for pushes.
+
+    ``host`` is where images go; ``architectures`` those of the images of the next push.
+    """
 
     host: str
     architectures: tuple[str, ...] = ()

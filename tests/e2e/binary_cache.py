@@ -20,7 +20,10 @@ _PACKAGES = ROOT / "tests" / "nix" / "small" / "cached.nix"
 
 @dataclass
 class Fault:
-    """``kind`` is a status, "cut" or "silence"; ``times`` how many more requests it meets."""
+    """A failure of the cache.
+
+    ``kind`` is a status, "cut" or "silence".  ``times`` is the number of requests that still fail.
+    """
 
     pattern: str
     kind: int | str
@@ -29,7 +32,10 @@ class Fault:
 
 @dataclass
 class BinaryCache:
-    """``directory`` is a cache as ``nix copy`` writes it; ``key`` the public one."""
+    """A server of a binary cache.
+
+    ``directory`` is a cache as ``nix copy`` writes it; ``key`` is its public key.
+    """
 
     directory: Path
     key: str = ""

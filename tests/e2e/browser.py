@@ -41,7 +41,10 @@ class Navigated(Exception):
 
 
 class Browser:
-    """``requests`` are the addresses that pages loaded, ``complaints`` what their console has."""
+    """A browser of one test.
+
+    ``requests`` are the addresses that pages loaded; ``complaints`` are the lines of their console.
+    """
 
     def __init__(self, home: Path) -> None:
         program = shutil.which("chromium", path=SYSTEM_PATH)

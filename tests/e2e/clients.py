@@ -258,8 +258,11 @@ LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
 
 
 class Podman:
-    """Storage of its own. Starting its containers raises limits, which build machines often
-    forbid: they get limits, or are created, mounted and entered instead."""
+    """Podman with a storage of its own.
+
+    Starting its containers raises limits, which build machines often forbid.  So containers get
+    limits, or they are created, mounted and entered instead.
+    """
 
     name = "podman"
 

@@ -108,8 +108,7 @@ def _prepared(*options: str) -> Path:
 
 @pytest.fixture(scope="session")
 def salted_packages(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same and tests/nix/packages over it: failing and held builds that this session is
-    the first to see."""
+    """The small set with tests/nix/packages over it: their builds are new in each session."""
     return _salted(packages, tmp_path_factory.mktemp("packages"))
 
 

@@ -91,7 +91,7 @@ def _door(
     storage: Storage | None = None,
     **definition: object,
 ) -> Door:
-    """``path`` instead of PATH, for another Nix or none."""
+    """Open the door; ``path`` replaces PATH, for another Nix or none."""
     environment = child_environment(os.environ, home=state / "home")
     environment["PATH"] = path or environment["PATH"]
     workers = Workers(2)

@@ -143,7 +143,10 @@ _FORGED = f"""{_BUILD}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``output`` is where the forged derivation would put the secret."""
+    """A package set with a secret, and the set of a forger that tries to copy it.
+
+    ``output`` is where the forged derivation would put the secret.
+    """
 
     keeper: Path
     tree: Path

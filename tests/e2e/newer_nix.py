@@ -13,8 +13,10 @@ _LEFT_OUT = ("perl", "debconf", "dpkg", "nix-setup-systemd", "init-system-helper
 
 @dataclass(frozen=True, slots=True)
 class NewerNix:
-    """``within`` is to be put before a command, which then has this Nix and sees its store
-    at /nix."""
+    """An unpacked Nix with a store of its own.
+
+    ``within`` is put before a command, which then has this Nix and its store at /nix.
+    """
 
     path: str
     within: tuple[str, ...]

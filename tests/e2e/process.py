@@ -54,8 +54,7 @@ def both_streams(*command: str) -> str:
 
 
 class Process:
-    """A child in a session of its own, so that it can be ended with all it started; asked to
-    end by the kernel when the tests themselves are killed.
+    """A child in a session of its own, so that it can be ended with all that it started.
 
     It ends with its owner at the latest; as a context manager with the block.
     """

@@ -25,8 +25,9 @@ _MARKS = itertools.count(1)
 
 
 class Server:
-    """``home`` holds its storage, state and log, and outlives it: start again to go on.
+    """A server in a process of its own.
 
+    ``home`` has its storage, state and log, which stay when it stops: it can be started again.
     ``settings`` are environment variables; ``within`` is a command that starts commands.
     """
 

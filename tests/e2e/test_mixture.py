@@ -87,7 +87,10 @@ class Machines:
     made: list[Machine] = field(default_factory=list)
 
     def make(self, *, present: Sequence[str] = (), build: bool = True, **settings: str) -> Machine:
-        """``present`` packages are in its Nix store; without the cache, also what they refer to."""
+        """Start a server.
+
+        ``present`` packages are in its Nix store; without the cache, also what they refer to.
+        """
         home = self.home / str(len(self.made))
         home.mkdir()
         nix = self.nix.with_store(home)

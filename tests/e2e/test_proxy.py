@@ -23,7 +23,10 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """``certificates`` is a directory as skopeo and podman want it: with a ca.crt."""
+    """A proxy with TLS in front of a server.
+
+    ``certificates`` is a directory as skopeo and podman need it: with a ca.crt.
+    """
 
     address: str
     certificates: Path
@@ -91,7 +94,10 @@ def configuration(home: Path) -> str:
 
 
 def hosts_directory(proxy: Proxy) -> Path:
-    """containerd's way to trust a certificate; without it, it speaks plain HTTP to localhost."""
+    """Return containerd's configuration of a host with its certificate.
+
+    Without one containerd speaks plain HTTP to localhost.
+    """
     directory = proxy.certificates / "hosts" / proxy.address
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "hosts.toml").write_text(

@@ -194,7 +194,7 @@ def test_a_garbage_collection_under_builds_refuses_nothing(
 def test_a_slow_answer_of_the_store_passes(
     make_server: MakeServer, every_nix: NewerNix, tmp_path: Path, times: int, status: int
 ) -> None:
-    """``nix path-info`` takes longer than it may, as often as ``times``."""
+    """A query takes longer than it may, as often as ``times``."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for n in range(times if status == 200 else 0):

@@ -41,7 +41,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 class Run:
-    """``disturbed`` counts pulls that failed, by the message."""
+    """The state of a long run.
+
+    ``disturbed`` counts pulls that failed, by the message.
+    """
 
     def __init__(self, servers: list[Server], pool: ThreadPoolExecutor) -> None:
         self.checks = Checks()

@@ -34,7 +34,7 @@ class CaughtError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SetEvaluation:
-    """``attributes`` evaluated as ``limits`` allow, with derivations in ``store``."""
+    """Evaluates ``attributes`` as ``limits`` allow, with derivations in ``store``."""
 
     attributes: Mapping[str, Attribute]
     limits: door.Evaluation

@@ -19,7 +19,10 @@ _ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 
 @dataclass(frozen=True)
 class Derivation:
-    """``inputs`` are the derivations of the packages that ``package`` refers to, by attribute."""
+    """A derivation of a fake store.
+
+    ``inputs`` are the derivations of the packages that ``package`` refers to, by attribute.
+    """
 
     path: StorePath
     package: Package
@@ -39,7 +42,10 @@ class Derivation:
 
 
 class FakeStore:
-    """``directory`` holds the trees, each under the base name of its store path."""
+    """A store without Nix.
+
+    ``directory`` holds the trees, each under the base name of its store path.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "store"

@@ -17,7 +17,11 @@ TOKEN = "granted"
 
 
 class FakeRegistry(ThreadingHTTPServer):
-    """``authentication`` is "", basic or bearer; ``faults`` are answered first, one a request."""
+    """A registry that accepts pushes.
+
+    ``authentication`` is "", basic or bearer.  ``faults`` are the first responses, one for each
+    request.
+    """
 
     daemon_threads = True
 

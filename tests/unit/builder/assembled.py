@@ -121,7 +121,11 @@ class Opener:
         evaluation_seconds: float = 60,
         **settings: object,
     ) -> Assembled:
-        """``team`` are further fields of the definition of that source, ``settings`` the server's."""
+        """Open a server.
+
+        ``team`` are further fields of the definition of that source, ``settings`` the
+        server's.
+        """
         fields: dict[str, Any] = {"evaluation_seconds": evaluation_seconds}
         definitions: tuple[Definition, ...] = (
             GitDefinition(name="set", location="https://example.org/set", default=True, **fields),

@@ -16,7 +16,10 @@ from tests.api.registry import new_registry
 
 
 class World:
-    """``images`` are those of the last run; ``slow`` is a package of the next."""
+    """A command and its server.
+
+    ``images`` are those of the last run; ``slow`` is a package of the next.
+    """
 
     images: TinyImages
     slow = ""

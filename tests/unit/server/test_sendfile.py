@@ -61,7 +61,7 @@ def part(file: object, offset: int, count: int, *, more: bool) -> dict[str, obje
 
 @contextmanager
 def running(app: object, stall_seconds: float = 600, **options: object) -> Iterator[int]:
-    """uvicorn with our protocol and options of our choice; gives the port."""
+    """Run uvicorn with our protocol and options of our choice; yield the port."""
     protocol = partial(SendfileProtocol, stall_seconds=stall_seconds)
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # any ASGI application

@@ -277,7 +277,7 @@ async def test_background_work_has_a_lower_priority(limiter: CapacityLimiter) ->
 
 
 async def test_an_error_of_a_release_that_was_cancelled_is_retrieved() -> None:
-    """asyncio would report it to the event loop's handler of errors."""
+    """Otherwise asyncio would report it to the event loop's handler of errors."""
     unhandled: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     begun, go_on = threading.Event(), threading.Event()

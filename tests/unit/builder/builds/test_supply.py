@@ -19,7 +19,7 @@ SHELLS: Mapping[str, Attribute] = {name: package(f"{name}-1") for name in SHELL}
 async def opened(
     opener: Open, team: Mapping[str, Attribute], definition: Mapping[str, Any] | None = None
 ) -> Assembled:
-    """``team`` are the packages of the source of that name."""
+    """Open a supplier; ``team`` are the packages of the source of that name."""
     servers = opener({**SHELLS, "hello": package("hello-1")})
     servers.nix.sources = {"team": team}
     return await servers.open(team=definition)

@@ -63,7 +63,7 @@ def of_commit(commit: str) -> bytes:
 
 
 class Host:
-    """``files`` by path; a path ending in ``->`` redirects."""
+    """A host of ``files`` by path; a path ending in ``->`` redirects."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

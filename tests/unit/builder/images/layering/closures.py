@@ -14,7 +14,7 @@ def store_path(name: str, salt: str = "") -> StorePath:
 
 
 def closure(packages: Mapping[str, tuple[int, Sequence[str]]]) -> Closure:
-    """``{name: (size, names it refers to)}``"""
+    """Make a closure from ``{name: (size, names it refers to)}``."""
     return Closure(
         StoreObject(store_path(name), size, tuple(sorted(store_path(other) for other in others)))
         for name, (size, others) in packages.items()

@@ -28,7 +28,7 @@ def narinfo(path: StorePath, references: Sequence[StorePath], nar_size: int = 10
 
 
 def make_cache(directory: Path, packages: Mapping[str, Sequence[str]]) -> Path:
-    """``{name: names it refers to}``"""
+    """Write a cache of ``{name: names it refers to}``."""
     directory.mkdir(exist_ok=True)
     (directory / "nix-cache-info").write_text("StoreDir: /nix/store\nWantMassQuery: 1\n")
     for name, others in packages.items():

@@ -43,7 +43,7 @@ class Scripted(Programs):
 
 
 class Failing(Programs):
-    """Raises ``error`` for each program."""
+    """Programs that cannot be run: each raises ``error``."""
 
     def __init__(self, configuration: NixConfiguration, error: Exception) -> None:
         super().__init__(configuration=configuration, store_seconds=60)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 class NotingStorage(MemoryStorage):
-    """``adopted`` is set when a blob is stored."""
+    """A storage that sets ``adopted`` when a blob is stored."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,10 @@ class NotingStorage(MemoryStorage):
 
 
 class Early:
-    """``first`` has A, which refers to B, and ``second`` has B; ``wanted`` are their layers."""
+    """Two caches, each with a part of one image.
+
+    ``first`` has A, which refers to B, and ``second`` has B; ``wanted`` are their layers.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -152,7 +155,7 @@ async def test_a_silent_cache_ends_the_search(early: Early) -> None:
     ],
 )
 async def test_a_failed_caller_ends_packing(early: Early, reason: str, stage: str) -> None:
-    """``stage`` is what the cache does not send; the caller fails when it has been requested."""
+    """The caller fails when ``stage``, which the cache does not send, has been requested."""
     loop, requested = asyncio.get_running_loop(), asyncio.Event()
 
     def note(path: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_missing_or_wrong_password_is_called_so(
 async def test_a_redirect_of_the_host_of_channels_is_followed(
     tmp_path: Path, directory: Path
 ) -> None:
-    """``/nixos-unstable/...`` is redirected, as by the host of nixpkgs' channels."""
+    """The host of nixpkgs' channels redirects ``/nixos-unstable/...``."""
     (directory / "releases" / "nixos-unstable").mkdir(parents=True)
     (directory / "releases" / "nixos-unstable" / "1").symlink_to(directory)
     channel = Channel(directory)

@@ -45,7 +45,7 @@ def fill(
 
 @dataclass
 class World:
-    """``channels`` are caches in the order of the setting."""
+    """Simulated channels; ``channels`` are caches in the order of the setting."""
 
     directory: Path
     channels: Sequence[Channel]
