@@ -81,7 +81,7 @@ _COMPILED = tuple(
 
 # Each once; names, versions and descriptions of packages have none of them.
 _WORDS = tuple({word: None for words, _, _ in _COMPILED for word in words if word})  # plain: ok
-# The shortest text that a pattern without such a word may match.
+# The shortest text that a pattern without a keyword may match.
 _LONG = 64
 
 

@@ -66,7 +66,7 @@ class BuildRecords(Generic[T]):
         return await self._records.read(key)
 
     async def write(self, key: Digest, built: T, documents: Iterable[Descriptor] = ()) -> None:
-        """``documents`` are those that the caller has just stored: they need no look."""
+        """Write a record.  ``documents``, which the caller has just stored, are not looked up."""
         await self._records.write(key, built)
         for document in documents:
             self._existence.note(document)

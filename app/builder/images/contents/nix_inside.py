@@ -52,7 +52,7 @@ def has_nix(packages: Iterable[Package]) -> bool:
 
 @blocking
 def nix_additions(packages: Sequence[Package], closure: Closure, *, nonroot: bool) -> Additions:
-    """Return the state of Nix, for packages of which one has Nix.
+    """Return the state of Nix, for packages that include Nix.
 
     With ``nonroot`` the state belongs to that user.  Raises UnsupportedTree beyond the bound.
     """
