@@ -1,5 +1,9 @@
 """The users of every image, and their home directories."""
 
+import re
+from collections.abc import Collection
+from itertools import chain
+
 from app.builder.images.packing.entry import Directory
 
 NONROOT_UID = 65532
@@ -17,35 +21,35 @@ _NAMED = (
 
 # Ids that platforms and users choose, and that would have neither a name nor a home.  The C library
 # reads the lines in turn: the commonest ids first, and not too many of them (docs/contents.md).
-_CHOSEN = (
+_CHOSEN: tuple[Collection[int], ...] = (
     # The first users of macOS; guides to hardening; the first ids of OpenShift's projects.
-    *(501, 10000, 12345, 65533),
-    *range(1002, 2050),
-    *range(10001, 10100),
-    *range(1_000_000_000, 1_005_000_000, 10_000),
+    (501, 10000, 12345, 65533),
+    range(1002, 2050),
+    range(10001, 10100),
+    range(1_000_000_000, 1_005_000_000, 10_000),
     # Agents and services of machines, as `--user $(id -u)` passes them.  Package scripts that add
     # system users find places between these.
-    *(33, 65, 70, 82, *range(100, 140), 185, 405, 472, 499, 500, *range(502, 511), 911),
-    *range(980, 1000),
+    (33, 65, 70, 82, *range(100, 140), 185, 405, 472, 499, 500, *range(502, 511), 911),
+    range(980, 1000),
     # Round numbers, patterns, and the last ids of 16 bits.
-    *(*range(11000, 60000, 1000), 11111, 22222, 33333, 44444, 55555, 31337, 42424, 54321, 54322),
-    *(20001, 50001, 61000, 64198, 65530, 65531, 65535, 66666, 77777, 88888, 99999),
-    *(100000, 100001, 123456, 200000, 999999, 1000000),
+    (*range(11000, 60000, 1000), 11111, 22222, 33333, 44444, 55555, 31337, 42424, 54321, 54322),
+    (20001, 50001, 61000, 64198, 65530, 65531, 65535, 66666, 77777, 88888, 99999),
+    (100000, 100001, 123456, 200000, 999999, 1000000),
     # Programs that add users search from 1000 upwards, and find the gap.
-    *range(2100, 10000),
+    range(2100, 10000),
 )
-# All users can write to /tmp, also in containers with a read-only root.  Runtimes give group 0 to
-# an ID without an entry.
-_LINES = dict.fromkeys(f"user{uid}:x:{uid}:0::/tmp:/bin/sh\n" for uid in _CHOSEN)
-USERS = _NAMED + "".join(_LINES)
+# Other users have another group or home.  All users can write to /tmp, also in containers with a
+# read-only root.  Runtimes give group 0 to an ID without an entry.
+_END = ":0::/tmp:/bin/sh\n"
+_NUMBERED = re.compile("user([1-9][0-9]{0,9})")
 
 
-def _name_and_id(line: str) -> tuple[str, int]:
-    name, _, uid, *_ = line.split(":")
-    return name, int(uid)
+def _line(uid: int) -> str:
+    """Return the line of a chosen id."""
+    return f"user{uid}:x:{uid}{_END}"
 
 
-_BY_NAME_AND_ID = {part: line for line in _LINES for part in _name_and_id(line)}
+USERS = _NAMED + "".join(map(_line, dict.fromkeys(chain(*_CHOSEN))))
 
 GROUPS = "root:x:0:\ntty:x:5:\nuser:x:1000:\nuser1001:x:1001:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
@@ -61,8 +65,12 @@ HOMES = (
 
 def with_users(passwd: str, lines: str) -> str:
     """Return the file with more users, who take the places of chosen ids."""
-    added = [_name_and_id(line) for line in lines.splitlines()]
-    taken = {line for one in added for part in one if (line := _BY_NAME_AND_ID.get(part))}
+    taken = {
+        _line(uid)
+        for name, own in map(_name_and_id, lines.splitlines())
+        for uid in (own, *_id_in(name))
+        if any(uid in ids for ids in _CHOSEN)
+    }
     if taken:
         passwd = "".join(line for line in passwd.splitlines(keepends=True) if line not in taken)
     return passwd + lines
@@ -70,5 +78,21 @@ def with_users(passwd: str, lines: str) -> str:
 
 def known_users(passwd: str) -> dict[int, str]:
     """Return names by id, without those of chosen ids."""
-    lines = (line for line in passwd.splitlines(keepends=True) if line not in _LINES)
-    return {uid: name for name, uid in map(_name_and_id, lines)}
+    users = {}
+    for line in passwd.splitlines(keepends=True):
+        if line.endswith(_END):
+            continue
+        name, uid = _name_and_id(line)
+        users[uid] = name
+    return users
+
+
+def _id_in(name: str) -> tuple[int, ...]:
+    """Return the id of the chosen user with this name."""
+    found = _NUMBERED.fullmatch(name)
+    return (int(found[1]),) if found else ()
+
+
+def _name_and_id(line: str) -> tuple[str, int]:
+    name, _, uid, *_ = line.split(":")
+    return name, int(uid)
