@@ -135,7 +135,7 @@ def test_it_serves_everything_it_served_before(
         server.stop()
     started = len(server.nix_starts)
     server.start()
-    assert "cutting layers as the last time" in server.complete_log()
+    assert "using the stored copy of the layer plan" in server.complete_log()
 
     again = list(everything(server, repository))
     latest = server.get("/v2/team/tool/manifests/latest")

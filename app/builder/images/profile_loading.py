@@ -1,7 +1,7 @@
 """Load layer profiles once at start-up: those that come with the server, or the operator's own.
 
-The response of a URL is kept in storage.  A server that starts while the URL does not respond
-cuts layers as the servers before it.
+The response of a URL is kept in storage.  A server that starts while the URL does not respond uses
+this copy, and so makes the same layers as before.
 """
 
 from collections.abc import Awaitable, Callable
@@ -72,7 +72,7 @@ async def load_profile(source: str, storage: Storage) -> LayerProfile:
             plan = parse_profile(last.encode())
         except ProfileInvalid:
             raise error from None
-        logger.warning("cutting layers as the last time: {}", error)
+        logger.warning("using the stored copy of the layer plan: {}", error)
         return plan
     try:
         await records.write(key, document.decode())

@@ -158,7 +158,7 @@ async def test_the_last_response_of_a_url_is_used_when_it_does_not_respond(
     with pytest.raises(ProfileUnavailable):
         await load_profile(server.url + "/gone", storage)
 
-    warnings = [line for line in log if "as the last time" in line]
+    warnings = [line for line in log if "stored copy of the layer plan" in line]
     assert len(warnings) == 2
     assert "the server responded with 404" in warnings[0]
     assert "secret" not in "".join(log)
