@@ -1,5 +1,6 @@
 """The services that routes use, as protocols and small values."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -211,13 +212,14 @@ class About:
     """Facts about this server, for ``/debug``.
 
     ``settings`` are public: they are without secrets.  ``plan`` counts the packages in the layer
-    plans.
+    plans.  ``begun`` is a monotonic time: the machine's clock may be set while the server runs.
     """
 
     version: str
     started_at: datetime
     settings: Mapping[str, str]
     plan: int = 0
+    begun: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The state of this process, for operators and bug reports."""
 
+import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
@@ -20,7 +20,7 @@ async def get_debug(services: Services) -> Debug:
     return Debug(
         version=about.version,
         started_at=about.started_at,
-        uptime_seconds=round((datetime.now(UTC) - about.started_at).total_seconds(), 3),
+        uptime_seconds=round(time.monotonic() - about.begun, 3),
         settings=dict(about.settings),
         responses=dict(sorted(services.responses.items())),
         counts=BuildCounts(**asdict(jobs.counts)),

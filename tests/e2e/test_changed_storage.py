@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.storage.records.envelope import seal, unseal
 from tests.e2e.server import ACCEPT, Server, ServerFactory
 
 pytestmark = pytest.mark.e2e
@@ -145,7 +147,23 @@ def to_nested_lists(file: Path) -> None:
 
 
 def to_the_future(file: Path) -> None:
-    os.utime(file, (4e9, 4e9))
+    os.utime(file, (2**60, 2**60))  # the latest time that the file system has
+
+
+def to_a_later_format(file: Path) -> None:
+    """A record as a later version writes it; other files stay."""
+    body = file.read_bytes()
+    try:
+        head = unseal(body).head
+    except ValueError:
+        return
+    file.write_bytes(seal(replace(head, format=head.format + 1), b'{"later":[]}'))
+
+
+def to_the_next_record(file: Path) -> None:
+    """The bytes of the next file, under this file's name."""
+    files = sorted(one for one in file.parent.iterdir() if one.is_file())
+    file.write_bytes(files[(files.index(file) + 1) % len(files)].read_bytes())
 
 
 def to_socket(file: Path) -> None:
@@ -153,7 +171,16 @@ def to_socket(file: Path) -> None:
     os.mknod(file, 0o600 | stat.S_IFSOCK)
 
 
-CHANGES = (to_socket, to_link_to_pipe, to_holes, to_nested_lists, to_the_future, to_pipe)
+CHANGES = (
+    to_socket,
+    to_link_to_pipe,
+    to_holes,
+    to_nested_lists,
+    to_the_future,
+    to_a_later_format,
+    to_the_next_record,
+    to_pipe,
+)
 
 
 def test_changes_of_every_file_delay_no_pull(server: Server) -> None:

@@ -19,10 +19,13 @@ from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.blocking import blocking
+from app.text.sanitize import one_line
 
-# The profile of all of nixpkgs is about 3 MB, as is its popularity data.
-SIZE_LIMIT = 64_000_000
+# The profile of all of nixpkgs is about 3 MB, as is its popularity data.  Reading one takes up to
+# thirty times its size in memory.
+SIZE_LIMIT = 16_000_000
 SECONDS = 60.0
+_SHOWN = 300
 
 # The text of a profile, as its URL returned it.
 PLANS = Kind(name="plans", format=2, adapter=TypeAdapter(str))
@@ -100,7 +103,7 @@ async def _load(read: Callable[[], Awaitable[bytes]], shown: str) -> tuple[bytes
 
 def _unavailable(shown: str, reason: str) -> ProfileUnavailable:
     return ProfileUnavailable(
-        f"cannot use the layer plan at {shown}: {reason}"
+        f"cannot use the layer plan at {shown}: {one_line(reason, _SHOWN)}"
         " (it is optional: name another URL or file in NIXERY_PLAN, or unset it)"
     )
 

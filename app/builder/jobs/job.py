@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,10 +33,12 @@ class Job(Generic[T]):
     """
 
     __slots__ = (
+        "_ended",
         "_failure",
         "_finished",
         "_on_success",
         "_result",
+        "begun",
         "finished_at",
         "identifier",
         "progress",
@@ -48,6 +51,9 @@ class Job(Generic[T]):
         self.identifier: str = after.identifier if after else secrets.token_hex(6)
         self.progress: Progress = after.progress if after else Progress()
         self.started_at: datetime = after.started_at if after else datetime.now(UTC)
+        # The clock of the times may be set while the job runs.
+        self.begun: float = after.begun if after else time.monotonic()
+        self._ended: float | None = None
         self.title = title
         self.request: str = after.request if after else REQUEST_ID.get()
         self.finished_at: datetime | None = None
@@ -73,7 +79,7 @@ class Job(Generic[T]):
     @property
     def seconds(self) -> float:
         """The seconds between the start and the end, or now."""
-        return ((self.finished_at or datetime.now(UTC)) - self.started_at).total_seconds()
+        return (self._ended or time.monotonic()) - self.begun
 
     def result(self) -> T | None:
         """Return None while the job runs; raise the RegistryError that ended it."""
@@ -112,4 +118,5 @@ class Job(Generic[T]):
 
     def _finish(self) -> None:
         self.finished_at = datetime.now(UTC)
+        self._ended = time.monotonic()
         self._finished.set()

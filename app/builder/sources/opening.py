@@ -102,6 +102,7 @@ class Sources:
                     files=GitFiles(git=git, workers=self._workers),
                     directory=directory,
                     trees=self._trees,
+                    workers=self._workers,
                 )
             case ChannelDefinition():
                 return self._channel(definition)

@@ -16,7 +16,7 @@ from app.builder.sources.definition import Definition
 from app.builder.sources.revision import Revision
 from app.builder.sources.search_path import SearchPath
 from app.builder.sources.tag_cache import TagCache
-from app.builder.sources.upstream import Upstream
+from app.builder.sources.upstream import MOST_DETAILS, Upstream
 from app.errors import SourceUnavailable, TagUnknown
 from app.failure import Failure
 from app.oci import Digest
@@ -170,7 +170,7 @@ class Source:
         return TagUnknown(
             f"source {self.name} serves {LATEST} and tags like"
             f" {', '.join(self.definition.refs)}, not {text}; it has {listed}{more}",
-            {"tags": list(tags)},
+            {"tags": list(tags[:MOST_DETAILS])},
         )
 
     def _last_known(self, text: str, known: Revision, error: SourceUnavailable) -> Revision:

@@ -9,6 +9,9 @@ from app.errors import SourceUnavailable
 
 UNTRUSTED = "the host's certificate is not trusted (SSL_CERT_FILE may name a private CA)"
 
+# Tags in the details of an error; thousands of errors are cached.
+MOST_DETAILS = 100
+
 
 class SourceMoved(SourceUnavailable):
     """The files changed while they were used; results of them are invalid."""

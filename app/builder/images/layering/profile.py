@@ -9,8 +9,10 @@ from pydantic_core import from_json
 
 from app.builder.images.layering.names import unversioned
 from app.oci import Digest, canonical_json
+from app.text.sanitize import one_line
 
 FORMAT = "nixery-plan-1"
+_SHOWN = 200  # characters of a place in a message; names are foreign text
 
 _Name = Annotated[str, Field(min_length=1, max_length=211)]
 _Cohort = Annotated[int, Field(ge=0)]
@@ -89,7 +91,7 @@ def parse_profile(document: bytes) -> LayerProfile:
         return _from_file(_ProfileFile.model_validate_json(document))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        where = one_line(".".join(map(str, first["loc"])), _SHOWN) or "the document"
         raise ProfileInvalid(f"{where}: {first['msg']}") from None
 
 

@@ -20,6 +20,7 @@ from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramM
 from app.system.workers import Workers
 
 _LISTING = 128 * 1024 * 1024
+_REFS = 32 * 1024 * 1024  # half a million refs; nixpkgs has some thousand branches and tags
 _VERSION_SECONDS = 30
 _COMMITS = 24  # that are kept, without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
@@ -75,7 +76,8 @@ class GitCommand:
         short, because clients can be served from the last result if the host does not respond.
         """
         command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
-        return _refs(self._output(await self.run(command, seconds=self._listing_seconds)))
+        finished = await self.run(command, seconds=self._listing_seconds, output=_REFS)
+        return await self._workers.run(_refs, self._output(finished))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
         """Return seconds since 1970; None if the repository does not have the commit."""
@@ -211,6 +213,7 @@ def _oldest(repository: Path) -> list[str]:
     return kept.take_oldest(repository, keep=_COMMITS)
 
 
+@blocking
 def _refs(output: str) -> dict[str, str]:
     rows = (line.partition("\t") for line in output.splitlines())
     return {name: commit for commit, _, name in rows if name}

@@ -8,20 +8,22 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from app.builder.nix.door import Flake, PackageSet
 from app.builder.sources.commits import ABBREVIATED_COMMIT, COMMIT, FULL_COMMIT
-from app.builder.sources.definition import FlakeDefinition, GitDefinition
+from app.builder.sources.definition import Definition, FlakeDefinition, GitDefinition
 from app.builder.sources.git.command import GitCommand, GitFailed
 from app.builder.sources.git.files import GitFiles
 from app.builder.sources.git.refs import RefCache
 from app.builder.sources.revision import Revision
 from app.builder.sources.trees import Trees, place_of
 from app.builder.sources.unpacking import date_of, translate_disk_errors, translate_unpacking_errors
+from app.builder.sources.upstream import MOST_DETAILS
 from app.errors import SourceUnavailable, TagUnknown
 from app.reference import LATEST
+from app.system.blocking import blocking
+from app.system.workers import Workers
 
 _ACCESS = ("location", "username", "token_file", "ssh_key", "known_hosts")
 _LISTED = 12  # names in a message
@@ -40,6 +42,7 @@ class GitUpstream:
         files: GitFiles,
         directory: Path,
         trees: Trees,
+        workers: Workers,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._definition = definition
@@ -50,9 +53,10 @@ class GitUpstream:
         self._commits = directory / f"{self._place}.commits"
         self._history = directory / f"{self._place}.history"
         self._trees = trees
+        self._workers = workers
         self._clock = clock
         self._ref_cache = RefCache(
-            query=partial(git.refs, definition.location),
+            query=self._query_refs,
             seconds=min(_LISTING_SECONDS, definition.revision_seconds),
             clock=clock,
         )
@@ -139,14 +143,11 @@ class GitUpstream:
         raise await self._unknown(tag)
 
     async def _refs(self) -> Mapping[str, str]:
-        refs = await self._ref_cache.refs()
-        # The name of a branch may be invalid as the tag of an image: feature/x.
-        self._names = self._definition.taggable(
-            name.removeprefix(kind)
-            for kind in ("refs/heads/", "refs/tags/")
-            for name in refs
-            if name.startswith(kind)
-        )
+        return await self._ref_cache.refs()
+
+    async def _query_refs(self) -> Mapping[str, str]:
+        refs = await self._git.refs(self._definition.location)
+        self._names = await self._workers.run(_taggable, self._definition, refs)
         return refs
 
     async def _expand(self, short: str) -> str:
@@ -197,5 +198,19 @@ class GitUpstream:
         return TagUnknown(
             f"source {self._definition.name} has no branch, tag or commit {tag}; it has"
             f" {LATEST}, {listed}{more}",
-            {"tags": [LATEST, *names]},
+            {"tags": [LATEST, *names[:MOST_DETAILS]]},
         )
+
+
+@blocking
+def _taggable(definition: Definition, refs: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of branches, then of tags.
+
+    The name of a branch may be invalid as the tag of an image: feature/x.
+    """
+    return definition.taggable(
+        name.removeprefix(kind)
+        for kind in ("refs/heads/", "refs/tags/")
+        for name in refs
+        if name.startswith(kind)
+    )

@@ -5,6 +5,7 @@ import contextlib
 import gc
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +97,18 @@ async def test_twenty_waiters_share_one_build(jobs: Jobs[str]) -> None:
     assert await asyncio.gather(*waits) == ["image"] * 20
     assert work.starts == 1
     assert (jobs.counts.started, jobs.counts.joined, jobs.counts.succeeded) == (1, 19, 1)
+
+
+async def test_a_job_takes_no_longer_when_the_clock_of_the_machine_is_set() -> None:
+    job: Job[str] = Job(title="image")
+    for jump in (timedelta(days=1), timedelta(days=-1)):
+        job.started_at = datetime.now(UTC) + jump
+        assert 0 <= job.seconds < 3600
+
+    job.succeed("image")
+
+    assert 0 <= job.seconds < 3600
+    assert Job(title="next step", after=job).seconds >= job.seconds
 
 
 async def test_a_waiter_that_leaves_cancels_nothing(jobs: Jobs[str]) -> None:

@@ -100,6 +100,20 @@ def test_an_invalid_profile_is_refused_with_the_place_of_the_error(
         parse_profile(document)
 
 
+@pytest.mark.parametrize("name", ["\x1b]0;owned\x07\x1b[31m\u202eevil", "x" * 1_000_000])
+def test_a_message_has_a_short_printable_place(name: str) -> None:
+    for document in (
+        json.dumps({name: 0}).encode(),
+        _plan(names={name: [1, 0]}),
+        _plan(**{name: 1}),
+    ):
+        with pytest.raises(ProfileInvalid) as refused:
+            parse_profile(document)
+
+        assert len(str(refused.value)) < 500
+        assert str(refused.value).isprintable()
+
+
 @pytest.mark.slow
 def test_a_profile_as_large_as_that_of_nixpkgs_takes_little_memory() -> None:
     random = Random(1)

@@ -102,5 +102,6 @@ def upstream(
         files=GitFiles(git=git, workers=WORKERS),
         directory=state / "git",
         trees=trees,
+        workers=WORKERS,
         clock=clock,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.sources.definition import GitDefinition
+from app.builder.sources.git import command as gitcommand
 from app.builder.sources.git import files as gitfiles
 from app.builder.sources.git.command import GitCommand
 from app.builder.sources.git.git import GitUpstream
@@ -213,6 +214,32 @@ async def test_long_list_of_refs_is_truncated(repository: Repository, source: Gi
         repository.git("tag", f"v{number}")
 
     with pytest.raises(TagUnknown, match="and 19 more"):
+        await source.find("nope")
+
+
+async def test_an_error_has_a_bounded_number_of_refs(
+    repository: Repository, source: GitUpstream
+) -> None:
+    commit = repository.commit("1")
+    rows = "".join(f"{commit} refs/tags/v{number}\n" for number in range(3000))
+    (repository.path / ".git" / "packed-refs").write_text(rows)
+
+    with pytest.raises(TagUnknown, match="and 2989 more") as failure:
+        await source.find("nope")
+
+    assert len(str(failure.value.detail)) < 2000
+    assert len(await source.tags()) == 3002
+
+
+async def test_host_with_endless_refs_is_unavailable(
+    repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.commit("1")
+    rows = "".join(f"{commit} refs/tags/v{number}\n" for number in range(3000))
+    (repository.path / ".git" / "packed-refs").write_text(rows)
+    monkeypatch.setattr(gitcommand, "_REFS", 64 * 1024)  # or it would take seconds
+
+    with pytest.raises(SourceUnavailable, match="its response has more than"):
         await source.find("nope")
 
 
