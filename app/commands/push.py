@@ -11,23 +11,23 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import httpx
 import typer
 
 from app.builder.images.image import Built
 from app.commands.credentials import read_credentials
 from app.commands.failures import exit_on_errors
 from app.commands.layout import blobs_of, manifests_of, top_of
-from app.commands.pulling import build_image, reference_of, services
+from app.commands.pulling import build_image, services
 from app.commands.registry import PushInterrupted, RegistryClient
 from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
 from app.oci import Descriptor
 from app.reference import ImageReference
 from app.state import AppState
-from app.system.certificates import trusting_context
 from app.system.concurrency import gather
+from app.system.http_clients import async_client
 from app.system.retrying import Retries, retry
+from app.system.web_address import is_web_address
 
 _AT_ONCE = 4
 _SECONDS = 300
@@ -35,7 +35,8 @@ _RETRIES = Retries(3, 60)
 _DOCKER_HUB = ("docker.io", "registry-1.docker.io")
 _DESTINATION = re.compile(
     r"(?P<host>localhost(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+)"
-    r"/(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"/(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::(?P<tag>\w[\w.-]{0,127}))?",
+    re.ASCII,
 )
 
 
@@ -86,7 +87,7 @@ class Pushed:
 
 def destination_of(text: str) -> Destination:
     found = _DESTINATION.fullmatch(text)
-    if found is None:
+    if found is None or not is_web_address(f"http://{found['host']}"):
         raise typer.BadParameter(f"{text} is not of the form REGISTRY/REPOSITORY[:TAG]")
     return Destination(found["host"], found["repository"], found["tag"] or "")
 
@@ -116,7 +117,7 @@ def command(
     registry has are not sent. Passwords are those of docker login, from docker's config.json.
     """
     with exit_on_errors("push", interrupted="run the same command again; sent layers are kept"):
-        reference = reference_of(name)
+        reference = ImageReference.to_build(name)
         pushed = asyncio.run(_push(reference, destination, plain_http=plain_http))
         if as_json:
             text = json.dumps(asdict(pushed))
@@ -132,7 +133,7 @@ async def _push(reference: ImageReference, destination: Destination, *, plain_ht
     credentials = await asyncio.to_thread(read_credentials, destination.host)
     async with (
         services() as state,
-        httpx.AsyncClient(verify=trusting_context(), timeout=_SECONDS) as http,
+        async_client(seconds=_SECONDS, follow_redirects=False) as http,
     ):
         built = await build_image(state, reference)
         client = RegistryClient(

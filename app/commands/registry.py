@@ -12,6 +12,7 @@ from app.commands.credentials import Credentials
 from app.errors import OperatorError
 from app.oci import Descriptor
 from app.system.retrying import is_transient_status
+from app.system.web_address import is_web_address
 from app.text.sanitize import one_line
 
 _BODY_LIMIT = 1 << 20
@@ -186,9 +187,12 @@ class RegistryClient:
     def _parsed(self, address: str, base: httpx.URL | None = None) -> httpx.URL:
         """Parse an address that the registry sent.  Raises CannotPush."""
         try:
-            return base.join(address) if base else httpx.URL(address)
+            url = base.join(address) if base else httpx.URL(address)
         except (httpx.InvalidURL, ValueError):
-            raise CannotPush(f"{self._base} sends an invalid address") from None
+            url = None
+        if url is None or not is_web_address(str(url)):
+            raise CannotPush(f"{self._base} sends an invalid address")
+        return url
 
     def _url(self, path: str) -> str:
         return f"{self._base}/v2/{self._repository}/{path}"

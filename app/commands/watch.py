@@ -17,6 +17,8 @@ from app.commands.terminal import ProgressLine
 from app.errors import OperatorError
 from app.settings.loading import load_settings
 from app.system.blocking import blocking
+from app.system.http_clients import client as http_client
+from app.system.web_address import is_web_address
 from app.text.sanitize import one_line
 
 _INTERVAL_SECONDS = 1.0
@@ -79,8 +81,7 @@ def address_of(build: str) -> str:
         settings = load_settings()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         return f"{settings.external_url or f'http://{host}:{settings.port}'}/builds/{build}"
-    parts = urlsplit(build)
-    if parts.scheme not in {"http", "https"} or "/builds/" not in parts.path:
+    if not is_web_address(build) or "/builds/" not in urlsplit(build).path:
         raise CannotWatch(f"{one_line(build, _LINE_LIMIT)} is not the address of a build")
     return build
 
@@ -91,7 +92,7 @@ def watch(url: str, *, as_json: bool) -> bool:
     line = ProgressLine(sys.stderr)
     before: Page | None = None
     try:
-        with httpx.Client(timeout=_HTTP_SECONDS, follow_redirects=True) as client:
+        with http_client(seconds=_HTTP_SECONDS) as client:
             while True:
                 page = _read(client, url)
                 if page != before:

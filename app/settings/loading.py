@@ -12,6 +12,9 @@ from app.settings.names import CONFIG_VARIABLE, PREFIX, variables
 from app.settings.service_links import without_service_links
 from app.settings.settings import Settings
 
+# The error of a default that depends on a setting with a mistake of its own.
+_CONSEQUENCE = "default_factory_not_called"
+
 
 class SettingsError(OperatorError):
     """Invalid configuration; the message has a line for each mistake."""
@@ -26,7 +29,8 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(_mistake(item) for item in error.errors())) from None
+        mistakes = [item for item in error.errors() if item["type"] != _CONSEQUENCE]
+        raise SettingsError("\n".join(map(_mistake, mistakes))) from None
     except TOMLDecodeError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a setting with two names

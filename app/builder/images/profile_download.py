@@ -3,15 +3,17 @@
 import httpx
 
 from app.builder.images.profile_loading import ProfileUnreadable, check_size
-from app.system.certificates import trusting_context
+from app.system.http_clients import async_client
+from app.system.web_address import is_web_address
+
+_SECONDS = 5.0
 
 
 def shown_url(source: str) -> str:
     """Return the URL without user part and query, which may be secrets.  Raises ValueError."""
-    try:
-        url = httpx.URL(source)
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from None
+    if not is_web_address(source):
+        raise ValueError("the address is invalid")
+    url = httpx.URL(source)
     return f"{url.scheme}://{url.netloc.decode()}{url.path}"
 
 
@@ -20,7 +22,7 @@ async def download(source: str) -> bytes:
     body = bytearray()
     try:
         async with (
-            httpx.AsyncClient(verify=trusting_context(), follow_redirects=True) as client,
+            async_client(seconds=_SECONDS) as client,
             client.stream("GET", source) as response,
         ):
             response.raise_for_status()

@@ -29,7 +29,7 @@ from app.reference import LATEST
 from app.system import threads
 from app.system.blocking import blocking
 from app.system.cache import Cache
-from app.system.certificates import trusting_context
+from app.system.http_clients import async_client
 from app.system.workers import Workers
 from app.text.sanitize import one_line_for_client
 
@@ -46,9 +46,7 @@ _ARCHIVE_LIMIT = 2 * 1024**3
 
 
 def new_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        verify=trusting_context(), follow_redirects=True, timeout=_HTTP_SECONDS
-    )
+    return async_client(seconds=_HTTP_SECONDS)
 
 
 class ChannelUpstream:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.reference import LATEST, TAG, TAG_PATTERN, Tag
 from app.request import META_PACKAGES
+from app.system.web_address import is_web_address
 from app.text.size import MIB
 
 REVISION_SECONDS = 600.0
@@ -40,6 +42,20 @@ def _free(name: str) -> str:
     return name
 
 
+def _readable(address: str) -> str:
+    try:
+        urlsplit(address)
+    except ValueError:
+        raise ValueError("the address is invalid") from None
+    return address
+
+
+def _on_the_web(address: str) -> str:
+    if not is_web_address(address):
+        raise ValueError("the address must be an http or https URL with a valid host")
+    return address
+
+
 def _inside(directory: str) -> str:
     parts = directory.split("/")
     if directory and ("" in parts or "." in parts or ".." in parts):
@@ -49,7 +65,10 @@ def _inside(directory: str) -> str:
 
 Names = bool | tuple[str, ...]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-GitLocation = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
+GitLocation = Annotated[
+    str, Field(min_length=1), AfterValidator(_no_credentials), AfterValidator(_readable)
+]
+WebLocation = Annotated[GitLocation, AfterValidator(_on_the_web)]
 SearchName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+$"), AfterValidator(_free)]
 SearchTarget = Annotated[str, Field(pattern=rf"^[a-z0-9._-]+(:{TAG_PATTERN})?$")]
 # One word of nix.conf, where # starts a comment.
@@ -228,9 +247,9 @@ class ChannelDefinition(Definition):
     """A host of channels like that of NixOS, and the archives of its commits."""
 
     kind: Literal["channel"] = "channel"
-    location: GitLocation = "https://channels.nixos.org"
+    location: WebLocation = "https://channels.nixos.org"
     channel: str = Field("nixos-unstable", description="The channel that `latest` means.")
-    archive: GitLocation = Field(
+    archive: WebLocation = Field(
         "https://github.com/NixOS/nixpkgs/archive/{commit}.tar.gz",
         description="The URL of a commit's archive.",
     )

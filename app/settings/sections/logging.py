@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from app.settings.sections.addresses import OptionalUrl
 from app.telemetry.log import LogFormat
 
 
@@ -14,7 +15,7 @@ class LoggingSettings(BaseModel):
     log_format: LogFormat = Field(
         LogFormat.AUTO, description="human, json, or auto: human on a terminal, else json."
     )
-    otlp_endpoint: str = Field(
+    otlp_endpoint: OptionalUrl = Field(
         "",
         pattern=r"^(https?://[^\s?#@]+)?$",
         max_length=200,

@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from app.access.proxies import Network, ProxyHeader, networks
 from app.builder.sources.definition import AbsolutePath
+from app.settings.sections.addresses import OptionalUrl
 
 
 def _existing(directory: Path) -> Path:
@@ -28,7 +29,7 @@ class ServingSettings(BaseModel):
     port: int = Field(
         8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it."
     )
-    external_url: str = Field(
+    external_url: OptionalUrl = Field(
         "",
         pattern=r"^(https?://[^\s/?#]+)?$",
         max_length=120,  # messages are limited to 300 characters

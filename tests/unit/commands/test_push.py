@@ -169,7 +169,21 @@ def test_unreachable_registry_is_an_error(
     assert "nixery push: http://127.0.0.1:1: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["git", "team/git", "host.org/", "host.org/Git", "a.org/b:c/d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git",
+        "team/git",
+        "host.org/",
+        "host.org/Git",
+        "a.org/b:c/d",
+        "localhost:99999/git",
+        "[:::]:5000/git",
+        "999.1.1.1/git",
+        "xn--.org/git",
+        "host.org/git:ä",
+    ],
+)
 def test_destination_without_a_registry_is_wrong_usage(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

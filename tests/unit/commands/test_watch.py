@@ -141,7 +141,18 @@ def test_unreachable_server_is_an_error(pages: Pages, capsys: pytest.CaptureFixt
     assert "hunter2" not in err
 
 
-@pytest.mark.parametrize("url", ["ftp://host/builds/b1", "http://host/images/b1", "builds/b1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/builds/b1",
+        "http://host/images/b1",
+        "builds/b1",
+        "http://[::1/builds/b1",
+        "http://host:port/builds/b1",
+        "http://host:99999/builds/b1",
+        "http://a..b/builds/b1",
+    ],
+)
 def test_other_addresses_are_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(url) == 1
 

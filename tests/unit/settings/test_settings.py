@@ -122,12 +122,35 @@ def test_waiting_times_are_bounded(
 def test_external_url_is_limited_so_that_messages_have_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 112)
+    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x." * 56)
     assert len(load_settings().external_url) == 120
 
-    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x" * 113)
+    monkeypatch.setenv("NIXERY_EXTERNAL_URL", "https://" + "x." * 56 + "x")
     with pytest.raises(SettingsError, match="NIXERY_EXTERNAL_URL"):
         load_settings()
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:99999", "http://a..b"])
+@pytest.mark.parametrize("variable", ["NIXERY_EXTERNAL_URL", "NIXERY_OTLP_ENDPOINT"])
+def test_url_with_an_invalid_host_or_port_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+
+    with pytest.raises(SettingsError, match=f"{variable}: .*host or port of the URL is invalid"):
+        load_settings()
+
+
+def test_only_the_mistake_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default of another setting is computed from all of them."""
+    monkeypatch.setenv("NIXERY_PORT", "http")
+
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+
+    assert str(raised.value).splitlines() == [
+        "NIXERY_PORT: Input should be a valid integer, unable to parse string as an integer"
+    ]
 
 
 def test_value_out_of_bounds_is_rejected_with_its_variable(

@@ -11,6 +11,7 @@ from app.builder.nix.binary_cache.narinfo import SIZE_LIMIT, NarInfo, parse_nari
 from app.builder.nix.closure import STORE
 from app.errors import OperatorError
 from app.system.blocking import blocking
+from app.system.web_address import is_web_address
 
 
 class NotABinaryCache(OperatorError):
@@ -42,6 +43,8 @@ def open_cache(location: str, stop: threading.Event) -> "HttpCache | DirectoryCa
     """
     cache: HttpCache | DirectoryCache
     if location.startswith(("http://", "https://")):
+        if not is_web_address(location):
+            raise NotABinaryCache(f"{shown(location)}: the address is invalid")
         cache = HttpCache(location, Fetcher(stop))
     else:
         is_url = location.startswith("file://")

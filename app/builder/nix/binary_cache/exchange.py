@@ -234,7 +234,10 @@ class _Head:
 
 def shown(url: str) -> str:
     """Return the URL without possible secrets: the user part and the query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0].rpartition("@")[2]
     netloc = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=netloc, query="", fragment="").geturl()
 

@@ -20,6 +20,7 @@ from app.builder.nix.substitution.decoding import SUPPORTED
 from app.builder.nix.substitution.offer import Cache, Offer
 from app.system.blocking import blocking
 from app.system.concurrency import gather
+from app.system.web_address import is_web_address
 
 # As in Nix, for a cache that does not declare one.
 _PRIORITY = 50
@@ -195,7 +196,7 @@ class Offers:
 
 def can_stream(urls: Sequence[str]) -> bool:
     """Whether all caches are reached by HTTP; other stores are left to Nix."""
-    return all(urlsplit(url).scheme in {"http", "https"} and urlsplit(url).netloc for url in urls)
+    return all(map(is_web_address, urls))
 
 
 def _parse(url: str) -> Cache:

@@ -141,7 +141,7 @@ async def test_an_unreachable_server_is_a_failure(server: _Server) -> None:
 
 
 async def test_an_invalid_url_is_a_failure() -> None:
-    assert "at http://host:port/: Invalid" in await _failure("http://host:port/")
+    assert "at http://host:port/: the address is invalid" in await _failure("http://host:port/")
     assert "s3" not in await _failure("http://me:s3@host:port/?key=s3")
 
 

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
+from pydantic import ValidationError
 
-from app.builder.sources.channel import ChannelUpstream
+from app.builder.sources.channel import ChannelUpstream, new_client
 from app.builder.sources.definition import ChannelDefinition, GitDefinition
 from app.builder.sources.source import Source
 from app.builder.sources.trees import Trees
@@ -112,7 +112,7 @@ def host() -> Iterator[Host]:
 @pytest.fixture
 async def make_source(host: Host, tmp_path: Path) -> AsyncIterator[MakeSource]:
     """Return sources with one state directory."""
-    async with httpx.AsyncClient(follow_redirects=True) as client:
+    async with new_client() as client:
 
         def make(**fields: object) -> ChannelUpstream:
             archive = f"{host.url}/archive/{{commit}}.tar.gz"
@@ -439,3 +439,22 @@ async def test_patterns_without_wildcards_are_cached_tags(
     source = make_source(channel="nixos-24.05", refs=refs)
 
     assert source.cached_tags() == ("nixos-24.05", "nixpkgs-unstable", OLD)
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:99999/", "http://xn--/", "http://[::1"])
+async def test_host_that_redirects_to_an_invalid_address_is_unavailable(
+    host: Host, source: ChannelUpstream, target: str
+) -> None:
+    host.redirects["/nixos-unstable/git-revision"] = target
+
+    with pytest.raises(SourceUnavailable, match="cannot be reached"):
+        await source.find("latest")
+
+
+@pytest.mark.parametrize("field", ["location", "archive"])
+@pytest.mark.parametrize("address", ["channels.example.org", "https://[::1", "https://a:99999"])
+def test_invalid_addresses_are_rejected(field: str, address: str) -> None:
+    written = {"name": "nixpkgs", field: f"{address}/{{commit}}"}
+
+    with pytest.raises(ValidationError, match=field):
+        ChannelDefinition.model_validate(written)

@@ -227,3 +227,9 @@ def test_many_narinfos_are_requested_concurrently(server: CacheServer, directory
     server.faults = {f"{part}.narinfo": [wait] for part in parts}
 
     assert set(reader_of(server.url).read(parts)) == set(parts)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:99999", "http://bücher.example"])
+def test_invalid_url_is_not_a_cache(url: str) -> None:
+    with pytest.raises(NotABinaryCache, match="the address is invalid"):
+        open_cache(url, threading.Event())

@@ -1,0 +1,45 @@
+"""HTTP clients that trust the machine's authorities and reject invalid addresses of redirects."""
+
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from app.system.certificates import trusting_context
+from app.system.web_address import is_web_address
+
+
+def async_client(*, seconds: float, follow_redirects: bool = True) -> httpx.AsyncClient:
+    """Requests raise httpx.HTTPError; the first address has to be valid (``is_web_address``)."""
+    return httpx.AsyncClient(
+        verify=trusting_context(),
+        follow_redirects=follow_redirects,
+        timeout=seconds,
+        event_hooks={"response": [_check_redirect_later]},
+    )
+
+
+def client(*, seconds: float) -> httpx.Client:
+    """The same for code that blocks."""
+    return httpx.Client(
+        verify=trusting_context(),
+        follow_redirects=True,
+        timeout=seconds,
+        event_hooks={"response": [_check_redirect]},
+    )
+
+
+async def _check_redirect_later(response: httpx.Response) -> None:
+    _check_redirect(response)
+
+
+def _check_redirect(response: httpx.Response) -> None:
+    """Raise an error that callers expect, before the client parses the address."""
+    if not response.has_redirect_location:
+        return
+    try:
+        target = urlsplit(urljoin(str(response.request.url), response.headers["location"]))
+        origin = f"{target.scheme}://{target.netloc}"
+    except ValueError:
+        origin = ""
+    if not is_web_address(origin):
+        raise httpx.RemoteProtocolError("the address of a redirect is invalid")
