@@ -88,3 +88,17 @@ class ImageReference:
         """
         parsed = Digest.parse(reference) if ":" in reference else Tag.parse(reference)
         return cls(RepositoryName.parse(name), parsed)
+
+    @classmethod
+    def to_build(cls, text: str) -> "ImageReference":
+        """Parse ``NAME`` or ``NAME:TAG``, an image that can be built.  Raises NameInvalid."""
+        name, colon, tag = text.partition(":")
+        if "@" in text or tag.startswith("sha256:"):
+            raise NameInvalid("an image is built by its tag, not by a digest")
+        if "/" in tag:
+            raise NameInvalid("an image is NAME or NAME:TAG, without the address of a registry")
+        try:
+            parsed = Tag.parse(tag) if colon else LATEST_TAG
+        except ImageUnknown as error:
+            raise NameInvalid(error.message) from None
+        return cls(RepositoryName.parse(name), parsed)

@@ -25,7 +25,7 @@ from app.commands.layout import (
     path_of,
     top_of,
 )
-from app.commands.pulling import build_image, reference_of, services
+from app.commands.pulling import build_image, services
 from app.reference import ImageReference
 from app.state import AppState
 
@@ -68,7 +68,7 @@ def command(
     The digest that is printed is the one that a server with the same settings serves.
     """
     with exit_on_errors("build", interrupted="run the same command again; finished parts are kept"):
-        reference = reference_of(name)
+        reference = ImageReference.to_build(name)
         built = asyncio.run(_build(reference, output))
         _print(reference, built, sys.stderr if output == _STDOUT else sys.stdout, as_json=as_json)
 

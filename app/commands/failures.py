@@ -23,8 +23,15 @@ def exit_on_errors(verb: str, *, interrupted: str) -> Iterator[None]:
     except (OperatorError, RegistryError, OSError) as error:
         if is_output_closed(error):
             raise typer.Exit(PIPE_CLOSED) from None
-        report(f"nixery {verb}: {printable(str(error))}\n")
+        report(f"nixery {verb}: {printable(_text(error))}\n")
         raise typer.Exit(ERROR) from None
     except KeyboardInterrupt:
         report(f"\nstopped; {interrupted}\n")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _text(error: Exception) -> str:
+    """Return the message; that of the operating system without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

@@ -9,7 +9,7 @@ import typer
 
 from app.builder.builds.preview import ImagePreview, Place, PreviewedImage
 from app.commands.failures import exit_on_errors
-from app.commands.pulling import reference_of, services
+from app.commands.pulling import services
 from app.commands.terminal import ProgressLine
 from app.reference import ImageReference, Tag
 from app.routers.plan_documents import plan_of
@@ -38,7 +38,7 @@ def command(
     Packages are evaluated with the settings of the server. Nothing is built, downloaded or packed.
     """
     with exit_on_errors("preview", interrupted="nothing was built"):
-        reference = reference_of(name)
+        reference = ImageReference.to_build(name)
         preview = asyncio.run(_preview(reference))
         if as_json:
             assert isinstance(reference.reference, Tag)

@@ -7,24 +7,13 @@ from contextlib import asynccontextmanager
 from app.builder.images.image import Built
 from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
-from app.errors import NameInvalid
-from app.oci import Digest
-from app.reference import LATEST_TAG, ImageReference
+from app.reference import ImageReference
 from app.settings.loading import load_settings
 from app.state import AppState
 from app.telemetry import log
 from app.wiring.services import open_services
 
 _INTERVAL_SECONDS = 0.2
-
-
-def reference_of(text: str) -> ImageReference:
-    """Parse ``NAME`` or ``NAME:TAG``.  Raises NameInvalid, ImageUnknown."""
-    name, _, tag = text.partition(":")
-    reference = ImageReference.parse(name, tag or LATEST_TAG.text)
-    if isinstance(reference.reference, Digest):
-        raise NameInvalid("an image is built by its tag, not by a digest")
-    return reference
 
 
 @asynccontextmanager

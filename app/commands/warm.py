@@ -14,7 +14,7 @@ import typer
 from app.commands.exit_status import ERROR
 from app.commands.failures import exit_on_errors
 from app.commands.layout import top_of
-from app.commands.pulling import reference_of, services
+from app.commands.pulling import services
 from app.commands.standard_streams import report
 from app.commands.terminal import ProgressLine
 from app.errors import NameInvalid, RegistryError
@@ -121,7 +121,7 @@ class _Run:
         for name in self._left:
             started = time.monotonic()
             try:
-                digest = await self._build(reference_of(name), name)
+                digest = await self._build(ImageReference.to_build(name), name)
             except RegistryError as error:
                 self.failed += 1
                 message = one_line(error.message, _MESSAGE_LIMIT)

@@ -24,6 +24,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     206: {
         "description": "The requested range",
+        "content": {"application/octet-stream": {}},
         "headers": headers.CONTENT | headers.ACCEPT_RANGES | headers.CONTENT_RANGE,
     },
     304: {"description": "If-None-Match names this digest", "headers": headers.CONTENT},

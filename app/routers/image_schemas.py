@@ -26,8 +26,8 @@ class BuildRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"image": "shell/git:latest"}]})
 
     image: str = Field(
-        pattern=f"^{NAME_PATTERN}(?::{TAG_PATTERN})?$",
         max_length=255,
+        json_schema_extra={"pattern": f"^{NAME_PATTERN}(?::{TAG_PATTERN})?$"},
         description="A name as in a pull, with or without a tag",
     )
 

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from app.reference import LATEST, ImageReference
+from app.reference import ImageReference
 from app.routers.clients import architecture_of
 from app.routers.dependencies import Services
 from app.routers.forwarded import client_of
@@ -42,9 +42,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 )
 async def post_build(request: Request, services: Services) -> Response:
     """The build has the same queues and shares as that of a pull."""
-    image = (await _body(request)).image
-    name, _, tag = image.partition(":")
-    reference = ImageReference.parse(name, tag or LATEST)
+    reference = ImageReference.to_build((await _body(request)).image)
     architecture = architecture_of(request.headers.get("user-agent", ""))
     pull = services.images.pull(reference, client_of(request.scope), architecture)
     built = await pull.wait(_FIND_SECONDS)

@@ -9,8 +9,8 @@ import pytest
 
 from app.builder.builds.preview import ImagePreview, LacksArchitecture
 from app.commands import cli, preview
-from app.commands.pulling import reference_of
 from app.oci import Digest
+from app.reference import ImageReference
 from app.state import AppState, WaitPolicy
 from tests.api.images import TinyImages
 from tests.api.registry import new_registry
@@ -98,7 +98,7 @@ def test_a_stored_image_and_a_missing_architecture_are_named(
     async def found(_: object) -> ImagePreview:
         whole = World()
         async with whole.services() as state:
-            job = state.images.preview(reference_of("git"), "")
+            job = state.images.preview(ImageReference.to_build("git"), "")
             built = await job.wait(None)
         assert built is not None
         (image,) = built.images
