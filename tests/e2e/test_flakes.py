@@ -135,6 +135,39 @@ def test_a_flake_without_a_lock_file_is_served_with_a_warning(
         assert "flake.lock of source company does not pin library" in response.headers["Warning"]
 
 
+@pytest.mark.parametrize("pinned", [True, False])
+def test_an_input_within_the_repository_is_pinned_unless_its_own_inputs_are_not(
+    start: StartFlake, company: Repository, library: Path, *, pinned: bool
+) -> None:
+    (company.path / "nix" / "library").mkdir(parents=True)
+    text = LIBRARY
+    if not pinned:
+        text = text.replace("{ outputs", f'{{ inputs.further.url = "path:{library}"; outputs')
+        text = text.replace("{ self }", "{ self, further }")
+    company.commit(text, "nix/library/flake.nix")
+    commit(company, "path:./nix/library")
+    server = start()
+
+    response = manifest(server, "company/tool")
+
+    assert "tool-1" in labels(server, response)["nixery.packages"]
+    warning = "flake.lock of source company does not pin library"
+    assert (warning in response.headers.get("Warning", "")) is not pinned
+
+
+def test_a_branch_of_an_input_that_does_not_exist_is_a_403_that_names_the_input(
+    start: StartFlake, company: Repository, tmp_path: Path
+) -> None:
+    library = Repository(tmp_path / "library")
+    library.commit(LIBRARY, "flake.nix")
+    commit(company, f"git+{library.url}?ref=gone")
+
+    response = manifest(start(), "company/tool")
+
+    assert response.status_code == 403, response.text
+    assert "its input library cannot be fetched: it has no such branch" in message(response)
+
+
 def test_a_flake_without_inputs_needs_no_lock_file(start: StartFlake, company: Repository) -> None:
     company.commit(
         f'{{ outputs = {{ self }}: {{ defaultPackage.{SYSTEM} = ({PACKAGE}) "{SYSTEM}" "a-1"; }}; }}',

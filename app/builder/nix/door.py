@@ -36,7 +36,7 @@ class Flake:
 
     ``directory`` contains flake.nix.  ``date`` is that of the commit, in seconds since 1970.
     ``wrapped``: the reference is another flake, whose only input is this one.  ``places`` has the
-    name of each input, and how messages of Nix refer to it.
+    name of each input, and how messages of Nix refer to it; ``branches`` has the branches and tags.
     """
 
     directory: str
@@ -44,6 +44,7 @@ class Flake:
     date: int
     wrapped: bool = False
     places: tuple[tuple[str, str], ...] = ()
+    branches: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ file of its own.
 import asyncio
 import json
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,8 +39,10 @@ class _Ready:
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
+    complete: bool
     unpinned: tuple[str, ...]
     places: tuple[tuple[str, str], ...]
+    branches: tuple[tuple[str, str], ...]
     dated: bool
 
 
@@ -63,7 +66,7 @@ class Flakes:
         return replace(evaluation, package_set=ready.package_set)
 
     async def unpinned(self, evaluation: Evaluation) -> tuple[str, ...]:
-        """Return the inputs that the lock file does not pin.  Raises the errors of ``prepared``."""
+        """Return the inputs that are not pinned.  Raises the errors of ``prepared``."""
         if evaluation.package_set.flake is None:
             return ()
         return (await self._make_ready(evaluation)).unpinned
@@ -82,17 +85,16 @@ class Flakes:
         assert flake is not None, package_set
         stored = await self._add(evaluation, Path(package_set.reference))
         inputs = await self._inputs(evaluation, stored / flake.directory)
-        flake = replace(flake, places=inputs.places)
+        flake = replace(flake, places=inputs.places, branches=inputs.branches)
         evaluation = replace(evaluation, package_set=replace(package_set, flake=flake))
-        unpinned = inputs.unpinned
-        if flake.directory or unpinned:
+        if flake.directory or not inputs.complete:
             outer = await self._wrap(evaluation, stored, dated=inputs.dated)
             reference, wrapped = f"path:{outer}", True
         else:
             date = f"&lastModified={flake.date}" if inputs.dated else ""
             reference, wrapped = f"path:{stored}?rev={flake.commit}{date}", False
         made = replace(package_set, reference=reference, flake=replace(flake, wrapped=wrapped))
-        return _Ready(made, unpinned)
+        return _Ready(made, inputs.unpinned)
 
     async def _add(self, evaluation: Evaluation, directory: Path) -> Path:
         """Add the directory to the store; return the path that Nix itself would copy it to."""
@@ -106,8 +108,10 @@ class Flakes:
         )
         document = await self._workers.run(json.loads, printed)
         return _Inputs(
+            complete=bool(document["complete"]),
             unpinned=tuple(map(str, document["unpinned"])),
-            places=tuple((str(row["name"]), str(row["place"])) for row in document["places"]),
+            places=_places(document["places"]),
+            branches=_places(document["branches"]),
             dated=bool(document["dated"]),
         )
 
@@ -131,6 +135,10 @@ class Flakes:
             return await self._add(evaluation, outer)
         finally:
             await asyncio.shield(self._workers.run(scratch.cleanup))
+
+
+def _places(rows: Iterable[Mapping[str, object]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(row["name"]), str(row["place"])) for row in rows)
 
 
 def _attributes(values: dict[str, str | int]) -> str:

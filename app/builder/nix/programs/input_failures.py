@@ -22,6 +22,10 @@ _HOST = re.compile(
     r"|^(?:[^@\s]*@)?(\S+): Permission denied",
     re.MULTILINE,
 )
+# Of hosts, and of repositories of this machine.
+_MISSING_REF = re.compile(
+    r"couldn't find remote ref (\S+)|ambiguous argument '([^'\n]+)': unknown revision"
+)
 _ACCESS = (
     r"could not read (?:Username|Password)|Authentication failed|Permission denied \("
     r"|returned error: 40[13]"
@@ -51,6 +55,12 @@ def input_at(stderr: str, flake: Flake | None) -> str | None:
         matches = _HOST.finditer(stderr[-_READ:])
         hosts = {host for match in matches for host in match.groups() if host}
         found = {name for name, place in places if hosts & _hosts(place)}
+    if not found and flake:
+        # git's message about a missing branch has no address, and Nix 2.8 adds none.
+        missing = {
+            ref for match in _MISSING_REF.finditer(stderr[-_READ:]) for ref in match.groups() if ref
+        }
+        found = {name for name, branch in flake.branches if missing & _refs(branch)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -80,6 +90,10 @@ def refused(message: str, stderr: str, flake: Flake | None) -> str | None:
         return None
     subject = f"its input {name}" if name else "a repository"
     return f"{subject} cannot be fetched: {reason or message}"
+
+
+def _refs(branch: str) -> set[str]:
+    return {branch, f"refs/heads/{branch}", f"refs/tags/{branch}"}
 
 
 def _hosts(place: str) -> set[str]:

@@ -38,7 +38,8 @@ PLACES = {
     "local": "file:///srv/local",
     "odd": "https://[",
 }
-INPUTS = Flake("", "", 0, places=tuple(PLACES.items()))
+BRANCHES = (("local", "gone"), ("web", "old"), ("keys", "both"), ("mirror", "both"))
+INPUTS = Flake("", "", 0, places=tuple(PLACES.items()), branches=BRANCHES)
 ENDED = {
     "2.8": "program 'git' failed with exit code 128",
     "2.26": "resolving Git reference 'master': revspec 'master' not found",
@@ -82,6 +83,18 @@ NONE = "the repository does not exist, or access is denied"
         ),
         (
             "fatal: ambiguous argument 'no': unknown revision or path not in the working tree.",
+            "a repository cannot be fetched: it has no such branch, tag or commit",
+        ),
+        (
+            "fatal: ambiguous argument 'gone': unknown revision or path not in the working tree.",
+            "its input local cannot be fetched: it has no such branch, tag or commit",
+        ),
+        (
+            "fatal: couldn't find remote ref refs/heads/old",
+            "its input web cannot be fetched: it has no such branch, tag or commit",
+        ),
+        (
+            "fatal: couldn't find remote ref refs/heads/both",
             "a repository cannot be fetched: it has no such branch, tag or commit",
         ),
     ],
