@@ -53,6 +53,7 @@ def is_key(text: str) -> bool:
 
 
 def checked_prefix(prefix: str) -> str:
+    """Return the prefix of keys.  Raise ValueError for another text."""
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"not a prefix of a key: {prefix!r}")
     return prefix

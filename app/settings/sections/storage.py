@@ -68,7 +68,7 @@ class StorageSettings(BaseModel):
 
     @property
     def backend(self) -> Backend:
-        """The backend with its own parameters; the flat settings exist for the environment."""
+        """The backend with its parameters, from settings that are flat for the environment."""
         match self.storage:
             case StorageBackend.FILESYSTEM:
                 return FilesystemBackend(self.storage_path)

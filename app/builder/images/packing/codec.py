@@ -81,7 +81,10 @@ def identity_of(codecs: Sequence[Codec]) -> str:
 
 
 def find(name: str) -> Codec:
-    """Return ``gzip`` (ISA-L where it is built, zlib elsewhere), ``zlib`` or ``zstd``."""
+    """Return ``gzip`` (ISA-L where it is built, zlib elsewhere), ``zlib`` or ``zstd``.
+
+    Raises ValueError for another name.
+    """
     match name:
         case "gzip":
             return isal_gzip() if _HAS_ISAL else zlib_gzip()

@@ -71,6 +71,7 @@ class HttpCache:
 
     @blocking
     def read(self, name: str) -> bytes | None:
+        """Return a file; None if the cache does not have it.  Raises FetchFailed, FetchStopped."""
         return self._fetcher.get(f"{self._url}/{name}", SIZE_LIMIT)
 
     def narinfo(self, hash_part: str) -> NarInfo | None:
@@ -90,6 +91,7 @@ class DirectoryCache:
 
     @blocking
     def read(self, name: str) -> bytes | None:
+        """Return a file; None if the cache does not have it.  Raises FetchFailed."""
         try:
             return (self._directory / name).read_bytes()
         except FileNotFoundError:
