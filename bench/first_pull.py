@@ -3,7 +3,7 @@
 usage: bench/first_pull.py [--size MIB] [--paths N] [--compression zstd|xz] [--latency MS]
                            [--bandwidth MBIT] [--rounds N] [--channel DIRECTORY]
                            [--nix own|trixie|sid] [--today REVISION] [--against REVISION]
-                           [--only-streamed] [--timeline]
+                           [--only-streamed] [--timeline] [--ahead]
 
 Each round starts servers with an empty Nix store, one for each way, and requests one manifest.
 ``--today`` adds the server of another revision that has no way but Nix's, such as f5cb256, and
@@ -11,9 +11,11 @@ Each round starts servers with an empty Nix store, one for each way, and request
 its time, everything is written to the disk and the archives are read into memory, so that none pays
 for what the one before it left.  ``--timeline`` prints when each step began and ended, and the CPU
 time of each kind of thread.
+
 The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
 decompressing, hashing and packing, and of the cache on this machine, over the cores.  On a busy
-machine compare with the time of that packing in the same round, and the CPU times of both.
+machine compare with the time of that packing in the same round, and the CPU times of both; or
+give all that is measured the processor before other programs, which then stand still (``--ahead``).
 Evaluation ends with the first request for a narinfo, from which the times of steps count.
 """
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("--against", metavar="REVISION")
     parser.add_argument("--only-streamed", action="store_true", help="leave out the way by Nix")
     parser.add_argument("--timeline", action="store_true")
+    parser.add_argument("--ahead", action="store_true", help="before other programs; as root")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if options.channel is None:
@@ -63,6 +66,9 @@ def main() -> None:
             compression = options.compression
             make(options.channel, compression=compression, size=size, paths=options.paths)
         root = root_of(options.channel)
+        if options.ahead:
+            # Above that of the server's threads for packing; processes that are started inherit it.
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
         with ExitStack() as stack:
             others = {
                 revision: stack.enter_context(source_tree(revision))
