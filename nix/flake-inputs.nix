@@ -35,11 +35,11 @@ let
   # Directories that contain each other have no end.
   unpinnedOf = depth: at: filter (name: !(isPinned depth at ((flakeOf at).inputs.${name} or { }))) (missingOf at);
   isPinned = depth: at: input:
-    let below = if isString (input.url or null) then match "(path:)?\\./([^?#]*)" input.url else null; in
-    depth > 0 && below != null && match "(.*/)?\\.\\.(/.*)?" (elemAt below 1) == null
+    let below = if isString (input.url or null) then match "(path:(\\./)?|\\./)([^/?#][^?#]*)" input.url else null; in
+    depth > 0 && below != null && match "(.*/)?\\.\\.(/.*)?" (elemAt below 2) == null
     && (!(input.flake or true) || (
-      pathExists "${at}/${elemAt below 1}/flake.nix"
-      && unpinnedOf (depth - 1) "${at}/${elemAt below 1}" == [ ]
+      pathExists "${at}/${elemAt below 2}/flake.nix"
+      && unpinnedOf (depth - 1) "${at}/${elemAt below 2}" == [ ]
     ));
 
   flake = flakeOf directory;

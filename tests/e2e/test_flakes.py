@@ -135,9 +135,12 @@ def test_a_flake_without_a_lock_file_is_served_with_a_warning(
         assert "flake.lock of source company does not pin library" in response.headers["Warning"]
 
 
-@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize(
+    ("location", "pinned"),
+    [("path:./nix/library", True), ("path:nix/library", True), ("path:./nix/library", False)],
+)
 def test_an_input_within_the_repository_is_pinned_unless_its_own_inputs_are_not(
-    start: StartFlake, company: Repository, library: Path, *, pinned: bool
+    start: StartFlake, company: Repository, library: Path, location: str, *, pinned: bool
 ) -> None:
     (company.path / "nix" / "library").mkdir(parents=True)
     text = LIBRARY
@@ -145,7 +148,7 @@ def test_an_input_within_the_repository_is_pinned_unless_its_own_inputs_are_not(
         text = text.replace("{ outputs", f'{{ inputs.further.url = "path:{library}"; outputs')
         text = text.replace("{ self }", "{ self, further }")
     company.commit(text, "nix/library/flake.nix")
-    commit(company, "path:./nix/library")
+    commit(company, location)
     server = start()
 
     response = manifest(server, "company/tool")
