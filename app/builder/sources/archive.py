@@ -7,7 +7,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -23,13 +23,15 @@ from app.builder.sources.unpacking import (
     FilesInvalid,
     date_of,
 )
+from app.builder.sources.xz import XzReader
 from app.system import threads
 from app.system.blocking import blocking
 
 _CHUNK = 1 << 20
 # The size of an unpacked archive: its files, and a header for each.
 _MOST_UNPACKED = MOST_BYTES + MOST_FILES * 2048
-_OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+_OPENERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open))
+_XZ = b"\xfd7zXZ\0"
 
 
 class ArchiveInvalid(Exception):
@@ -97,11 +99,17 @@ def _open_archive(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
     file.seek(0)
     start = file.read(8)
     file.seek(0)
-    opener = next((open_ for magic, open_ in _OPENERS if start.startswith(magic)), None)
-    with nullcontext(file) if opener is None else opener(file, "rb") as unpacked:
+    with _unpacked(file, start) as unpacked:
         bounded = cast("IO[bytes]", _Bounded(cast("IO[bytes]", unpacked)))
         with tarfile.open(fileobj=bounded, mode="r:") as archive:
             yield archive
+
+
+def _unpacked(file: IO[bytes], start: bytes) -> AbstractContextManager[object]:
+    if start.startswith(_XZ):
+        return nullcontext(XzReader(file))
+    opener = next((open_ for magic, open_ in _OPENERS if start.startswith(magic)), None)
+    return nullcontext(file) if opener is None else opener(file, "rb")
 
 
 class _Bounded:
