@@ -5,6 +5,7 @@ from functools import partial
 
 from app.commands.exit_status import ERROR, INTERRUPTED, PIPE_CLOSED
 from app.commands.standard_streams import (
+    finish_errors,
     finish_output,
     open_missing,
     report,
@@ -24,7 +25,18 @@ def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:
     if not had_output:
         report("nixery: standard output is closed\n")
         return ERROR
-    status = _status_of(partial(_run_verb, arguments, serve))
+    try:
+        return _finished(arguments, serve)
+    finally:
+        finish_errors()
+
+
+def _finished(arguments: Sequence[str], serve: Callable[[], None]) -> int:
+    """Run a verb, and write what is buffered; return the exit status."""
+    try:
+        status = _status_of(partial(_run_verb, arguments, serve))
+    except OSError as error:  # verbs catch their own; this is help or usage, printed by Typer
+        return finish_output() or _lost(error)
     if was_output_replaced():
         return PIPE_CLOSED
     lost = finish_output()
@@ -35,6 +47,11 @@ def _run_verb(arguments: Sequence[str], serve: Callable[[], None]) -> None:
     from app.commands.verbs import app  # noqa: PLC0415  # the server does without
 
     app(args=list(arguments), prog_name="nixery", obj=serve)
+
+
+def _lost(error: OSError) -> int:
+    report(f"nixery: cannot write: {error.strerror}\n")
+    return ERROR
 
 
 def _status_of(command: Callable[[], object]) -> int:

@@ -5,6 +5,7 @@ import os
 import select
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from app.commands.exit_status import ERROR, PIPE_CLOSED
 
@@ -45,11 +46,24 @@ def finish_output() -> int:
         status = ERROR
     else:
         return 0
-    # Python flushes again at its end, and would report the same error.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    _discard(sys.stdout)
     return status
+
+
+def finish_errors() -> None:
+    """Discard messages that standard error does not take."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Python flushes again at its end, and would report the error with a status of its own."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def open_missing() -> bool:

@@ -52,4 +52,5 @@ def _mistake(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     field = next((f for f in Settings.model_fields if where in (f, *variables(f))), None)
     name = variables(field)[0] if field else where
-    return f"{name}: {error['msg']}" if name else error["msg"].removeprefix("Value error, ")
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason

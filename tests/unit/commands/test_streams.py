@@ -51,16 +51,20 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_message(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_full_disk_and_a_closed_output_are_errors_with_a_message(tmp_path: Path) -> None:
+    commands = [["config"], ["--help"], ["--version"], ["build", "--help"]]
     with Path("/dev/full").open("wb") as full:
-        into_full = start(["config"], tmp_path, stdout=full)
+        into_full = [start(command, tmp_path, stdout=full) for command in commands]
+        without_messages = [
+            start(command, tmp_path, stderr=full)
+            for command in (["--nonsense"], ["watch", "builds/b1"])
+        ]
     closed = start_process(
         ["sh", "-c", 'exec "$@" >&-', "sh", *NIXERY, "config"], cwd=ROOT, stderr=subprocess.PIPE
     )
 
-    assert ended(into_full) == (
-        1,
-        "nixery: cannot write to standard output: No space left on device\n",
-    )
+    message = "nixery: cannot write to standard output: No space left on device\n"
+    assert [ended(process) for process in into_full] == [(1, message)] * len(commands)
+    assert [ended(process) for process in without_messages] == [(1, "")] * 2
     assert ended(closed) == (1, "nixery: standard output is closed\n")
 
 
