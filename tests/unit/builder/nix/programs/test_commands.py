@@ -270,17 +270,19 @@ async def test_a_flake_is_added_read_and_locked(
     stored.mkdir()
     programs.add("nix-store", stdout=f"{stored}\n")
     programs.add("nix")
-    programs.add("nix-instantiate", stdout='{"unpinned": ["utils"], "places": [], "dated": true}')
+    utils = '[{"name": "utils", "place": "main"}]'
+    inputs = f'"complete": false, "unpinned": ["utils"], "places": [], "branches": {utils}'
+    programs.add("nix-instantiate", stdout=f'{{{inputs}, "dated": true}}')
     flake = Flake(directory="", commit="0" * 40, date=1714521600)
     evaluation = replace(EVALUATION, package_set=PackageSet("flake", SET, flake=flake))
 
     with pytest.raises(EvaluationFailed, match="unexpected output"):
         await nix.evaluate(evaluation, [])
 
-    added, inputs, locked, outer, evaluated = programs.starts
+    added, read, locked, outer, evaluated = programs.starts
     assert added.command == ("nix-store", "--add", SET, *SETTINGS, *FETCHING)
-    assert inputs.command[5] == "/srv/nix/flake-inputs.nix"
-    assert inputs.request["flake"] == str(stored)
+    assert read.command[5] == "/srv/nix/flake-inputs.nix"
+    assert read.request["flake"] == str(stored)
     assert locked.command == (
         *("nix", "flake", "lock", locked.command[3], *FEATURES, *NO_BUILDS),
         *SETTINGS,
