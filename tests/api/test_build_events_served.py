@@ -24,7 +24,7 @@ def registry_with_a_build() -> Registry:
 
 def start(address: str) -> str:
     """Return the address of the events of a build."""
-    started = httpx.post(f"{address}/api/builds", json={"image": "sleepy"})
+    started = httpx.post(f"{address}/api/builds", json={"image": "sleepy"}, timeout=300)
     return f"{address}{started.headers['location']}/events"
 
 
@@ -32,12 +32,12 @@ def test_a_closed_connection_frees_its_place() -> None:
     registry = registry_with_a_build()
     with served(registry.app, drain_seconds=0.1, on_stop=registry.jobs.drain) as address:
         events = start(address)
-        with httpx.stream("GET", events) as stream:
+        with httpx.stream("GET", events, timeout=300) as stream:
             lines = stream.iter_lines()  # dropping it would close the connection
             assert next(lines) == "retry: 2000"
-            assert httpx.get(events).status_code == 429
+            assert httpx.get(events, timeout=300).status_code == 429
         wait_until(lambda: registry.state.streams.admits("127.0.0.1"))
-        with httpx.stream("GET", events) as again:
+        with httpx.stream("GET", events, timeout=300) as again:
             assert again.status_code == 200
 
 

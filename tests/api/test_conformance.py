@@ -16,7 +16,7 @@ NAME = "shell/git"
 @pytest.fixture(scope="module")
 def registry() -> Iterator[httpx.Client]:
     app = new_registry(WaitPolicy(redirect_seconds=5, redirects=9, hold_seconds=5)).app
-    with served(app) as address, httpx.Client(base_url=address) as client:
+    with served(app) as address, httpx.Client(base_url=address, timeout=300) as client:
         yield client
 
 

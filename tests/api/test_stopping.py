@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -82,12 +81,10 @@ def test_a_second_stop_ends_builds_at_once_and_their_clients_get_503(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registry = new_registry(PATIENCE)
-    registry.images.seconds["sleepy"] = 60
-    begun = time.monotonic()
+    registry.images.seconds["sleepy"] = 3600
 
-    response = stop_while_pulling(registry, drain_seconds=30, hurried=True)
+    response = stop_while_pulling(registry, drain_seconds=3600, hurried=True)
 
-    assert time.monotonic() - begun < 15
     assert_error(response, 503, "UNAVAILABLE")
     assert registry.jobs.running == ()
     assert not [record for record in caplog.records if record.exc_info]
@@ -131,16 +128,15 @@ def test_a_download_longer_than_the_drain_is_cut_off_without_an_error(
     async def blob(request: Request) -> Response:
         return blob_response(request, Digest.of(b""), LocalFile(tmp_path / "blob", size))
 
-    with socket.socket() as client:
-        with served(app, sendfile=kind == "sendfile", drain_seconds=0.2) as address:
-            host, port = address.removeprefix("http://").split(":")
-            client.connect((host, int(port)))
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert client.recv(15) == b"HTTP/1.1 200 OK"
-            stopped = time.monotonic()
-        took = time.monotonic() - stopped
+    with (
+        socket.socket() as client,
+        served(app, sendfile=kind == "sendfile", drain_seconds=0.2) as address,
+    ):
+        host, port = address.removeprefix("http://").split(":")
+        client.connect((host, int(port)))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
 
-    assert took < 10
     assert [line for line in log if "cut off 1 connections" in line]
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert not [line for line in log if "Traceback" in line or "ERROR" in line]

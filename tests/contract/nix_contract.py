@@ -470,9 +470,9 @@ class NixContract:
 
         with pytest.raises(
             BuildTimedOut,
-            match=r"stopped after 2 s \(build_seconds of source team\).*slow-1\.0\.drv",
+            match=r"stopped after 4 s \(build_seconds of source team\).*slow-1\.0\.drv",
         ):
-            await realise(subject, slow, replace(REALISE_OPTIONS, seconds=2))
+            await realise(subject, slow, replace(REALISE_OPTIONS, seconds=4))
 
     async def test_a_source_that_may_not_build_lists_what_is_missing(
         self, subject: NixUnderTest

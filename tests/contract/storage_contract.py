@@ -37,7 +37,7 @@ def fetch(location: Location) -> bytes:
         case Content():
             return location.body
         case RemoteUrl():
-            return requests.get(location.url, timeout=10).content
+            return requests.get(location.url, timeout=300).content
 
 
 class StorageContract(ABC):

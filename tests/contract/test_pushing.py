@@ -39,7 +39,7 @@ class World:
     def manifest(self, repository: str, reference: str) -> httpx.Response:
         accept = {"accept": f"{MediaType.OCI_MANIFEST}, {MediaType.OCI_INDEX}"}
         url = f"http://{self.host}/v2/{repository}/manifests/{reference}"
-        return httpx.get(url, headers=accept, auth=AUTH).raise_for_status()
+        return httpx.get(url, headers=accept, auth=AUTH, timeout=300).raise_for_status()
 
 
 @pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.e2e)])

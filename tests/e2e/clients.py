@@ -34,7 +34,7 @@ class Client(Protocol):
         ...
 
     def try_pull(
-        self, image: str, *options: str, timeout: float = 120
+        self, image: str, *options: str, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run the command of `pull_command`, and return also if it fails."""
         ...
@@ -54,7 +54,7 @@ class Client(Protocol):
     def close(self) -> None: ...
 
 
-def pull(client: Client, image: str, *options: str, timeout: float = 120) -> None:
+def pull(client: Client, image: str, *options: str, timeout: float = 300) -> None:
     done = client.try_pull(image, *options, timeout=timeout)
     assert done.returncode == 0, f"{client.name} pull {image}:\n{done.stdout}{done.stderr}"
 
@@ -77,7 +77,7 @@ class Skopeo:
         return (*self.command, "--insecure-policy", "copy", *options, f"docker://{image}", layout)
 
     def try_pull(
-        self, image: str, *options: str, timeout: float = 120
+        self, image: str, *options: str, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
@@ -142,7 +142,7 @@ class Containerd:
         return (*self.command, "images", "pull", *options, image)
 
     def try_pull(
-        self, image: str, *options: str, timeout: float = 120
+        self, image: str, *options: str, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
@@ -207,7 +207,7 @@ class Docker:
         return (*self.command, "pull", *options, image)
 
     def try_pull(
-        self, image: str, *options: str, timeout: float = 120
+        self, image: str, *options: str, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return run(*self.pull_command(image, *options), timeout=timeout)
 
@@ -279,7 +279,7 @@ class Podman:
         return (*self.command, "pull", *options, image)
 
     def try_pull(
-        self, image: str, *options: str, timeout: float = 120
+        self, image: str, *options: str, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         return run(*self.pull_command(image, *options), timeout=timeout)
 

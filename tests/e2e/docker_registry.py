@@ -40,6 +40,6 @@ def serving_docker_registry(home: Path, *, password: bool = False) -> Iterator[s
 
 def _responds(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/v2/").status_code in {200, 401}
+        return httpx.get(f"http://127.0.0.1:{port}/v2/", timeout=300).status_code in {200, 401}
     except httpx.HTTPError:
         return False

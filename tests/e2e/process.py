@@ -23,7 +23,7 @@ def program(name: str, path: str = SYSTEM_PATH) -> str:
 
 
 def run(
-    *command: str, timeout: float = 120, env: Mapping[str, str] | None = None
+    *command: str, timeout: float = 300, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end whatever the exit status; both streams are kept, as text."""
     return subprocess.run(
@@ -37,7 +37,7 @@ def run(
     )
 
 
-def succeed(*command: str, timeout: float = 120, env: Mapping[str, str] | None = None) -> str:
+def succeed(*command: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> str:
     """Run, insist on success, return standard output."""
     done = run(*command, timeout=timeout, env=env)
     assert done.returncode == 0, (
@@ -137,7 +137,7 @@ class Process:
     def wait(self, *, timeout: float) -> int:
         return self._popen.wait(timeout)
 
-    def stop(self, *, timeout: float = 30) -> int:
+    def stop(self, *, timeout: float = 120) -> int:
         """Ask it to end; returns its exit status. One that will not end is killed, and a failure."""
         if self._popen.poll() is None:
             self._popen.terminate()

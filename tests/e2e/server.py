@@ -94,7 +94,7 @@ class Server:
         except httpx.TransportError:
             return False
 
-    def get(self, path: str, *, timeout: float = 120, **headers: str) -> httpx.Response:
+    def get(self, path: str, *, timeout: float = 300, **headers: str) -> httpx.Response:
         accept = {"Accept": ACCEPT}
         return httpx.get(
             self.url + path,
@@ -124,7 +124,7 @@ class Server:
         if self._process is None:
             return
         process, self._process = self._process, None
-        assert process.stop(timeout=60) in (0, -signal.SIGTERM), self.log
+        assert process.stop(timeout=300) in (0, -signal.SIGTERM), self.log
         assert "Traceback" not in self.log
         assert "blocks the event loop" not in self.log
 
@@ -135,7 +135,7 @@ class Server:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

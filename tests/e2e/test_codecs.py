@@ -62,8 +62,12 @@ def test_a_client_of_schema_2_alone_gets_the_reason_why_it_cannot_have_zstd(
     path = f"{zstd_server.url}/v2/coreutils/jq/manifests/latest"
     zstd_server.digest("coreutils/jq")
 
-    refused = httpx.request(method, path, headers={"Accept": MediaType.DOCKER_MANIFEST})
-    served = httpx.request(method, path, headers={"Accept": f"{MediaType.DOCKER_MANIFEST}, */*"})
+    refused = httpx.request(
+        method, path, headers={"Accept": MediaType.DOCKER_MANIFEST}, timeout=300
+    )
+    served = httpx.request(
+        method, path, headers={"Accept": f"{MediaType.DOCKER_MANIFEST}, */*"}, timeout=300
+    )
 
     assert (refused.status_code, served.status_code) == (406, 200)
     assert served.headers["Content-Type"] == MediaType.OCI_MANIFEST

@@ -1,6 +1,5 @@
 """One client's questions to Nix, and what others get in the meantime."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, ServerFactory
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -53,10 +53,7 @@ def test_what_needs_no_nix_is_served_while_the_queue_of_evaluations_is_full(serv
 
     with ThreadPoolExecutor() as pool:
         spinning = pool.submit(spin, server)
-        deadline = time.monotonic() + 60
-        while not evaluating(server):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: evaluating(server))
         statuses = {
             name: server.get(f"/v2/{name}/manifests/latest").status_code
             for name in ("hello", "hello/jq", "nope", "jq/nope", "never/asked")

@@ -1,7 +1,6 @@
 """Package sets of strangers: every attack fails by itself, with words of its own."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -63,8 +62,6 @@ ENDINGS = {
 async def test_each_fails_with_a_message_of_its_own_on_one_short_line(
     hostile: Door, name: str, tmp_path: Path
 ) -> None:
-    begun = time.monotonic()
-
     with pytest.raises(EvaluationFailed, match=f"^{name}: .*{ENDINGS[name]}") as failure:
         await hostile.package(name)
 
@@ -72,7 +69,6 @@ async def test_each_fails_with_a_message_of_its_own_on_one_short_line(
     assert "\n" not in failure.value.message
     assert str(tmp_path) not in failure.value.message
     assert str(SETS) not in failure.value.message
-    assert time.monotonic() - begun < 40
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_a_log_that_is_not_read_delays_no_client_and_is_whole_when_it_is_read(
     assert -1 not in places
     assert places == sorted(places)
     assert all(f"blobs/{layer['digest']}" in text for layer in manifest.json()["layers"])
-    assert logging.process.wait(30) == -signal.SIGTERM
+    assert logging.process.wait(300) == -signal.SIGTERM
 
 
 def test_lines_beyond_a_limit_are_dropped_and_a_stop_does_not_wait_for_the_reader(
@@ -120,4 +120,4 @@ def test_lines_beyond_a_limit_are_dropped_and_a_stop_does_not_wait_for_the_reade
     for number in range(LINES):
         logging.get(f"/healthz?{number}{LONG}")
     logging.process.terminate()
-    assert logging.process.wait(60) == -signal.SIGTERM
+    assert logging.process.wait(300) == -signal.SIGTERM

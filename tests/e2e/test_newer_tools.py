@@ -57,7 +57,9 @@ def test_crane_reads_and_pulls_what_the_registry_serves(
     assert succeed(crane, "ls", f"{registry.address}/jq").split() == ["latest"]
     assert "PASS" in succeed("sh", "-c", '"$0" validate --remote "$1" 2>&1', crane, image)
 
-    page = httpx.get(f"{registry.url}/images/jq:latest", headers={"accept": "text/html"}).text
+    page = httpx.get(
+        f"{registry.url}/images/jq:latest", headers={"accept": "text/html"}, timeout=300
+    ).text
     (command,) = PAGE_COMMAND.findall(page)
     _, *arguments = unescape(command).split()
     succeed("env", f"--chdir={tmp_path}", crane, *arguments)

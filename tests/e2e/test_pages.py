@@ -210,12 +210,12 @@ def test_images_are_known_after_a_restart_before_they_are_pulled(shown: Server) 
     shown.start()
     before = len(shown.nix_starts)
 
-    page = httpx.get(f"{shown.url}/images/jq:latest", headers={"accept": "text/html"})
-    front = httpx.get(f"{shown.url}/", headers={"accept": "text/html"})
+    page = httpx.get(f"{shown.url}/images/jq:latest", headers={"accept": "text/html"}, timeout=300)
+    front = httpx.get(f"{shown.url}/", headers={"accept": "text/html"}, timeout=300)
 
     assert page.status_code == 200
     assert digest in page.text
     assert '<svg class="graph"' in page.text
     assert "/images/jq:latest" in front.text
-    assert httpx.get(f"{shown.url}/api/images/jq").json()["digest"] == digest
+    assert httpx.get(f"{shown.url}/api/images/jq", timeout=300).json()["digest"] == digest
     assert not any("--realise" in line for line in shown.nix_starts[before:])

@@ -49,7 +49,9 @@ def test_every_command_of_the_page_pulls(
     tmp_path: Path,
 ) -> None:
     digest = server.digest("jq")
-    page = httpx.get(f"{server.url}/images/jq:latest", headers={"accept": "text/html"}).text
+    page = httpx.get(
+        f"{server.url}/images/jq:latest", headers={"accept": "text/html"}, timeout=300
+    ).text
     commands = [unescape(one).split() for one in COMMAND.findall(page)]
 
     assert {program for program, *_ in commands} == set(clients) | MISSING

@@ -38,7 +38,9 @@ class Proxy:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         trust = ssl.create_default_context(cafile=self.ca)
-        return httpx.get(f"https://{self.address}{path}", verify=trust, headers=headers)
+        return httpx.get(
+            f"https://{self.address}{path}", verify=trust, headers=headers, timeout=300
+        )
 
 
 @pytest.fixture(scope="module")

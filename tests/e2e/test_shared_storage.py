@@ -2,11 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 from tests.e2e.server import ServerFactory
-from tests.e2e.test_crash import assert_whole, wait_for_packing
+from tests.e2e.test_crash import NAME, assert_whole, killed_while_it_packs
 
 pytestmark = pytest.mark.e2e
 
@@ -32,22 +31,11 @@ def test_two_servers_that_build_the_same_at_once_give_the_same_digest(
 def test_a_server_goes_on_with_what_another_left_when_it_was_killed(
     new_server: ServerFactory,
 ) -> None:
-    one = new_server()
+    one = killed_while_it_packs(new_server)
     other = new_server(NIXERY_STORAGE_PATH=str(one.storage))
-    name = "shell/git/python3"
 
-    def ask() -> None:
-        with pytest.raises(httpx.TransportError):
-            one.get(f"/v2/{name}/manifests/latest")
-
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask)
-        wait_for_packing(one)
-        one.kill()
-        asked.result()
-
-    digest = other.digest(name)
+    digest = other.digest(NAME)
 
     assert_whole(one.storage)
     one.start()
-    assert one.digest(name) == digest
+    assert one.digest(NAME) == digest

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.e2e.binary_cache import BinaryCache, cached_set, filled_cache, servin
 from tests.e2e.newer_nix import NewerNix
 from tests.e2e.process import run
 from tests.e2e.server import Server
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -112,8 +112,7 @@ def test_a_cache_that_is_down_is_named_and_nothing_is_remembered_longer_than_ten
 
         check_reported(server, answer, gone, "down")
         with serving(gone):
-            time.sleep(int(answer.headers["Retry-After"]) + 0.5)
-            server.digest("team/tree")
+            wait_until(lambda: server.get("/v2/team/tree/manifests/latest").status_code == 200)
 
 
 def test_a_client_does_not_notice_a_transient_fault(

@@ -40,9 +40,9 @@ def test_plain_uvicorn_serves_the_registry_and_stops_in_order(tmp_path: Path) ->
         if "Uvicorn running on " in line:
             break
     address = lines[-1].partition("running on ")[2].split()[0]
-    version = httpx.get(f"{address}/v2/")
-    ready = httpx.get(f"{address}/readyz", timeout=30)
-    settings = httpx.get(f"{address}/debug").json()["settings"]
+    version = httpx.get(f"{address}/v2/", timeout=300)
+    ready = httpx.get(f"{address}/readyz", timeout=300)
+    settings = httpx.get(f"{address}/debug", timeout=300).json()["settings"]
     server.send_signal(signal.SIGTERM)
     rest = server.stderr.read()
     server.wait()

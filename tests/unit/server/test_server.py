@@ -168,7 +168,7 @@ def test_a_thread_that_computes_gives_way_to_the_event_loop_sooner() -> None:
     before = sys.getswitchinterval()
 
     with served(app) as address:
-        httpx.get(address)
+        httpx.get(address, timeout=300)
 
     assert intervals == [pytest.approx(before / 5)]
     assert sys.getswitchinterval() == before

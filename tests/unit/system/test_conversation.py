@@ -1,4 +1,3 @@
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -7,7 +6,8 @@ import pytest
 
 from app.system.conversation import Conversation, ProgramEnded
 from app.system.process import Limits, OutOfSpace, OutOfTime, ProgramMissing
-from tests.unit.system.test_process import ENVIRONMENT, LIMITS, gone
+from tests.unit.system.test_process import ENVIRONMENT, LIMITS, wait_for_end
+from tests.waiting import until as wait_until
 
 Start = Callable[..., Conversation]
 
@@ -108,9 +108,7 @@ async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start
 
 async def test_one_that_has_ended_already_is_an_error(start: Start) -> None:
     conversation = start("")
-    for _ in range(500):
-        if not conversation.ended:
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: conversation.ended)
 
     with pytest.raises(ProgramEnded):
         await conversation.request(b"one\n", until=b"done")
@@ -140,7 +138,7 @@ async def test_the_end_ends_the_program_even_if_it_will_not(start: Start) -> Non
 
     await conversation.end()
 
-    assert await gone(conversation.pid)
+    await wait_for_end(conversation.pid)
 
 
 async def test_a_program_that_is_missing_is_an_error_of_its_own() -> None:

@@ -34,20 +34,13 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-async def gone(pid: int) -> bool:
-    for _ in range(100):
-        if not alive(pid):
-            return True
-        await asyncio.sleep(0.02)
-    return False
+async def wait_for_end(pid: int) -> None:
+    await until(lambda: not alive(pid))
 
 
 async def number_in(file: Path) -> int:
-    for _ in range(1000):
-        if file.exists() and file.read_text().strip():
-            return int(file.read_text())
-        await asyncio.sleep(0.01)
-    raise AssertionError("the program did not begin")
+    await until(lambda: file.exists() and file.read_text().endswith("\n"))
+    return int(file.read_text())
 
 
 async def test_a_program_answers_with_its_output_and_its_code() -> None:
@@ -130,7 +123,7 @@ async def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) ->
         await run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits)
 
     assert failure.value.tail == b"begun\n"
-    assert await gone(int(pid.read_text()))
+    await wait_for_end(int(pid.read_text()))
 
 
 @pytest.mark.slow
@@ -142,7 +135,7 @@ async def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     with pytest.raises(OutOfTime):
         await run(["sh", "-c", script], environment=ENVIRONMENT, limits=limits)
 
-    assert await gone(int(pid.read_text()))
+    await wait_for_end(int(pid.read_text()))
 
 
 @pytest.mark.slow
@@ -177,7 +170,7 @@ async def test_a_cancelled_task_leaves_no_process(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert await gone(child)
+    await wait_for_end(child)
 
 
 async def test_a_task_cancelled_twice_leaves_no_process(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ async def test_a_cancelled_caller_waits_for_its_thread(
 
     def work() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         ended.append(True)
         raise ValueError("its caller was cancelled")
 
@@ -61,7 +61,7 @@ async def test_a_cancelled_scope_waits_too_without_spinning(limiter: CapacityLim
 
     def work() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         ended.append(True)
 
     async def release() -> None:
@@ -87,7 +87,7 @@ async def test_work_that_waits_for_a_thread_is_dropped_when_cancelled(
 ) -> None:
     go_on = threading.Event()
     ran: list[bool] = []
-    first = asyncio.create_task(threads.run(lambda: go_on.wait(10), limiter=limiter))
+    first = asyncio.create_task(threads.run(lambda: go_on.wait(300), limiter=limiter))
     second = asyncio.create_task(threads.run(lambda: ran.append(True), limiter=limiter))
     await until(lambda: limiter.statistics().tasks_waiting == 1)
 
@@ -109,7 +109,7 @@ async def test_a_file_opened_for_a_cancelled_caller_is_discarded(
 
     def work() -> str:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         return "opened"
 
     task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
@@ -145,7 +145,7 @@ async def test_work_that_failed_for_a_cancelled_caller_leaves_nothing_to_discard
 
     def work() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         raise ValueError("nothing was opened")
 
     task = asyncio.create_task(threads.run(work, limiter=limiter, discard=discarded.append))
@@ -188,7 +188,7 @@ async def test_work_that_is_wanted_is_not_stopped_by_another_that_is_not() -> No
 
     def work() -> str:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         threads.check()
         return "done"
 
@@ -212,7 +212,7 @@ async def test_a_discarded_result_is_closed_in_a_thread(
 
     def work() -> str:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         return "opened"
 
     task = asyncio.create_task(
@@ -239,7 +239,7 @@ async def test_a_release_runs_in_a_thread_to_its_end_whatever_is_cancelled(times
 
     def release() -> str:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         ran_in.append(threading.get_ident())
         threads.check()
         return "released"
@@ -284,7 +284,7 @@ async def test_an_error_of_a_release_that_was_cancelled_is_retrieved() -> None:
 
     def release() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(300)
         raise OSError
 
     task = asyncio.create_task(threads.finish(release))

@@ -84,7 +84,7 @@ def test_second_run_waits_for_the_first(tmp_path: Path) -> None:
         assert second.stderr
         assert "waiting for another run" in second.stderr.readline()
         assert second.poll() is None
-    out, _ = second.communicate(timeout=10)
+    out, _ = second.communicate(timeout=300)
     assert out == "entered\n"
 
 

@@ -132,12 +132,12 @@ async def test_a_signed_address_is_for_get_of_this_object_alone(
 
     assert isinstance(location, RemoteUrl)
     assert location.size == len(LARGE)
-    assert requests.get(location.url, timeout=5).content == LARGE
-    part = requests.get(location.url, headers={"range": "bytes=7-9"}, timeout=5)
+    assert requests.get(location.url, timeout=300).content == LARGE
+    part = requests.get(location.url, headers={"range": "bytes=7-9"}, timeout=300)
     assert (part.status_code, part.content) == (206, LARGE[7:10])
-    assert requests.head(location.url, timeout=5).status_code == 403
+    assert requests.head(location.url, timeout=300).status_code == 403
     other = location.url.replace(KEY, "builds/other")
-    assert requests.get(other, timeout=5).status_code == 403
+    assert requests.get(other, timeout=300).status_code == 403
 
 
 def test_addresses_have_the_name_of_googles_host(
@@ -229,7 +229,7 @@ async def test_a_machine_without_a_key_has_addresses_signed(
     location = await storage.locate(KEY)
 
     assert isinstance(location, RemoteUrl)
-    assert requests.get(location.url, timeout=5).content == LARGE
+    assert requests.get(location.url, timeout=300).content == LARGE
     assert machine.log.count(f"POST /sign/{EMAIL}") == 2  # at the start, for a trial
 
 
