@@ -8,12 +8,7 @@ import pytest
 from loguru import logger
 
 from app.system.blocking import report_to
-from tests import blockedloop
-from tests.ownership import (
-    pytest_fixture_setup,
-    pytest_runtest_call,
-    pytest_runtest_teardown,
-)
+from tests import blockedloop, ownership
 from tests.workers import (
     pytest_collection,
     pytest_collection_modifyitems,
@@ -24,11 +19,8 @@ from tests.workers import (
 __all__ = [
     "pytest_collection",
     "pytest_collection_modifyitems",
-    "pytest_fixture_setup",
     "pytest_ignore_collect",
-    "pytest_runtest_call",
     "pytest_runtest_protocol",
-    "pytest_runtest_teardown",
 ]
 
 report_to(blockedloop.fail)
@@ -40,6 +32,11 @@ pytest.register_assert_rewrite(
     "tests.contract.storage_contract",
     "tests.malformed",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register for the whole session: fixtures of its scope call no hooks of this directory."""
+    config.pluginmanager.register(ownership, "ownership")
 
 
 def pytest_collectstart() -> None:

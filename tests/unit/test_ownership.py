@@ -3,9 +3,12 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ownership import start_process
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +93,25 @@ def is_running(pid):
     except FileNotFoundError:
         return False
 """
+
+
+@pytest.fixture(scope="session")
+def session_process() -> Iterator[subprocess.Popen[bytes]]:
+    process = start_process(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(params=["first", "second"])
+def requested(request: pytest.FixtureRequest) -> object:
+    return request.getfixturevalue("session_process")
+
+
+def test_a_process_of_the_session_outlives_the_test_that_asked_for_it(
+    requested: subprocess.Popen[bytes],
+) -> None:
+    assert requested.poll() is None
 
 
 def test_a_failing_test_leaves_no_process_to_the_next_test(tmp_path: Path) -> None:
