@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
@@ -21,11 +21,11 @@ _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9a-zA-Z+\-._?=]{1,211}")
 _SHOWN = 300
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StorePath:
+class StorePath(NamedTuple):
     """A path of the Nix store.
 
-    ``/nix/store/<hash>-<name>``, stored without the directory.
+    ``/nix/store/<hash>-<name>``, stored without the directory.  A tuple, whose hash and comparison
+    are not functions in Python: an image takes thousands of them.
     """
 
     base: str

@@ -43,6 +43,22 @@ async def test_a_build_is_known_to_the_next_process(
     assert await opened(storage).read(key_of("other")) is None
 
 
+async def test_documents_that_were_just_stored_are_not_looked_at(
+    storage: MemoryStorage, image: BuiltImage
+) -> None:
+    existence = BlobExistenceCache(storage)
+    builds = BuildRecords(storage=storage, existence=existence, kind=BUILDS)
+    (layer,) = image.blobs
+    existence.note(layer)
+    # A look at either would find nothing.
+    for key in (keys.manifest(image.manifest.digest), keys.blob(layer.digest)):
+        await storage.delete(key)
+
+    await builds.write(KEY, image, image.manifests)
+
+    assert existence.trust((image.manifest, layer)) is not None
+
+
 async def test_a_build_without_its_manifest_is_forgotten(
     storage: MemoryStorage, image: BuiltImage
 ) -> None:
