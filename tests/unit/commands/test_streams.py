@@ -1,5 +1,6 @@
 """Commands whose streams are closed, full or missing, and completion in a real shell."""
 
+import errno
 import io
 import json
 import os
@@ -223,3 +224,27 @@ def test_help_into_a_closed_pipe_ends_like_the_others(monkeypatch: pytest.Monkey
     assert cli.run(["--help"], serve=lambda: None) == 141
     with suppress(BrokenPipeError):
         output.close()
+
+
+class FullDisk(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_help_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", FullDisk())
+
+    assert cli.run(["--help"], serve=lambda: None) == 1
+
+    assert capsys.readouterr().err == "nixery: cannot write: No space left on device\n"
+
+
+def test_messages_that_cannot_be_written_are_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        full.write("message")
+
+        standard_streams.finish_errors()
+        full.flush()

@@ -46,6 +46,7 @@ def test_addresses_of_http_are_valid(address: str) -> None:
         "http://a..b/",
         f"http://{'a' * 64}.org/",
         "http://xn--/",
+        "http://xn--99999999/",
         "http://bücher.example/",
         "http://a b/",
         "http://host/a b",
