@@ -1,6 +1,7 @@
 """Pages of builds, /debug and the search: for people who want to know what goes on."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -140,8 +141,10 @@ async def test_an_unknown_page_is_not_found(client: httpx.AsyncClient) -> None:
 async def test_debug_shows_version_settings_queues_and_counts(
     client: httpx.AsyncClient, registry: Registry
 ) -> None:
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    registry.change(about=replace(registry.state.about, started_at=hour_ago))
+    # The machine's clock was set back by a day after an hour.
+    started_at = datetime.now(UTC) + timedelta(days=1)
+    about = replace(registry.state.about, started_at=started_at, begun=time.monotonic() - 3600)
+    registry.change(about=about)
     await client.get("/v2/hello/manifests/latest")
     await client.get("/v2/hello/manifests/latest")
     await client.get("/v2/helo/manifests/latest")
@@ -149,8 +152,8 @@ async def test_debug_shows_version_settings_queues_and_counts(
     debug = (await client.get("/debug")).json()
 
     assert debug["version"] == "1.2.3"
-    assert datetime.fromisoformat(debug["started_at"]) == hour_ago
-    assert 3600 <= debug["uptime_seconds"] < 3660
+    assert datetime.fromisoformat(debug["started_at"]) == started_at
+    assert 3600 <= debug["uptime_seconds"] < 7200
     assert debug["settings"] == {"NIXERY_CHANNEL": "nixos-25.05"}
     assert debug["responses"] == {"200": 2, "404": 1}
     assert debug["counts"] == {
