@@ -11,9 +11,11 @@ from app.reference import ImageReference
 from app.settings.loading import load_settings
 from app.state import AppState
 from app.telemetry import log
+from app.text.sanitize import one_line
 from app.wiring.services import open_services
 
 _INTERVAL_SECONDS = 0.2
+_WARNING_LIMIT = 1000
 
 
 @asynccontextmanager
@@ -36,5 +38,5 @@ async def build_image(state: AppState, reference: ImageReference) -> Built:
     finally:
         line.clear()
     for warning in built.warnings:
-        report(f"warning: {warning}\n")
+        report(f"warning: {one_line(warning, _WARNING_LIMIT)}\n")
     return built

@@ -59,6 +59,15 @@ def test_the_outputs_of_a_large_derivation_are_read(tmp_path: Path) -> None:
     assert read_outputs(str(derivation)) == {"out": "/nix/store/a"}
 
 
+def test_outputs_of_more_than_some_kilobytes_are_read(tmp_path: Path) -> None:
+    outputs = {f"output{number}": f"/nix/store/ä{number}" for number in range(1000)}
+    listed = ",".join(f'("{name}","{path}","","")' for name, path in outputs.items())
+    derivation = tmp_path / "many.drv"
+    derivation.write_text(f"Derive([{listed}]{_REST}")
+
+    assert read_outputs(str(derivation)) == outputs
+
+
 def test_a_derivation_that_was_deleted_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_outputs(str(tmp_path / "x.drv"))
