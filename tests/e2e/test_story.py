@@ -41,7 +41,7 @@ def test_a_person_finds_a_package_pulls_it_and_sees_its_build(
         browser.submit(
             f"document.getElementById('q').value = '{image}'; document.forms[0].submit()"
         )
-        [line] = re.findall(rf"docker pull \S+/{image}", text(browser))
+        [line] = re.findall(rf"docker pull \S+/{image}(?!\S)", text(browser))
         docker_program, *arguments = line.split()
         assert docker_program == "docker"
 
