@@ -98,7 +98,7 @@ def configuration(home: Path) -> str:
 def hosts_directory(proxy: Proxy) -> Path:
     """Return containerd's configuration of a host with its certificate.
 
-    Without one containerd speaks plain HTTP to localhost.
+    Without one containerd uses plain HTTP to localhost.
     """
     directory = proxy.certificates / "hosts" / proxy.address
     directory.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ _Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9+._?=-]+$")]
 class License:
     """A license, as the package set describes it.
 
-    ``name`` is the SPDX identifier where the package set knows one, and so is ``spdx``.
+    ``name`` is the SPDX identifier where the package set has one, and so is ``spdx``.
     """
 
     name: _Shown | None

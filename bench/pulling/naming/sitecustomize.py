@@ -1,7 +1,7 @@
 """Give the threads of a measured server their names, by which the kernel counts CPU time.
 
 Python imports this module if its directory is in ``PYTHONPATH``.  Under a real-time policy, which
-knows no niceness, threads that the server gives a lower priority get one here.
+ignores niceness, threads that the server gives a lower priority get one here.
 """
 
 import os

@@ -1,40 +1,14 @@
 """What the files of a package set may be: functions, one package, a subdirectory, a symlink."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.classic_source import (
-    SEARCH,
-    StartClassic,
-    classic_repository,
-    classic_servers,
-    copy_of_nixpkgs,
-)
+from tests.e2e.classic.source import SEARCH, StartClassic
 from tests.e2e.sourceservers import labels, manifest, message, source_servers
 from tests.unit.builder.sources.git.repository import Repository
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def nixpkgs(tmp_path: Path) -> Path:
-    return copy_of_nixpkgs(tmp_path)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return classic_repository(tmp_path)
-
-
-@pytest.fixture(params=["trusted", "untrusted"])
-def start(
-    request: pytest.FixtureRequest, tmp_path: Path, nixpkgs: Path, repository: Repository
-) -> Iterator[StartClassic]:
-    trusted = request.param == "trusted"
-    with classic_servers(tmp_path, nixpkgs, repository, trusted=trusted) as start:
-        yield start
 
 
 @pytest.mark.parametrize(
