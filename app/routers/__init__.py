@@ -4,6 +4,8 @@ import sys
 from types import ModuleType
 from typing import cast
 
-# FastAPI looks for models of pydantic's first version in every route, and imports them for that:
-# 2 MB of memory.  None in this place makes that import fail, which FastAPI expects.
+# FastAPI imports ``pydantic.v1`` to look for models of pydantic's first version in every route,
+# which takes 2 MB of memory.  There are none here: let that import fail, as it does where pydantic
+# no longer has the module.  This file runs before every route; a program that has imported
+# ``pydantic.v1`` already keeps it.
 sys.modules.setdefault("pydantic.v1", cast("ModuleType", None))

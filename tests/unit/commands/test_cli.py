@@ -69,6 +69,18 @@ assert not {"typer", "rich", "httpx", "google", "pydantic.v1"} & loaded
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
+def test_routes_leave_an_imported_first_version_of_pydantic_alone() -> None:
+    program = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import pydantic.v1
+import app.routers.register
+assert sys.modules["pydantic.v1"] is pydantic.v1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_help_lists_every_verb_with_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
 
