@@ -9,17 +9,20 @@ from app.system.web_address import is_web_address
 
 
 def async_client(*, seconds: float, follow_redirects: bool = True) -> httpx.AsyncClient:
-    """Requests raise httpx.HTTPError; the first address has to be valid (``is_web_address``)."""
+    """Return a client, whose requests raise httpx.HTTPError.
+
+    The address of a request has to be valid (``is_web_address``); those of redirects are checked.
+    """
     return httpx.AsyncClient(
         verify=trusting_context(),
         follow_redirects=follow_redirects,
         timeout=seconds,
-        event_hooks={"response": [_check_redirect_later]},
+        event_hooks={"response": [_check_redirect_async]},
     )
 
 
 def client(*, seconds: float) -> httpx.Client:
-    """The same for code that blocks."""
+    """Return the same for code that blocks."""
     return httpx.Client(
         verify=trusting_context(),
         follow_redirects=True,
@@ -28,7 +31,7 @@ def client(*, seconds: float) -> httpx.Client:
     )
 
 
-async def _check_redirect_later(response: httpx.Response) -> None:
+async def _check_redirect_async(response: httpx.Response) -> None:
     _check_redirect(response)
 
 

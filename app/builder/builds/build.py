@@ -33,7 +33,7 @@ from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
 
-# To be raised when the same packages give another image.
+# Raise this number when the same packages give another image.
 FORMAT = 3
 _COLLISIONS_SHOWN = 20
 

@@ -162,8 +162,8 @@ class PackageEvaluator:
     ) -> None:
         """Make the packages' paths valid until the roots are released.
 
-        The packages are by the names that they were evaluated by.  Raises PackagesChanged, BuildFailed, BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed,
-        StoreUnavailable.
+        ``packages`` are by the names that were evaluated.  Raises PackagesChanged, BuildFailed,
+        BuildTimedOut, PolicyRefused, SourceUnavailable, DownloadFailed, StoreUnavailable.
         """
         realise = partial(self._realiser.realise, roots=roots, on_line=on_line)
         await self._with_derivations(pinned, packages, realise)

@@ -51,7 +51,7 @@ class Job(Generic[T]):
         self.identifier: str = after.identifier if after else secrets.token_hex(6)
         self.progress: Progress = after.progress if after else Progress()
         self.started_at: datetime = after.started_at if after else datetime.now(UTC)
-        # The clock of the times may be set while the job runs.
+        # Monotonic: the clock of ``started_at`` may be set while the job runs.
         self.begun: float = after.begun if after else time.monotonic()
         self._ended: float | None = None
         self.title = title

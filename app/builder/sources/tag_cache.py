@@ -33,7 +33,7 @@ class TagCache:
         return entry.found if entry and self._clock() < entry.until else None
 
     def __contains__(self, tag: str) -> bool:
-        """Whether the tag was resolved before, expired or not."""
+        """Return whether the tag was resolved before, also if that has expired."""
         return tag in self._moving or tag in self._others
 
     def write(self, tag: str, found: Revision | Failure, seconds: float) -> None:

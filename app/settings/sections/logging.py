@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from app.settings.sections.addresses import OptionalUrl
+from app.settings.sections.fields import OptionalUrl
 from app.telemetry.log import LogFormat
 
 

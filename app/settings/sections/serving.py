@@ -8,7 +8,7 @@ from pydantic_settings import NoDecode
 
 from app.access.proxies import Network, ProxyHeader, networks
 from app.builder.sources.definition import AbsolutePath
-from app.settings.sections.addresses import OptionalUrl
+from app.settings.sections.fields import OptionalUrl
 
 
 def _existing(directory: Path) -> Path:

@@ -39,6 +39,22 @@ def test_docstrings_start_with_a_sentence_of_what_is_documented() -> None:
     ]
 
 
+def test_functions_return_whether() -> None:
+    """Only properties are described by a clause with "whether" alone."""
+    nodes = [
+        (path.relative_to(ROOT).as_posix(), node)
+        for path in (ROOT / "app").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list
+    ]
+
+    assert not [
+        (path, node.name)
+        for path, node in nodes
+        if (ast.get_docstring(node) or "").startswith("Whether ")
+    ]
+
+
 def test_names_in_docstrings_exist() -> None:
     """A class that was renamed may stay in the docstrings of its callers."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / "app").rglob("*.py")]

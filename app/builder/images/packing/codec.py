@@ -30,7 +30,7 @@ except ImportError:  # not built for this machine
 else:
     _HAS_ISAL = True
 
-# Raise when the tar stream, the cutting or the frame around blocks changes.
+# Raise this number when the tar stream, the cutting or the frame around blocks changes.
 _FORMAT = 2
 # Deflate without a header and a trailer.
 _RAW = -15

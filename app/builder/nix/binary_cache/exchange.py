@@ -101,7 +101,8 @@ class Exchange:
         """Prepare a request for a file from byte ``offset`` on, for at most ``seconds`` unless 0.
 
         ``write`` receives parts of the body, of 256 KiB and more except the last one, with the
-        position of each; it returns False to end the transfer, which is then complete.  A file that was sent encoded is requested from its start.
+        position of each; it returns False to end the transfer, which is then complete.  A file that
+        was sent encoded is requested from its start.
         """
         if self._head.is_encoded:
             offset = 0
@@ -163,7 +164,7 @@ class _Body:
         self.failure: Exception | None = None
 
     def take(self, part: bytes) -> int | None:
-        """Return None to go on; libcurl ends the transfer if it gets a number of other bytes."""
+        """Return None to continue; 0, which is not the length of the part, ends the transfer."""
         self._received += part
         return None if len(self._received) < _TOGETHER else self._pass_on()
 

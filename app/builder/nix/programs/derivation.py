@@ -10,7 +10,7 @@ _START = re.compile(r'Derive\(\[|DrvWithVersion\("[^"\\]*",\[')
 _OUTPUT = re.compile(r'\("([^"\\]+)","([^"\\]*)","[^"\\]*","[^"\\]*"\)(,?)')
 # What follows the outputs may be gigabytes.
 _OUTPUTS_LIMIT = 1024 * 1024
-# Almost all outputs end before.
+# Bytes in which the outputs of almost all derivations end.
 _MOST_OUTPUTS = 4096
 
 

@@ -23,7 +23,7 @@ class Arrival:
         self._begun: tuple[float, int] | None = None
 
     def is_due(self, arrived: int) -> bool:
-        """Whether packing should begin, with so many bytes of the file.
+        """Return whether packing should begin, with so many bytes of the file.
 
         False for all of them: the end of a download follows at once, with its hash.
         """

@@ -195,7 +195,7 @@ class Offers:
 
 
 def can_stream(urls: Sequence[str]) -> bool:
-    """Whether all caches are reached by HTTP; other stores are left to Nix."""
+    """Return whether all caches are reached by HTTP; Nix itself reads other stores."""
     return all(map(is_web_address, urls))
 
 
@@ -219,7 +219,7 @@ def _offer(cache: Cache, substitute: Substitute, others: list[Cache]) -> Offer:
 
 
 def _is_same(one: Substitute, other: Substitute) -> bool:
-    """Whether both describe the same archive, whatever its compression."""
+    """Return whether both describe the same archive, whatever its compression."""
     return (
         one.nar_hash == other.nar_hash
         and one.nar_size == other.nar_size

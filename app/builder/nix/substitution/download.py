@@ -130,12 +130,12 @@ class Download:
 
     @property
     def is_closed(self) -> bool:
-        """Whether there is nothing to wait for, and no file to give back."""
+        """Whether there is nothing to wait for, and no file to put back."""
         return self._ended and not self._buffer.has_file
 
     @blocking
     def close(self) -> None:
-        """Cancel the download, wait until it has ended, and give the file back."""
+        """Cancel the download, wait until it has ended, and put the file back."""
         self._stop()
         self._buffer.close()
 

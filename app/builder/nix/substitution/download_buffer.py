@@ -65,7 +65,7 @@ class DownloadBuffer:
     def close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            self._files.give_back(file)
+            self._files.put_back(file)
 
     def _append(self, part: bytes | bytearray) -> None:
         if self._file is None:

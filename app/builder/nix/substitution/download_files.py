@@ -27,7 +27,7 @@ class DownloadFiles:
         self._kept = 0
 
     def take(self) -> BinaryIO:
-        """Return an unbuffered file, for ``give_back``.  Raises OSError.
+        """Return an unbuffered file, for ``put_back``.  Raises OSError.
 
         The thread of transfers calls this, which writes downloads to files.
         """
@@ -45,7 +45,7 @@ class DownloadFiles:
             raise
 
     @blocking
-    def give_back(self, file: BinaryIO) -> None:
+    def put_back(self, file: BinaryIO) -> None:
         """Keep the file while others are used, or close it."""
         size = os.fstat(file.fileno()).st_size
         with self._changing:

@@ -81,11 +81,11 @@ def test_files_are_closed_with_the_last_download(tmp_path: Path) -> None:
     one, other = files.take(), files.take()
     one.write(PART)
 
-    files.give_back(one)
+    files.put_back(one)
     assert files.take() is one
-    files.give_back(one)
+    files.put_back(one)
     assert not one.closed
-    files.give_back(other)
+    files.put_back(other)
 
     assert one.closed
     assert other.closed
@@ -96,10 +96,10 @@ def test_large_files_are_not_kept(tmp_path: Path) -> None:
     one, other = files.take(), files.take()
     one.truncate(1 << 30)
 
-    files.give_back(one)
+    files.put_back(one)
 
     assert one.closed
-    files.give_back(other)
+    files.put_back(other)
 
 
 def test_a_directory_that_cannot_be_made_leaves_nothing_in_use(tmp_path: Path) -> None:
@@ -111,6 +111,6 @@ def test_a_directory_that_cannot_be_made_leaves_nothing_in_use(tmp_path: Path) -
     blocked.unlink()
 
     only = files.take()
-    files.give_back(only)
+    files.put_back(only)
 
     assert only.closed
