@@ -23,9 +23,9 @@ from app.builder.sources.unpacking import (
     FilesInvalid,
     date_of,
 )
-from app.builder.sources.xz import XzReader
 from app.system import threads
 from app.system.blocking import blocking
+from app.system.xz import XzReader
 
 _CHUNK = 1 << 20
 # The size of an unpacked archive: its files, and a header for each.

@@ -5,12 +5,14 @@ import lzma
 from collections.abc import Iterator
 
 from app.builder.nix.closure import StorePath
+from app.system.xz import XzReader
 
 _XZ = b"\xfd7zXZ\x00"
 # A channel has some 200,000 paths of 80 bytes.
 SIZE_LIMIT = 100_000_000
 _LINES = 5_000_000
 _LONGEST = 300
+_PIECE = 128 << 10
 
 
 class StorePathsInvalid(ValueError):
@@ -26,16 +28,25 @@ def read_store_paths(document: bytes) -> tuple[StorePath, ...]:
 
 
 def _parse(document: bytes) -> Iterator[StorePath]:
-    plain = io.BytesIO(document)
-    stream = lzma.LZMAFile(plain) if document.startswith(_XZ) else plain  # noqa: SIM115  in memory
-    for number in range(1, _LINES):
-        line = stream.readline(_LONGEST)
-        if not line:
-            return
-        if line.isspace():
+    for number, line in enumerate(_lines(document), 1):
+        if number >= _LINES:
+            raise StorePathsInvalid(f"more than {_LINES} store paths")
+        if not line.strip():
             continue
         try:
             yield StorePath.parse(line.decode().strip())
         except ValueError as error:
             raise StorePathsInvalid(f"line {number} is {error}") from None
-    raise StorePathsInvalid(f"more than {_LINES} store paths")
+
+
+def _lines(document: bytes) -> Iterator[bytes]:
+    """Yield the lines, and the beginning of one that is too long."""
+    plain = io.BytesIO(document)
+    stream = XzReader(plain) if document.startswith(_XZ) else plain
+    rest = b""
+    while piece := stream.read(_PIECE):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+        if len(rest) > _LONGEST:
+            break
+    yield rest

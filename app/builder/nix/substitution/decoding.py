@@ -13,15 +13,15 @@ import zstandard
 
 from app.builder.nix.nar import Source
 from app.builder.nix.store import UnreadablePath
+from app.system.xz import MEMORY
 
 # Returns up to so many bytes; none at the end.
 Read = Callable[[int], bytes]
 
 _READ = 512 * 1024
 _OUTPUT = 256 * 1024
-# Those of the largest presets: zstd -19 and --long, xz -9.
+# That of the largest presets: zstd -19 and --long.
 _ZSTD_WINDOW = 1 << 27
-_XZ_MEMORY = 96 << 20
 
 
 class DecodingFailed(UnreadablePath):
@@ -149,7 +149,7 @@ class _Brotli:
 
 
 def _xz(read: Read) -> Source:
-    return _Pieces(_Streams(lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY), read).next_piece)
+    return _Pieces(_Streams(lambda: lzma.LZMADecompressor(memlimit=MEMORY), read).next_piece)
 
 
 def _bzip2(read: Read) -> Source:

@@ -7,8 +7,8 @@ can fill.
 import lzma
 from typing import IO
 
-# The largest preset of xz has a window of 64 MiB.
-_MEMORY = 96 << 20
+# Bytes; the largest preset of xz has a window of 64 MiB.
+MEMORY = 96 << 20
 _CHUNK = 128 << 10
 
 
@@ -68,4 +68,4 @@ class XzReader:
 
 
 def _new_stream() -> lzma.LZMADecompressor:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_MEMORY)
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MEMORY)

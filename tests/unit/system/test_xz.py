@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from app.builder.sources.xz import XzReader
+from app.system.xz import XzReader
 
 PLAIN = bytes(range(256)) * 5000
 
