@@ -41,7 +41,12 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from families(self._state, self._disks)
         for histogram in self._state.measures.histograms:
-            yield from histogram.collect()
+            for metric in histogram.collect():
+                # The times of creation belong to another format: here they are series of their own.
+                metric.samples = [
+                    one for one in metric.samples if one.name != f"{metric.name}_created"
+                ]
+                yield metric
 
 
 def families(state: AppState, disks: Mapping[str, DiskSpace]) -> Iterator[Metric]:
