@@ -15,7 +15,7 @@ from loguru import logger
 from app.errors import StorageUnavailable
 from app.storage.directories import remove
 from app.system.blocking import blocking
-from app.system.disk import TRIAL_SIZE, translate_disk_errors
+from app.system.disk import TRIAL_SIZE, reason_of, translate_disk_errors
 
 _BUFFER = 1 << 18
 _STALE = 3600.0
@@ -110,7 +110,7 @@ def prepare(staging: Path) -> NewSpool:
         _sweep(staging)
     except OSError as error:
         raise StorageUnavailable(
-            f"cannot store files in {staging.parent} ({error.strerror}): create it on a disk that"
+            f"cannot store files in {staging.parent} ({reason_of(error)}): create it on a disk that"
             f" has hard links, owned by user {os.geteuid()}, or choose another directory"
         ) from error
     try:

@@ -1,6 +1,7 @@
 """Errors of disks, translated for users."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,9 +21,17 @@ def storage_unavailable(error: OSError, place: str = _STORAGE) -> StorageUnavail
     if error.errno in _FULL:
         return StorageUnavailable(f"{place} is full; its operator has to free or add space")
     return StorageUnavailable(
-        f"{place} does not work ({error.strerror or 'input/output error'}); "
+        f"{place} does not work ({reason_of(error)}); "
         "its operator finds the reason in the server's log"
     )
+
+
+def reason_of(error: OSError) -> str:
+    """Return the text of the operating system, without a path."""
+    if error.errno == errno.EEXIST:
+        # From ``mkdir``: the name is that of a file, or of a link that leads nowhere.
+        return os.strerror(errno.ENOTDIR)
+    return error.strerror or "input/output error"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from app.errors import StorageUnavailable
 from app.oci import Digest
 from app.storage import keys, spool
 from app.storage.base import READ_LIMIT, ObjectNotFound
@@ -87,6 +88,13 @@ async def test_a_file_in_the_place_of_a_directory_is_moved_away(
         (root / RECORD).unlink()
 
     await assert_stores(storage)
+
+
+async def test_a_storage_at_a_dangling_link_is_not_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "storage").symlink_to("nowhere")
+
+    with pytest.raises(StorageUnavailable, match=r"cannot store files in .*\(Not a directory\)"):
+        await FilesystemStorage(tmp_path / "storage").start()
 
 
 def _socket(path: Path) -> None:

@@ -30,8 +30,10 @@ def test_a_full_disk_is_reported_without_a_path(
     assert str(tmp_path) not in str(raised.value)
 
 
-def test_a_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+def test_a_name_without_a_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
 
-    with pytest.raises(StorageUnavailable, match=r"state directory does not work \(File exists\)"):
-        attempt(tmp_path / "file")
+    for name in ("file", "file/below", "dangling", "dangling/below"):
+        with pytest.raises(StorageUnavailable, match=r"does not work \(Not a directory\)"):
+            attempt(tmp_path / name)
