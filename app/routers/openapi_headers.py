@@ -27,3 +27,14 @@ LOCATION = _header("Location", "The address of the next request")
 RETRY_AFTER = _header("Retry-After", "Seconds")
 LINK = _header("Link", "Relative, to the next page; none at the end", always=False)
 FILTERS = _header("OCI-Filters-Applied", "artifactType, if the request has it", always=False)
+_REQUEST_ID = _header("X-Request-Id", "The identifier of the request in the server's log")
+_API_VERSION = _header("Docker-Distribution-Api-Version", "registry/2.0")
+
+
+def add_common(description: dict[str, Any]) -> None:
+    """Add the headers that ``Gate`` gives to every response."""
+    for path, operations in description["paths"].items():
+        common = _REQUEST_ID | (_API_VERSION if path.startswith("/v2/") else {})
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                response["headers"] = response.get("headers", {}) | common

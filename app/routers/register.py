@@ -1,7 +1,10 @@
 """Register all routes on an application, for the server and for tests."""
 
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
@@ -18,6 +21,7 @@ from app.routers import (
     images,
     manifests,
     metrics,
+    openapi_headers,
     plans,
     referrers,
     search,
@@ -49,6 +53,7 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
     app.add_middleware(Direct)
     app.add_middleware(Gate)
     errors.install(app)
+    app.openapi = partial(_describe, app.openapi)  # type: ignore[method-assign]  # FastAPI's way
     # Manifests and blobs get nearly all requests.
     registry = (manifests, blobs, version, tags, referrers, catalog)
     services = (health, builds, build_events, debug, metrics, search, images, plans, warming)
@@ -63,3 +68,10 @@ def include_routers(app: FastAPI, *, web_dir: Path | None = None) -> None:
         app.include_router(front.front)
     else:
         app.mount("/", Pages(directory=web_dir, html=True))
+
+
+def _describe(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the interface description with the headers of all responses."""
+    description = describe()
+    openapi_headers.add_common(description)
+    return description

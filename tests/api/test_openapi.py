@@ -25,6 +25,10 @@ def test_head_requests_errors_and_headers_are_described_too(registry: Registry) 
     for path, operations in paths.items():
         for operation in operations.values():
             assert {"4XX", "5XX"} <= set(operation["responses"]), path
+            for response in operation["responses"].values():
+                assert "X-Request-Id" in response["headers"], path
+                is_registry = path.startswith("/v2/")
+                assert ("Docker-Distribution-Api-Version" in response["headers"]) is is_registry
     for path, headers in {
         "/v2/{name}/manifests/{reference}": {307: "Location", 429: "Retry-After", 200: "Warning"},
         "/v2/{name}/blobs/{digest}": {307: "Location", 416: "Content-Range", 206: "Content-Range"},
