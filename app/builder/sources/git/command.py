@@ -21,6 +21,7 @@ from app.system.workers import Workers
 
 _LISTING = 128 * 1024 * 1024
 _REFS = 32 * 1024 * 1024  # half a million refs; nixpkgs has some thousand branches and tags
+_FILE = 8 * 1024**3  # of a pack, compressed; a commit's files may have 4 GiB
 _VERSION_SECONDS = 30
 _COMMITS = 24  # that are kept, without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
@@ -178,7 +179,7 @@ class GitCommand:
             return await run(
                 ["git", *arguments],
                 environment={**self._access.environment, **(environment or {})},
-                limits=Limits(seconds=seconds or self._seconds, output=output),
+                limits=Limits(seconds=seconds or self._seconds, file=_FILE, output=output),
             )
         except ProgramMissing:
             raise GitFailed(_MISSING) from None

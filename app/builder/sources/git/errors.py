@@ -35,6 +35,11 @@ _CAUSES = tuple(
             "the trusted certificates cannot be read (see SSL_CERT_FILE, GIT_SSL_CAINFO)",
         ),
         (r"unable to read askpass response", "the token cannot be read (see token_file)"),
+        # The only line if git's own process was killed, which the limit of a file's size does.
+        (
+            r"\Afatal: fetch-pack: invalid index-pack output\s*\Z|died of signal|File too large",
+            "git cannot store what the host sends: it is too large, or memory is short",
+        ),
         (r"No space left on device|Disk quota exceeded|unable to write (?:file|new)", FULL),
         (r"Could not resolve host", "the name of its host cannot be resolved"),
         (r"Connection refused|Couldn't connect to server", "no server responds at its address"),

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import os
 import socket
 import stat
 from datetime import UTC, datetime
@@ -241,6 +242,21 @@ async def test_host_with_endless_refs_is_unavailable(
 
     with pytest.raises(SourceUnavailable, match="its response has more than"):
         await source.find("nope")
+
+
+async def test_host_with_an_endless_pack_is_unavailable(
+    repository: Repository, source: GitUpstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit = repository.commit(os.urandom(60_000).hex())
+    monkeypatch.setattr(gitcommand, "_FILE", 16 * 1024)
+
+    with pytest.raises(SourceUnavailable, match="cannot store what the host sends"):
+        await content(source, commit)
+
+    left = (file for file in (tmp_path / "state").rglob("*") if file.is_file())
+    assert max(file.stat().st_size for file in left) <= 16 * 1024
+    monkeypatch.undo()
+    assert len(await content(source, commit)) == 120_000
 
 
 async def test_only_allowed_refs_are_listed(repository: Repository, tmp_path: Path) -> None:
