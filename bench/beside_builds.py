@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.builder.names.suggestions import typed
+from app.builder.names.name_index import typed
 from bench.again import Server, running
 from bench.common import ROOT, lock, small_set, source_tree
 from bench.grouping.packageset import built_packages

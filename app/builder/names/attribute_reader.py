@@ -9,7 +9,7 @@ from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attribute_names import packages_among
-from app.builder.names.suggestions import NameIndex
+from app.builder.names.name_index import NameIndex
 from app.builder.nix.door import Evaluation, NixEvaluator
 from app.errors import EvaluationFailed
 from app.oci import Digest
@@ -26,7 +26,10 @@ _TRANSIENT_SECONDS = 10
 
 
 class AttributeReader:
-    """One evaluation runs at a time; it continues when its callers leave."""
+    """Reads single names and sets of revisions.
+
+    One evaluation runs at a time; it continues when its callers leave.
+    """
 
     def __init__(self, *, nix: NixEvaluator, workers: Workers) -> None:
         self._nix = nix
@@ -34,13 +37,14 @@ class AttributeReader:
         self._queue = WorkQueue(
             "names", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
         )
-        self._sets: Jobs[NameIndex] = _jobs(_SETS)
-        self._checks: Jobs[frozenset[str]] = _jobs(_CHECKS)
+        self._sets: Jobs[NameIndex] = lasting_jobs(_SETS)
+        self._checks: Jobs[frozenset[str]] = lasting_jobs(_CHECKS)
 
     async def within(self, key: Digest, pinned: Pinned, name: str) -> NameIndex:
         """Return the names in one set, listed or not; an empty index without a set of this name.
 
-        ``key`` is that of the revision's names.  Raises SourceUnavailable, TooManyRequests, Draining.
+        ``key`` is that of the revision's names.  Raises SourceUnavailable, TooManyRequests,
+        Draining.
         """
 
         async def read(evaluation: Evaluation) -> NameIndex:
@@ -78,7 +82,8 @@ class AttributeReader:
         return start
 
 
-def _jobs(remember: int) -> Jobs[Any]:
+def lasting_jobs(remember: int) -> Jobs[Any]:
+    """Return jobs without pages, whose results do not expire."""
     return Jobs(
         failures=FailureLifetimes(
             transient=_TRANSIENT_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS

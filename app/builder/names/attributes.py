@@ -8,15 +8,14 @@ from loguru import logger
 from pydantic import TypeAdapter
 
 from app.builder.evaluation.evaluator import Pinned, opened, subject
-from app.builder.jobs.failures import FailureLifetimes
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.progress import Progress
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attribute_names import AttributeNames, list_names
-from app.builder.names.attribute_reader import AttributeReader
+from app.builder.names.attribute_reader import AttributeReader, lasting_jobs
 from app.builder.names.lookups import Lookups
-from app.builder.names.proposals import SUGGESTIONS, ListedNames, Proposals
-from app.builder.names.suggestions import best_of
+from app.builder.names.name_index import best_of
+from app.builder.names.suggestions import SUGGESTIONS, ListedNames, Suggestions
 from app.builder.nix.door import NixEvaluator
 from app.errors import (
     EvaluationFailed,
@@ -39,17 +38,16 @@ ATTRIBUTE_NAMES = Kind(name="attribute-names", format=2, adapter=TypeAdapter(Att
 _REVISIONS = 4  # kept in memory; a large set takes some 50 MB
 _QUEUE = 8
 _EXPECTED_SECONDS = 10
-_FAILED_SECONDS = 600
-_TRANSIENT_SECONDS = 10
 _SUGGEST_SECONDS = 2
 _SEARCH_SECONDS = 25  # some clients leave after 30
 
 
 class AttributeIndex:
-    """A listing continues when its callers leave, until ``close``, for later requests.
+    """The names of all revisions, each listed when it is first needed.
 
-    ``share`` is that of one client in the queue of searches.
-    One listing runs at a time, so that requests for many revisions do not take all processors.
+    ``share`` is that of one client in the queue of searches.  One listing runs at a time, so that
+    requests for many revisions do not take all processors.  It continues when its callers leave,
+    until ``close``, for later requests.
     """
 
     def __init__(
@@ -63,14 +61,7 @@ class AttributeIndex:
             "listing", at_once=1, waiting=_QUEUE, expected_seconds=_EXPECTED_SECONDS
         )
         self._reader = AttributeReader(nix=nix, workers=workers)
-        self._listings: Jobs[ListedNames] = Jobs(
-            failures=FailureLifetimes(
-                transient=_TRANSIENT_SECONDS, failed=_FAILED_SECONDS, unknown=_FAILED_SECONDS
-            ),
-            result_seconds=float("inf"),
-            remember=_REVISIONS,
-            history=0,
-        )
+        self._listings: Jobs[ListedNames] = lasting_jobs(_REVISIONS)
 
     async def names(self, pinned: Pinned) -> tuple[str, ...]:
         """Return sorted names as in image names; wait for the list without a limit.
@@ -120,13 +111,13 @@ class AttributeIndex:
         error.
         """
         clients = tuple(clients)
-        found = await gather(self._proposed(pinned, error, clients) for pinned in places)
+        found = await gather(self._suggested(pinned, error, clients) for pinned in places)
         names = best_of([names for names in found if names is not None], SUGGESTIONS)
         if not names and None in found:
             return NamesPending(error.packages)
         return PackagesUnknown(error.packages, names) if names else error
 
-    async def _proposed(
+    async def _suggested(
         self, pinned: Pinned, error: PackagesUnknown, clients: tuple[str, ...]
     ) -> tuple[str, ...] | None:
         """Return suggested packages; None if there may be some later."""
@@ -136,7 +127,7 @@ class AttributeIndex:
             assert names is not None
             return names
 
-        proposals = Proposals(
+        suggestions = Suggestions(
             key=names_key(pinned),
             pinned=pinned,
             reader=self._reader,
@@ -147,7 +138,7 @@ class AttributeIndex:
         )
         try:
             async with asyncio.timeout(_SUGGEST_SECONDS):
-                return await proposals.find(error.packages)
+                return await suggestions.find(error.packages)
         except TimeoutError:
             return None
         except RegistryError as failure:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.builder.names.attribute_names import AttributeNames
-from app.builder.names.proposals import ListedNames
+from app.builder.names.suggestions import ListedNames
 
 
 def listed(**names: tuple[str, ...]) -> ListedNames:

@@ -1,10 +1,10 @@
-"""Names that may have been meant."""
+"""The search, and the names that were probably meant."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.builder.names.suggestions import NameIndex, best_of, typed
+from app.builder.names.name_index import NameIndex, best_of, typed
 from app.reference import RepositoryName
 
 NAMES = (
