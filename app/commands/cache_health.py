@@ -72,10 +72,10 @@ class CacheHealth:
     async def _signatures(self, url: str, place: str) -> Finding:
         """Look for paths of this machine in the cache.  Raises CacheFault."""
         caches = Caches([url], self.client, self.trust)
-        answers = await gather(caches.find(path) for path in self.store)
-        if any(answer.offer for answer in answers):
+        responses = await gather(caches.find(path) for path in self.store)
+        if any(one.offer for one in responses):
             return ok("cache", f"{place}: responds, and its signatures are trusted")
-        unsigned = next((answer.unsigned for answer in answers if answer.unsigned), None)
+        unsigned = next((one.unsigned for one in responses if one.unsigned), None)
         if unsigned is not None:
             keys = ", ".join(unsigned.keys) or "no key"
             return problem("cache", f"{place}: signed by {keys}, which is not trusted", _KEY_ADVICE)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from app.routers import openapi_headers as headers
 from app.routers.dependencies import Services
 from app.routers.pagination import Pagination
-from app.routers.responses import answer
+from app.routers.responses import bytes_response
 from app.routers.schemas import ERROR, Catalog
 
 router = APIRouter(tags=["registry"])
@@ -31,7 +31,7 @@ async def get_catalog(request: Request, page: Pagination, services: Services) ->
     if not services.catalog:
         raise HTTPException(404, "the catalog is switched off here")
     names, link = page.of(await services.images.repositories(), _PATH)
-    return answer(
+    return bytes_response(
         request,
         body=json.dumps({"repositories": names}).encode(),
         media_type="application/json",

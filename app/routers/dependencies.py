@@ -67,7 +67,7 @@ CONTENT_DIGEST: dict[str, Any] = {
         _described("digest", "The digest of the content", {"pattern": f"^{_DIGEST}$"}),
     ]
 }
-"""A value for ``openapi_extra=`` of routes that call the functions above."""
+"""This and IMAGE_REFERENCE are values for ``openapi_extra`` of routes that call those functions."""
 
 
 async def _services(request: Request) -> AppState:

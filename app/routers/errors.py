@@ -32,7 +32,7 @@ from app.routers.address import address
 from app.routers.clients import hides_not_found
 from app.routers.dependencies import services_of
 from app.routers.image_details import ImageNotBuilt
-from app.routers.responses import add_warnings, answer
+from app.routers.responses import add_warnings, bytes_response
 from app.routers.web.rendering import error_page, is_browser
 from app.text.sanitize import excerpt_for_client, one_line, one_line_for_client
 
@@ -77,7 +77,7 @@ def error_body(code: ErrorCode, message: str, detail: Mapping[str, object] = _NO
 def error_response(
     request: Request, status: int, body: bytes, headers: Mapping[str, str] = _NONE
 ) -> Response:
-    return answer(
+    return bytes_response(
         request,
         status=status,
         body=body,

@@ -18,7 +18,7 @@ from app.routers.responses import (
     IMMUTABLE,
     REVALIDATED,
     add_warnings,
-    answer,
+    bytes_response,
     content_headers,
     is_current,
 )
@@ -110,7 +110,7 @@ async def get_manifest(request: Request) -> Response:
 async def _stored(request: Request, digest: Digest, state: AppState) -> Response:
     """Return the stored manifest, whatever types the client accepts; never build."""
     manifest = await state.manifests.read(digest)
-    return _answer(request, manifest, content_headers(digest, IMMUTABLE))
+    return _response(request, manifest, content_headers(digest, IMMUTABLE))
 
 
 async def _built(request: Request, reference: ImageReference, state: AppState) -> Response:
@@ -132,12 +132,14 @@ async def _made(request: Request, reference: ImageReference, state: AppState) ->
     digest = choice.document.digest
     manifest = await state.manifests.read(digest)
     fields = {**content_headers(digest, REVALIDATED), "vary": "Accept"}
-    response = _answer(request, manifest, fields)
+    response = _response(request, manifest, fields)
     add_warnings(response, (choice.warning, *built.warnings) if choice.warning else built.warnings)
     return response
 
 
-def _answer(request: Request, manifest: Manifest, fields: dict[str, str]) -> Response:
+def _response(request: Request, manifest: Manifest, fields: dict[str, str]) -> Response:
     if is_current(request, manifest.digest):
         return Response(status_code=304, headers=fields)
-    return answer(request, body=manifest.body, media_type=manifest.media_type, headers=fields)
+    return bytes_response(
+        request, body=manifest.body, media_type=manifest.media_type, headers=fields
+    )

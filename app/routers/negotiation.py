@@ -28,8 +28,8 @@ def choose(built: Built, accept: Iterable[str], own: str) -> Choice:
 
     The order is ignored: Docker's is that of a Go map and changes between a HEAD and its GET,
     which have to agree on the digest.  A client that accepts no index gets the image for the
-    architecture ``own``.  Raises NotAcceptable if no document has an accepted type, and ImageUnknown
-    if the index has no image for that architecture.
+    architecture ``own``.  Raises NotAcceptable if no document has an accepted type, and
+    ImageUnknown if the index has no image for that architecture.
     """
     accepted = _accepted_types(tuple(accept))
     if isinstance(built, BuiltImage):

@@ -1,7 +1,7 @@
 """Requests that the framework routes share a part of the event loop's time.
 
-They cost milliseconds each: routing, pages, documents.  Manifests, blobs and the probe of the process
-are in front of this (``Direct``), and wait for none of them.
+They cost milliseconds each: routing, pages, documents.  Manifests, blobs and the probe of the
+process are in front of this (``Direct``) and do not wait for them.
 """
 
 from fastapi import Request

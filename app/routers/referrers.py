@@ -1,6 +1,6 @@
 """The attachments of a manifest: end-12 of the distribution specification.
 
-Nothing ever is.  The route exists because clients request a tag instead after a 404.
+The list is always empty.  The route exists because clients request a tag after a 404.
 """
 
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from app.oci import MediaType, canonical_json
 from app.routers import openapi_headers as headers
 from app.routers.dependencies import CONTENT_DIGEST, content_digest
-from app.routers.responses import answer
+from app.routers.responses import bytes_response
 from app.routers.schemas import ERROR
 
 router = APIRouter(tags=["registry"])
@@ -48,4 +48,4 @@ async def get_referrers(
 ) -> Response:
     content_digest(request)  # raises, as the specification requires 400 for an invalid digest
     filters = {} if artifact_type is None else {"oci-filters-applied": "artifactType"}
-    return answer(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=filters)
+    return bytes_response(request, body=_EMPTY, media_type=MediaType.OCI_INDEX, headers=filters)

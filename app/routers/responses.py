@@ -20,7 +20,7 @@ _WARNING_LIMIT = 300
 _WARNINGS = 10
 
 
-def answer(
+def bytes_response(
     request: Request,
     *,
     body: bytes,

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from app.routers import openapi_headers as headers
 from app.routers.dependencies import Repository, Services
 from app.routers.pagination import Pagination
-from app.routers.responses import answer
+from app.routers.responses import bytes_response
 from app.routers.schemas import ERROR, TagList
 
 router = APIRouter(tags=["registry"])
@@ -30,7 +30,7 @@ async def get_tags(
     request: Request, name: Repository, page: Pagination, services: Services
 ) -> Response:
     tags, link = page.of(await services.images.tags(name), f"/v2/{name}/tags/list")
-    return answer(
+    return bytes_response(
         request,
         body=json.dumps({"name": str(name), "tags": tags}).encode(),
         media_type="application/json",

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.routers.responses import answer
+from app.routers.responses import bytes_response
 
 router = APIRouter(tags=["registry"])
 
@@ -18,4 +18,4 @@ router = APIRouter(tags=["registry"])
 @router.get("/v2", include_in_schema=False)
 @router.head("/v2", include_in_schema=False)
 async def get_version(request: Request) -> Response:
-    return answer(request, body=b"{}", media_type="application/json", headers={})
+    return bytes_response(request, body=b"{}", media_type="application/json", headers={})

@@ -16,8 +16,8 @@ from app.errors import StillBuilding, TooManyRequests
 from app.routers.clients import has_header_limit
 from app.state import AppState, Pull
 
-_HOP = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
-_HOP_PARAMETER = re.compile(rb"_w(?:=|$)")
+_REDIRECT_NUMBER = re.compile(rb"(?:^|&)_w=([0-9]{1,3})(?=&|$)")
+_REDIRECT_PARAMETER = re.compile(rb"_w(?:=|$)")
 _UNSAFE = re.compile(rb"[^!-~]|[\"<>\\^`{|}]")
 _RETRY_SECONDS = 15
 _FIND_SECONDS = 0.05
@@ -85,14 +85,14 @@ async def _leave(request: Request) -> None:
 
 def _redirect_count(query: bytes, redirects: int) -> int:
     """Return how often the request was redirected.  A forged number shortens only its own wait."""
-    found = _HOP.search(query)
+    found = _REDIRECT_NUMBER.search(query)
     return min(int(found[1]), redirects) if found else 0
 
 
 def _to_itself(request: Request, redirect: int) -> Response:
     """Redirect by a relative location, so that the client keeps the address it used."""
     query: bytes = request.scope["query_string"]
-    kept = [part for part in query.split(b"&") if part and not _HOP_PARAMETER.match(part)]
+    kept = [part for part in query.split(b"&") if part and not _REDIRECT_PARAMETER.match(part)]
     location = b"?" + b"&".join([*kept, b"_w=%d" % redirect])
     location = _UNSAFE.sub(lambda unsafe: b"%%%02X" % unsafe[0][0], location)
     return Response(

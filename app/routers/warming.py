@@ -65,7 +65,7 @@ async def post_build(request: Request, services: Services) -> Response:
     include_in_schema=False,
 )
 async def refuse_method() -> Response:
-    """Refuse other methods.  Allow names those of all routes here, not of one as in the framework."""
+    """Refuse other methods.  The framework's Allow would name the methods of one route only."""
     raise HTTPException(405, headers={"allow": "GET, HEAD, POST"})
 
 

@@ -63,7 +63,7 @@ class Connections:
                 await app(scope, receive, send)
             finally:
                 if connection is not None:
-                    connection.answered()
+                    connection.responded()
 
         return run
 
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._peer: Peer | None = None
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader()
-        self._answered = 0
+        self._responded = 0
         self._held = b""
         self._paused_behind = False
         self._timeout: asyncio.TimerHandle | None = None
@@ -133,9 +133,9 @@ class Connection(asyncio.Protocol):
         self._stall.stop()
         self._protocol.resume_writing()
 
-    def answered(self) -> None:
+    def responded(self) -> None:
         """Count a response; the protocol behind may notice it only later."""
-        self._answered += 1
+        self._responded += 1
         if self._held:
             # An empty context: the next request must not inherit from this one.
             self._loop.call_soon(self._forward, context=Context())
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def _unanswered(self) -> int:
-        return self._reader.begun - self._answered
+        return self._reader.begun - self._responded
 
     def _forward(self) -> None:
         events = self._reader.events

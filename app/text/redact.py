@@ -20,7 +20,8 @@ _NAME_IN_WORDS = (
 )
 _NAMED = ("token", "pass", "secret", "signature", "credential", "pwd", "key", "auth")
 _IS = r"\\*[\"']?\s?(?:=>|:=|[:=])\s?"
-_IS_NO_SENTENCE = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
+# Without the colon and space of a sentence.
+_ASSIGNS = r"(?:\\*[\"']?\s?(?:=>|:=|=)\s?|\\*[\"']\s?:\s?|\s?:(?!\s))"
 # Quoted as in JSON and shells, or once more inside a string; the end may have been cut off.
 _VALUE = (
     r"(?:\\+[\"'][^\"']*+[\"']?|\"(?>(?:[^\"\\]|\\.)*)\"?|'(?>(?:[^'\\]|\\.)*)'?|[^\s\"'&,;]++)"
@@ -48,7 +49,7 @@ _PATTERNS = (
         rf"\b(cookie{_IS}\\*[\"']?)[^\s\"']++(?>(?:(?<=;)\s[^\s\"'=]++=[^\s\"']*+)*)",
         r"\1***",
     ),
-    (_NAMED, rf"({_LONGER_NAME}{_IS_NO_SENTENCE}){_VALUE}", r"\1***"),
+    (_NAMED, rf"({_LONGER_NAME}{_ASSIGNS}){_VALUE}", r"\1***"),
     (_NAMED, rf"({_NAME_IN_WORDS}\s?:\s){_VALUE}", r"\1***"),
     (_NAMED, rf"((?<![\w-])--?[\w-]{{0,40}}?{_LONGER_NAME}\s){_VALUE}", r"\1***"),
     (("-u", "-user"), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=][^\s:]{1,100}:)\S++", r"\1***"),

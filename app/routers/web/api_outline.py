@@ -42,7 +42,7 @@ class Operation:
 
 
 def operations(description: Mapping[str, Any]) -> Iterator[Operation]:
-    """Yield them in the order of their paths; HEAD together with GET."""
+    """Yield the operations in the order of their paths; HEAD together with GET."""
     for path, methods in sorted(description["paths"].items()):
         for method, operation in methods.items():
             if method == "head":
