@@ -1,7 +1,7 @@
 """Processes that tests start end with the test or the fixture that started them.
 
-A test that fails in the middle would leave its processes to the next tests, which then fail of
-their warnings.
+A test that fails in the middle would leave its processes to the next tests, which would then fail
+because of their warnings.
 """
 
 import os

@@ -21,6 +21,8 @@ from app.builder.images.packing.tar_header import END_OF_ARCHIVE
 from app.oci import MediaType
 
 BLOCKS = (b"", b"x", bytes(1 << 22), os.urandom(100_000), b"abc" * 50_000)
+# Every machine has gzip; pigz is tested where it is installed.
+PROGRAMS = ("gzip", "pigz") if shutil.which("pigz") else ("gzip",)
 each_codec = pytest.mark.parametrize("name", ["gzip", "zlib", "zstd"])
 each_number = pytest.mark.parametrize("blocks", [(), *((one,) for one in BLOCKS), BLOCKS])
 
@@ -77,14 +79,10 @@ def test_a_blob_states_the_size_of_a_tar_beyond_4_gib_as_gzip_does(name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["gzip", "pigz"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_read_a_blob(program: str) -> None:
-    if (found := shutil.which(program)) is None:
-        assert program == "pigz", "every machine has gzip"
-        return
-
     unpacked = subprocess.run(
-        [found, "-dc"],
+        [program, "-dc"],
         input=blob_of(codec.find("gzip"), BLOCKS),
         stdout=subprocess.PIPE,
         check=True,
@@ -149,7 +147,8 @@ def test_the_identity_is_that_of_library_level_blocks_format_and_behaviour(name:
     library, level, block, form, trial = packed.identity.split("/")
 
     assert any(digit.isdigit() for digit in library)
-    assert (int(level), int(block), int(form)) == (int(level), packed.block_size, 2)
+    assert level.isdigit()
+    assert (int(block), int(form)) == (packed.block_size, 2)
     assert len(trial) == 16
     assert packed.identity == codec.find(name).identity
 
