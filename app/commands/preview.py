@@ -83,9 +83,7 @@ def _lines(image: PreviewedImage) -> list[str]:
         lines.append(f"  to download   {readable_size(download)}")
     if image.is_complete:
         stored = sum(layer.is_stored for layer in image.layers)
-        lines.append(
-            f"  layers        {len(image.layers) + image.own_layers}; {stored} of them stored"
-        )
+        lines.append(f"  layers        {image.layer_count}; {stored} of them stored")
     lines.append(f"  to build      {len(image.builds)} derivations")
     lines += [f"                {path.name}" for path in image.builds[:20]]
     return lines

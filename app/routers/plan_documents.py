@@ -79,5 +79,5 @@ def _totals(image: PreviewedImage) -> Totals:
         size=sum(one.size or 0 for one in image.paths),
         download_size=sum(one.download_size or 0 for one in image.paths),
         builds=len(image.builds),
-        layers=len(image.layers) + image.own_layers if image.is_complete else None,
+        layers=image.layer_count if image.is_complete else None,
     )

@@ -8,6 +8,7 @@ stored blobs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.image import Built
@@ -28,8 +29,8 @@ class FinishedImage:
 
     title: str
     image: Built
-    identifier: str = ""
-    stage: str = ""
+    identifier: ClassVar[str] = ""
+    stage: ClassVar[str] = ""
 
     def result(self) -> Built:
         return self.image

@@ -83,7 +83,6 @@ class PreviewedImage:
 
     ``paths`` is the whole closure, and ``layers`` are those of a pull, if ``is_complete``; else
     some packages have to be built first.  ``builds`` are the derivations that would be built.
-    ``own_layers`` counts the layer of the image's own files and links to the packages.
     """
 
     architecture: str
@@ -93,7 +92,11 @@ class PreviewedImage:
     paths: tuple[PreviewedPath, ...]
     builds: tuple[StorePath, ...]
     layers: tuple[PreviewedLayer, ...]
-    own_layers: int = _OWN_LAYERS
+
+    @property
+    def layer_count(self) -> int:
+        """The layers of a pull, with that of the image's own files and links to the packages."""
+        return len(self.layers) + _OWN_LAYERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ async def test_the_plan_of_a_built_image_is_its_layers_and_its_digest(opener: Op
     assert set(places(image).values()) == {Place.PACKED}
     assert {"tool-1", "lib-1"} <= places(image).keys()
     assert all(layer.is_stored for layer in image.layers)
-    assert len(image.layers) + image.own_layers == len(built.blobs) - 1
+    assert image.layer_count == len(built.blobs) - 1
     sizes = {blob.size for blob in built.blobs}
     assert {layer.size for layer in image.layers} <= sizes
     assert server.nix.starts == starts
@@ -79,7 +79,7 @@ async def test_another_image_of_packed_packages_is_complete_before_it_is_built(
     image = only(found)
     assert (found.digest, image.digest, image.is_complete) == (None, None, True)
     built = await server.build("lib/tool")
-    assert len(image.layers) + image.own_layers == len(built.blobs) - 1
+    assert image.layer_count == len(built.blobs) - 1
 
 
 async def test_a_path_of_a_binary_cache_is_not_built(opener: Open) -> None:
@@ -165,7 +165,7 @@ async def test_what_is_in_the_store_is_complete_although_nothing_is_packed(opene
 
     assert image.is_complete
     assert set(places(image).values()) == {Place.STORE}
-    assert len(image.layers) + image.own_layers == len(built.blobs) - 1
+    assert image.layer_count == len(built.blobs) - 1
     assert {layer.size for layer in image.layers} == {None}
     assert not any(layer.is_stored for layer in image.layers)
 
