@@ -15,7 +15,7 @@ LATEST = "latest"  # the tag of a name without one
 NAME = re.compile(NAME_PATTERN)
 TAG = re.compile(TAG_PATTERN)
 # distribution-spec, "Referrers Tag Schema" (``sha256-<hex>``); cosign adds the suffixes.  Clients
-# request these without being asked, so they must cost nothing.
+# request these by themselves, so they must cost nothing.
 _RESERVED = re.compile(r"(?:sha256|sha384|sha512)-[a-f0-9]{64}(?:\..*)?|.*\.(?:sig|att|sbom)")
 
 

@@ -13,7 +13,7 @@ from app.commands.standard_streams import (
 )
 from app.settings.environment import process_environment
 
-_COMPLETION = "_NIXERY_COMPLETE"  # a shell asks for completions, without arguments
+_COMPLETION = "_NIXERY_COMPLETE"  # a shell requests completions, without arguments
 
 
 def run(arguments: Sequence[str], *, serve: Callable[[], None]) -> int:

@@ -196,8 +196,8 @@ async def _outputs(directory: Path, system: str, *, is_file: bool) -> Mapping[st
             names = (await list_names(nix, evaluation)).candidates
             read_only = replace(evaluation, read_only=True)
             for start in range(0, len(names), _AT_ONCE):
-                answers = await evaluate_apart(nix, read_only, names[start : start + _AT_ONCE])
-                found.update((a.attribute, a.path) for a in answers if isinstance(a, Found))
+                results = await evaluate_apart(nix, read_only, names[start : start + _AT_ONCE])
+                found.update((a.attribute, a.path) for a in results if isinstance(a, Found))
     return found
 
 

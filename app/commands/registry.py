@@ -87,7 +87,7 @@ class RegistryClient:
         headers: dict[str, str] | None = None,
         body: Callable[[], AsyncIterator[bytes] | bytes] = bytes,
     ) -> httpx.Response:
-        """Send a request, with a new token if the registry asks for one.  Raises CannotPush."""
+        """Send a request, with a new token if the registry requires one.  Raises CannotPush."""
         response = await self._send_once(method, url, headers or {}, body())
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._is_own(url):
             self._authorization = await self._authorize(response)
@@ -122,7 +122,7 @@ class RegistryClient:
             raise PushInterrupted(f"{self._base}: {reason}") from None
 
     async def _authorize(self, response: httpx.Response) -> str:
-        """Return the Authorization header that the registry asks for.  Raises CannotPush."""
+        """Return the Authorization header that the registry requires.  Raises CannotPush."""
         challenge = response.headers.get("www-authenticate", "")
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and self._credentials.basic:
@@ -132,7 +132,7 @@ class RegistryClient:
         if scheme.lower() != "bearer" or not realm:
             raise self._denied()
         if self._parsed(realm).scheme != "https" and self._base.startswith("https:"):
-            raise CannotPush(f"{self._base} asks for a password without TLS")
+            raise CannotPush(f"{self._base} requires a password without TLS")
         wanted = {
             "service": parameters.get("service", ""),
             "scope": f"repository:{self._repository}:pull,push",

@@ -224,7 +224,7 @@ async def test_events_of_an_unknown_build_are_404(registry: Registry) -> None:
     assert follower.status == 404
 
 
-async def test_a_stream_goes_on_in_the_build_that_another_client_started(
+async def test_a_stream_continues_in_the_build_that_another_client_started(
     registry: Registry,
 ) -> None:
     ready = asyncio.Event()

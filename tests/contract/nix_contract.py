@@ -353,7 +353,7 @@ class NixContract:
         assert "by all means" in looked.failure.message
         assert [one.number for one in looked.attributes] == list(range(looked.failed_at))
 
-    async def test_look_goes_on_behind_an_attribute(self, make_nix: MakeNix) -> None:
+    async def test_scan_continues_after_an_attribute(self, make_nix: MakeNix) -> None:
         kept = ("hello", "aborts", "plain", "python3Packages", "throws", "version")
         subject = make_nix({name: PACKAGES[name] for name in kept})
 

@@ -50,7 +50,7 @@ def allowed(packages: Path, attribute: str, config: str) -> bool:
         ("unsupported-package", "is not available on the requested hostPlatform", "{ allowUnsupportedSystem = true; }"),
     ],
 )  # fmt: skip
-def test_a_package_config_does_not_allow_is_refused_in_nixpkgs_words(
+def test_a_package_that_config_does_not_allow_gets_the_message_of_nixpkgs(
     packages: Path, attribute: str, reason: str, config: str
 ) -> None:
     output = refused(packages, attribute)
@@ -90,9 +90,7 @@ def test_a_package_that_cannot_be_evaluated_has_a_reason(
         ("no-output", "failed to produce output path"),
     ],
 )
-def test_a_build_that_fails_leaves_words_to_know_it_by(
-    packages: Path, attribute: str, last_words: str
-) -> None:
+def test_a_failed_build_leaves_its_message(packages: Path, attribute: str, last_words: str) -> None:
     salt = f"{attribute}-{time.time_ns()}"
     command = ("nix-build", "--no-out-link", packages, "-A", attribute, "--argstr", "salt")
     assert last_words in failure(*command, salt)

@@ -301,7 +301,7 @@ async def test_a_set_that_cannot_be_listed_hides_no_error(
     assert listing.nix.starts["list"] == 1  # a failure is remembered too
 
 
-async def test_a_slow_listing_is_not_waited_for_and_goes_on(
+async def test_a_slow_listing_is_not_waited_for_and_continues(
     listing: Listing, written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attributes, "_SUGGEST_SECONDS", 0.01)
@@ -328,7 +328,7 @@ async def test_a_slow_listing_is_not_waited_for_and_goes_on(
 ENDLESS = "builtins.foldl' (sum: n: sum + n) 0 (builtins.genList (n: n) 200000000)"
 
 
-async def test_a_listing_that_a_limit_ended_goes_on_and_keeps_what_it_had(
+async def test_a_listing_that_a_limit_ended_continues_and_keeps_what_it_had(
     listing: Listing, written: Callable[[str], Path]
 ) -> None:
     nested = "{ recurseForDerivations = true; one = package; }"

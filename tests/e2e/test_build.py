@@ -210,7 +210,7 @@ async def test_an_image_cut_or_packed_in_another_way_is_another_image(
     assert [image.manifest for image in again] == [image.manifest for image in images]
 
 
-async def test_a_restarted_server_serves_what_was_built_without_asking_nix(start: Open) -> None:
+async def test_a_restarted_server_serves_what_was_built_without_nix(start: Open) -> None:
     image = await build(await start("one"), "jq")
     state = await start("one")
     starts = nix_starts(state)
@@ -247,7 +247,7 @@ async def test_many_requests_for_one_image_make_one_evaluation(start: Open) -> N
     assert activity["nix.realise"] == 1
 
 
-async def test_a_failing_build_names_its_derivation_and_its_last_words(
+async def test_a_failing_build_names_its_derivation_and_its_last_lines(
     start: Open, salted_packages: Path
 ) -> None:
     failing = PathDefinition(name="failing", location=salted_packages, default=True)

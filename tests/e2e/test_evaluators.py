@@ -117,7 +117,7 @@ async def answers(door: Door, names: Sequence[str], **ways: object) -> list[Eval
 
 
 @pytest.mark.parametrize("directory", [DEBIAN, SETS / "packages", SETS / "hostile"])
-async def test_an_evaluator_answers_as_a_process_for_each_question_does(
+async def test_an_evaluator_has_the_results_of_a_process_for_each_request(
     make_door: MakeDoor, directory: Path
 ) -> None:
     door = make_door(location=directory, evaluation_seconds=5, evaluation_memory=1024)
@@ -137,7 +137,7 @@ async def test_an_evaluator_answers_as_a_process_for_each_question_does(
     assert len(names) > 10
 
 
-async def test_all_names_at_once_are_answered_as_one_by_one(make_door: MakeDoor) -> None:
+async def test_all_names_at_once_have_the_same_results_as_one_by_one(make_door: MakeDoor) -> None:
     door = make_door(location=DEBIAN)
     async with opened(await door.pinned()) as evaluation:
         names = (await list_names(door.nix, evaluation)).candidates
@@ -172,7 +172,7 @@ async def test_names_that_would_be_typed_as_code_are_just_unknown(lookup: Door, 
 # ---- one start for many questions
 
 
-async def test_the_second_question_about_new_names_starts_nothing(either: Door) -> None:
+async def test_the_second_request_for_new_names_starts_nothing(either: Door) -> None:
     await either.packages("hello")
     before = either.nix.starts.copy()
 
@@ -182,7 +182,7 @@ async def test_the_second_question_about_new_names_starts_nothing(either: Door) 
     assert either.nix.starts == before == Counter(evaluator=1)
 
 
-async def test_questions_that_come_at_once_each_have_their_own_answer(either: Door) -> None:
+async def test_concurrent_requests_each_have_their_own_response(either: Door) -> None:
     names = ["hello", "bashInteractive", "_2ping", "github", "dotted.name", "Twin", "tWin", "many"]
 
     found = await asyncio.gather(*(either.package(name) for name in names))
@@ -227,7 +227,9 @@ async def test_policies_do_not_share_an_evaluator(make_door: MakeDoor) -> None:
 @pytest.mark.parametrize(
     "name", ["aborts", "recurses", "deep", "missing", "throws", "mistyped", "eats", "buildswhile"]
 )
-async def test_what_ends_one_question_leaves_the_next_right(make_door: MakeDoor, name: str) -> None:
+async def test_an_error_that_ends_one_request_leaves_the_next_right(
+    make_door: MakeDoor, name: str
+) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_memory=1024)
     await hostile.package("fine")
 
@@ -284,7 +286,7 @@ async def test_one_of_many_that_ends_the_evaluation_is_found_by_the_evaluator_th
     assert door.nix.starts == Counter(evaluator=1, evaluate=1)
 
 
-async def test_a_question_without_end_ends_in_time_and_leaves_nothing(make_door: MakeDoor) -> None:
+async def test_an_endless_request_ends_in_time_and_leaves_nothing(make_door: MakeDoor) -> None:
     hostile = make_door(location=SETS / "hostile", evaluation_seconds=3)
     await hostile.package("fine")
     first = evaluator()
@@ -347,7 +349,7 @@ async def test_a_cancelled_request_leaves_no_response_for_the_next(
     assert first not in running(of=os.getpid())
 
 
-async def test_in_a_crowd_of_leavers_failures_and_kills_every_answer_is_the_right_one(
+async def test_every_response_is_right_among_cancellations_failures_and_kills(
     lookup: Door,
 ) -> None:
     drawn = random.Random(4)
@@ -414,7 +416,7 @@ async def test_an_evaluator_killed_during_a_request_causes_no_error(make_door: M
     assert hostile.nix.starts["evaluate"] > 0
 
 
-async def test_a_grown_evaluator_is_ended_after_its_answer(
+async def test_a_grown_evaluator_is_ended_after_its_response(
     make_door: MakeDoor, tmp_path: Path
 ) -> None:
     package = PACKAGE.replace("NAME", "package-1")
@@ -500,9 +502,7 @@ def test_a_server_leaves_no_evaluator_behind(
 # ---- the world changes
 
 
-async def test_a_directory_that_changed_is_not_answered_from_what_it_was(
-    make_door: MakeDoor, tmp_path: Path
-) -> None:
+async def test_a_changed_directory_is_evaluated_again(make_door: MakeDoor, tmp_path: Path) -> None:
     versions = {n: PACKAGE.replace("NAME", f"package-{n}") for n in (1, 2)}
     file = written(tmp_path / "set", one=versions[1], two=versions[1])
     door = make_door(location=file, revision_seconds=0)

@@ -27,7 +27,7 @@ def test_an_unknown_package_is_named(client: Client, server: Server) -> None:
         assert "frobnicator" in done.stderr.replace("git/frobnicator", "")
 
 
-def test_a_failed_build_names_derivation_and_last_words(
+def test_a_failed_build_names_derivation_and_last_lines(
     client: Client, failing_server: Server
 ) -> None:
     done = client.try_pull(f"{failing_server.address}/broken-build:latest")

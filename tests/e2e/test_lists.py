@@ -59,7 +59,7 @@ def ask_for_a_typo(server: Server, name: str) -> None:
     wait_until(lambda: "did you mean" in server.get(address).text)
 
 
-def test_settings_name_tags_before_anybody_was_asked(server: Server) -> None:
+def test_settings_name_tags_before_any_request(server: Server) -> None:
     assert tags(server, "git") == tags(server, "team/git") == ["latest"]
     assert tags(server, "stable/git") == ["latest", "nixos-24.05", "nixpkgs-unstable"]
     # A starting server queries Nix's version and configuration.

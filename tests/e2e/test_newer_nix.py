@@ -73,7 +73,7 @@ def test_new_names_of_a_revision_are_evaluated_in_a_kept_process(newer: Server) 
     assert evaluations(newer) == before == {"nix.evaluator": 1}
 
 
-def test_a_name_that_is_not_there_is_answered_with_the_one_that_was_meant(newer: Server) -> None:
+def test_an_unknown_name_gets_the_one_that_was_meant(newer: Server) -> None:
     answer = newer.get("/v2/helo/manifests/latest")
 
     assert answer.status_code == 404

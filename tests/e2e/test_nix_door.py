@@ -189,7 +189,7 @@ async def test_a_refusal_of_the_set_itself_has_the_setting_that_would_allow_it(
 # ---- memory
 
 
-async def test_a_name_is_evaluated_once_for_a_revision_whatever_the_answer(lookup: Door) -> None:
+async def test_a_name_is_evaluated_once_for_a_revision_whatever_the_result(lookup: Door) -> None:
     await lookup.packages("hello", "2ping")
     with pytest.raises(PackagesUnknown):
         await lookup.packages("hello", "nope")
@@ -213,7 +213,7 @@ async def test_concurrent_callers_of_the_same_names_share_one_evaluation(lookup:
     assert len(lookup.nix.asked) == 1
 
 
-async def test_answers_outlive_the_server(make_door: MakeDoor) -> None:
+async def test_results_outlive_the_server(make_door: MakeDoor) -> None:
     storage = MemoryStorage()
     first = make_door(location=SMALL / "lookup.nix", storage=storage)
     hello = await first.package("hello")

@@ -55,7 +55,7 @@ def server(repository: Repository, tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def test_what_strangers_wrote_is_not_read_as_if_a_trusted_source_had_it(
+def test_results_of_an_untrusted_source_are_not_those_of_a_trusted_one(
     repository: Repository, server: Server
 ) -> None:
     (repository.path / "image.nix").write_text(IMAGE.read_text())

@@ -174,7 +174,7 @@ def test_redirects_name_no_host_and_no_scheme(proxy: Proxy, held_build: HeldBuil
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_answers_pass_the_proxy_unchanged(proxy: Proxy) -> None:
+def test_responses_pass_the_proxy_unchanged(proxy: Proxy) -> None:
     path = "/v2/coreutils/manifests/latest"
     direct = proxy.server.get(path)
 

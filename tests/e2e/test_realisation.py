@@ -67,7 +67,7 @@ async def test_only_the_wanted_output_is_in_the_closure(builds: Door) -> None:
 
 
 @pytest.mark.parametrize("name", ["failing", "dependent"])
-async def test_a_failed_build_names_the_derivation_that_failed_and_its_last_words(
+async def test_a_failed_build_names_the_derivation_that_failed_and_its_last_lines(
     builds: Door, name: str
 ) -> None:
     package = await builds.package(name)

@@ -28,7 +28,7 @@ def test_two_servers_that_build_the_same_at_once_give_the_same_digest(
     assert list((one.storage / ".staging").iterdir()) == []
 
 
-def test_a_server_goes_on_with_what_another_left_when_it_was_killed(
+def test_a_server_continues_with_what_a_killed_one_left(
     new_server: ServerFactory,
 ) -> None:
     one = killed_while_it_packs(new_server)

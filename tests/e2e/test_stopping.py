@@ -24,7 +24,7 @@ def test_one_ctrl_c_stops_the_server_in_order_without_a_traceback(
     assert "Traceback" not in server.log
 
 
-def test_a_second_ctrl_c_ends_builds_and_answers_their_clients(
+def test_a_second_ctrl_c_ends_builds_and_their_requests(
     salted_packages: Path, new_server: ServerFactory, held_build: HeldBuild
 ) -> None:
     server = new_server(salted_packages)

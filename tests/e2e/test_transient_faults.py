@@ -190,7 +190,7 @@ def test_a_garbage_collection_under_builds_refuses_nothing(
 
 
 @pytest.mark.parametrize(("times", "status"), [(1, 200), (1000, 503)])
-def test_a_slow_answer_of_the_store_passes(
+def test_a_slow_response_of_the_store_is_transient(
     make_server: MakeServer, every_nix: NewerNix, tmp_path: Path, times: int, status: int
 ) -> None:
     """A query takes longer than it may, as often as ``times``."""

@@ -108,7 +108,7 @@ def requested(request: pytest.FixtureRequest) -> object:
     return request.getfixturevalue("session_process")
 
 
-def test_a_process_of_the_session_outlives_the_test_that_asked_for_it(
+def test_a_process_of_the_session_outlives_the_test_that_requested_it(
     requested: subprocess.Popen[bytes],
 ) -> None:
     assert requested.poll() is None

@@ -59,7 +59,7 @@ def test_meta_packages_count_anywhere_and_are_not_packages() -> None:
     assert request.system == "aarch64-linux"
 
 
-def test_a_meta_package_of_libraries_does_not_ask_for_a_shell() -> None:
+def test_a_meta_package_of_libraries_does_not_request_a_shell() -> None:
     assert parse("shell/foreign").interactive
     assert not parse("foreign/git").interactive
     assert "glibc" in parse("foreign/glibc").packages

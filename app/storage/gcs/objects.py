@@ -52,7 +52,7 @@ class BucketObjects:
         client = storage.Client(project=None, credentials=credentials)
         for scheme in ("https://", "http://"):
             client._http.mount(scheme, HTTPAdapter(pool_maxsize=self._connections))  # noqa: SLF001  # the one way to size the pool
-        # It would ask for the bucket, in a thread of its own, after every object not found.
+        # It would query the bucket, in a thread of its own, after every object not found.
         client._bucket_metadata_cache = None  # noqa: SLF001  # serves traces that are not made here
         self._connected = _Connection(client, client.bucket(self.bucket), signing(credentials))
 

@@ -129,7 +129,7 @@ class Closed(io.StringIO):
         raise OSError(5, "Input/output error")
 
 
-def test_progress_goes_on_without_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_continues_without_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     line = ProgressLine(Closed())
     monkeypatch.setattr(sys, "stderr", Closed())
 

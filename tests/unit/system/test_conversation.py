@@ -37,7 +37,7 @@ async def start() -> AsyncIterator[Start]:
         yield with_script
 
 
-async def test_each_question_has_its_own_answer(start: Start) -> None:
+async def test_each_request_has_its_own_response(start: Start) -> None:
     conversation = start(ECHO)
 
     first = await conversation.request(b"one\n", until=b"done")
@@ -48,7 +48,7 @@ async def test_each_question_has_its_own_answer(start: Start) -> None:
 
 
 @pytest.mark.slow
-async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
+async def test_a_response_may_come_in_pieces_and_be_long(start: Start) -> None:
     conversation = start(
         "import sys\n"
         "for line in sys.stdin:\n"
@@ -60,14 +60,14 @@ async def test_an_answer_may_come_in_pieces_and_be_long(start: Start) -> None:
     assert len(await conversation.request(b"?\n", until=b"done")) == 3_000_004
 
 
-async def test_a_question_longer_than_a_pipe_arrives(start: Start) -> None:
+async def test_a_request_longer_than_a_pipe_arrives(start: Start) -> None:
     conversation = start("import sys\nfor line in sys.stdin: print(len(line), flush=True)")
 
     assert b"1000001" in await conversation.request(b"x" * 1_000_000 + b"\n", until=b"1000001")
 
 
 @pytest.mark.slow
-async def test_no_answer_in_time_is_an_error(start: Start) -> None:
+async def test_no_response_in_time_is_an_error(start: Start) -> None:
     conversation = start(ECHO, Limits(seconds=0.3, grace_seconds=0.5))
 
     with pytest.raises(OutOfTime, match=r"0\.3 s"):
@@ -96,7 +96,7 @@ async def test_standard_error_counts_too(start: Start) -> None:
         await conversation.request(b"one\n", until=b"done")
 
 
-async def test_a_program_that_ends_instead_of_answering_is_an_error(start: Start) -> None:
+async def test_a_program_that_exits_without_a_response_is_an_error(start: Start) -> None:
     conversation = start("input()")
 
     with pytest.raises(ProgramEnded):

@@ -43,7 +43,7 @@ async def number_in(file: Path) -> int:
     return int(file.read_text())
 
 
-async def test_a_program_answers_with_its_output_and_its_code() -> None:
+async def test_a_program_returns_its_output_and_its_code() -> None:
     finished = await run(
         ["sh", "-c", "echo out; echo err >&2; exit 3"], environment=ENVIRONMENT, limits=LIMITS
     )

@@ -59,7 +59,7 @@ def replay(recorded: bytes, visitor: Visitor) -> None:
 
 class _Unreadable:
     def open(self) -> tuple[int, bool]:
-        raise UnreadablePath("only the names of its files were asked for")
+        raise UnreadablePath("only the names of its files were requested")
 
     def readv(self, buffers: ReadBuffers) -> int:
         raise UnreadablePath(f"no content for {len(buffers)} buffers")

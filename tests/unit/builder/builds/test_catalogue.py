@@ -28,7 +28,7 @@ async def test_what_was_built_is_known_after_a_restart() -> None:
     assert await after.tags(RepositoryName.parse("htop")) == frozenset()
 
 
-async def test_asking_for_a_name_does_not_list_it() -> None:
+async def test_a_request_for_a_name_does_not_list_it() -> None:
     catalogue = catalogue_of(MemoryStorage())
 
     await catalogue.tags(RepositoryName.parse("git"))

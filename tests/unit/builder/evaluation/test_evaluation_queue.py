@@ -61,7 +61,7 @@ def _check(known: dict[str, EvaluationResult]) -> None:
         raise PackagesUnknown(unknown)
 
 
-async def test_known_names_are_answered_while_the_queue_is_full() -> None:
+async def test_known_names_have_results_while_the_queue_is_full() -> None:
     queued = Queued()
     await queued.answers("a", "b")
 

@@ -83,7 +83,7 @@ async def test_unknown_names_are_evaluated_together(asked: Asked) -> None:
     )
 
 
-async def test_answers_outlive_the_process_and_belong_to_one_revision(asked: Asked) -> None:
+async def test_results_outlive_the_process_and_belong_to_one_revision(asked: Asked) -> None:
     storage = MemoryStorage()
     await EvaluationResultCache(storage=storage).results(SUBJECT, ["a"], asked, is_listed=listed)
 
@@ -108,7 +108,7 @@ async def test_a_second_caller_waits_for_the_running_evaluation(asked: Asked) ->
     assert asked.names == [("a", "b"), ("c",)]
 
 
-async def test_the_error_of_one_question_does_not_reach_another(asked: Asked) -> None:
+async def test_the_error_of_one_request_does_not_reach_another(asked: Asked) -> None:
     cache = EvaluationResultCache(storage=MemoryStorage())
     failing = Asked(error=ValueError("bad"))
     first = asyncio.create_task(cache.results(SUBJECT, ["bad", "a"], failing, is_listed=listed))

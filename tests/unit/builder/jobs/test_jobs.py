@@ -125,7 +125,7 @@ async def test_a_waiter_that_leaves_cancels_nothing(jobs: Jobs[str]) -> None:
     assert work.cancelled == 0
 
 
-async def test_waiting_ends_with_none_while_the_build_goes_on(jobs: Jobs[str]) -> None:
+async def test_waiting_ends_with_none_while_the_build_continues(jobs: Jobs[str]) -> None:
     job = jobs.join("a", Work(), title="a")
 
     assert await job.wait(0.01) is None

@@ -159,7 +159,7 @@ def test_a_broken_state_directory_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [(os, "open"), (Path, "mkdir")])
-async def test_a_task_cancelled_while_it_opens_a_hold_leaves_nothing(
+async def test_a_task_cancelled_while_it_opens_roots_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str]
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()

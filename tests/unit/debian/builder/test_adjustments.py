@@ -48,7 +48,7 @@ def test_the_loader_forgets_the_machines_directories_and_cache(store: Store) -> 
     assert libc.interpreter == f"{out}/lib/ld-linux-x86-64.so.2"
 
 
-def test_the_terminal_database_lies_where_the_library_looks() -> None:
+def test_the_terminal_database_is_where_the_library_looks() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as short:  # the list is 47 bytes long
         store = Store(Path(short))
         database = store.unit(

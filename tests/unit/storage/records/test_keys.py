@@ -150,7 +150,7 @@ def test_results_of_evaluation_depend_on_revision_system_and_policy(kind: str, p
     assert key(PIN[part](pinned())) != key(pinned())
 
 
-def test_an_answer_belongs_to_a_name() -> None:
+def test_a_result_belongs_to_a_name() -> None:
     assert attribute_key(subject(pinned()), "jq") != attribute(pinned())
 
 

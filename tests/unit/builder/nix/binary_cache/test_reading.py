@@ -125,7 +125,7 @@ def test_single_failures_are_counted_and_survived(
 
 
 @pytest.mark.slow
-def test_a_cache_that_stops_answering_ends_the_run_and_keeps_what_was_read(
+def test_a_cache_that_stops_responding_ends_the_run_and_keeps_what_was_read(
     server: CacheServer, known: KnownNarInfos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "CONNECTIONS", 1)
@@ -143,7 +143,7 @@ def test_a_cache_that_stops_answering_ends_the_run_and_keeps_what_was_read(
 
 
 @pytest.mark.slow
-def test_a_portal_that_answers_everything_with_a_page_ends_the_run(server: CacheServer) -> None:
+def test_a_portal_that_responds_with_a_page_to_everything_ends_the_run(server: CacheServer) -> None:
     many = [store_path(f"p{i}-1").hash_part for i in range(100)]
     for part in many:
         server.faults[f"{part}.narinfo"] = [garbage]

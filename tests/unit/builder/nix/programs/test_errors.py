@@ -69,7 +69,7 @@ def log_with(*lines: str, failure: str = FAILURES[0]) -> BuildLog:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failed_build_names_the_derivation_and_its_last_words(failure: str) -> None:
+def test_a_failed_build_names_the_derivation_and_its_last_lines(failure: str) -> None:
     message = failure_text(log_with("one", "two", failure=failure), Finished(100, b"", b"", 1))
 
     assert message == f"{LEAF} failed with code 3: one | two"

@@ -36,7 +36,7 @@ NOISE = st.binary().filter(lambda noise: MARKER.encode() not in noise)
 
 @pytest.mark.slow
 @given(st.lists(st.text()), NOISE, NOISE, NOISE)
-def test_the_answer_is_found_among_prompts_and_echoes(
+def test_the_response_is_found_among_prompts_and_echoes(
     names: list[str], before: bytes, between: bytes, after: bytes
 ) -> None:
     answer = json.dumps(names).encode()
@@ -50,11 +50,11 @@ def test_the_answer_is_found_among_prompts_and_echoes(
 
 @pytest.mark.slow
 @given(NOISE)
-def test_an_end_without_an_answer_is_none(noise: bytes) -> None:
+def test_an_end_without_a_response_is_none(noise: bytes) -> None:
     assert PROTOCOL.response(noise + PROTOCOL.end) is None
 
 
-def test_half_an_answer_is_none() -> None:
+def test_half_of_a_response_is_none() -> None:
     assert PROTOCOL.response(b'"%s [{\\"status\\":' % MARKER.encode() + PROTOCOL.end) is None
 
 

@@ -75,7 +75,7 @@ async def test_the_password_is_that_of_netrc(tmp_path: Path, directory: Path) ->
 
 
 @pytest.mark.parametrize("text", ["", "machine 127.0.0.1 login me password wrong\n"])
-async def test_a_missing_or_wrong_password_is_called_so(
+async def test_a_missing_or_wrong_password_is_named(
     tmp_path: Path, directory: Path, text: str
 ) -> None:
     cache = Channel(directory, authorization="Basic other")
