@@ -9,8 +9,9 @@ Each round starts servers with an empty Nix store, one for each way, and request
 ``--today`` adds the server of another revision that has no way but Nix's, such as f5cb256, and
 ``--against`` one of another revision that streams as well.  Before each measurement, and outside of
 its time, everything is written to the disk and the archives are read into memory, so that none pays
-for what the one before it left.  ``--timeline`` prints when each step began and ended, and the CPU
-time of each kind of thread.
+for what the one before it left.  The event loop's delay is that of a timer in the server; the time of
+a liveness request also has the client's share.  ``--timeline`` prints when each step began and
+ended, and the CPU time of each kind of thread.
 
 The baseline is the larger of two times: an ideal client's with 48 connections, and the CPU time of
 decompressing, hashing and packing, and of the cache on this machine, over the cores.  On a busy
@@ -150,7 +151,8 @@ class Comparison:
             f"  {name}: {pulled.rest:.2f} s, {ratio:.2f} of the baseline,"
             f" {times:.2f} times as long as streamed, CPU {pulled.cpu:.2f} s,"
             f" evaluation {pulled.evaluation:.2f} s, {pulled.memory // _MIB} MiB,"
-            f" liveness {pulled.lateness * 1000:.0f} ms at most",
+            f" event loop late by {pulled.lateness * 1000:.0f} ms at most,"
+            f" liveness {pulled.liveness * 1000:.0f} ms",
             flush=True,
         )
         if self._options.timeline:

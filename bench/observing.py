@@ -1,8 +1,9 @@
-"""Measure how late the event loop of a busy server is, and how much memory the server takes."""
+"""Measure a busy server: its event loop's delay, its CPU time and its memory."""
 
 import os
 import threading
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.e2e.server import Server
 _PROBE_SECONDS = 0.05
 
 
-class Lateness:
+class Liveness:
     """The longest that a liveness request took while the image was made."""
 
     def __init__(self, server: Server) -> None:
@@ -38,6 +39,16 @@ class Lateness:
         self._stop.set()
         self._thread.join()
         return self._longest
+
+
+def latest_beat(beats: Path, begun: float, ended: float) -> float:
+    """Return how many seconds late a timer of the event loop was at most between two times.
+
+    ``beats`` is the file that ``bench.pulling.inside`` writes.
+    """
+    values = array("d", beats.read_bytes())
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return max(late for moment, late in pairs if begun <= moment <= ended)
 
 
 def peak(server: Server) -> int:

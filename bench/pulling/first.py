@@ -3,12 +3,12 @@
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 
-from bench.observing import Lateness, cpu, cpu_by_thread, peak
+from bench.observing import Liveness, cpu, cpu_by_thread, latest_beat, peak
 from bench.pulling.channel import Cache
 from bench.pulling.settling import settle
 from tests.e2e.newer_nix import NewerNix, own_nix
@@ -16,7 +16,7 @@ from tests.e2e.process import SYSTEM_PATH
 from tests.e2e.server import Server
 
 _IMAGE = "/v2/sim/everything/manifests/latest"
-_NAMING = Path(__file__).parent / "naming"
+_INSIDE = Path(__file__).parent / "inside"
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ class Pull:
     """Times in seconds; ``cpu`` and ``memory``, its peak in bytes, are those of the server.
 
     ``steps`` are the first and last time of each step, from the first request for a narinfo on.
-    ``threads`` is the CPU time by kind of thread.
+    ``threads`` is the CPU time by kind of thread.  ``liveness`` is the longest that a liveness
+    request took, and ``lateness`` the longest that a timer of the event loop was late.
     """
 
     evaluation: float
     rest: float
     cpu: float
     memory: int
+    liveness: float
     lateness: float
     steps: Mapping[str, tuple[float, float]]
     threads: Mapping[str, float]
@@ -52,11 +54,13 @@ def pull(channel: Path, cache: Cache, nix: NewerNix | None, way: Way) -> Pull:
     """Start a server, and request the manifest from it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         home = Path(name)
+        beats = home / "beats"
         within: Sequence[str] = (nix.with_store(home) if nix else own_nix(home)).within
         key = (channel / "public").read_text()
         environment = {
             "PATH": nix.path if nix else SYSTEM_PATH,
-            "PYTHONPATH": str(_NAMING),
+            "PYTHONPATH": str(_INSIDE),
+            "BENCH_BEATS": str(beats),
             "NIX_CONFIG": f"trusted-public-keys = {key}\nbuild-users-group =",
         }
         packages = channel / "set"
@@ -70,21 +74,24 @@ def pull(channel: Path, cache: Cache, nix: NewerNix | None, way: Way) -> Pull:
         server = Server(home, packages, within, **environment)
         server.start()
         settle(channel)
+        begun = time.time()
         try:
-            return _pull(server, cache, _IMAGE.replace("/sim", "") if way.is_old else _IMAGE)
+            pulled = _pull(server, cache, _IMAGE.replace("/sim", "") if way.is_old else _IMAGE)
+            ended = time.time()
         finally:
             server.stop()
+        return replace(pulled, lateness=latest_beat(beats, begun, ended))
 
 
 def _pull(server: Server, cache: Cache, address: str) -> Pull:
     for times in (cache.narinfos, cache.archives, cache.sent):
         times.clear()
-    late = Lateness(server)
+    liveness = Liveness(server)
     before, threads_before, begun = cpu(server), cpu_by_thread(server), time.time()
     try:
         response = server.get(address, timeout=1200)
     finally:
-        lateness = late.stop()
+        longest = liveness.stop()
     ended = time.time()
     assert response.status_code == 200, response.text
     first = min((moment for moment in cache.narinfos if moment > begun), default=begun)
@@ -98,13 +105,14 @@ def _pull(server: Server, cache: Cache, address: str) -> Pull:
         if times
     }
     return Pull(
-        first - begun,
-        ended - first,
-        cpu(server) - before,
-        peak(server),
-        lateness,
-        steps,
-        threads,
+        evaluation=first - begun,
+        rest=ended - first,
+        cpu=cpu(server) - before,
+        memory=peak(server),
+        liveness=longest,
+        lateness=0,
+        steps=steps,
+        threads=threads,
     )
 
 
