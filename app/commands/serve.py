@@ -19,6 +19,7 @@ from app.server.signals import StopSignals
 from app.settings.loading import SettingsError, load_settings
 from app.settings.settings import Settings
 from app.state import Jobs
+from app.system import threads
 from app.telemetry import log
 from app.wiring.http import create_app
 from app.wiring.services import open_services
@@ -26,6 +27,8 @@ from app.wiring.services import open_services
 # Enough for twenty thousand downloads.  Programs in builds that close every descriptor one by
 # one are slow with a higher limit.
 _FILES = 1 << 16
+# A first pull uses 17 threads for short work at a time; more are started on demand.
+_THREADS = 24
 
 
 def serve() -> None:
@@ -83,6 +86,7 @@ async def _open_and_serve(
             on_stop=partial(_drain, services.jobs),
         )
         signals.on_stop = server.stop
+        threads.start(_THREADS, background=settings.workers)
         logger.bind(storage=settings.storage.value).info("ready")
         # Python's collector would traverse all that lives as long as the process, and delay
         # requests by some 50 ms each time.

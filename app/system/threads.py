@@ -52,6 +52,20 @@ _BACKGROUND = ThreadPoolExecutor(
 )
 
 
+def start(count: int, *, background: int) -> None:
+    """Start threads for later work, and return when all of them run.
+
+    A thread that is started later delays the event loop by milliseconds while others compute: the
+    loop waits until the new thread has had Python's interpreter.
+    """
+    for executor, number in ((_THREADS, count), (_BACKGROUND, background)):
+        # Each thread waits for all, so that none does the work of two.
+        all_run = threading.Barrier(number + 1)
+        for _ in range(number):
+            executor.submit(all_run.wait)
+        all_run.wait()
+
+
 async def run(
     work: Callable[[], T],
     *,

@@ -276,6 +276,18 @@ async def test_background_work_has_a_lower_priority(limiter: CapacityLimiter) ->
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
+def test_started_threads_are_as_many_as_can_work_at_a_time() -> None:
+    def counts() -> dict[str, int]:
+        names = [thread.name.partition("_")[0] for thread in threading.enumerate()]
+        return {name: names.count(name) for name in ("nixery", "background")}
+
+    wanted = {name: count + 2 for name, count in counts().items()}
+
+    threads.start(wanted["nixery"], background=wanted["background"])
+
+    assert all(counts()[name] >= count for name, count in wanted.items())
+
+
 async def test_an_error_of_a_release_that_was_cancelled_is_retrieved() -> None:
     """Otherwise asyncio would report it to the event loop's handler of errors."""
     unhandled: list[dict[str, Any]] = []
