@@ -3,8 +3,8 @@
 usage: python -m scripts.draw [--write]
 
 Prints two Mermaid flowcharts: the packages of ``app``, and those of ``app.builder``. An arrow is
-an import. Vocabulary (errors, failure, oci, reference, request) and telemetry are left out: every package
-may import them. With --write the drawing in docs/architecture.md is replaced.
+an import. Vocabulary (errors, failure, oci, reference, request) and telemetry are left out: every
+package may import them. With --write the drawing in docs/architecture.md is replaced.
 """
 
 import sys
@@ -15,7 +15,7 @@ import grimp
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 BEGIN = "<!-- drawing: begin (make drawing) -->\n"
 END = "<!-- drawing: end -->\n"
-_LEFT_OUT = frozenset({"__main__", "errors", "failure", "oci", "reference", "request", "telemetry"})
+LEFT_OUT = frozenset({"__main__", "errors", "failure", "oci", "reference", "request", "telemetry"})
 
 
 def arrows(graph: grimp.ImportGraph, parent: str) -> set[tuple[str, str]]:
@@ -36,7 +36,7 @@ def arrows(graph: grimp.ImportGraph, parent: str) -> set[tuple[str, str]]:
 
 def flowchart(parent: str, found: set[tuple[str, str]]) -> str:
     """Return a title with the counts, and a Mermaid flowchart."""
-    drawn = sorted(arrow for arrow in found if not {*arrow} & _LEFT_OUT)
+    drawn = sorted(arrow for arrow in found if not {*arrow} & LEFT_OUT)
     packages = {name for arrow in drawn for name in arrow}
     lines = [f"    {importer} --> {target}" for importer, target in drawn]
     title = f"`{parent}`: {len(packages)} packages, {len(drawn)} arrows"
