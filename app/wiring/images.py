@@ -25,6 +25,7 @@ from app.builder.images.packing.packer import LayerPacker
 from app.builder.jobs.jobs import Jobs
 from app.builder.jobs.queues import WorkQueue
 from app.builder.names.attributes import AttributeIndex
+from app.builder.names.lookups import Lookups
 from app.builder.names.search import PackageSearch
 from app.builder.nix.store import Store
 from app.builder.service import ImageService
@@ -69,9 +70,7 @@ def open_images(
     profiles: LayerProfiles,
 ) -> OpenImages:
     evaluation, queues = evaluation_queue(settings), work_queues(settings)
-    attributes = AttributeIndex(
-        nix=nix.evaluator, storage=stored.storage, workers=workers, share=settings.client_share
-    )
+    attributes = _attributes(settings, nix, stored, workers)
     stack.push_async_callback(attributes.close)
     packer = _packer(settings, stored, nix.store)
     stack.push_async_callback(packer.close)
@@ -117,6 +116,17 @@ def open_images(
     search = _search(settings, sources, attributes)
     lost = partial(_lost, builds, indexes)
     return OpenImages(service, jobs, waiting, search, packer, lost, loop_share)
+
+
+def _attributes(
+    settings: Settings, nix: OpenNix, stored: OpenStorage, workers: Workers
+) -> AttributeIndex:
+    return AttributeIndex(
+        nix=nix.evaluator,
+        storage=stored.storage,
+        workers=workers,
+        lookups=Lookups(workers=workers, share=settings.client_share),
+    )
 
 
 def _composer(

@@ -11,6 +11,7 @@ import pytest
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.names import attribute_names, attributes
 from app.builder.names.attributes import AttributeIndex
+from app.builder.names.lookups import Lookups
 from app.builder.nix.programs.command import NixCommand
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.roots import TemporaryRootsDirectory
@@ -57,7 +58,12 @@ class Listing:
             workers=self.workers,
             options={"build-users-group": ""} if os.geteuid() == 0 else {},
         )
-        self.index = AttributeIndex(nix=self.nix, storage=self.storage, workers=self.workers)
+        self.index = AttributeIndex(
+            nix=self.nix,
+            storage=self.storage,
+            workers=self.workers,
+            lookups=Lookups(workers=self.workers, share=1),
+        )
         self._stack.push_async_callback(self.nix.close)
         self._stack.push_async_callback(self.index.close)
 

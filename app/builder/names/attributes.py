@@ -45,16 +45,15 @@ _SEARCH_SECONDS = 25  # some clients leave after 30
 class AttributeIndex:
     """The names of all revisions, each listed when it is first needed.
 
-    ``share`` is that of one client in the queue of searches.  One listing runs at a time, so that
-    requests for many revisions do not take all processors.  It continues when its callers leave,
-    until ``close``, for later requests.
+    One listing runs at a time, so that requests for many revisions do not take all processors.  It
+    continues when its callers leave, until ``close``, for later requests.
     """
 
     def __init__(
-        self, *, nix: NixEvaluator, storage: Storage, workers: Workers, share: float = 1
+        self, *, nix: NixEvaluator, storage: Storage, workers: Workers, lookups: Lookups
     ) -> None:
         self._nix = nix
-        self._lookups = Lookups(workers=workers, share=share)
+        self._lookups = lookups
         self._records = Records(storage=storage, kind=ATTRIBUTE_NAMES)
         self._workers = workers
         self._queue = WorkQueue(
