@@ -1,5 +1,6 @@
 """Targets of the Makefile, in a clone where nothing is installed."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,3 +61,13 @@ def test_every_test_is_run_by_one_of_two_commands() -> None:
 
     assert '-m "not nix and not e2e and not full" --cov' in covered
     assert others.endswith('-m "nix or e2e or full"')
+
+
+def test_each_bench_is_run_and_described() -> None:
+    """Other files of the directory are modules of benches."""
+    benches = {file.name for file in PROJECT.glob("bench/*.py") if "__main__" in file.read_text()}
+    page = (PROJECT / "docs" / "development.md").read_text()
+    left_out = re.findall(r"bench/(\w+\.py)", (PROJECT / "Makefile").read_text())
+
+    assert {file.name for file in PROJECT.glob("bench/*.py")} - {*left_out} == benches
+    assert set(re.findall(r"^\| `(\w+\.py)` \|", page, re.MULTILINE)) == benches
