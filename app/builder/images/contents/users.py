@@ -49,7 +49,9 @@ def _line(uid: int) -> str:
     return f"user{uid}:x:{uid}{_END}"
 
 
-USERS = _NAMED + "".join(map(_line, dict.fromkeys(chain(*_CHOSEN))))
+# The lines of all chosen ids, which have most of the file's 400 kB.
+_CHOSEN_LINES = "".join(map(_line, dict.fromkeys(chain(*_CHOSEN))))
+USERS = _NAMED + _CHOSEN_LINES
 
 GROUPS = "root:x:0:\ntty:x:5:\nuser:x:1000:\nuser1001:x:1001:\nnonroot:x:65532:\nnogroup:x:65534:\n"
 
@@ -71,15 +73,16 @@ def with_users(passwd: str, lines: str) -> str:
         for uid in (own, *_id_in(name))
         if any(uid in ids for ids in _CHOSEN)
     }
-    if taken:
-        passwd = "".join(line for line in passwd.splitlines(keepends=True) if line not in taken)
+    for line in taken:
+        # The first line of the file is root's.
+        passwd = passwd.replace("\n" + line, "\n")
     return passwd + lines
 
 
 def known_users(passwd: str) -> dict[int, str]:
     """Return names by id, without those of chosen ids."""
     users = {}
-    for line in passwd.splitlines(keepends=True):
+    for line in passwd.replace(_CHOSEN_LINES, "").splitlines(keepends=True):
         if line.endswith(_END):
             continue
         name, uid = _name_and_id(line)
