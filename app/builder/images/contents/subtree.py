@@ -49,13 +49,13 @@ def _walk(
             tar.append(header.symlink(name + base, relative(name, location + base)))
 
 
-def relative(directory: bytes, target: bytes) -> bytes:
-    """Return the absolute path ``target`` as a link in ``directory`` has it.
+def relative(name: bytes, target: bytes) -> bytes:
+    """Return the absolute path ``target`` as the link ``name`` has it.
 
     Some programs that unpack layers refuse links to absolute paths; and a link that is relative
-    also works where the image's root is not the container's.  ``directory`` ends in a slash.
+    also works where the image's root is not the container's.
     """
-    climbing = b"../" * directory.count(b"/") + target[1:]
+    climbing = b"../" * name.count(b"/") + target[1:]
     return climbing if len(climbing) <= LONGEST else target
 
 

@@ -63,5 +63,5 @@ def _entry(name: bytes, written: Written) -> Entry:
     if not isinstance(written, bytes):
         return written
     if written.startswith(b"/"):
-        written = relative(name[: name.rfind(b"/") + 1], written)
+        written = relative(name, written)
     return Symlink(name, written)
