@@ -1,9 +1,7 @@
 """The way from a request to a stored image."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from app.builder.builds.build import ImageBuilder
 from app.builder.builds.catalogue import Catalogue
@@ -12,6 +10,7 @@ from app.builder.builds.composer import Composer, Layering
 from app.builder.builds.contents_record import ImageContents
 from app.builder.builds.finished import FinishedImages
 from app.builder.builds.indexes import IndexBuilder
+from app.builder.builds.manifests import Manifests
 from app.builder.builds.preview import ImagePreviewer
 from app.builder.builds.records import BUILDS, INDEXES, BuildRecords
 from app.builder.builds.supply import Supplier
@@ -45,6 +44,9 @@ from app.wiring.nix import OpenNix
 from app.wiring.sources import OpenSources
 from app.wiring.storage import OpenStorage
 
+# Of manifests in memory.
+_MANIFEST_BYTES = 64 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class OpenImages:
@@ -55,7 +57,7 @@ class OpenImages:
     queues: tuple[WorkQueue, ...]
     search: PackageSearch
     packer: LayerPacker
-    lost: Callable[[Digest], None]
+    manifests: Manifests
     loop_share: LoopShare
 
 
@@ -78,6 +80,7 @@ def open_images(
     stack.push_async_callback(catalogue.close)
     builds = BuildRecords(storage=stored.storage, existence=stored.existence, kind=BUILDS)
     indexes = BuildRecords(storage=stored.storage, existence=stored.existence, kind=INDEXES)
+    manifests = _manifests(stored, builds, indexes)
     evaluator = _evaluator(nix, stored, evaluation, attributes)
     supplier = Supplier(evaluator=evaluator, sources=sources.by_name, default=sources.default)
     images = ImageBuilder(
@@ -89,7 +92,7 @@ def open_images(
         contents=ImageContents(
             storage=stored.storage, closures=Closures(storage=stored.storage, store=nix.store)
         ),
-        blobs=stored.blobs,
+        manifests=manifests,
         queues=queues,
     )
     stack.push_async_callback(images.close)
@@ -98,7 +101,7 @@ def open_images(
     # Jobs that still run are cancelled before anything that they use is closed.
     stack.push_async_callback(jobs.drain, 0)
     builder = IndexBuilder(
-        images=images, records=indexes, blobs=stored.blobs, systems=settings.systems
+        images=images, records=indexes, manifests=manifests, systems=settings.systems
     )
     previewer = _previewer(settings, images, builder, packer, loop_share)
     stack.push_async_callback(previewer.jobs.drain, 0)
@@ -114,8 +117,7 @@ def open_images(
     )
     waiting = (evaluation, queues.building, queues.packing, previewer.queue)
     search = _search(settings, sources, attributes)
-    lost = partial(_lost, builds, indexes)
-    return OpenImages(service, jobs, waiting, search, packer, lost, loop_share)
+    return OpenImages(service, jobs, waiting, search, packer, manifests, loop_share)
 
 
 def _attributes(
@@ -171,11 +173,14 @@ def _search(settings: Settings, sources: OpenSources, attributes: AttributeIndex
     )
 
 
-def _lost(
-    builds: BuildRecords[BuiltImage], indexes: BuildRecords[BuiltIndex], digest: Digest
-) -> None:
-    builds.lost_document(digest)
-    indexes.lost_document(digest)
+def _manifests(
+    stored: OpenStorage, builds: BuildRecords[BuiltImage], indexes: BuildRecords[BuiltIndex]
+) -> Manifests:
+    def lost(digest: Digest) -> None:
+        builds.lost_document(digest)
+        indexes.lost_document(digest)
+
+    return Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=lost)
 
 
 def _evaluator(

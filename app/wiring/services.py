@@ -8,7 +8,6 @@ from functools import partial
 from anyio import to_thread
 
 from app.builder.builds.layer_use import LayerUse
-from app.builder.builds.manifests import Manifests
 from app.builder.images.layering.choice import NO_PROFILES, LayerProfiles
 from app.builder.images.profile_loading import load_profile, shipped_profiles
 from app.builder.jobs.readiness import Check, Readiness
@@ -31,7 +30,6 @@ from app.wiring.shown import activity, shown_settings
 from app.wiring.sources import OpenSources, open_sources
 from app.wiring.storage import OpenStorage, open_storage
 
-_MANIFEST_BYTES = 64 << 20
 # Threads for short work; packing has threads of its own.
 _WORKERS = 8
 _CHECK_SECONDS = 10
@@ -70,15 +68,14 @@ async def open_services(settings: Settings) -> AsyncIterator[AppState]:
         await images.service.recent.load()
         tracing = open_traces(settings, stack, workers)
         images.jobs.observe(partial(observe_build, measures, tracing))
-        manifests = Manifests(blobs=stored.blobs, budget=_MANIFEST_BYTES, lost=images.lost)
         yield AppState(
             images=images.service,
             jobs=images.jobs,
             queues=images.queues,
             blobs=stored.blobs,
             existence=stored.existence,
-            manifests=manifests,
-            layer_use=LayerUse(manifests=manifests, recent=images.service.recent),
+            manifests=images.manifests,
+            layer_use=LayerUse(manifests=images.manifests, recent=images.service.recent),
             search=images.search,
             activity=partial(activity, nix, images.packer),
             readiness=_readiness(settings, stored, nix, sources, workers),

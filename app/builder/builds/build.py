@@ -13,6 +13,7 @@ from functools import partial
 
 from app.builder.builds.composer import Composer, Composition, Layering
 from app.builder.builds.contents_record import ImageContents
+from app.builder.builds.manifests import Manifests
 from app.builder.builds.records import BUILDS, BuildRecords
 from app.builder.builds.supply import NO_SUPPLY, Ingredients, Supplier, Supply
 from app.builder.evaluation.corrections import with_corrections
@@ -29,7 +30,6 @@ from app.builder.nix.door import NixRealiser
 from app.errors import PackingTimedOut, StoreUnreadable
 from app.oci import Descriptor, Digest, MediaType
 from app.request import ImageRequest
-from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 from app.system.single_flight import SingleFlight
 
@@ -73,7 +73,7 @@ class ImageBuilder:
         composer: Composer,
         records: BuildRecords[BuiltImage],
         contents: ImageContents,
-        blobs: BlobStore,
+        manifests: Manifests,
         queues: WorkQueues,
     ) -> None:
         self._realiser = realiser
@@ -83,7 +83,7 @@ class ImageBuilder:
         self.closures = contents.closures
         self._records = records
         self.contents = contents
-        self._blobs = blobs
+        self._manifests = manifests
         self._queues = queues
         # A job of its own and that of an index may need the same image.
         self._flights: SingleFlight[Digest, BuiltImage] = SingleFlight()
@@ -233,7 +233,7 @@ class ImageBuilder:
         return image, config
 
     async def _write_config(self, document: bytes) -> Descriptor | None:
-        digest = await self._blobs.write_blob(document)
+        digest = await self._manifests.blobs.write_blob(document)
         return Descriptor(MediaType.OCI_CONFIG, digest, len(document))
 
     async def _write_manifest(
@@ -241,8 +241,7 @@ class ImageBuilder:
     ) -> Descriptor | None:
         if document is None:
             return None
-        digest = await self._blobs.write_manifest(document)
-        return Descriptor(media_type, digest, len(document))
+        return await self._manifests.write(media_type, document)
 
 
 def build_key(

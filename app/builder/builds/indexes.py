@@ -19,6 +19,7 @@ from app.builder.builds.index_recipe import (
     index_key,
     warnings_of,
 )
+from app.builder.builds.manifests import Manifests
 from app.builder.builds.records import BuildRecords
 from app.builder.evaluation.evaluator import Pinned
 from app.builder.images.contents.index import index_documents
@@ -26,9 +27,8 @@ from app.builder.images.image import Built, BuiltImage, BuiltIndex, Child, LeftO
 from app.builder.jobs.progress import Progress
 from app.builder.nix.door import EvaluationStopped
 from app.errors import EvaluationFailed, ImageUnknown, RegistryError
-from app.oci import Descriptor, Digest, MediaType
+from app.oci import Digest, MediaType
 from app.request import ARCHITECTURES, ImageRequest
-from app.storage.blobs import BlobStore
 from app.system.concurrency import gather
 
 T = TypeVar("T")
@@ -42,12 +42,12 @@ class IndexBuilder:
         *,
         images: ImageBuilder,
         records: BuildRecords[BuiltIndex],
-        blobs: BlobStore,
+        manifests: Manifests,
         systems: Sequence[str],
     ) -> None:
         self._images = images
         self._records = records
-        self._blobs = blobs
+        self._manifests = manifests
         self.systems = tuple(systems)
 
     @property
@@ -191,16 +191,13 @@ class IndexBuilder:
         documents = index_documents(children)
         docker_list = None
         if documents.docker_list is not None:
-            docker_list = await self._write(MediaType.DOCKER_LIST, documents.docker_list)
+            docker_list = await self._manifests.write(MediaType.DOCKER_LIST, documents.docker_list)
         return BuiltIndex(
-            index=await self._write(MediaType.OCI_INDEX, documents.index),
+            index=await self._manifests.write(MediaType.OCI_INDEX, documents.index),
             docker_list=docker_list,
             children=tuple(children),
             left_out=tuple(left_out),
         )
-
-    async def _write(self, media_type: MediaType, document: bytes) -> Descriptor:
-        return Descriptor(media_type, await self._blobs.write_manifest(document), len(document))
 
     @property
     def _order(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Stored manifests, with a cache of those requested last."""
+"""Stored manifests, with a cache of those written or requested last."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from app.errors import ManifestUnknown
-from app.oci import Digest
+from app.oci import Descriptor, Digest, MediaType
 from app.storage.blobs import BlobStore
 from app.system.cache import Cache
 
@@ -35,18 +35,24 @@ class Manifests:
     """
 
     def __init__(self, *, blobs: BlobStore, budget: int, lost: Callable[[Digest], None]) -> None:
-        self._blobs = blobs
-        self._lost = lost
+        self.blobs = blobs
+        self.lost = lost
         self._cache: Cache[Digest, Manifest] = Cache(budget, size_of=lambda one: len(one.body))
+
+    async def write(self, media_type: MediaType, body: bytes) -> Descriptor:
+        """Store a manifest or index of this type; the client that waits for it then reads memory."""
+        digest = await self.blobs.write_manifest(body)
+        self._cache[digest] = Manifest(digest, media_type.value, body)
+        return Descriptor(media_type, digest, len(body))
 
     async def read(self, digest: Digest) -> Manifest:
         """Return a manifest.  Raises ManifestLost, also for stored bytes with another digest."""
         if manifest := self._cache.get(digest):
             return manifest
         try:
-            manifest = _parse(digest, await self._blobs.read_manifest(digest))
+            manifest = _parse(digest, await self.blobs.read_manifest(digest))
         except ManifestUnknown as error:
-            self._lost(digest)
+            self.lost(digest)
             raise ManifestLost(error.message) from None
         self._cache[digest] = manifest
         return manifest

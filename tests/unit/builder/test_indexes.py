@@ -356,7 +356,7 @@ async def test_a_lost_document_or_layer_is_made_again_with_its_digest(
     index = await server.build_index("hello")
     document = index.manifests[number]
     await servers.storage.delete(keys.manifest(document.digest))
-    server.images.lost(document.digest)
+    server.images.manifests.lost(document.digest)
 
     assert await server.build_index("hello") == index
     assert len(await servers.storage.read(keys.manifest(document.digest))) == document.size

@@ -77,7 +77,7 @@ async def test_a_lost_manifest_ends_the_memory_of_all_images(opener: Open) -> No
     await pulled(server, "hello")
     await pulled(server, "other")
 
-    server.images.lost(image.manifest.digest)
+    server.images.manifests.lost(image.manifest.digest)
 
     assert not remembers(server, "hello")
     assert not remembers(server, "other")

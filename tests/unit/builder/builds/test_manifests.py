@@ -6,7 +6,7 @@ import pytest
 
 from app.builder.builds.manifests import Manifests
 from app.errors import ManifestUnknown
-from app.oci import Digest
+from app.oci import Descriptor, Digest, MediaType
 from app.storage import keys
 from app.storage.blobs import BlobStore
 from app.storage.memory import MemoryStorage
@@ -31,6 +31,20 @@ async def test_a_manifest_is_read_from_storage_once() -> None:
 
     assert await manifests.read(digest) is first
     assert (first.media_type, first.body) == ("application/test", body(1))
+
+
+async def test_a_manifest_that_was_just_written_is_stored_and_not_read_back() -> None:
+    storage = MemoryStorage()
+    manifests = Manifests(blobs=BlobStore(storage), budget=1000, lost=never)
+    document = json.dumps({"mediaType": MediaType.OCI_MANIFEST}).encode()
+
+    written = await manifests.write(MediaType.OCI_MANIFEST, document)
+
+    assert written == Descriptor(MediaType.OCI_MANIFEST, Digest.of(document), len(document))
+    assert await storage.read(keys.manifest(written.digest)) == document
+    await storage.delete(keys.manifest(written.digest))
+    found = await manifests.read(written.digest)
+    assert (found.media_type, found.body) == (MediaType.OCI_MANIFEST, document)
 
 
 async def test_the_least_recently_requested_is_evicted() -> None:
