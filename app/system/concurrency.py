@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
+from itertools import chain, islice
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,10 @@ async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
     """Return all results in order; raise the first failure once all others have stopped."""
     tasks: list[asyncio.Task[T]] = []
     left = iter(work)
+    first = tuple(islice(left, 2))
+    if len(first) == 1:  # a task would cost more than most work
+        return (await first[0],)
+    left = chain(first, left)
     try:
         async with asyncio.TaskGroup() as group:
             for number, one in enumerate(left, 1):

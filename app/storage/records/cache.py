@@ -24,7 +24,9 @@ class RememberedRecords(Generic[T]):
         self._known: Cache[Digest, T] = Cache(limit)
 
     async def read(self, key: Digest) -> T | None:
-        (value,) = await self.read_each((key,))
+        value = self.remembered(key)
+        if value is None:
+            (value,) = await self.read_each((key,))
         return value
 
     async def read_each(self, keys: Sequence[Digest]) -> list[T | None]:

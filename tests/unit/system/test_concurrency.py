@@ -33,6 +33,20 @@ async def test_results_come_in_order_and_a_failure_as_itself() -> None:
         await gather([after(10, "a"), after(0, "bad")])
 
 
+async def test_a_single_coroutine_runs_in_the_task_of_its_caller() -> None:
+    async def task() -> asyncio.Task[None] | None:
+        return asyncio.current_task()
+
+    assert await gather([task()]) == (asyncio.current_task(),)
+    assert await gather([]) == ()
+    with pytest.raises(ValueError, match="bad"):
+        await gather([failing("bad")])
+
+
+async def failing(message: str) -> None:
+    raise ValueError(message)
+
+
 async def test_many_coroutines_do_not_start_in_one_turn_of_the_event_loop() -> None:
     loop = asyncio.get_running_loop()
     started = turns = 0

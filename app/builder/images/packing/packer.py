@@ -147,7 +147,7 @@ class LayerPacker:
         await self._path_flights.wait()
         await self._writer.close()
 
-    async def _merged(self, codec: Codec, paths: Sequence[StorePath]) -> Layer:
+    async def _merged(self, codec: Codec, paths: tuple[StorePath, ...]) -> Layer:
         key = record.layer_key(codec, paths)
         known = await self._stored.layer(key)
         return known or await self._layer_flights.run(key, partial(self._merge, codec, key, paths))

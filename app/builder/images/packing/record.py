@@ -1,7 +1,7 @@
 """Records of packed store paths, and of layers of several paths."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -12,6 +12,8 @@ from app.builder.nix.closure import StorePath
 from app.oci import Digest
 from app.storage.records.kind import Kind
 
+# Images share most of their layers, and each needs the keys twice.
+_KEYS = 256
 _Bytes = Annotated[int, Field(ge=0)]
 _Check = Annotated[int, Field(ge=0, lt=1 << 32)]
 
@@ -59,8 +61,13 @@ def path_key(codec: Codec, path: StorePath) -> Digest:
     return PATHS.key(codec=codec.identity, path=path.base)
 
 
-def layer_key(codec: Codec, paths: Sequence[StorePath]) -> Digest:
-    return LAYERS.key(codec=codec.identity, paths=[path.base for path in paths])
+def layer_key(codec: Codec, paths: tuple[StorePath, ...]) -> Digest:
+    return _layer_key(codec.identity, paths)
+
+
+@lru_cache(_KEYS)
+def _layer_key(codec: str, paths: tuple[StorePath, ...]) -> Digest:
+    return LAYERS.key(codec=codec, paths=[path.base for path in paths])
 
 
 def contents_key(codec: Codec, entries: Digest) -> Digest:
