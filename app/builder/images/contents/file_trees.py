@@ -12,8 +12,8 @@ from app.builder.images.contents.additions import Additions, join, over
 from app.builder.images.contents.claims import Package
 from app.builder.images.contents.file_tree import FileTree
 from app.builder.images.contents.flat_file_tree import FlatFileTree, complete, flatten, unflatten
-from app.builder.images.contents.foreign import MOST_BYTES, compose_loader
-from app.builder.images.contents.interpreters import compose_languages
+from app.builder.images.contents.foreign import MOST_BYTES, Adopted, compose_loader
+from app.builder.images.contents.interpreters import Composed, compose_languages
 from app.builder.images.contents.nix_inside import has_nix, nix_additions
 from app.builder.images.contents.reading import read_file, read_file_tree
 from app.builder.images.contents.subtree import SubtreeCache
@@ -123,24 +123,24 @@ class FileTrees:
             Package(path, tree, priority)
             for (path, priority), tree in zip(ordered, trees, strict=True)
         ]
-        try:
+
+        @blocking
+        def combine(composed: Composed, adopted: Adopted) -> ImageFiles:
             nix = Additions()
             if has_nix(prioritized):
-                nix = await self._workers.run(nix_additions, prioritized, closure, nonroot=nonroot)
+                nix = nix_additions(prioritized, closure, nonroot=nonroot)
             accounts = service_additions(services, over(base, nix.entries), nonroot=nonroot)
+            added = join((accounts, nix, composed.additions, adopted.additions))
+            merged = (*adopted.packages, *composed.packages)
+            return ImageFiles(merge(merged, over(base, added.entries), self._subtrees.make), added)
+
+        try:
             composed = await compose_languages(prioritized, closure, read)
             adopted = await compose_loader(prioritized, self._read_file)
-            added = join((accounts, nix, composed.additions, adopted.additions))
-            links = await self._workers.run(
-                merge,
-                (*adopted.packages, *composed.packages),
-                over(base, added.entries),
-                self._subtrees.make,
-            )
+            return await self._workers.run(combine, composed, adopted)
         except UnsupportedTree as error:
             names = tuple(path.name for path, _ in ordered)
             raise LinksTooMany(names, str(error)) from None
-        return ImageFiles(links, added)
 
     async def _read_file(self, path: StorePath, place: bytes) -> bytes:
         """Return the content of a file of a store path.
