@@ -10,6 +10,7 @@ come first, without builders, and a cache that failed ends the attempt.
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -35,7 +36,7 @@ from app.builder.nix.programs.store_size import StoreSize, StoreTooLarge
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import BuildFailed, Unavailable
 from app.system.blocking import blocking
-from app.system.checks import run_checked
+from app.system.checks import Check, run_checked
 from app.system.disk_space import DiskFull, DiskSpace
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime
 from app.system.workers import Workers
@@ -100,13 +101,13 @@ class Realiser:
         Unavailable.
         """
         paths = sorted({one.path for one in wanted})
-        growing = bool(await self._invalid(paths))
+        limits = await self._limits(paths)
         for step in _steps(options):
             log = BuildLog(on_line)
             try:
                 finished = await run_checked(
                     partial(self._run, targets(wanted, options), step, log, end=end, roots=roots),
-                    (self._space.check, self._size.check) if growing else (),
+                    limits,
                 )
             except OutOfTime:
                 raise out_of_time(await self._inspect(log, paths, options, on_line)) from None
@@ -116,6 +117,8 @@ class Realiser:
                 raise _stopped(log, f"{error} (NIXERY_STORE_FREE)") from None
             except StoreTooLarge as error:
                 raise _stopped(log, str(error)) from None
+            if not finished.code and not log.fetches.unsigned:
+                return
             if finished.code and step != options:
                 missing = await self._missing(log, paths)
                 ended = Attempt(options, log, paths, missing, signers={})
@@ -126,6 +129,18 @@ class Realiser:
             if finished.code:
                 raise failure(ended, finished)
             return
+
+    async def _limits(self, paths: Sequence[str]) -> Sequence[Check]:
+        """Return the checks of disk and store; none if all paths are valid already.
+
+        Nix is asked for that only where a check would fail, or lists the whole store.
+        """
+        limits = (self._space.check, self._size.check)
+        if not self._size.is_limited:
+            with suppress(DiskFull):
+                await self._space.check()
+                return limits
+        return limits if await self._invalid(paths) else ()
 
     async def _run(
         self,

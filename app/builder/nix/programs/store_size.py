@@ -50,6 +50,10 @@ class StoreSize:
         self._size: int | None = None
         self._expiry = 0.0
 
+    @property
+    def is_limited(self) -> bool:
+        return bool(self._most)
+
     async def check(self) -> float:
         """Return after how many seconds to check again.
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.builder.nix.door import RealiseOptions
+from app.builder.nix.programs import realising
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.realising import Realiser, Wanted
 from app.builder.nix.programs.store_size import StoreSize
 from app.builder.nix.roots import TemporaryRoots
 from app.errors import DownloadFailed, StoreUnavailable, Unavailable
+from app.system.blocking import blocking
 from app.system.disk_space import DiskSpace
 from app.system.environment import child_environment
 from app.system.workers import Workers
@@ -60,6 +62,7 @@ async def realise(
     options: RealiseOptions,
     *,
     most: int = 0,
+    least: int = 0,
     **variables: str,
 ) -> Start:
     """Return how Nix was started first."""
@@ -75,7 +78,7 @@ async def realise(
         configuration=configuration,
         workers=workers,
         options=SETTINGS,
-        space=DiskSpace(directory=home, least=0, workers=workers),
+        space=DiskSpace(directory=home, least=least, workers=workers),
         size=StoreSize(programs=running, workers=workers, options=SETTINGS, most=most),
     )
     await realiser.attempt(
@@ -98,6 +101,28 @@ async def test_derivations_are_built_with_a_root_and_the_settings(
         *("nix-store", "--realise", f"{A}.drv!bin", f"{B}.drv!out"),
         *("--add-root", f"{tmp_path}/root1", *LOG, *SETTINGS, *NO_CACHES),
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "starts"),
+    [
+        ({}, ["--realise"]),
+        ({"least": 1 << 62}, ["--check-validity", "--realise"]),
+        ({"most": 1 << 62}, ["--check-validity", "--realise"]),
+    ],
+)
+async def test_nix_is_asked_for_valid_outputs_only_where_a_limit_may_refuse_them(
+    programs: RecordedPrograms,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, int],
+    starts: list[str],
+) -> None:
+    monkeypatch.setattr(realising, "absent", blocking(lambda _: []))
+
+    await realise(programs, tmp_path, BUILDING, **limits)  # type: ignore[arg-type]  # one of two
+
+    assert [start.command[1] for start in programs.starts] == starts
 
 
 async def test_binary_caches_come_before_builds(programs: RecordedPrograms, tmp_path: Path) -> None:
