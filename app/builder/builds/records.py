@@ -9,12 +9,11 @@ from pydantic import TypeAdapter
 from app.builder.images.image import BuiltImage, BuiltIndex
 from app.oci import Descriptor, Digest
 from app.storage import keys
-from app.storage.base import ObjectNotFound, Storage
+from app.storage.base import Storage
 from app.storage.existence_cache import BlobExistenceCache
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
 from app.system.cache import Cache
-from app.system.concurrency import gather
 
 _CACHED = 2_000
 
@@ -94,11 +93,8 @@ class BuildRecords(Generic[T]):
     async def _has_manifests(self, built: T) -> bool:
         """Return whether all manifests are stored and undamaged."""
         digests = _digests(built)
-        try:
-            bodies = await gather(self._storage.read(keys.manifest(digest)) for digest in digests)
-        except ObjectNotFound:
-            return False
-        return tuple(map(Digest.of, bodies)) == digests
+        bodies = await self._storage.read_each([keys.manifest(digest) for digest in digests])
+        return tuple(None if body is None else Digest.of(body) for body in bodies) == digests
 
 
 def _digests(stored: Stored) -> tuple[Digest, ...]:
