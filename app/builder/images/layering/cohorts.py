@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from app.builder.images.layering.clustering import Usage, cohorts_of
-from app.builder.images.layering.grouping import FLOOR, referrers_first
+from app.builder.images.layering.client_time import Usage
+from app.builder.images.layering.clustering import cohorts_of
+from app.builder.images.layering.grouping import referrers_first
 from app.builder.images.layering.names import unversioned
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
@@ -26,6 +27,9 @@ _ALWAYS = frozenset({"nss-cacert", "ca-certificates", "iana-etc", "netbase"})
 _SHELL = frozenset({"bash", "bash-interactive", "coreutils", "moreutils", "nano"})
 # Packages whose users are counted at a time; it bounds the memory.
 _BLOCK = 8192
+# From this NAR size in bytes a name has no cohort if updates rebuild it: a layer with others would
+# be downloaded again for them.
+FLOOR = 16_000_000
 
 
 class ClosureCyclic(ValueError):
@@ -135,7 +139,7 @@ def _draw_images(graph: _Graph, requested: list[StorePath], bits: list[int], *, 
 def _usage(
     graph: _Graph, images: Mapping[str, int], users: Mapping[str, int]
 ) -> Mapping[str, Usage]:
-    """Describe the sampled names, without large ones, which have layers of their own."""
+    """Describe the sampled names, without large ones that updates rebuild: these stay alone."""
     sizes: defaultdict[str, int] = defaultdict(int)
     for name, size in zip(graph.names, graph.sizes, strict=True):
         sizes[name] = max(sizes[name], size)
@@ -143,7 +147,7 @@ def _usage(
     return {
         name: Usage(held, sizes[name], causes[name])
         for name, held in images.items()
-        if sizes[name] < FLOOR
+        if sizes[name] < FLOOR or not causes[name]
     }
 
 

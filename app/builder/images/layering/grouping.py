@@ -11,10 +11,8 @@ from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StorePath
 
 # Part of the build key: another grouping makes another image.
-GROUPING = "time-3"
+GROUPING = "time-4"
 
-# From this NAR size in bytes a path has a layer of its own, whatever its cohort.
-FLOOR = 8_000_000
 # Below this NAR size a path without a cohort shares a layer, if its closure has at most so many
 # paths: an update of any of them rebuilds it, so those with few seldom change.
 SMALL = 100_000
@@ -155,7 +153,7 @@ def _needs(closure: Closure, order: Sequence[StorePath]) -> Mapping[str, int]:
 
 def _share(member: _Member) -> Hashable:
     """Return what the members of a group have in common."""
-    if member.size < FLOOR and member.cohort is not None:
+    if member.cohort is not None:
         return "cohort", member.cohort
     if member.size < SMALL and member.needs <= SHALLOW:
         return "small", member.needs > 1

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.builder.images.layering.clustering import Usage, cohorts_of
+from app.builder.images.layering.client_time import ClientTime, Group, Usage
+from app.builder.images.layering.clustering import cohorts_of
 
 SAMPLES = 200
 MB = 1_000_000
@@ -47,6 +48,59 @@ def test_a_name_that_is_rebuilt_often_does_not_join_what_stays() -> None:
 
     assert together(stays) == [["a", "b"]]
     assert together(rebuilt) == [["a"], ["b"]]
+
+
+def test_names_of_the_same_images_that_are_rebuilt_apart_have_layers_of_their_own() -> None:
+    """An update of one would be a download of both."""
+    held, size = range(50), 30 * MB
+    names = {
+        "often": usage(held, size, causes=images(*range(40))),
+        "seldom": usage(held, size),
+        "seldom-too": usage(held, size),
+    }
+
+    assert together(names) == [["often"], ["seldom", "seldom-too"]]
+
+
+def test_no_name_is_better_placed_in_another_group() -> None:
+    """Groups that were united early are looked at again, when the others are known."""
+    drawn = Random(7)
+    model = ClientTime(SAMPLES)
+    for _ in range(8):
+        chances = [drawn.choice((0.1, 0.5, 0.8, 0.95)) for _ in range(3)]
+        tops = [{i for i in range(SAMPLES) if drawn.random() < chance} for chance in chances]
+        names = {
+            f"p{number}": usage(
+                drawn.choice(tops) ^ {drawn.randrange(SAMPLES) for _ in range(drawn.randrange(9))},
+                drawn.randrange(4 * MB),
+                causes=drawn.getrandbits(3),
+            )
+            for number in range(14)
+        }
+        groups = together(names)
+
+        for name in names:
+            [home] = [group for group in groups if name in group]
+            own = model.start([name], names)
+            rest = [other for other in home if other != name]
+            saved = own.cost + seconds(rest, names, model) - seconds(home, names, model)
+            assert saved >= 0
+            for group in groups:
+                if group is not home and joined(group, names, model).images & own.images:
+                    assert model.gain(joined(group, names, model), own) <= saved + 1e-12
+
+
+def joined(members: list[str], names: Mapping[str, Usage], model: ClientTime) -> Group:
+    found = model.start(members[:1], names)
+    for name in members[1:]:
+        union = model.merge(found, model.start([name], names))
+        assert union is not None
+        found = union
+    return found
+
+
+def seconds(members: list[str], names: Mapping[str, Usage], model: ClientTime) -> float:
+    return joined(members, names, model).cost if members else 0.0
 
 
 def test_rare_names_are_grouped_with_those_of_the_same_images_only() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.builder.images.layering.cohorts import learn_profile, unreferenced
-from app.builder.images.layering.grouping import FLOOR
+from app.builder.images.layering.cohorts import FLOOR, learn_profile, unreferenced
 from app.builder.images.layering.names import unversioned
 from app.builder.images.layering.profile import LayerProfile
 from app.builder.nix.closure import Closure, StoreObject, StorePath
@@ -53,6 +52,21 @@ def test_packages_that_always_occur_together_form_a_cohort() -> None:
     assert own == {plan.entries[f"lib{n}"].cohort for n in range(20)}
     assert len(own) == 20
     assert {plan.entries[f"data{n}"].cohort for n in range(20)} == {None}
+
+
+@pytest.mark.slow
+def test_a_large_package_that_no_update_rebuilds_shares_a_layer() -> None:
+    """What a tenth of all packages use changes only when everything does."""
+    programs = {f"program{n}-1": (3 * MB, [f"part{n}-1", "libc-1", "locale-1"]) for n in range(20)}
+    parts = {f"part{n}-1": (FLOOR, ["libc-1", "locale-1"]) for n in range(20)}
+    common: dict[str, tuple[int, list[str]]] = {"libc-1": (FLOOR, []), "locale-1": (100, [])}
+    packages = closure({**programs, **parts, **common})
+
+    plan = learn_profile(packages, unreferenced(packages))
+
+    assert plan.entries["libc"].cohort is not None
+    assert plan.entries["libc"].cohort == plan.entries["locale"].cohort
+    assert {plan.entries[f"part{n}"].cohort for n in range(20)} == {None}
 
 
 def test_users_are_counted_through_references_and_by_name() -> None:
@@ -175,10 +189,19 @@ def test_users_are_the_packages_whose_closure_holds_the_name(packages: Closure) 
 @pytest.mark.slow
 @given(package_sets())
 @settings(max_examples=30)
-def test_a_cohort_has_no_large_member(packages: Closure) -> None:
+def test_a_cohort_has_no_large_member_that_updates_rebuild(packages: Closure) -> None:
     plan = learn_profile(packages, unreferenced(packages))
 
-    large = {unversioned(p.name) for p, o in packages.objects.items() if o.nar_size >= FLOOR}
+    def is_rebuilt(path: StorePath) -> bool:
+        """Say whether it needs anything that less than a tenth of the packages use."""
+        needed = {unversioned(other.name) for other in _needs(packages, path)}
+        return any(plan.entries[name].users * 10 <= len(packages) for name in needed)
+
+    large = {
+        unversioned(path.name)
+        for path, item in packages.objects.items()
+        if item.nar_size >= FLOOR and is_rebuilt(path)
+    }
     members: dict[int, list[str]] = {}
     for name, entry in plan.entries.items():
         if entry.cohort is not None:

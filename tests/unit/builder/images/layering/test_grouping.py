@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.builder.images.image import LayerPlan
-from app.builder.images.layering.grouping import FLOOR, SMALL, plan_layers
+from app.builder.images.layering.grouping import SMALL, plan_layers
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from tests.unit.builder.images.layering.closures import closure, store_path
@@ -35,7 +35,7 @@ EXAMPLE_PLAN = LayerProfile(
         "D": ProfileEntry(0, 10),
         "E": ProfileEntry(None, 900),
         "F": ProfileEntry(0, 11),
-        "G": ProfileEntry(0, 12),
+        "G": ProfileEntry(None, 12),
     },
 )
 
@@ -127,13 +127,13 @@ def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
     assert [layer.paths[0].name for layer in layers] == ["large-1", "everywhere-1", "larger-1"]
 
 
-def test_a_large_member_of_a_cohort_has_a_layer_of_its_own() -> None:
-    plan = LayerProfile(9, {name: ProfileEntry(0, 3) for name in ("a", "b", "c")})
-    paths = closure({"a-1": (FLOOR, ()), "b-1": (FLOOR - 1, ()), "c-1": (1, ())})
+def test_the_members_of_a_cohort_share_a_layer_whatever_their_size() -> None:
+    plan = LayerProfile(9, {name: ProfileEntry(0, 3) for name in ("a", "c")})
+    paths = closure({"a-1": (90 * MB, ()), "b-1": (90 * MB, ()), "c-1": (1, ())})
 
     layers = plan_layers(paths, plan, BUDGET)
 
-    assert [[path.name for path in layer.paths] for layer in layers] == [["a-1"], ["b-1", "c-1"]]
+    assert [[path.name for path in layer.paths] for layer in layers] == [["a-1", "c-1"], ["b-1"]]
 
 
 def test_a_new_version_keeps_its_cohort() -> None:
@@ -263,7 +263,7 @@ def shared_members(draw: st.DrawFn) -> list[StoreObject]:
     """Versions of packages that no other closure here has, large ones among them."""
     packages = draw(
         st.lists(
-            st.tuples(st.sampled_from(MEMBERS), st.integers(0, 3), st.integers(0, 2 * FLOOR)),
+            st.tuples(st.sampled_from(MEMBERS), st.integers(0, 3), st.integers(0, 20 * MB)),
             min_size=2,
             max_size=6,
             unique_by=lambda package: package[:2],
