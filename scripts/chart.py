@@ -1,6 +1,6 @@
 """Draw the estimates of bench/sharing.py for README.
 
-usage: python bench/sharing.py --lock nix/debian/locks/x86_64-linux.json --seed 3 | python -m scripts.chart
+usage: python bench/sharing.py --seed 3 | python -m scripts.chart
 
 Reads the bench's output from standard input, and writes docs/pictures/sharing.svg: the seconds of a
 pull by a client with 45 ms for each layer and 100 MB/s.

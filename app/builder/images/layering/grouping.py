@@ -13,10 +13,12 @@ from app.builder.nix.closure import Closure, StorePath
 # Part of the build key: another grouping makes another image.
 GROUPING = "time-4"
 
-# Below this NAR size a path without a cohort shares a layer, if its closure has at most so many
-# paths: an update of any of them rebuilds it, so those with few seldom change.
-SMALL = 100_000
+# Below this NAR size a path without a cohort shares a layer with others of its bucket, if its
+# closure has at most so many paths: an update of any of them rebuilds it, so those with few seldom
+# change.
+SMALL = 300_000
 SHALLOW = 3
+_SMALL_BUCKETS = 8
 # The most layers for the groups that exceed the budget.  With a profile they are divided by use.
 # Without one they are divided by name, if they are large, so that an upgrade does not renew all.
 _BANDS = 4
@@ -156,7 +158,7 @@ def _share(member: _Member) -> Hashable:
     if member.cohort is not None:
         return "cohort", member.cohort
     if member.size < SMALL and member.needs <= SHALLOW:
-        return "small", member.needs > 1
+        return "small", _bucket(member, _SMALL_BUCKETS)
     return "alone", member.path
 
 

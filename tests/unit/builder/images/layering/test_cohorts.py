@@ -193,7 +193,7 @@ def test_a_cohort_has_no_large_member_that_updates_rebuild(packages: Closure) ->
     plan = learn_profile(packages, unreferenced(packages))
 
     def is_rebuilt(path: StorePath) -> bool:
-        """Say whether it needs anything that less than a tenth of the packages use."""
+        """Return whether it needs anything that less than a tenth of the packages use."""
         needed = {unversioned(other.name) for other in _needs(packages, path)}
         return any(plan.entries[name].users * 10 <= len(packages) for name in needed)
 

@@ -101,7 +101,7 @@ def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_a_large_rest(
     assert sum(len(layer.paths) > 1 for layer in before) == 16
 
 
-@pytest.mark.parametrize(("size", "layers"), [(200_000, 1), (400_000, 2), (MB, 8), (9 * MB, 16)])
+@pytest.mark.parametrize(("size", "layers"), [(400_000, 2), (MB, 8), (9 * MB, 16)])
 def test_a_small_rest_without_a_plan_is_in_few_layers(size: int, layers: int) -> None:
     paths = [StoreObject(store_path(f"p{i}-1"), size, ()) for i in range(109)]
 
@@ -164,32 +164,39 @@ def test_paths_in_a_layer_are_sorted_by_name_then_hash() -> None:
     assert layer.paths[0] == one.path
 
 
-@pytest.mark.parametrize(("size", "layers"), [(99_999, 1), (100_000, 8), (199_999, 8)])
-def test_a_path_of_a_tenth_of_a_megabyte_has_a_layer_of_its_own(size: int, layers: int) -> None:
+@pytest.mark.parametrize(("size", "layers"), [(299_999, 8), (300_000, 40)])
+def test_a_path_of_a_third_of_a_megabyte_has_a_layer_of_its_own(size: int, layers: int) -> None:
     """In a shared layer it would be downloaded again with each path that changes beside it."""
-    paths = closure({f"p{i}-1": (size, ()) for i in range(8)})
+    paths = closure({f"p{i}-1": (size, ()) for i in range(40)})
 
     assert len(plan_layers(paths, None, BUDGET)) == layers
 
 
-def test_small_paths_without_a_cohort_share_layers_if_they_need_few_paths() -> None:
+def test_small_paths_without_a_cohort_share_eight_layers_if_they_need_few_paths() -> None:
     """Those that need many are rebuilt often."""
     chain = {f"p{i}-1": (SMALL - 1, [f"p{i + 1}-1"] if i < 6 else []) for i in range(7)}
-    leaf = {"leaf-1": (1, []), "large-1": (SMALL, ["p0-1"]), "known-1": (1, [])}
+    leaves: dict[str, tuple[int, list[str]]] = {f"leaf{i}-1": (1, []) for i in range(60)}
+    others = {"large-1": (SMALL, ["p0-1"]), "known-1": (1, [])}
     plan = LayerProfile(9, {"known": ProfileEntry(1, 1)})
 
-    layers = plan_layers(closure({**chain, **leaf}), plan, BUDGET)
+    layers = plan_layers(closure({**chain, **leaves, **others}), plan, BUDGET)
 
-    assert sorted([path.name for path in layer.paths] for layer in layers) == [
-        ["known-1"],
-        ["large-1"],
-        ["leaf-1", "p6-1"],  # with themselves 1
-        ["p0-1"],
-        ["p1-1"],
-        ["p2-1"],
-        ["p3-1"],
-        ["p4-1", "p5-1"],  # with themselves 3 and 2
-    ]
+    shared = {"p4-1", "p5-1", "p6-1", *leaves}  # the first three need 3, 2 and 1, with themselves
+    cut = [{path.name for path in layer.paths} for layer in layers]
+    assert set().union(*(names for names in cut if names <= shared)) == shared
+    assert sum(names <= shared for names in cut) == 8
+    alone = [{"known-1"}, {"large-1"}, {"p0-1"}, {"p1-1"}, {"p2-1"}, {"p3-1"}]
+    assert all(names in cut for names in alone)
+
+
+def test_a_new_version_of_a_small_path_replaces_the_old_one_in_the_same_layer() -> None:
+    leaves: dict[str, tuple[int, list[str]]] = {f"leaf{i}-1": (1, []) for i in range(60)}
+    others = {name: row for name, row in leaves.items() if name != "leaf0-1"}
+
+    before = plan_layers(closure(leaves), None, BUDGET)
+    after = plan_layers(closure({**others, "leaf0-2": (1, [])}), None, BUDGET)
+
+    assert len(set(before) - set(after)) == 1
 
 
 def test_an_empty_closure_has_no_layers() -> None:
