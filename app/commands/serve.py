@@ -86,7 +86,8 @@ async def _open_and_serve(
             on_stop=partial(_drain, services.jobs),
         )
         signals.on_stop = server.stop
-        threads.start(_THREADS, background=settings.workers)
+        # One more for packing: a thread counts as idle only a moment after its work has ended.
+        threads.start(_THREADS, background=settings.workers + 1)
         logger.bind(storage=settings.storage.value).info("ready")
         # Python's collector would traverse all that lives as long as the process, and delay
         # requests by some 50 ms each time.
