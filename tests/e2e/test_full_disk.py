@@ -18,10 +18,10 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """8 MB: enough for one small image."""
+    """16 MB: enough for one small image."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
     yield disk
     subprocess.run(["umount", disk], check=True)
 
