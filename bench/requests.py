@@ -33,7 +33,7 @@ from app.server.listening import listen, url_of
 from app.server.server import Server
 from bench.again import ACCEPT, running
 from bench.again import Server as RunningServer
-from bench.common import cpu_seconds, small_set, source_tree
+from bench.common import cpu_seconds, cpu_times, small_set, source_tree
 
 IMAGE = "shell/git"
 EMPTY = "an empty FastAPI route"
@@ -98,18 +98,20 @@ def main() -> None:
 
 def report_pulls(servers: Mapping[str, RunningServer]) -> None:
     """Pull an image again and again, all blobs on one connection as a cold client does."""
-    cpu: dict[str, list[float]] = {name: [] for name in servers}
+    cpu = {name: [0.0, 0.0] for name in servers}
     size = 0
     for _ in range(PULLS):
         for name, server in servers.items():
-            before = cpu_seconds(server.pid)
+            before = cpu_times(server.pid)
             size = pull_everything(server.port)
-            cpu[name].append(cpu_seconds(server.pid) - before)
-    medians = {name: statistics.mean(times) * 1e3 for name, times in cpu.items()}
-    *_, baseline = medians.values()
-    print(f"a pull of {IMAGE}, {size / 1e6:.0f} MB: CPU of the server")
-    for name, milliseconds in medians.items():
-        print(f"{name:24}{milliseconds:8.1f} ms{milliseconds / baseline:8.2f}")
+            for place, (end, begin) in enumerate(zip(cpu_times(server.pid), before, strict=True)):
+                cpu[name][place] += (end - begin) / PULLS * 1e3
+    *_, baseline = cpu.values()
+    print(f"a pull of {IMAGE}, {size / 1e6:.0f} MB: CPU of the server, ms and ratios")
+    print(f"{'':24}{'program':>16}{'kernel':>16}{'both':>16}")
+    for name, own in cpu.items():
+        columns = zip((*own, sum(own)), (*baseline, sum(baseline)), strict=True)
+        print(f"{name:24}" + "".join(f"{ms:10.1f}{ms / other:6.2f}" for ms, other in columns))
 
 
 def pull_everything(port: int) -> int:
