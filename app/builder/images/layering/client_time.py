@@ -26,16 +26,9 @@ _COMBINATIONS = 64
 class Usage(NamedTuple):
     """The sampled images with a name, its NAR size, and the names whose change rebuilds it.
 
-    ``images`` and ``causes`` are sets of numbers, as bits.
+    Or of a combination of names: the images that have exactly this one.  ``images`` and ``causes``
+    are sets of numbers, as bits.
     """
-
-    images: int
-    size: int
-    causes: int
-
-
-class Variant(NamedTuple):
-    """One combination of members, and the images that have exactly this one."""
 
     images: int
     size: int
@@ -51,7 +44,7 @@ class Group:
 
     members: tuple[str, ...]
     images: int
-    variants: tuple[Variant, ...]
+    variants: tuple[Usage, ...]
     cost: float
     fixed: float
 
@@ -70,7 +63,7 @@ class ClientTime:
         for name in members:
             causes |= names[name].causes
         images = names[members[0]].images
-        variant = Variant(images, sum(names[name].size for name in members), causes)
+        variant = Usage(images, sum(names[name].size for name in members), causes)
         return self._group(members, images, (variant,))
 
     def merge(self, one: Group, other: Group) -> Group | None:
@@ -92,7 +85,7 @@ class ClientTime:
         union = self.merge(one, other)
         return one.cost + other.cost - union.cost if union else 0.0
 
-    def _group(self, members: Iterable[str], images: int, variants: tuple[Variant, ...]) -> Group:
+    def _group(self, members: Iterable[str], images: int, variants: tuple[Usage, ...]) -> Group:
         first = fixed = size = 0.0
         for variant in variants:
             count = variant.images.bit_count()
@@ -109,14 +102,14 @@ class ClientTime:
         return self._unchanged[causes]
 
 
-def _combine(one: Group, other: Group) -> Iterable[Variant]:
+def _combine(one: Group, other: Group) -> Iterable[Usage]:
     for mine in one.variants:
         if alone := mine.images & ~other.images:
             yield mine._replace(images=alone)
         if mine.images & other.images:
             for theirs in other.variants:
                 if both := mine.images & theirs.images:
-                    yield Variant(both, mine.size + theirs.size, mine.causes | theirs.causes)
+                    yield Usage(both, mine.size + theirs.size, mine.causes | theirs.causes)
     for theirs in other.variants:
         if alone := theirs.images & ~one.images:
             yield theirs._replace(images=alone)
