@@ -15,6 +15,8 @@ from app.system.blocking import blocking, blocking_class
 from app.system.directory_trees import remove_tree
 
 _NO_DIRECTORY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+# Errors of rename(2) if the path is gone, or another process has put one of the other kind there.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 
 
 @contextmanager
@@ -55,27 +57,45 @@ class Directories:
         self._root.mkdir(parents=True, exist_ok=True)
         self._make(self._staging)
 
-    def set_aside(self, path: Path) -> None:
-        """Move away a file that has the name of an object; a start an hour later removes it."""
+    def set_aside(self, path: Path, *, is_directory: bool) -> None:
+        """Move away what has the name of an object or of a directory; a start an hour later removes it.
+
+        A path of the other kind stays: another process has made it meanwhile.
+        """
         aside = self._staging / f"aside-{secrets.token_hex(16)}"
-        with suppress(FileNotFoundError):
+        # rename(2) puts a directory in the place of an empty directory only, and a file in the
+        # place of a file only.
+        if is_directory:
+            aside.mkdir()
+        else:
+            aside.touch(exist_ok=False)
+        try:
             path.rename(aside)
-            logger.warning("{} is in the way of an object and was moved to {}", path.name, aside)
-            os.utime(aside, follow_symlinks=False)
+        except OSError as error:
+            remove(aside)
+            if error.errno not in _GONE:
+                raise
+            return
+        logger.warning("{} is in the way of an object and was moved to {}", path.name, aside)
+        os.utime(aside, follow_symlinks=False)
 
     def _make(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._restoring:
-            if not path.is_dir():
-                if path != self._root and os.path.lexists(path):
-                    self._clear(path)
+            try:
+                path.mkdir(exist_ok=True)
+            except FileExistsError:  # not a directory
+                if path == self._root:
+                    raise
+                self._clear(path)
                 path.mkdir(exist_ok=True)
 
     def _clear(self, path: Path) -> None:
         if path == self._staging:
-            path.unlink()
+            with suppress(FileNotFoundError, IsADirectoryError):
+                path.unlink()
         else:
-            self.set_aside(path)
+            self.set_aside(path, is_directory=False)
 
 
 @blocking

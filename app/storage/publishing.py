@@ -142,7 +142,7 @@ class Publisher:
             try:
                 replacement.rename(target)
             except IsADirectoryError:
-                self._directories.set_aside(target)
+                self._directories.set_aside(target, is_directory=True)
                 replacement.rename(target)
         except BaseException:
             replacement.unlink(missing_ok=True)

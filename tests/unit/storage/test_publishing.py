@@ -50,7 +50,7 @@ def test_a_damaged_object_is_replaced_after_the_staging_directory_was_removed(
 def test_a_failed_replacement_leaves_no_file(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Directories, path: Path) -> None:
+    def fail(_: Directories, path: Path, **__: bool) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     (tmp_path / KEY).mkdir(parents=True)
