@@ -4,7 +4,7 @@ Git reads neither the user's nor the machine's configuration, and never prompts.
 in their files.
 """
 
-import os
+import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +79,8 @@ class GitAccess:
         if self._definition.token_file is None or self._askpass.exists():
             return
         self._askpass.parent.mkdir(parents=True, exist_ok=True)
-        new = self._askpass.with_name(f"askpass.{os.getpid()}")
+        # Several calls, and servers whose process has the same number in containers, may write it.
+        new = self._askpass.with_name(f"askpass.{secrets.token_hex(8)}")
         new.write_text(_ASKPASS)
         new.chmod(0o700)
         new.rename(self._askpass)

@@ -1,10 +1,13 @@
 """The exact commands and environments that git is started with."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from app.builder.sources.definition import GitDefinition
+from app.builder.sources.git.access import GitAccess
 from app.builder.sources.git.command import GitCommand, check_git
 from app.system.environment import child_environment
 from app.system.workers import Workers
@@ -133,6 +136,22 @@ async def test_a_token_stays_in_its_file(
     assert start.environment["GIT_ASKPASS"] == str(tmp_path / "git" / "askpass")
     assert start.environment["NIXERY_GIT_TOKEN_FILE"] == str(token)
     assert "hunter2" not in f"{start}"
+
+
+def test_calls_that_start_together_write_one_whole_askpass_program(tmp_path: Path) -> None:
+    definition = GitDefinition(name="team", location=LOCATION, token_file=tmp_path / "token")
+    together = Barrier(3)
+
+    def prepare(access: GitAccess) -> None:
+        together.wait()
+        access.prepare()
+
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(200):
+            directory = tmp_path / str(number)
+            access = GitAccess(definition=definition, environment={}, directory=directory)
+            list(pool.map(prepare, [access] * 3))
+            assert [file.name for file in directory.iterdir()] == ["askpass"]
 
 
 async def test_a_key_is_the_only_identity_of_ssh(
