@@ -60,7 +60,7 @@ class Directories:
     def set_aside(self, path: Path, *, is_directory: bool) -> None:
         """Move away what has the name of an object or of a directory; a start an hour later removes it.
 
-        A path of the other kind stays: another process has made it meanwhile.
+        A path of the other kind stays, because another process has just made it.
         """
         aside = self._staging / f"aside-{secrets.token_hex(16)}"
         # rename(2) puts a directory in the place of an empty directory only, and a file in the

@@ -54,7 +54,7 @@ def test_servers_that_start_together_move_no_directory_of_each_other(
             assert [path for path in (root / ".staging").iterdir() if path.is_dir()] == []
 
 
-def test_a_directory_that_was_made_meanwhile_is_not_moved(tmp_path: Path) -> None:
+def test_a_directory_that_another_process_has_just_made_is_not_moved(tmp_path: Path) -> None:
     directories = store(tmp_path)
     (tmp_path / "blobs").mkdir()
 
@@ -64,7 +64,7 @@ def test_a_directory_that_was_made_meanwhile_is_not_moved(tmp_path: Path) -> Non
     assert list((tmp_path / ".staging").iterdir()) == []
 
 
-def test_an_object_that_was_stored_meanwhile_is_not_moved(tmp_path: Path) -> None:
+def test_an_object_that_another_process_has_just_stored_is_not_moved(tmp_path: Path) -> None:
     directories = store(tmp_path)
     (tmp_path / "object").write_bytes(b"stored")
 
