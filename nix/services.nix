@@ -1,5 +1,5 @@
 # Services of nixpkgs' packages, by pname: for packages without an attribute `nixery`.
-# docs/contents.md describes the fields.
+# docs/special-packages.md describes the fields.
 let
   # Any user can write it: platforms choose user ids, and a tmpfs of Docker has this mode but not
   # the owner.  The sticky bit keeps a user's files from others.

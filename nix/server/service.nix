@@ -1,4 +1,4 @@
-# The server as a service of an image: docs/contents.md describes the fields.
+# The server as a service of an image: docs/special-packages.md describes the fields.
 { nix }:
 
 {

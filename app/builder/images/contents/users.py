@@ -20,7 +20,7 @@ _NAMED = (
 )
 
 # Ids that platforms and users choose, and that would have neither a name nor a home.  The C library
-# reads the lines in turn: the commonest ids first, and not too many of them (docs/contents.md).
+# reads the lines in turn: the commonest ids first, and not too many of them (docs/decisions/user-ids.md).
 _CHOSEN: tuple[Collection[int], ...] = (
     # The first users of macOS; guides to hardening; the first ids of OpenShift's projects.
     (501, 10000, 12345, 65533),
