@@ -1,4 +1,4 @@
-"""The example of docs/sources.md, followed to the letter: only its addresses are other ones."""
+"""The example of docs/own-packages.md, followed to the letter: only its addresses are other ones."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TOOL = '{ stdenv, lib }: stdenv.mkDerivation { pname = "NAME"; text = lib.words 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The code blocks of the page's first section, in their order."""
+    """The code blocks of the section of examples, in their order."""
 
     settings: str
     flake: str
@@ -36,8 +36,8 @@ class Example:
 
 @pytest.fixture(scope="module")
 def example() -> Example:
-    page = (ROOT / "docs" / "sources.md").read_text()
-    section = page.partition("## Package sets as people have them")[2].partition("\n## ")[0]
+    page = (ROOT / "docs" / "own-packages.md").read_text()
+    section = page.partition("## Examples")[2].partition("\n## ")[0]
     return Example(*re.findall(r"```(?:toml|nix)\n(.*?)```", section, re.DOTALL))
 
 
