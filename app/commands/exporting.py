@@ -6,19 +6,23 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from app.commands.layout import path_of
-from app.commands.output_files import CannotWrite, writing
+from app.commands.output_files import CannotWrite, is_unfinished, writing
 from app.oci import Descriptor, Digest
 from app.settings.environment import process_environment
 from app.system import process
 from app.system.blocking import blocking
+from app.system.locks import directory_lock
 from app.text.sanitize import one_line
 
+# Every image layout has this file (image-spec, image-layout.md).
+_MARK = "oci-layout"
 _FILE_MODE = 0o644
 _COPY = 1 << 20
 _LOAD_SECONDS = 3600
@@ -63,10 +67,12 @@ def write_tar_file(exported: Exported, open_blob: OpenBlob, path: Path) -> None:
 def write_directory(exported: Exported, open_blob: OpenBlob, directory: Path) -> None:
     """Write an image layout; blobs that are there with their size are left.  Raises CannotWrite.
 
-    The index is written last: until then the directory holds its former image, or none.
+    The index is written last: until then the directory holds its former image, or none.  The mark
+    of a layout is written first, so that an interrupted export can be continued.
     """
-    if directory.exists() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
-        raise CannotWrite(f"{directory} has other files; give a new directory or an image layout")
+    _require_layout(directory)
+    _make(directory)
+    _write(directory, _MARK, exported.documents[_MARK])
     _make(directory / "blobs" / "sha256")
     for blob in exported.blobs:
         path = directory / path_of(blob)
@@ -74,9 +80,28 @@ def write_directory(exported: Exported, open_blob: OpenBlob, directory: Path) ->
             continue
         with writing(path) as file, open_blob(blob.digest) as content:
             shutil.copyfileobj(content, file, _COPY)
-    for name, body in sorted(exported.documents.items(), key=_is_index):
-        with writing(directory / name) as file:
-            file.write(body)
+    # The documents of a directory belong to one image, also if two exports end together.
+    with directory_lock(directory):
+        for name, body in sorted(exported.documents.items(), key=_is_index):
+            _write(directory, name, body)
+
+
+@blocking
+def _require_layout(directory: Path) -> None:
+    """Raise CannotWrite for a directory with other files than those of an image layout."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        # Listed before the mark is looked for: another process may begin an export.
+        files = [file for file in directory.iterdir() if not is_unfinished(file, _MARK)]
+        if files and not (directory / _MARK).is_file():
+            raise CannotWrite(
+                f"{directory} has other files; give a new directory or an image layout"
+            )
+
+
+@blocking
+def _write(directory: Path, name: str, body: bytes) -> None:
+    with writing(directory / name) as file:
+        file.write(body)
 
 
 @blocking

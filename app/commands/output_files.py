@@ -1,6 +1,7 @@
 """Files that a command writes for its user."""
 
-import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise CannotWrite(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def is_unfinished(path: Path, name: str) -> bool:
+    """Return whether a file in the directory of ``name`` was left by a killed ``writing``."""
+    return re.fullmatch(rf"\.{re.escape(name)}\.[0-9a-f]{{16}}", path.name) is not None
+
+
 def _is_regular(path: Path) -> bool:
     try:
         return stat.S_ISREG(path.lstat().st_mode)
@@ -43,7 +49,8 @@ def _is_regular(path: Path) -> bool:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """Give a name to write to, which becomes ``path`` at the end."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    # Processes in two containers often have the same number.
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         yield partial
         partial.replace(path)

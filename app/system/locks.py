@@ -47,6 +47,19 @@ def try_exclusive(path: Path) -> Iterator[bool]:
 
 
 @blocking
+@contextmanager
+def directory_lock(directory: Path) -> Iterator[None]:
+    """Wait for the exclusive lock on a directory; a file system without locks grants it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, EXCLUSIVE)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@blocking
 def take(path: Path, mode: int, flags: int) -> int | None:
     """Return an open descriptor that holds the lock; None if the lock is not free now."""
     with ExitStack() as unless_taken:

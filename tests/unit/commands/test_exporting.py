@@ -6,6 +6,7 @@ import os
 import stat
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -15,12 +16,13 @@ import pytest
 from app.builder.images.image import BuiltImage, BuiltIndex, Child
 from app.commands import layout
 from app.commands.exporting import Exported, write_directory, write_tar_file
-from app.commands.output_files import CannotWrite
+from app.commands.output_files import CannotWrite, writing
 from app.errors import BlobUnknown
 from app.oci import Descriptor, Digest, MediaType
 from app.reference import ImageReference
 
 LAYER, CONFIG = b"layer", b"config"
+ROUNDS = 100
 REFERENCE = ImageReference.parse("shell/git", "v1")
 
 
@@ -150,6 +152,77 @@ def test_blobs_that_a_layout_has_are_not_read_again(tmp_path: Path) -> None:
     write_directory(exported(), noted, tmp_path)
 
     assert read == [Digest.of(CONFIG)]
+
+
+def test_an_interrupted_export_is_continued(tmp_path: Path) -> None:
+    def interrupted(digest: Digest) -> BinaryIO:
+        if digest == Digest.of(CONFIG):
+            raise KeyboardInterrupt
+        return open_blob(digest)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_directory(exported(), interrupted, tmp_path)
+    assert not (tmp_path / "index.json").exists()
+
+    write_directory(exported(), open_blob, tmp_path)
+
+    assert (tmp_path / layout.path_of(IMAGE.manifest)).read_bytes() == b"manifest"
+
+
+def test_an_export_killed_at_its_first_file_is_continued(tmp_path: Path) -> None:
+    (tmp_path / ".oci-layout.0123456789abcdef").write_text("{")
+
+    write_directory(exported(), open_blob, tmp_path)
+
+    assert (tmp_path / "index.json").exists()
+
+
+def test_two_exports_into_one_new_directory_succeed(tmp_path: Path) -> None:
+    def with_another(digest: Digest) -> BinaryIO:
+        write_directory(exported(), open_blob, tmp_path)
+        return open_blob(digest)
+
+    write_directory(exported(), with_another, tmp_path)
+
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {"blobs", "index.json", "manifest.json", "oci-layout"}
+
+
+def test_two_writers_of_one_file_each_write_it_whole(tmp_path: Path) -> None:
+    """Processes in two containers often have the same number."""
+    path = tmp_path / "image.tar"
+
+    with writing(path) as first:
+        first.write(b"first")
+        with writing(path) as second:
+            second.write(b"2")
+        assert path.read_bytes() == b"2"
+
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.slow
+def test_the_documents_of_a_layout_belong_to_one_image(tmp_path: Path) -> None:
+    images = [
+        replace(
+            one, documents=layout.documents_of(IMAGE, ImageReference.parse(name, "v1"), MANIFEST)
+        )
+        for one, name in ((exported(), "shell"), (exported(), "git"))
+    ]
+    together = threading.Barrier(2)
+
+    def export(image: Exported) -> None:
+        together.wait()
+        write_directory(image, open_blob, tmp_path)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(ROUNDS):
+            list(pool.map(export, images))
+
+            [entry] = json.loads((tmp_path / "index.json").read_bytes())["manifests"]
+            [docker] = json.loads((tmp_path / "manifest.json").read_bytes())
+            assert docker["RepoTags"] == [entry["annotations"]["io.containerd.image.name"]]
 
 
 def test_an_index_is_exported_with_all_children(tmp_path: Path) -> None:
