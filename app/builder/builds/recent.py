@@ -24,6 +24,7 @@ from app.request import ARCHITECTURES, spelling
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.last_use import order_of
 
 LIMIT = 500
 # Estimates use so many builds.
@@ -174,12 +175,16 @@ class RecentImages:
     def _merge(self, stored: Iterable[RecentImage]) -> None:
         """Keep the latest image of each name and tag, and the times of its last build."""
         merged: dict[tuple[str, str], RecentImage] = {}
-        both = sorted((*stored, *self._images.values()), key=lambda one: one.built_at)
+        both = sorted((*stored, *self._images.values()), key=_age)
         for one in both:
             key = (one.name, one.tag)
             before = merged.pop(key, None)
             merged[key] = one if one.seconds or before is None else _timed(one, before)
         self._images = dict(list(merged.items())[-LIMIT:])
+
+
+def _age(image: RecentImage) -> int:
+    return order_of(int(image.built_at.timestamp() * 1e9))
 
 
 def _timed(image: RecentImage, before: RecentImage) -> RecentImage:

@@ -26,6 +26,7 @@ from app.builder.sources.fingerprint import Fingerprint
 from app.builder.sources.unpacking import translate_disk_errors, translate_file_errors
 from app.system.blocking import blocking
 from app.system.directory_trees import remove_tree
+from app.system.last_use import last_use
 from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
 from app.system.workers import Workers
 
@@ -90,7 +91,7 @@ class Trees:
     @blocking
     def _drop_oldest(self) -> None:
         """Remove unused trees, the least recently used first."""
-        locks = sorted(self._directory.glob("*.lock"), key=_last_use)
+        locks = sorted(self._directory.glob("*.lock"), key=last_use)
         for lock in locks[: -self._keep]:
             with try_exclusive(lock) as unused:
                 if unused:
@@ -168,10 +169,3 @@ def _note_use(lock: int) -> None:
     """Pass the time, because the kernel's default is milliseconds late."""
     now = time.time_ns()
     os.utime(lock, ns=(now, now))
-
-
-def _last_use(lock: Path) -> int:
-    try:
-        return lock.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0

@@ -8,6 +8,7 @@ take 67 MB, against 1,259 MB with a pack for each, and a fetch sends only the di
 from pathlib import Path
 
 from app.system.blocking import blocking
+from app.system.last_use import last_use
 
 REFS = "refs/nixery"
 
@@ -27,7 +28,7 @@ def note_use(repository: Path, commit: str) -> None:
 @blocking
 def take_oldest(repository: Path, *, keep: int) -> list[str]:
     """Return all commits but the most recently used, and delete their marks."""
-    marks = sorted(_marks(repository).glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
+    marks = sorted(_marks(repository).glob("*"), key=last_use)
     oldest = marks[:-keep]
     for mark in oldest:
         mark.unlink()

@@ -1,5 +1,8 @@
 """Images that were built last, across restarts, damage and several servers."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from app.builder.builds.recent import LIMIT, RECENT, RecentImages
@@ -73,6 +76,25 @@ async def test_there_is_a_limit() -> None:
     assert len(await names(recent_of(storage))) == LIMIT
     assert (await names(recent_of(storage), 1)) == [f"p{LIMIT + 19}:latest"]
     assert len(await storage.keys("recent/")) == 1
+
+
+async def test_images_that_were_built_before_the_clock_was_set_back_are_dropped_first() -> None:
+    storage = MemoryStorage()
+    before = recent_of(storage)
+    for number in range(LIMIT):
+        before.add(reference(f"p{number}"), image("x"), TIMES)
+    ahead = tuple(
+        replace(one, built_at=one.built_at + timedelta(days=365))
+        for one in reversed(await before.latest(LIMIT))
+    )
+    await before.close()
+    await Records(storage=storage, kind=RECENT).write(RECENT.key(), ahead)
+
+    after = recent_of(storage)
+    after.add(reference("new"), image("new"), TIMES)
+    await after.close()
+
+    assert await names(recent_of(storage), 2) == ["new:latest", f"p{LIMIT - 1}:latest"]
 
 
 async def test_an_image_that_is_only_found_keeps_the_times_of_its_build() -> None:

@@ -1,7 +1,9 @@
 import asyncio
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,23 @@ async def test_least_recently_used_trees_are_removed(trees: Trees, tmp_path: Pat
     assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"place-a", "place-c"}
     await use(trees, "b", made)
     assert made.times == 4
+
+
+async def test_trees_that_were_used_before_the_clock_was_set_back_are_removed_first(
+    trees: Trees, tmp_path: Path
+) -> None:
+    made = Made()
+    for name in ("a", "b"):
+        await use(trees, name, made)
+        next_year = time.time() + 365 * 86400
+        os.utime(tmp_path / f"place-{name}.lock", (next_year, next_year))
+
+    for _ in range(2):
+        for name in ("c", "d"):
+            await use(trees, name, made)
+
+    assert made.times == 4
+    assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"place-c", "place-d"}
 
 
 async def test_tree_in_use_is_not_removed(trees: Trees) -> None:

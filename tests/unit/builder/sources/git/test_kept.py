@@ -1,6 +1,8 @@
 """The commits that stay in a repository of the server, fetched and repacked by git itself."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,20 @@ async def test_commits_used_last_are_kept(
     assert [(await source.find(commit)).label for commit in (first, third)] == [first, third]
     with pytest.raises(SourceUnavailable):
         await source.find(second)
+
+
+async def test_new_commits_are_kept_after_the_clock_was_set_back(
+    repository: Repository, source: GitUpstream, state: Path
+) -> None:
+    next_year = time.time() + 365 * 86400
+    for text in "12":
+        await source.find(repository.commit(text))
+    for mark in (state / "git").glob("*.commits/uses-of-commits/*"):
+        os.utime(mark, (next_year, next_year))
+
+    for text in "345":
+        commit = repository.commit(text)
+        assert (await source.find(commit)).label == commit
 
 
 @pytest.mark.slow
