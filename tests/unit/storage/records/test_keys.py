@@ -1,6 +1,6 @@
 """Every part of every key: records of values that differ in it are kept apart.
 
-docs/storage-layout.md has the list, and the reason why other things are not in the keys.
+docs/records.md has the list, and the reason why other things are not in the keys.
 """
 
 from collections.abc import Callable
