@@ -57,14 +57,16 @@ class OutOfSpace(LimitExceeded):
 class Limits:
     """What a program may take.
 
-    ``memory``, ``file`` and ``output`` are in bytes.  ``file`` is the size of each file that the
-    program or its children write; the output is that of both streams together.  ``tail`` is how
-    many bytes of standard error are kept.  ``grace_seconds`` is the time that the program has to
-    clean up after SIGTERM.
+    ``memory``, ``data``, ``file`` and ``output`` are in bytes.  ``memory`` is the address space of
+    each process, ``data`` the same without mapped files.  ``file`` is the size of each file that
+    the program or its children write; the output is that of both streams together.  ``tail`` is
+    how many bytes of standard error are kept.  ``grace_seconds`` is the time that the program has
+    to clean up after SIGTERM.
     """
 
     seconds: float
     memory: int | None = None
+    data: int | None = None
     file: int | None = None
     output: int = 64 * MIB
     tail: int = 64 * 1024
@@ -233,7 +235,11 @@ def _start(
     with suppress(ProcessLookupError, PermissionError):
         priority = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
         os.setpriority(os.PRIO_PROCESS, process.pid, min(priority, _NICEST))
-    for kind, limit in ((resource.RLIMIT_AS, limits.memory), (resource.RLIMIT_FSIZE, limits.file)):
+    for kind, limit in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_DATA, limits.data),
+        (resource.RLIMIT_FSIZE, limits.file),
+    ):
         if limit is not None:
             with suppress(ProcessLookupError):
                 resource.prlimit(process.pid, kind, (limit, limit))

@@ -25,6 +25,8 @@ _CONFIGURATION = {
     "http.followRedirects": "false",  # a token is sent to no other host
     "http.lowSpeedLimit": "1",  # bytes a second; a working host sends progress every five seconds
     "http.lowSpeedTime": "60",
+    "core.attributesFile": "/dev/null",
+    "core.bigFileThreshold": "32m",  # larger files do not pass through memory
     "core.hooksPath": "/dev/null",
     "fetch.unpackLimit": "1",  # objects appear together: a killed git leaves no incomplete commit
     "gc.auto": "0",
@@ -34,6 +36,7 @@ _CONFIGURATION = {
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_ASKPASS": "true",
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_CONFIG_COUNT": str(len(_CONFIGURATION)),
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",

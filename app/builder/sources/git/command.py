@@ -22,6 +22,9 @@ from app.system.workers import Workers
 _LISTING = 128 * 1024 * 1024
 _REFS = 32 * 1024 * 1024  # half a million refs; nixpkgs has some thousand branches and tags
 _FILE = 8 * 1024**3  # of a pack, compressed; a commit's files may have 4 GiB
+# A pack of some kilobytes can have files of gigabytes, which git computes in memory.  The history of
+# a set like nixpkgs takes half of this if its host sends the files too.
+_MEMORY = 2 * 1024**3
 _VERSION_SECONDS = 30
 _COMMITS = 24  # that are kept, without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
@@ -179,7 +182,9 @@ class GitCommand:
             return await run(
                 ["git", *arguments],
                 environment={**self._access.environment, **(environment or {})},
-                limits=Limits(seconds=seconds or self._seconds, file=_FILE, output=output),
+                limits=Limits(
+                    seconds=seconds or self._seconds, data=_MEMORY, file=_FILE, output=output
+                ),
             )
         except ProgramMissing:
             raise GitFailed(_MISSING) from None

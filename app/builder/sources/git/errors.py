@@ -13,6 +13,7 @@ from app.builder.sources.upstream import UNTRUSTED
 from app.text.sanitize import one_line_for_client
 
 _LIMIT = 200
+_TOO_LARGE = "git cannot store what the host sends: it is too large, or memory is short"
 # The first match counts: a cause is listed before its consequences.
 _CAUSES = tuple(
     (re.compile(pattern), message)
@@ -38,8 +39,9 @@ _CAUSES = tuple(
         # The only line if git's own process was killed, which the limit of a file's size does.
         (
             r"\Afatal: fetch-pack: invalid index-pack output\s*\Z|died of signal|File too large",
-            "git cannot store what the host sends: it is too large, or memory is short",
+            _TOO_LARGE,
         ),
+        (r"[Oo]ut of memory|Cannot allocate memory", _TOO_LARGE),
         (r"No space left on device|Disk quota exceeded|unable to write (?:file|new)", FULL),
         (r"Could not resolve host", "the name of its host cannot be resolved"),
         (r"Connection refused|Couldn't connect to server", "no server responds at its address"),

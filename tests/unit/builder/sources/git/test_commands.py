@@ -98,6 +98,7 @@ async def test_git_has_neither_the_configuration_nor_the_secrets_of_the_machine(
         "https_proxy": "http://proxy",
         "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
         "GIT_ASKPASS": "true",
+        "GIT_ATTR_NOSYSTEM": "1",
         "GIT_SSH_COMMAND": (
             "ssh -F none -o BatchMode=yes -o ConnectTimeout=30 -o IdentityAgent=none"
             " -o ServerAliveInterval=20 -o StrictHostKeyChecking=yes"
@@ -118,6 +119,7 @@ async def test_git_follows_no_redirect_and_runs_no_hook(
 
     settings = configuration(programs.start)
     assert settings["http.followRedirects"] == "false"
+    assert settings["core.attributesFile"] == "/dev/null"
     assert settings["core.hooksPath"] == "/dev/null"
     assert settings["protocol.version"] == "2"
     assert (settings["gc.auto"], settings["maintenance.auto"]) == ("0", "false")
