@@ -4,7 +4,7 @@ A blob in gzip is one member: a header, the compressed blocks, and a trailer.  E
 by itself and ends at a byte.  In zstd each block is a frame.
 
 The bytes of a layer depend on the library, its version, the level and, with ISA-L, on the
-processor's features (docs/packing.md).  ``identity`` has all of them, and the digest of a
+processor's features (docs/decisions/isal.md).  ``identity`` has all of them, and the digest of a
 compressed fixed sample for any other cause.  It is part of every record's key, so that one key
 always means one sequence of bytes.
 """
@@ -102,7 +102,7 @@ def isal_gzip() -> Codec:
     The first bytes are flushed separately, because ISA-L's loop for long inputs must not begin a
     stream.  It files the third position under a hash of the stream's address, so that one process
     finds a match with the beginning and another does not
-    (``.write_first_byte`` in igzip_icf_body_h1_gr_bt.asm of 2.32.1; docs/packing.md).
+    (``.write_first_byte`` in igzip_icf_body_h1_gr_bt.asm of 2.32.1; docs/decisions/isal.md).
     """
     level = 2
     # The loop for short inputs takes up to 16 bytes; four are enough of a beginning.

@@ -1,6 +1,6 @@
 """Decompress archives of binary caches, with bounded memory and output.
 
-liblzma, zstandard, libbz2 and brotli release the GIL (docs/packing.md has their speeds).
+liblzma, zstandard, libbz2 and brotli release the GIL.
 """
 
 import bz2
