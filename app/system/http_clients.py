@@ -1,23 +1,37 @@
-"""HTTP clients that trust the machine's authorities and reject invalid addresses of redirects."""
+"""HTTP clients that trust the machine's authorities and bound what a server sends.
 
+They reject invalid addresses of redirects, and ignore cookies: a server could set any number.
+"""
+
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from app.system.certificates import trusting_context
+from app.system.http_bodies import bound_body
 from app.system.web_address import is_web_address
 
+_MOST = 64 << 20
+_HEADERS = {"accept-encoding": "gzip"}
 
-def async_client(*, seconds: float, follow_redirects: bool = True) -> httpx.AsyncClient:
+
+def async_client(
+    *, seconds: float, follow_redirects: bool = True, most: int = _MOST
+) -> httpx.AsyncClient:
     """Return a client, whose requests raise httpx.HTTPError.
 
     The address of a request has to be valid (``is_web_address``); those of redirects are checked.
+    ``most`` limits the bytes of a body.
     """
     return httpx.AsyncClient(
         verify=trusting_context(),
         follow_redirects=follow_redirects,
         timeout=seconds,
-        event_hooks={"response": [_check_redirect_async]},
+        headers=_HEADERS,
+        cookies=_no_cookies(),
+        event_hooks={"response": [partial(_check_async, most)]},
     )
 
 
@@ -27,12 +41,23 @@ def client(*, seconds: float) -> httpx.Client:
         verify=trusting_context(),
         follow_redirects=True,
         timeout=seconds,
-        event_hooks={"response": [_check_redirect]},
+        headers=_HEADERS,
+        cookies=_no_cookies(),
+        event_hooks={"response": [partial(_check, _MOST)]},
     )
 
 
-async def _check_redirect_async(response: httpx.Response) -> None:
+def _no_cookies() -> CookieJar:
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+async def _check_async(most: int, response: httpx.Response) -> None:
+    _check(most, response)
+
+
+def _check(most: int, response: httpx.Response) -> None:
     _check_redirect(response)
+    bound_body(response, most)
 
 
 def _check_redirect(response: httpx.Response) -> None:

@@ -46,7 +46,7 @@ _ARCHIVE_LIMIT = 2 * 1024**3
 
 
 def new_client() -> httpx.AsyncClient:
-    return async_client(seconds=_HTTP_SECONDS)
+    return async_client(seconds=_HTTP_SECONDS, most=_ARCHIVE_LIMIT)
 
 
 class ChannelUpstream:
@@ -173,8 +173,6 @@ class ChannelUpstream:
                 response.raise_for_status()
                 async for chunk in response.aiter_bytes():
                     await self._workers.run(file.write, chunk)
-                    if file.tell() > _ARCHIVE_LIMIT:  # plain: ok
-                        raise ArchiveInvalid("the archive is too large")
             yield file
         finally:
             # Closing frees the space of a large file, which takes time.
