@@ -29,6 +29,7 @@ class Pipe:
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1)
         self.stream = os.fdopen(writing, "w")
         self.text = ""
+        self._reader: threading.Thread | None = None
 
     def fill(self) -> None:
         """Leave no room: the next byte waits for the reader."""
@@ -40,18 +41,21 @@ class Pipe:
             self.text += os.read(self.reading, 1 << 16).decode()
         return self.text
 
-    def read_all(self) -> threading.Thread:
+    def read_all(self) -> None:
         """Read in a thread, until the stream is closed."""
 
         def run() -> None:
             while data := os.read(self.reading, 1 << 16):
                 self.text += data.decode()
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
+        self._reader = threading.Thread(target=run, daemon=True)
+        self._reader.start()
 
     def close(self) -> None:
+        if self._reader is not None:
+            # Another file could get the descriptor that the thread reads from.
+            self.stream.close()
+            self._reader.join()
         os.close(self.reading)
         self.stream.close()
 
