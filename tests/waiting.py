@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 _SECONDS = 300.0  # as long as a build on a busy machine
 _PAUSE = 0.01
+# Time limits to try in turn where something must come before one of them: on a busy machine it may
+# not come before the first.
+LIMITS = (0.5, 5, 50)
 
 
 async def until(condition: Callable[[], object], *, seconds: float = _SECONDS) -> None:

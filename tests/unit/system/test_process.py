@@ -16,6 +16,7 @@ from app.system.process import (
     ProgramMissing,
     run,
 )
+from tests.waiting import LIMITS as TIME_LIMITS
 from tests.waiting import turns, until
 
 
@@ -26,8 +27,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 ENVIRONMENT = {"PATH": os.defpath}
 LIMITS = Limits(seconds=300, grace_seconds=0.5)
-# Of programs that a time limit ends: a machine may be too busy to start them within the first.
-BRIEF = (0.5, 5, 60)
 
 
 def alive(pid: int) -> bool:
@@ -53,7 +52,7 @@ async def number_in(file: Path) -> int:
 
 async def out_of_time(script: str, begun: Path, *, grace_seconds: float = 0.5) -> OutOfTime:
     """Return the failure of a shell script that a limit ended after it had written the file."""
-    for seconds in BRIEF:
+    for seconds in TIME_LIMITS:
         begun.unlink(missing_ok=True)
         limits = Limits(seconds=seconds, grace_seconds=grace_seconds)
         with pytest.raises(OutOfTime) as failure:
@@ -140,7 +139,7 @@ async def test_a_time_limit_ends_the_program_and_its_children(tmp_path: Path) ->
 
     failure = await out_of_time(script, pid)
 
-    assert re.search(r"limit of (0\.5|5|60) s", str(failure))
+    assert re.search(r"limit of (0\.5|5|50) s", str(failure))
     assert failure.tail == b"begun\n"
     await wait_for_end(int(pid.read_text()))
 
