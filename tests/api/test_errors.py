@@ -1,6 +1,7 @@
 """Errors in the form of registries, with messages for people."""
 
 import asyncio
+import re
 from contextlib import suppress
 
 import httpx
@@ -197,7 +198,7 @@ async def test_a_failure_is_logged_once_for_all_its_clients(
         await client.head(HELLO)
 
     (logged,) = [line for line in log if "hello-1.drv" in line and "DEBUG" not in line]
-    assert logged.startswith("INFO hello:latest failed after 0.")
+    assert re.match(r"INFO hello:latest failed after \d", logged)
     assert "hello-1.drv failed: /srv/pkgs is not there" in logged
 
 
@@ -215,8 +216,8 @@ async def test_a_failure_without_waiting_clients_is_logged(
             await job.wait(5)
     await asyncio.sleep(0)
 
-    assert [line for line in log if "sleepy:latest done after 0." in line]
-    assert [line for line in log if "sleepy/typo:latest failed after 0." in line]
+    assert [line for line in log if "sleepy:latest done after " in line]
+    assert [line for line in log if "sleepy/typo:latest failed after " in line]
 
 
 async def test_the_log_has_the_cause_that_the_response_hides(
