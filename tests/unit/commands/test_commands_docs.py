@@ -5,6 +5,7 @@
 
 import platform
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
@@ -16,12 +17,16 @@ from app.settings.settings import Settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 BEGIN, END = "<!-- commands -->\n", "<!-- end of commands -->"
+# A command with so many arguments and options of an earlier one refers to it.
+REPEATED = 3
 _CLI = typer.main.get_group(app)
+
+Items = tuple[tuple[str, str], ...]
 
 
 def _form(parameter: TyperArgument | TyperOption) -> str:
     """Return how the parameter is written, such as ``--known FILE``."""
-    metavar = (parameter.metavar or "").replace("|", r"\|")
+    metavar = parameter.metavar or ""
     if isinstance(parameter, TyperArgument):
         return metavar
     return " ".join([", ".join(parameter.opts), metavar]).strip()
@@ -37,21 +42,34 @@ def _meaning(parameter: TyperArgument | TyperOption) -> str:
     return text
 
 
-def _section(name: str, verb: TyperCommand) -> str:
-    paragraphs = (verb.help or "").strip()
-    rows = [
-        f"| `{_form(parameter)}` | {_meaning(parameter)} |"
-        for parameter in verb.params
-        if isinstance(parameter, TyperArgument | TyperOption)
-    ]
-    table = "\n".join(["", "| argument or option | meaning |", "|---|---|", *rows, ""])
-    return f"### {name}\n\n{paragraphs}\n{table if rows else ''}"
+def _items(verb: TyperCommand) -> Iterator[tuple[str, str]]:
+    for parameter in verb.params:
+        if isinstance(parameter, TyperArgument | TyperOption):
+            yield f"`{_form(parameter)}`", _meaning(parameter)
+
+
+def _section(name: str, verb: TyperCommand, earlier: Mapping[str, Items]) -> tuple[str, Items]:
+    """Return the text, and its items: with one line for those of an earlier command."""
+    items = tuple(_items(verb))
+    same = {other: [one for one in items if one in known] for other, known in earlier.items()}
+    of = max(same, key=lambda other: len(same[other]), default="")
+    shared = same[of] if of and len(same[of]) >= REPEATED else []
+    lines = [f"- {form}: {meaning}" for form, meaning in items if (form, meaning) not in shared]
+    if shared:
+        lines.insert(0, f"- {', '.join(form for form, _ in shared)}: as in [{of}](#{of}).")
+    listed = "\n".join(["", *lines, ""]) if lines else ""
+    return f"### {name}\n\n{(verb.help or '').strip()}\n{listed}", items
 
 
 def sections() -> str:
     verbs = {name: verb for name, verb in _CLI.commands.items() if isinstance(verb, TyperCommand)}
     assert len(verbs) == len(_CLI.commands)
-    return "\n".join(_section(name, verb) for name, verb in sorted(verbs.items()))
+    texts: list[str] = []
+    earlier: dict[str, Items] = {}
+    for name, verb in sorted(verbs.items()):
+        text, earlier[name] = _section(name, verb, earlier)
+        texts.append(text)
+    return "\n".join(texts)
 
 
 def test_page_lists_every_verb_and_option() -> None:
