@@ -35,7 +35,7 @@ def bound_body(response: httpx.Response, most: int) -> None:
 
 
 class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """``pieces`` is None for an empty body."""
+    """Without ``pieces`` the body is empty."""
 
     def __init__(
         self, stream: httpx.AsyncByteStream | httpx.SyncByteStream, pieces: "_Pieces | None"
