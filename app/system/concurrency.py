@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import chain, islice
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
+
+from app.system.loop_share import current_share
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -17,8 +20,13 @@ _AT_ONCE = 16
 
 
 async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
-    """Return all results in order; raise the first failure once all others have stopped."""
+    """Return all results in order; raise the first failure once all others have stopped.
+
+    Their steps count in the caller's share of the event loop.
+    """
+    share = current_share()
     tasks: list[asyncio.Task[T]] = []
+    begun: list[Coroutine[None, None, T]] = []
     left = iter(work)
     first = tuple(islice(left, 2))
     if len(first) == 1:  # a task would cost more than most work
@@ -27,15 +35,21 @@ async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
     try:
         async with asyncio.TaskGroup() as group:
             for number, one in enumerate(left, 1):
-                tasks.append(group.create_task(one))
+                begun.append(one)
+                work = one if share is None else share.run_accepted(partial(_same, one))
+                tasks.append(group.create_task(work))
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     finally:
-        for one in left:
+        for one in chain(begun, left):
             one.close()
     return tuple(task.result() for task in tasks)
+
+
+def _same(one: Coroutine[None, None, T]) -> Coroutine[None, None, T]:
+    return one
 
 
 class KeyedLock(Generic[K]):

@@ -9,6 +9,7 @@ import time
 import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +22,13 @@ _SECONDS = 0.001
 _WAITING_EACH = 500
 _RETRY_SECONDS = 2
 _WEIGHT = 0.1
+_LEAST = 0.00002  # seconds that the event loop takes to continue work, whatever its step takes
+_SHARE: "ContextVar[LoopShare | None]" = ContextVar("share", default=None)
+
+
+def current_share() -> "LoopShare | None":
+    """Return the share that the caller's work has a part of; tasks that it starts are not in it."""
+    return _SHARE.get()
 
 
 class LoopShare:
@@ -52,13 +60,20 @@ class LoopShare:
         """Run the work in the caller's task.  Raises TooManyRequests."""
         if self._is_over():
             await self._enter(client)
-        return await self._in_steps(start())
+        return await self._in_this_share(start())
 
     async def run_accepted(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run work that a request with a turn of its own has started: it counts as begun."""
         if self._is_over():
             await self._turn_in(self._begun)
-        return await self._in_steps(start())
+        return await self._in_this_share(start())
+
+    async def _in_this_share(self, work: Coroutine[Any, Any, T]) -> T:
+        token = _SHARE.set(self)
+        try:
+            return await self._in_steps(work)
+        finally:
+            _SHARE.reset(token)
 
     def _is_over(self) -> bool:
         return self._spent >= self._seconds or bool(self._begun) or bool(self._new)
@@ -123,7 +138,7 @@ class LoopShare:
         room = self._seconds
         while (turn := self._next()) is not None:
             turn.set_result(None)
-            room -= self._average
+            room -= max(self._average, _LEAST)
             if room <= 0:
                 break
         if self._begun or self._new:

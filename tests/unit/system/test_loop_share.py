@@ -1,6 +1,7 @@
 """Work that shares a part of the event loop's time with other work, not with the rest of the loop."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
@@ -9,7 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from app.errors import TooManyRequests
-from app.system.loop_share import LoopShare
+from app.system.concurrency import gather
+from app.system.loop_share import LoopShare, current_share
 from tests.waiting import turns
 
 STEP = 0.002
@@ -52,6 +54,46 @@ async def test_other_code_of_the_loop_waits_for_two_steps_at_most() -> None:
     # One that was let in, and one after the turn's time was reset.
     assert longest <= 2
     assert [task.result() for task in tasks] == [f"{number}" for number in range(50)]
+
+
+async def test_steps_of_coroutines_that_run_together_count() -> None:
+    shared = Shared()
+
+    async def part(number: int) -> int:
+        for _ in range(3):
+            shared.compute(f"{number}")
+            await asyncio.sleep(0)
+        return number
+
+    work = shared.share.run("a", lambda: gather(part(number) for number in range(50)))
+    task = asyncio.create_task(work)
+    longest = 0
+    while not task.done():
+        before = len(shared.order)
+        await asyncio.sleep(0)
+        longest = max(longest, len(shared.order) - before)
+
+    # As above, and that of the task that starts the others.
+    assert longest <= 3
+    assert await task == tuple(range(50))
+    assert current_share() is None
+
+
+@pytest.mark.filterwarnings("error")
+async def test_coroutines_that_were_cancelled_before_their_turn_are_closed() -> None:
+    shared = Shared()
+
+    async def part() -> None:
+        shared.compute("part")
+
+    task = asyncio.create_task(shared.share.run("a", lambda: gather(part() for _ in range(50))))
+    await turns(3)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gc.collect()
+    assert len(shared.order) < 50
 
 
 async def test_work_that_fits_does_not_wait() -> None:
