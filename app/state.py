@@ -76,8 +76,11 @@ class Images(Protocol):
     async def packages(self, manifest: Digest) -> ImagePackages:
         """Return what is recorded of an image's packages.  Raises StorageUnavailable."""
 
-    async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """Return the tags that a client may pull.  Raises NameUnknown."""
+    async def tags(self, name: RepositoryName, *, after: str, most: int) -> tuple[str, ...]:
+        """Return at most ``most`` tags that a client may pull and that sort after one, sorted.
+
+        Raises NameUnknown.
+        """
 
     async def repositories(self) -> tuple[str, ...]:
         """Return the repositories with at least one finished build."""

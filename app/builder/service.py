@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any
 
 from app.builder.builds.build import Recipe
-from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.catalogue import LIMIT, Catalogue
 from app.builder.builds.contents_record import ImagePackages
 from app.builder.builds.finished import FinishedImage, FinishedImages
 from app.builder.builds.index_recipe import IndexRecipe
@@ -152,20 +154,24 @@ class ImageService:
         """Return what is recorded of an image's packages.  Raises StorageUnavailable."""
         return await self._builder.packages(manifest)
 
-    async def tags(self, name: RepositoryName) -> tuple[str, ...]:
-        """Return the cached tags of the source and the tags built under this name, sorted.
+    async def tags(
+        self, name: RepositoryName, *, after: str = "", most: int = LIMIT
+    ) -> tuple[str, ...]:
+        """Return the cached tags of the source and the tags built under this name.
 
-        Nothing is evaluated or requested.  A name is unknown if a recent pull failed with that,
-        or if the names of ``latest`` are in memory and lack it.  Raises NameUnknown.
+        They are sorted: at most ``most`` that sort after one.  Nothing is evaluated or requested.
+        A name is unknown if a recent pull failed with that, or if the names of ``latest`` are in
+        memory and lack it.  Raises NameUnknown.
         """
         request = self._request(name)
-        built = await self._catalogue.tags(name)
+        built = await self._catalogue.tags(name, after=after, most=most)
         unknown = await self._unknown(request)
         if unknown is None:
-            return tuple(sorted(self._source(request).tags() | built))
-        if not built:
+            tags = groupby(merge(self._source(request).tags(after), built))
+            return tuple(tag for tag, _ in islice(tags, most))
+        if not built and not await self._catalogue.tags(name, most=1):
             raise NameUnknown(unknown.message, unknown.detail)
-        return tuple(sorted(built))
+        return built
 
     async def repositories(self) -> tuple[str, ...]:
         return await self._catalogue.names()

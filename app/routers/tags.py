@@ -29,7 +29,8 @@ _RESPONSES = {200: {"model": TagList, "headers": headers.LINK}, **_ERRORS}
 async def get_tags(
     request: Request, name: Repository, page: Pagination, services: Services
 ) -> Response:
-    tags, link = page.of(await services.images.tags(name), f"/v2/{name}/tags/list")
+    known = await services.images.tags(name, after=page.last, most=page.count + 1)
+    tags, link = page.of(known, f"/v2/{name}/tags/list")
     return bytes_response(
         request,
         body=json.dumps({"name": str(name), "tags": tags}).encode(),

@@ -36,8 +36,8 @@ async def gather(work: Iterable[Coroutine[None, None, T]]) -> tuple[T, ...]:
         async with asyncio.TaskGroup() as group:
             for number, one in enumerate(left, 1):
                 begun.append(one)
-                work = one if share is None else share.run_accepted(partial(_same, one))
-                tasks.append(group.create_task(work))
+                shared = one if share is None else share.run_accepted(partial(_same, one))
+                tasks.append(group.create_task(shared))
                 if number % _AT_ONCE == 0:
                     await asyncio.sleep(0)
     except BaseExceptionGroup as failures:

@@ -121,7 +121,10 @@ class TinyImages:
     async def packages(self, manifest: Digest) -> ImagePackages:
         return self.packages_of.get(str(manifest), ImagePackages((), None))
 
-    async def tags(self, name: RepositoryName) -> tuple[str, ...]:
+    async def tags(self, name: RepositoryName, *, after: str, most: int) -> tuple[str, ...]:
+        return tuple(tag for tag in self._tags(name) if tag > after)[:most]
+
+    def _tags(self, name: RepositoryName) -> tuple[str, ...]:
         built = {str(image.reference) for image in self.pulled if image.name == name}
         unknown = tuple(sorted(set(name.components) - self._known))
         if not unknown:

@@ -1,7 +1,7 @@
 """The names and tags that were built, for the lists; nothing else depends on them."""
 
 import asyncio
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Collection
 
@@ -37,11 +37,11 @@ class Catalogue:
         self._storage = storage
         self._sources = sources
         self._records = Records(storage=storage, kind=TAGS)
-        self._tags: defaultdict[str, set[str]] = defaultdict(set)
+        self._tags: defaultdict[str, list[str]] = defaultdict(list)  # sorted
         self._names: list[str] = []  # sorted; those that have tags
         self._loading = asyncio.Lock()
         self._loaded = False
-        self._size = 0  # of all sets of tags
+        self._size = 0  # of all lists of tags
         self._counting = asyncio.Lock()
         self._stored: int | None = None  # until they are counted
         self._is_full = False
@@ -50,7 +50,7 @@ class Catalogue:
     def add(self, reference: ImageReference) -> None:
         """List the name at once and write it in the background."""
         name, tag = self._spelling(reference.name), str(reference.reference)
-        if tag in self._tags.get(name, ()) or not self._note(name, tag):
+        if self._is_noted(name, tag) or not self._note(name, tag):
             return
         task = asyncio.create_task(self._write(name, tag))
         self._writing.add(task)
@@ -61,9 +61,14 @@ class Catalogue:
         await asyncio.gather(*self._writing)
         await self.recent.close()
 
-    async def tags(self, name: RepositoryName) -> frozenset[str]:
+    async def tags(
+        self, name: RepositoryName, *, after: str = "", most: int = LIMIT
+    ) -> tuple[str, ...]:
+        """Return at most ``most`` tags that sort after one, sorted."""
         await self._load()
-        return frozenset(self._tags.get(self._spelling(name), ()))
+        tags = self._tags.get(self._spelling(name), [])
+        start = bisect_right(tags, after)
+        return tuple(tags[start : start + most])
 
     async def names(self) -> tuple[str, ...]:
         """Return all names, sorted."""
@@ -73,6 +78,11 @@ class Catalogue:
     def _spelling(self, name: RepositoryName) -> str:
         return str(spelling(name, sources=self._sources))
 
+    def _is_noted(self, name: str, tag: str) -> bool:
+        tags = self._tags.get(name, ())
+        place = bisect_left(tags, tag)
+        return place < len(tags) and tags[place] == tag
+
     def _note(self, name: str, tag: str) -> bool:
         """Return False if the lists are full."""
         if self._size >= LIMIT:
@@ -81,14 +91,15 @@ class Catalogue:
         tags = self._tags[name]
         if not tags:
             insort(self._names, name)
-        tags.add(tag)
+        insort(tags, tag)
         self._size += 1
         return True
 
     def _discard(self, name: str, tag: str) -> None:
-        self._tags[name].discard(tag)
+        tags = self._tags[name]
+        del tags[bisect_left(tags, tag)]
         self._size -= 1
-        if not self._tags[name]:
+        if not tags:
             del self._tags[name]
             del self._names[bisect_left(self._names, name)]
 
@@ -139,6 +150,6 @@ class Catalogue:
                 )
                 for name, tag in filter(None, rows):
                     spelt = self._spelling(RepositoryName(name))
-                    if tag not in self._tags.get(spelt, ()):
+                    if not self._is_noted(spelt, tag):
                         self._note(spelt, tag)
             self._loaded = True

@@ -91,7 +91,7 @@ class ChannelUpstream:
         """Return the tags of the definition, and channels that were found before."""
         named = self._definition.taggable((self._definition.channel, *self._definition.pins))
         tags = (n for n in named if _CHANNEL.fullmatch(n) or COMMIT.fullmatch(n))
-        return tuple(dict.fromkeys((*tags, *self._found)))
+        return tuple(sorted({*tags, *self._found}))
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:

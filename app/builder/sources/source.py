@@ -2,9 +2,11 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
+from heapq import merge
 
 from loguru import logger
 from pydantic import TypeAdapter
@@ -96,10 +98,16 @@ class Source:
         known = self.cached(tag)
         return known if isinstance(known, Revision) else None
 
-    def tags(self) -> frozenset[str]:
-        """Return the tags that are known without a query."""
-        known = (LATEST, *self._upstream.cached_tags())
-        return frozenset(t for t in known if not isinstance(self._known.read(t), Failure))
+    def tags(self, after: str = "") -> Iterator[str]:
+        """Yield the tags that are known without a query and sort after one.
+
+        They are sorted.  There may be half a million.
+        """
+        cached = self._upstream.cached_tags()
+        rest = map(cached.__getitem__, range(bisect_right(cached, after), len(cached)))
+        for tag in merge((LATEST,) if after < LATEST else (), rest):
+            if not isinstance(self._known.read(tag), Failure):
+                yield tag
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:

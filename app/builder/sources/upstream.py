@@ -36,7 +36,7 @@ class Upstream(Protocol):
         """
 
     def cached_tags(self) -> tuple[str, ...]:
-        """Return the tags other than ``latest`` that are known without a query."""
+        """Return the tags other than ``latest`` that are known without a query, sorted."""
 
     def checkout(self, revision: Revision) -> AbstractAsyncContextManager[PackageSet]:
         """Provide the revision's files while the context is open.

@@ -86,7 +86,8 @@ async def test_coroutines_that_were_cancelled_before_their_turn_are_closed() -> 
     async def part() -> None:
         shared.compute("part")
 
-    task = asyncio.create_task(shared.share.run("a", lambda: gather(part() for _ in range(50))))
+    work = shared.share.run("a", lambda: gather(part() for _ in range(50)))
+    task = asyncio.create_task(work)
     await turns(3)
     task.cancel()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.builder.nix.door import Flake, PackageSet
 from app.builder.sources.commits import ABBREVIATED_COMMIT, COMMIT, FULL_COMMIT
-from app.builder.sources.definition import Definition, FlakeDefinition, GitDefinition
+from app.builder.sources.definition import FlakeDefinition, GitDefinition
 from app.builder.sources.git.command import GitCommand, GitFailed
 from app.builder.sources.git.files import GitFiles
 from app.builder.sources.git.refs import RefCache
@@ -63,6 +63,7 @@ class GitUpstream:
         self._history_until = float("-inf")
         # The names of branches, then of tags; None before the first query.
         self._names: tuple[str, ...] | None = None
+        self._sorted: tuple[str, ...] = ()
 
     async def find(self, tag: str) -> Revision:
         with translate_unpacking_errors(self._definition.name), translate_disk_errors():
@@ -84,10 +85,10 @@ class GitUpstream:
 
     def cached_tags(self) -> tuple[str, ...]:
         """Return the tags of the last query; before the first, those of the definition."""
-        named = self._definition.taggable((self._definition.default_ref, *self._definition.pins))
+        named = _named(self._definition)
         if self._names is None:
-            return tuple(name for name in named if name != "HEAD")
-        return (*self._names, *filter(COMMIT.fullmatch, named))
+            return tuple(sorted(name for name in named if name != "HEAD"))
+        return self._sorted
 
     @asynccontextmanager
     async def checkout(self, revision: Revision) -> AsyncIterator[PackageSet]:
@@ -147,7 +148,7 @@ class GitUpstream:
 
     async def _query_refs(self) -> Mapping[str, str]:
         refs = await self._git.refs(self._definition.location)
-        self._names = await self._workers.run(_taggable, self._definition, refs)
+        self._names, self._sorted = await self._workers.run(_taggable, self._definition, refs)
         return refs
 
     async def _expand(self, short: str) -> str:
@@ -203,14 +204,22 @@ class GitUpstream:
 
 
 @blocking
-def _taggable(definition: Definition, refs: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of branches, then of tags.
+def _taggable(
+    definition: GitDefinition | FlakeDefinition, refs: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of branches, then of tags; and the same with the definition's commits, sorted.
 
     The name of a branch may be invalid as the tag of an image: feature/x.
     """
-    return definition.taggable(
+    names = definition.taggable(
         name.removeprefix(kind)
         for kind in ("refs/heads/", "refs/tags/")
         for name in refs
         if name.startswith(kind)
     )
+    commits = filter(COMMIT.fullmatch, _named(definition))
+    return names, tuple(sorted({*names, *commits}))
+
+
+def _named(definition: GitDefinition | FlakeDefinition) -> tuple[str, ...]:
+    return definition.taggable((definition.default_ref, *definition.pins))

@@ -24,8 +24,8 @@ async def test_what_was_built_is_known_after_a_restart() -> None:
     after = catalogue_of(storage)
 
     assert await after.names() == ("git", "shell/jq")
-    assert await after.tags(RepositoryName.parse("git")) == {"latest", "v1"}
-    assert await after.tags(RepositoryName.parse("htop")) == frozenset()
+    assert await after.tags(RepositoryName.parse("git")) == ("latest", "v1")
+    assert await after.tags(RepositoryName.parse("htop")) == ()
 
 
 async def test_a_request_for_a_name_does_not_list_it() -> None:
@@ -89,7 +89,7 @@ async def test_names_are_sorted_whenever_they_came_and_went(
         await catalogue.close()
 
     assert await catalogue.names() == ("git", "htop", "jq", "m4", "zsh")
-    assert await catalogue.tags(RepositoryName.parse("zsh")) == {"latest", "v1"}
+    assert await catalogue.tags(RepositoryName.parse("zsh")) == ("latest", "v1")
 
 
 async def test_the_same_packages_are_noted_once_however_they_are_written() -> None:
@@ -102,9 +102,21 @@ async def test_the_same_packages_are_noted_once_however_they_are_written() -> No
 
     assert await catalogue.names() == ("shell/git/jq", "team/shell/git/jq")
     assert len(await storage.keys("tags/")) == 2
-    assert await catalogue.tags(RepositoryName.parse("jq/git/shell")) == {"latest"}
-    assert await catalogue.tags(RepositoryName.parse("team/jq/git/shell/jq")) == {"v1"}
-    assert await catalogue_of(storage).tags(RepositoryName.parse("git/jq/shell")) == {"latest"}
+    assert await catalogue.tags(RepositoryName.parse("jq/git/shell")) == ("latest",)
+    assert await catalogue.tags(RepositoryName.parse("team/jq/git/shell/jq")) == ("v1",)
+    assert await catalogue_of(storage).tags(RepositoryName.parse("git/jq/shell")) == ("latest",)
+
+
+async def test_tags_of_a_name_are_listed_in_parts() -> None:
+    catalogue = catalogue_of(MemoryStorage())
+    name = RepositoryName.parse("git")
+    for tag in ("v2", "v1", "v3", "v2"):
+        catalogue.add(ImageReference.parse("git", tag))
+    await catalogue.close()
+
+    assert await catalogue.tags(name) == ("v1", "v2", "v3")
+    assert await catalogue.tags(name, after="v1", most=1) == ("v2",)
+    assert await catalogue.tags(name, after="v3") == ()
 
 
 async def test_the_lists_are_bounded_in_memory_and_in_storage(

@@ -423,7 +423,7 @@ async def test_cached_tags_are_those_of_the_definition_and_of_earlier_queries(
     for tag in ("latest", "nixos-23.11", OLD):
         await source.find(tag)
 
-    assert source.cached_tags() == ("nixos-unstable", "nixos-23.11")
+    assert source.cached_tags() == ("nixos-23.11", "nixos-unstable")
     del host.files["/nixos-23.11/git-revision"]
     with pytest.raises(TagUnknown):
         await source.find("nixos-23.11")
@@ -438,7 +438,7 @@ async def test_patterns_without_wildcards_are_cached_tags(
 
     source = make_source(channel="nixos-24.05", refs=refs)
 
-    assert source.cached_tags() == ("nixos-24.05", "nixpkgs-unstable", OLD)
+    assert source.cached_tags() == (OLD, "nixos-24.05", "nixpkgs-unstable")
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:99999/", "http://xn--/", "http://[::1"])

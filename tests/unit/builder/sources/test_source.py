@@ -285,15 +285,37 @@ async def test_tags_exclude_those_that_are_cached_as_unknown() -> None:
     clock = Clock()
     scripted = Scripted(TagUnknown("unknown branch"))
     asked = source(scripted, clock)
-    assert asked.tags() == {"latest", "v1", "v2"}
+    assert list(asked.tags()) == ["latest", "v1", "v2"]
 
     with pytest.raises(TagUnknown):
         await asked.resolve(Tag("v2"))
 
-    assert asked.tags() == {"latest", "v1"}
+    assert list(asked.tags()) == ["latest", "v1"]
     clock.now = 31
-    assert asked.tags() == {"latest", "v1", "v2"}
+    assert list(asked.tags()) == ["latest", "v1", "v2"]
     assert scripted.asked == 1
+
+
+class ManyTags(tuple[str, ...]):
+    """Tags that count how many of them are read."""
+
+    __slots__ = ()
+    read = 0
+
+    def __getitem__(self, place: object) -> str:  # type: ignore[override]  # no slices
+        type(self).read += 1
+        return super().__getitem__(place)  # type: ignore[call-overload,no-any-return]  # as above
+
+
+async def test_page_of_many_tags_reads_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted = Scripted(REVISION)
+    tags = ManyTags(f"t{number:06}" for number in range(100_000))
+    monkeypatch.setattr(scripted, "cached_tags", lambda: tags)
+
+    page = tuple(islice(source(scripted, Clock()).tags("t070000"), 3))
+
+    assert page == ("t070001", "t070002", "t070003")
+    assert ManyTags.read < 50
 
 
 async def test_cached_revision_is_there_until_it_expires() -> None:
@@ -326,7 +348,7 @@ async def test_cached_revision_of_a_directory_is_its_current_one(tmp_path: Path)
 
     assert after is not None
     assert after != before
-    assert asked.tags() == {"latest"}
+    assert list(asked.tags()) == ["latest"]
 
 
 async def test_directory_has_one_tag(tmp_path: Path) -> None:
