@@ -1,12 +1,12 @@
 """Docker's own registry, from Debian, with and without passwords."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from tests.e2e.ports import free_port
 from tests.e2e.process import Process
 
 # joe with the password hunter2.
@@ -23,8 +23,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 def serving_docker_registry(home: Path, *, password: bool = False) -> Iterator[str]:
     """Yield HOST:PORT."""
     home.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     text = _CONFIGURATION.format(home=home, port=port)
     if password:
         (home / "passwords").write_text(_PASSWORDS)

@@ -14,9 +14,9 @@ import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import Docker, Skopeo, pull
 from tests.e2e.debian import bootstrap
+from tests.e2e.ports import free_port
 from tests.e2e.process import succeed
 from tests.e2e.server import ROOT, Server
-from tests.e2e.test_proxy import free_port
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]

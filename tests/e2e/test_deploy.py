@@ -9,10 +9,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import Docker, Skopeo, pull
+from tests.e2e.ports import free_port
 from tests.e2e.process import Process, run, succeed
 from tests.e2e.releases import unpack
 from tests.e2e.server import ROOT, Server
-from tests.e2e.test_proxy import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.ports import free_port
 from tests.e2e.server import ACCEPT, Server
 from tests.ownership import start_process
 from tests.waiting import wait_until
@@ -25,8 +25,7 @@ class Logging:
     """A running server with a full pipe as its log."""
 
     def __init__(self, home: Path, packages: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         server = Server(home, packages, NIXERY_PORT=f"{port}", NIXERY_LOG_FORMAT="json")
         url = f"http://127.0.0.1:{port}"
         self.reading, writing = os.pipe()

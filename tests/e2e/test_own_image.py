@@ -1,7 +1,6 @@
 """The server runs from the image that it builds of itself, and serves from there."""
 
 import json
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.clients import LIMITS, Docker, Podman, Skopeo, pull
+from tests.e2e.ports import free_port
 from tests.e2e.process import Process, succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
 from tests.waiting import wait_until
@@ -50,12 +50,6 @@ def archive(
     done = server.command("build", NAME, "--output", str(file), "--json")
     assert done.returncode == 0, done.stderr
     return file
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.ports import free_port
 from tests.e2e.process import Process
 from tests.e2e.server import ROOT, Server
-from tests.e2e.test_proxy import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -1,6 +1,5 @@
 """A real nginx in front, which ends TLS with a certificate that no authority signed."""
 
-import socket
 import ssl
 import textwrap
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from app.oci import Digest
 from tests.e2e.clients import Client, Containerd, Docker, Podman, Skopeo, pull
 from tests.e2e.heldbuilds import HeldBuild
+from tests.e2e.ports import free_port
 from tests.e2e.process import Process, succeed
 from tests.e2e.server import ROOT, Server, ServerFactory
 from tests.waiting import wait_until
@@ -116,12 +116,6 @@ def make_certificate(home: Path) -> None:
         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
         "-keyout", str(home / "key.pem"), "-out", str(home / "certificates" / "ca.crt"),
     )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def answers(proxy: Proxy) -> bool:
