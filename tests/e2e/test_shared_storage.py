@@ -23,6 +23,8 @@ def test_two_servers_that_build_the_same_at_once_give_the_same_digest(
         digests = list(pool.map(lambda question: question[0].digest(question[1]), asked))
 
     assert digests[::2] == digests[1::2]
+    for server in (one, other):
+        server.stop()  # it waits for what is being written
     assert len(list(one.storage.glob("builds/*"))) == len(NAMES)
     assert_whole(one.storage)
     assert list((one.storage / ".staging").iterdir()) == []

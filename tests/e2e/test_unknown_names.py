@@ -28,6 +28,16 @@ def files(server: Server) -> set[str]:
     return {name for name in found if name.startswith(("storage/", "state/"))}
 
 
+def settled(server: Server) -> set[str]:
+    """Return the files of a server that has listed its names and written all that it knows."""
+    while "being listed" in server.get("/v2/xylophone/manifests/latest").text:
+        pass
+    server.stop()  # it waits for what is being written
+    found = files(server)
+    server.start()
+    return found
+
+
 def started(server: Server) -> dict[str, int]:
     """Return what Nix did: processes by purpose, and responses of kept ones."""
     counts = server.get("/debug").json()["activity"]
@@ -37,31 +47,30 @@ def started(server: Server) -> dict[str, int]:
 def test_unknown_names_leave_no_file(server: Server) -> None:
     assert server.get("/v2/tool/manifests/latest").status_code == 200
     assert server.get("/v2/tool/nothing/manifests/latest").status_code == 404
-    before = files(server)
+    before = settled(server)
 
     for number in range(40):
         names = "/".join(f"x{number}y{which}" for which in range(30))
         answer = server.get(f"/v2/{names}/manifests/latest")
         assert answer.status_code in {403, 404}, answer.text
 
-    assert files(server) == before
+    assert settled(server) == before
 
 
 def test_unknown_tags_leave_no_file(server: Server) -> None:
-    before = files(server)
+    before = settled(server)
 
     for number in range(40):
         answer = server.get(f"/v2/tool/manifests/unknown{number}")
         assert answer.status_code in {403, 404}, answer.text
 
-    assert files(server) == before
+    assert settled(server) == before
 
 
 def test_unknown_names_cost_no_nix_once_the_names_are_listed(server: Server) -> None:
     assert server.get("/v2/tool/manifests/latest").status_code == 200
-    first = server.get("/v2/xylophone/manifests/latest")
-    while "being listed" in first.text:
-        first = server.get("/v2/xylophone/manifests/latest")
+    while "being listed" in server.get("/v2/xylophone/manifests/latest").text:
+        pass
     before = started(server)
 
     for number in range(20):
@@ -77,12 +86,9 @@ def test_unknown_names_cost_no_nix_once_the_names_are_listed(server: Server) -> 
 
 def test_one_package_under_many_names_is_noted_once(server: Server) -> None:
     assert server.get("/v2/tool/other/manifests/latest").status_code == 200
-    server.stop()  # it waits for what is being written
-    before = files(server)
-    server.start()
+    before = settled(server)
 
     for name in ("other/tool", "tool/other/tool", "other/tool/other"):
         assert server.get(f"/v2/{name}/manifests/latest").status_code == 200
 
-    server.stop()
-    assert files(server) == before
+    assert settled(server) == before
