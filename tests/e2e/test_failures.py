@@ -133,11 +133,12 @@ def test_requests_beyond_the_queue_get_a_time_to_retry(
         salted_packages, NIXERY_BUILDS="1", NIXERY_QUEUE="0", NIXERY_REDIRECT_SECONDS="0.5"
     )
     path = f"/v2/{held_build.package}/manifests/latest"
-    first = httpx.get(server.url + path, timeout=120)
+    first = httpx.get(server.url + path, timeout=300)
     # The first request may be redirected before its build has a place.
     wait_until(lambda: server.stages() == ["building"])
 
-    answer = httpx.get(f"{server.url}/v2/no-output/manifests/latest", timeout=120)
+    # It may be redirected, too, before it is refused.
+    answer = server.get("/v2/no-output/manifests/latest")
 
     [error] = answer.json()["errors"]
     seconds = int(answer.headers["Retry-After"])
