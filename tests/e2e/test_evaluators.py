@@ -332,7 +332,11 @@ async def test_a_long_request_delays_no_other(make_door: MakeDoor) -> None:
 async def test_a_cancelled_request_leaves_no_response_for_the_next(
     make_door: MakeDoor, tmp_path: Path
 ) -> None:
-    slow = "builtins.foldl' (a: n: a) package (builtins.genList (n: n) 3000000)"
+    # More than any machine does before the request is cancelled.
+    slow = """
+      let each = f: builtins.foldl' (last: n: f n) package (builtins.genList (n: n) 3000);
+      in each (a: each (b: each (c: package)))
+    """
     package = PACKAGE.replace("NAME", "package-1")
     door = make_door(location=written(tmp_path / "set", package=package, slow=slow, other=package))
     await door.package("package")
@@ -460,9 +464,11 @@ async def test_an_unused_evaluator_is_stopped(
     either: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluators, "_IDLE_SECONDS", 0.2)
-    await either.package("hello")
+    asking = asyncio.create_task(either.package("hello"))
+    process = await started()  # it may have ended when the request has
+    await asking
 
-    await ended(evaluator())
+    await ended(process)
 
     assert (await either.package("2ping")).pname == "2ping"
     assert either.nix.starts == Counter(evaluator=2)
