@@ -65,7 +65,6 @@ def make_server(
         )
         limits = {
             "NIXERY_RETRIES": "1",
-            "NIXERY_STALL_SECONDS": "1",
             "NIXERY_FAILURE_SECONDS": "0",
         }
         server = Server(
@@ -89,7 +88,7 @@ def make_server(
 def test_a_failing_cache_is_named_with_the_path_and_queried_again_by_the_next_pull(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
-    server = make_server()
+    server = make_server(NIXERY_STALL_SECONDS="1")
 
     for name, (pattern, kind) in FAULTS.items():
         cache.fail(pattern, kind)
