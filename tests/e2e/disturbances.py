@@ -129,8 +129,11 @@ class Disturbances:
         for _ in disk:
             pass
 
-    def _chosen(self, share: float, kind: str = "*") -> list[Path]:
-        """Sorted, or the order of a directory would choose."""
+    def _chosen(self, share: float, kind: str = "[!.]*") -> list[Path]:
+        """Sorted, or the order of a directory would choose; without those in the staging directory.
+
+        A server moves those away, also when no client waits: it writes recent images later.
+        """
         files = sorted(file for file in self._storage.glob(f"{kind}/**/*") if file.is_file())
         return self._random.sample(files, int(len(files) * share))
 
