@@ -48,7 +48,7 @@ kind = "git"
 location = "{location}"
 refs = ["v*"]
 build = false
-evaluation_seconds = 2
+evaluation_seconds = 5
 substituters = []
 """
 
@@ -75,7 +75,7 @@ REFUSALS = {
     "strict/unfree": "allow_unfree",
     "strict/insecure": "CVE-2000-0001",
     "strict/broken": "marked as broken",
-    "strict/endless": "stopped after 2 s (evaluation_seconds of source strict)",
+    "strict/endless": "stopped after 5 s (evaluation_seconds of source strict)",
     "lax/broken": "allow_broken",  # it allows another one
 }
 
