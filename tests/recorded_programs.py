@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SCRIPT = """#!/bin/sh
-start=$(/bin/mktemp -d {starts}/XXXXXXXX)
+number=1
+until /bin/mkdir {starts}/$number 2> /dev/null; do number=$((number + 1)); done
+start={starts}/$number
 /usr/bin/env -0 > $start/environment
 /bin/cat "$XDG_CONFIG_HOME/nix/nix.conf" > $start/configuration 2> /dev/null
 printf '%s\\0' {name} "$@" > $start/command
@@ -78,7 +80,7 @@ class RecordedPrograms:
     @property
     def starts(self) -> list[Start]:
         """Return the starts until now, in their order."""
-        found = sorted(self._starts.iterdir(), key=lambda start: start.stat().st_mtime_ns)
+        found = sorted(self._starts.iterdir(), key=lambda start: int(start.name))
         return [_start(one) for one in found]
 
     @property
