@@ -146,10 +146,13 @@ async def test_a_layer_of_several_paths_is_made_in_the_memory_they_were_packed_i
 @pytest.mark.slow
 async def test_one_large_path_is_compressed_by_several_threads(tmp_path: Path) -> None:
     threads: set[int] = set()
+    all_work = threading.Event()
 
     def note(_: object) -> None:
         threads.add(threading.get_ident())
-        threading.Event().wait(SLOW_SECONDS)
+        if len(threads) == 4:
+            all_work.set()
+        all_work.wait(10)
 
     slow = noting("gzip", note)
     path = plant_blocks(tmp_path, 1, 12, slow.block_size)
