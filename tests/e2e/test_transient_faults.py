@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.binary_cache import BinaryCache, cached_set, filled_cache, serving
 from tests.e2e.newer_nix import NewerNix
+from tests.e2e.ports import free_port
 from tests.e2e.process import run
 from tests.e2e.server import Server
 from tests.waiting import wait_until
@@ -99,11 +100,16 @@ def test_a_failing_cache_is_named_with_the_path_and_queried_again_by_the_next_pu
     server.digest("team/tree")
 
 
+def absent_later(cache: BinaryCache) -> BinaryCache:
+    """Return a cache of the same files, at a port that nothing else gets while it is down."""
+    return BinaryCache(cache.directory, cache.key, port=free_port())
+
+
 def test_a_cache_that_is_down_is_named_and_nothing_is_remembered_longer_than_ten_seconds(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     with ExitStack() as stack:
-        gone = stack.enter_context(serving(BinaryCache(cache.directory, cache.key)))
+        gone = stack.enter_context(serving(absent_later(cache)))
         server = make_server(cache=gone, NIXERY_FAILURE_SECONDS="3600")
         stack.close()
 
@@ -143,7 +149,7 @@ def test_nothing_is_built_from_source_while_a_cache_is_down(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:
     with ExitStack() as stack:
-        gone = stack.enter_context(serving(BinaryCache(cache.directory, cache.key)))
+        gone = stack.enter_context(serving(absent_later(cache)))
         server = make_server(build=True, cache=gone)
         stack.close()
 
