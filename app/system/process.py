@@ -13,6 +13,7 @@ pid is still taken.
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import subprocess  # noqa: TID251 - programs are started here only
 import time
@@ -26,6 +27,15 @@ from app.text.size import MIB
 # The server gets processor time while programs use all processors.
 _NICENESS = 10
 _NICEST = 19
+# $$ is the process that becomes the program, and the number of its group.
+_KILLED_WITH_SERVER = """
+exec 3<&0 </dev/null
+(
+    read -r _ <&3
+    kill -9 -$$
+) >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
 
 
 class ProgramMissing(Exception):
@@ -92,13 +102,21 @@ async def run(
     environment: Mapping[str, str],
     limits: Limits,
     on_line: Callable[[str], None] | None = None,
+    killed_with_server: bool = False,
 ) -> Finished:
     """Run a program until it exits; ``on_line`` receives lines of standard error as they appear.
+
+    With ``killed_with_server`` a shell kills it when this process has been killed: it would write
+    into directories that the next server has emptied.
 
     Raise ProgramMissing, OutOfTime, OutOfSpace.  The caller judges the exit code.
     """
     begun = time.monotonic()
-    program = Program(command, environment, limits, on_line=on_line)
+    if killed_with_server:
+        if shutil.which(command[0], path=environment.get("PATH")) is None:
+            raise ProgramMissing(command[0])
+        command = ("/bin/sh", "-c", _KILLED_WITH_SERVER, "sh", *command)
+    program = Program(command, environment, limits, on_line=on_line, watches=killed_with_server)
     try:
         async with asyncio.timeout(limits.seconds):
             await program.end()
@@ -114,6 +132,7 @@ class Program:
     """A running program; the creator must call ``stop``.
 
     With ``has_input`` it has a standard input, which ends when this process exits in any way.
+    One that ``watches`` has it until it exits, and only looks for its end.
     ``on_output`` receives standard output, which is then not kept in ``stdout``.
     """
 
@@ -126,10 +145,11 @@ class Program:
         on_line: Callable[[str], None] | None = None,
         on_output: Callable[[bytes], None] | None = None,
         has_input: bool = False,
+        watches: bool = False,
     ) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command, environment, limits, has_input=has_input)
+        self._process = _start(command, environment, limits, has_input=has_input or watches)
         self._pidfd = os.pidfd_open(self._process.pid)
         self.exited: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
@@ -137,7 +157,12 @@ class Program:
         self.overflow: asyncio.Future[None] = self._loop.create_future()
         self._stdout = bytearray()
         self._stderr = Tail(limits.tail, on_line)
-        self._stdin = Writer(self._process.stdin) if self._process.stdin else None
+        self._stdin = self._watched = None
+        if self._process.stdin is not None:
+            if watches:
+                self._watched = self._process.stdin
+            else:
+                self._stdin = Writer(self._process.stdin)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         take = on_output or self._stdout.extend
@@ -203,6 +228,8 @@ class Program:
         os.close(self._pidfd)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        if self._watched is not None:
+            self._watched.close()
         self.code = self._process.wait()
         for reader in self._readers:
             reader.skip_rests()

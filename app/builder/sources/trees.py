@@ -122,7 +122,8 @@ def _clear(directory: Path) -> None:
 def _scratch(directory: Path) -> Path:
     """Return an empty directory, and delete the remains of killed processes."""
     _clear(directory)
-    directory.mkdir(parents=True)
+    # Something that cannot be removed does not delay a tree: it has another name.
+    directory.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=directory))
 
 

@@ -16,6 +16,7 @@ from app.system.process import (
     ProgramMissing,
     run,
 )
+from tests.ownership import start_process
 from tests.waiting import LIMITS as TIME_LIMITS
 from tests.waiting import turns, until
 
@@ -91,6 +92,63 @@ async def test_only_the_end_of_standard_error_is_kept() -> None:
 
     assert len(finished.stderr) == 1000
     assert finished.stderr.endswith(b"19998\n19999\n")
+
+
+KILLED = """
+import asyncio, os, sys
+from app.system.process import Limits, run
+
+command = ["sh", "-c", "sleep 300 & echo $! >$1; sleep 300", "sh", sys.argv[1]]
+environment = {"PATH": os.defpath}
+asyncio.run(
+    run(command, environment=environment, limits=Limits(seconds=300), killed_with_server=True)
+)
+"""
+
+
+@pytest.mark.slow
+async def test_a_program_and_its_children_are_killed_with_the_server(tmp_path: Path) -> None:
+    file = tmp_path / "child"
+    server = start_process([sys.executable, "-c", KILLED, file])
+    child = await number_in(file)
+
+    server.kill()
+
+    await wait_for_end(child)
+
+
+async def test_a_program_that_would_be_killed_with_the_server_runs_as_others() -> None:
+    script = "cat; echo out; echo err >&2; exit 3"
+
+    finished = await run(
+        ["sh", "-c", script], environment=ENVIRONMENT, limits=LIMITS, killed_with_server=True
+    )
+
+    assert (finished.code, finished.stdout, finished.stderr) == (3, b"out\n", b"err\n")
+    with pytest.raises(ProgramMissing):
+        await run(["absent"], environment=ENVIRONMENT, limits=LIMITS, killed_with_server=True)
+
+
+async def test_a_program_that_would_be_killed_with_the_server_has_its_time_to_clean_up(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    script = 'trap "echo clean >>$1; exit" TERM; echo 0 >$1; while :; do sleep 0.01; done'
+    limits = Limits(seconds=300, grace_seconds=20)
+    running = asyncio.create_task(
+        run(
+            ["sh", "-c", script, "sh", str(file)],
+            environment=ENVIRONMENT,
+            limits=limits,
+            killed_with_server=True,
+        )
+    )
+    await number_in(file)
+
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert file.read_text() == "0\nclean\n"
 
 
 async def test_lines_are_reported_as_they_appear_with_an_unfinished_last_one() -> None:

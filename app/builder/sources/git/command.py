@@ -185,6 +185,7 @@ class GitCommand:
                 limits=Limits(
                     seconds=seconds or self._seconds, data=_MEMORY, file=_FILE, output=output
                 ),
+                killed_with_server=True,
             )
         except ProgramMissing:
             raise GitFailed(_MISSING) from None
