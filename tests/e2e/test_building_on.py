@@ -118,13 +118,15 @@ def test_an_image_of_the_most_layers_has_room_for_sixty_more(
     server = new_server(NIXERY_PLAN="none")
     image = f"{server.address}/shell/git/python3/curl/openssh/nix/perl/htop:latest"
     pull(docker, image)
-    layers = docker.call("image", "inspect", "--format={{len .RootFS.Layers}}", image).strip()
+    layers = int(docker.call("image", "inspect", "--format={{len .RootFS.Layers}}", image))
+    more = 64 + 60 - layers  # the image may have 64: those of its packages and its own
     (tmp_path / "tool").write_text("last")
-    copies = "".join(f"COPY tool /opt/{number}\n" for number in range(60))
+    copies = "".join(f"COPY tool /opt/{number}\n" for number in range(more))
     (tmp_path / "Dockerfile").write_text(f"FROM {image}\n{copies}")
     builder = DockerBuilder(docker, buildkit=True)
 
     builder.build(tmp_path, "sixty-more")
 
-    assert layers == "64"
-    assert builder.run("sixty-more", "sh", "-c", "cat /opt/59; git --version").startswith("lastgit")
+    assert 48 < layers <= 64
+    output = builder.run("sixty-more", "sh", "-c", f"cat /opt/{more - 1}; git --version")
+    assert output.startswith("lastgit")

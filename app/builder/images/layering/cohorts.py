@@ -12,9 +12,9 @@ from itertools import accumulate
 
 from app.builder.images.layering.client_time import Usage
 from app.builder.images.layering.clustering import cohorts_of
-from app.builder.images.layering.grouping import referrers_first
 from app.builder.images.layering.names import unversioned
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
+from app.builder.images.layering.references import referrers_first
 from app.builder.nix.closure import Closure, StorePath
 
 SEED = 1

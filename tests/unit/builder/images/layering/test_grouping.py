@@ -6,13 +6,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.builder.images.image import LayerPlan
-from app.builder.images.layering.grouping import SMALL, plan_layers
+from app.builder.images.layering.by_cohort import SMALL
+from app.builder.images.layering.grouping import plan_layers
 from app.builder.images.layering.profile import LayerProfile, ProfileEntry
 from app.builder.nix.closure import Closure, StoreObject, StorePath
 from tests.unit.builder.images.layering.closures import closure, store_path
 
 MB = 1_000_000
 BUDGET = 94
+# A plan that knows none of an image's packages.
+FOREIGN = LayerProfile(1000, {"foreign": ProfileEntry(0, 1)})
 
 # The example in Nixery's layers.go: E is popular, G is large, F is needed by D alone.
 EXAMPLE = closure(
@@ -57,12 +60,9 @@ def test_the_example_of_nixery_without_a_plan_has_a_layer_for_each_path() -> Non
     assert sorted(names(plan_layers(EXAMPLE, None, BUDGET))) == list("ABCDEFG")
 
 
-def test_over_budget_the_largest_have_their_own_layers_below_one_for_the_rest() -> None:
-    layers = plan_layers(EXAMPLE, None, 3)
-
-    assert names(layers)[0] == "G"
-    assert len(layers) == 3
-    assert names(layers)[-1] == "BCDEF"
+def test_the_example_of_nixery_without_a_plan_in_three_layers() -> None:
+    # A and B are left when what C needs is a part of its own.
+    assert names(plan_layers(EXAMPLE, None, 3)) == ["G", "AB", "CDEF"]
 
 
 def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
@@ -70,7 +70,11 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
     small = {f"{name}{i}-1": (SMALL, ()) for name in users for i in range(2)}
     large = {f"large{i}-1": (MB, ()) for i in range(12)}
     plan = LayerProfile(
-        1000, {f"{n}{i}": ProfileEntry(None, users[n]) for n in users for i in range(2)}
+        1000,
+        {
+            **FOREIGN.entries,
+            **{f"{n}{i}": ProfileEntry(None, users[n]) for n in users for i in range(2)},
+        },
     )
 
     layers = plan_layers(closure(small | large), plan, 16)
@@ -81,34 +85,6 @@ def test_over_budget_a_plan_bands_the_rest_by_use() -> None:
         ["seldom0-1", "seldom1-1"],
         ["hardly0-1", "hardly1-1"],
     ]
-
-
-@pytest.mark.slow
-def test_an_upgrade_without_a_plan_renews_one_of_sixteen_layers_of_a_large_rest() -> None:
-    """With another version, and with the same version built again."""
-    large = [StoreObject(store_path(f"large{i}-1"), 9 * MB, ()) for i in range(32)]
-    small = {f"small{i}": StoreObject(store_path(f"small{i}-1"), 4 * MB, ()) for i in range(80)}
-    before = set(plan_layers(Closure([*large, *small.values()]), None, 48))
-
-    for name in small:
-        for changed in (store_path(f"{name}-2"), store_path(f"{name}-1", "again")):
-            upgraded = {**small, name: StoreObject(changed, 4 * MB, ())}
-            after = plan_layers(Closure([*large, *upgraded.values()]), None, 48)
-
-            (renewed,) = set(after) - before
-            assert changed in renewed.paths
-            assert len(renewed.paths) < 80 / 4
-    assert sum(len(layer.paths) > 1 for layer in before) == 16
-
-
-@pytest.mark.parametrize(("size", "layers"), [(400_000, 2), (MB, 8), (9 * MB, 16)])
-def test_a_small_rest_without_a_plan_is_in_few_layers(size: int, layers: int) -> None:
-    paths = [StoreObject(store_path(f"p{i}-1"), size, ()) for i in range(109)]
-
-    cut = plan_layers(Closure(paths), None, 48)
-
-    assert sum(len(layer.paths) > 1 for layer in cut) == layers
-    assert len(cut) == 48
 
 
 def test_use_counts_by_its_magnitude_and_size_by_its_bytes() -> None:
@@ -169,7 +145,7 @@ def test_a_path_of_a_third_of_a_megabyte_has_a_layer_of_its_own(size: int, layer
     """In a shared layer it would be downloaded again with each path that changes beside it."""
     paths = closure({f"p{i}-1": (size, ()) for i in range(40)})
 
-    assert len(plan_layers(paths, None, BUDGET)) == layers
+    assert len(plan_layers(paths, FOREIGN, BUDGET)) == layers
 
 
 def test_small_paths_without_a_cohort_share_eight_layers_if_they_need_few_paths() -> None:
@@ -193,8 +169,8 @@ def test_a_new_version_of_a_small_path_replaces_the_old_one_in_the_same_layer() 
     leaves: dict[str, tuple[int, list[str]]] = {f"leaf{i}-1": (1, []) for i in range(60)}
     others = {name: row for name, row in leaves.items() if name != "leaf0-1"}
 
-    before = plan_layers(closure(leaves), None, BUDGET)
-    after = plan_layers(closure({**others, "leaf0-2": (1, [])}), None, BUDGET)
+    before = plan_layers(closure(leaves), FOREIGN, BUDGET)
+    after = plan_layers(closure({**others, "leaf0-2": (1, [])}), FOREIGN, BUDGET)
 
     assert len(set(before) - set(after)) == 1
 
@@ -305,31 +281,42 @@ def test_a_cohort_within_budget_has_the_same_layers_in_every_company(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "plan",
-    [None, LayerProfile(1000, {f"p{i}": ProfileEntry(None, 1 + i % 900) for i in range(200)})],
+    [
+        None,
+        LayerProfile(
+            1000,
+            {**FOREIGN.entries, **{f"p{i}": ProfileEntry(None, 1 + i % 900) for i in range(200)}},
+        ),
+    ],
 )
-def test_the_budget_is_used_up_but_never_exceeded_for_1_to_200_paths(
-    plan: LayerProfile | None,
-) -> None:
+def test_the_budget_is_never_exceeded_for_1_to_200_paths(plan: LayerProfile | None) -> None:
     for count in range(1, 201):
         paths = closure({f"p{i}-1": (SMALL + i * 7919 % 1000, ()) for i in range(count)})
         for budget in (1, 2, 3, 5, 16, 94, 120):
             layers = plan_layers(paths, plan, budget)
 
-            assert_reference(paths, layers, budget)
+            assert_complete(paths, layers, budget)
+            if plan:
+                assert_largest_alone(paths, layers, budget)
 
 
-def assert_reference(paths: Closure, layers: tuple[LayerPlan, ...], budget: int) -> None:
-    """What any correct cut of paths without cohorts fulfils, stated without its algorithm."""
+def assert_complete(paths: Closure, layers: tuple[LayerPlan, ...], budget: int) -> None:
+    """Each path is in one layer, and in its own if the budget allows it."""
+    assert len(layers) <= budget
+    assert sorted(path for layer in layers for path in layer.paths) == list(paths.paths)
+    if len(paths) <= budget:
+        assert len(layers) == len(paths)
+
+
+def assert_largest_alone(paths: Closure, layers: tuple[LayerPlan, ...], budget: int) -> None:
+    """With a plan that knows no cohort of the image, the budget is used up by the largest paths."""
+    if len(paths) <= budget:
+        return
     sizes: Mapping[StorePath, int] = {p: o.nar_size for p, o in paths.objects.items()}
     alone = [layer.paths[0] for layer in layers if len(layer.paths) == 1]
     together = [path for layer in layers if len(layer.paths) > 1 for path in layer.paths]
-    assert len(layers) <= budget
-    assert len(alone) + len(together) == len(paths)
-    if len(paths) <= budget:
-        assert not together
-    else:
-        assert len(layers) > budget - 16
-        # Nothing that shares a layer is larger than what has one of its own, but for what
-        # happens to be by itself among the last.
-        largest = max(sizes[path] for path in together)
-        assert sum(sizes[path] >= largest for path in alone) >= min(len(alone), budget - 16)
+    assert len(layers) > budget - 4
+    # Nothing that shares a layer is larger than what has one of its own, but for what happens to
+    # be by itself among the last.
+    largest = max(sizes[path] for path in together)
+    assert sum(sizes[path] >= largest for path in alone) >= min(len(alone), budget - 4)
