@@ -33,7 +33,7 @@ def plan_layers(closure: Closure, plan: LayerProfile | None, budget: int) -> tup
     members = _members(closure, plan, order, needed)
     groups, tail = (
         group_by_cohort(members, plan.packages, budget)
-        if plan
+        if plan and plan.has_cohorts
         else group_by_part(members, divide(needed), budget)
     )
     # Some clients reuse layers only as an unbroken chain from the bottom (moby#38446): large and

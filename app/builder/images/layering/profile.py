@@ -39,14 +39,15 @@ class LayerProfile:
     """Entries by unversioned package name, out of ``packages`` packages.
 
     ``identity`` is the digest of the content in canonical form: images cut by different profiles
-    are different images.
+    are different images.  Popularity data has no cohorts.
     """
 
-    __slots__ = ("entries", "identity", "packages")
+    __slots__ = ("entries", "has_cohorts", "identity", "packages")
 
     def __init__(self, packages: int, entries: Mapping[str, ProfileEntry]) -> None:
         self.packages = packages
         self.entries = entries
+        self.has_cohorts = any(entry.cohort is not None for entry in entries.values())
         self.identity = Digest.of(self.to_json())
 
     def __eq__(self, other: object) -> bool:

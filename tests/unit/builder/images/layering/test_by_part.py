@@ -1,9 +1,10 @@
-"""Layers of images without a profile."""
+"""Layers of images without a profile, or with one that has no cohorts."""
 
 import pytest
 
 from app.builder.images.layering.by_part import BAND, SHALLOW, SMALL
 from app.builder.images.layering.grouping import plan_layers
+from app.builder.images.layering.profile import LayerProfile, from_popularity
 from app.builder.nix.closure import Closure, StoreObject
 from tests.unit.builder.images.layering.closures import closure, store_path
 
@@ -19,8 +20,8 @@ def package(name: str, sizes: list[int]) -> Graph:
     return {name: (30 * MB, names), **libraries}
 
 
-def cut(graph: Graph, budget: int = BUDGET) -> list[list[str]]:
-    layers = plan_layers(closure(graph), None, budget)
+def cut(graph: Graph, budget: int = BUDGET, plan: LayerProfile | None = None) -> list[list[str]]:
+    layers = plan_layers(closure(graph), plan, budget)
     return [[path.name for path in layer.paths] for layer in layers]
 
 
@@ -120,3 +121,14 @@ def test_in_a_tight_budget_the_largest_layers_stay_below_one_for_the_rest() -> N
     layers = cut(package("app", sizes), 3)
 
     assert layers == [["app"], ["app-lib5"], libraries("app", 0, 4)]
+
+
+def test_popularity_data_orders_the_layers_and_does_not_decide_what_they_share() -> None:
+    graph = package("app", [9 * MB, 8 * MB, 1, 2])
+    popularity = from_popularity({"app-lib1-1": 900, "other-1": 1000})
+
+    layers, ordered = cut(graph), cut(graph, plan=popularity)
+
+    assert sorted(layers) == sorted(ordered)
+    assert layers[:2] == [["app"], ["app-lib0"]]
+    assert ordered[:2] == [["app-lib1"], ["app"]]
