@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 WORDS = 2300
 # Pages to be shortened, with their bounds.  The list may only shrink, and so may the bounds.
-LONGER = {"docs/layering.md": 2700}
+LONGER: dict[str, int] = {}
 # Read from a heading on, by those who come from another version.
 LISTS = frozenset({"CHANGELOG.md"})
 
