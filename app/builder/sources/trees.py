@@ -13,6 +13,7 @@ used, and exclusive while it is created or removed.
 
 import hashlib
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+from loguru import logger
 from pydantic import BaseModel
 
 from app.builder.sources.fingerprint import Fingerprint
@@ -93,9 +95,12 @@ class Trees:
         """Remove unused trees, the least recently used first."""
         locks = sorted(self._directory.glob("*.lock"), key=last_use)
         for lock in locks[: -self._keep]:
-            with try_exclusive(lock) as unused:
-                if unused:
-                    _remove(lock)
+            try:
+                with try_exclusive(lock) as unused:
+                    if unused:
+                        _remove(lock)
+            except OSError as error:
+                logger.warning("an unused source tree cannot be removed: {}", error)
 
 
 def place_of(definition: BaseModel, *fields: str) -> str:
@@ -150,14 +155,26 @@ def _has_fingerprint(path: Path) -> bool:
             return False
     except (OSError, ValueError):
         return False
-    _write_fingerprint(path, fingerprint)
+    try:
+        _write_fingerprint(path, fingerprint)
+    except OSError as error:
+        logger.warning("a source tree will be checked again: {}", error)
     return True
 
 
 @blocking
 def _write_fingerprint(path: Path, fingerprint: str) -> None:
-    """Write the boot's id too: after another boot the tree must be checked."""
-    path.with_name(_FINGERPRINT).write_text(f"{_boot()} {fingerprint}\n")
+    """Write the boot's id too: after another boot the tree must be checked.
+
+    The file is replaced whole: on a full disk, or beside another process, the tree stays valid.
+    """
+    new = path.with_name(f"{_FINGERPRINT}.{secrets.token_hex(8)}")
+    try:
+        new.write_text(f"{_boot()} {fingerprint}\n")
+        new.rename(path.with_name(_FINGERPRINT))
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 @blocking

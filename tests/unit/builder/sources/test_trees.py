@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -176,6 +177,34 @@ async def test_complete_tree_survives_a_restart_of_the_machine(
     assert made.times == 1
 
 
+async def test_a_full_disk_after_a_restart_of_the_machine_leaves_the_tree(
+    trees: Trees, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Made()
+    await use(trees, "a", made)
+    after_restart = tmp_path / "boot"
+    after_restart.write_text("another")
+    monkeypatch.setattr(module, "_BOOT", after_restart)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", fail_without_space)
+        await use(trees, "a", made)
+
+    await use(trees, "a", made)
+    assert made.times == 1
+
+
+async def test_a_tree_that_cannot_be_removed_is_no_error_of_another(
+    trees: Trees, tmp_path: Path
+) -> None:
+    made = Made()
+    (tmp_path / "place-older.lock").mkdir()
+    for name in ("a", "b", "c"):
+        await use(trees, name, made)
+
+    assert made.times == 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("later", ["a process that knew it", "a new process"])
 async def test_incomplete_tree_of_a_killed_process_is_made_again(
@@ -203,6 +232,12 @@ async def test_removal_continues_after_the_process_was_killed(tmp_path: Path) ->
     assert (await asyncio.to_thread(killed, tmp_path, "a")).returncode == -signal.SIGKILL
 
     assert await count(trees, Several()) == FILES
+
+
+def fail_without_space(file: Path, text: str) -> int:
+    """A full disk truncates a file, and does not take what is written to it."""
+    with file.open("w"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), text)
 
 
 class Several(Made):
