@@ -29,6 +29,11 @@ class OwnedDirectory:
     path: Path
     descriptor: int
 
+    @blocking
+    def exists(self) -> bool:
+        """Return whether the directory and its lock are there."""
+        return self.path.is_dir() and self.path.with_suffix(".lock").exists()
+
     async def release(self) -> None:
         """Remove the directory, also if the task is cancelled; a later sweep removes the rest."""
         await threads.finish(partial(_release, self))

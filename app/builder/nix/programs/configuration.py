@@ -48,9 +48,13 @@ class NixConfiguration:
         self._directories.sweep()
 
     async def directory(self) -> Path:
-        """Return a directory that only the server's user can read, until ``close``."""
+        """Return a directory that only the server's user can read, until ``close``.
+
+        One that was removed is replaced: the state directory may be emptied while servers run.
+        """
         async with self._opening:
-            if self._directory is None:
+            if self._directory is None or not await self._workers.run(self._directory.exists):
+                await self._release()
                 self._directory = await self._directories.create()
             return self._directory.path
 
@@ -72,14 +76,17 @@ class NixConfiguration:
         return await self._private(environment, chosen_caches(options.substituters))
 
     async def close(self) -> None:
-        directory, self._directory = self._directory, None
-        if directory is not None:
-            await directory.release()
+        await self._release()
 
     @property
     def certificates(self) -> str:
         """The file of certificate authorities that the environment names, "" for none."""
         return next(filter(None, map(self._environment.get, _CERTIFICATES)), "")
+
+    async def _release(self) -> None:
+        directory, self._directory = self._directory, None
+        if directory is not None:
+            await directory.release()
 
     async def _private(self, environment: Mapping[str, str], more: str = "") -> dict[str, str]:
         """Move the settings from the environment to a file, and add ``more`` after them."""

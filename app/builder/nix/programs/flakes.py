@@ -12,6 +12,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.request import OPTIONS
 from app.system.blocking import blocking
 from app.system.cache import Cache
+from app.system.disk import translate_disk_errors
 from app.system.single_flight import SingleFlight
 from app.system.workers import Workers
 
@@ -126,15 +128,21 @@ class Flakes:
             **({"lastModified": flake.date} if dated else {}),
             **({"dir": flake.directory} if flake.directory else {}),
         }
-        scratch = await self._workers.run(tempfile.TemporaryDirectory)
+        with _translate_temporary_errors():
+            scratch = await self._workers.run(tempfile.TemporaryDirectory)
         try:
             outer = Path(scratch.name) / "source"
-            await self._workers.run(_write, outer, _OUTER % _attributes(target))
+            with _translate_temporary_errors():
+                await self._workers.run(_write, outer, _OUTER % _attributes(target))
             command = ["nix", "flake", "lock", f"path:{outer}", *OPTIONS]
             await self._processes.run("lock", command, evaluation)
             return await self._add(evaluation, outer)
         finally:
             await asyncio.shield(self._workers.run(scratch.cleanup))
+
+
+def _translate_temporary_errors() -> AbstractContextManager[None]:
+    return translate_disk_errors("the server's temporary directory")
 
 
 def _places(rows: Iterable[Mapping[str, object]]) -> tuple[tuple[str, str], ...]:

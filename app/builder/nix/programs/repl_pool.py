@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from loguru import logger
+
 from app.builder.nix.door import Evaluation
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.read_only_session import ReadOnlySession
@@ -101,6 +103,9 @@ class ReplPool:
             raise
         except (OutOfSpace, ProgramEnded):
             self.set_unreadable(evaluation)
+        except OSError as error:
+            # A new process gets its request as an argument, and needs no file.
+            logger.warning("a kept evaluator cannot be used: {}", error)
         finally:
             session.busy.release()
             if not usable or session.over_budget:

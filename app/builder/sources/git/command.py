@@ -17,6 +17,7 @@ from app.system.directory_trees import files_below
 from app.system.environment import for_git
 from app.system.locks import EXCLUSIVE, locked
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
 
 _LISTING = 128 * 1024 * 1024
@@ -176,8 +177,9 @@ class GitCommand:
         seconds: float | None = None,
         output: int = _LISTING,
     ) -> Finished:
-        """Run git; the caller checks the exit status.  Raises GitFailed for other errors."""
-        await self._workers.run(self._access.prepare)
+        """Run git; the caller checks the exit status.  Raises GitFailed, StorageUnavailable."""
+        with translate_state_errors():
+            await self._workers.run(self._access.prepare)
         try:
             return await run(
                 ["git", *arguments],

@@ -194,7 +194,7 @@ async def test_a_full_disk_after_a_restart_of_the_machine_leaves_the_tree(
     assert made.times == 1
 
 
-async def test_a_tree_that_cannot_be_removed_is_no_error_of_another(
+async def test_a_tree_that_cannot_be_removed_does_not_fail_another(
     trees: Trees, tmp_path: Path
 ) -> None:
     made = Made()

@@ -12,6 +12,7 @@ import pytest
 from app.builder.nix.door import RealiseOptions
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.errors import StorageUnavailable
+from app.system.directory_trees import remove_tree
 from app.system.workers import Workers
 
 CONFIG = "access-tokens = github.com=hunter2\nsubstituters = https://joe:hunter2@cache\n"
@@ -146,3 +147,20 @@ async def test_a_build_user_cannot_read_the_file(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert b"denied" in done.stderr
     await configuration.close()
+
+
+async def test_the_files_are_written_again_after_the_state_directory_was_emptied(
+    tmp_path: Path,
+) -> None:
+    configuration = configuration_in(tmp_path)
+    await configuration.evaluation(restricted=False)
+    remove_tree(tmp_path)
+
+    environment = await configuration.evaluation(restricted=False)
+
+    file = file_of(environment)
+    assert file.read_text() == f"{CONFIG}\n"
+    # The next start removes it if this process is killed.
+    assert file.parents[2].with_suffix(".lock").exists()
+    await configuration.close()
+    assert list(tmp_path.iterdir()) == []

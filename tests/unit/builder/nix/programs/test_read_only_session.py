@@ -14,6 +14,7 @@ from app.builder.nix.programs import read_only_session
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.session import RequestFailed
+from app.system.directory_trees import remove_tree
 from app.system.environment import child_environment
 from app.system.process import OutOfTime
 from app.system.workers import Workers
@@ -148,6 +149,20 @@ async def test_a_process_handles_no_more_requests_than_it_was_started_for(
 
     assert starts["evaluator"] == 2
     assert pool.is_readable(READ_ONLY)
+
+
+async def test_requests_are_handled_after_the_state_directory_was_emptied(
+    pool: ReplPool, starts: Counter[str], tmp_path: Path
+) -> None:
+    await pool.request(READ_ONLY, ["a"], rows)
+    remove_tree(tmp_path / "a directory")
+
+    # The caller starts a process that needs no files, and later ones are kept again.
+    assert await pool.request(READ_ONLY, ["a"], rows) is None
+    for _ in range(2):
+        assert await pool.request(READ_ONLY, ["a"], rows) is not None
+    assert pool.is_readable(READ_ONLY)
+    assert starts["evaluator"] == 2
 
 
 async def test_requests_other_than_for_packages_use_the_process_that_runs(pool: ReplPool) -> None:

@@ -9,6 +9,7 @@ import pytest
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git.access import GitAccess
 from app.builder.sources.git.command import GitCommand, check_git
+from app.errors import StorageUnavailable
 from app.system.environment import child_environment
 from app.system.workers import Workers
 from tests.recorded_programs import RecordedPrograms, Start
@@ -154,6 +155,19 @@ def test_calls_that_start_together_write_one_whole_askpass_program(tmp_path: Pat
             access = GitAccess(definition=definition, environment={}, directory=directory)
             list(pool.map(prepare, [access] * 3))
             assert [file.name for file in directory.iterdir()] == ["askpass"]
+
+
+async def test_a_state_directory_that_does_not_work_is_named(
+    programs: RecordedPrograms, environment: dict[str, str], tmp_path: Path
+) -> None:
+    definition = GitDefinition(name="team", location=LOCATION, token_file=tmp_path / "token")
+    (tmp_path / "state").write_text("a file")
+    git = command_of(definition, environment, tmp_path / "state")
+
+    with pytest.raises(StorageUnavailable, match="state directory does not work"):
+        await git.refs(LOCATION)
+
+    assert programs.starts == []
 
 
 async def test_a_key_is_the_only_identity_of_ssh(
