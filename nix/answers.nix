@@ -21,8 +21,8 @@ set: { names, explain, restricted, read_only ? false, ... }:
 
 let
   inherit (builtins)
-    concatLists concatStringsSep deepSeq head isAttrs isBool isInt isList isString map
-    parseDrvName stringLength toJSON tryEval typeOf unsafeDiscardStringContext;
+    concatLists concatStringsSep deepSeq elemAt filter genList head isAttrs isBool isInt isList
+    isString length map parseDrvName stringLength toJSON tryEval typeOf unsafeDiscardStringContext;
 
   find = import ./lookup.nix set;
   inherit (import ./text.nix) utf8;
@@ -50,6 +50,14 @@ let
     if isList value then concatLists (map licenses value)
     else if value == null then [ ]
     else [ (license value) ];
+
+  few = list: if length list <= 200 then list else genList (elemAt list) 200;
+
+  # Packages with more licenses than that are made to take space; the policy needs those that are
+  # not free.
+  fewLicenses = all:
+    if length all <= 200 then all
+    else few (filter (one: !one.free) all ++ filter (one: one.free) all);
 
   services = import ./services.nix;
 
@@ -100,8 +108,8 @@ let
       pname = attempt null (text (pnameOf value));
       version = attempt null (text (value.version or (
         if isString (value.name or null) then (parseDrvName value.name).version else null)));
-      licenses = attempt [ ] (licenses (value.meta.license or null));
-      vulnerabilities = map text (of "knownVulnerabilities" [ ] isList);
+      licenses = attempt [ ] (fewLicenses (licenses (value.meta.license or null)));
+      vulnerabilities = map text (few (of "knownVulnerabilities" [ ] isList));
       broken = of "broken" false isBool;
       insecure = of "insecure" false isBool;
       priority = of "priority" null isInt;

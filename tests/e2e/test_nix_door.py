@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.builder.nix.results import License
 from app.builder.sources.definition import Policy
 from app.errors import (
     EvaluationFailed,
@@ -62,6 +63,25 @@ async def test_invalid_metadata_is_ignored(lookup: Door) -> None:
     odd = await lookup.package("oddmeta")
 
     assert (odd.licenses, odd.main_program, odd.priority) == ((), None, None)
+
+
+async def test_a_package_has_a_bounded_number_of_licenses_and_vulnerabilities(
+    make_door: MakeDoor, tmp_path: Path
+) -> None:
+    """A package could fill caches and storage with them; none that is not free is left out."""
+    (tmp_path / "set.nix").write_text(
+        "{ system, ... }: let many = builtins.genList (n: n); in {"
+        ' free = derivation { name = "free-1"; inherit system; builder = "/bin/sh"; } // {'
+        ' meta.license = many 50000 ++ [ { free = false; shortName = "own"; } ];'
+        ' meta.knownVulnerabilities = map (n: "CVE-${toString n}") (many 50000); }; }'
+    )
+    policy = Policy(allow_unfree=True, allow_insecure=True)
+
+    package = await make_door(location=tmp_path / "set.nix", policy=policy).package("free")
+
+    assert len(package.licenses) == len(package.vulnerabilities) == 200
+    assert package.licenses[0] == License("own", free=False)
+    assert package.vulnerabilities[0] == "CVE-0"
 
 
 async def test_the_output_taken_is_the_first_unless_another_is_named(lookup: Door) -> None:
