@@ -11,14 +11,15 @@ file of its own.
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.builder.nix.door import Evaluation, PackageSet
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.request import OPTIONS
+from app.errors import EvaluationFailed
 from app.system.blocking import blocking
 from app.system.cache import Cache
 from app.system.disk import translate_disk_errors
@@ -86,11 +87,13 @@ class Flakes:
         flake = package_set.flake
         assert flake is not None, package_set
         stored = await self._add(evaluation, Path(package_set.reference))
-        inputs = await self._inputs(evaluation, stored / flake.directory)
+        with _naming_lock_file():
+            inputs = await self._inputs(evaluation, stored / flake.directory)
         flake = replace(flake, places=inputs.places, branches=inputs.branches)
         evaluation = replace(evaluation, package_set=replace(package_set, flake=flake))
         if flake.directory or not inputs.complete:
-            outer = await self._wrap(evaluation, stored, dated=inputs.dated)
+            with _naming_lock_file():
+                outer = await self._wrap(evaluation, stored, dated=inputs.dated)
             reference, wrapped = f"path:{outer}", True
         else:
             date = f"&lastModified={flake.date}" if inputs.dated else ""
@@ -143,6 +146,17 @@ class Flakes:
 
 def _translate_temporary_errors() -> AbstractContextManager[None]:
     return translate_disk_errors("the server's temporary directory")
+
+
+@contextmanager
+def _naming_lock_file() -> Iterator[None]:
+    """Name the only JSON that is read before a flake is evaluated."""
+    try:
+        yield
+    except EvaluationFailed as error:
+        if not error.message.startswith("[json.exception."):
+            raise
+        raise type(error)(f"its flake.lock is invalid: {error.message}") from None
 
 
 def _places(rows: Iterable[Mapping[str, object]]) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,8 @@ _ABSENT = re.compile("No such file or directory|does not exist")
 _ABSENT_PATH = re.compile(rf"'/?(?P<path>/[^'\n]*)'.*(?:{_ABSENT.pattern})")
 _FETCHING = re.compile(
     r"unable to download '|program '(?:\S*/)?git' failed|failed to fetch git repository"
-    r"|resolving Git reference '|Git repository \S+ does not exist",
+    r"|resolving Git reference '|Git repository \S+ does not exist"
+    r"|Cannot find Git revision '|getting Git object '",
     re.IGNORECASE,
 )
 # git's messages about access have the host and not the repository, ssh's the host alone.
@@ -34,7 +35,17 @@ _REPOSITORY = (
     r"repository '[^'\n]*' not found|does not appear to be a git repository"
     r"|returned error: 404|Git repository \S+ does not exist"
 )
-_REVISION = r"couldn't find remote ref|unknown revision|revspec '|not our ref"
+_REVISION = (
+    r"couldn't find remote ref|unknown revision|revspec '|not our ref|Cannot find Git revision"
+    r"|Git object '\w+': object not found"
+)
+# Nix 2.8, 2.26, and 2.34.
+_NO_FLAKE = re.compile(
+    r"/flake\.nix': No such file|/flake\.nix' does not exist"
+    r"|Path 'flake\.nix' does not exist in Git repository"
+)
+# Nix from 2.20 prints them from the flake to the input; "target" is the flake of the source.
+_UPDATING = re.compile(r"while updating the flake input '(?:target/)?([^'\n]+)'")
 # The first match counts: Nix from 2.20 goes on without the repository after git has failed.
 _REASONS = tuple(
     (re.compile(pattern), reason)
@@ -61,6 +72,8 @@ def input_at(stderr: str, flake: Flake | None) -> str | None:
             ref for match in _MISSING_REF.finditer(stderr[-_READ:]) for ref in match.groups() if ref
         }
         found = {name for name, branch in flake.branches if missing & _refs(branch)}
+    if not found and flake:
+        found = set(_UPDATING.findall(stderr[-_READ:])[-1:]) - {"target"}
     return found.pop() if len(found) == 1 else None
 
 
@@ -73,6 +86,16 @@ def missing_input(message: str, stderr: str, flake: Flake | None) -> str | None:
         return None
     missing = {match["path"] for match in _ABSENT_PATH.finditer(stderr)}
     return next((name for name, place in flake.places if place in missing), None)
+
+
+def not_a_flake(message: str, stderr: str, flake: Flake | None) -> str | None:
+    """Return which input has no flake.nix; None if the failure is another."""
+    # Without inputs it is the source itself.
+    if flake is None or not flake.places or not _NO_FLAKE.search(message):
+        return None
+    name = input_at(stderr, flake)
+    subject = f"its input {name}" if name else "one of its inputs"
+    return f"{subject} is not a flake: it has no flake.nix (flake = false may be missing)"
 
 
 def refused(message: str, stderr: str, flake: Flake | None) -> str | None:

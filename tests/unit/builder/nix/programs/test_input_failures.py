@@ -3,7 +3,12 @@
 import pytest
 
 from app.builder.nix.door import Flake
-from app.builder.nix.programs.input_failures import input_at, missing_input, refused
+from app.builder.nix.programs.input_failures import (
+    input_at,
+    missing_input,
+    not_a_flake,
+    refused,
+)
 
 FLAKE = Flake("", "", 0, places=(("library", "/srv/library"), ("other", "/srv")))
 MISSING = {
@@ -105,6 +110,50 @@ def test_a_refusal_names_the_input_and_the_reason(
     message = ENDED[version]
 
     assert refused(message, f"{printed}\nerror: {message}", INPUTS) == expected
+
+
+GONE = {
+    "2.8": "Cannot find Git revision '11' in ref 'main' of repository '/srv/local'! Please make sure",
+    "2.26": "getting Git object '11': object not found - no match for id (11)",
+    "2.34": "getting Git object '11': object not found - no match for id (11) (libgit2 error code = 9)",
+}
+WHILE = (
+    "… while updating the flake input 'target'\n\n… while updating the flake input 'target/local'"
+)
+
+
+@pytest.mark.parametrize("version", GONE)
+def test_a_commit_that_a_repository_does_not_have_is_explained(version: str) -> None:
+    message = GONE[version]
+    stderr = f"error: {message}" if version == "2.8" else f"error:\n{WHILE}\n\nerror: {message}"
+
+    assert refused(message, stderr.replace("'/srv", "'file:///srv"), INPUTS) == (
+        "its input local cannot be fetched: it has no such branch, tag or commit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "before", "subject"),
+    [
+        (
+            "getting status of '/nix/store/x-source/flake.nix': No such file",
+            "",
+            "one of its inputs",
+        ),
+        ("path '/nix/store/x-source/flake.nix' does not exist", WHILE, "its input local"),
+        ("Path 'flake.nix' does not exist in Git repository \"/x\".", WHILE, "its input local"),
+    ],
+)
+def test_an_input_without_a_flake_is_named_where_nix_names_it(
+    message: str, before: str, subject: str
+) -> None:
+    stderr = f"error:\n{before}\n\nerror: {message}"
+
+    assert not_a_flake(message, stderr, INPUTS) == (
+        f"{subject} is not a flake: it has no flake.nix (flake = false may be missing)"
+    )
+    assert not_a_flake(message, stderr, Flake("", "", 0)) is None
+    assert not_a_flake("path 'x' does not exist", stderr, INPUTS) is None
 
 
 def test_a_download_keeps_the_message_of_nix() -> None:

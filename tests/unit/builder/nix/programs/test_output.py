@@ -73,6 +73,22 @@ def test_memory_is_named_with_its_setting(stderr: str, code: int) -> None:
     assert "may use 1024 MiB (evaluation_memory)" in str(error)
 
 
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "nix: ../src/libfetchers/fetchers.cc:171: isRelative() const: Assertion `scheme' failed.\n",
+        "\x1b[31;1mterminating: \x1b[0mAssertion 'scheme' failed in Input::isRelative()\nNix crashed.",
+    ],
+)
+def test_failed_assertion_of_nix_is_no_matter_of_memory(stderr: str) -> None:
+    error = failure(stderr, code=-6, evaluation=OF_FLAKE)
+
+    assert not isinstance(error, EvaluationStopped)
+    assert str(error) == (
+        "Nix aborted (signal 6): an assertion of Nix itself failed, perhaps at its flake.lock"
+    )
+
+
 def test_missing_name_of_the_search_path_is_explained_by_the_setting() -> None:
     error = failure("error: file 'nixpkgs' was not found in the Nix search path (add it using -I)")
 
