@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from app.commands.record_kinds import FORMER_KINDS, RECORD_KINDS
@@ -45,11 +45,15 @@ class _ObjectState:
     problem: str | None
     opened: bool = True
     is_earlier: bool = False
+    deleted: bool = False
 
     @property
     def is_useless(self) -> bool:
         """Whether the object may be deleted."""
         return self.opened and (self.problem is not None or self.is_earlier)
+
+
+_NOT_READABLE = _ObjectState(0, "damaged, not a readable file")
 
 
 class Verifier:
@@ -93,19 +97,28 @@ class Verifier:
     async def _verify(self, key: str, digest: Digest) -> None:
         state = await self._read(key, digest)
         if state is not None and state.is_useless and self._delete:
-            # A server may have created it again.
-            state = await self._read(key, digest)
-            if state is not None and state.is_useless:
-                await self._storage.delete(key)
+            state = await self._remove(key, digest)
         if state is not None:
             self._count(key, state)
         self._report(self._reading)
+
+    async def _remove(self, key: str, digest: Digest) -> _ObjectState | None:
+        """Read the object again and remove it, unless a server has created it again."""
+        states: list[_ObjectState] = []
+
+        def is_useless(file: BinaryIO | None) -> bool:
+            states.append(_NOT_READABLE if file is None else _read_file(file, key, digest))
+            return states[-1].is_useless
+
+        if await self._storage.delete_if(key, is_useless):
+            return replace(states[-1], deleted=True)
+        return await self._read(key, digest)
 
     async def _read(self, key: str, digest: Digest) -> _ObjectState | None:
         """Return None if the object was removed."""
         state = await self._workers.run(_read_object, self._storage, key, digest)
         if state is None and key in await self._storage.keys(key):
-            return _ObjectState(0, "damaged, not a readable file")
+            return _NOT_READABLE
         return state
 
     def _count(self, key: str, state: _ObjectState) -> None:
@@ -115,7 +128,7 @@ class Verifier:
         if state.problem:
             self._reading.damaged += state.opened
             self._reading.unread += not state.opened
-            deleted = ", deleted" if state.opened and self._delete else ""
+            deleted = ", deleted" if state.deleted else ""
             self._name(f"{key}: {state.problem}{deleted}")
 
 
@@ -137,15 +150,20 @@ def _read_object(storage: Storage, key: str, digest: Digest) -> _ObjectState | N
         return None
     except StorageUnavailable as error:
         return _ObjectState(0, f"could not be opened: {error.__cause__ or error}", opened=False)
-    name = key.partition("/")[0]
     with file:
-        try:
-            if name in FORMER_KINDS:
-                return _ObjectState(0, None, is_earlier=True)
-            kind = RECORD_KINDS.get(name)
-            return _content(file, digest) if kind is None else _record(file, kind, digest)
-        except OSError as error:
-            return _ObjectState(0, f"damaged, cannot be read: {error.strerror}")
+        return _read_file(file, key, digest)
+
+
+@blocking
+def _read_file(file: BinaryIO, key: str, digest: Digest) -> _ObjectState:
+    name = key.partition("/")[0]
+    try:
+        if name in FORMER_KINDS:
+            return _ObjectState(0, None, is_earlier=True)
+        kind = RECORD_KINDS.get(name)
+        return _content(file, digest) if kind is None else _record(file, kind, digest)
+    except OSError as error:
+        return _ObjectState(0, f"damaged, cannot be read: {error.strerror}")
 
 
 @blocking

@@ -1,6 +1,6 @@
 """The promises of a storage backend; tests/contract/storage_contract.py tests every backend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -102,6 +102,13 @@ class Storage(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove the object if it is there."""
+
+    async def delete_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        """Remove the object if the function, in a thread, returns True for its file.
+
+        It gets None for an object that is not a readable file.  Return whether the object was
+        removed: not if there is none, or if another one was stored while the function read it.
+        """
 
     async def keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with the prefix, sorted."""

@@ -101,6 +101,9 @@ class FilesystemStorage:
     async def delete(self, key: str) -> None:
         await self._run(self._delete, checked(key))
 
+    async def delete_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        return await self._run(self._publisher.remove_if, checked(key), is_useless)
+
     async def keys(self, prefix: str) -> list[str]:
         return await self._run(self._keys, checked_prefix(prefix))
 

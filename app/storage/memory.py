@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -58,6 +58,15 @@ class MemoryStorage:
 
     async def delete(self, key: str) -> None:
         self._objects.pop(checked(key), None)
+
+    async def delete_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        try:
+            body, file = self._find(key), self.open_raw(key)
+        except ObjectNotFound:
+            return False
+        if not await threads.run(partial(is_useless, file), limiter=self._limiter):
+            return False
+        return self._objects.get(key) is body and self._objects.pop(key) is body
 
     async def keys(self, prefix: str) -> list[str]:
         checked_prefix(prefix)

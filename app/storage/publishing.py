@@ -4,6 +4,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from app.storage.content_check import ContentCheck
 from app.storage.directories import Directories, no_directory
 from app.storage.keys import sha256_of_blob
 from app.storage.objects import Objects
+from app.storage.removing import remove_if
 from app.storage.spool import SpoolFile
 from app.system.blocking import blocking_class
 
@@ -74,6 +76,9 @@ class Publisher:
             self._publish(key, file, replace=True)
             self._note_written(key, file, body)
         return body
+
+    def remove_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        return remove_if(self._objects, key, is_useless, staging=self._staging)
 
     def adopt(self, key: str, file: BinaryIO) -> None:
         """Store the file, and close it."""

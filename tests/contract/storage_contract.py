@@ -7,6 +7,7 @@ A backend is held to them in three lines::
             return MemoryStorage()
 """
 
+import asyncio
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import pytest
@@ -225,6 +227,36 @@ class StorageContract(ABC):
             await storage.size(RECORD)
         assert await storage.create(RECORD, b"again") == b"again"
 
+    async def test_an_object_is_deleted_if_it_is_useless(self, storage: Storage) -> None:
+        await storage.write(RECORD, b"damaged")
+        read: list[bytes] = []
+
+        def is_useless(file: BinaryIO | None) -> bool:
+            assert file is not None
+            read.append(file.read())
+            return len(read) > 1
+
+        assert not await storage.delete_if(RECORD, is_useless)
+        assert await storage.read(RECORD) == b"damaged"
+        assert await storage.delete_if(RECORD, is_useless)
+        assert await storage.keys("") == []
+        assert not await storage.delete_if(RECORD, is_useless)
+        assert read == [b"damaged"] * 2
+
+    async def test_an_object_that_was_stored_since_it_was_read_is_not_deleted(
+        self, storage: Storage
+    ) -> None:
+        await storage.write(RECORD, b"damaged")
+        loop = asyncio.get_running_loop()
+
+        def replaced(_: BinaryIO | None) -> bool:
+            asyncio.run_coroutine_threadsafe(storage.write(RECORD, b"whole"), loop).result()
+            return True
+
+        assert not await storage.delete_if(RECORD, replaced)
+
+        assert await storage.read(RECORD) == b"whole"
+
     async def test_keys_are_listed_by_prefix_and_sorted(self, storage: Storage) -> None:
         for key in ("builds/b", "builds/a", "builds-old/c", "blobs/sha256/d", "top"):
             await storage.write(key, b"")
@@ -256,6 +288,7 @@ class StorageContract(ABC):
                 lambda: storage.create(key, b""),
                 lambda: storage.adopt(key, file),
                 lambda: storage.delete(key),
+                lambda: storage.delete_if(key, bool),
             ):
                 with pytest.raises(ValueError):
                     await attempt()

@@ -184,13 +184,16 @@ class FakeGcs:
         if request.query_params.get("alt") == "media":
             return self._download(request, body)
         if request.method == "DELETE":
-            self._found(key)
+            self._match_generation(request, self._found(key))
             del self.objects[key]
             return Response(status_code=204)
         return self._described(key)
 
     def _download(self, request: Request, _: bytes) -> Response:
         body = self._found(request.path_params["key"])
+        if request.query_params.get("generation", _generation(body)) != _generation(body):
+            raise Refusal(404, "no such generation")
+        self._match_generation(request, body)
         headers = {"x-goog-hash": f"crc32c={_crc32c(body)}"}
         if request.path_params["key"] in self.damaged:
             body = body[:-1] + b"?"
@@ -250,6 +253,11 @@ class FakeGcs:
 
     def _permit(self, upload: Upload) -> None:
         if upload.precondition == "0" and upload.key in self.objects:
+            raise Refusal(412, "conditionNotMet")
+
+    def _match_generation(self, request: Request, body: bytes) -> None:
+        wanted = request.query_params.get("ifGenerationMatch", _generation(body))
+        if wanted != _generation(body):
             raise Refusal(412, "conditionNotMet")
 
     def _token(self, _request: Request, _body: bytes) -> Response:
@@ -319,10 +327,16 @@ class FakeGcs:
 
     def _described(self, key: str) -> Response:
         body = self._found(key)
-        document = {"name": key, "bucket": BUCKET, "generation": "1", "crc32c": _crc32c(body)}
+        document = {"name": key, "bucket": BUCKET, "crc32c": _crc32c(body)}
+        document["generation"] = _generation(body)
         if body:  # some servers leave a zero out
             document["size"] = str(len(body))
         return JSONResponse(document)
+
+
+def _generation(body: bytes) -> str:
+    """Other bytes have another number, as far as tests need it."""
+    return str(google_crc32c.value(body) or 1)
 
 
 def _crc32c(body: bytes) -> str:

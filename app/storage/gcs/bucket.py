@@ -91,6 +91,12 @@ class GcsStorage:
         await self._run(self._objects.delete, checked(key))
         self._urls.pop(key)
 
+    async def delete_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        removed = await self._run(self._delete_if, checked(key), is_useless)
+        if removed:
+            self._urls.pop(key)
+        return removed
+
     async def keys(self, prefix: str) -> list[str]:
         return await self._run(self._objects.keys, checked_prefix(prefix))
 
@@ -127,6 +133,16 @@ class GcsStorage:
     async def _run_each(self, look: Callable[[str], T], keys: Sequence[str]) -> list[T | None]:
         names = [checked(key) for key in keys]
         return await asyncio.gather(*(self._run(_unless_absent, look, name) for name in names))
+
+    @blocking
+    def _delete_if(self, key: str, is_useless: Callable[[BinaryIO | None], bool]) -> bool:
+        with self.spool() as file:
+            try:
+                generation = self._objects.download_generation(key, file)
+            except ObjectNotFound:
+                return False
+            file.seek(0)
+            return is_useless(file) and self._objects.delete_generation(key, generation)
 
     @blocking
     def _start(self) -> None:

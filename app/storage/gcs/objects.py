@@ -90,6 +90,24 @@ class BucketObjects:
             self._blob(key).download_to_file(file, retry=self.retry)
 
     @blocking
+    def download_generation(self, key: str, file: BinaryIO) -> int:
+        """Do the same as ``download``, and return the number of these bytes.
+
+        Raise ObjectNotFound also for an object that is replaced at the same time.
+        """
+        blob = self._connection.bucket.get_blob(key, retry=self.retry)
+        if blob is None:
+            raise ObjectNotFound(key)
+        generation = int(blob.generation or 0)
+        try:
+            with translate_absence(key):
+                # The library adds the generation that it has got.
+                blob.download_to_file(file, retry=self.retry)
+        except PreconditionFailed:
+            raise ObjectNotFound(key) from None
+        return generation
+
+    @blocking
     def sign(self, key: str) -> RemoteUrl:
         return RemoteUrl(size=self.size(key), url=self.signed_url(key))
 
@@ -154,6 +172,15 @@ class BucketObjects:
             self._blob(key).delete(retry=self.retry)
         except NotFound:
             return
+
+    @blocking
+    def delete_generation(self, key: str, generation: int) -> bool:
+        """Return False if the object has other bytes now, or is gone."""
+        try:
+            self._blob(key).delete(if_generation_match=generation, retry=self.retry)
+        except (NotFound, PreconditionFailed):
+            return False
+        return True
 
     @blocking
     def keys(self, prefix: str) -> list[str]:

@@ -185,13 +185,9 @@ class LayerWriter:
     def _check(self, blob: Descriptor) -> bool:
         try:
             with self._storage.open(keys.blob(blob.digest)) as file:
-                found = hashlib.sha256()
-                while part := file.read(_HASHED):
-                    found.update(part)
-                    threads.check()
+                return not is_damaged(blob, file)
         except ObjectNotFound:
             return False
-        return found.hexdigest() == blob.digest.hex
 
     def _stream(self, blob: BlobWriter) -> AbstractContextManager[BlockStream]:
         return tar_stream(
@@ -200,6 +196,19 @@ class LayerWriter:
             limit=self._limit,
             buffers=self._buffers,
         )
+
+
+@blocking
+def is_damaged(blob: Descriptor, file: BinaryIO | None) -> bool:
+    """Return whether a file, None for an unreadable one, has other bytes than the blob."""
+    found = hashlib.sha256()
+    try:
+        while part := file.read(_HASHED) if file else b"":
+            found.update(part)
+            threads.check()
+    except OSError:
+        return True
+    return found.hexdigest() != blob.digest.hex
 
 
 def _cost(codecs: Sequence[Codec], block_size: int) -> int:

@@ -18,7 +18,7 @@ from app.builder.images.packing.changes import BytesChanged, in_all_codecs
 from app.builder.images.packing.codec import Codec
 from app.builder.images.packing.early import packing_early
 from app.builder.images.packing.entry import Entry, archive_order, entries_digest
-from app.builder.images.packing.layer_writer import LayerWriter
+from app.builder.images.packing.layer_writer import LayerWriter, is_damaged
 from app.builder.images.packing.merge_layers import PartUnusable
 from app.builder.images.packing.record import PackedPath
 from app.builder.images.packing.stored_layers import StoredLayers
@@ -222,7 +222,8 @@ class LayerPacker:
             logger.warning(
                 "the stored blob {} is damaged or missing, and is made again", blob.digest
             )
-            await self._storage.delete(keys.blob(blob.digest))
+            # Another server may store it at this moment.
+            await self._storage.delete_if(keys.blob(blob.digest), partial(is_damaged, blob))
 
     def _count(
         self, *, paths_packed: int = 0, layers_assembled: int = 0, compressed_bytes: int = 0
