@@ -36,7 +36,9 @@ async def adopt(storage: FilesystemStorage, key: str, body: bytes) -> None:
 async def test_an_object_has_the_path_of_its_key_and_other_programs_may_read_it(
     storage: FilesystemStorage, tmp_path: Path
 ) -> None:
+    umask = os.umask(0o022)  # that of the machine may forbid it
     await adopt(storage, KEY, b"layer")
+    os.umask(umask)
 
     path = tmp_path / "store" / KEY
     assert await storage.locate(KEY) == Content(b"layer")
