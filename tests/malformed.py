@@ -76,7 +76,7 @@ def requests() -> Iterator[bytes]:
 
 def send(address: tuple[str, int], request: bytes) -> bytes:
     """Send it, close for writing, and return the first line of the response, if there is one."""
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=300) as connection:
         answer = b""
         with suppress(ConnectionError):
             connection.sendall(request)

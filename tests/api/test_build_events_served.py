@@ -47,7 +47,7 @@ def test_a_stopping_server_ends_a_stream_that_has_all_events() -> None:
     with ThreadPoolExecutor() as threads:
         with served(registry.app, drain_seconds=3, on_stop=registry.jobs.drain) as address:
             events = start(address)
-            followed = threads.submit(httpx.get, events, timeout=30)
+            followed = threads.submit(httpx.get, events, timeout=300)
             wait_until(lambda: not registry.state.streams.admits("127.0.0.1"))
         response = followed.result()
 

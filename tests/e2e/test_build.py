@@ -293,7 +293,7 @@ async def test_a_moved_branch_is_followed(start: Open, packages: Path, tmp_path:
     image = await build(state, "tool")
     second = repository.commit("jq")
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while (moved := await build(state, "tool")).manifest == image.manifest:
             pass
 

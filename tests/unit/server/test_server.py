@@ -63,7 +63,7 @@ class SlowServer:
         address = self.process.stdout.readline().strip().removeprefix("http://")
         host, _, port = address.partition(":")
         self.address = host, int(port)
-        self.client = socket.create_connection(self.address, timeout=30)
+        self.client = socket.create_connection(self.address, timeout=300)
         self.client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert self.process.stdout.readline() == "asked\n"
 
@@ -99,7 +99,7 @@ def test_a_stop_finishes_responses_and_accepts_no_connections() -> None:
         wait_until(lambda: not server.takes_connections())
         server.answer()
         answer = read_all(server.client)
-        server.process.wait(30)
+        server.process.wait(300)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"done" in answer

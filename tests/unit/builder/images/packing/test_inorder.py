@@ -28,7 +28,7 @@ def test_results_are_taken_in_the_order_of_submission_however_long_each_takes(
     work = InOrder(threads, limit=4)
 
     def slow() -> int:
-        assert second_is_done.wait(10)
+        assert second_is_done.wait(300)
         return 1
 
     def quick() -> int:
@@ -74,7 +74,7 @@ def test_after_a_failure_no_result_is_taken_and_the_first_error_is_raised(
     work = InOrder(threads, limit=3)
 
     def fail(message: str) -> int:
-        assert gate.wait(10)
+        assert gate.wait(300)
         raise OSError(message)
 
     work.add(partial(fail, "first"), taken.append, partial(ended.append, 1))
@@ -99,7 +99,7 @@ def test_the_submitter_does_the_work_when_no_thread_is_free() -> None:
         return number
 
     with ThreadPoolExecutor(1) as busy:
-        busy.submit(gate.wait, 10)
+        busy.submit(gate.wait, 300)
         work = InOrder(busy, limit=2)
         for number in range(10):
             work.add(partial(piece, number), taken.append, lambda: None)
@@ -120,7 +120,7 @@ def test_several_submitters_share_one_thread_without_a_deadlock() -> None:
         return taken
 
     with ThreadPoolExecutor(1) as shared, ThreadPoolExecutor(4) as givers:
-        results = list(givers.map(give, range(0, 2000, 500), timeout=30))
+        results = list(givers.map(give, range(0, 2000, 500), timeout=300))
 
     assert results == [list(range(start, start + 500)) for start in range(0, 2000, 500)]
 
@@ -135,7 +135,7 @@ def test_finished_pieces_in_the_queue_keep_no_reference_to_their_work() -> None:
 
     gate = threading.Event()
     with ThreadPoolExecutor(1) as busy:
-        busy.submit(gate.wait, 10)
+        busy.submit(gate.wait, 300)
         work = InOrder(busy, limit=2)
         blocks = weakref.WeakSet[Block]()
         most = 0
@@ -197,7 +197,7 @@ def test_after_any_failure_all_buffers_are_free_and_earlier_results_are_taken(co
     questions = [(drawn.randrange(1, 60), drawn.randrange(80)) for _ in range(60)]
     with ThreadPoolExecutor(max(1, cores - 1)) as shared, ThreadPoolExecutor(cores) as givers:
         asked = [givers.submit(give, *question) for question in questions]
-        answers = [answer.result(30) for answer in asked]
+        answers = [answer.result(300) for answer in asked]
 
     for (pieces, broken), (taken, error) in zip(questions, answers, strict=True):
         assert taken == list(range(min(pieces, broken)))

@@ -91,7 +91,7 @@ def test_what_is_in_memory_at_once_is_bounded_for_all_layers_together(
     room = Buffers(3, size=1024)
     with ThreadPoolExecutor(4) as givers:
         running = [givers.submit(run, parts, counting, threads, room) for _ in range(4)]
-        layers = {packed.result(30).layer for packed in running}
+        layers = {packed.result(300).layer for packed in running}
 
     assert len(layers) == 1
     assert most <= 3

@@ -269,7 +269,7 @@ async def test_many_paths_at_once_are_packed_with_a_few_buffers(
     storage = MemoryStorage()
     packer = packer_for(storage, workers=workers, with_codec=with_codec, directory=tmp_path)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         together, *alone = await asyncio.gather(
             packer.layer(paths), *(packer.layer([path]) for path in paths)
         )
@@ -614,9 +614,9 @@ async def test_tasks_that_compress_little_do_not_wait_for_large_paths(
     )
     await packer.layer([SMALL])
     await packer.layer([ODD])
-    busy = asyncio.create_task(workers.run(done.wait, 60))
+    busy = asyncio.create_task(workers.run(done.wait, 300))
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         await packer.contents_layer((File(b"etc/passwd", b"root\n"),))
         await packer.layer([SMALL, ODD])
     done.set()

@@ -220,7 +220,7 @@ def test_many_narinfos_are_requested_concurrently(server: CacheServer, directory
     all_there = threading.Barrier(count)
 
     def wait(handler: Handler) -> None:
-        all_there.wait(20)
+        all_there.wait(300)
         path = server.directory / handler.path.lstrip("/")
         handler.answer(200, path.read_bytes())
 

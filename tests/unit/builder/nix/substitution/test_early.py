@@ -95,7 +95,7 @@ def early(tmp_path: Path) -> Early:
 async def test_a_path_is_packed_before_its_closure_is_known(early: Early) -> None:
     early.second.fail("narinfo", "hold")
     async with early.packing() as (world, packer):
-        async with asyncio.timeout(60), packer.early():
+        async with asyncio.timeout(300), packer.early():
             finding = asyncio.create_task(world.find(A))
             await early.storage.adopted.wait()
             assert not finding.done()
@@ -118,7 +118,7 @@ async def test_a_failed_download_ends_the_search(early: Early, kind: int | str) 
     early.second.fail(B.hash_part, "hold")
     async with early.packing() as (world, packer):
         with pytest.raises(DownloadFailed, match=f"{early.first.url} failed to send {A}"):
-            async with asyncio.timeout(60), packer.early():
+            async with asyncio.timeout(300), packer.early():
                 await world.find(A)
         await early.assert_nothing_stored()
 
@@ -129,7 +129,7 @@ async def test_an_archive_with_another_hash_is_not_stored(early: Early) -> None:
     early.second.fail(B.hash_part, "hold")
     async with early.packing(required=False) as (world, packer):
         with pytest.raises(DownloadFailed, match="does not have its NarHash"):
-            async with asyncio.timeout(60), packer.early():
+            async with asyncio.timeout(300), packer.early():
                 await world.find(A)
         await early.assert_nothing_stored()
 
@@ -139,7 +139,7 @@ async def test_a_silent_cache_ends_the_search(early: Early) -> None:
     early.second.fail(B.hash_part, "hold")
     async with early.packing(seconds=1) as (world, packer):
         with pytest.raises(DownloadFailed, match=r"takes longer|sends nothing"):
-            async with asyncio.timeout(60), packer.early():
+            async with asyncio.timeout(300), packer.early():
                 await world.find(A)
         await early.assert_nothing_stored()
         world.seconds = 60
@@ -167,7 +167,7 @@ async def test_a_failed_caller_ends_packing(early: Early, reason: str, stage: st
     if stage == "narinfo":
         early.second.fail(B.hash_part, "hold")
     async with early.packing() as (world, packer):
-        limit = asyncio.timeout(60)
+        limit = asyncio.timeout(300)
 
         async def pull() -> None:
             async with limit, packer.early():

@@ -165,7 +165,7 @@ async def test_a_small_download_does_not_wait_until_large_ones_are_packed(tmp_pa
         packing = [asyncio.create_task(pack_slowly(path)) for path in large]
         await turns()
         try:
-            async with asyncio.timeout(60), world.store.fetching(small):
+            async with asyncio.timeout(300), world.store.fetching(small):
                 pass
         finally:
             packed.set()
