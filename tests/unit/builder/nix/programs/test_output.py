@@ -80,7 +80,7 @@ def test_memory_is_named_with_its_setting(stderr: str, code: int) -> None:
         "\x1b[31;1mterminating: \x1b[0mAssertion 'scheme' failed in Input::isRelative()\nNix crashed.",
     ],
 )
-def test_failed_assertion_of_nix_is_no_matter_of_memory(stderr: str) -> None:
+def test_failed_assertion_of_nix_is_not_explained_by_memory(stderr: str) -> None:
     error = failure(stderr, code=-6, evaluation=OF_FLAKE)
 
     assert not isinstance(error, EvaluationStopped)
