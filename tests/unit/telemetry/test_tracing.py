@@ -86,6 +86,25 @@ async def test_a_request_is_a_span_with_its_status_and_identifier(collector: Col
 
 
 @pytest.mark.slow
+async def test_paths_that_clients_invent_name_no_spans(collector: Collector) -> None:
+    tracing = open_tracing(collector.url)
+    app = FastAPI()
+    app.add_middleware(TracedRequests, tracing=tracing)
+    app.get("/v2/{name:path}")(lambda name: name)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry") as client:
+        for path in ("/v2/x", *(f"/made-up-{number}/x" for number in range(20)), "/"):
+            await client.get(path)
+        await client.get(f"/v2/%1b%5b31m%e2%80%ae{'x' * 5000}")
+    tracing.close()
+
+    assert {span.name for span in collector.spans} == {"GET /v2", "GET other"}
+    shown = str(attributes(collector.spans[-1])["url.path"])
+    assert shown.startswith("/v2/xxx")
+    assert len(shown) == 1000
+
+
+@pytest.mark.slow
 def test_a_collector_that_is_down_costs_nothing_but_the_spans() -> None:
     tracing = open_tracing("http://127.0.0.1:9")
 
