@@ -117,7 +117,8 @@ def test_a_process_of_the_session_outlives_the_test_that_requested_it(
 def test_a_failing_test_leaves_no_process_to_the_next_test(tmp_path: Path) -> None:
     file = tmp_path / "test_failing.py"
     file.write_text(TESTS)
-    options = ("-p", "tests.ownership", "-p", "no:cacheprovider", "-W", "error", "-q", "-rA")
+    options = ["-p", "tests.ownership", "-p", "no:cacheprovider", "-W", "error", "-q", "-rA"]
+    options += [f"--basetemp={tmp_path}/base"]  # without one, pytest removes those of other runs
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", tmp_path, *options, file],

@@ -38,6 +38,7 @@ def test_a_skip_is_a_failure_in_ci(
 ) -> None:
     (tmp_path / "test_skipping.py").write_text(SKIPPING)
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    command += [f"--basetemp={tmp_path}/base"]  # without one, pytest removes those of other runs
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
 
     done = subprocess.run(
