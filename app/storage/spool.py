@@ -16,6 +16,7 @@ from app.errors import StorageUnavailable
 from app.storage.directories import remove
 from app.system.blocking import blocking
 from app.system.disk import TRIAL_SIZE, reason_of, translate_disk_errors
+from app.system.locks import hold, is_held
 
 _BUFFER = 1 << 18
 _STALE = 3600.0
@@ -69,6 +70,7 @@ def named(staging: Path) -> SpoolFile:
     """Open a file with a name, for file systems without O_TMPFILE; ``prepare`` removes it after a crash."""
     path = staging / f"spool-{secrets.token_hex(16)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
+    hold(descriptor)
     return SpoolFile(descriptor, path)
 
 
@@ -141,16 +143,16 @@ def attempt(new_spool: NewSpool, staging: Path, *, size: int = TRIAL_SIZE) -> No
         file.write(bytes(size))
         os.fsync(file.fileno())
         link(file, trial)
-    trial.unlink()
+    trial.unlink(missing_ok=True)
 
 
 @blocking
 def _sweep(staging: Path) -> None:
-    """Remove files that were not written to for an hour.
+    """Remove files that were not written to for an hour, unless a process holds their lock.
 
-    Younger ones may belong to another server that shares the directory.
+    Younger ones may belong to another server, also where the file system has no locks.
     """
     for path in staging.iterdir():
         with contextlib.suppress(FileNotFoundError):
-            if path.lstat().st_mtime < time.time() - _STALE:
+            if path.lstat().st_mtime < time.time() - _STALE and not is_held(path):
                 remove(path)

@@ -6,6 +6,7 @@ waits for one without a name, so a lock counts only if its file still has that n
 
 import fcntl
 import os
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -57,6 +58,30 @@ def directory_lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@blocking
+def hold(descriptor: int) -> None:
+    """Lock a new file until it is closed; a file system without locks grants it."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, EXCLUSIVE | fcntl.LOCK_NB)
+
+
+@blocking
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock on a file; False for what is not a file."""
+    descriptor = None
+    try:
+        if stat.S_ISREG(path.lstat().st_mode):
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            fcntl.flock(descriptor, EXCLUSIVE | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        _release(descriptor)
+    return False
 
 
 @blocking

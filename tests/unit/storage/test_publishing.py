@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.storage import spool
 from app.storage.content_check import ContentCheck
 from app.storage.directories import Directories
 from app.storage.objects import Objects
@@ -15,6 +16,7 @@ from app.storage.publishing import Publisher
 from app.storage.spool import buffered
 
 BODY = b"the right bytes"
+ATTEMPT = spool.attempt
 KEY = f"blobs/sha256/{hashlib.sha256(BODY).hexdigest()}"
 
 
@@ -45,6 +47,49 @@ def test_a_damaged_object_is_replaced_after_the_staging_directory_was_removed(
 
     assert path.read_bytes() == BODY
     assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def age(root: Path) -> None:
+    """Set the times of unfinished files back, as if their processes had been stopped for hours."""
+    for path in (root / ".staging").iterdir():
+        os.utime(path, (0, 0))
+
+
+@pytest.mark.parametrize("new_spool", [spool.unnamed, spool.named])
+def test_a_file_that_was_not_written_to_for_an_hour_survives_the_start_of_another_server(
+    publisher: Publisher, tmp_path: Path, new_spool: spool.NewSpool
+) -> None:
+    publisher._new_spool = new_spool
+    left = tmp_path / ".staging" / f"spool-{'0' * 32}"
+    left.touch()
+    with buffered(publisher.spool()) as file:
+        file.write(BODY)
+        age(tmp_path)
+        Publisher(tmp_path, objects=publisher._objects, content=publisher._content).prepare()
+        assert not left.exists()
+
+        publisher.adopt(KEY, file)
+
+    assert (tmp_path / KEY).read_bytes() == BODY
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def test_a_check_succeeds_beside_the_start_of_a_server_whose_clock_is_ahead(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = spool.link
+
+    def swept(file: spool.SpoolFile, target: Path) -> None:
+        link(file, target)
+        age(tmp_path)
+        spool.prepare(tmp_path / ".staging")
+
+    with monkeypatch.context() as between:
+        between.setattr(spool, "attempt", lambda *_, **__: None)
+        between.setattr(spool, "link", swept)
+        ATTEMPT(publisher._new_spool, tmp_path / ".staging")
+
+    publisher.check()
 
 
 def test_a_failed_replacement_leaves_no_file(
