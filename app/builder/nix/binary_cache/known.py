@@ -5,8 +5,8 @@ contents under one path, so each row belongs to a cache.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +37,16 @@ class KnownUnusable(OperatorError):
     """The message is one line with the file and the reason."""
 
 
+@contextmanager
+def _translate_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise KnownUnusable(
+            f"cannot keep what was read in {path}: {error}; delete it or name another file"
+        ) from None
+
+
 @blocking_class
 class KnownNarInfos:
     """The narinfos of one cache.
@@ -44,8 +54,9 @@ class KnownNarInfos:
     One thread uses it.  Several processes and caches may share a file.
     """
 
-    def __init__(self, connection: sqlite3.Connection, cache: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, cache: str) -> None:
         self._connection = connection
+        self._path = path
         self._cache = cache
 
     @classmethod
@@ -54,28 +65,19 @@ class KnownNarInfos:
 
         ``cache`` is the location of the binary cache.  Raises KnownUnusable.
         """
-        with ExitStack() as opened:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                connection = opened.enter_context(
-                    closing(sqlite3.connect(path, timeout=_BUSY_SECONDS))
-                )
-                with connection:
-                    (found,) = connection.execute("PRAGMA user_version").fetchone()
-                    if found not in {*_OLD_FORMATS, _FORMAT}:
-                        raise KnownUnusable(
-                            f"{path} was written by another version; name another file"
-                        )
-                    if found in _OLD_FORMATS:
-                        connection.execute("DROP TABLE IF EXISTS narinfos")
-                    connection.execute(_SCHEMA)
-                    connection.execute(f"PRAGMA user_version = {_FORMAT}")
-            except (sqlite3.Error, OSError) as error:
-                raise KnownUnusable(
-                    f"cannot keep what was read in {path}: {error}; delete it or name another file"
-                ) from None
+        with ExitStack() as opened, _translate_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = opened.enter_context(closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)))
+            with connection:
+                (found,) = connection.execute("PRAGMA user_version").fetchone()
+                if found not in {*_OLD_FORMATS, _FORMAT}:
+                    raise KnownUnusable(f"{path} was written by another version; name another file")
+                if found in _OLD_FORMATS:
+                    connection.execute("DROP TABLE IF EXISTS narinfos")
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA user_version = {_FORMAT}")
             opened.pop_all()
-            return cls(connection, cache)
+            return cls(connection, path, cache)
 
     def __enter__(self) -> Self:
         return self
@@ -89,8 +91,22 @@ class KnownNarInfos:
         self._connection.close()
 
     def read(self, hash_parts: Iterable[str]) -> Mapping[str, NarInfo]:
-        """Return the stored narinfos by hash part; hash parts without one are left out."""
-        wanted = sorted(set(hash_parts))
+        """Return the stored narinfos by hash part; hash parts without one are left out.
+
+        Raises KnownUnusable.
+        """
+        with _translate_errors(self._path):
+            return self._read(sorted(set(hash_parts)))
+
+    def write(self, narinfos: Iterable[NarInfo]) -> None:
+        """Store all of them or none; they survive a power cut once this returns.
+
+        Raises KnownUnusable.
+        """
+        with _translate_errors(self._path):
+            self._write(narinfos)
+
+    def _read(self, wanted: Sequence[str]) -> Mapping[str, NarInfo]:
         found: dict[str, NarInfo] = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
@@ -105,8 +121,7 @@ class KnownNarInfos:
                     )
         return found
 
-    def write(self, narinfos: Iterable[NarInfo]) -> None:
-        """Store all of them or none; they survive a power cut once this returns."""
+    def _write(self, narinfos: Iterable[NarInfo]) -> None:
         with self._connection:
             self._connection.executemany(
                 "INSERT OR IGNORE INTO cache_narinfos VALUES (?, ?, ?, ?, ?)",

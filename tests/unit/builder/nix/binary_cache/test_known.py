@@ -33,6 +33,31 @@ def test_more_are_read_than_a_query_has_parameters(tmp_path: Path) -> None:
         assert known.read(n.path.hash_part for n in many) == {n.path.hash_part: n for n in many}
 
 
+def test_a_full_disk_is_reported_and_what_was_written_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "narinfos.sqlite"
+    with KnownNarInfos.open(file, cache=CACHE) as known:
+        known.write([GIT])
+        # SQLite has the same error for this limit and for a full disk.
+        known._connection.execute("PRAGMA max_page_count = 8")
+        with pytest.raises(KnownUnusable, match=r"narinfos.sqlite: database or disk is full"):
+            known.write(NarInfo(store_path(f"p{i}-1"), 1, ()) for i in range(3000))
+
+        assert known.read([GIT.path.hash_part, store_path("p1-1").hash_part]) == {
+            GIT.path.hash_part: GIT
+        }
+
+
+def test_a_file_that_is_damaged_while_it_is_used_is_reported(tmp_path: Path) -> None:
+    file = tmp_path / "narinfos.sqlite"
+    with KnownNarInfos.open(file, cache=CACHE) as known:
+        known.write([GIT])
+        file.write_bytes(bytes(file.stat().st_size))
+        with pytest.raises(KnownUnusable, match="delete it or name another file"):
+            KnownNarInfos.open(file, cache=CACHE)
+        with pytest.raises(KnownUnusable, match="delete it or name another file"):
+            known.write([LIBC])
+
+
 def test_two_processes_may_share_a_file(tmp_path: Path) -> None:
     file = tmp_path / "narinfos.sqlite"
     with (
