@@ -16,6 +16,7 @@ from app.request import spelling
 from app.storage.base import Storage
 from app.storage.records.kind import Kind
 from app.storage.records.records import Records
+from app.system.concurrency import gather
 
 # Name and tag.
 TAGS: Kind[tuple[str, str]] = Kind(name="tags", format=1, adapter=TypeAdapter(tuple[str, str]))
@@ -140,14 +141,11 @@ class Catalogue:
         async with self._loading:
             if self._loaded:
                 return
-            found = [
-                Digest("sha256", key.rpartition("/")[2])
-                for key in await self._storage.keys(f"{TAGS.name}/")
-            ]
+            found = await self._storage.keys(f"{TAGS.name}/")
             for start in range(0, min(len(found), LIMIT), _READERS):
-                rows = await asyncio.gather(
-                    *(self._records.read(key) for key in found[start : start + _READERS])
-                )
+                part = found[start : start + _READERS]
+                keys = (Digest("sha256", key.rpartition("/")[2]) for key in part)
+                rows = await gather(map(self._records.read, keys))
                 for name, tag in filter(None, rows):
                     spelt = self._spelling(RepositoryName(name))
                     if not self._is_noted(spelt, tag):

@@ -1,12 +1,15 @@
+import asyncio
 from itertools import permutations
 
 import pytest
 
-from app.builder.builds.catalogue import Catalogue
+from app.builder.builds.catalogue import TAGS, Catalogue
 from app.errors import StorageUnavailable
+from app.oci import Digest
 from app.reference import ImageReference, RepositoryName
 from app.storage.base import Storage
 from app.storage.memory import MemoryStorage
+from app.storage.records.records import Records
 
 
 def catalogue_of(storage: Storage) -> Catalogue:
@@ -117,6 +120,32 @@ async def test_tags_of_a_name_are_listed_in_parts() -> None:
     assert await catalogue.tags(name) == ("v1", "v2", "v3")
     assert await catalogue.tags(name, after="v1", most=1) == ("v2",)
     assert await catalogue.tags(name, after="v3") == ()
+
+
+async def test_loading_many_names_lets_the_event_loop_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = MemoryStorage()
+    records = Records(storage=storage, kind=TAGS)
+    for number in range(500):
+        named = (f"a{number}", "latest")
+        await records.write(TAGS.key(name=named[0], tag=named[1]), named)
+    made: list[str] = []
+
+    def digest(algorithm: str, text: str) -> Digest:
+        made.append(text)
+        return Digest(algorithm, text)
+
+    monkeypatch.setattr("app.builder.builds.catalogue.Digest", digest)
+    loading = asyncio.create_task(catalogue_of(storage).names())
+    longest = 0
+    while not loading.done():
+        before = len(made)
+        await asyncio.sleep(0)
+        longest = max(longest, len(made) - before)
+
+    assert len(await loading) == len(made) == 500
+    assert longest <= 32
 
 
 async def test_the_lists_are_bounded_in_memory_and_in_storage(
