@@ -186,8 +186,8 @@ class Source:
             "using the last known revision: {}", error
         )
         warning = (
-            f"source {self.name} cannot be reached;"
-            f" {text} is its last known revision {known.label[:12]}"
+            f"{text} of source {self.name} cannot be resolved now;"
+            f" it is the last known revision {known.label[:12]}"
         )
         return replace(known, warnings=(warning,))
 

@@ -30,7 +30,7 @@ _REASON_LIMIT = 120
 _MESSAGE_LIMIT = 240
 _LEAST = 60
 _HASH = re.compile(r"/nix/store/[0-9a-z]{32}-")
-_NO_SPACE = re.compile(r"No space left on device|lack of free disk space")
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|lack of free disk space")
 _TRANSIENT_DOWNLOAD = re.compile(
     r"HTTP error (?!4(?!08|29))|[Tt]imeout|[Tt]imed out|onnect|resolve|recv"
 )

@@ -272,7 +272,7 @@ async def test_last_release_is_served_without_a_network_after_a_restart(
     revision = await restarted.resolve(Tag("latest"))
 
     assert (revision.identity, revision.date) == (known.identity, known.date)
-    assert "cannot be reached" in revision.warnings[0]
+    assert "cannot be resolved now" in revision.warnings[0]
     async with restarted.checkout(revision) as package_set:
         assert (Path(package_set.reference) / "default.nix").exists()
 

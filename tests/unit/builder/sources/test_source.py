@@ -141,7 +141,7 @@ async def test_unreachable_upstream_gives_the_last_known_revision_with_a_warning
 
     assert replace(revision, warnings=()) == REVISION
     assert revision.warnings == (
-        "source set cannot be reached; main is its last known revision aaaaaaaaaaaa",
+        "main of source set cannot be resolved now; it is the last known revision aaaaaaaaaaaa",
     )
 
 

@@ -73,6 +73,11 @@ def attempt(
             StoreUnavailable,
             "the disk of the Nix store is full: writing to file",
         ),
+        (
+            attempt("error: writing to file: Disk quota exceeded"),
+            StoreUnavailable,
+            "the disk of the Nix store is full: writing to file",
+        ),
         (attempt(BUILDING, FAILED), BuildFailed, "failed with exit code 1"),
         (
             attempt(BUILDING, f"error: file '{PATH}/device' has an unsupported type"),
