@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -23,6 +24,8 @@ URL_LIFE = timedelta(hours=1)
 # The library's default takes 40 MiB or more of memory for each upload, and is not faster.
 _CHUNK = 8 << 20
 _ATTEMPTS_SECONDS = 30.0
+# Attempts to create an object while it is being deleted.
+_ATTEMPTS = 3
 _PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list"))
 
 
@@ -124,11 +127,12 @@ class BucketObjects:
 
     @blocking
     def create(self, key: str, body: bytes) -> bytes:
-        while not self.upload(key, BytesIO(body), replace=False):
-            try:
+        for _ in range(_ATTEMPTS):
+            if self.upload(key, BytesIO(body), replace=False):
+                return body
+            with suppress(ObjectNotFound):  # deleted since, or not an object
                 return self.read(key)
-            except ObjectNotFound:  # deleted since
-                continue
+        self.upload(key, BytesIO(body), replace=True)
         return body
 
     @blocking

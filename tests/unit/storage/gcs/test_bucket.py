@@ -55,6 +55,24 @@ async def storage(unstarted: GcsStorage) -> AsyncIterator[GcsStorage]:
     await unstarted.close()
 
 
+async def test_a_record_replaces_an_object_that_is_too_large_to_be_read(
+    storage: GcsStorage, fake: FakeGcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.objects[RECORD] = bytes(100)
+    monkeypatch.setattr(objects, "READ_LIMIT", 10)
+    read, attempts = storage._objects.read, iter(range(10))
+
+    def counted(key: str) -> bytes:
+        assert next(attempts, None) is not None, "a loop without an end"
+        return read(key)
+
+    monkeypatch.setattr(storage._objects, "read", counted)
+
+    assert await storage.create(RECORD, b"record") == b"record"
+
+    assert fake.objects[RECORD] == b"record"
+
+
 async def adopt(storage: GcsStorage, body: bytes) -> None:
     with storage.spool() as file:
         file.write(body)
