@@ -26,6 +26,7 @@ _FILE = 8 * 1024**3  # of a pack, compressed; a commit's files may have 4 GiB
 # A pack of some kilobytes can have files of gigabytes, which git computes in memory.  The history of
 # a set like nixpkgs takes half of this if its host sends the files too.
 _MEMORY = 2 * 1024**3
+_LISTING_MEMORY = 512 * 1024**2  # git keeps the list of refs in memory, as it was compressed too
 _VERSION_SECONDS = 30
 _COMMITS = 24  # that are kept, without their history
 # Each fetch adds a pack, and git searches all of them; git's own limit is the same (gc.autoPackLimit).
@@ -81,7 +82,9 @@ class GitCommand:
         short, because clients can be served from the last result if the host does not respond.
         """
         command = ["ls-remote", "--quiet", "--", location, "HEAD", "refs/heads/*", "refs/tags/*"]
-        finished = await self.run(command, seconds=self._listing_seconds, output=_REFS)
+        finished = await self.run(
+            command, seconds=self._listing_seconds, output=_REFS, memory=_LISTING_MEMORY
+        )
         return await self._workers.run(_refs, self._output(finished))
 
     async def commit_date(self, repository: Path, commit: str) -> int | None:
@@ -176,6 +179,7 @@ class GitCommand:
         *,
         seconds: float | None = None,
         output: int = _LISTING,
+        memory: int | None = None,
     ) -> Finished:
         """Run git; the caller checks the exit status.  Raises GitFailed, StorageUnavailable."""
         with translate_state_errors():
@@ -185,7 +189,10 @@ class GitCommand:
                 ["git", *arguments],
                 environment={**self._access.environment, **(environment or {})},
                 limits=Limits(
-                    seconds=seconds or self._seconds, data=_MEMORY, file=_FILE, output=output
+                    seconds=seconds or self._seconds,
+                    data=memory or _MEMORY,
+                    file=_FILE,
+                    output=output,
                 ),
                 killed_with_server=True,
             )

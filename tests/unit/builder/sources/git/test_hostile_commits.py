@@ -4,6 +4,7 @@ import hashlib
 import struct
 import subprocess
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from app.builder.sources.git import command as gitcommand
 from app.builder.sources.git import files as gitfiles
 from app.builder.sources.git.git import GitUpstream
 from app.errors import Refused, SourceUnavailable
+from tests.serving import serving
 from tests.unit.builder.sources.git.repository import Repository, upstream
 
 pytestmark = pytest.mark.slow
@@ -154,6 +156,33 @@ async def test_pack_that_takes_too_much_memory_is_an_error_of_its_host(
 
     with pytest.raises(SourceUnavailable, match="it is too large, or memory is short"):
         await source.find(commit)
+
+
+async def test_compressed_list_of_refs_that_takes_too_much_memory_is_an_error_of_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that sends one line of 512 MB, which git would keep."""
+    monkeypatch.setattr(gitcommand, "_LISTING_MEMORY", 64 * 1024**2)
+    compress = zlib.compressobj(9, zlib.DEFLATED, 31)
+    body = b"".join(compress.compress(bytes(1 << 20)) for _ in range(512)) + compress.flush()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        location = f"http://127.0.0.1:{server.server_port}/r.git"
+        source = upstream(GitDefinition(name="set", location=location), tmp_path / "state")
+        with pytest.raises(SourceUnavailable, match="it is too large, or memory is short"):
+            await source.find("latest")
 
 
 def _pack(base: bytes, *, copies: int) -> tuple[bytes, str]:
