@@ -5,8 +5,10 @@ waits for one without a name, so a lock counts only if its file still has that n
 """
 
 import fcntl
+import math
 import os
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -21,13 +23,20 @@ SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
 _RETRY_SECONDS = 0.05
 
 
+class LockHeld(Exception):
+    """Another process, or another task, holds the lock for too long."""
+
+
 @asynccontextmanager
-async def locked(path: Path, mode: int, *, workers: Workers) -> AsyncIterator[int]:
+async def locked(
+    path: Path, mode: int, *, workers: Workers, seconds: float = math.inf
+) -> AsyncIterator[int]:
     """Hold the lock on a file, which is created if absent; give the open descriptor.
 
-    The lock is released when the process exits.
+    The lock is released when the process exits.  Raises LockHeld if others hold it for longer than
+    ``seconds``: a process may be stopped, or wait for a disk that does not respond.
     """
-    descriptor = await _acquire(path, mode, workers)
+    descriptor = await _acquire(path, mode, workers, time.monotonic() + seconds)
     try:
         yield descriptor
     finally:
@@ -98,11 +107,13 @@ def take(path: Path, mode: int, flags: int) -> int | None:
     return None
 
 
-async def _acquire(path: Path, mode: int, workers: Workers) -> int:
+async def _acquire(path: Path, mode: int, workers: Workers, end: float) -> int:
     while True:
         descriptor = await workers.obtain(partial(_make, path, mode), discard=_release)
         if descriptor is not None:
             return descriptor
+        if time.monotonic() >= end:
+            raise LockHeld
         await anyio.sleep(_RETRY_SECONDS)
 
 

@@ -17,7 +17,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -25,29 +25,39 @@ from loguru import logger
 from pydantic import BaseModel
 
 from app.builder.sources.fingerprint import Fingerprint
-from app.builder.sources.unpacking import translate_disk_errors, translate_file_errors
+from app.builder.sources.unpacking import (
+    UnpackingFailed,
+    translate_disk_errors,
+    translate_file_errors,
+)
 from app.system.blocking import blocking
 from app.system.directory_trees import remove_tree
 from app.system.last_use import last_use
-from app.system.locks import EXCLUSIVE, SHARED, locked, try_exclusive
+from app.system.locks import EXCLUSIVE, SHARED, LockHeld, locked, try_exclusive
 from app.system.workers import Workers
 
 # Nix's own name for a fetched tree; a derivation with the whole tree as input gets this name.
 _SOURCE = "source"
 _FINGERPRINT = "fingerprint"
+# Longer than a download may take, and its unpacking.
+_MAKING_SECONDS = 900
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Trees:
     """The directory of all source trees.
 
-    ``keep`` is the number of trees that are not removed when others are added.
+    ``keep`` is the number of trees that are not removed when others are added.  ``seconds`` is how
+    long another process may take to make a tree.
     """
 
-    def __init__(self, *, directory: Path, workers: Workers, keep: int) -> None:
+    def __init__(
+        self, *, directory: Path, workers: Workers, keep: int, seconds: float = _MAKING_SECONDS
+    ) -> None:
         self._directory = directory
         self._workers = workers
         self._keep = keep
+        self._seconds = seconds
 
     @asynccontextmanager
     async def tree(
@@ -62,21 +72,29 @@ class Trees:
         lock = self._directory / f"{name}.lock"
         async with AsyncExitStack() as held:
             with translate_disk_errors():
-                while not await self._hold(held, lock, path):
-                    async with locked(lock, EXCLUSIVE, workers=self._workers):
-                        if not await self._workers.run(_is_whole, path):
-                            await self._make(lock, path, make)
+                try:
+                    while not await self._hold(held, lock, path):
+                        async with self._locked(lock, EXCLUSIVE):
+                            if not await self._workers.run(_is_whole, path):
+                                await self._make(lock, path, make)
+                except LockHeld:
+                    raise UnpackingFailed(
+                        f"another process has not unpacked them within {self._seconds:g} s"
+                    ) from None
             yield path
         await self._workers.run(self._drop_oldest)
 
     async def _hold(self, held: AsyncExitStack, lock: Path, path: Path) -> bool:
         """Lock an existing tree until ``held`` is closed; return False if it is missing."""
-        descriptor = await held.enter_async_context(locked(lock, SHARED, workers=self._workers))
+        descriptor = await held.enter_async_context(self._locked(lock, SHARED))
         if await self._workers.run(_is_whole, path):
             await self._workers.run(_note_use, descriptor)
             return True
         await held.aclose()
         return False
+
+    def _locked(self, lock: Path, mode: int) -> AbstractAsyncContextManager[int]:
+        return locked(lock, mode, workers=self._workers, seconds=self._seconds)
 
     async def _make(self, lock: Path, path: Path, make: Callable[[Path], Awaitable[None]]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -15,7 +15,7 @@ from app.errors import Unavailable
 from app.system.blocking import blocking
 from app.system.directory_trees import files_below
 from app.system.environment import for_git
-from app.system.locks import EXCLUSIVE, locked
+from app.system.locks import EXCLUSIVE, LockHeld, locked
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
 from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
@@ -135,7 +135,7 @@ class GitCommand:
     async def _writing(self, repository: Path) -> AsyncIterator[None]:
         """Lock the repository, and create it if it is missing."""
         lock = repository.with_suffix(repository.suffix + ".lock")
-        async with locked(lock, EXCLUSIVE, workers=self._workers):
+        async with self._locked(lock):
             if not await self._workers.run((repository / "HEAD").exists):
                 await self._output_of(
                     "init", "--quiet", "--bare", "--template=", "--", str(repository)
@@ -148,6 +148,19 @@ class GitCommand:
                 with anyio.CancelScope(shield=True):
                     await self._workers.run(_clear, repository)
                 raise
+
+    @asynccontextmanager
+    async def _locked(self, lock: Path) -> AsyncIterator[None]:
+        """Hold the lock.  Raises GitFailed if another fetch holds it for as long as one may take."""
+        async with AsyncExitStack() as held:
+            holding = locked(lock, EXCLUSIVE, workers=self._workers, seconds=self._seconds)
+            try:
+                await held.enter_async_context(holding)
+            except LockHeld:
+                raise GitFailed(
+                    f"another fetch of its files has not ended within {self._seconds:g} s"
+                ) from None
+            yield
 
     async def _join_packs(self, repository: Path) -> None:
         """Join many packs into one, without the least recently used commits.

@@ -11,6 +11,7 @@ import pytest
 
 from app.builder.sources import trees as module
 from app.builder.sources.trees import Trees
+from app.builder.sources.unpacking import UnpackingFailed
 from app.system.workers import Workers
 from tests.waiting import turns
 
@@ -137,6 +138,25 @@ async def test_trees_that_were_used_before_the_clock_was_set_back_are_removed_fi
 
     assert made.times == 4
     assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {"place-c", "place-d"}
+
+
+async def test_a_process_that_is_stopped_while_it_makes_a_tree_delays_others_for_a_time(
+    trees: Trees, tmp_path: Path
+) -> None:
+    other = Trees(directory=tmp_path, workers=WORKERS, keep=2, seconds=0.1)
+
+    async def make(path: Path) -> None:
+        (path / "file").write_text("content")
+        with pytest.raises(UnpackingFailed, match=r"has not unpacked them within 0\.1 s"):
+            async with asyncio.timeout(20):
+                await use(other, "a", Made())
+
+    async with trees.tree("place", "a", make):
+        pass
+
+    made = Made()
+    await use(other, "a", made)
+    assert made.times == 0
 
 
 async def test_tree_in_use_is_not_removed(trees: Trees) -> None:

@@ -85,6 +85,7 @@ def upstream(
     state: Path,
     *,
     listing_seconds: float = 30,
+    seconds: float = 30,
     clock: Callable[[], float] = time.monotonic,
 ) -> GitUpstream:
     git = GitCommand(
@@ -93,7 +94,7 @@ def upstream(
         directory=state / "git",
         workers=WORKERS,
         listing_seconds=listing_seconds,
-        seconds=30,
+        seconds=seconds,
     )
     trees = Trees(directory=state / "trees", workers=WORKERS, keep=2)
     return GitUpstream(

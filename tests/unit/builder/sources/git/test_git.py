@@ -14,11 +14,12 @@ import pytest
 from app.builder.sources.definition import GitDefinition
 from app.builder.sources.git import command as gitcommand
 from app.builder.sources.git import files as gitfiles
-from app.builder.sources.git.command import GitCommand
+from app.builder.sources.git.command import GitCommand, GitFailed
 from app.builder.sources.git.git import GitUpstream
 from app.errors import Refused, SourceUnavailable, TagUnknown
+from app.system.locks import EXCLUSIVE, locked
 from tests.deep import removing
-from tests.unit.builder.sources.git.repository import Repository, upstream
+from tests.unit.builder.sources.git.repository import WORKERS, Repository, upstream
 
 pytestmark = pytest.mark.slow
 
@@ -465,6 +466,17 @@ async def test_tree_has_the_modes_links_and_date_of_the_commit(
         assert tree.name == "source"
         for entry in (tree, *tree.iterdir()):
             assert entry.lstat().st_mtime == datetime(2024, 5, 1, 1, tzinfo=UTC).timestamp()
+
+
+async def test_a_server_that_is_stopped_in_a_fetch_delays_others_for_a_time(
+    repository: Repository, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    source = upstream(GitDefinition(name="set", location=repository.url), state, seconds=0.1)
+    async with locked(state / "git" / "set.lock", EXCLUSIVE, workers=WORKERS):
+        with pytest.raises(GitFailed, match=r"another fetch of its files .* within 0\.1 s"):
+            async with asyncio.timeout(20):
+                await source._git.fetch_history(state / "git" / "set", repository.url)
 
 
 async def test_fetch_succeeds_after_a_killed_one(
