@@ -157,6 +157,9 @@ class RecentImages:
                 await self._merge_stored()
                 self._written = self._records.encode(_KEY, tuple(self._images.values()))
                 await self._records.write_body(_KEY, self._written)
+                # A server that wrote at the same moment may not have had these images.
+                (stored,) = await self._records.bodies((_KEY,))
+                self._is_changed = self._is_changed or stored != self._written
         except StorageUnavailable as error:
             logger.warning("recent images will be missing after a restart: {}", error)
         finally:

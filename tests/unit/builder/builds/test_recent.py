@@ -1,5 +1,7 @@
 """Images that were built last, across restarts, damage and several servers."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -76,6 +78,38 @@ async def test_there_is_a_limit() -> None:
     assert len(await names(recent_of(storage))) == LIMIT
     assert (await names(recent_of(storage), 1)) == [f"p{LIMIT + 19}:latest"]
     assert len(await storage.keys("recent/")) == 1
+
+
+class ReadTogether(MemoryStorage):
+    """Two servers read the record before either writes it, and write before either reads again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readers = 0
+        self._both = asyncio.Event()
+
+    async def read_each(self, keys: Sequence[str]) -> list[bytes | None]:
+        found = await super().read_each(keys)
+        self._readers += 1
+        if self._readers == 2:
+            self._both.set()
+        await self._both.wait()
+        return found
+
+    async def write(self, key: str, body: bytes) -> None:
+        await super().write(key, body)
+        await asyncio.sleep(0)
+
+
+async def test_servers_that_write_at_the_same_moment_keep_the_images_of_both() -> None:
+    storage = ReadTogether()
+    one, other = recent_of(storage), recent_of(storage)
+    one.add(reference("git"), image("git"), TIMES)
+    other.add(reference("jq"), image("jq"), TIMES)
+
+    await asyncio.gather(one.close(), other.close())
+
+    assert sorted(await names(recent_of(storage))) == ["git:latest", "jq:latest"]
 
 
 async def test_images_that_were_built_before_the_clock_was_set_back_are_dropped_first() -> None:
