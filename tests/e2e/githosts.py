@@ -92,10 +92,10 @@ def ssh_host(root: Path, *, host_key: asyncssh.SSHKey, client: asyncssh.SSHKey) 
     with ThreadPoolExecutor(1) as thread, asyncio.Runner() as runner:
         done = thread.submit(runner.run, listen())
         try:
-            yield port.result(30)
+            yield port.result(300)
         finally:
             runner.get_loop().call_soon_threadsafe(stop.set)
-            done.result(30)
+            done.result(300)
 
 
 # ---- https

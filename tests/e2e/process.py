@@ -137,7 +137,7 @@ class Process:
     def wait(self, *, timeout: float) -> int:
         return self._popen.wait(timeout)
 
-    def stop(self, *, timeout: float = 120) -> int:
+    def stop(self, *, timeout: float = 300) -> int:
         """Ask it to end; returns its exit status. One that will not end is killed, and a failure."""
         if self._popen.poll() is None:
             self._popen.terminate()
@@ -153,4 +153,4 @@ class Process:
         """Power off: SIGKILL to the process and everything it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait(30)
+        self._popen.wait(300)

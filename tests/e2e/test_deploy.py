@@ -64,7 +64,7 @@ def test_clients_pull_through_caddy(
         for client in (docker, skopeo):
             pull(client, f"{address}/jq:latest")
             assert client.run(f"{address}/jq:latest", "jq", "-n", "40 + 2") == "42\n"
-        passed = httpx.get(f"http://{address}/v2/jq/manifests/latest", timeout=60)
+        passed = httpx.get(f"http://{address}/v2/jq/manifests/latest", timeout=300)
     finally:
         caddy.stop()
 

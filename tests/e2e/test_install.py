@@ -88,7 +88,7 @@ def test_an_installed_server_is_ready_and_pulls_the_image_of_a_source_tree(
     nixery: Path, settings: dict[str, str], skopeo: Skopeo, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "installed", str(nixery), directory=tmp_path, **settings) as address:
-        ready = httpx.get(f"http://{address}/readyz", timeout=60)
+        ready = httpx.get(f"http://{address}/readyz", timeout=300)
         pull(skopeo, f"{address}/jq/jq:latest")
         output = skopeo.run(f"{address}/jq/jq:latest", "jq", "-n", "40 + 2")
         installed = digest(address, "jq")

@@ -61,7 +61,7 @@ class Logging:
         self._client.close()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait(300)
         os.close(self.reading)
 
 

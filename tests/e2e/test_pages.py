@@ -71,7 +71,7 @@ def test_a_build_is_shown_live_and_ends_with_its_image(
     browser: Browser, shown: Server, held_build: HeldBuild, tmp_path: Path
 ) -> None:
     image = f"coreutils/{held_build.package}"
-    started = httpx.post(f"{shown.url}/api/builds", json={"image": image}, timeout=60)
+    started = httpx.post(f"{shown.url}/api/builds", json={"image": image}, timeout=300)
     assert started.status_code == 202
 
     browser.open(shown.url + started.headers["location"])
@@ -105,7 +105,7 @@ def test_the_plan_of_an_image_is_shown_before_it_is_built(
     assert "Where it is" in text(browser)
     assert "htop" in text(browser)
     browser.screenshot(tmp_path / "plan.png")
-    plan = httpx.get(f"{shown.url}/api/plan/htop/jq", timeout=60).json()
+    plan = httpx.get(f"{shown.url}/api/plan/htop/jq", timeout=300).json()
     (image,) = plan["architectures"]
     assert sum(image["totals"]["paths"].values()) >= len(image["packages"]) > 2
     started = [line for line in shown.nix_starts[before:] if "--realise" in line]

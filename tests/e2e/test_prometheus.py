@@ -40,7 +40,7 @@ class Prometheus:
         )
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401  # any JSON
-        response = httpx.get(f"{self.url}/api/v1/{path}", params=query, timeout=30)
+        response = httpx.get(f"{self.url}/api/v1/{path}", params=query, timeout=300)
         assert response.is_success, response.text
         body = response.json()
         assert body["status"] == "success", body
@@ -53,7 +53,7 @@ class Prometheus:
     def is_ready(self) -> bool:
         """Return whether it serves its API: until its storage is open, every path is 503."""
         try:
-            return httpx.get(f"{self.url}/-/ready", timeout=30).is_success
+            return httpx.get(f"{self.url}/-/ready", timeout=300).is_success
         except httpx.TransportError:
             return False
 
@@ -73,8 +73,8 @@ def prometheus(server: Server, tmp_path: Path) -> Iterator[Prometheus]:
     server.digest("jq")
     started = Prometheus(tmp_path, server.address)
     try:
-        started.process.wait_until(started.is_ready, timeout=120)
-        started.process.wait_until(started.has_scraped, timeout=120)
+        started.process.wait_until(started.is_ready)
+        started.process.wait_until(started.has_scraped)
         yield started
     finally:
         started.process.stop()
@@ -96,7 +96,7 @@ def test_prometheus_scrapes_the_server_and_evaluates_the_rules(
     assert types["nixery_build_seconds"] == "histogram"
 
     prometheus.process.wait_until(
-        lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), timeout=60
+        lambda: all(rule["health"] == "ok" for rule in prometheus.rules())
     )
     alerts = {rule["name"]: rule for rule in prometheus.rules()}
     assert "NixeryDiskAlmostFull" in alerts

@@ -75,5 +75,5 @@ def test_a_person_finds_a_package_pulls_it_and_sees_its_build(
     checks = json.loads(server.command("doctor", "--json").stdout)["checks"]
     # A machine without network lacks the cache of Nix's defaults.
     assert {one["check"] for one in checks if one["outcome"] == "problem"} <= {"cache"}, checks
-    metrics = httpx.get(f"{server.url}/metrics", timeout=60).text
+    metrics = httpx.get(f"{server.url}/metrics", timeout=300).text
     assert re.search(r'^nixery_builds_total\{outcome="succeeded"\} [1-9]', metrics, re.MULTILINE)
