@@ -113,6 +113,7 @@ async def test_a_program_and_its_children_are_killed_with_the_server(tmp_path: P
     child = await number_in(file)
 
     server.kill()
+    server.wait()
 
     await wait_for_end(child)
 

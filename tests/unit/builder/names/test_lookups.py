@@ -37,7 +37,7 @@ async def test_a_client_that_floods_searches_leaves_places_to_others() -> None:
     await asyncio.sleep(0)
     ready.set()
 
-    assert refused.value.retry_after == 1
+    assert 1 <= refused.value.retry_after <= 10
     assert await other == 99
     assert not flood[-1].done()
     assert await asyncio.gather(*flood) == list(range(_PLACES + 1))

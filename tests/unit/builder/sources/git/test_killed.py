@@ -70,6 +70,7 @@ async def test_the_git_of_a_killed_server_does_not_disturb_the_next_one(
     await until(lambda: any(state.glob("trees/*/tmp*/*/file")))
 
     server.kill()
+    server.wait()
 
     source = upstream(GitDefinition(name="set", location=repository.url), state)
     async with source.checkout(await source.find("main")) as package_set:
