@@ -16,6 +16,7 @@ _LAST_ERROR = re.compile(
 )
 _ERROR_SIZE = 16 * 1024  # the start of an error, which is enough for a message
 _ERROR_LINES = 200
+_LONG = 512 * 1024
 _END = re.compile(r"^\s*(at (/|«|<|\(|\"|')|\(use '--show-trace'|…|\d*\||note:|$)")
 _BUILDER = re.compile(r"(?:[Bb]uilder for|Cannot build) '([^']+)'(?:\. Reason: (?:builder )?)?")
 # Nix 2.8 and 2.34.
@@ -54,9 +55,11 @@ def line_breaks(stderr: bytes) -> list[str]:
 
 
 def exit_reason(finished: Finished) -> str:
-    """Describe the end of a program that printed no message."""
+    """Describe the end of a program that printed no message, or one whose start was not kept."""
     if finished.code < 0:
         return f"Nix {_SIGNALS.get(-finished.code, 'was stopped')} (signal {-finished.code})"
+    if len(finished.stderr) > _LONG:
+        return f"Nix ended with code {finished.code} and a message that is too long to show"
     return f"Nix ended with code {finished.code}"
 
 

@@ -89,3 +89,9 @@ def test_a_long_log_shows_its_end_within_one_message() -> None:
 def test_an_exit_without_a_message_names_the_signal() -> None:
     assert exit_reason(Finished(-9, b"", b"", 1)) == "Nix was killed (signal 9)"
     assert exit_reason(Finished(7, b"", b"", 1)) == "Nix ended with code 7"
+
+
+def test_a_message_whose_start_was_not_kept_is_too_long_to_show() -> None:
+    finished = Finished(1, b"", b"t" * 1024 * 1024, 1)
+
+    assert exit_reason(finished) == "Nix ended with code 1 and a message that is too long to show"
