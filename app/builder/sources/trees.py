@@ -39,6 +39,8 @@ from app.system.workers import Workers
 # Nix's own name for a fetched tree; a derivation with the whole tree as input gets this name.
 _SOURCE = "source"
 _FINGERPRINT = "fingerprint"
+# Raise it when the same revision gets other files; trees of another form are made again.
+_FORM = "2"
 # Longer than a download may take, and its unpacking.
 _MAKING_SECONDS = 900
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -166,7 +168,9 @@ def _is_whole(path: Path) -> bool:
 @blocking
 def _has_fingerprint(path: Path) -> bool:
     try:
-        boot, fingerprint = path.with_name(_FINGERPRINT).read_text().split()
+        form, boot, fingerprint = path.with_name(_FINGERPRINT).read_text().split()
+        if form != _FORM:
+            return False
         if boot == _boot():
             return True
         if Fingerprint(str(path)).take() != fingerprint:
@@ -188,7 +192,7 @@ def _write_fingerprint(path: Path, fingerprint: str) -> None:
     """
     new = path.with_name(f"{_FINGERPRINT}.{secrets.token_hex(8)}")
     try:
-        new.write_text(f"{_boot()} {fingerprint}\n")
+        new.write_text(f"{_FORM} {_boot()} {fingerprint}\n")
         new.rename(path.with_name(_FINGERPRINT))
     except BaseException:
         new.unlink(missing_ok=True)

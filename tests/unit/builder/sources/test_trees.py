@@ -248,10 +248,21 @@ async def test_removal_continues_after_the_process_was_killed(tmp_path: Path) ->
     """The incomplete tree is replaced by a complete one, which is removed later."""
     trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
     await count(trees, Several())
-    (tmp_path / "place-a" / "fingerprint").write_text("of another tree")
+    (tmp_path / "place-a" / "fingerprint").write_text("2 another tree")
     assert (await asyncio.to_thread(killed, tmp_path, "a")).returncode == -signal.SIGKILL
 
     assert await count(trees, Several()) == FILES
+
+
+async def test_a_tree_that_an_earlier_version_made_is_made_again(tmp_path: Path) -> None:
+    trees = Trees(directory=tmp_path, workers=WORKERS, keep=9)
+    made = Several()
+    await count(trees, made)
+    fingerprint = tmp_path / "place-a" / "fingerprint"
+    fingerprint.write_text(" ".join(fingerprint.read_text().split()[1:]))
+
+    assert await count(trees, made) == FILES
+    assert made.times == 2
 
 
 def fail_without_space(file: Path, text: str) -> int:
