@@ -268,6 +268,14 @@ def _start(
         (resource.RLIMIT_FSIZE, limits.file),
     ):
         if limit is not None:
-            with suppress(ProcessLookupError):
-                resource.prlimit(process.pid, kind, (limit, limit))
+            _limit(process.pid, kind, limit)
     return process
+
+
+def _limit(pid: int, kind: int, limit: int) -> None:
+    """Set a limit of a process, and of children that it started before it had the limit."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        resource.prlimit(pid, kind, (limit, limit))
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:  # noqa: PTH123
+            for child in children.read().split():
+                _limit(int(child), kind, limit)

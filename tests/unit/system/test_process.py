@@ -18,7 +18,7 @@ from app.system.process import (
 )
 from tests.ownership import start_process
 from tests.waiting import LIMITS as TIME_LIMITS
-from tests.waiting import turns, until
+from tests.waiting import turns, until, wait_until
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
@@ -342,6 +342,32 @@ async def test_memory_is_limited() -> None:
 
     assert finished.code == 1
     assert b"MemoryError" in finished.stderr
+
+
+async def test_children_that_start_before_the_limits_are_set_have_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "child"
+    set_priority = os.setpriority
+
+    def late(*arguments: int) -> None:
+        wait_until(lambda: is_written(file))
+        set_priority(*arguments)
+
+    monkeypatch.setattr(os, "setpriority", late)
+    script = f"(echo $$ > {file}; while [ -e {file} ]; do sleep 0.01; done; ulimit -f) & wait"
+    running = asyncio.create_task(
+        run(
+            ["bash", "-c", script.replace("$$", "$BASHPID")],
+            environment=ENVIRONMENT,
+            limits=Limits(seconds=300, file=1 << 20),
+        )
+    )
+    await number_in(file)
+    await turns()
+    file.unlink()
+
+    assert (await running).stdout == b"1024\n"
 
 
 @pytest.mark.slow
