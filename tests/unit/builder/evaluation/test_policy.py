@@ -1,6 +1,8 @@
 import pytest
 
-from app.builder.evaluation.policy import remedy
+from app.builder.evaluation.policy import refusal, remedy
+from app.builder.nix.door import Allowed
+from app.builder.nix.results import License, Metadata
 
 PLACE = "in /nix/store/x-source/pkgs/tools/foo/package.nix:12"
 
@@ -23,3 +25,17 @@ def test_a_refusal_of_nixpkgs_has_the_setting_that_would_allow_it(
     message: str, setting: str
 ) -> None:
     assert remedy(message) == setting
+
+
+@pytest.mark.parametrize("count", [1, 200])
+@pytest.mark.parametrize("text", ["CVE-" + "9" * 5000, "own\x1b[31m red\nlicence\u202e" * 500])
+def test_a_refusal_is_one_short_line_whatever_the_package_states(text: str, count: int) -> None:
+    allowed = Allowed(unfree=False, insecure=False, broken=False)
+    unfree = tuple(License(name=text, free=False) for _ in range(count))
+    found = (
+        refusal(allowed, Metadata(licenses=unfree)),
+        refusal(allowed, Metadata(vulnerabilities=(text,) * count)),
+    )
+
+    assert all(len(message) <= 300 and message.isprintable() for message in found)
+    assert all(text[:3] in message for message in found)
