@@ -74,7 +74,7 @@ async def test_reading_and_compressing_leave_the_processor_to_the_event_loop(
     await writer.pack_path(path, [codec])
     await writer.close()
 
-    assert seen == {min(own + 10, 19)}
+    assert seen == {min(own + 3, 19)}
 
 
 @pytest.mark.slow
