@@ -59,6 +59,11 @@ def trees(tmp_path: Path) -> Trees:
     return Trees(directory=tmp_path, workers=WORKERS, keep=2)
 
 
+def restart_machine(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    (directory / "boot").write_text("another")
+    monkeypatch.setattr(module, "_BOOT", directory / "boot")
+
+
 async def use(trees: Trees, name: str, made: Made, place: str = "place") -> None:
     async with trees.tree(place, name, made) as tree:
         assert (tree / "file").read_text() == "content"
@@ -174,9 +179,7 @@ async def test_tree_damaged_by_a_power_cut_is_made_again(
     made = Made()
     async with trees.tree("place", "a", made) as tree:
         (tree / "file").write_text("")
-    after_restart = tmp_path / "boot"
-    after_restart.write_text("another")
-    monkeypatch.setattr(module, "_BOOT", after_restart)
+    restart_machine(monkeypatch, tmp_path)
 
     await use(Trees(directory=tmp_path, workers=WORKERS, keep=2), "a", made)
 
@@ -188,9 +191,7 @@ async def test_complete_tree_survives_a_restart_of_the_machine(
 ) -> None:
     made = Made()
     await use(trees, "a", made)
-    after_restart = tmp_path / "boot"
-    after_restart.write_text("another")
-    monkeypatch.setattr(module, "_BOOT", after_restart)
+    restart_machine(monkeypatch, tmp_path)
 
     await use(Trees(directory=tmp_path, workers=WORKERS, keep=2), "a", made)
 
@@ -202,9 +203,7 @@ async def test_a_full_disk_after_a_restart_of_the_machine_leaves_the_tree(
 ) -> None:
     made = Made()
     await use(trees, "a", made)
-    after_restart = tmp_path / "boot"
-    after_restart.write_text("another")
-    monkeypatch.setattr(module, "_BOOT", after_restart)
+    restart_machine(monkeypatch, tmp_path)
 
     with monkeypatch.context() as full:
         full.setattr(Path, "write_text", fail_without_space)

@@ -24,18 +24,6 @@ from tests.unit.builder.sources.git.repository import WORKERS, Repository, upstr
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path / "upstream")
-
-
-@pytest.fixture
-def source(repository: Repository, tmp_path: Path) -> GitUpstream:
-    """A source without a cache."""
-    definition = GitDefinition(name="set", location=repository.url, revision_seconds=0)
-    return upstream(definition, tmp_path / "state")
-
-
 async def content(source: GitUpstream, tag: str) -> str:
     async with source.checkout(await source.find(tag)) as package_set:
         return (Path(package_set.reference) / "default.nix").read_text()

@@ -23,17 +23,6 @@ CONTENT = b"one\ntwo $Id$ $Format:%H$ \xc3\xa4\n"
 BASE = bytes(1 << 20)
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path / "upstream")
-
-
-@pytest.fixture
-def source(repository: Repository, tmp_path: Path) -> GitUpstream:
-    definition = GitDefinition(name="set", location=repository.url, revision_seconds=0)
-    return upstream(definition, tmp_path / "state")
-
-
 async def files_of(source: GitUpstream, commit: str) -> dict[str, bytes]:
     async with source.checkout(await source.find(commit)) as package_set:
         root = Path(package_set.reference)
