@@ -16,7 +16,7 @@ from app.builder.nix.nar import encode
 from scripts.channel.cache import CacheWriter, SigningKey
 
 # Sources, packages of Debian, and paths of tests.
-_OTHERS = (".drv", ".deb", "source", "-bomb", "-large", "-units", "-runtime")
+_OTHERS = (".drv", ".deb", "source", "-bomb", "-large", "-units", "-runtime", "whiteout-1.0")
 # The largest path of a closure, as a part of the whole: usual for compilers and interpreters.
 _LARGEST = 8
 _KEY_NAME = "channel-1"
