@@ -5,12 +5,15 @@ to ``/releases/CHANNEL/1/...``, as the host of nixpkgs' channels does.
 """
 
 import asyncio
+import os
 import re
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 _PART = 64 * 1024
@@ -125,33 +128,38 @@ class Channel:
         if not file.is_file():
             _head(writer, 404, 0)
             return None
-        body = file.read_bytes()
-        body = kind(body) if callable(kind) else body
-        await self._send(writer, body, head, kind, fault.headers if fault else {})
+        with file.open("rb") as opened:
+            body = BytesIO(kind(opened.read())) if callable(kind) else opened
+            await self._send(writer, body, head, kind, fault.headers if fault else {})
         self.on_sent(path)
         return None
 
     async def _send(
         self,
         writer: asyncio.StreamWriter,
-        body: bytes,
+        body: BinaryIO,
         head: bytes,
         kind: object,
         more: dict[str, str],
     ) -> None:
+        """Send the file in parts.
+
+        A kernel may take the processor from no system call, and one that reads 100 MB delays what is
+        measured beside it by 30 ms.
+        """
+        total = body.seek(0, os.SEEK_END)
         start = self._start(head)
-        if start > len(body):
+        if start > total:
             return _head(writer, 416, 0)
-        whole = memoryview(body)[start:]
-        total = len(body)
+        body.seek(start)
         headers = {"Content-Range": f"bytes {start}-{total - 1}/{total}"} if start else {}
-        _head(writer, 206 if start else 200, len(whole), headers | more)
+        _head(writer, 206 if start else 200, total - start, headers | more)
         if head.startswith(b"HEAD"):
             return None
-        end = len(whole) // 2 if kind == "cut" else len(whole)
+        left = (total - start) // 2 if kind == "cut" else total - start
         size = 1 if kind == "drip" else _PART
-        for position in range(0, end, size):
-            part = whole[position : min(position + size, end)]
+        while part := body.read(min(size, left)):
+            left -= len(part)
             await self._wait(len(part))
             writer.write(part)
             self.sent += len(part)

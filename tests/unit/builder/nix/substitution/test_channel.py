@@ -60,3 +60,21 @@ def test_held_responses_are_sent_after_their_release(tmp_path: Path) -> None:
             assert response.readline() == b"HTTP/1.1 200 OK\r\n"
             assert [response.readline() for _ in range(2)][-1] == b"\r\n"
             assert response.read(7) == b"content"
+
+
+def test_a_file_is_sent_in_parts(tmp_path: Path) -> None:
+    """One that fits in no memory shows that it is not read as a whole."""
+    size = 1 << 40
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(size)
+    with (
+        serving(Channel(tmp_path)) as channel,
+        socket.create_connection(("127.0.0.1", channel.port)) as client,
+    ):
+        client.sendall(b"GET /file HTTP/1.1\r\n\r\n")
+        client.settimeout(10)
+        with client.makefile("rb") as response:
+            assert response.readline() == b"HTTP/1.1 200 OK\r\n"
+            assert response.readline() == b"Content-Length: %d\r\n" % size
+            assert response.readline() == b"\r\n"
+            assert response.read(1 << 20) == bytes(1 << 20)
