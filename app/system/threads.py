@@ -22,8 +22,8 @@ T = TypeVar("T")
 # Limiters bound the work; a thread is started only when none is idle.  anyio's own threads cost
 # twice as much CPU time for each piece of work.
 _THREADS = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="nixery")
-# A thread of a much lower priority can lose its processor for 30 ms while it holds the interpreter,
-# and the event loop waits for it.
+# Nice 10 delays requests and first pulls as little as nice 3 does, but the event loop waits for a thread
+# that holds the interpreter and, because of its priority, has no processor.
 _NICENESS = 3
 _NICEST = 19
 _STOP: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
