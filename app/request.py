@@ -92,6 +92,18 @@ class ImageRequest:
         return not self.meta <= {FOREIGN}
 
     @property
+    def key_parts(self) -> dict[str, object]:
+        """What the name decides of an image, for keys, except for its system and its layers."""
+        parts: dict[str, object] = {
+            "packages": self.packages,
+            "nonroot": self.nonroot,
+            "meta": sorted(self.meta),
+        }
+        # Labels depend on the named packages.  The parts above decide these but for one case.
+        always = sorted(self.named.intersection(ALWAYS))
+        return {**parts, "named": always} if always else parts
+
+    @property
     def supplied(self) -> tuple[str, ...]:
         """The packages that the name does not contain."""
         return tuple(name for name in self.packages if name not in self.named)

@@ -18,6 +18,7 @@ from app.errors import (
 )
 from app.oci import Digest
 from app.reference import ImageReference, RepositoryName, Tag
+from app.storage.memory import MemoryStorage
 from tests.fakes.package_set import Attribute, Throws, package
 from tests.unit.builder.assembled import Assembled
 from tests.unit.builder.conftest import Open
@@ -126,6 +127,25 @@ async def test_the_name_of_the_default_source_shares_the_build(opener: Open) -> 
     first, second = await failure(server, "broken"), await failure(server, "set/broken")
 
     assert first.page == second.page
+
+
+@pytest.mark.parametrize("architectures", [("amd64",), ("amd64", "arm64")])
+async def test_an_image_does_not_depend_on_the_names_that_were_pulled_before(
+    opener: Open, architectures: tuple[str, ...]
+) -> None:
+    """Names of the same packages, whose labels or commands differ."""
+    shell = package("busybox-1", {"bin/sh": ""}, main_program="busybox")
+    names = ("minimal", "busybox-sandbox-shell", "hello", "hello/cacert", "iana-etc/hello")
+    servers = opener({"hello": HELLO, "busybox-sandbox-shell": shell})
+
+    first = await servers.open(architectures=architectures)
+    alone = {name: await first.pull(name).wait(None) for name in names}
+    servers.storage = MemoryStorage()
+    other = await servers.open(architectures=architectures)
+    again = {name: await other.pull(name).wait(None) for name in reversed(names)}
+
+    assert again == alone
+    assert len({str(built) for built in alone.values()}) == len(names)
 
 
 async def test_an_unchanged_tag_that_is_resolved_again_has_the_same_failure(opener: Open) -> None:

@@ -37,7 +37,7 @@ from app.builder.sources.search_path import SearchPath
 from app.builder.sources.source import Source, revision_key
 from app.commands.record_kinds import RECORD_KINDS
 from app.oci import Digest
-from app.reference import Tag
+from app.reference import RepositoryName, Tag
 from app.request import ImageRequest
 from app.storage.memory import MemoryStorage
 from tests.unit.builder.images.packing.trees import store_path
@@ -206,6 +206,30 @@ def index(
 )
 def test_an_index_belongs_to_what_its_images_do_and_to_its_architectures(key: Digest) -> None:
     assert key != index(pinned())
+
+
+# Names of the same packages, in the image or beside it, whose labels or commands differ.
+ALIKE = (
+    ("jq", "jq/cacert", "jq/iana-etc", "cacert/iana-etc/jq"),
+    ("nonroot/cacert", "nonroot/iana-etc", "nonroot"),
+    ("minimal", "busybox-sandbox-shell"),
+    ("foreign/jq", "jq/glibc/stdenv.cc.cc.lib/zlib"),
+    ("shell/ci", "ci/moreutils/nano", "ci/moreutils/nano/cacert"),
+)
+
+
+@pytest.mark.parametrize("names", ALIKE)
+@pytest.mark.parametrize("key", [build, index])
+def test_names_of_the_same_packages_have_records_of_their_own(
+    key: Callable[..., Digest], names: tuple[str, ...]
+) -> None:
+    requests = [
+        ImageRequest.parse(RepositoryName.parse(name), sources=(), system="x86_64-linux")
+        for name in names
+    ]
+
+    assert len({request.packages for request in requests}) == 1
+    assert len({key(pinned(), request) for request in requests}) == len(names)
 
 
 def test_an_index_is_the_same_on_servers_of_all_architectures() -> None:
