@@ -52,9 +52,11 @@ def merge(
     merged = Merger(own, bound).merge_roots(ordered)
     entries, collisions = write_out(merged, make)
     add_well_known(entries, own, bound)
+    # Two names of packages may stand for one path, which differs from itself in nothing.
+    differing = (one for one in collisions if one.kept != one.dropped)
     return SymlinkTree(
         entries=tuple(starmap(_entry, entries.items())),
-        collisions=tuple(collisions),
+        collisions=tuple(dict.fromkeys(differing)),
         shells=tuple(name for name in _SHELLS if b"bin/" + name.encode() in entries),
     )
 

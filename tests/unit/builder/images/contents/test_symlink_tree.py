@@ -3,6 +3,7 @@
 import io
 import os
 import tarfile
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -102,6 +103,16 @@ def test_trees_of_several_packages_share_their_directories(store: Store) -> None
         "bin/y": f"{B}/bin/y",
         "lib/a": f"{A}/lib/a",
     }
+
+
+def test_a_path_that_two_names_stand_for_shares_nothing_with_itself(store: Store) -> None:
+    tree: Node = {b"bin": {b"x": b"", b"y": (b"x",)}, b"lib": {b"a": {b"b": b""}}, b"sys": {}}
+    package = store.package(A, tree)
+
+    once, twice = merge([package], ()), merge([replace(package, priority=10), package], ())
+
+    assert links(twice) == links(once)
+    assert twice.collisions == once.collisions == (Collision(b"sys", None, A),)
 
 
 def test_files_for_builders_are_left_out(store: Store) -> None:
