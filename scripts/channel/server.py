@@ -93,7 +93,7 @@ class Channel:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._answer(head, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, _Cut):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, Cut):
             pass  # the client or the server closes the connection
         finally:
             writer.close()
@@ -168,7 +168,7 @@ class Channel:
                 await asyncio.sleep(1 if kind == "slow" else _DRIP_SECONDS)
         if kind == "cut":
             await writer.drain()
-            raise _Cut
+            raise Cut
         return None
 
     async def _wait(self, size: int) -> None:
@@ -196,7 +196,7 @@ class Channel:
         _head(writer, 302, 0, {"Location": target})
 
 
-class _Cut(Exception):
+class Cut(Exception):
     pass
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.builder.nix.binary_cache.response_head import SUCCESSES, ResponseHead
 from app.system.certificates import trusted_file
 from app.system.on_demand import OnDemand
 from app.system.retrying import is_transient_status
@@ -50,6 +51,13 @@ class TransferFailed(Exception):
         self.retry_after = retry_after
 
 
+class RangeFailed(TransferFailed):
+    """The server does not continue a file where it ended, but may send all of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, transient=True)
+
+
 @dataclass(frozen=True, slots=True)
 class TransferOptions:
     """Options of all requests to binary caches.
@@ -69,8 +77,9 @@ class Exchange:
     """
 
     def __init__(self, options: TransferOptions) -> None:
-        self._head = _Head()
-        self._body = _Body(self._head, _ignore)
+        self._head = ResponseHead()
+        self._body = _Body(self._head, _ignore, 0)
+        self._offset = 0
         self.handle = curl = pycurl.Curl()
         protocols = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
         settings: dict[int, int | str] = {
@@ -101,13 +110,11 @@ class Exchange:
         """Prepare a request for a file from byte ``offset`` on, for at most ``seconds`` unless 0.
 
         ``write`` receives parts of the body, of 256 KiB and more except the last one, with the
-        position of each; it returns False to end the transfer, which is then complete.  A file that
-        was sent encoded is requested from its start.
+        position of each; it returns False to end the transfer, which is then complete.
         """
-        if self._head.is_encoded:
-            offset = 0
         self._head.reset()
-        self._body = _Body(self._head, write)
+        self._offset = offset
+        self._body = _Body(self._head, write, offset)
         curl = self.handle
         curl.setopt(pycurl.URL, url)
         curl.setopt(pycurl.WRITEFUNCTION, self._body.take)
@@ -118,9 +125,10 @@ class Exchange:
         curl.setopt(pycurl.TIMEOUT_MS, math.ceil(seconds * 1000))
 
     def end(self, code: int = 0, message: str = "") -> None:
-        """Check the response; ``code`` and ``message`` are libcurl's.  Raises TransferFailed.
+        """Check the response; ``code`` and ``message`` are libcurl's.
 
-        An error of ``write`` is raised again.
+        Raises TransferFailed, RangeFailed if ``offset`` was not 0.  An error of ``write`` is raised
+        again.
         """
         body = self._body
         body.finish()
@@ -129,6 +137,13 @@ class Exchange:
         if body.failure is not None:
             raise body.failure
         self._check()
+        if not body.has_enough and self._head.lacks(body.end):
+            raise TransferFailed("the server sent only a part of the file", transient=True)
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the positions in the body are not those in the file of the server."""
+        return self._head.is_encoded
 
     @property
     def date(self) -> str:
@@ -137,10 +152,12 @@ class Exchange:
 
     def _check(self) -> None:
         head = self._head
-        if head.status in _SUCCESSES:
+        if head.status in SUCCESSES:
             return
-        if head.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise TransferFailed("the file is shorter than before", transient=False)
+        if head.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self._offset:
+            if head.total == self._offset:
+                return  # the connection broke after the last byte
+            raise RangeFailed("the server does not send the rest of the file")
         why = f"the server responded with {head.status}"
         if head.status == HTTPStatus.UNAUTHORIZED:
             why = f"{why}, no netrc file has its password or it is wrong"
@@ -155,11 +172,13 @@ class Exchange:
 class _Body:
     """The body of a response, which is passed on if the status is a success."""
 
-    def __init__(self, head: "_Head", write: Write) -> None:
+    def __init__(self, head: ResponseHead, write: Write, offset: int) -> None:
         self._head = head
         self._write = write
+        self._offset = offset
         self._position = 0
         self._received = bytearray()
+        self.end = 0
         self.has_enough = False
         self.failure: Exception | None = None
 
@@ -177,9 +196,14 @@ class _Body:
         # Not copied: that would take a fiftieth of the CPU time of a first pull.
         part, self._received = self._received, bytearray()
         head, position = self._head, self._position
-        if head.status not in _SUCCESSES:
+        if head.status not in SUCCESSES:
             return None
+        if self._offset and head.has_unknown_place:
+            self.failure = RangeFailed("the server does not state which part of the file it sends")
+            self.has_enough = True
+            return 0
         self._position += len(part)
+        self.end = head.start + self._position
         try:
             self.has_enough = not self._write(part, head.start + position)
         except Exception as error:  # noqa: BLE001  raised when libcurl has ended the transfer
@@ -189,48 +213,6 @@ class _Body:
 
 def _ignore(_: bytes | bytearray, __: int) -> bool:
     return True
-
-
-def _is_number(text: bytes) -> bool:
-    """Return whether the text is a number; Python refuses to convert thousands of digits."""
-    return text.isdigit() and len(text) <= _DIGITS
-
-
-class _Head:
-    """The status line and the headers of the last response."""
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        self.status = 0
-        self.start = 0
-        self.date = ""
-        self.is_encoded = False
-        self.retry_after: float | None = None
-
-    def line(self, line: bytes) -> None:
-        if line.startswith(b"HTTP/"):
-            self.reset()
-            words = line.split()
-            self.status = int(words[1]) if len(words) > 1 and _is_number(words[1]) else 0
-            return
-        name, _, value = line.partition(b":")
-        match name.lower():
-            case b"retry-after":
-                # The form with a date would need a trusted clock.
-                seconds = value.strip()
-                self.retry_after = float(seconds) if _is_number(seconds) else None
-            case b"content-encoding":
-                self.is_encoded = True
-            case b"date":
-                self.date = value.strip().decode(errors="replace")
-            case b"content-range":
-                first = value.strip().removeprefix(b"bytes ").partition(b"-")[0]
-                if self.status == HTTPStatus.PARTIAL_CONTENT and _is_number(first):
-                    self.start = int(first)
-            case _:
-                pass
 
 
 def shown(url: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Protocol
 
-from app.builder.nix.binary_cache.exchange import Exchange, TransferFailed
+from app.builder.nix.binary_cache.exchange import Exchange, RangeFailed, TransferFailed
 from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
 from app.builder.nix.substitution.download_buffer import DownloadBuffer
 from app.builder.nix.substitution.download_files import DownloadFiles
@@ -195,20 +195,29 @@ class Download:
 
     async def _fetch(self, offer: Offer, transfers: TransferThread, exchange: Exchange) -> None:
         """Download the offer, and resume it after faults.  Raises TransferFailed, OSError."""
-        failures = 0
+        wanted = offer.file_size
+        failures, resumes = 0, True
         while True:
             before = self._buffer.size
             try:
-                await self._attempt(offer, transfers, exchange)
-                break
+                await self._attempt(offer, transfers, exchange, offset=before if resumes else 0)
+                if wanted is None or self._buffer.size >= wanted:
+                    break
+                # Without a length the end of a connection is that of the file.
+                raise _too_short(resumes=self._buffer.size > before)
             except TransferFailed as error:
+                if self._buffer.size == wanted:
+                    break  # the connection broke after the last byte
                 failures = 1 if self._buffer.size > before else failures + 1
+                # Otherwise what has arrived is received again, and skipped.
+                resumes = resumes and not exchange.is_encoded and not isinstance(error, RangeFailed)
                 await self._pause(offer, error, failures)
-        wanted = offer.substitute.file_size
         if wanted is not None and self._buffer.size != wanted:
             raise TransferFailed("the file does not have its FileSize", transient=False)
 
-    async def _attempt(self, offer: Offer, transfers: TransferThread, exchange: Exchange) -> None:
+    async def _attempt(
+        self, offer: Offer, transfers: TransferThread, exchange: Exchange, *, offset: int
+    ) -> None:
         buffer, most, end = self._buffer, offer.most, self._policy.end
         problem: TransferFailed | None = None
 
@@ -217,7 +226,7 @@ class Download:
             received = buffer.size
             new = part[received - start :] if start < received else part
             if start > received:
-                problem = TransferFailed("a range that was not requested", transient=True)
+                problem = RangeFailed("the server sent a range that was not requested")
             elif received + len(new) > most:
                 problem = TransferFailed("the file is larger than its NarSize", transient=False)
             elif buffer.write(new):
@@ -230,7 +239,7 @@ class Download:
             exchange,
             offer.url,
             take,
-            offset=buffer.size,
+            offset=offset,
             seconds=max(end - time.monotonic(), 1),
         )
         if problem is not None:
@@ -254,3 +263,9 @@ class Download:
             f" another attempt follows in {pause:g} s"
         )
         await asyncio.sleep(pause)
+
+
+def _too_short(*, resumes: bool) -> TransferFailed:
+    """Return the error of a file that is smaller than its narinfo states."""
+    reason = "the file does not have its FileSize"
+    return TransferFailed(reason, transient=True) if resumes else RangeFailed(reason)

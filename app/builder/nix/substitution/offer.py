@@ -34,6 +34,12 @@ class Offer:
     others: tuple[Cache, ...] = ()
 
     @property
+    def file_size(self) -> int | None:
+        """The size of the file; None if the narinfo does not state it."""
+        is_archive = self.substitute.compression == "none"
+        return self.substitute.file_size or (self.substitute.nar_size if is_archive else None)
+
+    @property
     def size(self) -> int:
         """How many bytes to expect."""
         return self.substitute.file_size or self.substitute.nar_size

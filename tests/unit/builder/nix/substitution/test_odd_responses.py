@@ -1,0 +1,141 @@
+"""Rare responses, and broken ones that look complete: a right layer, or an honest error."""
+
+import gzip
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.builder.images.image import Layer
+from app.storage.memory import MemoryStorage
+from app.system.retrying import Retries
+from scripts.channel.server import Channel
+from tests.contract.store_contract import A
+from tests.unit.builder.nix.substitution.scripted import ScriptedChannel, part_of, response
+from tests.unit.builder.nix.substitution.test_faults import (
+    CONTENTS,
+    REFERENCES,
+    packed,
+    without,
+)
+from tests.unit.builder.nix.substitution.world import World, fill, opened
+
+pytestmark = pytest.mark.slow
+
+_BEGINNING = 40_000
+Rest = Callable[[bytes, int], bytes]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ScriptedChannel:
+    return ScriptedChannel(fill(tmp_path / "cache", CONTENTS, REFERENCES, compression="none"))
+
+
+@pytest.fixture
+async def expected(tmp_path: Path, cache: Channel) -> list[Layer]:
+    with opened(World(tmp_path, [Channel(cache.directory)])) as world:
+        return await packed(world, MemoryStorage(), A)
+
+
+def without_sizes(cache: Channel) -> None:
+    """Remove the fields of files, as servers do that compress nothing."""
+    for file in cache.directory.glob("*.narinfo"):
+        file.write_bytes(without("FileSize")(without("FileHash")(file.read_bytes())))
+
+
+def encoded_part(body: bytes, start: int) -> bytes:
+    rest = gzip.compress(body, 0)[start:]
+    place = f"bytes {start}-{start + len(rest) - 1}/*"
+    return response(206, rest, content_encoding="gzip", content_range=place)
+
+
+RESTS: dict[str, Rest] = {
+    "without its place": lambda body, start: response(206, body[start:]),
+    "of another place": lambda body, start: response(
+        206, body[start:], content_range=f"bytes {start + 8}-{len(body)}/*"
+    ),
+    "in several parts": lambda *_: response(206, b"--x", content_type="multipart/byteranges"),
+    "encoded": encoded_part,
+    "refused": lambda *_: response(416, content_length=0),
+    "refused, shorter": lambda *_: response(416, content_range="bytes */9", content_length=0),
+    "empty": lambda *_: response(206, content_range="bytes 0-0/*", content_length=0),
+    "whole, of no stated length, cut": lambda body, start: response(200, body[: start + 20_000]),
+    "piece by piece": lambda body, start: part_of(body, start, start + 60_000),
+}
+
+
+@pytest.mark.parametrize("states_sizes", [True, False])
+@pytest.mark.parametrize("rest", RESTS)
+async def test_a_download_that_was_cut_does_not_depend_on_ranges(
+    tmp_path: Path,
+    cache: ScriptedChannel,
+    expected: list[Layer],
+    rest: str,
+    *,
+    states_sizes: bool,
+) -> None:
+    """What has arrived is received again if the server does not send the rest alone."""
+    seen: set[str] = set()
+
+    def script(path: str, start: int, body: bytes) -> Iterable[bytes] | None:
+        if start:
+            return [RESTS[rest](body, start)]
+        if "/nar/" not in path or path in seen:
+            return None
+        seen.add(path)
+        return [response(200, body[:_BEGINNING])]
+
+    if not states_sizes:
+        without_sizes(cache)
+    cache.script = script
+    with opened(World(tmp_path, [cache], retries=Retries(3, 60, 0.01))) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+
+
+async def test_an_encoded_download_is_received_from_its_start_after_any_failure(
+    tmp_path: Path, cache: ScriptedChannel, expected: list[Layer]
+) -> None:
+    """The failure in between has no encoding."""
+    counts: dict[str, Iterator[int]] = {}
+
+    def script(path: str, start: int, body: bytes) -> Iterable[bytes] | None:
+        if "/nar/" not in path:
+            return None
+        assert not start
+        encoded = gzip.compress(body, 0)
+        headers = {"content_encoding": "gzip", "content_length": len(encoded)}
+        match next(counts.setdefault(path, itertools.count())):
+            case 0:
+                return [response(200, encoded[:_BEGINNING], **headers)]
+            case 1:
+                return [response(503, content_length=0)]
+            case _:
+                return [response(200, encoded, **headers)]
+
+    cache.script = script
+    with opened(World(tmp_path, [cache], retries=Retries(3, 60, 0.01))) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+
+
+def chunked(body: bytes) -> bytes:
+    """Return a response without its last chunk, which is empty."""
+    return response(200, b"%x\r\n%s\r\n" % (len(body), body), transfer_encoding="chunked")
+
+
+@pytest.mark.parametrize("states_sizes", [True, False])
+async def test_a_download_that_was_cut_after_its_last_byte_is_complete(
+    tmp_path: Path, cache: ScriptedChannel, expected: list[Layer], *, states_sizes: bool
+) -> None:
+    def script(path: str, start: int, body: bytes) -> Iterable[bytes] | None:
+        if "/nar/" not in path:
+            return None
+        if start:
+            return [response(416, content_range=f"bytes */{len(body)}", content_length=0)]
+        return [chunked(body)]
+
+    if not states_sizes:
+        without_sizes(cache)
+    cache.script = script
+    with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
