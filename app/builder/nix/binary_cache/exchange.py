@@ -185,7 +185,12 @@ class _Body:
     def take(self, part: bytes) -> int | None:
         """Return None to continue; 0, which is not the length of the part, ends the transfer."""
         self._received += part
-        return None if len(self._received) < _TOGETHER else self._pass_on()
+        if len(self._received) < _TOGETHER:
+            return None
+        if self._head.status not in SUCCESSES:
+            self.has_enough = True  # the text of an error is not used, and may have no end
+            return 0
+        return self._pass_on()
 
     def finish(self) -> None:
         """Pass on the rest, also of a transfer that failed and will be continued."""

@@ -139,3 +139,23 @@ async def test_a_download_that_was_cut_after_its_last_byte_is_complete(
     cache.script = script
     with opened(World(tmp_path, [cache])) as world:
         assert await packed(world, MemoryStorage(), A) == expected
+
+
+def endless(status: int) -> Iterator[bytes]:
+    yield response(status)
+    while True:
+        yield bytes(1 << 16)
+
+
+async def test_the_endless_text_of_an_error_is_not_read(
+    tmp_path: Path, cache: ScriptedChannel, expected: list[Layer]
+) -> None:
+    left = iter(range(2))
+
+    def script(path: str, _: int, __: bytes) -> Iterable[bytes] | None:
+        return endless(500) if "/nar/" in path and next(left, None) is not None else None
+
+    cache.script = script
+    with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+    assert any("the server responded with 500" in line for line in world.lines)
