@@ -102,6 +102,7 @@ class Exchange:
             settings[pycurl.NETRC_FILE] = options.netrc
         if certificates := options.certificates or trusted_file():
             settings[pycurl.CAINFO] = certificates
+            settings[pycurl.PROXY_CAINFO] = certificates
         for name, value in settings.items():
             curl.setopt(name, value)
         curl.setopt(pycurl.HEADERFUNCTION, self._head.line)

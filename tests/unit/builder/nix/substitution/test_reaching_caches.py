@@ -145,6 +145,18 @@ async def test_a_private_authority_is_trusted_where_it_is_named(
         await pull(World(tmp_path, [Channel(directory, tls=context)]))
 
 
+async def test_a_proxy_behind_tls_is_trusted_as_caches_are(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, authority = certify(tmp_path)
+    proxy = Channel(directory, tls=context)
+    with opened(World(tmp_path, [proxy], certificates=str(authority))) as world:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        world.caches.urls = ["http://cache.invalid"]
+
+        assert len(await packed(world, MemoryStorage(), A)) == len(CONTENTS)
+
+
 @pytest.mark.parametrize(
     ("document", "environment", "expected"),
     [
