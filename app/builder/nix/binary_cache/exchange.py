@@ -15,6 +15,7 @@ from app.builder.nix.binary_cache.response_head import SUCCESSES, ResponseHead
 from app.system.certificates import trusted_file
 from app.system.on_demand import OnDemand
 from app.system.retrying import is_transient_status
+from app.text.redact import without_credentials
 
 if TYPE_CHECKING:
     import pycurl
@@ -27,8 +28,8 @@ _REDIRECTS = 5
 _BUFFER = 256 * 1024
 # libcurl hands over 16 KiB at a time: passed on one by one, they would cost most of a download's CPU.
 _TOGETHER = 256 * 1024
-_DIGITS = 18  # of a number in a header
-_SUCCESSES = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+# Errors that libcurl describes by their number only.
+_UNNAMED = {100: "a header of the response is too long"}
 
 
 class TransferStopped(Exception):
@@ -240,7 +241,10 @@ def _failure(code: int, message: str) -> TransferFailed:
         pycurl.E_SSL_CACERT_BADFILE,
         pycurl.E_PEER_FAILED_VERIFICATION,
     }
+    is_foreign = code == pycurl.E_UNSUPPORTED_PROTOCOL and "HTTP/0.9" in message
     match code:
+        case _ if is_foreign:
+            message = "the response is not HTTP"
         case pycurl.E_TOO_MANY_REDIRECTS:
             message = f"more than {_REDIRECTS} redirects"
         case pycurl.E_UNSUPPORTED_PROTOCOL:
@@ -250,5 +254,5 @@ def _failure(code: int, message: str) -> TransferFailed:
         case pycurl.E_OPERATION_TIMEDOUT:
             message = "the server sends nothing, or too slowly"
         case _:
-            message = message or f"libcurl error {code}"
-    return TransferFailed(message, transient=code not in lasting)
+            message = without_credentials(message) or _UNNAMED.get(code, f"libcurl error {code}")
+    return TransferFailed(message, transient=is_foreign or code not in lasting)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.builder.images.image import Layer
+from app.errors import DownloadFailed
 from app.storage.memory import MemoryStorage
 from app.system.retrying import Retries
 from scripts.channel.server import Channel
@@ -139,6 +140,32 @@ async def test_a_download_that_was_cut_after_its_last_byte_is_complete(
     cache.script = script
     with opened(World(tmp_path, [cache])) as world:
         assert await packed(world, MemoryStorage(), A) == expected
+
+
+FOREIGN: dict[str, tuple[bytes, str]] = {
+    "another protocol": (b"\x15\x03\x01\x00\x02\x02\x28", "the response is not HTTP"),
+    "a long header": (response(200, x="a" * 1_000_000), "a header of the response is too long"),
+    "endless headers": (
+        response(200, x="a\r\nx: b" * 100_000),
+        "Too (large|many) response headers",
+    ),
+}
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000])
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_what_is_not_a_response_is_a_transient_fault(
+    tmp_path: Path, cache: ScriptedChannel, expected: list[Layer], name: str, times: int
+) -> None:
+    left = iter(range(times))
+    foreign, reason = FOREIGN[name]
+    cache.script = lambda *_: None if next(left, None) is None else [foreign]
+    with opened(World(tmp_path, [cache])) as world:
+        if times == 1:
+            assert await packed(world, MemoryStorage(), A) == expected
+        else:
+            with pytest.raises(DownloadFailed, match=f"{cache.url} failed to send {A}: {reason}"):
+                await world.find(A)
 
 
 def endless(status: int) -> Iterator[bytes]:

@@ -56,6 +56,18 @@ async def test_everything_comes_through_the_proxy(
     assert any("/nar/" in path for path in proxy.requests)
 
 
+async def test_a_failure_keeps_the_password_of_the_proxy(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages of libcurl contain the whole address of a proxy that cannot be used."""
+    monkeypatch.setenv("http_proxy", "ftp://me:hidden@127.0.0.1:1")
+
+    with pytest.raises(DownloadFailed, match="proxy") as caught:
+        await pull(World(tmp_path, [Channel(directory)]))
+
+    assert "hidden" not in str(caught.value)
+
+
 async def test_hosts_of_no_proxy_are_reached_directly(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
