@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from app.builder.nix.binary_cache import nix32
 from app.builder.nix.binary_cache.content_address import ContentAddress
@@ -12,6 +13,7 @@ from app.errors import OperatorError
 
 # Most narinfos have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
+_PRINTABLE = re.compile(r"[!-~]+")
 _SIZE = re.compile(r"[0-9]{1,18}")
 # Addresses are part of requests, messages and logs.
 _LONGEST_URL = 8192
@@ -114,6 +116,9 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
 
 def _fields(document: bytes) -> Mapping[str, str]:
     """Return the fields; signatures, which alone may repeat, have a line for each of the first."""
+    if document and not document.endswith(b"\n"):
+        # Nix requires the last line break as well.  A cut signature would count as untrusted.
+        raise NarInfoInvalid("invalid narinfo: it ends in the middle of a line")
     fields: dict[str, str] = {}
     signatures: list[str] = []
     try:
@@ -158,9 +163,12 @@ def _size(text: str) -> int:
 
 
 def _url(text: str) -> str:
-    """Return the URL.  Raises ValueError if it is too long."""
+    """Return the URL.  Raises ValueError if it is too long, or cannot be part of a request."""
     if len(text) > _LONGEST_URL:
         raise ValueError(f"a URL of more than {_LONGEST_URL:,} characters")
+    if not _PRINTABLE.fullmatch(text):
+        raise ValueError(f"not a URL: {text[:100]!r}")
+    urlsplit(text)
     return text
 
 

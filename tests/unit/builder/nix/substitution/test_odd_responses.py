@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from tests.contract.store_contract import A
 from tests.unit.builder.nix.substitution.scripted import ScriptedChannel, part_of, response
 from tests.unit.builder.nix.substitution.test_faults import (
     CONTENTS,
+    NARINFO_A,
     REFERENCES,
+    field,
     packed,
     without,
 )
@@ -139,6 +142,53 @@ async def test_a_download_that_was_cut_after_its_last_byte_is_complete(
         without_sizes(cache)
     cache.script = script
     with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000])
+async def test_a_narinfo_that_ends_with_its_connection_is_not_taken_for_a_whole_one(
+    tmp_path: Path, cache: ScriptedChannel, expected: list[Layer], times: int
+) -> None:
+    """Without Content-Length the end of a connection is that of the body.
+
+    Half of a signature is untrusted: Nix would build the path.
+    """
+    left = iter(range(times))
+
+    def script(path: str, _: int, body: bytes) -> Iterable[bytes] | None:
+        if not re.search(NARINFO_A, path) or next(left, None) is None:
+            return None
+        return [response(200, body[:-40])]
+
+    cache.script = script
+    with opened(World(tmp_path, [cache])) as world:
+        if times == 1:
+            assert await packed(world, MemoryStorage(), A) == expected
+        else:
+            with pytest.raises(DownloadFailed, match=f"{cache.url} failed to send {A}: .*ends in"):
+                await world.find(A)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[abc/nar", "//[", "nar/é", "nar/a b", "nar/a\0b", "nar/a\x7f", ""]
+)
+async def test_an_archive_whose_address_is_invalid_is_a_fault_of_the_cache(
+    tmp_path: Path, cache: Channel, url: str
+) -> None:
+    cache.fail(NARINFO_A, field("URL", url))
+    world = World(tmp_path, [cache])
+    with opened(world), pytest.raises(DownloadFailed) as caught:
+        await packed(world, MemoryStorage(), A)
+    assert f"{cache.url} failed to send {A}: invalid narinfo: " in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://[abc/nar", "nar/a b"])
+async def test_a_cache_with_an_invalid_address_does_not_hide_another(
+    tmp_path: Path, cache: Channel, expected: list[Layer], url: str
+) -> None:
+    cache.fail(NARINFO_A, field("URL", url))
+    other = Channel(cache.directory)
+    with opened(World(tmp_path, [cache, other])) as world:
         assert await packed(world, MemoryStorage(), A) == expected
 
 
