@@ -13,6 +13,20 @@ from app.errors import OperatorError
 
 # Most narinfos have some hundred bytes; the longest have thousands of references.
 SIZE_LIMIT = 4_000_000
+# Others are ignored, as by Nix.
+_FIELDS = frozenset(
+    {
+        "StorePath",
+        "URL",
+        "Compression",
+        "FileHash",
+        "FileSize",
+        "NarHash",
+        "NarSize",
+        "References",
+        "CA",
+    }
+)
 _PRINTABLE = re.compile(r"[!-~]+")
 _SIZE = re.compile(r"[0-9]{1,18}")
 # Addresses are part of requests, messages and logs.
@@ -103,10 +117,11 @@ def parse_substitute(document: bytes, path: StorePath) -> Substitute:
             # Nix does the same.
             compression=fields.get("Compression") or "bzip2",
             file_hash=_sha256(file_hash) if file_hash.startswith("sha256") else None,
-            file_size=_size(fields["FileSize"]) if fields.get("FileSize") else None,
+            # Nix writes 0, or nothing, if it is unknown.
+            file_size=_size(fields.get("FileSize") or "0") or None,
             nar_hash=nar_hash,
             signatures=tuple(fields.get("Sig", "").splitlines()),
-            content_address=ContentAddress.parse(fields["CA"]) if fields.get("CA") else None,
+            content_address=_content_address(fields.get("CA", "")),
         )
     except KeyError as error:
         raise NarInfoInvalid(f"invalid narinfo: {error.args[0]} is missing") from None
@@ -132,6 +147,8 @@ def _fields(document: bytes) -> Mapping[str, str]:
         if name == "Sig":
             if len(signatures) < MOST_SIGNATURES:
                 signatures.append(value.strip())
+            continue
+        if name not in _FIELDS:
             continue
         if name in fields:
             raise NarInfoInvalid(f"invalid narinfo: two lines with {name[:100]!r}")
@@ -170,6 +187,14 @@ def _url(text: str) -> str:
         raise ValueError(f"not a URL: {text[:100]!r}")
     urlsplit(text)
     return text
+
+
+def _content_address(text: str) -> ContentAddress | None:
+    """Return None for an address of a kind that is unknown here: the path needs a signature."""
+    try:
+        return ContentAddress.parse(text) if text else None
+    except ValueError:
+        return None
 
 
 def _sha256(text: str) -> bytes:

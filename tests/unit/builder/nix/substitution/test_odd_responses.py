@@ -19,6 +19,7 @@ from tests.unit.builder.nix.substitution.test_faults import (
     CONTENTS,
     NARINFO_A,
     REFERENCES,
+    Edit,
     field,
     packed,
     without,
@@ -236,3 +237,18 @@ async def test_the_endless_text_of_an_error_is_not_read(
     with opened(World(tmp_path, [cache])) as world:
         assert await packed(world, MemoryStorage(), A) == expected
     assert any("the server responded with 500" in line for line in world.lines)
+
+
+UNSTATED: dict[str, Edit] = {
+    "size 0": lambda text: without("FileHash")(field("FileSize", "0")(text)),
+    "address of a new kind": lambda text: text + b"CA: fixed:r:blake3:" + b"0" * 52 + b"\n",
+}
+
+
+@pytest.mark.parametrize("edit", UNSTATED)
+async def test_unsigned_fields_that_state_nothing_here_are_ignored(
+    tmp_path: Path, cache: Channel, expected: list[Layer], edit: str
+) -> None:
+    cache.fail(NARINFO_A, UNSTATED[edit])
+    with opened(World(tmp_path, [cache])) as world:
+        assert await packed(world, MemoryStorage(), A) == expected
