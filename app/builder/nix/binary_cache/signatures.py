@@ -33,31 +33,33 @@ class TrustedKeys:
     """Public keys by name, as in Nix's setting ``trusted-public-keys``; invalid ones are ignored."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._keys: dict[str, bytes] = {}
+        # Several have one name after a key was replaced.
+        self._keys: dict[str, list[bytes]] = {}
         # Made when they are needed, which imports the library.
-        self._made: dict[str, ed25519.Ed25519PublicKey] = {}
+        self._made: dict[bytes, ed25519.Ed25519PublicKey] = {}
         for key in keys:
             name, data = _decoded(key, _KEY_SIZE)
             if data is not None:
-                self._keys[name] = data
+                self._keys.setdefault(name, []).append(data)
 
     def are_signed(self, signed: bytes, signatures: Sequence[str]) -> bool:
-        """Return whether a trusted key signed the bytes; only the key of the same name counts."""
+        """Return whether a trusted key signed the bytes; only keys of the same name count."""
         for signature in signatures[:MOST_SIGNATURES]:
             name, data = _decoded(signature, _SIGNATURE_SIZE)
-            if name not in self._keys or data is None:
-                continue
-            try:
-                self._key(name).verify(data, signed)
-            except exceptions.InvalidSignature:
-                continue
-            return True
+            if data is not None and any(
+                self._is_signed(key, data, signed) for key in self._keys.get(name, ())
+            ):
+                return True
         return False
 
-    def _key(self, name: str) -> "ed25519.Ed25519PublicKey":
-        if name not in self._made:
-            self._made[name] = ed25519.Ed25519PublicKey.from_public_bytes(self._keys[name])
-        return self._made[name]
+    def _is_signed(self, key: bytes, signature: bytes, signed: bytes) -> bool:
+        if key not in self._made:
+            self._made[key] = ed25519.Ed25519PublicKey.from_public_bytes(key)
+        try:
+            self._made[key].verify(signature, signed)
+        except exceptions.InvalidSignature:
+            return False
+        return True
 
 
 def _decoded(text: str, size: int) -> tuple[str, bytes | None]:
