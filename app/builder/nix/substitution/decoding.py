@@ -109,7 +109,7 @@ class _Streams:
         while True:
             stream = self._stream
             if stream.eof:
-                data = stream.unused_data or self._read(_READ)
+                data = self._after_padding(stream.unused_data)
                 self._stream = stream = self._make()
                 self._is_new = True
             elif stream.needs_input:
@@ -125,6 +125,12 @@ class _Streams:
             self._is_new, data = False, b""
             if piece:
                 return piece
+
+    def _after_padding(self, data: bytes) -> bytes:
+        """Return what follows the zeros that xz files may have after a stream."""
+        while not (rest := data.lstrip(b"\0")) and (data := self._read(_READ)):
+            pass
+        return rest
 
 
 class _Brotli:

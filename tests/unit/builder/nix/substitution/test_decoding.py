@@ -47,6 +47,16 @@ def test_streams_after_each_other_are_one(compression: str) -> None:
     assert decoded(compression, compress(b"a") + compress(b"b")) == b"ab"
 
 
+@pytest.mark.parametrize("padding", [4, 1 << 20])
+def test_zeros_between_and_after_xz_streams_are_skipped(padding: int) -> None:
+    """The format of xz files has them ("Stream Padding")."""
+    zeros = bytes(padding)
+
+    data = lzma.compress(b"a") + zeros + lzma.compress(b"b") + zeros
+
+    assert decoded("xz", data) == b"ab"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("compression", ["xz", "bzip2", "br"])
 def test_cut_data_is_an_error(compression: str) -> None:
