@@ -89,9 +89,10 @@ class Download:
     def read(self, size: int) -> bytes:
         """Return the next bytes; none at the end.  Raises DownloadUnusable, StorageUnavailable."""
         with self._changed:
+            threads.check()
             while self._position >= self._size and not self._ended:
-                threads.check()
                 self._changed.wait(_CHECK_SECONDS)
+                threads.check()
             if self._error is not None:
                 raise self._error
             self._is_read = True

@@ -1,6 +1,7 @@
-"""Downloads that end before they begin."""
+"""Downloads that end before they begin, and readers that are cancelled."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from app.builder.nix.substitution.download import Download
 from app.builder.nix.substitution.download_files import DownloadFiles
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
-from tests.unit.builder.nix.substitution.world import RETRIES
+from app.system import threads
+from app.system.workers import Workers
+from scripts.channel.server import Channel
+from tests.contract.store_contract import A
+from tests.unit.builder.nix.substitution.world import RETRIES, World, fill, opened
 
 
 class Failing:
@@ -78,3 +83,40 @@ def test_a_download_of_a_client_that_was_closed_ends(tmp_path: Path) -> None:
     assert progress == [None]
     with pytest.raises(TransferStopped):
         download.read(1)
+
+
+async def test_a_cancelled_reader_stops_although_the_next_bytes_are_there(tmp_path: Path) -> None:
+    """Decompressing may take minutes without a byte of content, and waits for nothing."""
+    cache = Channel(fill(tmp_path / "cache", {A: b"content"}))
+    found: list[bytes | str] = []
+    has_begun, may_go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    with opened(World(tmp_path, [cache])) as world:
+        await world.find(A)
+        remote = world.job.remotes[A]
+        download = Download(
+            remote.caches.offers(remote.offer),
+            files=DownloadFiles(tmp_path),
+            policy=remote.policy,
+            on_progress=lambda _: None,
+        )
+        download.start(world.client.start)
+
+        def read() -> None:
+            download.wait()
+            loop.call_soon_threadsafe(has_begun.set)
+            may_go_on.wait(60)
+            try:
+                found.append(download.read(1))
+            except threads.Stopped:
+                found.append("stopped")
+
+        reading = asyncio.create_task(Workers(1).run(read))
+        await has_begun.wait()
+        reading.cancel()
+        await asyncio.sleep(0)
+        may_go_on.set()
+        await asyncio.gather(reading, return_exceptions=True)
+        download.close()
+
+    assert found == ["stopped"]
