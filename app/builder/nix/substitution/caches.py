@@ -75,9 +75,11 @@ class CacheResponse:
 
 @dataclass(slots=True)
 class Caches:
-    """The binary caches of one source.
+    """The binary caches of one source, for one image.
 
-    ``known`` has the priorities of caches that were read before, for all sources.
+    ``known`` has the priorities of caches that were read before, for all sources.  A cache that
+    does not respond, or does not send an archive, is queried last from then on: each attempt may
+    take as long as the first.
     """
 
     urls: Sequence[str]
@@ -85,6 +87,7 @@ class Caches:
     trust: Trust
     known: dict[str, int] = field(default_factory=dict)
     _order: list[Cache] | None = field(default=None, init=False)
+    _failing: set[str] = field(default_factory=set, init=False)
 
     async def find(self, path: StorePath) -> CacheResponse:
         """Query the caches in their order.  Raises CacheFault."""
@@ -135,7 +138,8 @@ class Caches:
         faults: list[CacheFault] = []
         unsigned: Unsigned | None = None
         unsupported: Unsupported | None = None
-        for position, cache in enumerate(caches):
+        ordered = sorted(caches, key=lambda cache: self.is_failing(cache.location))
+        for position, cache in enumerate(ordered):
             try:
                 substitute = await self.narinfo(cache, path)
             except (TransferFailed, NarInfoInvalid) as error:
@@ -148,7 +152,7 @@ class Caches:
             elif substitute.compression not in SUPPORTED:
                 unsupported = Unsupported(path)
             else:
-                offer = _offer(cache, substitute, [*caches[position + 1 :]])
+                offer = _offer(cache, substitute, ordered[position + 1 :])
                 return CacheResponse(offer=offer, present=_present(substitute.references))
         if faults:
             raise faults[0]
@@ -159,8 +163,20 @@ class Caches:
 
     async def narinfo(self, cache: Cache, path: StorePath) -> Substitute | None:
         """Query one cache, in the client's thread.  Raises TransferFailed, NarInfoInvalid."""
-        document = await self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)
+        try:
+            document = await self.client.get(f"{cache.url}/{path.hash_part}.narinfo", SIZE_LIMIT)
+        except TransferFailed as error:
+            if error.transient and not error.status:
+                self.note_failure(cache.location)
+            raise
         return None if document is None else parse_substitute(document, path)
+
+    def note_failure(self, location: str) -> None:
+        """Query the cache after all others from now on; in the client's thread."""
+        self._failing.add(location)
+
+    def is_failing(self, location: str) -> bool:
+        return location in self._failing
 
     def _is_trusted(self, cache: Cache, substitute: Substitute) -> bool:
         if cache.trusted or not self.trust.required:
@@ -169,7 +185,10 @@ class Caches:
 
 
 class Offers:
-    """An offer, and then those of later caches for the same archive."""
+    """An offer, and then those of later caches for the same archive.
+
+    If the cache of the first one has failed since, its offer is the last one.
+    """
 
     def __init__(self, caches: Caches, first: Offer) -> None:
         self._caches = caches
@@ -179,9 +198,8 @@ class Offers:
 
     async def next(self) -> Offer | None:
         """Return the next one, in the client's thread; None at the end."""
-        if not self._is_used:
-            self._is_used = True
-            return self._first
+        if not (self._is_used or self._caches.is_failing(self._first.location)):
+            return self._use_first()
         wanted = self._first.substitute
         while self._others:
             cache = self._others.pop(0)
@@ -191,7 +209,16 @@ class Offers:
                 continue
             if substitute is not None and _is_same(substitute, wanted):
                 return _offer(cache, substitute, self._others)
-        return None
+        return None if self._is_used else self._use_first()
+
+    def note_failure(self, offer: Offer) -> None:
+        """Note that retries did not help, in the client's thread."""
+        self._caches.note_failure(offer.location)
+
+    def _use_first(self) -> Offer:
+        self._is_used = True
+        # What was tried before is not offered by it again.
+        return replace(self._first, others=tuple(self._others))
 
 
 def can_stream(urls: Sequence[str]) -> bool:

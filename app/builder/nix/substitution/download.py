@@ -39,6 +39,9 @@ class Offers(Protocol):
     async def next(self) -> Offer | None:
         """Return the next cache's offer of the archive; None at the end."""
 
+    def note_failure(self, offer: Offer) -> None:
+        """Note that the cache did not send the archive, although it may have it."""
+
 
 class Start(Protocol):
     """The function that submits a download to the thread of transfers."""
@@ -175,6 +178,8 @@ class Download:
                     await self._fetch(offer, transfers, exchange)
                 except TransferFailed as error:
                     first = first or DownloadUnusable(offer.location, str(error))
+                    if error.transient:
+                        self._offers.note_failure(offer)
                 else:
                     self._buffer.finish()
                     self._show()

@@ -26,6 +26,9 @@ class Failing:
     async def next(self) -> Offer | None:
         raise MemoryError("no connection")
 
+    def note_failure(self, offer: Offer) -> None:
+        raise AssertionError(offer)
+
 
 def make(directory: Path, progress: list[int | None]) -> Download:
     policy = RetryPolicy(retries=RETRIES, seconds=1, on_retry=lambda _: None)

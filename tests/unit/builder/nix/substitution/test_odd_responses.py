@@ -13,7 +13,8 @@ from app.errors import DownloadFailed
 from app.storage.memory import MemoryStorage
 from app.system.retrying import Retries
 from scripts.channel.server import Channel
-from tests.contract.store_contract import A
+from tests.contract.store_contract import A, B
+from tests.unit.builder.images.packing.trees import store_path
 from tests.unit.builder.nix.substitution.scripted import ScriptedChannel, part_of, response
 from tests.unit.builder.nix.substitution.test_faults import (
     CONTENTS,
@@ -24,7 +25,7 @@ from tests.unit.builder.nix.substitution.test_faults import (
     packed,
     without,
 )
-from tests.unit.builder.nix.substitution.world import World, fill, opened
+from tests.unit.builder.nix.substitution.world import Contents, World, fill, opened
 
 pytestmark = pytest.mark.slow
 
@@ -252,3 +253,40 @@ async def test_unsigned_fields_that_state_nothing_here_are_ignored(
     cache.fail(NARINFO_A, UNSTATED[edit])
     with opened(World(tmp_path, [cache])) as world:
         assert await packed(world, MemoryStorage(), A) == expected
+
+
+CHAIN = [store_path(number, f"c{number}") for number in range(8)]
+
+
+def chain(tmp_path: Path) -> Path:
+    contents: Contents = {path: {b"f": path.base.encode()} for path in CHAIN}
+    return fill(
+        tmp_path / "chain", contents, {one: [two] for one, two in itertools.pairwise(CHAIN)}
+    )
+
+
+@pytest.mark.parametrize("pattern", ["narinfo", "/nar/"])
+async def test_a_silent_cache_is_waited_for_once_if_another_has_the_paths(
+    tmp_path: Path, pattern: str
+) -> None:
+    """Each narinfo of the chain is known only after the one before it."""
+    silent, other = Channel(chain(tmp_path)), Channel(tmp_path / "chain")
+    silent.fail(pattern, "silence")
+    world = World(tmp_path, [silent, other], retries=Retries(0, 0), stall_seconds=1)
+
+    with opened(world):
+        assert len(await packed(world, MemoryStorage(), CHAIN[0])) == len(CHAIN)
+
+    assert sum(bool(re.search(pattern, path)) for path in silent.requests) == 1
+
+
+async def test_a_silent_cache_is_still_the_one_for_paths_that_no_other_has(
+    tmp_path: Path,
+) -> None:
+    silent = Channel(chain(tmp_path))
+    silent.fail(rf"{CHAIN[1].hash_part}\.narinfo", "silence", times=1)
+    other = Channel(fill(tmp_path / "other", {B: {b"b": b"1"}}))
+    world = World(tmp_path, [silent, other], retries=Retries(1, 60, 0.01), stall_seconds=1)
+
+    with opened(world):
+        assert len(await packed(world, MemoryStorage(), CHAIN[0])) == len(CHAIN)
