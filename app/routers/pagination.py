@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 from app.errors import PaginationInvalid
 
 _LIMIT = 1000
-_COUNT = re.compile(r"[0-9]{1,9}")
+_COUNT = re.compile(r"0*([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,18 @@ class Page:
 async def _page(
     n: Annotated[
         str | None,
-        Query(
-            description="The maximal number of names", json_schema_extra={"pattern": "^[0-9]{1,9}$"}
-        ),
+        Query(description="The maximal number of names", json_schema_extra={"pattern": "^[0-9]+$"}),
     ] = None,
     last: Annotated[str, Query(description="List the names that sort after this one")] = "",
 ) -> Page:
     if n is None:
         return Page(_LIMIT, last)
-    if not _COUNT.fullmatch(n):
+    count = _COUNT.fullmatch(n)
+    if count is None:
         raise PaginationInvalid("n is a whole number")
-    return Page(min(int(n), _LIMIT), last)
+    # Python converts no numbers of thousands of digits.
+    digits = count[1]
+    return Page(_LIMIT if len(digits) > len(str(_LIMIT)) else min(int(digits), _LIMIT), last)
 
 
 Pagination = Annotated[Page, Depends(_page)]

@@ -35,7 +35,10 @@ async def test_links_are_relative_and_lead_to_the_end(client: httpx.AsyncClient)
     [
         ("n=3", sorted(TAGS)),
         ("n=0", []),
-        ("n=999999999", sorted(TAGS)),
+        # Clients that want all send the greatest number of theirs.
+        (f"n={2**63 - 1}", sorted(TAGS)),
+        ("n=" + "9" * 5000, sorted(TAGS)),
+        ("n=" + "0" * 5000, []),
         ("last=m", ["nixos-25.05", "v1.0"]),
         ("last=zzz", []),
         ("last=%00%ff", sorted(TAGS)),
@@ -51,7 +54,7 @@ async def test_a_page_that_ends_the_list_has_no_link(
     assert "link" not in response.headers
 
 
-@pytest.mark.parametrize("n", ["-1", "x", "1.0", "", " 1", "1_0", "9" * 30])
+@pytest.mark.parametrize("n", ["-1", "x", "1.0", "", " 1", "1_0", "\N{ARABIC-INDIC DIGIT ONE}"])
 async def test_n_is_a_whole_number(client: httpx.AsyncClient, n: str) -> None:
     response = await client.get("/v2/hello/tags/list", params={"n": n})
 
