@@ -67,6 +67,15 @@ chmod +x script.pl && ./script.pl
 # Debian's Perl looks into /usr/share/perl5, also without the variable.
 /usr/bin/env -i ./script.pl
 """
+# A link elsewhere has what is beside it, or one directory up.
+LINKED = """
+echo
+ln -s /usr/bin/python3 /usr/local/bin/linked
+linked -c 'import json, requests' 2>&1 | tail -n 1
+cp /usr/pyvenv.cfg /usr/local/
+printf '#!/usr/local/bin/linked\nimport requests; print("a script of a link")' > script.py
+./script.py
+"""
 PERL = """
 perl -MJSON -e 'print JSON->new->encode([1]), "\\n"; print qx(perl -MJSON -e "print JSON->VERSION");'
 """
@@ -121,10 +130,14 @@ def test_libraries_of_an_images_name_are_imported_wherever_its_interpreter_runs(
     pull(podman, image)
 
     everything = (image, "bash", "-c", PYTHON + SCRIPTS + PERL, "bash", "/tmp")
-    scripts = (image, "bash", "-c", f"cd /tmp\n{SCRIPTS}{PERL}")
+    scripts = (image, "bash", "-c", f"cd /tmp\n{SCRIPTS}{PERL}{LINKED}")
     output = docker.run_as(["--user=4321"], *everything).splitlines()
 
-    assert output[-7:] == podman.run_as([], *scripts).splitlines()
+    assert podman.run_as([], *scripts).splitlines() == [
+        *output[-7:],
+        "ModuleNotFoundError: No module named 'requests'",
+        "a script of a link",
+    ]
     assert output == [
         '["/usr", "/usr"]',
         *["a child by PATH requests", *["requests"] * 4],

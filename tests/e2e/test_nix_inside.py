@@ -90,3 +90,20 @@ def test_nix_in_an_image_queries_builds_installs_and_collects_garbage(
         "0",
         "Hello, world!",
     ]
+
+
+@pytest.mark.parametrize("name", ["nix", "nonroot/nix"])
+def test_a_volume_at_nix_lets_nix_work_on_a_read_only_root(
+    server: Server, docker: Docker, name: str
+) -> None:
+    image = f"{server.address}/{name}/bash/coreutils:latest"
+    pull(docker, image)
+    query = (image, "bash", "-c", "nix-store --verify 2>&1; nix-store --query --size /bin/bash")
+    volume = f"--volume={name.replace('/', '-')}:/nix"
+
+    alone = docker.run_as(["--read-only"], image, "bash", "-c", "nix-store --verify 2>&1 || true")
+    *_, size = docker.run_as(["--read-only", "--tmpfs=/tmp", volume], *query).splitlines()
+
+    docker.call("volume", "rm", name.replace("/", "-"))
+    assert alone.startswith("error: ")
+    assert int(size) > 1_000_000

@@ -95,6 +95,20 @@ def test_services_start_as_any_user_and_on_a_read_only_root(
         assert (found.user, found.status) == (user, "0"), found.log
 
 
+def test_other_users_open_port_80_in_podman_if_it_is_lowered_to_theirs(
+    server: Server, podman: Podman
+) -> None:
+    """Docker does so by itself."""
+    port = "--sysctl=net.ipv4.ip_unprivileged_port_start=80"
+    read_only = ("--read-only", "--tmpfs=/var/lib/nginx")
+    for name, options, user in (
+        (f"nonroot/{NGINX}", [port], "nonroot"),
+        (NGINX, [port, *RESTRICTED, *read_only], "user1000680000"),
+    ):
+        found = serve(podman, f"{server.address}/{name}:latest", HTTP, options=options)
+        assert (found.user, found.status) == (user, "0"), found.log
+
+
 @pytest.mark.full
 def test_postgresql_makes_its_database_serves_and_stops(
     new_server: ServerFactory, full_packages: Path, docker: Docker
