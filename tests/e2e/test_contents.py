@@ -25,9 +25,11 @@ cat /etc/ssl/certs/ca-bundle.crt /etc/ssl/certs/ca-certificates.crt | grep -c BE
 grep -c BEGIN.CERTIFICATE $SSL_CERT_FILE; stat -c '%a %u' /root /home; type -p bash
 """
 PLACES = {
-    "755": "/ /bin /etc /etc/profile.d /home /lib /media /mnt /opt /run /sbin /srv /usr /usr/bin"
-    " /usr/include /usr/lib /usr/libexec /usr/local /usr/local/bin /usr/local/lib /usr/local/sbin"
-    " /usr/local/share /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/run /var/spool",
+    "755": "/ /bin /boot /etc /etc/default /etc/opt /etc/profile.d /etc/skel /home /lib /media /mnt"
+    " /opt /run /sbin /srv /usr /usr/bin /usr/include /usr/lib /usr/libexec /usr/local"
+    " /usr/local/bin /usr/local/etc /usr/local/include /usr/local/lib /usr/local/libexec"
+    " /usr/local/sbin /usr/local/share /usr/local/src /usr/sbin /usr/share /usr/src /var /var/cache"
+    " /var/lib /var/local /var/log /var/mail /var/opt /var/run /var/spool",
     "1777": "/run/lock /tmp /var/lock /var/tmp",
     "700": "/root",
 }
