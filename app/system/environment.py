@@ -42,6 +42,7 @@ _ALLOWED = (
 
 _PROXIES = frozenset({"all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"})
 _CONFIG = "NIX_CONFIG"
+_NIX_STATE = "/nix/var/nix"
 # Nix: src/libstore/globals.hh and src/libfetchers/fetch-settings.hh.
 _TOKENS = re.compile(r"\s*(?:extra-)?access-tokens\s*=", re.IGNORECASE)
 
@@ -79,6 +80,16 @@ def for_untrusted_build(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name.lower() not in _PROXIES or not _is_secret(value)
     }
+
+
+def is_built_by_daemon(environment: Mapping[str, str]) -> bool:
+    """Return whether a daemon builds for Nix that does not trust this user; daemons trust root."""
+    if os.geteuid() == 0:
+        return False
+    store = environment.get("NIX_REMOTE") or "auto"
+    if store == "auto":
+        return not os.access(_NIX_STATE, os.W_OK)
+    return store.startswith(("daemon", "unix:"))
 
 
 def without_config(environment: Mapping[str, str]) -> tuple[dict[str, str], str]:

@@ -115,7 +115,7 @@ class NixCommand:
 
     async def sandboxed(self) -> bool:
         """Return whether every build runs in the sandbox; raises Unavailable."""
-        return await sandboxed(self._programs)
+        return await sandboxed(self._programs, await self._configuration.builders())
 
     async def evaluate(
         self, evaluation: Evaluation, names: Sequence[str], *, explain: bool = False

@@ -17,6 +17,7 @@ from app.system.environment import (
     for_store,
     for_untrusted_build,
     for_untrusted_evaluation,
+    is_built_by_daemon,
     without_config,
 )
 from app.system.owned_directories import OwnedDirectories, OwnedDirectory, write_private
@@ -74,6 +75,16 @@ class NixConfiguration:
         if options.build and not options.trusted:
             environment = for_untrusted_build(environment)
         return await self._private(environment, chosen_caches(options.substituters))
+
+    async def builders(self) -> dict[str, str]:
+        """Return an environment in which Nix shows the settings of those that build.
+
+        A daemon has its own nix.conf, which is this machine's, and takes no sandbox from users.
+        """
+        environment = for_store(self._environment)
+        if is_built_by_daemon(environment):
+            environment, _ = without_config(environment)
+        return await self._private(environment)
 
     async def close(self) -> None:
         await self._release()

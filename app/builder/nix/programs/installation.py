@@ -1,6 +1,7 @@
 """The version of Nix, and whether it sandboxes builds."""
 
 import re
+from collections.abc import Mapping
 
 from app.builder.nix.programs.programs import Programs
 from app.builder.nix.programs.request import FEATURES, SHOW_CONFIGURATION
@@ -28,13 +29,13 @@ def number_of(version: str) -> tuple[int, int] | None:
     return None if found is None else (int(found[1]), int(found[2]))
 
 
-async def sandboxed(programs: Programs) -> bool:
+async def sandboxed(programs: Programs, environment: Mapping[str, str]) -> bool:
     """Return whether every build runs in the sandbox; raises Unavailable.
 
-    The value ``relaxed`` does not: a derivation may opt out.
+    ``environment`` has the settings of those that build.  The value ``relaxed`` does not: a derivation may opt out.
     """
     for command in SHOW_CONFIGURATION:
-        finished = await programs.query("version", ["nix", *command, *FEATURES])
+        finished = await programs.query("version", ["nix", *command, *FEATURES], environment=environment)
         found = _SANDBOX.search(finished.stdout)
         if found:
             return found[1] == b"true"

@@ -74,7 +74,12 @@ class Programs:
             raise missing(error) from None
 
     async def query(
-        self, purpose: str, command: Sequence[str], *, seconds: float | None = None
+        self,
+        purpose: str,
+        command: Sequence[str],
+        *,
+        seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Finished:
         """Run a query to the store or about Nix itself, which takes milliseconds as a rule.
 
@@ -82,7 +87,8 @@ class Programs:
         """
         seconds = self._store_seconds if seconds is None else seconds
         try:
-            return await self.run(purpose, command, Limits(seconds=seconds))
+            limits = Limits(seconds=seconds)
+            return await self.run(purpose, command, limits, environment=environment)
         except OutOfTime:
             raise StoreUnavailable(
                 f"Nix took longer than {seconds:g} s for a query to its store ({purpose})"

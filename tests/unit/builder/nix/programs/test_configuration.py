@@ -164,3 +164,37 @@ async def test_the_files_are_written_again_after_the_state_directory_was_emptied
     assert file.parents[2].with_suffix(".lock").exists()
     await configuration.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "store", "is_shown"),
+    [(0, "daemon", True), (1000, "daemon", False), (1000, "local?root=/home/nix", True)],
+)
+async def test_settings_that_a_daemon_ignores_are_not_those_of_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, store: str, *, is_shown: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    variables = {"NIX_REMOTE": store, "NIX_CONFIG": "sandbox = true"}
+    configuration = configuration_in(tmp_path, **variables)
+
+    environment = await configuration.builders()
+
+    assert environment["NIX_REMOTE"] == store
+    assert "NIX_CONFIG" not in environment
+    file = file_of(environment)
+    assert (file.exists() and file.read_text() == "sandbox = true\n") is is_shown
+    await configuration.close()
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+async def test_nix_uses_a_daemon_if_this_user_may_not_write_to_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_writable: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "access", lambda *_: is_writable)
+    configuration = configuration_in(tmp_path, NIX_CONFIG="sandbox = true")
+
+    environment = await configuration.builders()
+
+    assert file_of(environment).exists() is is_writable
+    await configuration.close()

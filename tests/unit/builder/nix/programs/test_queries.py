@@ -34,7 +34,12 @@ class Scripted(Programs):
         self.ends = ends
 
     async def query(
-        self, purpose: str, command: object, *, seconds: float | None = None
+        self,
+        purpose: str,
+        command: object,
+        *,
+        seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Finished:
         assert isinstance(command, list)
         assert purpose
@@ -74,13 +79,13 @@ async def test_older_version_is_refused(printed: str, named: str) -> None:
 async def test_sandbox_is_that_of_the_configuration(printed: str, *, is_sandboxed: bool) -> None:
     shown = finished(f"cores = 1\nsandbox = {printed}\n")
 
-    assert await sandboxed(Scripted(config=shown)) is is_sandboxed
+    assert await sandboxed(Scripted(config=shown), {}) is is_sandboxed
     older = Scripted(config=finished(code=1), show_config=shown)
-    assert await sandboxed(older) is is_sandboxed
+    assert await sandboxed(older, {}) is is_sandboxed
 
 
 async def test_configuration_without_a_sandbox_has_none() -> None:
-    assert not await sandboxed(Scripted(config=finished(), show_config=finished()))
+    assert not await sandboxed(Scripted(config=finished(), show_config=finished()), {})
 
 
 async def test_caches_are_those_of_the_configuration() -> None:
