@@ -45,11 +45,12 @@ let
   nixery = set.runCommand "nixery-${version}"
     {
       inherit application dependencies;
+      inherit (set) nix;
       python = set.python3;
       passthru = {
         pname = "nixery";
         inherit version;
-        nixery = import ./service.nix { inherit (set) nix; };
+        nixery = import ./service.nix;
       };
       meta = {
         description = "A container registry in which the image name is the recipe";
@@ -57,8 +58,9 @@ let
         license = { spdxId = "Apache-2.0"; free = true; };
       };
     } ''
-    mkdir -p $out/bin $out/share/nixery
+    mkdir -p $out/bin $out/share/nixery/nix
     ln -s $application/app/nix/debian $out/share/nixery/packages
+    sed "s|@nix@|$nix|" ${./nix.conf} >$out/share/nixery/nix/nix.conf
     start() {
       printf '#!%s/bin/python3 -IB\nimport sys\n' "$python" >"$out/bin/$1"
       printf 'sys.path[:0] = ["%s", "%s"]\n' "$application" "$dependencies" >>"$out/bin/$1"

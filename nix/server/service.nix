@@ -1,6 +1,4 @@
 # The server as a service of an image: docs/special-packages.md describes the fields.
-{ nix }:
-
 {
   # Nix, and what sources of kind git need.
   packages = [ "nix" "gitMinimal" "openssh" ];
@@ -9,8 +7,8 @@
     NIXERY_HOST = "0.0.0.0";
     NIXERY_STORAGE_PATH = "/srv/nixery";
     NIXERY_STATE_PATH = "/var/lib/nixery";
-    # A container without privileges has no sandbox, and cannot become another user.
-    NIX_CONFIG = "build-users-group =\nsandbox = false\nbuild-hook = ${nix}/libexec/nix/build-remote\n";
+    # Not NIX_CONFIG, which is for the operator: a container's variable replaces the image's.
+    NIX_CONF_DIR = "/share/nixery/nix";
   };
   command = [ "nixery" ];
 }
