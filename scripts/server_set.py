@@ -1,10 +1,10 @@
 """Make a package set that has the server itself, and print its directory.
 
-usage: python -m scripts.server_set [IMAGE]
+usage: [EXTRAS=gcs,otel] python -m scripts.server_set [IMAGE]
 
 The set is the embedded one with `nixery`, built from the wheels of uv.lock and of this tree, in
-.state/server-set. With IMAGE, write the server's image to this file. Needs Nix, as root or with a
-daemon.
+.state/server-set; EXTRAS are optional dependencies to add. With IMAGE, write the server's image to
+this file. Needs Nix, as root or with a daemon.
 """
 
 import hashlib
@@ -70,13 +70,14 @@ def make(directory: Path) -> Path:
 def wheels(directory: Path, lock: Path) -> Iterator[Path]:
     """Download the wheels of uv.lock for the Python of a package set, if they are missing."""
     python = ".".join(json.loads(lock.read_text())["units"]["python3"]["version"].split(".")[:2])
-    wanted = hashlib.sha256((ROOT / "uv.lock").read_bytes() + python.encode()).hexdigest()
+    extras = chosen_extras()
+    wanted = hashlib.sha256((ROOT / "uv.lock").read_bytes() + repr((python, extras)).encode())
     done = directory / "complete"
-    if not done.is_file() or done.read_text() != wanted:
+    if not done.is_file() or done.read_text() != wanted.hexdigest():
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         requirements = directory / "requirements.txt"
-        export = ("export", "--locked", "--no-dev", "--no-emit-project", "--quiet")
+        export = ("export", "--locked", "--no-dev", "--no-emit-project", "--quiet", *extras)
         requirements.write_text(output(find_uv(), *export, "--project", str(ROOT)))
         # uv has no command that keeps wheels; pip compares them with the hashes of the lock.
         output(
@@ -85,8 +86,14 @@ def wheels(directory: Path, lock: Path) -> Iterator[Path]:
             *(f"--platform={tag}" for tag in PLATFORMS),
             f"--dest={directory}", f"--requirement={requirements}",
         )  # fmt: skip
-        done.write_text(wanted)
+        done.write_text(wanted.hexdigest())
     yield from sorted(directory.glob("*.whl"))
+
+
+def chosen_extras() -> list[str]:
+    """Return options of uv for the optional dependencies that EXTRAS lists."""
+    names = os.environ.get("EXTRAS", "").replace(",", " ").split()
+    return [f"--extra={name}" for name in names]
 
 
 def seed(files: Iterable[Path]) -> None:

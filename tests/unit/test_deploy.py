@@ -11,7 +11,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app.settings.names import CONFIG_VARIABLE, variables
+from app.settings.sections.storage import GcsBackend
 from app.settings.settings import Settings
+from tests import docpages
 from tests.docpages import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -102,6 +104,58 @@ def test_probes_wait_as_long_as_the_checks_take() -> None:
     assert pod["readinessProbe"]["timeoutSeconds"] > 10
     assert pod["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert pod["startupProbe"]["httpGet"]["path"] == "/healthz"
+
+
+def _is_part(part: object, whole: object) -> bool:
+    """Return whether a document has all of another one: items of lists in any order."""
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _is_part(value, whole[key]) for key, value in part.items())
+    if isinstance(part, list) and isinstance(whole, list):
+        return all(any(_is_part(item, found) for found in whole) for item in part)
+    return part == whole
+
+
+def test_the_page_of_kubernetes_shows_parts_of_the_manifest() -> None:
+    page = ROOT / "docs" / "kubernetes.md"
+    fields, annotations, _ = (
+        yaml.safe_load(block.text) for block in docpages.blocks("yaml") if block.page == page
+    )
+
+    assert _is_part(fields, kubernetes("Deployment")["spec"]["template"]["spec"])
+    assert _is_part(annotations, kubernetes("Ingress")["metadata"]["annotations"])
+    assert not _is_part({"containers": [{"image": "x"}]}, {"containers": [{"image": "y"}]})
+
+
+def _changed(old: object, new: object) -> object:
+    """Merge documents as ``kubectl patch`` does: items of lists by their names."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old | {key: _changed(old.get(key), value) for key, value in new.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        by_name = {item["name"]: item for item in old}
+        changed = {item["name"]: _changed(by_name.get(item["name"]), item) for item in new}
+        return list((by_name | changed).values())
+    return new
+
+
+@pytest.mark.slow
+def test_replicas_with_a_bucket_start_with_the_changes_on_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = ROOT / "docs" / "kubernetes.md"
+    [change] = [
+        yaml.safe_load(block.text)
+        for block in docpages.blocks("yaml")
+        if block.page == page and "replicas" in block.text
+    ]
+
+    changed: Any = _changed(kubernetes("Deployment"), change)
+    kubernetes_validate.validate(changed, kubernetes_validate.latest_version(), strict=True)
+    [server] = changed["spec"]["template"]["spec"]["containers"]
+    for entry in server["env"]:
+        monkeypatch.setenv(entry["name"], entry["value"])
+
+    assert isinstance(Settings().backend, GcsBackend)
+    assert changed["spec"]["replicas"] > 1
 
 
 def test_stopping_leaves_time_for_the_drain() -> None:
