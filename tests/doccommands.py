@@ -18,7 +18,7 @@ from tests.docpages import ROOT, Block
 _SEPARATORS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=")
 _TARGETS = frozenset(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-_VARIABLES = {CONFIG_VARIABLE, *(name for f in Settings.model_fields for name in variables(f))}
+VARIABLES = {CONFIG_VARIABLE, *(name for f in Settings.model_fields for name in variables(f))}
 _CLI = cast("TyperGroup", typer.main.get_command(app))  # with the options of completion
 _GENERATOR = "nix/debian/generate.py"
 
@@ -55,7 +55,7 @@ def faults(words: list[str]) -> list[str]:
     found = []
     while words and (assigned := _ASSIGNMENT.match(words[0])):
         name = assigned[1]
-        if name.startswith("NIXERY_") and name not in _VARIABLES:
+        if name.startswith("NIXERY_") and name not in VARIABLES:
             found.append(f"the variable {name} does not exist")
         words = words[1:]
     match words:

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from app.settings.loading import load_settings
 from app.settings.names import CONFIG_VARIABLE
 from tests import docpages
-from tests.doccommands import commands, faults, scripts
+from tests.doccommands import VARIABLES, commands, faults, scripts
 from tests.docpages import PAGES, ROOT, Block
 
 PARSED = frozenset({"console", "json", "mermaid", "nix", "sh", "toml", "yaml"})
@@ -115,6 +115,14 @@ def test_paths_of_the_tree_exist(page: Path) -> None:
     paths = [span.rstrip("/") for span in docpages.spans(page) if PATH.fullmatch(span)]
 
     assert [path for path in paths if path != "app/nix" and not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_settings_exist(page: Path) -> None:
+    """Those of Kubernetes for a Service are an example of what the server ignores."""
+    found = set(re.findall(r"\bNIXERY_[A-Z_]+\b", page.read_text())) - {"NIXERY_SERVICE_HOST"}
+
+    assert found - VARIABLES == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -78,6 +78,13 @@ def test_page_lists_every_verb_and_option() -> None:
     assert page[page.index(BEGIN) + len(BEGIN) : page.index(END)] == sections()
 
 
+def test_page_names_the_options_of_the_program_itself() -> None:
+    options = [option for one in typer.main.get_command(app).params for option in one.opts]
+
+    assert "--version" in options
+    assert [option for option in options if f"`nixery {option}`" not in PAGE.read_text()] == []
+
+
 def test_help_names_settings_by_their_current_variables() -> None:
     current = {CONFIG_VARIABLE, *(variables(setting)[0] for setting in Settings.model_fields)}
     texts = [f"{verb.help} {verb.short_help}" for verb in _CLI.commands.values()]
