@@ -35,6 +35,10 @@ from app.wiring.storage import storage_of
 
 _WORKERS = 4
 _NIXPKGS_NIX = (2, 18)
+_STORE_ADVICE = (
+    "start Nix's daemon, and let this user connect to it (on Debian: group nix-users); or run this"
+    " as the user that owns the store"
+)
 _SPACE_ADVICE = "free space, or use a larger disk"
 
 
@@ -74,6 +78,10 @@ class Checkup:
             version = await self.nix.version()
         except RegistryError as error:
             return problem("nix", error.message, "install Nix 2.8 or later, and put it on PATH")
+        try:
+            await self.nix.check_store()
+        except RegistryError as error:
+            return problem("nix", error.message, _STORE_ADVICE)
         found = number_of(version)
         is_old = found is not None and found < _NIXPKGS_NIX
         channels = [d.name for d in self.settings.definitions if isinstance(d, ChannelDefinition)]

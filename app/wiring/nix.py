@@ -160,8 +160,9 @@ def trust_of(configuration: CacheConfiguration) -> Trust:
 
 
 async def check_nix(nix: NixCommand) -> None:
-    """Check that Nix can be started, for readiness.  Raises Unavailable, StoreUnavailable."""
+    """Check that Nix has its store, for readiness.  Raises Unavailable, StoreUnavailable."""
     await nix.version()
+    await nix.check_store()
 
 
 def _options(settings: Settings) -> dict[str, str]:

@@ -89,3 +89,17 @@ def test_the_sandbox_is_that_of_the_daemon(socket: Path, tmp_path: Path) -> None
 
     assert done.returncode == 3, done.stderr
     assert "source strange is untrusted and may build" in done.stderr
+
+
+def test_a_server_without_its_daemon_is_not_ready(tmp_path: Path) -> None:
+    packages = tmp_path / "set"
+    packages.mkdir()
+    (packages / "default.nix").write_text(PACKAGES.format(salt="none"))
+    server = server_of(tmp_path / "server", packages, tmp_path / "absent")
+
+    server.start()
+    ready = server.get("/readyz")
+    server.stop()
+
+    assert ready.status_code == 503
+    assert "Nix cannot open its store: cannot connect to socket" in ready.text

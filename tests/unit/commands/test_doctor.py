@@ -191,12 +191,21 @@ class Machine:
         self.set = home / "set"
         monkeypatch.setenv("NIXERY_PKGS_PATH", str(self.set))
 
-    def nix(self, version: str = "2.20.1", *, sandbox: str = "true", urls: str = "") -> None:
+    def nix(
+        self,
+        version: str = "2.20.1",
+        *,
+        sandbox: str = "true",
+        urls: str = "",
+        has_store: bool = True,
+    ) -> None:
         """Nix prints the same for each command; each reader finds its part."""
         settings = {"substituters": [urls] if urls else [], "trusted-public-keys": [PUBLIC]}
         document = {name: {"value": value} for name, value in settings.items()}
         text = json.dumps({"version": f"nix (Nix) {version}"} | document)
         script = f'case "$*" in *--json*) echo \'{text}\';; *version*) echo "nix (Nix) {version}";;'
+        if not has_store:
+            script += " store*) echo 'error: no daemon' >&2; exit 1;;"
         program = self.programs.directory / "nix"
         program.write_text(f"#!/bin/sh\n{script} *) echo 'sandbox = {sandbox}';; esac\n")
         program.chmod(0o755)
@@ -248,6 +257,17 @@ def test_machine_without_a_problem_has_status_0(
     assert "ok       source   path, the default: can be opened\n" in out
     assert f"ok       cache    {cache.url}: responds" in out
     assert "problem  " not in out
+
+
+@pytest.mark.slow
+def test_machine_whose_nix_cannot_open_its_store_has_a_problem(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.nix(has_store=False)
+
+    assert run() == 1
+
+    assert "problem  nix      Nix cannot open its store: no daemon\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow

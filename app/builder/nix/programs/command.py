@@ -27,7 +27,7 @@ from app.builder.nix.programs.errors import evaluation_error, exit_reason
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
 from app.builder.nix.programs.expressions import Expressions
 from app.builder.nix.programs.flakes import Flakes
-from app.builder.nix.programs.installation import sandboxed, version
+from app.builder.nix.programs.installation import check_store, sandboxed, version
 from app.builder.nix.programs.keeping import keep, valid_paths
 from app.builder.nix.programs.programs import BOUNDS, Bounds, Programs
 from app.builder.nix.programs.realising import Realiser, Wanted, absent, targets
@@ -112,6 +112,10 @@ class NixCommand:
     async def version(self) -> str:
         """Return what Nix prints; raises Unavailable without Nix, or if it is too old."""
         return await version(self._programs)
+
+    async def check_store(self) -> None:
+        """Raise StoreUnavailable if Nix cannot open its store, Unavailable without Nix."""
+        await check_store(self._programs, self._options)
 
     async def sandboxed(self) -> bool:
         """Return whether every build runs in the sandbox; raises Unavailable."""

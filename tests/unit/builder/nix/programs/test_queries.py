@@ -11,7 +11,7 @@ from app.builder.nix.programs.cache_configuration import (
     parse_configuration,
 )
 from app.builder.nix.programs.configuration import NixConfiguration
-from app.builder.nix.programs.installation import sandboxed, version
+from app.builder.nix.programs.installation import check_store, sandboxed, version
 from app.builder.nix.programs.programs import Programs
 from app.errors import StoreUnavailable, Unavailable
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing
@@ -28,7 +28,7 @@ SHOWN: Mapping[str, object] = {
 
 
 class Scripted(Programs):
-    """Ends like ``ends``, by the command's second word."""
+    """Ends like ``ends``, by the words of the command after the first."""
 
     def __init__(self, **ends: Finished) -> None:
         self.ends = ends
@@ -44,7 +44,9 @@ class Scripted(Programs):
         assert isinstance(command, list)
         assert purpose
         assert seconds is None
-        return self.ends[command[1].strip("-").replace("-", "_")]
+        assert not environment
+        words = [word.strip("-").replace("-", "_") for word in command[1:3]]
+        return self.ends.get("_".join(words)) or self.ends[words[0]]
 
 
 class Failing(Programs):
@@ -86,6 +88,23 @@ async def test_sandbox_is_that_of_the_configuration(printed: str, *, is_sandboxe
 
 async def test_configuration_without_a_sandbox_has_none() -> None:
     assert not await sandboxed(Scripted(config=finished(), show_config=finished()), {})
+
+
+async def test_a_store_of_old_and_of_new_nix_is_opened() -> None:
+    unknown = finished(stderr="error: 'ping' is not a recognised command", code=1)
+
+    await check_store(Scripted(store_ping=finished()), ())
+    await check_store(Scripted(store_ping=unknown, store_info=finished()), ())
+
+
+async def test_a_store_that_cannot_be_opened_is_unavailable_with_the_reason_of_nix() -> None:
+    refused = finished(stderr="error: cannot connect to socket at '/s': Permission denied", code=1)
+
+    with pytest.raises(StoreUnavailable) as raised:
+        await check_store(Scripted(store=refused), ())
+
+    reason = "Nix cannot open its store: cannot connect to socket at '/s': Permission denied"
+    assert raised.value.message == reason
 
 
 async def test_caches_are_those_of_the_configuration() -> None:
