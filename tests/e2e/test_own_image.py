@@ -167,6 +167,7 @@ def test_a_container_without_root_builds_on_a_read_only_root(
         "NIXERY_CONFIG": "/packages/nixery.toml",
         "NIXERY_STORAGE_PATH": "/data/storage",
         "NIXERY_STATE_PATH": "/data/state",
+        "NIX_CONFIG": f"extra-trusted-public-keys = cache.example.com-1:{'A' * 43}=",
     }
 
     with container(docker, tmp_path, image, *options, **settings) as address:
@@ -185,10 +186,10 @@ def test_a_container_of_podman_builds_packages_of_a_mounted_source(
     _write_source(tmp_path)
     image = f"localhost/{NAME}:latest"
     options = (*LIMITS, f"--volume={tmp_path}/source:/packages:ro")
+    deployed = yaml.safe_load(COMPOSE.read_text())["services"]["nixery"]["environment"]
+    settings = {"NIXERY_CONFIG": "/packages/nixery.toml", "NIX_CONFIG": deployed["NIX_CONFIG"]}
 
-    with container(
-        podman, tmp_path, image, *options, NIXERY_CONFIG="/packages/nixery.toml"
-    ) as address:
+    with container(podman, tmp_path, image, *options, **settings) as address:
         pull(skopeo, f"{address}/bashinteractive/greeting:latest")
         greeting = skopeo.run(f"{address}/bashinteractive/greeting:latest", "greet")
 
