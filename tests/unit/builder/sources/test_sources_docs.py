@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from pydantic_core import PydanticUndefined
 
 from app.builder.sources.definition import (
     ChannelDefinition,
