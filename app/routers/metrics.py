@@ -111,7 +111,11 @@ def _work(state: AppState) -> Iterator[Metric]:
         waiting.add_metric((queue.name,), queue.waiting)
     yield active
     yield waiting
-    meaning = "Nix programs started (nix.*), store paths packed and bytes compressed (packing.*)"
+    meaning = (
+        "Nix programs started (nix.*), evaluations by processes that stay (evaluators.answered),"
+        " store paths packed and bytes compressed (packing.*); also the series of lookups and of"
+        " stored bytes (lookups.*, stored.*)"
+    )
     yield _counter("nixery_activity", meaning, "kind", state.activity().items())
     outcomes = sorted(CACHE_REQUESTS.items())
     meaning = "Requests of narinfos to binary caches: found, absent or failed"

@@ -117,7 +117,8 @@ class Debug(BaseModel):
     responses: dict[int, int] = Field(description="Responses since the start, by status")
     counts: BuildCounts
     activity: dict[str, int] = Field(
-        description="Nix processes started, store paths packed, bytes compressed, since the start"
+        description="Nix processes started, lookups in caches, bytes stored, store paths packed and"
+        " bytes compressed, since the start"
     )
     plan: int = Field(description="Number of packages in the layer plans")
     queues: list[QueueState]
