@@ -1,7 +1,7 @@
 # The server as a service of an image: docs/special-packages.md describes the fields.
 {
-  # Nix, and what sources of kind git need.
-  packages = [ "nix" "gitMinimal" "openssh" ];
+  # Nix and the shell that starts its processes, what sources of kind git need, and chown for volumes.
+  packages = [ "nix" "bashInteractive" "gitMinimal" "openssh" "coreutils" ];
   directories = [ { path = "/srv/nixery"; } { path = "/var/lib/nixery"; } ];
   environment = {
     NIXERY_HOST = "0.0.0.0";

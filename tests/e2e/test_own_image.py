@@ -18,8 +18,9 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
-# The server, packages for it to serve, and what builds of mounted sources need.
-NAME = "nixery/bashinteractive/bzip2/coreutils/diffutils/findutils/gawk/gnugrep/gnused/gnutar/gzip/jq/xz"
+# The server, packages for it to serve, and what builds of mounted sources need; the server brings
+# its shell itself.
+NAME = "nixery/bzip2/diffutils/findutils/gawk/gnugrep/gnused/gnutar/gzip/jq/xz"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 SERVICE = "under-test_nixery_1"
 HARDENED = ("--network=host", "--cap-drop=ALL", "--security-opt=no-new-privileges")

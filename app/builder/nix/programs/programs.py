@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.errors import StoreUnavailable, Unavailable
@@ -100,6 +101,8 @@ class Programs:
 
 
 def missing(error: ProgramMissing) -> Unavailable:
+    if not PurePath(error.program).name.startswith("nix"):
+        return Unavailable(f"Nix cannot be started: {error}")  # a shell starts some processes
     return Unavailable(
         f"Nix is not installed ({error}): on Debian and Ubuntu run `apt-get install nix-bin`,"
         " elsewhere see nixos.org/download"

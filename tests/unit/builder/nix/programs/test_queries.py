@@ -12,7 +12,7 @@ from app.builder.nix.programs.cache_configuration import (
 )
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.installation import check_store, sandboxed, version
-from app.builder.nix.programs.programs import Programs
+from app.builder.nix.programs.programs import Programs, missing
 from app.errors import StoreUnavailable, Unavailable
 from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing
 from tests.unit.builder.nix.programs.evaluations import finished
@@ -169,3 +169,9 @@ async def test_missing_nix_is_reported_with_the_command_that_installs_it(
 
     with pytest.raises(Unavailable, match=r"Nix is not installed .*apt-get install nix-bin"):
         await programs.run("version", ["nix"], Limits(seconds=1), environment={})
+
+
+def test_another_missing_program_is_not_reported_as_nix() -> None:
+    assert missing(ProgramMissing("/bin/sh")).message == (
+        "Nix cannot be started: /bin/sh is not on the PATH"
+    )
