@@ -8,7 +8,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -17,11 +17,13 @@ from typing import TypeVar
 from anyio import CancelScope, CapacityLimiter, WouldBlock
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from app.system.thread_pool import ThreadPool
+
 T = TypeVar("T")
 
 # Limiters bound the work; a thread is started only when none is idle.  anyio's own threads cost
 # twice as much CPU time for each piece of work.
-_THREADS = ThreadPoolExecutor(max_workers=1024, thread_name_prefix="nixery")
+_THREADS = ThreadPool("nixery")
 # Nice 10 delays requests and first pulls as little as nice 3 does, but the event loop waits for a thread
 # that holds the interpreter and, because of its priority, has no processor.
 _NICENESS = 3
@@ -49,23 +51,17 @@ def lower_priority() -> None:
 
 
 # For work that computes for seconds.
-_BACKGROUND = ThreadPoolExecutor(
-    max_workers=1024, thread_name_prefix="background", initializer=lower_priority
-)
+_BACKGROUND = ThreadPool("background", initializer=lower_priority)
 
 
 def start(count: int, *, background: int) -> None:
-    """Start threads for later work, and return when all of them run.
+    """Start threads for later work, and return when all of them run.  Raise Unavailable.
 
     A thread that is started later delays the event loop by milliseconds while others compute: the
     loop waits until the new thread has had Python's interpreter.
     """
-    for executor, number in ((_THREADS, count), (_BACKGROUND, background)):
-        # Each thread waits for all, so that none does the work of two.
-        all_run = threading.Barrier(number + 1)
-        for _ in range(number):
-            executor.submit(all_run.wait)
-        all_run.wait()
+    _THREADS.start(count)
+    _BACKGROUND.start(background)
 
 
 async def run(
@@ -129,8 +125,8 @@ class _Slot:
         self._limiter.release_on_behalf_of(self)
 
 
-def _start(work: Callable[[], T], executor: ThreadPoolExecutor = _THREADS) -> Future[T]:
-    return executor.submit(copy_context().run, work)
+def _start(work: Callable[[], T], pool: ThreadPool = _THREADS) -> Future[T]:
+    return pool.submit(copy_context().run, work)
 
 
 async def _until_done(thread: Future[T], on_cancel: Callable[[], None] = lambda: None) -> None:

@@ -20,6 +20,7 @@ from app.builder.nix.binary_cache.exchange import (
     Write,
 )
 from app.builder.nix.binary_cache.multi import Multi
+from app.system.thread_pool import no_thread
 
 T = TypeVar("T")
 
@@ -84,13 +85,15 @@ class TransferThread:
         self._multi: Multi | None = None
 
     def submit(self, work: Callable[[], Coroutine[None, None, T]]) -> Running[T]:
-        """Begin work in the thread, from any thread, in the order of the calls."""
+        """Begin work in the thread, from any thread, in the order of the calls.
+
+        Raises Unavailable if the thread cannot be started.
+        """
         with self._changing:
             if self._is_closed:
                 return Running(work)
             if self._loop is None:
-                self._loop = uvloop.new_event_loop()
-                threading.Thread(target=self._run, args=[self._loop], name="transfers").start()
+                self._loop = self._start()
             return Running(work, self._loop)
 
     async def run(self, work: Callable[[], Coroutine[None, None, T]]) -> T:
@@ -134,6 +137,15 @@ class TransferThread:
         assert self._multi is not None
         exchange.begin(url, write, offset=offset, seconds=seconds)
         exchange.end(*await self._multi.perform(exchange.handle))
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = uvloop.new_event_loop()
+        try:
+            threading.Thread(target=self._run, args=[loop], name="transfers").start()
+        except RuntimeError:
+            loop.close()
+            raise no_thread() from None
+        return loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

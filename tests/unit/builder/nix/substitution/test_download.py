@@ -13,6 +13,7 @@ from app.builder.nix.substitution.download import Download
 from app.builder.nix.substitution.download_files import DownloadFiles
 from app.builder.nix.substitution.offer import Offer
 from app.builder.nix.substitution.retry_policy import RetryPolicy
+from app.errors import Unavailable
 from app.system import threads
 from app.system.workers import Workers
 from scripts.channel.server import Channel
@@ -54,6 +55,27 @@ def test_an_error_of_the_thread_is_raised_to_the_reader(tmp_path: Path) -> None:
         download.read(1)
     download.close()
     assert progress == [None]
+    transfers.close()
+
+
+def test_without_a_thread_work_is_refused_until_one_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transfers = TransferThread(TransferOptions(), connections=1)
+
+    async def work() -> int:
+        return 42
+
+    def none(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as system:
+        system.setattr(threading.Thread, "start", none)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                transfers.submit(work)
+
+    assert transfers.submit(work).result.result(300) == 42
     transfers.close()
 
 
