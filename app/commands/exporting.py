@@ -121,7 +121,7 @@ async def load_into_docker(exported: Exported, open_blob: OpenBlob) -> None:
         limits = process.Limits(seconds=_LOAD_SECONDS)
         try:
             ended = await process.run(command, environment=process_environment(), limits=limits)
-        except (process.ProgramMissing, process.LimitExceeded) as error:
+        except (process.ProgramNotStarted, process.LimitExceeded) as error:
             raise CannotWrite(f"docker load: {error}") from None
         if ended.code:
             reason = one_line(ended.stderr.decode(errors="replace"), _REASON_LIMIT)

@@ -28,7 +28,7 @@ class Conversation:
     def __init__(
         self, command: Sequence[str], *, environment: Mapping[str, str], limits: Limits
     ) -> None:
-        """Raise ProgramMissing."""
+        """Raise ProgramNotStarted."""
         self._limits = limits
         self._received = bytearray()
         self._until = b""

@@ -38,7 +38,11 @@ exec "$@" 3<&-
 """
 
 
-class ProgramMissing(Exception):
+class ProgramNotStarted(Exception):
+    """The system did not start the program."""
+
+
+class ProgramMissing(ProgramNotStarted):
     """The program is not on the PATH."""
 
     def __init__(self, program: str) -> None:
@@ -109,7 +113,7 @@ async def run(
     With ``killed_with_server`` a shell kills it when this process has been killed: it would write
     into directories that the next server has emptied.
 
-    Raise ProgramMissing, OutOfTime, OutOfSpace.  The caller judges the exit code.
+    Raise ProgramNotStarted, OutOfTime, OutOfSpace.  The caller judges the exit code.
     """
     begun = time.monotonic()
     if killed_with_server:
@@ -149,8 +153,9 @@ class Program:
     ) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._process = _start(command, environment, limits, has_input=has_input or watches)
-        self._pidfd = os.pidfd_open(self._process.pid)
+        self._process, self._pidfd = _start(
+            command, environment, limits, has_input=has_input or watches
+        )
         self.exited: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
         self._left = limits.output
@@ -246,7 +251,8 @@ class Program:
 
 def _start(
     command: Sequence[str], environment: Mapping[str, str], limits: Limits, *, has_input: bool
-) -> subprocess.Popen[bytes]:
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Return the process and its pidfd.  Raise ProgramNotStarted."""
     try:
         process = subprocess.Popen(
             command,
@@ -257,19 +263,30 @@ def _start(
             bufsize=0,
             start_new_session=True,
         )
+        try:
+            _restrict(process.pid, limits)
+            return process, os.pidfd_open(process.pid)
+        except OSError:  # too many open files
+            with process:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
     except FileNotFoundError:
         raise ProgramMissing(command[0]) from None
+    except OSError as error:
+        raise ProgramNotStarted(f"cannot start {command[0]}: {error.strerror}") from None
+
+
+def _restrict(pid: int, limits: Limits) -> None:
     with suppress(ProcessLookupError, PermissionError):
         priority = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
-        os.setpriority(os.PRIO_PROCESS, process.pid, min(priority, _NICEST))
+        os.setpriority(os.PRIO_PROCESS, pid, min(priority, _NICEST))
     for kind, limit in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_DATA, limits.data),
         (resource.RLIMIT_FSIZE, limits.file),
     ):
         if limit is not None:
-            _limit(process.pid, kind, limit)
-    return process
+            _limit(pid, kind, limit)
 
 
 def _limit(pid: int, kind: int, limit: int) -> None:

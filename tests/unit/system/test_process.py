@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from app.system.process import (
     OutOfSpace,
     OutOfTime,
     ProgramMissing,
+    ProgramNotStarted,
     run,
 )
 from tests.ownership import start_process
@@ -189,6 +191,36 @@ async def test_the_environment_is_made_from_nothing() -> None:
 async def test_a_missing_program_is_named() -> None:
     with pytest.raises(ProgramMissing, match="no-such-program"):
         await run(["no-such-program"], environment=ENVIRONMENT, limits=LIMITS)
+
+
+@pytest.mark.parametrize(("mode", "reason"), [(0o644, "Permission"), (0o755, "Exec format error")])
+async def test_a_program_that_cannot_be_executed_is_named(
+    tmp_path: Path, mode: int, reason: str
+) -> None:
+    (tmp_path / "odd").write_text("no program")
+    (tmp_path / "odd").chmod(mode)
+
+    with pytest.raises(ProgramNotStarted, match=f"cannot start odd: {reason}"):
+        await run(["odd"], environment={"PATH": str(tmp_path)}, limits=LIMITS)
+
+
+async def test_a_program_is_not_left_running_without_a_descriptor_to_watch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def no_descriptor(pid: int) -> int:
+        started.append(pid)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", no_descriptor)
+    before = set(Path("/proc/self/fd").iterdir())
+
+    with pytest.raises(ProgramNotStarted, match="cannot start sleep: Too many open files"):
+        await run(["sleep", "1000"], environment=ENVIRONMENT, limits=LIMITS)
+
+    assert not Path(f"/proc/{started[0]}").exists()
+    assert set(Path("/proc/self/fd").iterdir()) == before
 
 
 @pytest.mark.slow

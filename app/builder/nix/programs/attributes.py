@@ -15,7 +15,7 @@ from app.builder.nix.programs.request import OUTPUT
 from app.builder.nix.programs.session import RequestFailed
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
-from app.system.process import Finished, LimitExceeded, ProgramMissing
+from app.system.process import Finished, LimitExceeded, ProgramNotStarted
 from app.system.workers import Workers
 
 _EXPRESSION = "list-attributes.nix"
@@ -115,7 +115,7 @@ class AttributeReader:
             return await self._evaluators.request(running, names, read, function)
         except LimitExceeded as error:
             raise output.limit_exceeded(error, evaluation) from None
-        except ProgramMissing:
+        except ProgramNotStarted:
             return None  # the new process reports it
 
 

@@ -12,13 +12,13 @@ from app.builder.nix.door import Evaluation, EvaluationStopped, OneOfManyFailed
 from app.builder.nix.programs import output
 from app.builder.nix.programs.claims import check_claims, check_each_claim
 from app.builder.nix.programs.expression_processes import ExpressionProcesses
-from app.builder.nix.programs.programs import missing
+from app.builder.nix.programs.programs import unavailable
 from app.builder.nix.programs.repl_pool import ReplPool
 from app.builder.nix.programs.session import RequestFailed
 from app.builder.nix.results import EvaluationResult
 from app.errors import EvaluationFailed
 from app.system.blocking import blocking
-from app.system.process import OutOfTime, ProgramMissing
+from app.system.process import OutOfTime, ProgramNotStarted
 from app.system.workers import Workers
 
 
@@ -109,8 +109,8 @@ class Expressions:
             return await self._evaluators.request(evaluation, names, read)
         except OutOfTime as error:
             raise output.limit_exceeded(error, evaluation) from None
-        except ProgramMissing as error:
-            raise missing(error) from None
+        except ProgramNotStarted as error:
+            raise unavailable(error) from None
 
 
 @blocking

@@ -13,6 +13,7 @@ from app.system.process import (
     OutOfSpace,
     OutOfTime,
     ProgramMissing,
+    ProgramNotStarted,
     run,
 )
 from app.system.retrying import Retries
@@ -59,7 +60,7 @@ class Programs:
     ) -> Finished:
         """Run a program; ``environment`` replaces the one of store queries.
 
-        Raises Unavailable if Nix is not installed, OutOfTime, OutOfSpace, StorageUnavailable.
+        Raises Unavailable if Nix does not start, OutOfTime, OutOfSpace, StorageUnavailable.
         """
         self.starts[purpose] += 1
         if environment is None:
@@ -71,8 +72,8 @@ class Programs:
                 limits=limits,
                 on_line=on_line,
             )
-        except ProgramMissing as error:
-            raise missing(error) from None
+        except ProgramNotStarted as error:
+            raise unavailable(error) from None
 
     async def query(
         self,
@@ -100,7 +101,9 @@ class Programs:
             ) from None
 
 
-def missing(error: ProgramMissing) -> Unavailable:
+def unavailable(error: ProgramNotStarted) -> Unavailable:
+    if not isinstance(error, ProgramMissing):
+        return Unavailable(f"the server {error}")
     if not PurePath(error.program).name.startswith("nix"):
         return Unavailable(f"Nix cannot be started: {error}")  # a shell starts some processes
     return Unavailable(

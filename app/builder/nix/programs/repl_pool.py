@@ -84,7 +84,7 @@ class ReplPool:
 
         The rows are those of ``function`` in nix/conversation.nix.
         Return None if the caller has to start a new process.
-        Raises RequestFailed, OutOfTime, ProgramMissing.
+        Raises RequestFailed, OutOfTime, ProgramNotStarted.
         """
         if evaluation.restricted or evaluation.revision is None:
             return None

@@ -41,7 +41,7 @@ class Kept:
     workers: Workers
 
     def start(self, *, before: Sequence[str] = (), after: Sequence[str] = ()) -> Conversation:
-        """Start the command with more arguments around it.  Raises ProgramMissing."""
+        """Start the command with more arguments around it.  Raises ProgramNotStarted."""
         self.starts["evaluator"] += 1
         evaluation = self.evaluation
         limits = Limits(seconds=evaluation.seconds, memory=evaluation.memory, output=OUTPUT)
@@ -77,7 +77,7 @@ class Session(ABC):
         """Return what ``read`` returns for the rows, one for each name; None for other output.
 
         ``read`` runs in a worker.
-        Raises RequestFailed, OutOfTime, OutOfSpace, ProgramEnded, ProgramMissing.
+        Raises RequestFailed, OutOfTime, OutOfSpace, ProgramEnded, ProgramNotStarted.
         """
         printed = await self._exchange(names, function)
         self._used = time.monotonic()

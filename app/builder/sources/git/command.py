@@ -16,7 +16,15 @@ from app.system.blocking import blocking
 from app.system.directory_trees import files_below
 from app.system.environment import for_git
 from app.system.locks import EXCLUSIVE, LockHeld, locked
-from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing, run
+from app.system.process import (
+    Finished,
+    Limits,
+    OutOfSpace,
+    OutOfTime,
+    ProgramMissing,
+    ProgramNotStarted,
+    run,
+)
 from app.system.state_directory import translate_state_errors
 from app.system.workers import Workers
 
@@ -43,12 +51,12 @@ class GitOutputTooLarge(GitFailed):
 
 
 async def check_git(environment: Mapping[str, str]) -> None:
-    """Raise Unavailable if git is not installed."""
+    """Raise Unavailable if git does not start."""
     try:
         limits = Limits(seconds=_VERSION_SECONDS)
         await run(["git", "--version"], environment=for_git(environment), limits=limits)
-    except ProgramMissing:
-        raise Unavailable(_MISSING) from None
+    except ProgramNotStarted as error:
+        raise Unavailable(_reason(error)) from None
 
 
 class GitCommand:
@@ -209,8 +217,8 @@ class GitCommand:
                 ),
                 killed_with_server=True,
             )
-        except ProgramMissing:
-            raise GitFailed(_MISSING) from None
+        except ProgramNotStarted as error:
+            raise GitFailed(_reason(error)) from None
         except OutOfTime as error:
             raise GitFailed(
                 f"no response from {host_of(self._definition)} within {error.limit}"
@@ -220,6 +228,10 @@ class GitCommand:
 
     def failed(self, finished: Finished) -> GitFailed:
         return GitFailed(explain(finished.stderr.decode(errors="replace"), self._definition))
+
+
+def _reason(error: ProgramNotStarted) -> str:
+    return _MISSING if isinstance(error, ProgramMissing) else str(error)
 
 
 _ABSENT = re.compile(rb"not our ref|couldn't find remote ref")

@@ -48,6 +48,10 @@ async def test_git_source_is_ready_if_git_is_installed(
     assert await problems(tmp_path, definition, "/nowhere") == [
         "git is not installed (apt-get install git)"
     ]
+    program.chmod(0o644)
+    assert await problems(tmp_path, definition, str(tmp_path)) == [
+        "cannot start git: Permission denied"
+    ]
 
 
 async def test_path_source_needs_no_git(tmp_path: Path) -> None:

@@ -12,9 +12,16 @@ from app.builder.nix.programs.cache_configuration import (
 )
 from app.builder.nix.programs.configuration import NixConfiguration
 from app.builder.nix.programs.installation import check_store, sandboxed, version
-from app.builder.nix.programs.programs import Programs, missing
+from app.builder.nix.programs.programs import Programs, unavailable
 from app.errors import StoreUnavailable, Unavailable
-from app.system.process import Finished, Limits, OutOfSpace, OutOfTime, ProgramMissing
+from app.system.process import (
+    Finished,
+    Limits,
+    OutOfSpace,
+    OutOfTime,
+    ProgramMissing,
+    ProgramNotStarted,
+)
 from tests.unit.builder.nix.programs.evaluations import finished
 
 SHOWN: Mapping[str, object] = {
@@ -172,6 +179,19 @@ async def test_missing_nix_is_reported_with_the_command_that_installs_it(
 
 
 def test_another_missing_program_is_not_reported_as_nix() -> None:
-    assert missing(ProgramMissing("/bin/sh")).message == (
+    assert unavailable(ProgramMissing("/bin/sh")).message == (
         "Nix cannot be started: /bin/sh is not on the PATH"
     )
+
+
+async def test_a_nix_that_cannot_be_started_is_a_fault_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run(*_: object, **__: object) -> Finished:
+        raise ProgramNotStarted("cannot start nix: Too many open files")
+
+    monkeypatch.setattr("app.builder.nix.programs.programs.run", run)
+    programs = Programs(configuration=NixConfiguration.__new__(NixConfiguration), store_seconds=60)
+
+    with pytest.raises(Unavailable, match=r"the server cannot start nix: Too many open files"):
+        await programs.run("version", ["nix"], Limits(seconds=1), environment={})
