@@ -28,6 +28,7 @@ from app.builder.nix.substitution.store import SubstitutedStore
 from app.errors import StoreUnavailable, Unavailable
 from app.settings.expressions import EXPRESSIONS
 from app.settings.settings import Settings
+from app.system import state_directory
 from app.system.retrying import Retries
 from app.system.workers import Workers
 from app.text.size import MIB
@@ -79,8 +80,9 @@ async def start_nix(
     configuration = NixConfiguration(
         environment=environment, directory=settings.state_path / "configuration", workers=workers
     )
-    await workers.run(roots.sweep)
-    await workers.run(configuration.sweep)
+    with state_directory.explained(settings.state_path):
+        await workers.run(roots.sweep)
+        await workers.run(configuration.sweep)
     nix = NixCommand(
         configuration=configuration,
         expressions=EXPRESSIONS,

@@ -49,6 +49,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
             "no Google credentials",
         ),
         ({"NIXERY_STORAGE": "memory", "PATH": "/nowhere"}, 3, "apt-get install nix-bin"),
+        ({"NIXERY_STATE_PATH": "/proc/nowhere"}, 3, "cannot use the state directory /proc/nowhere"),
     ],
     ids=[
         "unknown setting",
@@ -59,6 +60,7 @@ def start(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         "no bucket",
         "no credentials",
         "no Nix",
+        "state directory",
     ],
 )
 def test_the_reason_is_one_line_without_a_traceback(
@@ -71,6 +73,17 @@ def test_the_reason_is_one_line_without_a_traceback(
     assert "Traceback" not in done.stderr
     assert "app." not in done.stderr
     assert 'File "' not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_nix_that_cannot_be_executed_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "nix").touch()
+
+    done = start(tmp_path, NIXERY_STORAGE="memory", PATH=str(tmp_path))
+
+    assert done.returncode == 3
+    assert "cannot start nix: Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StorageUnavailable
-from app.system.state_directory import attempt
+from app.system.state_directory import attempt, explained, translate_state_errors
 
 
 def test_a_directory_that_takes_a_file_keeps_none(tmp_path: Path) -> None:
@@ -37,3 +37,17 @@ def test_a_name_without_a_directory_is_reported(tmp_path: Path) -> None:
     for name in ("file", "file/below", "dangling", "dangling/below"):
         with pytest.raises(StorageUnavailable, match=r"does not work \(Not a directory\)"):
             attempt(tmp_path / name)
+
+
+def test_the_operator_gets_the_directory_and_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(StorageUnavailable) as raised,
+        explained(tmp_path / "file"),
+        translate_state_errors(),
+    ):
+        (tmp_path / "file").mkdir()
+
+    assert f"{tmp_path / 'file'} (Not a directory)" in raised.value.message
+    assert "NIXERY_STATE_PATH" in raised.value.message
