@@ -3,6 +3,7 @@
 import sys
 
 from app.commands import cli
+from app.commands.imports import ended_by_interrupt
 
 
 def main() -> None:
@@ -11,7 +12,8 @@ def main() -> None:
 
 def _serve() -> None:
     # The other commands and --help do not need a web server's imports.
-    from app.commands.serve import serve  # noqa: PLC0415  # on demand
+    with ended_by_interrupt():
+        from app.commands.serve import serve  # noqa: PLC0415  # on demand
 
     serve()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.commands.exit_status import ERROR, INTERRUPTED, PIPE_CLOSED
+from app.commands.imports import ended_by_interrupt
 from app.commands.standard_streams import (
     finish_errors,
     finish_output,
@@ -44,7 +45,8 @@ def _finished(arguments: Sequence[str], serve: Callable[[], None]) -> int:
 
 
 def _run_verb(arguments: Sequence[str], serve: Callable[[], None]) -> None:
-    from app.commands.verbs import app  # noqa: PLC0415  # the server does without
+    with ended_by_interrupt():
+        from app.commands.verbs import app  # noqa: PLC0415  # the server does without
 
     app(args=list(arguments), prog_name="nixery", obj=serve)
 

@@ -1,5 +1,6 @@
 """The command line itself: help, exit statuses, and the imports of a server."""
 
+import signal
 import subprocess
 import sys
 
@@ -54,6 +55,49 @@ def test_ctrl_c_while_the_verbs_are_imported_has_no_traceback(
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
 
     assert run("config") == 130
+
+
+# A library that catches the exception of Ctrl-C while it is imported.
+CAREFUL = """
+import signal, sys
+
+class Careful:
+    def find_spec(self, name, *_):
+        if name == MODULE:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                print("caught")
+
+MODULE = sys.argv.pop()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Careful())
+from app.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [("serve", "app.commands.serve"), ("config", "app.commands.verbs"), ("config", "typer")],
+)
+def test_ctrl_c_ends_a_command_whatever_libraries_do_while_they_are_imported(
+    verb: str, module: str
+) -> None:
+    # Settings that end a server at its start, if the signal does not.
+    settings = {"NIXERY_PORT": "none"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", CAREFUL, verb, module],
+        env=settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.slow
