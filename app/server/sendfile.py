@@ -33,6 +33,7 @@ EXTENSION = "http.response.zerocopysend"
 # Threads wait only for the disk, so a few serve many clients; short turns are fair.
 _THREADS = 8
 _TURN = 16 << 20
+_COPIED = 256 << 10
 _limiter: RunVar[CapacityLimiter] = RunVar("sendfile threads")
 
 
@@ -99,32 +100,36 @@ class SendfileProtocol(HttpToolsProtocol):
             if message["type"] != EXTENSION:
                 await send(message)
                 return
-            if cycle.disconnected or not await self._send_file(cycle, message):
+            if cycle.disconnected:
+                return
+            try:
+                connection = os.dup(self.transport.get_extra_info("socket").fileno())
+            except OSError:  # no descriptor is left
+                sent = await _copy(cycle, message, send)
+            else:
+                sent = await self._send_file(cycle, message, connection)
+            if not sent:
                 return
             end = {"type": "http.response.body", "more_body": message.get("more_body", False)}
             await send(end)
 
         await app(scope, receive, send_with_files)
 
-    async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> bool:
-        """Return False if the client disconnected."""
+    async def _send_file(
+        self, cycle: RequestResponseCycle, message: Message, connection: int
+    ) -> bool:
+        """Return False if the client disconnected.  Closes the connection's descriptor."""
         file, offset, count = message["file"].fileno(), message["offset"], message["count"]
-        if count > cycle.expected_content_length:
-            raise RuntimeError("Response content longer than Content-Length")
-        cycle.expected_content_length -= count
         try:
-            limiter = _limiter.get()
-        except LookupError:
-            limiter = CapacityLimiter(_THREADS)
-            _limiter.set(limiter)
-        connection = os.dup(self.transport.get_extra_info("socket").fileno())
-        try:
+            if count > cycle.expected_content_length:
+                raise RuntimeError("Response content longer than Content-Length")
+            cycle.expected_content_length -= count
             while self.transport.get_write_buffer_size() and not cycle.disconnected:
                 await self._writable(connection)
             while count and not cycle.disconnected:
                 turn = min(count, _TURN)
                 burst = partial(_send_burst, connection, file, offset, turn)
-                sent = await threads.run(burst, limiter=limiter)
+                sent = await threads.run(burst, limiter=_sending())
                 offset, count = offset + sent, count - sent
                 if sent < turn and not cycle.disconnected:
                     await self._writable(connection)
@@ -146,9 +151,40 @@ class SendfileProtocol(HttpToolsProtocol):
             self._waiting = None
 
 
+def _sending() -> CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(_THREADS)
+        _limiter.set(limiter)
+        return limiter
+
+
+async def _copy(cycle: RequestResponseCycle, message: Message, send: Send) -> bool:
+    """Send the file through Python, which needs no further descriptor.
+
+    Return False if the client disconnected.
+    """
+    offset, count = message["offset"], message["count"]
+    while count and not cycle.disconnected:
+        read = partial(_read, message["file"].fileno(), offset, min(count, _COPIED))
+        piece = await threads.run(read, limiter=_sending())
+        offset, count = offset + len(piece), count - len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    return not cycle.disconnected
+
+
 def _settle(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+@blocking
+def _read(file: int, offset: int, count: int) -> bytes:
+    piece = os.pread(file, count, offset)
+    if not piece:
+        raise EOFError("the file is shorter than it was")
+    return piece
 
 
 @blocking

@@ -1,5 +1,6 @@
 """The kernel sends files if possible; the bytes are the same without it."""
 
+import errno
 import os
 import socket
 import ssl
@@ -97,6 +98,21 @@ def test_files_and_bytes_make_one_body(blob: Path, loop: str) -> None:
                 assert Digest.of(fetch(client)) == Digest.of(WHOLE)
 
     assert app.offered == [True] * 3
+
+
+def test_without_a_descriptor_for_it_the_body_is_the_same(
+    blob: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    app = Application(blob)
+    with running(app) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        monkeypatch.setattr(os, "dup", none)
+
+        assert Digest.of(fetch(client)) == Digest.of(WHOLE)
+
+    assert app.offered == [True]
 
 
 def test_tls_connections_do_not_offer_sendfile(blob: Path, tmp_path: Path) -> None:
