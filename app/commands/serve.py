@@ -27,6 +27,9 @@ from app.wiring.services import open_services
 # Enough for twenty thousand downloads.  Programs in builds that close every descriptor one by
 # one are slow with a higher limit.
 _FILES = 1 << 16
+# With fewer, some hundred clients use all of them: further ones are then disconnected without a
+# response, and builds fail.
+_FEW_FILES = 1000
 # A first pull uses 17 threads for short work at a time; more are started on demand.
 _THREADS = 24
 
@@ -37,9 +40,15 @@ def serve() -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(f"nixery: {error}")
-    _allow_files()
+    files = _allow_files()
     with log.in_background(sys.stderr) as stream:
         log.set_up(level=settings.log_level, form=settings.log_format, stream=stream)
+        if files < _FEW_FILES:
+            logger.warning(
+                "only {} files and connections may be open at a time: raise the limit"
+                " (LimitNOFILE of systemd, ulimit -n)",
+                files,
+            )
         received = _listen_and_serve(settings)
     if received is not None:
         signal.raise_signal(received)
@@ -101,9 +110,14 @@ async def _drain(jobs: Jobs, seconds: float) -> None:
     await jobs.drain(seconds)
 
 
-def _allow_files() -> None:
-    """Raise the soft limit: a download needs three descriptors, and 1024 is the usual limit."""
+def _allow_files() -> int:
+    """Raise the soft limit: a download needs three descriptors, and 1024 is the usual limit.
+
+    Return the limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most

@@ -86,12 +86,9 @@ def test_a_nix_that_cannot_be_executed_is_reported(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
-    # Not every root may raise the machine's own limit.
-    hard = min(3000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    command = f"ulimit -Sn 200; ulimit -Hn {hard}; exec {sys.executable} -m app"
-    server = start_process(
+def start_with_files(tmp_path: Path, soft: int, hard: int) -> subprocess.Popen[str]:
+    command = f"ulimit -Sn {soft}; ulimit -Hn {hard}; exec {sys.executable} -m app"
+    return start_process(
         ["sh", "-c", command],
         env={
             "PATH": os.environ["PATH"],
@@ -102,6 +99,13 @@ def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.slow
+def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    # Not every root may raise the machine's own limit.
+    hard = min(3000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    server = start_with_files(tmp_path, 200, hard)
     assert server.stderr is not None
     output = server.stderr.readline()
     limits = Path(f"/proc/{server.pid}/limits").read_text()
@@ -111,3 +115,14 @@ def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
     assert "listening on" in output
     (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
     assert line.split()[3:5] == [str(hard)] * 2
+
+
+@pytest.mark.slow
+def test_a_low_limit_of_open_files_is_reported(tmp_path: Path) -> None:
+    server = start_with_files(tmp_path, 100, 100)
+    assert server.stderr is not None
+    output = server.stderr.readline()
+    server.terminate()
+    server.wait()
+
+    assert "only 100 files and connections may be open at a time" in output
