@@ -181,6 +181,28 @@ def test_python_accepts_every_layer_as_data(server: Server, tmp_path: Path) -> N
             layer.extractall(tmp_path / str(number), filter="data")
 
 
+def test_links_outside_of_the_store_are_relative_except_for_those_of_services(
+    server: Server,
+) -> None:
+    def absolute(name: str) -> set[str]:
+        blob = server.get(f"/v2/any/blobs/{layers(server, name)[-1]}").content
+        with tarfile.open(fileobj=io.BytesIO(blob)) as layer:
+            links = [member for member in layer if member.issym()]
+        assert len(links) > 20
+        return {link.name for link in links if link.linkname.startswith("/")}
+
+    for name in ("nix/shell", "foreign/tzdata/perl/perlpackages.json/python3", "nonroot/redis"):
+        assert absolute(name) == set()
+    assert absolute("nginx") == {
+        "etc/nginx/sites-enabled/default",
+        "run/nginx.pid",
+        "var/log/nginx/access.log",
+        "var/log/nginx/error.log",
+        "var/log/nginx/nginx.pid",
+        "var/www/html",
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "program"),
     [
