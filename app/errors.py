@@ -59,7 +59,7 @@ class RegistryError(Exception):
 
 
 class NameInvalid(RegistryError):
-    """The image name is not a valid repository name, or has two architectures."""
+    """The image name is not a valid repository name, or has two architectures or over 64 components."""
 
     code = ErrorCode.NAME_INVALID
 
