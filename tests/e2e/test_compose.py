@@ -54,7 +54,8 @@ def images(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> None:
     uv = ROOT / ".state" / "uv" / "bin" / "uv"
     out = str(context / "dist")
     succeed(str(uv), "build", "--wheel", "--out-dir", out, str(ROOT), timeout=300)
-    build(docker, context, "nixery:local", f"--file={COMPOSE.parent / 'Dockerfile'}")
+    dockerfile = f"--file={COMPOSE.parent / 'Dockerfile'}"
+    build(docker, context, "nixery:local", dockerfile, "--build-arg=EXTRAS=gcs")
 
 
 @contextmanager
@@ -108,6 +109,8 @@ def test_clients_pull_through_the_services_of_the_compose_file(
         counted = skopeo.run(f"{address}/jq:latest", "jq", "-n", "40 + 2")
         served = httpx.get(f"http://{address}/v2/jq/manifests/latest", timeout=120)
         docker.call("exec", "whole_nixery_1", "nixery-health")
+        library = "import google.cloud.storage"
+        docker.call("exec", "whole_nixery_1", "/opt/nixery/bin/python", "-c", library)
 
     assert counted == "42\n"
     assert served.headers["Docker-Content-Digest"] == server.digest("jq")

@@ -1,6 +1,8 @@
 """Wheels become a directory of modules that runs from the Nix store."""
 
+import re
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from nix.debian.builder.elf import read_elf
 from nix.server.install import LibraryMissing, install
+from scripts.server_set import chosen_extras
+from tests.docpages import PAGES, ROOT
 from tests.unit.debian.builder.elves import Sample
 
 X86_64 = 62
@@ -70,3 +74,21 @@ def test_modules_are_compiled_without_their_place_and_sources_are_left_as_they_a
     assert str(tmp_path).encode() not in compiled.read_bytes()
     assert (tmp_path / "out/app/nix/debian/generate.py").stat().st_mode & 0o111 == 0o111
     assert (tmp_path / "out/app/m.py").stat().st_mode & 0o111 == 0
+
+
+def test_extras_of_an_image_are_options_of_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EXTRAS", raising=False)
+    assert chosen_extras() == []
+
+    monkeypatch.setenv("EXTRAS", "gcs, otel")
+    assert chosen_extras() == ["--extra=gcs", "--extra=otel"]
+
+
+def test_extras_that_the_documentation_names_are_those_of_the_project() -> None:
+    files = (*PAGES, ROOT / "deploy" / "compose" / "Dockerfile")
+    text = "".join(file.read_text() for file in files)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    named = {name for names in re.findall(r"EXTRAS=([a-z,]+)", text) for name in names.split(",")}
+
+    assert named | set(re.findall(r"nixery\[(\w+)\]", text)) == {*project["optional-dependencies"]}
