@@ -37,6 +37,14 @@ kind = "path"
 location = "/packages"
 default = true
 substituters = []
+
+# Evaluated without derivation files, in a process that a shell starts.
+[[sources]]
+name = "cached"
+kind = "path"
+location = "/packages"
+build = false
+substituters = []
 """
 
 
@@ -191,7 +199,10 @@ def test_a_container_of_podman_builds_packages_of_a_mounted_source(
     settings = {"NIXERY_CONFIG": "/packages/nixery.toml", "NIX_CONFIG": deployed["NIX_CONFIG"]}
 
     with container(podman, tmp_path, image, *options, **settings) as address:
+        cached = httpx.get(f"http://{address}/v2/cached/greeting/manifests/latest", timeout=120)
         pull(skopeo, f"{address}/bashinteractive/greeting:latest")
         greeting = skopeo.run(f"{address}/bashinteractive/greeting:latest", "greet")
 
+    assert cached.status_code == 403
+    assert "-greet" in cached.text
     assert greeting == "hello from a mounted source\n"
