@@ -120,6 +120,26 @@ def test_a_cache_that_is_down_is_named_and_nothing_is_remembered_longer_than_ten
             wait_until(lambda: server.get("/v2/team/tree/manifests/latest").status_code == 200)
 
 
+class OnlyForNix(BinaryCache):
+    """A cache that is not reached by HTTP, and that is down."""
+
+    @property
+    def url(self) -> str:
+        return "ssh://cache.invalid"
+
+
+@pytest.mark.parametrize("build", [True, False])
+def test_a_cache_that_only_nix_could_reach_is_named_too(
+    make_server: MakeServer, cache: BinaryCache, *, build: bool
+) -> None:
+    down = OnlyForNix(cache.directory, cache.key)
+    server = make_server(build=build, cache=down)
+
+    answer = server.get("/v2/team/tree/manifests/latest")
+
+    check_reported(server, answer, down, "ssh")
+
+
 def test_a_client_does_not_notice_a_transient_fault(
     make_server: MakeServer, cache: BinaryCache
 ) -> None:

@@ -12,12 +12,30 @@ _UNABLE = re.compile(r"unable to download '([^']+)': (.*)")
 _RETRYING = re.compile(r"; retrying in .*$")
 _NO_FILE = re.compile(r"file '([^']+)' does not exist in binary cache '([^']+)'")
 _NO_CACHE = re.compile(r"'([^']+)' does not appear to be a binary cache")
+# At the start of a message: one about a remote builder has such an error after its own text.
+_BEGINNING = r"(?:(?:error|warning)(?: \(ignored\))?: )*"
+_NO_STORE = re.compile(
+    _BEGINNING
+    + r"(?P<reason>cannot open connection to remote store|opening a connection to remote store"
+    r"|don't know how to open Nix store) '(?P<store>[^'?]+)[^']*'"
+)
+_NO_SCHEME = re.compile(_BEGINNING + r"don't know how to open Nix store with scheme '([^']+)'")
+_NO_HOST = re.compile(
+    _BEGINNING + r"(?:cannot connect|failed to start SSH connection) to '([^']+)'"
+)
 _UNSIGNED = re.compile(r"substitute for '(/nix/store/[^']+)' from '([^']+)',? .*signed by")
 _LACKS_SIGNATURE = re.compile(r"'(/nix/store/[^']+)'.* lacks a (?:valid )?signature")
 _OF_CACHE = re.compile(
     r"(.+?)/(?:nix-cache-info|([0-9a-z]{32})\.(?:narinfo|ls)|nar/.+|(?:realisations|build-trace)\S*/.+)"
 )
 _REASON = "the download is incomplete"
+_NO_CONNECTION = "Nix cannot connect to it"
+_NO_SUPPORT = "this Nix cannot open stores of its kind"
+_REASONS = {
+    "cannot open connection to remote store": _NO_CONNECTION,
+    "opening a connection to remote store": _NO_CONNECTION,
+    "don't know how to open Nix store": _NO_SUPPORT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,12 @@ class Fetches:
         elif found := _NO_CACHE.search(message):
             reason = "it does not appear to be a binary cache"
             _keep(self._failed, f"{found[1]}/nix-cache-info", reason)
+        elif found := _NO_STORE.match(message):
+            _keep(self._failed, f"{found['store']}/nix-cache-info", _REASONS[found["reason"]])
+        elif found := _NO_SCHEME.match(message):
+            _keep(self._failed, f"{found[1]}:///nix-cache-info", _NO_SUPPORT)
+        elif found := _NO_HOST.fullmatch(message):
+            _keep(self._failed, f"ssh://{found[1]}/nix-cache-info", _NO_CONNECTION)
         elif found := _UNSIGNED.search(message):
             _keep(self._unsigned, found[1], found[2])
         elif (found := _LACKS_SIGNATURE.search(message)) and found[1] in self._caches:

@@ -79,6 +79,52 @@ def test_a_fault_before_any_download_names_what_the_message_has(version: str, fa
     assert found.reason.startswith(reason)
 
 
+CONNECTING = "Nix cannot connect to it"
+OPENING = "this Nix cannot open stores of its kind"
+# Of Nix 2.8, and the last two of 2.26 to 2.34, for caches that it does not reach by HTTP.
+STORES = [
+    ("error: cannot connect to 'cache.lan'", "ssh://cache.lan", CONNECTING),
+    ("error (ignored): error: cannot connect to 'cache.lan'", "ssh://cache.lan", CONNECTING),
+    (
+        "error: cannot open connection to remote store 'ssh-ng://cache.lan': error: unexpected",
+        "ssh-ng://cache.lan",
+        CONNECTING,
+    ),
+    (
+        "error: opening a connection to remote store 'ssh-ng://cache.lan' previously failed",
+        "ssh-ng://cache.lan",
+        CONNECTING,
+    ),
+    (
+        "warning: don't know how to open Nix store 's3://bucket?scheme=http'",
+        "s3://bucket",
+        OPENING,
+    ),
+    ("error: failed to start SSH connection to 'cache.lan'", "ssh://cache.lan", CONNECTING),
+    ("warning: don't know how to open Nix store with scheme 's3'", "s3://", OPENING),
+]
+
+
+@pytest.mark.parametrize(("message", "cache", "reason"), STORES)
+def test_a_store_that_cannot_be_opened_is_a_fault_of_a_cache(
+    message: str, cache: str, reason: str
+) -> None:
+    fetches = Fetches()
+
+    fetches.note(message)
+
+    assert fetches.faults({PATH}) == [Fault(cache, "", reason)]
+
+
+def test_a_builder_that_cannot_be_reached_is_not_a_fault_of_a_cache() -> None:
+    fetches = Fetches()
+
+    fetches.note("cannot build on 'ssh://builder': error: cannot connect to 'builder'")
+    fetches.note("cannot build on 'ssh://b': error: failed to start SSH connection to 'b'")
+
+    assert fetches.faults({PATH}) == []
+
+
 def test_a_download_without_an_error_is_incomplete() -> None:
     fetches = Fetches()
     fetches.start(1, PATH, CACHE)
