@@ -19,6 +19,7 @@ from app.system.workers import Workers
 from scripts.channel.server import Channel
 from tests.contract.store_contract import A
 from tests.unit.builder.nix.substitution.world import RETRIES, World, fill, opened
+from tests.waiting import turns
 
 
 class Failing:
@@ -139,7 +140,7 @@ async def test_a_cancelled_reader_stops_although_the_next_bytes_are_there(tmp_pa
         reading = asyncio.create_task(Workers(1).run(read))
         await has_begun.wait()
         reading.cancel()
-        await asyncio.sleep(0)
+        await turns()
         may_go_on.set()
         await asyncio.gather(reading, return_exceptions=True)
         download.close()

@@ -30,6 +30,7 @@ from tests.unit.builder.nix.substitution.world import Contents, World, fill, ope
 pytestmark = pytest.mark.slow
 
 _BEGINNING = 40_000
+_STALL = 3  # longer than a response of the other cache takes on a busy machine
 Rest = Callable[[bytes, int], bytes]
 
 
@@ -272,7 +273,7 @@ async def test_a_silent_cache_is_waited_for_once_if_another_has_the_paths(
     """Each narinfo of the chain is known only after the one before it."""
     silent, other = Channel(chain(tmp_path)), Channel(tmp_path / "chain")
     silent.fail(pattern, "silence")
-    world = World(tmp_path, [silent, other], retries=Retries(0, 0), stall_seconds=1)
+    world = World(tmp_path, [silent, other], retries=Retries(0, 0), stall_seconds=_STALL)
 
     with opened(world):
         assert len(await packed(world, MemoryStorage(), CHAIN[0])) == len(CHAIN)
@@ -286,7 +287,7 @@ async def test_a_silent_cache_is_still_the_one_for_paths_that_no_other_has(
     silent = Channel(chain(tmp_path))
     silent.fail(rf"{CHAIN[1].hash_part}\.narinfo", "silence", times=1)
     other = Channel(fill(tmp_path / "other", {B: {b"b": b"1"}}))
-    world = World(tmp_path, [silent, other], retries=Retries(1, 60, 0.01), stall_seconds=1)
+    world = World(tmp_path, [silent, other], retries=Retries(1, 60, 0.01), stall_seconds=_STALL)
 
     with opened(world):
         assert len(await packed(world, MemoryStorage(), CHAIN[0])) == len(CHAIN)
