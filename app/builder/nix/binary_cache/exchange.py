@@ -108,11 +108,20 @@ class Exchange:
             curl.setopt(name, value)
         curl.setopt(pycurl.HEADERFUNCTION, self._head.line)
 
-    def begin(self, url: str, write: Write, *, offset: int = 0, seconds: float = 0) -> None:
+    def begin(
+        self,
+        url: str,
+        write: Write,
+        *,
+        offset: int = 0,
+        seconds: float = 0,
+        is_decoded: bool = True,
+    ) -> None:
         """Prepare a request for a file from byte ``offset`` on, for at most ``seconds`` unless 0.
 
         ``write`` receives parts of the body, of 256 KiB and more except the last one, with the
-        position of each; it returns False to end the transfer, which is then complete.
+        position of each; it returns False to end the transfer, which is then complete.  The
+        encodings of HTTP are decoded unless ``is_decoded`` is False.
         """
         self._head.reset()
         self._offset = offset
@@ -124,6 +133,7 @@ class Exchange:
             curl.setopt(pycurl.RANGE, f"{offset}-")
         else:
             curl.unsetopt(pycurl.RANGE)
+        curl.setopt(pycurl.HTTP_CONTENT_DECODING, int(is_decoded))
         curl.setopt(pycurl.TIMEOUT_MS, math.ceil(seconds * 1000))
 
     def end(self, code: int = 0, message: str = "") -> None:
@@ -146,6 +156,11 @@ class Exchange:
     def is_encoded(self) -> bool:
         """Whether the positions in the body are not those in the file of the server."""
         return self._head.is_encoded
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of the body, "" if it has none."""
+        return self._head.encoding
 
     @property
     def date(self) -> str:

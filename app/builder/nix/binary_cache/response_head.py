@@ -5,7 +5,7 @@ from http import HTTPStatus
 SUCCESSES = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
 
 _DIGITS = 18  # of a number in a header
-_UNENCODED = frozenset({b"", b"identity", b"none"})
+_UNENCODED = frozenset({"identity", "none"})
 
 
 def _is_number(text: bytes) -> bool:
@@ -25,7 +25,7 @@ class ResponseHead:
         self.total: int | None = None
         self.has_range = False
         self.date = ""
-        self.is_encoded = False
+        self.encoding = ""
         self.retry_after: float | None = None
 
     def line(self, line: bytes) -> None:
@@ -41,7 +41,8 @@ class ResponseHead:
                 seconds = value.strip()
                 self.retry_after = float(seconds) if _is_number(seconds) else None
             case b"content-encoding":
-                self.is_encoded = value.strip().lower() not in _UNENCODED
+                encoding = value.strip().lower().decode(errors="replace")
+                self.encoding = "" if encoding in _UNENCODED else encoding
             case b"date":
                 self.date = value.strip().decode(errors="replace")
             case b"content-range":
@@ -56,6 +57,10 @@ class ResponseHead:
             self.start, self.has_range = int(first), True
         if _is_number(total):
             self.total = int(total)
+
+    @property
+    def is_encoded(self) -> bool:
+        return bool(self.encoding)
 
     @property
     def has_unknown_place(self) -> bool:

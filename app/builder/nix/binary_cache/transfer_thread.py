@@ -129,13 +129,14 @@ class TransferThread:
         *,
         offset: int = 0,
         seconds: float = 0,
+        is_decoded: bool = True,
     ) -> None:
         """Make a request, in the thread.  The arguments are those of ``Exchange.begin``.
 
         Raises TransferFailed.
         """
         assert self._multi is not None
-        exchange.begin(url, write, offset=offset, seconds=seconds)
+        exchange.begin(url, write, offset=offset, seconds=seconds, is_decoded=is_decoded)
         exchange.end(*await self._multi.perform(exchange.handle))
 
     def _start(self) -> asyncio.AbstractEventLoop:

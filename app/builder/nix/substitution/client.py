@@ -7,6 +7,7 @@ from typing import TypeVar
 from app.builder.nix.binary_cache.exchange import TransferFailed, TransferOptions
 from app.builder.nix.binary_cache.small_file import SmallFile
 from app.builder.nix.binary_cache.transfer_thread import Running, TransferThread
+from app.builder.nix.substitution.encodings import decoded
 from app.telemetry.lookups import count_cache_request
 
 T = TypeVar("T")
@@ -48,8 +49,13 @@ class CacheClient:
         file = SmallFile(size_limit)
         async with self._requests:
             with self._thread.exchange() as exchange, file.received():
-                await self._thread.get(exchange, url, file.take, seconds=self._seconds)
-            return file.body, exchange.date
+                await self._thread.get(
+                    exchange, url, file.take, seconds=self._seconds, is_decoded=False
+                )
+            body = file.body
+            if body is not None and exchange.encoding:
+                body = decoded(body, exchange.encoding, size_limit)
+            return body, exchange.date
 
     def start(self, download: Callable[[TransferThread], Coroutine[None, None, T]]) -> Running[T]:
         """Begin a download in the thread, in the order of the calls."""
