@@ -178,6 +178,8 @@ class Exchange:
         why = f"the server responded with {head.status}"
         if head.status == HTTPStatus.UNAUTHORIZED:
             why = f"{why}, no netrc file has its password or it is wrong"
+        if head.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            why = "the proxy responded with 407, its address has no password or a wrong one"
         raise TransferFailed(
             why,
             transient=is_transient_status(head.status),

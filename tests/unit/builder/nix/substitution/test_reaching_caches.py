@@ -68,6 +68,18 @@ async def test_a_failure_keeps_the_password_of_the_proxy(
     assert "hidden" not in str(caught.value)
 
 
+async def test_a_proxy_that_wants_a_password_is_the_cause(
+    tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Channel(directory)
+    proxy.fail("", 407)
+    with opened(World(tmp_path, [proxy])) as world:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        world.caches.urls = ["http://cache.invalid"]
+        with pytest.raises(DownloadFailed, match="the proxy responded with 407"):
+            await world.find(A)
+
+
 async def test_hosts_of_no_proxy_are_reached_directly(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
