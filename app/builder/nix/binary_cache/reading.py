@@ -11,6 +11,7 @@ from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.narinfo import NarInfo, NarInfoInvalid
 from app.builder.nix.closure import Closure, StoreObject
 from app.system.blocking import blocking_class
+from app.system.thread_pool import no_thread
 
 # Concurrent requests, enough to hide the latency.  Nix itself opens 25 connections.
 CONNECTIONS = 64
@@ -141,14 +142,7 @@ class NarInfoReader:
             self._cache.close()
             outcomes.put(_Gone())
 
-        # Daemon threads: a stopping process does not wait for the network.
-        crew = [
-            threading.Thread(target=work, daemon=True)
-            for _ in range(min(CONNECTIONS, len(hash_parts)))
-        ]
-        for worker in crew:
-            worker.start()
-        working = len(crew)
+        working = _started(work, min(CONNECTIONS, len(hash_parts)))
         try:
             while working:
                 match outcomes.get():
@@ -161,6 +155,19 @@ class NarInfoReader:
                 self._stop.set()
         if self._stop.is_set():
             raise FetchStopped
+
+
+def _started(work: Callable[[], None], count: int) -> int:
+    """Return how many threads were started: as many as the system allows.  Raise Unavailable."""
+    for started in range(count):
+        try:
+            # Daemon threads: a stopping process does not wait for the network.
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:
+            if not started:
+                raise no_thread() from None
+            return started
+    return count
 
 
 class _Gone:

@@ -11,6 +11,7 @@ from app.builder.nix.binary_cache.fetch import FetchFailed
 from app.builder.nix.binary_cache.known import KnownNarInfos
 from app.builder.nix.binary_cache.narinfo import NarInfoInvalid
 from app.builder.nix.binary_cache.reading import NarInfoReader, Tally
+from app.errors import Unavailable
 from tests.unit.builder.images.layering.closures import store_path
 from tests.unit.builder.nix.binary_cache.caches import (
     CacheServer,
@@ -227,6 +228,30 @@ def test_many_narinfos_are_requested_concurrently(server: CacheServer, directory
     server.faults = {f"{part}.narinfo": [wait] for part in parts}
 
     assert set(reader_of(server.url).read(parts)) == set(parts)
+
+
+@pytest.mark.parametrize("allowed", [0, 2])
+def test_where_few_threads_can_be_started_they_read_all(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    names = [f"p{number}-1" for number in range(10)]
+    make_cache(directory, dict.fromkeys(names, ()))
+    parts = [store_path(name).hash_part for name in names]
+    reader, start, started = reader_of(directory), threading.Thread.start, list[str]()
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+
+    if allowed:
+        assert set(reader.read(parts)) == set(parts)
+    else:
+        with pytest.raises(Unavailable, match="cannot start a thread"):
+            reader.read(parts)
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:99999", "http://bücher.example"])
