@@ -3,7 +3,7 @@
 import sys
 
 from app.commands import cli
-from app.commands.imports import ended_by_interrupt
+from app.commands.interrupts import ended_by_interrupt
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def _serve() -> None:
     with ended_by_interrupt():
         from app.commands.serve import serve  # noqa: PLC0415  # on demand
 
-    serve()
+        serve()  # which handles the signal itself, as soon as its event loop runs
 
 
 if __name__ == "__main__":

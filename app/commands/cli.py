@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.commands.exit_status import ERROR, INTERRUPTED, PIPE_CLOSED
-from app.commands.imports import ended_by_interrupt
+from app.commands.interrupts import ended_by_interrupt
 from app.commands.standard_streams import (
     finish_errors,
     finish_output,

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_group
@@ -98,6 +99,27 @@ def test_ctrl_c_ends_a_command_whatever_libraries_do_while_they_are_imported(
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_the_event_loop_runs_ends_a_server(tmp_path: Path) -> None:
+    script = """
+import signal
+import app.commands.serve
+signal.signal(signal.SIGINT, signal.default_int_handler)
+app.commands.serve.listen = lambda *_: signal.raise_signal(signal.SIGINT)
+from app.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"NIXERY_STATE_PATH": str(tmp_path), "NIXERY_STORAGE": "memory"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == -signal.SIGINT
 
 
 @pytest.mark.slow
