@@ -1,7 +1,6 @@
 """``nixery serve``: settings, log, services and server, and the exit status."""
 
 import asyncio
-import gc
 import resource
 import signal
 import socket
@@ -13,6 +12,7 @@ from loguru import logger
 
 from app.commands.exit_status import CANNOT_START
 from app.errors import OperatorError, RegistryError
+from app.server.interpreter import collect_rarely
 from app.server.listening import listen, url_of
 from app.server.server import Server
 from app.server.signals import StopSignals
@@ -98,10 +98,7 @@ async def _open_and_serve(
         # One more for packing: a thread counts as idle only a moment after its work has ended.
         threads.start(_THREADS, background=settings.workers + 1)
         logger.bind(storage=settings.storage.value).info("ready")
-        # Python's collector would traverse all that lives as long as the process, and delay
-        # requests by some 50 ms each time.
-        gc.collect()
-        gc.freeze()
+        collect_rarely()
         await server.serve()
 
 
