@@ -46,7 +46,8 @@ async def check_store(programs: Programs, options: Sequence[str]) -> None:
 async def sandboxed(programs: Programs, environment: Mapping[str, str]) -> bool:
     """Return whether every build runs in the sandbox; raises Unavailable.
 
-    ``environment`` has the settings of those that build.  The value ``relaxed`` does not: a derivation may opt out.
+    ``environment`` has the settings of those that build.  With the value ``relaxed`` not every build
+    does: a derivation may opt out.
     """
     for command in SHOW_CONFIGURATION:
         finished = await programs.query(

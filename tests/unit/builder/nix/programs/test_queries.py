@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,6 @@ from app.system.process import (
     OutOfSpace,
     OutOfTime,
     ProgramMissing,
-    ProgramNotStarted,
 )
 from tests.unit.builder.nix.programs.evaluations import finished
 
@@ -165,33 +165,25 @@ async def test_query_beyond_a_limit_is_transient(error: Exception, message: str)
         await Failing(configuration, error).query("closure", ["nix"])
 
 
-async def test_missing_nix_is_reported_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("missing/nix", "Nix is not installed .*apt-get install nix-bin"),
+        ("not-executable/nix", "the server cannot start .*/nix: Permission denied"),
+    ],
+)
+async def test_a_nix_that_does_not_start_is_reported_with_its_cause(
+    tmp_path: Path, program: str, message: str
 ) -> None:
-    async def run(*_: object, **__: object) -> Finished:
-        raise ProgramMissing("nix")
-
-    monkeypatch.setattr("app.builder.nix.programs.programs.run", run)
+    (tmp_path / "not-executable").mkdir()
+    (tmp_path / "not-executable" / "nix").touch(mode=0o644)
     programs = Programs(configuration=NixConfiguration.__new__(NixConfiguration), store_seconds=60)
 
-    with pytest.raises(Unavailable, match=r"Nix is not installed .*apt-get install nix-bin"):
-        await programs.run("version", ["nix"], Limits(seconds=1), environment={})
+    with pytest.raises(Unavailable, match=message):
+        await programs.run("version", [str(tmp_path / program)], Limits(seconds=10), environment={})
 
 
 def test_another_missing_program_is_not_reported_as_nix() -> None:
     assert unavailable(ProgramMissing("/bin/sh")).message == (
         "Nix cannot be started: /bin/sh is not on the PATH"
     )
-
-
-async def test_a_nix_that_cannot_be_started_is_a_fault_of_the_server(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def run(*_: object, **__: object) -> Finished:
-        raise ProgramNotStarted("cannot start nix: Too many open files")
-
-    monkeypatch.setattr("app.builder.nix.programs.programs.run", run)
-    programs = Programs(configuration=NixConfiguration.__new__(NixConfiguration), store_seconds=60)
-
-    with pytest.raises(Unavailable, match=r"the server cannot start nix: Too many open files"):
-        await programs.run("version", ["nix"], Limits(seconds=1), environment={})
